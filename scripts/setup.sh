@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need and this machine lacks. Safe to run again: a second run does nothing.
+#
+#   .torch/         the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the two small CUDA libraries it links against
+#   PostgreSQL 15   from apt, only where no initdb is found
+#
+# AUTODENOISE_TORCH_DIR moves the libtorch folder (to share one between checkouts).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+torch_version=2.11.0
+torch_dir=${AUTODENOISE_TORCH_DIR:-$PWD/.torch}
+site=$torch_dir/site
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+for tool in cargo gcc g++ python3; do
+    command -v "$tool" >/dev/null || die "$tool is needed and was not found; on Debian: apt-get install gcc g++ python3 python3-pip, and Rust from https://rustup.rs"
+done
+
+# --- libtorch -------------------------------------------------------------------------------------------------------
+# pip unpacks the wheels into a folder of the project. --no-deps, because nothing of PyTorch's Python side is used.
+if [ "$(cat "$torch_dir/version" 2>/dev/null || true)" != "$torch_version" ]; then
+    python3 -m pip --version >/dev/null 2>&1 || die "pip is needed; on Debian: apt-get install python3-pip"
+    say "fetching libtorch $torch_version (530 MB, once) into $torch_dir"
+    rm -rf "$torch_dir"
+    mkdir -p "$torch_dir"
+    python3 -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --target "$site" \
+        "torch==$torch_version" 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*'
+    # tch links what it finds in LIBTORCH/lib. libtorch.so as a link to libtorch_cpu.so keeps every CUDA library out of
+    # the binary; the CUDA part is opened at run time by the jobs that ask for a GPU.
+    mkdir -p "$torch_dir/libtorch/lib"
+    ln -s ../site/torch/include "$torch_dir/libtorch/include"
+    for name in libtorch_cpu.so libc10.so; do ln -s "../../site/torch/lib/$name" "$torch_dir/libtorch/lib/$name"; done
+    ln -s ../../site/torch/lib/libtorch_cpu.so "$torch_dir/libtorch/lib/libtorch.so"
+    echo "$torch_version" >"$torch_dir/version"
+fi
+# The build looks in .torch of the checkout.
+[ -e .torch ] || ln -s "$torch_dir" .torch
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
+if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+    run=""
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || die "no PostgreSQL found; as root: apt-get install postgresql-15"
+        run="sudo"
+    fi
+    command -v apt-get >/dev/null || die "no PostgreSQL found (initdb): install PostgreSQL 15 or later"
+    say "installing PostgreSQL 15 from apt"
+    # The service runs its own private cluster: keep Debian from creating and starting one.
+    $run mkdir -p /etc/postgresql-common
+    [ -e /etc/postgresql-common/createcluster.conf ] ||
+        echo 'create_main_cluster = false' | $run tee /etc/postgresql-common/createcluster.conf >/dev/null
+    $run apt-get update -qq
+    $run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15 >/dev/null
+fi

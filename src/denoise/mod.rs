@@ -1,0 +1,1 @@
+//! AutoDenoise: policy, reward, loss history, search, selection.

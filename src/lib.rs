@@ -1,0 +1,26 @@
+//! AutoDenoise: a service that finds the rows of a click dataset worth training on.
+//!
+//! The rooms, and which way dependence goes (`docs/architecture.md` has the reasons):
+//!
+//! ```text
+//! types <- {metrics, random, ingest} <- backbone <- denoise <- trainer
+//! types <- {store, files} <- {api, worker} <- cli
+//! ```
+//!
+//! `api` and `store` never see libtorch, only `store` holds SQL, only `config` reads the environment.
+
+pub mod api;
+pub mod backbone;
+pub mod cli;
+pub mod config;
+pub mod denoise;
+pub mod files;
+pub mod ingest;
+pub mod metrics;
+pub mod random;
+pub mod store;
+pub mod synth;
+pub mod telemetry;
+pub mod trainer;
+pub mod types;
+pub mod worker;

@@ -1,0 +1,1 @@
+//! AUC and log-loss, exact (spec `metrics.md`).

@@ -1,0 +1,1 @@
+//! The job's own random numbers: counter-based streams keyed by (seed, purpose, epoch).

@@ -1,0 +1,1 @@
+//! The trainer process: one resolved job in, events and result files out.

@@ -1,0 +1,412 @@
+//! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Where a dataset stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "dataset_status", rename_all = "snake_case")]
+pub enum DatasetStatus {
+    /// The bytes are safe; the table is being read.
+    Processing,
+    Ready,
+    /// The table cannot be used; `errors` says why.
+    Invalid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// Comma, tab or any other separator, of one or more characters.
+    Csv,
+    Parquet,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// How a table is to be read. Every member has a default except the label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetSpec {
+    /// Absent: from the upload's content type, the file's name, or its first bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FileFormat>,
+    /// Absent: from the first bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// CSV only: what stands between two values, for example `,`, `\t`, `::`. Absent: the one of `,` tab `;` `|` that the
+    /// header has most of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separator: Option<String>,
+    /// CSV only: names of the columns, for a file without a header line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The label: a column of 0 and 1 (`click`), or a rule over a column (`rating > 3`).
+    pub label: LabelRule,
+    /// The fields of the models. Absent: every column but the label's, the split's and those excluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<FieldSpec>>,
+    /// Columns that are not fields. Only where `fields` is absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// How rows are divided into train, valid and test.
+    #[serde(default)]
+    pub split: SplitSpec,
+    /// Which rows the vocabulary is taken from.
+    #[serde(default)]
+    pub vocabulary: Vocabulary,
+}
+
+/// A label: `column` (holding 0 or 1) or `column OP number` with OP one of `>`, `>=`, `<`, `<=`, `=`, `!=`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LabelRule {
+    pub column: String,
+    /// Comparison and threshold; absent where the column holds the label itself.
+    pub rule: Option<(Comparison, f64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+    Equal,
+    NotEqual,
+}
+
+impl Comparison {
+    /// Longer signs first, so that `>=` is not read as `>`.
+    const SIGNS: [(&'static str, Comparison); 7] = [
+        (">=", Self::GreaterOrEqual),
+        ("<=", Self::LessOrEqual),
+        ("!=", Self::NotEqual),
+        ("==", Self::Equal),
+        (">", Self::Greater),
+        ("<", Self::Less),
+        ("=", Self::Equal),
+    ];
+
+    pub fn holds(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::Greater => value > threshold,
+            Self::GreaterOrEqual => value >= threshold,
+            Self::Less => value < threshold,
+            Self::LessOrEqual => value <= threshold,
+            Self::Equal => value == threshold,
+            Self::NotEqual => value != threshold,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+        }
+    }
+}
+
+impl TryFrom<String> for LabelRule {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let found = Comparison::SIGNS
+            .iter()
+            .filter_map(|(sign, comparison)| text.find(sign).map(|at| (at, *sign, *comparison)))
+            .min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len())));
+        let (column, rule) = match found {
+            None => (text.trim(), None),
+            Some((at, sign, comparison)) => {
+                let threshold = text[at + sign.len()..].trim();
+                let number = threshold
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|number| number.is_finite())
+                    .ok_or_else(|| format!("label rule `{text}`: `{threshold}` is not a number; write for example `rating > 3`"))?;
+                (text[..at].trim(), Some((comparison, number)))
+            }
+        };
+        if column.is_empty() {
+            return Err(format!("label `{text}` names no column; write `click` or `rating > 3`"));
+        }
+        Ok(Self { column: column.to_owned(), rule })
+    }
+}
+
+impl From<LabelRule> for String {
+    fn from(label: LabelRule) -> String {
+        match label.rule {
+            None => label.column,
+            Some((comparison, threshold)) => format!("{} {} {threshold}", label.column, comparison.sign()),
+        }
+    }
+}
+
+impl utoipa::PartialSchema for LabelRule {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("A column of 0 and 1 (`click`), or a rule over a numeric column (`rating > 3`)."))
+            .examples(["rating > 3"])
+            .into()
+    }
+}
+
+impl ToSchema for LabelRule {}
+
+/// A field: a column's name, or a column and how to treat it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum FieldSpec {
+    /// Treated by its content: decimal numbers as numeric, anything else as a category.
+    Name(String),
+    Full {
+        column: String,
+        /// A number, put into buckets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        numeric: Option<NumericSpec>,
+        /// Several values in one cell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multi: Option<MultiSpec>,
+    },
+}
+
+impl FieldSpec {
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Name(column) | Self::Full { column, .. } => column,
+        }
+    }
+}
+
+/// How a number becomes a category.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum NumericSpec {
+    /// Buckets of about equal numbers of training rows.
+    Quantile {
+        /// How many buckets, 2 to 1,000.
+        buckets: u32,
+    },
+    /// floor(ln(v)^2) for v > 2, else floor(v): the rule of the Criteo models.
+    Log,
+}
+
+/// How a cell of several values becomes one or more ids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MultiSpec {
+    /// What stands between two values, for example `|`.
+    pub separator: String,
+    #[serde(default)]
+    pub mode: MultiMode,
+    /// `split` only: the largest number of values in a cell. A cell with more is an error, never cut.
+    #[serde(default = "MultiSpec::default_max_values")]
+    pub max_values: u32,
+}
+
+impl MultiSpec {
+    fn default_max_values() -> u32 {
+        8
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MultiMode {
+    /// The whole cell is one category (what the paper does with genres).
+    #[default]
+    Category,
+    /// `max_values` fields that share one vocabulary and its embeddings; unused places hold the padding id.
+    Split,
+}
+
+/// How rows are divided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SplitSpec {
+    /// A column holding `train`, `valid` (or `val`, `validation`, `dev`) or `test`.
+    Column(String),
+    /// A seeded random permutation: the first int(a n) rows of it, then int(b n), then the rest.
+    Ratio {
+        /// Shares of train, valid and test; they add up to 1.
+        ratios: [f64; 3],
+        #[serde(default)]
+        seed: u64,
+    },
+    /// The earliest rows train, the latest test; rows of the same time in file order.
+    Time {
+        /// A numeric column, or one of ISO 8601 dates or times.
+        column: String,
+        ratios: [f64; 3],
+    },
+}
+
+impl Default for SplitSpec {
+    fn default() -> Self {
+        Self::Ratio { ratios: [0.8, 0.1, 0.1], seed: 0 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Vocabulary {
+    /// Values seen in training rows have ids; any other becomes the field's unknown id.
+    #[default]
+    Train,
+    /// Values of all rows have ids (the authors' choice); there is no unknown id.
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    Train,
+    Valid,
+    Test,
+}
+
+impl Split {
+    pub const ALL: [Split; 3] = [Self::Train, Self::Valid, Self::Test];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// A count for each split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct SplitCounts {
+    pub train: u64,
+    pub valid: u64,
+    pub test: u64,
+}
+
+impl SplitCounts {
+    pub fn total(self) -> u64 {
+        self.train + self.valid + self.test
+    }
+
+    pub fn of(self, split: Split) -> u64 {
+        match split {
+            Split::Train => self.train,
+            Split::Valid => self.valid,
+            Split::Test => self.test,
+        }
+    }
+
+    pub fn of_mut(&mut self, split: Split) -> &mut u64 {
+        match split {
+            Split::Train => &mut self.train,
+            Split::Valid => &mut self.valid,
+            Split::Test => &mut self.test,
+        }
+    }
+}
+
+/// What the models know of a dataset: the only interface between reading a table and training on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FeatureMap {
+    /// The fields in the order of the columns of `ids`; F of them.
+    pub fields: Vec<Field>,
+    /// D_tot: rows of the one embedding table; every id is below it.
+    pub total_cardinality: u32,
+    /// Rows of each split.
+    pub rows: SplitCounts,
+    /// The label rule, as text.
+    pub label: LabelRule,
+    pub vocabulary: Vocabulary,
+}
+
+/// One field of the models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Field {
+    /// The column's name, with `[k]` behind it for place k of a split multi-valued column.
+    pub name: String,
+    pub column: String,
+    pub kind: FieldKind,
+    /// Number of ids of this field, the unknown and padding ids included.
+    pub cardinality: u32,
+    /// The field's ids are `offset .. offset + cardinality`. Places of one split column share their range.
+    pub offset: u32,
+    /// The id (global) of values not in the vocabulary, where there is one.
+    pub unknown: Option<u32>,
+    /// The id (global) of an unused place of a split multi-valued column.
+    pub padding: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum FieldKind {
+    Category,
+    /// Bucket b holds values v with `bounds[b-1] < v <= bounds[b]`.
+    Quantile {
+        bounds: Vec<f64>,
+    },
+    Log,
+    /// Place `place` of a cell of several values.
+    Multi {
+        place: u32,
+    },
+}
+
+/// What a table looks like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Profile {
+    pub rows: SplitCounts,
+    /// Rows with label 1.
+    pub positives: SplitCounts,
+    /// Rows of the training split whose fields equal an earlier training row's.
+    pub duplicate_rows: u64,
+    /// Rows of the training split with a twin (equal fields) of the opposite label.
+    pub contradicting_rows: u64,
+    /// Cells of the valid and test rows whose value no training row has, by field.
+    pub unknown_cells: BTreeMap<String, u64>,
+    /// Columns of the file, in order.
+    pub columns: Vec<String>,
+    /// Bytes of the file as uploaded.
+    pub bytes: u64,
+    /// sha256 over the encoded content (ids, labels, splits, file order): the same rows give the same digest whatever
+    /// file format they came in.
+    pub digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_rules_are_read_and_written() {
+        for (text, column, rule) in [
+            ("click", "click", None),
+            ("rating > 3", "rating", Some((Comparison::Greater, 3.0))),
+            ("rating>=3.5", "rating", Some((Comparison::GreaterOrEqual, 3.5))),
+            ("x != 0", "x", Some((Comparison::NotEqual, 0.0))),
+        ] {
+            let label = LabelRule::try_from(text.to_owned()).unwrap();
+            assert_eq!((label.column.as_str(), label.rule), (column, rule));
+            assert_eq!(LabelRule::try_from(String::from(label.clone())), Ok(label));
+        }
+        assert!(LabelRule::try_from("rating > many".to_owned()).unwrap_err().contains("not a number"));
+        assert!(LabelRule::try_from("> 3".to_owned()).unwrap_err().contains("names no column"));
+    }
+}

@@ -1,0 +1,145 @@
+//! What a worker tells its trainer process (one JSON document on stdin) and what it hears back (one JSON event a line
+//! on stdout), and the names of the events clients see.
+
+use super::{Arm, DatasetSpec, JobId, Phase, Progress, Report, ResolvedSpec, Warning};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use utoipa::ToSchema;
+
+/// All a trainer needs: it has no database and reads nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainerJob {
+    pub job_id: JobId,
+    pub attempt: i32,
+    pub spec: ResolvedSpec,
+    /// Folder of the encoded dataset (see `ingest::Dataset`).
+    pub dataset_dir: PathBuf,
+    /// The uploaded file, as it came.
+    pub source: PathBuf,
+    pub source_spec: DatasetSpec,
+    /// Folder for checkpoints and results; the trainer's own.
+    pub out_dir: PathBuf,
+    /// Checkpoint file to go on from.
+    pub resume_from: Option<PathBuf>,
+    /// A checkpoint is written at the first end of a pass that is at least this long after the last one.
+    pub checkpoint_seconds: f64,
+    /// Threads of the numeric engine.
+    pub threads: usize,
+}
+
+/// AUC and log-loss over a set of rows (spec `metrics.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Metrics {
+    /// Absent where all rows have the same label.
+    pub auc: Option<f64>,
+    pub logloss: f64,
+    /// Rows whose prediction was clipped before its logarithm was taken.
+    #[serde(default)]
+    pub clipped: u64,
+}
+
+/// What one pass over the training rows came to. (arm, seed, phase, epoch, pass) names it in its job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EpochRow {
+    pub arm: Arm,
+    pub seed: u64,
+    pub phase: Phase,
+    /// Warm-up row, or outer epoch of search and validation; counted from 1.
+    pub epoch: u32,
+    /// Pass of the retrain in this epoch, counted from 1; 1 elsewhere.
+    pub pass: u32,
+    pub seconds: f64,
+    /// Over the rows trained on, from the predictions made on the way (train mode, before each update).
+    pub train: Option<Metrics>,
+    pub valid: Option<Metrics>,
+    /// Search: share of rows selected for the model's updates. Validation: share of training rows kept.
+    pub kept: Option<f64>,
+    /// Search: mean and standard deviation of the rewards as given, before any centring.
+    pub reward_mean: Option<f64>,
+    pub reward_std: Option<f64>,
+    /// Search: model updates left out because too few rows were selected.
+    pub skipped_updates: Option<u64>,
+}
+
+/// A file of results in `out_dir`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArtifactFile {
+    /// Name clients ask for, for example `indices`.
+    pub name: String,
+    /// Path below `out_dir`.
+    pub file: String,
+    pub media_type: String,
+    /// Name a browser saves it under, for example `indices.parquet`.
+    pub download_name: String,
+}
+
+/// What a trainer says. One JSON object a line; `{"event":"epoch", ...}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum TrainerEvent {
+    Started { device: String, threads: usize, resumed: bool },
+    Phase { phase: Phase, epoch: u32 },
+    Epoch(EpochRow),
+    Progress(Progress),
+    /// `file` below `out_dir` holds all that a later attempt needs; every event sent before it is covered by it.
+    Checkpoint { file: String, phase: Phase, epoch: u32 },
+    Warning(Warning),
+    Artifact(ArtifactFile),
+    /// The last event of a run that ended well.
+    Finished(Box<Report>),
+    /// The last event of a run that did not. `retryable`: whether another attempt could end otherwise.
+    Failed { message: String, retryable: bool },
+}
+
+/// Types of the events clients see. Unknown types are to be ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum EventType {
+    #[serde(rename = "job.queued")]
+    JobQueued,
+    #[serde(rename = "job.started")]
+    JobStarted,
+    #[serde(rename = "job.requeued")]
+    JobRequeued,
+    #[serde(rename = "job.cancelling")]
+    JobCancelling,
+    #[serde(rename = "job.succeeded")]
+    JobSucceeded,
+    #[serde(rename = "job.failed")]
+    JobFailed,
+    #[serde(rename = "job.cancelled")]
+    JobCancelled,
+    #[serde(rename = "phase.started")]
+    PhaseStarted,
+    #[serde(rename = "epoch.completed")]
+    EpochCompleted,
+    #[serde(rename = "checkpoint.saved")]
+    CheckpointSaved,
+    #[serde(rename = "seed.completed")]
+    SeedCompleted,
+    #[serde(rename = "log")]
+    Log,
+}
+
+impl EventType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::JobQueued => "job.queued",
+            Self::JobStarted => "job.started",
+            Self::JobRequeued => "job.requeued",
+            Self::JobCancelling => "job.cancelling",
+            Self::JobSucceeded => "job.succeeded",
+            Self::JobFailed => "job.failed",
+            Self::JobCancelled => "job.cancelled",
+            Self::PhaseStarted => "phase.started",
+            Self::EpochCompleted => "epoch.completed",
+            Self::CheckpointSaved => "checkpoint.saved",
+            Self::SeedCompleted => "seed.completed",
+            Self::Log => "log",
+        }
+    }
+
+    /// Whether the event is a job's last.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::JobSucceeded | Self::JobFailed | Self::JobCancelled)
+    }
+}

@@ -1,0 +1,124 @@
+//! The life of a job: its states, which may follow which, its phases and its progress.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Where a job stands. Terminal states never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "job_state", rename_all = "snake_case")]
+pub enum JobState {
+    /// Waiting for a worker.
+    Queued,
+    /// A worker holds its lease and a trainer runs.
+    Running,
+    /// Cancel was asked for; the worker has not stopped yet.
+    Cancelling,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl JobState {
+    pub const ALL: [JobState; 6] =
+        [Self::Queued, Self::Running, Self::Cancelling, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+
+    /// The one place that says which state may follow which; the migration's trigger mirrors it.
+    pub fn can_become(self, next: JobState) -> bool {
+        use JobState::*;
+        matches!(
+            (self, next),
+            (Queued, Running | Cancelled | Failed)
+                | (Running, Queued | Cancelling | Succeeded | Failed)
+                | (Cancelling, Cancelled | Succeeded | Failed)
+        )
+    }
+
+    /// The word on the wire and in Postgres.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Cancelling => "cancelling",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What a running job is doing. Searching and validation alternate, once each per outer epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Passes over all rows that fill the loss history (spec section 3, "warm-up").
+    Warmup,
+    /// The policy learns from rewards (Optimization I).
+    Search,
+    /// The policy's subset is selected and a fresh model trained on it (Optimization II).
+    Validate,
+    /// The same training routine on all rows, then the one reading of the test split.
+    Evaluate,
+    /// Results are written.
+    Export,
+}
+
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warmup => "warmup",
+            Self::Search => "search",
+            Self::Validate => "validate",
+            Self::Evaluate => "evaluate",
+            Self::Export => "export",
+        }
+    }
+}
+
+/// Which rows a model was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "arm", rename_all = "snake_case")]
+pub enum Arm {
+    /// All training rows.
+    Full,
+    /// The rows the policy kept.
+    Denoised,
+}
+
+impl Arm {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Denoised => "denoised",
+        }
+    }
+}
+
+/// How far a running job is. One unit of work is one pass over the training rows; a retrain that stops early finishes
+/// in fewer than foreseen, so `total` may shrink.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    pub done: u64,
+    pub total: u64,
+    /// Seconds left at the pace so far; absent before there is one.
+    pub eta_seconds: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_states_have_no_successor() {
+        for from in JobState::ALL {
+            let successors = JobState::ALL.iter().filter(|to| from.can_become(**to)).count();
+            assert_eq!(successors == 0, from.is_terminal(), "{from:?}");
+        }
+    }
+}

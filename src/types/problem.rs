@@ -1,0 +1,37 @@
+//! What can be wrong with what a client sent, precisely enough to fix it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One bad row of an uploaded table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RowError {
+    /// Position of the row in the file, counted from 0 without the header.
+    pub row: u64,
+    /// Line of the file on which the row starts, counted from 1. Absent for Parquet, which has no lines.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub line: Option<u64>,
+    /// Name of the column at fault, where one is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub column: Option<String>,
+    /// What stood there, cut to 100 characters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<String>,
+    /// What was expected.
+    pub rule: String,
+}
+
+/// One wrong part of a JSON body or of the request's parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// JSON pointer into the body (RFC 6901), for example `/method/options/select_ratio`.
+    pub pointer: String,
+    /// What was expected.
+    pub rule: String,
+}
+
+impl FieldError {
+    pub fn new(pointer: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), rule: rule.into() }
+    }
+}

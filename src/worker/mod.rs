@@ -1,0 +1,1 @@
+//! Worker slots: claim, lease, supervise.
