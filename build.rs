@@ -5,6 +5,8 @@ use std::{env, path::Path};
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
+    // The migrations are embedded in the binary.
+    println!("cargo:rerun-if-changed=migrations");
     let Some(libtorch) = env::var_os("LIBTORCH") else { return };
     // libtorch_cpu.so finds its own neighbours relative to its real folder, so that is the one to name.
     if let Ok(library) = Path::new(&libtorch).join("lib/libtorch_cpu.so").canonicalize()

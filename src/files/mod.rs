@@ -1,1 +1,130 @@
-//! Uploaded bytes and results.
+//! Uploaded bytes, checkpoints and results: durable objects named by `Key`, and the worker's folders beside them.
+//!
+//! ```text
+//! <root>/objects/uploads/<sha256>                          uploaded bytes, named by their content
+//! <root>/objects/checkpoints/<job>/<attempt>-<number>
+//! <root>/objects/results/<job>/<attempt>/<name>
+//! <root>/incoming/                                         uploads that have not ended
+//! <root>/datasets/<dataset>-v<format>/                     encoded tables; a cache, made again when missing
+//! <root>/work/<job>/<attempt>/                             a trainer's own folder
+//! ```
+//! An object is complete and on disk before its name exists. No part of a name comes from a client.
+
+mod folders;
+mod key;
+mod receive;
+mod sweep;
+
+pub use key::{Key, ParseKeyError};
+pub use receive::Stored;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use object_store::{GetOptions, GetRange, ObjectStoreExt, local::LocalFileSystem};
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    #[error("cannot {doing} `{}`: {source}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("the object store failed: {0}")]
+    Store(#[from] object_store::Error),
+    #[error("the upload is larger than the {limit} bytes allowed")]
+    TooLarge { limit: u64 },
+    #[error("the upload broke off: {0}")]
+    Upload(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl FilesError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    /// Whether the disk is full, which waiting or another machine may cure.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Store(error) => matches!(error, object_store::Error::NotFound { .. }),
+            _ => false,
+        }
+    }
+}
+
+/// Bytes of an object as they come, and its full size.
+pub struct Reading {
+    pub size: u64,
+    pub stream: BoxStream<'static, Result<Bytes, FilesError>>,
+}
+
+/// A handle to the files. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Files {
+    root: PathBuf,
+    objects: Arc<LocalFileSystem>,
+}
+
+impl Files {
+    /// Opens the files below `root`, a folder that is made where it is missing.
+    pub fn open(root: &Path) -> Result<Self, FilesError> {
+        for folder in ["objects", "incoming", "datasets", "work"] {
+            let path = root.join(folder);
+            std::fs::create_dir_all(&path).map_err(FilesError::io("create the folder", &path))?;
+        }
+        // Paths are handed to child processes with another working directory.
+        let root = root.canonicalize().map_err(FilesError::io("find", root))?;
+        let objects = LocalFileSystem::new_with_prefix(root.join("objects"))?.with_fsync(true);
+        Ok(Self { root, objects: Arc::new(objects) })
+    }
+
+    /// Whether the object is there.
+    pub async fn contains(&self, key: &Key) -> Result<bool, FilesError> {
+        match self.objects.head(&key.location()).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads an object, or the bytes `range` of it. A range that ends behind the object is cut.
+    pub async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Reading, FilesError> {
+        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
+        let found = object_store::ObjectStore::get_opts(&*self.objects, &key.location(), options).await?;
+        Ok(Reading { size: found.meta.size, stream: found.into_stream().map(|chunk| Ok(chunk?)).boxed() })
+    }
+
+    /// Where the object lies on this machine's disk.
+    pub fn local_path(&self, key: &Key) -> PathBuf {
+        self.root.join("objects").join(key.as_str())
+    }
+
+    /// Deletes an object; one that is not there is no error.
+    pub async fn delete(&self, key: &Key) -> Result<(), FilesError> {
+        match self.objects.delete(&key.location()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Free bytes on the disk of the files.
+    pub fn free_bytes(&self) -> Result<u64, FilesError> {
+        let path = std::ffi::CString::new(self.root.as_os_str().as_encoded_bytes())
+            .map_err(|error| FilesError::io("measure", &self.root)(error.into()))?;
+        // SAFETY: statvfs is plain numbers, for which zero is a value; the path ends in a zero byte.
+        let mut status = unsafe { std::mem::zeroed::<libc::statvfs>() };
+        // SAFETY: both pointers are to live values.
+        if unsafe { libc::statvfs(path.as_ptr(), &mut status) } != 0 {
+            return Err(FilesError::io("measure", &self.root)(io::Error::last_os_error()));
+        }
+        Ok(status.f_bavail * status.f_frsize)
+    }
+}

@@ -1,1 +1,107 @@
 //! Postgres: every SQL statement of the program.
+//!
+//! Functions take `&mut PgConnection`, so that the caller decides the transaction. What a worker writes is fenced by
+//! its lease, (job, attempt): a write that finds the lease gone fails with `StoreError::LeaseLost` and changes nothing.
+//! Times are the database's, never a client's clock.
+
+pub mod artifacts;
+pub mod checkpoints;
+pub mod datasets;
+mod error;
+pub mod events;
+pub mod ingest_queue;
+pub mod jobs;
+pub mod metrics;
+mod page;
+pub mod queue;
+
+pub use error::StoreError;
+pub use page::{Cursor, Page, ParseCursorError};
+
+use sqlx::{
+    PgPool, Postgres,
+    migrate::Migrator,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use std::time::Duration;
+
+/// The schema, embedded in the binary.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Channel that carries the id (a bare UUID) of a job with a new event.
+pub const JOB_EVENT: &str = "job_event";
+/// Channel that says there may be a job or a dataset to claim.
+pub const WORK: &str = "work";
+/// Channel that carries the id (a bare UUID) of a running job to be cancelled.
+pub const JOB_CANCEL: &str = "job_cancel";
+
+/// How long a request waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A handle to the database. Clones share the pool.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects, and fails at once where no database answers.
+    pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date. Several processes may do so at once: one migrates, the others wait.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(MIGRATOR.run(&self.pool).await?)
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    pub async fn begin(&self) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// A second, small pool to the same database. Heartbeats go through one, so that a pool drained by requests cannot
+    /// cost a job its lease.
+    pub fn apart(&self, max_connections: u32) -> Self {
+        let options = self.pool.connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    /// Listens on channels, on a connection taken from the pool for good.
+    ///
+    /// A listener that lost its connection reconnects by itself and `try_recv` then gives `None`: what was said in
+    /// between is gone, so read the tables again. `close` waits for every listener to be dropped.
+    pub async fn listen(&self, channels: &[&str]) -> Result<PgListener, StoreError> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen_all(channels.iter().copied()).await?;
+        Ok(listener)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Waits for connections in use, then closes all.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

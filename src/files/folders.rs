@@ -1,0 +1,68 @@
+//! Folders of the worker on this machine: encoded datasets (a cache) and the trainers' own.
+
+use super::{Files, FilesError, receive::sync_folder};
+use crate::{
+    ingest::FORMAT_VERSION,
+    types::{DatasetId, JobId},
+};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+use uuid::Uuid;
+
+impl Files {
+    /// Where this machine keeps the encoded dataset; complete if it exists.
+    pub fn dataset_dir(&self, dataset: DatasetId) -> PathBuf {
+        self.root.join("datasets").join(format!("{dataset}-v{FORMAT_VERSION}"))
+    }
+
+    /// An empty folder to encode a dataset in.
+    pub async fn new_dataset_dir(&self) -> Result<PathBuf, FilesError> {
+        let path = self.root.join("datasets").join(format!("{}.new", Uuid::now_v7().simple()));
+        tokio::fs::create_dir(&path).await.map_err(FilesError::io("create the folder", &path))?;
+        Ok(path)
+    }
+
+    /// Makes what was encoded in `from` the dataset's folder. One that is there already, made by another slot, stays:
+    /// it holds the same.
+    pub async fn keep_dataset_dir(&self, dataset: DatasetId, from: &Path) -> Result<PathBuf, FilesError> {
+        let mut entries = tokio::fs::read_dir(from).await.map_err(FilesError::io("read the folder", from))?;
+        while let Some(entry) = entries.next_entry().await.map_err(FilesError::io("read the folder", from))? {
+            let path = entry.path();
+            let file = tokio::fs::File::open(&path).await.map_err(FilesError::io("open", &path))?;
+            file.sync_all().await.map_err(FilesError::io("sync", &path))?;
+        }
+        sync_folder(from).await?;
+        let target = self.dataset_dir(dataset);
+        match tokio::fs::rename(from, &target).await {
+            Ok(()) => sync_folder(&self.root.join("datasets")).await?,
+            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+                self.remove_dir(from).await?;
+            }
+            Err(error) => return Err(FilesError::io("rename", from)(error)),
+        }
+        Ok(target)
+    }
+
+    /// A trainer's own folder, made empty.
+    pub async fn work_dir(&self, job: JobId, attempt: i32) -> Result<PathBuf, FilesError> {
+        let path = self.root.join("work").join(job.to_string()).join(attempt.to_string());
+        self.remove_dir(&path).await?;
+        tokio::fs::create_dir_all(&path).await.map_err(FilesError::io("create the folder", &path))?;
+        Ok(path)
+    }
+
+    /// Removes the folders of all attempts of a job on this machine.
+    pub async fn remove_work(&self, job: JobId) -> Result<(), FilesError> {
+        self.remove_dir(&self.root.join("work").join(job.to_string())).await
+    }
+
+    /// Removes a folder; one that is not there is no error.
+    pub async fn remove_dir(&self, path: &Path) -> Result<(), FilesError> {
+        match tokio::fs::remove_dir_all(path).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FilesError::io("remove", path)(error)),
+            _ => Ok(()),
+        }
+    }
+}

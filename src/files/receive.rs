@@ -1,0 +1,177 @@
+//! Bytes in: a stream from a client, or a file a trainer wrote. Hashed on the way, synced, then named.
+
+use super::{Files, FilesError, Key};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use object_store::{ObjectStoreExt, WriteMultipart};
+use sha2::{Digest, Sha256};
+use std::{path::Path, pin::pin};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncWriteExt},
+};
+use uuid::Uuid;
+
+/// Bytes read at once from a file.
+const CHUNK: usize = 1 << 20;
+/// Chunks written at once.
+const CONCURRENCY: usize = 4;
+
+/// What was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// In hexadecimal.
+    pub sha256: String,
+    pub bytes: u64,
+}
+
+impl Files {
+    /// Stores what a client sends under the digest of its content (`Key::upload`); the same bytes are one object. A
+    /// stream of more than `limit` bytes, or one that breaks off, leaves nothing behind.
+    pub async fn put_stream<S, E>(&self, stream: S, limit: u64) -> Result<Stored, FilesError>
+    where
+        S: Stream<Item = Result<Bytes, E>>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = self.root.join("incoming").join(Uuid::now_v7().simple().to_string());
+        let received = Leftover(&path);
+        let mut file = File::create_new(&path).await.map_err(FilesError::io("create", &path))?;
+        let mut hasher = Sha256::new();
+        let mut bytes = 0_u64;
+        let mut stream = pin!(stream);
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| FilesError::Upload(error.into()))?;
+            bytes += chunk.len() as u64;
+            if bytes > limit {
+                return Err(FilesError::TooLarge { limit });
+            }
+            hasher.update(&chunk);
+            file.write_all(&chunk).await.map_err(FilesError::io("write", &path))?;
+        }
+        file.flush().await.map_err(FilesError::io("write", &path))?;
+        file.sync_all().await.map_err(FilesError::io("sync", &path))?;
+        let sha256 = hex(&hasher.finalize());
+        let key = Key::upload(&sha256).expect("a digest is a word");
+        let target = self.local_path(&key);
+        let folder = target.parent().expect("an object lies in a folder");
+        tokio::fs::create_dir_all(folder).await.map_err(FilesError::io("create the folder", folder))?;
+        // Over an object of the same name too: the bytes are the same, and the new time keeps a sweep away from it.
+        tokio::fs::rename(&path, &target).await.map_err(FilesError::io("rename", &path))?;
+        std::mem::forget(received);
+        sync_folder(folder).await?;
+        Ok(Stored { sha256, bytes })
+    }
+
+    /// Stores a file as an object.
+    pub async fn put_file(&self, key: &Key, path: &Path) -> Result<Stored, FilesError> {
+        let mut file = File::open(path).await.map_err(FilesError::io("open", path))?;
+        let upload = self.objects.put_multipart(&key.location()).await?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, CHUNK);
+        let mut hasher = Sha256::new();
+        let mut bytes = 0_u64;
+        loop {
+            let mut chunk = BytesMut::with_capacity(CHUNK);
+            if file.read_buf(&mut chunk).await.map_err(FilesError::io("read", path))? == 0 {
+                break;
+            }
+            hasher.update(&chunk);
+            bytes += chunk.len() as u64;
+            writer.wait_for_capacity(CONCURRENCY).await?;
+            writer.put(chunk.freeze());
+        }
+        writer.finish().await?;
+        Ok(Stored { sha256: hex(&hasher.finalize()), bytes })
+    }
+}
+
+/// Deletes an upload that did not end, whichever way its future went.
+struct Leftover<'a>(&'a Path);
+
+impl Drop for Leftover<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(self.0)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.0.display(), %error, "an unfinished upload could not be deleted");
+        }
+    }
+}
+
+/// Makes the names in a folder durable.
+pub(super) async fn sync_folder(folder: &Path) -> Result<(), FilesError> {
+    let handle = File::open(folder).await.map_err(FilesError::io("open", folder))?;
+    handle.sync_all().await.map_err(FilesError::io("sync", folder))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use std::io;
+
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn chunks(parts: &[&'static str]) -> impl Stream<Item = io::Result<Bytes>> + use<> {
+        stream::iter(parts.iter().map(|part| Ok(Bytes::from(*part))).collect::<Vec<_>>())
+    }
+
+    async fn read(files: &Files, key: &Key, range: Option<std::ops::Range<u64>>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut stream = files.read(key, range).await.unwrap().stream;
+        while let Some(chunk) = stream.next().await {
+            bytes.extend_from_slice(&chunk.unwrap());
+        }
+        bytes
+    }
+
+    fn count(folder: &Path) -> usize {
+        folder.read_dir().map_or(0, Iterator::count)
+    }
+
+    #[tokio::test]
+    async fn the_same_bytes_are_one_object_however_they_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let first = files.put_stream(chunks(&["a", "bc"]), 3).await.unwrap();
+        let second = files.put_stream(chunks(&["abc"]), 3).await.unwrap();
+        assert_eq!(first, Stored { sha256: ABC.to_owned(), bytes: 3 });
+        assert_eq!(first, second);
+        assert_eq!((count(&dir.path().join("objects/uploads")), count(&dir.path().join("incoming"))), (1, 0));
+        let key = Key::upload(ABC).unwrap();
+        assert_eq!(read(&files, &key, None).await, b"abc");
+        assert_eq!(read(&files, &key, Some(1..2)).await, b"b");
+        assert_eq!(std::fs::read(files.local_path(&key)).unwrap(), b"abc");
+        files.delete(&key).await.unwrap();
+        files.delete(&key).await.unwrap();
+        assert!(!files.contains(&key).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_upload_over_the_limit_or_broken_off_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let error = files.put_stream(chunks(&["ab", "cd"]), 3).await.unwrap_err();
+        assert!(matches!(error, FilesError::TooLarge { limit: 3 }), "{error}");
+        let broken = chunks(&["ab"]).chain(stream::iter([Err(io::Error::other("reset"))]));
+        let error = files.put_stream(broken, 100).await.unwrap_err();
+        assert!(matches!(error, FilesError::Upload(_)), "{error}");
+        assert_eq!((count(&dir.path().join("objects/uploads")), count(&dir.path().join("incoming"))), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_stored_file_equals_its_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let source = dir.path().join("source");
+        let bytes: Vec<u8> = (0..3 * CHUNK + 17).map(|i| (i % 251) as u8).collect();
+        std::fs::write(&source, &bytes).unwrap();
+        let key = Key::checkpoint(crate::types::JobId::new(), 1, 1);
+        let stored = files.put_file(&key, &source).await.unwrap();
+        assert_eq!((stored.bytes, stored.sha256), (bytes.len() as u64, hex(&Sha256::digest(&bytes))));
+        assert_eq!(read(&files, &key, None).await, bytes);
+    }
+}

@@ -1,0 +1,118 @@
+//! Leftovers of processes that died: found by age, so that nothing a living process works on is touched.
+
+use super::{Files, FilesError, Key};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+impl Files {
+    /// Objects that have lain unchanged for at least `age`. The caller asks the database which of them anything refers
+    /// to, and deletes the others with `delete_aged`.
+    pub async fn aged_objects(&self, age: Duration) -> Result<Vec<Key>, FilesError> {
+        let root = self.root.join("objects");
+        blocking(move || {
+            let mut keys = Vec::new();
+            let mut folders = vec![root.clone()];
+            while let Some(folder) = folders.pop() {
+                for path in entries(&folder)? {
+                    if path.is_dir() {
+                        folders.push(path);
+                    } else if is_aged(&path, age) {
+                        // Names that are no keys are files object_store has not finished, or someone else's.
+                        let name = path.strip_prefix(&root).ok().and_then(Path::to_str).map(Key::parse);
+                        keys.extend(name.and_then(Result::ok));
+                    }
+                }
+            }
+            Ok(keys)
+        })
+        .await
+    }
+
+    /// Deletes an object, unless it changed within `age`: the same bytes may have been uploaded again since.
+    pub async fn delete_aged(&self, key: &Key, age: Duration) -> Result<(), FilesError> {
+        if is_aged(&self.local_path(key), age) { self.delete(key).await } else { Ok(()) }
+    }
+
+    /// Removes unfinished uploads, half-encoded datasets and trainers' folders that nothing wrote to for `age`.
+    /// Returns how many were removed.
+    pub async fn sweep_folders(&self, age: Duration) -> Result<usize, FilesError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let mut leftovers = entries(&root.join("incoming"))?;
+            leftovers.extend(entries(&root.join("datasets"))?.into_iter().filter(|path| ends_in_new(path)));
+            leftovers.extend(entries(&root.join("work"))?);
+            leftovers.retain(|path| is_untouched(path, age));
+            for path in &leftovers {
+                let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+                removed.map_err(FilesError::io("remove", path))?;
+            }
+            Ok(leftovers.len())
+        })
+        .await
+    }
+}
+
+fn ends_in_new(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "new")
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let list = std::fs::read_dir(folder).map_err(FilesError::io("read the folder", folder))?;
+    list.map(|entry| Ok(entry.map_err(FilesError::io("read the folder", folder))?.path())).collect()
+}
+
+/// A file that vanished, or one with a time in the future, is not.
+fn is_aged(path: &Path, age: Duration) -> bool {
+    let changed = path.metadata().and_then(|meta| meta.modified());
+    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|elapsed| elapsed >= age))
+}
+
+/// Whether the file, or the folder and everything in it, is aged.
+fn is_untouched(path: &Path, age: Duration) -> bool {
+    is_aged(path, age)
+        && (!path.is_dir() || entries(path).is_ok_and(|inside| inside.iter().all(|path| is_untouched(path, age))))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
+) -> Result<T, FilesError> {
+    tokio::task::spawn_blocking(work).await.expect("the sweep does not panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_old_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let job = crate::types::JobId::new();
+        let out = files.work_dir(job, 1).await.unwrap();
+        std::fs::write(dir.path().join("incoming/half"), "x").unwrap();
+        let kept = files.dataset_dir(crate::types::DatasetId::new());
+        std::fs::create_dir(&kept).unwrap();
+        let half = files.new_dataset_dir().await.unwrap();
+        assert_eq!(files.sweep_folders(Duration::from_secs(60)).await.unwrap(), 0);
+        assert!(out.exists() && half.exists());
+        assert_eq!(files.sweep_folders(Duration::ZERO).await.unwrap(), 3);
+        assert!(!out.exists() && !half.exists() && kept.exists());
+    }
+
+    #[tokio::test]
+    async fn aged_objects_are_found_by_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from("x"))]);
+        let stored = files.put_stream(stream, 10).await.unwrap();
+        let key = Key::upload(&stored.sha256).unwrap();
+        assert_eq!(files.aged_objects(Duration::from_secs(60)).await.unwrap(), []);
+        assert_eq!(files.aged_objects(Duration::ZERO).await.unwrap(), [key.clone()]);
+        files.delete_aged(&key, Duration::from_secs(60)).await.unwrap();
+        assert!(files.contains(&key).await.unwrap());
+        files.delete_aged(&key, Duration::ZERO).await.unwrap();
+        assert!(!files.contains(&key).await.unwrap());
+    }
+}

@@ -1,0 +1,100 @@
+//! Results of a job, and which stored objects anything refers to.
+
+use super::{StoreError, queue::Lease};
+use crate::types::JobId;
+use chrono::{DateTime, Utc};
+use sqlx::{Connection, FromRow, PgConnection};
+
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct ArtifactRow {
+    /// Name clients ask for, for example `indices`.
+    pub name: String,
+    pub attempt: i32,
+    /// Where `files` keeps it.
+    pub object: String,
+    pub bytes: i64,
+    /// In hexadecimal.
+    pub sha256: String,
+    pub media_type: String,
+    pub download_name: String,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewArtifact {
+    pub name: String,
+    pub object: String,
+    pub bytes: i64,
+    pub sha256: String,
+    pub media_type: String,
+    pub download_name: String,
+}
+
+/// Writes a result; one of the same name, from an earlier attempt, gives way.
+pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewArtifact) -> Result<(), StoreError> {
+    let mut tx = conn.begin().await?;
+    lease.hold(&mut tx).await?;
+    sqlx::query(
+        "insert into artifacts (job_id, name, attempt, object, bytes, sha256, media_type, download_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict on constraint artifacts_pkey do update
+         set attempt = excluded.attempt, object = excluded.object, bytes = excluded.bytes, sha256 = excluded.sha256,
+             media_type = excluded.media_type, download_name = excluded.download_name, created_at = now()",
+    )
+    .bind(lease.job)
+    .bind(&new.name)
+    .bind(lease.attempt)
+    .bind(&new.object)
+    .bind(new.bytes)
+    .bind(&new.sha256)
+    .bind(&new.media_type)
+    .bind(&new.download_name)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The job's results by name.
+pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<ArtifactRow>, StoreError> {
+    let rows = sqlx::query_as(
+        "select name, attempt, object, bytes, sha256, media_type, download_name, created_at
+         from artifacts where job_id = $1 order by name",
+    )
+    .bind(job)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+pub async fn find(conn: &mut PgConnection, job: JobId, name: &str) -> Result<Option<ArtifactRow>, StoreError> {
+    let row = sqlx::query_as(
+        "select name, attempt, object, bytes, sha256, media_type, download_name, created_at
+         from artifacts where job_id = $1 and name = $2",
+    )
+    .bind(job)
+    .bind(name)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Those of `objects` that no upload, checkpoint or result refers to: leftovers of a process that died between writing
+/// a file and its row, or of what was deleted. `upload_prefix` stands before the sha256 in the name of uploaded bytes.
+pub async fn unreferenced(
+    conn: &mut PgConnection,
+    objects: &[String],
+    upload_prefix: &str,
+) -> Result<Vec<String>, StoreError> {
+    let names = sqlx::query_scalar(
+        "select name from unnest($1::text[]) name
+         where not exists (select from objects o where $2 || o.sha256 = name)
+           and not exists (select from checkpoints c where c.object = name)
+           and not exists (select from artifacts a where a.object = name)",
+    )
+    .bind(objects)
+    .bind(upload_prefix)
+    .fetch_all(conn)
+    .await?;
+    Ok(names)
+}

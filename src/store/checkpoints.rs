@@ -1,0 +1,79 @@
+//! Where a later attempt can go on from. A row is written after its file is durable.
+
+use super::{StoreError, error::int, events, queue::Lease};
+use crate::types::{EventType, JobId, Phase};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{Connection, FromRow, PgConnection};
+
+/// Two, so that a newest one that turns out damaged has a predecessor.
+const KEPT: i64 = 2;
+
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct CheckpointRow {
+    /// Number of its `checkpoint.saved` event.
+    pub seq: i64,
+    pub attempt: i32,
+    pub phase: Phase,
+    pub epoch: i32,
+    /// Where `files` keeps it.
+    pub object: String,
+    pub bytes: i64,
+    pub sha256: String,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewCheckpoint {
+    pub phase: Phase,
+    pub epoch: u32,
+    pub object: String,
+    pub bytes: i64,
+    pub sha256: String,
+}
+
+/// Writes a checkpoint and its `checkpoint.saved` event, forgets all but the newest two, and returns the objects that
+/// nothing refers to any more.
+pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewCheckpoint) -> Result<Vec<String>, StoreError> {
+    let mut tx = conn.begin().await?;
+    lease.hold(&mut tx).await?;
+    let data = json!({"phase": new.phase, "epoch": new.epoch, "bytes": new.bytes, "sha256": new.sha256});
+    let seq = events::append(&mut tx, lease.job, EventType::CheckpointSaved, &data).await?;
+    sqlx::query(
+        "insert into checkpoints (job_id, seq, attempt, phase, epoch, object, bytes, sha256)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(lease.job)
+    .bind(seq)
+    .bind(lease.attempt)
+    .bind(new.phase)
+    .bind(int("the epoch", new.epoch)?)
+    .bind(&new.object)
+    .bind(new.bytes)
+    .bind(&new.sha256)
+    .execute(&mut *tx)
+    .await?;
+    let dropped = sqlx::query_scalar(
+        "delete from checkpoints
+         where job_id = $1 and seq not in (select seq from checkpoints where job_id = $1 order by seq desc limit $2)
+         returning object",
+    )
+    .bind(lease.job)
+    .bind(KEPT)
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(dropped)
+}
+
+/// The job's checkpoints, newest first.
+pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<CheckpointRow>, StoreError> {
+    let rows = sqlx::query_as(
+        "select seq, attempt, phase, epoch, object, bytes, sha256, created_at
+         from checkpoints where job_id = $1 order by seq desc",
+    )
+    .bind(job)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,174 @@
+//! Datasets as clients see them: create, find, list, delete. Reading the tables is `ingest_queue`.
+
+use super::{Cursor, Page, StoreError, error::bigint};
+use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, Profile};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use sqlx::{Connection, FromRow, PgConnection, types::Json};
+
+macro_rules! columns {
+    () => {
+        "id, name, object, spec, media_type, file_name, status, attempt, deaths, lease_until, worker, rows_read, \
+         feature_map, profile, errors, error_total, created_at, ready_at"
+    };
+}
+
+#[derive(Debug, Clone, FromRow)]
+pub struct DatasetRow {
+    pub id: DatasetId,
+    pub name: Option<String>,
+    /// sha256 of the uploaded bytes, in hexadecimal.
+    pub object: String,
+    pub spec: Json<DatasetSpec>,
+    pub media_type: Option<String>,
+    pub file_name: Option<String>,
+    pub status: DatasetStatus,
+    pub attempt: i32,
+    pub deaths: i32,
+    pub lease_until: Option<DateTime<Utc>>,
+    pub worker: Option<String>,
+    /// How far a reader has come; 0 before one started.
+    pub rows_read: i64,
+    pub feature_map: Option<Json<FeatureMap>>,
+    pub profile: Option<Json<Profile>>,
+    /// The first problems found, as ingest words them (`RowError`, `FieldError`).
+    pub errors: Json<Vec<serde_json::Value>>,
+    pub error_total: i64,
+    pub created_at: DateTime<Utc>,
+    pub ready_at: Option<DateTime<Utc>>,
+}
+
+/// What a client uploaded. The bytes must be durable already.
+#[derive(Debug, Clone)]
+pub struct NewDataset {
+    pub name: Option<String>,
+    pub sha256: String,
+    pub bytes: u64,
+    pub spec: DatasetSpec,
+    pub media_type: Option<String>,
+    pub file_name: Option<String>,
+}
+
+/// A dataset, and whether this call made it.
+#[derive(Debug)]
+pub struct Created {
+    pub row: DatasetRow,
+    /// False: the same bytes with the same spec were there already.
+    pub new: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    Deleted,
+    /// A job that has not ended needs it.
+    InUse,
+    Missing,
+}
+
+/// Creates the dataset, or finds the one of the same bytes and spec.
+pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
+    let spec_sha256 = json_sha256(&new.spec);
+    let mut tx = conn.begin().await?;
+    // An update of an object that is there already, because it locks the row: `delete` then waits for this transaction.
+    sqlx::query(
+        "insert into objects (sha256, bytes) values ($1, $2) on conflict (sha256) do update set bytes = excluded.bytes",
+    )
+    .bind(&new.sha256)
+    .bind(bigint("the size of the upload", new.bytes)?)
+    .execute(&mut *tx)
+    .await?;
+    // The row found may be deleted before it is read; then there is nothing in the way of a new one.
+    loop {
+        let inserted: Option<DatasetRow> = sqlx::query_as(concat!(
+            "insert into datasets (id, name, object, spec, spec_sha256, media_type, file_name)
+             values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (object, spec_sha256) where status <> 'invalid' do nothing
+             returning ",
+            columns!()
+        ))
+        .bind(DatasetId::new())
+        .bind(&new.name)
+        .bind(&new.sha256)
+        .bind(Json(&new.spec))
+        .bind(&spec_sha256)
+        .bind(&new.media_type)
+        .bind(&new.file_name)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(row) = inserted {
+            tx.commit().await?;
+            return Ok(Created { row, new: true });
+        }
+        let found: Option<DatasetRow> = sqlx::query_as(concat!(
+            "select ",
+            columns!(),
+            " from datasets where object = $1 and spec_sha256 = $2 and status <> 'invalid'"
+        ))
+        .bind(&new.sha256)
+        .bind(&spec_sha256)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(row) = found {
+            tx.commit().await?;
+            return Ok(Created { row, new: false });
+        }
+    }
+}
+
+pub async fn find(conn: &mut PgConnection, id: DatasetId) -> Result<Option<DatasetRow>, StoreError> {
+    let row = sqlx::query_as(concat!("select ", columns!(), " from datasets where id = $1"))
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row)
+}
+
+/// Newest first.
+pub async fn list(conn: &mut PgConnection, limit: u32, after: Option<Cursor>) -> Result<Page<DatasetRow>, StoreError> {
+    let rows = sqlx::query_as(concat!(
+        "select ",
+        columns!(),
+        " from datasets
+          where $1::timestamptz is null or (created_at, id) < ($1, $2)
+          order by created_at desc, id desc limit $3"
+    ))
+    .bind(after.map(|cursor| cursor.created_at))
+    .bind(after.map(|cursor| cursor.id))
+    .bind(i64::from(limit) + 1)
+    .fetch_all(conn)
+    .await?;
+    Ok(Page::cut(rows, limit, |row: &DatasetRow| Cursor { created_at: row.created_at, id: row.id.0 }))
+}
+
+/// Deletes the dataset, unless a job that has not ended needs it. Finished jobs keep their results.
+///
+/// The bytes are swept later, once no dataset refers to them (`Files::sweep`).
+pub async fn delete(conn: &mut PgConnection, id: DatasetId) -> Result<Deletion, StoreError> {
+    let mut tx = conn.begin().await?;
+    let object = sqlx::query_scalar::<_, String>("delete from datasets where id = $1 returning object")
+        .bind(id)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::from);
+    let object = match object {
+        Ok(Some(object)) => object,
+        Ok(None) => return Ok(Deletion::Missing),
+        // The foreign key empties jobs.dataset_id, which this check allows for finished jobs only.
+        Err(error) if error.constraint() == Some("jobs_active_has_dataset") => return Ok(Deletion::InUse),
+        Err(error) => return Err(error),
+    };
+    // Locked first: a dataset being created from the same bytes holds a share of the row until it commits.
+    sqlx::query("select from objects where sha256 = $1 for update").bind(&object).execute(&mut *tx).await?;
+    sqlx::query("delete from objects where sha256 = $1 and not exists (select from datasets where object = $1)")
+        .bind(&object)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(Deletion::Deleted)
+}
+
+/// sha256 of a value's JSON text, in hexadecimal.
+pub(super) fn json_sha256(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_vec(value).expect("specs are plain data");
+    Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,182 @@
+//! The queue of datasets to read: the same leases as the jobs' (`queue`), without events.
+
+use super::{StoreError, error::bigint};
+use crate::types::{DatasetId, DatasetSpec, FeatureMap, Profile};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, Row, types::Json};
+use std::time::Duration;
+
+/// The right to write to a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatasetLease {
+    pub dataset: DatasetId,
+    pub attempt: i32,
+}
+
+impl DatasetLease {
+    /// Turns "no row was written" into the error it means.
+    fn held(&self, rows: u64) -> Result<(), StoreError> {
+        if rows == 0 {
+            return Err(StoreError::LeaseLost { of: self.dataset.to_string(), attempt: self.attempt });
+        }
+        Ok(())
+    }
+}
+
+/// A dataset to read.
+#[derive(Debug, Clone)]
+pub struct ClaimedDataset {
+    pub lease: DatasetLease,
+    /// sha256 of the uploaded bytes.
+    pub object: String,
+    pub spec: DatasetSpec,
+}
+
+/// Claims the dataset that has waited longest, one whose worker has not been heard of included. A dataset whose readers
+/// died `max_deaths` times is invalid: reading it is what kills them.
+pub async fn claim(
+    conn: &mut PgConnection,
+    worker: &str,
+    lease: Duration,
+    max_deaths: i32,
+) -> Result<Option<ClaimedDataset>, StoreError> {
+    sqlx::query(
+        "with expired as (
+             select id, deaths + 1 as deaths from datasets
+             where status = 'processing' and lease_until < now() for update skip locked
+         )
+         update datasets d
+         set deaths = e.deaths, lease_until = null, worker = null,
+             status = case when e.deaths >= $1 then 'invalid'::dataset_status else d.status end,
+             errors = case when e.deaths >= $1 then $2 else d.errors end,
+             error_total = case when e.deaths >= $1 then 1 else 0 end
+         from expired e where d.id = e.id",
+    )
+    .bind(max_deaths)
+    .bind(problem(&format!("a table that can be read; {max_deaths} workers in a row died reading this one")))
+    .execute(&mut *conn)
+    .await?;
+    let row = sqlx::query(
+        "with next as (
+             select id from datasets where status = 'processing' and lease_until is null
+             order by created_at, id limit 1 for update skip locked
+         )
+         update datasets d set attempt = attempt + 1, worker = $1, lease_until = now() + make_interval(secs => $2)
+         from next where d.id = next.id returning d.id, d.attempt, d.object, d.spec",
+    )
+    .bind(worker)
+    .bind(lease.as_secs_f64())
+    .fetch_optional(conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(ClaimedDataset {
+        lease: DatasetLease { dataset: row.try_get("id")?, attempt: row.try_get("attempt")? },
+        object: row.try_get("object")?,
+        spec: row.try_get::<Json<_>, _>("spec")?.0,
+    }))
+}
+
+/// Renews the lease and says how far the reader is.
+pub async fn heartbeat(
+    conn: &mut PgConnection,
+    lease: &DatasetLease,
+    time: Duration,
+    rows_read: u64,
+) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "update datasets set lease_until = now() + make_interval(secs => $3), rows_read = $4
+         where id = $1 and attempt = $2 and lease_until is not null",
+    )
+    .bind(lease.dataset)
+    .bind(lease.attempt)
+    .bind(time.as_secs_f64())
+    .bind(bigint("the number of rows", rows_read)?)
+    .execute(conn)
+    .await?;
+    lease.held(done.rows_affected())
+}
+
+pub async fn finish_ready(
+    conn: &mut PgConnection,
+    lease: &DatasetLease,
+    feature_map: &FeatureMap,
+    profile: &Profile,
+) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "update datasets
+         set status = 'ready', ready_at = now(), lease_until = null, worker = null, rows_read = $3,
+             feature_map = $4, profile = $5
+         where id = $1 and attempt = $2 and lease_until is not null",
+    )
+    .bind(lease.dataset)
+    .bind(lease.attempt)
+    .bind(bigint("the number of rows", profile.rows.total())?)
+    .bind(Json(feature_map))
+    .bind(Json(profile))
+    .execute(conn)
+    .await?;
+    lease.held(done.rows_affected())
+}
+
+/// The table cannot be used. `errors` are the first problems, `total` how many there are.
+pub async fn finish_invalid(
+    conn: &mut PgConnection,
+    lease: &DatasetLease,
+    errors: &[Value],
+    total: u64,
+) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "update datasets
+         set status = 'invalid', lease_until = null, worker = null, errors = $3, error_total = $4
+         where id = $1 and attempt = $2 and lease_until is not null",
+    )
+    .bind(lease.dataset)
+    .bind(lease.attempt)
+    .bind(Json(errors))
+    .bind(bigint("the number of errors", total)?)
+    .execute(conn)
+    .await?;
+    lease.held(done.rows_affected())
+}
+
+/// Hands the dataset back without counting a death, because the worker stops.
+pub async fn release(conn: &mut PgConnection, lease: &DatasetLease) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "update datasets set lease_until = null, worker = null
+         where id = $1 and attempt = $2 and lease_until is not null",
+    )
+    .bind(lease.dataset)
+    .bind(lease.attempt)
+    .execute(conn)
+    .await?;
+    lease.held(done.rows_affected())
+}
+
+/// Reading failed for a reason that may pass: back to the queue, or invalid when that was death number `max_deaths`.
+pub async fn retry_or_fail(
+    conn: &mut PgConnection,
+    lease: &DatasetLease,
+    reason: &str,
+    max_deaths: i32,
+) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "update datasets
+         set deaths = deaths + 1, lease_until = null, worker = null,
+             status = case when deaths + 1 >= $3 then 'invalid'::dataset_status else status end,
+             errors = case when deaths + 1 >= $3 then $4 else errors end,
+             error_total = case when deaths + 1 >= $3 then 1 else error_total end
+         where id = $1 and attempt = $2 and lease_until is not null",
+    )
+    .bind(lease.dataset)
+    .bind(lease.attempt)
+    .bind(max_deaths)
+    .bind(problem(reason))
+    .execute(conn)
+    .await?;
+    lease.held(done.rows_affected())
+}
+
+/// A problem with the file as a whole, in the shape of a `FieldError`.
+fn problem(rule: &str) -> Value {
+    json!([{"pointer": "", "rule": rule}])
+}

@@ -1,0 +1,246 @@
+//! Jobs as clients see them: create, find, list, cancel. Running them is `queue`.
+
+use super::{Cursor, Page, StoreError, datasets::json_sha256, events};
+use crate::types::{DatasetId, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::{Connection, FromRow, PgConnection, types::Json};
+use std::collections::BTreeMap;
+
+macro_rules! columns {
+    () => {
+        "id, state, phase, epoch, spec, spec_sha256, labels, attempt, deaths, lease_until, worker, cancel_requested_at, \
+         progress, last_event_seq, error, report, created_at, started_at, finished_at"
+    };
+}
+
+#[derive(Debug, Clone, FromRow)]
+pub struct JobRow {
+    pub id: JobId,
+    pub state: JobState,
+    pub phase: Option<Phase>,
+    pub epoch: Option<i32>,
+    /// Names the dataset too; it may have been deleted since.
+    pub spec: Json<ResolvedSpec>,
+    pub spec_sha256: String,
+    pub labels: Json<BTreeMap<String, String>>,
+    /// How often the job was claimed.
+    pub attempt: i32,
+    /// How many of those claims ended badly.
+    pub deaths: i32,
+    pub lease_until: Option<DateTime<Utc>>,
+    pub worker: Option<String>,
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    pub progress: Option<Json<Progress>>,
+    pub last_event_seq: i64,
+    /// Present where the job failed.
+    pub error: Option<Json<JobFailure>>,
+    /// Present where it succeeded.
+    pub report: Option<Json<Report>>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Why a job failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFailure {
+    pub message: String,
+    /// The attempt that was the last.
+    pub attempt: i32,
+}
+
+/// One claim of a job.
+#[derive(Debug, Clone, FromRow)]
+pub struct AttemptRow {
+    pub attempt: i32,
+    pub worker: String,
+    pub started_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    /// `succeeded`, `failed`, `cancelled`, `died` (the trainer), `lost` (the worker), `released` (a graceful stop);
+    /// absent while it runs.
+    pub outcome: Option<String>,
+    pub error: Option<String>,
+}
+
+/// A client's Idempotency-Key, and the digest of the request it came with.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    pub key: String,
+    pub request_sha256: String,
+}
+
+#[derive(Debug)]
+pub enum Creation {
+    New(Box<JobRow>),
+    /// The same request came with the same key before; this is the job it made.
+    Replayed(Box<JobRow>),
+    /// Another request came with the same key before.
+    KeyReused,
+    /// There is no such dataset, or it is not ready.
+    DatasetNotReady,
+}
+
+/// Which jobs to list; all that is given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    pub state: Option<JobState>,
+    pub dataset: Option<DatasetId>,
+    /// Labels the job must have, with these values.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a request to cancel came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// The job was waiting and is cancelled.
+    Cancelled,
+    /// The job runs; its worker has been told.
+    Cancelling,
+    /// The job was already in this state, which leaves nothing to do.
+    Unchanged(JobState),
+    Missing,
+}
+
+/// Puts a job into the queue, with its `job.queued` event.
+pub async fn create(
+    conn: &mut PgConnection,
+    spec: &ResolvedSpec,
+    idempotency: Option<&Idempotency>,
+) -> Result<Creation, StoreError> {
+    let mut tx = conn.begin().await?;
+    if let Some(Idempotency { key, .. }) = idempotency {
+        // A key is good for a day.
+        sqlx::query(
+            "update jobs set idempotency_key = null
+             where idempotency_key = $1 and created_at < now() - interval '24 hours'",
+        )
+        .bind(key)
+        .execute(&mut *tx)
+        .await?;
+    }
+    let inserted: Result<Option<JobRow>, StoreError> = sqlx::query_as(concat!(
+        "insert into jobs (id, dataset_id, spec, spec_sha256, labels, idempotency_key, request_sha256)
+         select $1, id, $3, $4, $5, $6, $7 from datasets where id = $2 and status = 'ready'
+         on conflict (idempotency_key) where idempotency_key is not null do nothing
+         returning ",
+        columns!()
+    ))
+    .bind(JobId::new())
+    .bind(spec.dataset_id)
+    .bind(Json(spec))
+    .bind(json_sha256(spec))
+    .bind(Json(&spec.labels))
+    .bind(idempotency.map(|it| &it.key))
+    .bind(idempotency.map(|it| &it.request_sha256))
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(StoreError::from);
+    match inserted {
+        Ok(Some(mut row)) => {
+            row.last_event_seq = events::append(&mut tx, row.id, EventType::JobQueued, &json!({})).await?;
+            tx.commit().await?;
+            Ok(Creation::New(Box::new(row)))
+        }
+        // The key comes first: the dataset of the job it made may be gone by now.
+        Ok(None) => match idempotency {
+            Some(idempotency) => replayed(&mut tx, idempotency).await,
+            None => Ok(Creation::DatasetNotReady),
+        },
+        // Deleted between the select and the insert.
+        Err(error) if error.constraint() == Some("jobs_dataset_id_fkey") => Ok(Creation::DatasetNotReady),
+        Err(error) => Err(error),
+    }
+}
+
+async fn replayed(conn: &mut PgConnection, idempotency: &Idempotency) -> Result<Creation, StoreError> {
+    let same: Option<bool> = sqlx::query_scalar("select request_sha256 = $2 from jobs where idempotency_key = $1")
+        .bind(&idempotency.key)
+        .bind(&idempotency.request_sha256)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match same {
+        None => Ok(Creation::DatasetNotReady),
+        Some(false) => Ok(Creation::KeyReused),
+        Some(true) => {
+            let row = sqlx::query_as(concat!("select ", columns!(), " from jobs where idempotency_key = $1"))
+                .bind(&idempotency.key)
+                .fetch_one(conn)
+                .await?;
+            Ok(Creation::Replayed(Box::new(row)))
+        }
+    }
+}
+
+pub async fn find(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow>, StoreError> {
+    let row = sqlx::query_as(concat!("select ", columns!(), " from jobs where id = $1"))
+        .bind(id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row)
+}
+
+/// Newest first.
+pub async fn list(
+    conn: &mut PgConnection,
+    filter: &JobFilter,
+    limit: u32,
+    after: Option<Cursor>,
+) -> Result<Page<JobRow>, StoreError> {
+    let rows = sqlx::query_as(concat!(
+        "select ",
+        columns!(),
+        " from jobs
+          where ($1::job_state is null or state = $1)
+            and ($2::uuid is null or dataset_id = $2)
+            and ($3::jsonb is null or labels @> $3)
+            and ($4::timestamptz is null or (created_at, id) < ($4, $5))
+          order by created_at desc, id desc limit $6"
+    ))
+    .bind(filter.state)
+    .bind(filter.dataset)
+    .bind((!filter.labels.is_empty()).then_some(Json(&filter.labels)))
+    .bind(after.map(|cursor| cursor.created_at))
+    .bind(after.map(|cursor| cursor.id))
+    .bind(i64::from(limit) + 1)
+    .fetch_all(conn)
+    .await?;
+    Ok(Page::cut(rows, limit, |row: &JobRow| Cursor { created_at: row.created_at, id: row.id.0 }))
+}
+
+/// The job's claims, oldest first.
+pub async fn attempts(conn: &mut PgConnection, id: JobId) -> Result<Vec<AttemptRow>, StoreError> {
+    let rows = sqlx::query_as(
+        "select attempt, worker, started_at, ended_at, outcome, error from job_attempts where job_id = $1 order by attempt",
+    )
+    .bind(id)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// Cancels a waiting job at once and asks the worker of a running one to stop it. A job that has ended stays as it is.
+pub async fn request_cancel(conn: &mut PgConnection, id: JobId) -> Result<CancelOutcome, StoreError> {
+    let mut tx = conn.begin().await?;
+    let state: Option<JobState> =
+        sqlx::query_scalar("select state from jobs where id = $1 for update").bind(id).fetch_optional(&mut *tx).await?;
+    let (next, event, outcome) = match state {
+        None => return Ok(CancelOutcome::Missing),
+        Some(JobState::Queued) => (JobState::Cancelled, EventType::JobCancelled, CancelOutcome::Cancelled),
+        Some(JobState::Running) => (JobState::Cancelling, EventType::JobCancelling, CancelOutcome::Cancelling),
+        Some(other) => return Ok(CancelOutcome::Unchanged(other)),
+    };
+    sqlx::query(
+        "update jobs
+         set state = $2, cancel_requested_at = now(), finished_at = case when $2 = 'cancelled' then now() end
+         where id = $1",
+    )
+    .bind(id)
+    .bind(next)
+    .execute(&mut *tx)
+    .await?;
+    events::append(&mut tx, id, event, &json!({})).await?;
+    tx.commit().await?;
+    Ok(outcome)
+}

@@ -1,0 +1,123 @@
+//! One row a pass over the training rows, named by (job, arm, seed, phase, epoch, pass).
+
+use super::{
+    StoreError,
+    error::{bigint, int},
+    events,
+    queue::Lease,
+};
+use crate::types::{Arm, EpochRow, EventType, JobId, Metrics, Phase};
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+
+/// A pass, with the number of its `epoch.completed` event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricRow {
+    pub seq: i64,
+    pub attempt: i32,
+    pub row: EpochRow,
+}
+
+/// Which passes to list; all that is given must hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MetricFilter {
+    pub arm: Option<Arm>,
+    pub seed: Option<u64>,
+    pub phase: Option<Phase>,
+}
+
+/// Writes a pass and its `epoch.completed` event. A pass that is there already, from before a resume, is left alone and
+/// no event written; the result is false then.
+pub async fn record(conn: &mut PgConnection, lease: &Lease, row: &EpochRow) -> Result<bool, StoreError> {
+    let mut tx = conn.begin().await?;
+    lease.hold(&mut tx).await?;
+    // The row is held, so the event below gets the number written here.
+    let inserted = sqlx::query(
+        "insert into epoch_metrics (
+             job_id, arm, seed, phase, epoch, pass, attempt, seq, seconds, train_auc, train_logloss, train_clipped,
+             valid_auc, valid_logloss, valid_clipped, kept, reward_mean, reward_std, skipped_updates)
+         select id, $2, $3, $4, $5, $6, $7, last_event_seq + 1, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+         from jobs where id = $1
+         on conflict on constraint epoch_metrics_pkey do nothing",
+    )
+    .bind(lease.job)
+    .bind(row.arm)
+    .bind(bigint("the seed", row.seed)?)
+    .bind(row.phase)
+    .bind(int("the epoch", row.epoch)?)
+    .bind(int("the pass", row.pass)?)
+    .bind(lease.attempt)
+    .bind(row.seconds)
+    .bind(row.train.and_then(|m| m.auc))
+    .bind(row.train.map(|m| m.logloss))
+    .bind(row.train.map(|m| bigint("the clipped rows", m.clipped)).transpose()?)
+    .bind(row.valid.and_then(|m| m.auc))
+    .bind(row.valid.map(|m| m.logloss))
+    .bind(row.valid.map(|m| bigint("the clipped rows", m.clipped)).transpose()?)
+    .bind(row.kept)
+    .bind(row.reward_mean)
+    .bind(row.reward_std)
+    .bind(row.skipped_updates.map(|n| bigint("the skipped updates", n)).transpose()?)
+    .execute(&mut *tx)
+    .await?;
+    let new = inserted.rows_affected() > 0;
+    if new {
+        let data = serde_json::to_value(row).expect("metrics are plain data");
+        events::append(&mut tx, lease.job, EventType::EpochCompleted, &data).await?;
+    }
+    tx.commit().await?;
+    Ok(new)
+}
+
+/// The job's passes after event number `after` (0: all), oldest first, at most `limit`.
+pub async fn list(
+    conn: &mut PgConnection,
+    job: JobId,
+    filter: &MetricFilter,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<MetricRow>, StoreError> {
+    let rows = sqlx::query(
+        "select arm, seed, phase, epoch, pass, attempt, seq, seconds, train_auc, train_logloss, train_clipped,
+                valid_auc, valid_logloss, valid_clipped, kept, reward_mean, reward_std, skipped_updates
+         from epoch_metrics
+         where job_id = $1 and seq > $2
+           and ($3::arm is null or arm = $3) and ($4::bigint is null or seed = $4) and ($5::phase is null or phase = $5)
+         order by seq limit $6",
+    )
+    .bind(job)
+    .bind(after)
+    .bind(filter.arm)
+    .bind(filter.seed.map(|seed| bigint("the seed", seed)).transpose()?)
+    .bind(filter.phase)
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok(metric(row)?)).collect()
+}
+
+fn metric(row: &PgRow) -> Result<MetricRow, sqlx::Error> {
+    Ok(MetricRow {
+        seq: row.try_get("seq")?,
+        attempt: row.try_get("attempt")?,
+        row: EpochRow {
+            arm: row.try_get("arm")?,
+            seed: row.try_get::<i64, _>("seed")? as u64,
+            phase: row.try_get("phase")?,
+            epoch: row.try_get::<i32, _>("epoch")? as u32,
+            pass: row.try_get::<i32, _>("pass")? as u32,
+            seconds: row.try_get("seconds")?,
+            train: metrics(row, "train_auc", "train_logloss", "train_clipped")?,
+            valid: metrics(row, "valid_auc", "valid_logloss", "valid_clipped")?,
+            kept: row.try_get("kept")?,
+            reward_mean: row.try_get("reward_mean")?,
+            reward_std: row.try_get("reward_std")?,
+            skipped_updates: row.try_get::<Option<i64>, _>("skipped_updates")?.map(|n| n as u64),
+        },
+    })
+}
+
+/// Absent where the log-loss is: a check keeps log-loss and clipped rows together.
+fn metrics(row: &PgRow, auc: &str, logloss: &str, clipped: &str) -> Result<Option<Metrics>, sqlx::Error> {
+    let Some(loss) = row.try_get::<Option<f64>, _>(logloss)? else { return Ok(None) };
+    Ok(Some(Metrics { auc: row.try_get(auc)?, logloss: loss, clipped: row.try_get::<i64, _>(clipped)? as u64 }))
+}
