@@ -1,5 +1,29 @@
 //! From an uploaded table to an encoded dataset, and from a keep mask back to a table.
 
+mod cell;
 mod dataset;
+mod delimited;
+mod duplicates;
+mod encode;
+mod error;
+mod export;
+mod finish;
+mod format;
+mod jsonl;
+mod layout;
+mod lines;
+mod parquet;
+mod pipeline;
+mod plan;
+mod quantile;
+mod source;
+mod split;
+mod table;
+mod vocabulary;
 
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
+pub use error::{IngestError, InvalidTable};
+pub use export::{ExportCounts, write_denoised};
+pub use format::{SNIFF_BYTES, resolve_format};
+pub use pipeline::{IngestLimits, IngestProgress, Ingested, ingest};
+pub use split::Permutation;

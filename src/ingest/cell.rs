@@ -1,0 +1,134 @@
+//! What one cell says: a number, a label, a split's name, a time.
+
+use crate::types::Split;
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+/// A finite number, spaces around it allowed.
+pub(super) fn number(cell: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(cell.trim_ascii()).ok()?;
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+pub(super) fn label(cell: &[u8]) -> Option<u8> {
+    match cell {
+        b"0" => return Some(0),
+        b"1" => return Some(1),
+        _ => {}
+    }
+    let cell = cell.trim_ascii();
+    match cell {
+        b"0" | b"0.0" => Some(0),
+        b"1" | b"1.0" => Some(1),
+        _ if cell.eq_ignore_ascii_case(b"false") => Some(0),
+        _ if cell.eq_ignore_ascii_case(b"true") => Some(1),
+        _ => None,
+    }
+}
+
+pub(super) fn split(cell: &[u8]) -> Option<Split> {
+    let cell = cell.trim_ascii();
+    let is = |word: &str| cell.eq_ignore_ascii_case(word.as_bytes());
+    if is("train") {
+        Some(Split::Train)
+    } else if is("test") {
+        Some(Split::Test)
+    } else if ["valid", "val", "validation", "dev"].into_iter().any(is) {
+        Some(Split::Valid)
+    } else {
+        None
+    }
+}
+
+/// The rule of the Criteo models: floor(ln(v)^2) for v > 2, else floor(v).
+pub(super) fn log_bucket(value: f64) -> f64 {
+    let bucket = if value > 2.0 { value.ln().powi(2).floor() } else { value.floor() };
+    // Minus zero is zero.
+    bucket + 0.0
+}
+
+/// A moment, for ordering: 10^-9 of the column's unit for numbers, nanoseconds since 1970 (UTC) for dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Time {
+    pub kind: TimeKind,
+    pub key: i128,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeKind {
+    Number,
+    Iso8601,
+}
+
+const NANOS: i128 = 1_000_000_000;
+
+/// A number, exact to nine decimals however large (nanosecond stamps do not fit an f64), or an ISO 8601 date or time.
+pub(super) fn time(cell: &[u8]) -> Option<Time> {
+    let text = std::str::from_utf8(cell.trim_ascii()).ok()?;
+    if let Some(key) = decimal(text) {
+        return Some(Time { kind: TimeKind::Number, key });
+    }
+    if let Some(number) = number(cell) {
+        // The range of a 64-bit integer, as for plain digits.
+        return (number.abs() < 9.3e18).then(|| Time { kind: TimeKind::Number, key: (number * 1e9) as i128 });
+    }
+    iso8601(text).map(|key| Time { kind: TimeKind::Iso8601, key })
+}
+
+fn decimal(text: &str) -> Option<i128> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 19 || !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    let mut nanos = 0;
+    for place in 0..9 {
+        nanos = nanos * 10 + fraction.as_bytes().get(place).map_or(0, |digit| i128::from(digit - b'0'));
+    }
+    let key = whole.parse::<i128>().ok()? * NANOS + nanos;
+    Some(if negative { -key } else { key })
+}
+
+fn iso8601(text: &str) -> Option<i128> {
+    let nanos = |seconds: i64, sub: u32| i128::from(seconds) * NANOS + i128::from(sub);
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(nanos(time.timestamp(), time.timestamp_subsec_nanos()));
+    }
+    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
+        if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+            return Some(nanos(time.and_utc().timestamp(), time.and_utc().timestamp_subsec_nanos()));
+        }
+    }
+    if let Ok(time) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z") {
+        return Some(nanos(time.timestamp(), time.timestamp_subsec_nanos()));
+    }
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    Some(nanos(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp(), 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_keep_their_order_whatever_the_notation() {
+        let key = |text: &str| time(text.as_bytes()).unwrap().key;
+        assert!(key("1700000000000000001") > key("1700000000000000000"), "an f64 would tie these");
+        assert!(key("-2.5") < key("-2") && key("-2") < key("1e3") && key("1e3") < key("1000.000000001"));
+        assert_eq!(key("2020-01-02"), key("2020-01-02T00:00:00Z"));
+        assert_eq!(key("2020-01-02 01:00:00"), key("2020-01-02T03:00:00+02:00"));
+        assert_eq!(key("2020-01-02T01:00"), key("2020-01-02 01:00:00+00:00"));
+        assert!(key("2020-01-02T00:00:00.5") > key("2020-01-02"));
+        for not_a_time in ["", "soon", "2020-13-01", "nan", "1e400", "--1"] {
+            assert_eq!(time(not_a_time.as_bytes()), None, "{not_a_time}");
+        }
+    }
+
+    #[test]
+    fn log_buckets_follow_the_criteo_rule() {
+        assert_eq!([-1.5, -0.0, 0.4, 2.0, 3.0, 100.0].map(log_bucket), [-2.0, 0.0, 0.0, 2.0, 1.0, 21.0]);
+    }
+}

@@ -1,0 +1,124 @@
+//! What can go wrong while a table is read or copied: everything wrong with the table itself in one value, so that a
+//! client fixes it in one round.
+
+use crate::types::{FieldError, RowError};
+use std::{fmt, io, path::Path, path::PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The table or its description cannot be used.
+    #[error("{0}")]
+    Invalid(InvalidTable),
+    /// The disk, not the table.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("reading the table was cancelled")]
+    Cancelled,
+}
+
+/// Everything wrong with a table that one reading could find.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InvalidTable {
+    /// The first bad cells and rows, at most `IngestLimits::max_errors`.
+    pub rows: Vec<RowError>,
+    /// Bad cells and rows in all, the unlisted ones included.
+    pub total: u64,
+    /// Rows with at least one error, and rows read.
+    pub rejected_rows: u64,
+    pub rows_read: u64,
+    /// Wrong parts of the `DatasetSpec`; the empty pointer is the file as a whole.
+    pub fields: Vec<FieldError>,
+}
+
+impl fmt::Display for InvalidTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the table cannot be used")?;
+        for field in &self.fields {
+            match field.pointer.as_str() {
+                "" => write!(f, "; {}", field.rule)?,
+                pointer => write!(f, "; {pointer}: {}", field.rule)?,
+            }
+        }
+        if let Some(first) = self.rows.first() {
+            write!(f, "; {} of {} rows were rejected, first row {}", self.rejected_rows, self.rows_read, first.row)?;
+            if let Some(line) = first.line {
+                write!(f, " (line {line})")?;
+            }
+            if let Some(column) = &first.column {
+                write!(f, ", column `{column}`")?;
+            }
+            if let Some(value) = &first.value {
+                write!(f, ", value `{value}`")?;
+            }
+            write!(f, ": {}", first.rule)?;
+        }
+        Ok(())
+    }
+}
+
+impl IngestError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    pub(super) fn fields(fields: Vec<FieldError>) -> Self {
+        Self::Invalid(InvalidTable { fields, ..InvalidTable::default() })
+    }
+
+    pub(super) fn field(pointer: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self::fields(vec![FieldError::new(pointer, rule)])
+    }
+}
+
+/// A message about the content of an upload, carried through `io::Error` from inside a decoder or parser.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ContentError(pub String);
+
+impl ContentError {
+    pub(super) fn io(message: impl Into<String>) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, Self(message.into()))
+    }
+}
+
+/// Why a reader stopped before the end.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Disk(io::Error),
+    /// The bytes are at fault; the message says how and what to do.
+    Content(String),
+}
+
+impl ReadError {
+    /// The same in a place where there are no rows yet.
+    pub(super) fn at_start(self, path: &Path) -> IngestError {
+        match self {
+            Self::Disk(source) => IngestError::io("read", path)(source),
+            Self::Content(message) => IngestError::field("", message),
+        }
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        match error.downcast::<ContentError>() {
+            Ok(ContentError(message)) => Self::Content(message),
+            Err(error) => Self::Disk(error),
+        }
+    }
+}
+
+impl From<csv::Error> for ReadError {
+    fn from(error: csv::Error) -> Self {
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => error.into(),
+            other => Self::Content(format!("the CSV cannot be read: {other:?}")),
+        }
+    }
+}
+
+/// `value` as an error shows it: at most 100 characters.
+pub(super) fn shown(value: &[u8]) -> String {
+    // A character has at most 4 bytes.
+    String::from_utf8_lossy(&value[..value.len().min(400)]).chars().take(100).collect()
+}

@@ -1,0 +1,192 @@
+//! JSON lines: one flat object a line. Numbers stand for their text as written, a missing key or `null` is an empty cell,
+//! a list of scalars is its values joined.
+
+use super::{
+    error::{ReadError, shown},
+    lines::Lines,
+    table::{Fault, Next},
+};
+use csv::ByteRecord;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
+
+pub(super) struct Json {
+    pub lines: Lines,
+    index: HashMap<String, usize>,
+    /// What stands between the values of a list, by column.
+    joins: Vec<String>,
+    /// Whether a key that is no column is an error. It is where every column is a field: its values would be lost.
+    strict: bool,
+    names: Vec<String>,
+    /// The row's values and where each column's stands, for keys come in any order.
+    text: Vec<u8>,
+    spans: Vec<Option<Range<usize>>>,
+}
+
+impl Json {
+    pub fn new(lines: Lines, names: Vec<String>, joins: Vec<String>, strict: bool) -> Self {
+        let index = names.iter().cloned().enumerate().map(|(position, name)| (name, position)).collect();
+        let spans = vec![None; names.len()];
+        Self { lines, index, joins, strict, names, text: Vec::new(), spans }
+    }
+
+    pub fn read(&mut self, cells: &mut ByteRecord) -> Result<Next, ReadError> {
+        if !self.lines.read_row()? {
+            return Ok(Next::End);
+        }
+        let Self { lines, index, joins, strict, names, text, spans } = self;
+        text.clear();
+        spans.fill(None);
+        let mut fault = None;
+        let mut next_column = 0;
+        let parsed = each_member(lines.text(), |key, value| {
+            // Objects of one writer have their keys in one order: try the place after the last one first.
+            let column = match names.get(next_column) {
+                Some(name) if name == key => next_column,
+                _ => match index.get(key) {
+                    Some(column) => *column,
+                    None => {
+                        if *strict && fault.is_none() {
+                            fault = Some(Fault::new(Some(key.to_owned()), None, UNKNOWN_KEY));
+                        }
+                        return;
+                    }
+                },
+            };
+            next_column = column + 1;
+            let start = text.len();
+            let written = if spans[column].is_some() {
+                Err("a key stands twice in this object; keep one")
+            } else {
+                write_value(value.get(), &joins[column], text)
+            };
+            match written {
+                Ok(()) => spans[column] = Some(start..text.len()),
+                Err(rule) if fault.is_none() => {
+                    fault = Some(Fault::new(Some(key.to_owned()), Some(shown(value.get().as_bytes())), rule));
+                }
+                Err(_) => {}
+            }
+        });
+        if let Err(rule) = parsed {
+            return Ok(Next::Bad(Fault::new(None, Some(shown(lines.text())), rule)));
+        }
+        if let Some(fault) = fault {
+            return Ok(Next::Bad(fault));
+        }
+        cells.clear();
+        for span in spans.iter() {
+            cells.push_field(span.clone().map_or(&[], |span| &text[span]));
+        }
+        Ok(Next::Row)
+    }
+}
+
+const UNKNOWN_KEY: &str = "no object of the first 10,000 has this key; give it to an early one (null will do) or list `fields`";
+
+/// The keys of the first `rows` objects, in order of first appearance.
+pub(super) fn discover(lines: &mut Lines, rows: u64) -> Result<Vec<String>, ReadError> {
+    let (mut names, mut seen) = (Vec::new(), HashMap::new());
+    for _ in 0..rows {
+        if !lines.read_row()? {
+            break;
+        }
+        // A line that is no object is reported, with its number, when the rows are read.
+        let _ = each_member(lines.text(), |key, _| {
+            if !seen.contains_key(key) {
+                seen.insert(key.to_owned(), ());
+                names.push(key.to_owned());
+            }
+        });
+    }
+    Ok(names)
+}
+
+/// Appends the cell's text.
+fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static str> {
+    match raw.as_bytes().first() {
+        Some(b'"') => {
+            let inner = &raw[1..raw.len() - 1];
+            if inner.contains('\\') {
+                let unescaped: String = serde_json::from_str(raw).map_err(|_| "this string has a broken escape")?;
+                text.extend_from_slice(unescaped.as_bytes());
+            } else {
+                text.extend_from_slice(inner.as_bytes());
+            }
+            Ok(())
+        }
+        Some(b'n') => Ok(()),
+        Some(b'{') => Err("objects must be flat; take the members out into keys of their own"),
+        Some(b'[') => {
+            let values: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| "this list is not valid JSON")?;
+            for (place, value) in values.iter().enumerate() {
+                if place > 0 {
+                    text.extend_from_slice(join.as_bytes());
+                }
+                if value.get().starts_with('[') {
+                    return Err("a list holds values, not lists");
+                }
+                write_value(value.get(), join, text)?;
+            }
+            Ok(())
+        }
+        _ => {
+            text.extend_from_slice(raw.as_bytes());
+            Ok(())
+        }
+    }
+}
+
+/// Calls `each` with every key and value of the object `line` holds.
+fn each_member(line: &[u8], each: impl FnMut(&str, &RawValue)) -> Result<(), String> {
+    struct Members<E>(E);
+
+    impl<'de, E: FnMut(&str, &RawValue)> Visitor<'de> for Members<E> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<Key<'de>>()? {
+                (self.0)(&key.0, map.next_value::<&'de RawValue>()?);
+            }
+            Ok(())
+        }
+    }
+
+    let text = std::str::from_utf8(line).map_err(|_| "not UTF-8; convert the file, for example with iconv".to_owned())?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_map(Members(each))
+        .and_then(|()| json.end())
+        .map_err(|error| format!("each line must be one JSON object: {error}"))
+}
+
+/// A key, borrowed from the line unless it has escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}

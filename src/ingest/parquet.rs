@@ -1,0 +1,163 @@
+//! Parquet: every cell becomes the text that CSV and JSON writers give it, so that the same rows encode to the same ids
+//! whatever file they came in.
+//!
+//! Numbers are written shortest; NaN and null are empty cells; dates and times are ISO 8601 (UTC); the values of a list
+//! are joined.
+
+use super::{
+    error::{IngestError, ReadError},
+    table::Next,
+};
+use arrow_array::{
+    Array, ArrayRef, Float32Array, Float64Array, GenericListArray, OffsetSizeTrait, RecordBatch, StringArray,
+    builder::StringBuilder,
+    cast::AsArray,
+    make_array,
+    types::{Float32Type, Float64Type},
+};
+use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
+use arrow_schema::{ArrowError, DataType, Schema};
+use csv::ByteRecord;
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+};
+use std::{fs::File, path::Path, sync::Arc};
+
+const BATCH_ROWS: usize = 8192;
+
+/// Opens the file and reads its footer.
+pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IngestError> {
+    let file = File::open(path).map_err(IngestError::io("open", path))?;
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| {
+        IngestError::field(
+            "",
+            format!("the Parquet file is damaged or cut short, for its footer cannot be read ({error}); upload it again"),
+        )
+    })
+}
+
+pub(super) fn column_names(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+/// What is wrong with a column's type as a cell, if anything.
+pub(super) fn unusable(kind: &DataType) -> Option<String> {
+    let scalar = |kind: &DataType| !kind.is_nested() && can_cast_types(kind, &DataType::Utf8);
+    let usable = match kind {
+        DataType::List(item) | DataType::LargeList(item) => scalar(item.data_type()),
+        other => scalar(other),
+    };
+    (!usable).then(|| format!("this Parquet column is of type {kind}; numbers, strings, booleans, dates and lists of them can be read"))
+}
+
+pub(super) struct Parquet {
+    reader: ParquetRecordBatchReader,
+    /// For each column of the file, its place among those read.
+    places: Vec<Option<usize>>,
+    /// For each column of the file, what stands between the values of a list.
+    joins: Vec<String>,
+    batch: Vec<StringArray>,
+    rows: usize,
+    next: usize,
+}
+
+impl Parquet {
+    /// Reads the columns marked in `needed`; the cells of the others are empty.
+    pub fn new(path: &Path, needed: &[bool], joins: Vec<String>) -> Result<Self, IngestError> {
+        let builder = open(path)?;
+        let read: Vec<usize> = (0..needed.len()).filter(|column| needed[*column]).collect();
+        let mut places = vec![None; needed.len()];
+        for (place, column) in read.iter().enumerate() {
+            places[*column] = Some(place);
+        }
+        let mask = ProjectionMask::roots(builder.parquet_schema(), read);
+        let reader = builder
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|error| IngestError::field("", format!("the Parquet file cannot be read: {error}")))?;
+        Ok(Self { reader, places, joins, batch: Vec::new(), rows: 0, next: 0 })
+    }
+
+    pub fn read(&mut self, cells: &mut ByteRecord) -> Result<Next, ReadError> {
+        while self.next == self.rows {
+            let Some(batch) = self.reader.next() else { return Ok(Next::End) };
+            self.load(&batch.map_err(damaged)?)?;
+        }
+        cells.clear();
+        for place in &self.places {
+            let cell = match place {
+                // A null's slot may hold anything.
+                Some(place) if self.batch[*place].is_valid(self.next) => self.batch[*place].value(self.next),
+                _ => "",
+            };
+            cells.push_field(cell.as_bytes());
+        }
+        self.next += 1;
+        Ok(Next::Row)
+    }
+
+    fn load(&mut self, batch: &RecordBatch) -> Result<(), ReadError> {
+        self.batch.clear();
+        for (column, place) in self.places.iter().enumerate() {
+            if let Some(place) = place {
+                let text = as_text(batch.column(*place), &self.joins[column]).map_err(damaged)?;
+                self.batch.push(text);
+            }
+        }
+        (self.rows, self.next) = (batch.num_rows(), 0);
+        Ok(())
+    }
+}
+
+fn damaged(error: ArrowError) -> ReadError {
+    ReadError::Content(format!("the Parquet file is damaged or of a kind that cannot be read ({error}); write it again"))
+}
+
+fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
+    // A value with no text (binary that is not UTF-8) is an error, never a silent null.
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let to_text = |array: &ArrayRef| cast_with_options(array, &DataType::Utf8, &options);
+    match array.data_type() {
+        DataType::Utf8 => Ok(array.as_string::<i32>().clone()),
+        // Instants are kept in UTC; without its zone the array prints them so, and named zones need no table.
+        DataType::Timestamp(unit, Some(_)) => {
+            let naive = array.to_data().into_builder().data_type(DataType::Timestamp(*unit, None)).build()?;
+            as_text(&make_array(naive), join)
+        }
+        DataType::Float32 => {
+            let kept: Float32Array = array.as_primitive::<Float32Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
+            Ok(to_text(&(Arc::new(kept) as ArrayRef))?.as_string::<i32>().clone())
+        }
+        DataType::Float64 => {
+            let kept: Float64Array = array.as_primitive::<Float64Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
+            Ok(to_text(&(Arc::new(kept) as ArrayRef))?.as_string::<i32>().clone())
+        }
+        DataType::Dictionary(_, value) => as_text(&cast_with_options(array, value, &options)?, join),
+        DataType::List(_) => joined::<i32>(array.as_list(), join),
+        DataType::LargeList(_) => joined::<i64>(array.as_list(), join),
+        _ => Ok(to_text(array)?.as_string::<i32>().clone()),
+    }
+}
+
+fn joined<O: OffsetSizeTrait>(lists: &GenericListArray<O>, join: &str) -> Result<StringArray, ArrowError> {
+    let values = as_text(lists.values(), join)?;
+    let mut texts = StringBuilder::new();
+    let mut cell = String::new();
+    for (row, ends) in lists.value_offsets().windows(2).enumerate() {
+        cell.clear();
+        if lists.is_valid(row) {
+            for (place, at) in (ends[0].as_usize()..ends[1].as_usize()).enumerate() {
+                if place > 0 {
+                    cell.push_str(join);
+                }
+                if values.is_valid(at) {
+                    cell.push_str(values.value(at));
+                }
+            }
+        }
+        texts.append_value(&cell);
+    }
+    Ok(texts.finish())
+}
