@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 /// A forward pass. Shapes: R replicas, B rows; `[.., B]` is `[R, B]`, or `[B]` for R = 1.
 pub struct Pass {
     train: bool,
+    running_stats: bool,
     /// Train mode: whether BatchNorm's running statistics move.
     pub update_stats: bool,
     /// `[.., B, 1]`: 1 for a row that counts in BatchNorm's batch statistics, else 0. Absent: all do.
@@ -35,6 +36,7 @@ impl Pass {
     pub fn eval() -> Self {
         Self {
             train: false,
+            running_stats: false,
             update_stats: false,
             counted: None,
             active: None,
@@ -49,8 +51,14 @@ impl Pass {
         Self { train: true, update_stats: true, dropout, ..Self::eval() }
     }
 
-    pub fn is_train(&self) -> bool {
-        self.train
+    /// Normalises by the running BatchNorm statistics, though gradients are wanted.
+    pub fn use_running_stats(&mut self) {
+        self.running_stats = true;
+    }
+
+    /// Whether BatchNorm takes its statistics from the batch.
+    pub fn has_batch_stats(&self) -> bool {
+        self.train && !self.running_stats
     }
 
     /// Rows `ids` `[B * F]` of a table `[.., D, W]`, as `[.., B * F, W]`.

@@ -29,10 +29,10 @@ impl BatchNorm {
     }
 
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        if self.replicas == 1 && (!pass.is_train() || pass.counted.is_none()) {
+        if self.replicas == 1 && (!pass.has_batch_stats() || pass.counted.is_none()) {
             return self.fused(x, pass);
         }
-        if !pass.is_train() {
+        if !pass.has_batch_stats() {
             let scale = (&self.running_var + EPS).rsqrt() * &self.weight;
             let shift = &self.bias - &self.running_mean * &scale;
             return x * scale.unsqueeze(-2) + shift.unsqueeze(-2);
@@ -46,14 +46,14 @@ impl BatchNorm {
     }
 
     fn fused(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        let moves = !pass.is_train() || pass.update_stats;
+        let moves = !pass.has_batch_stats() || pass.update_stats;
         let running = |tensor| moves.then_some(tensor);
         x.batch_norm(
             Some(&self.weight),
             Some(&self.bias),
             running(&self.running_mean),
             running(&self.running_var),
-            pass.is_train(),
+            pass.has_batch_stats(),
             MOMENTUM,
             EPS,
             false,
