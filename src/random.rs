@@ -54,9 +54,9 @@ impl Stream {
     /// The stream of a named thing.
     pub fn named(self, name: &str) -> Self {
         // FNV-1a: stable across versions and platforms, unlike the standard library's hashers.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         self.child(&[hash as u32, (hash >> 32) as u32])
     }
 

@@ -213,8 +213,7 @@ fn update_cpu<const CLEAR: bool>(
         let threads = tch::get_num_threads().max(1) as usize;
         let share = p.len().div_ceil(threads);
         std::thread::scope(|scope| {
-            let slices =
-                p.chunks_mut(share).zip(m.chunks_mut(share)).zip(v.chunks_mut(share).zip(g.chunks_mut(share)));
+            let slices = p.chunks_mut(share).zip(m.chunks_mut(share)).zip(v.chunks_mut(share).zip(g.chunks_mut(share)));
             for ((p, m), (v, g)) in slices {
                 scope.spawn(move || update_slice::<CLEAR>(config.kind, p, m, v, g, with));
             }

@@ -11,7 +11,9 @@ use tch::{Cuda, Device};
 
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    #[error("{device} was asked for, but PyTorch's CUDA part cannot be loaded ({reason}); run the job with device cpu or auto, or put the folder of libtorch_cuda.so into LD_LIBRARY_PATH")]
+    #[error(
+        "{device} was asked for, but PyTorch's CUDA part cannot be loaded ({reason}); run the job with device cpu or auto, or put the folder of libtorch_cuda.so into LD_LIBRARY_PATH"
+    )]
     NoCuda { device: types::Device, reason: String },
     #[error("{device} was asked for, but this machine has {count} usable GPUs; run the job with device cpu or auto")]
     NoSuchGpu { device: types::Device, count: i64 },
@@ -45,7 +47,9 @@ fn load_cuda() -> Result<(), String> {
     }
     let mut places = Vec::new();
     places.extend(folder_of_libtorch().map(|folder| folder.join("libtorch_cuda.so")));
-    places.extend(option_env!("AUTODENOISE_BUILT_TORCH_LIB").map(|folder| PathBuf::from(folder).join("libtorch_cuda.so")));
+    places.extend(
+        option_env!("AUTODENOISE_BUILT_TORCH_LIB").map(|folder| PathBuf::from(folder).join("libtorch_cuda.so")),
+    );
     places.push(PathBuf::from("libtorch_cuda.so"));
     let mut reasons = Vec::new();
     for place in places {

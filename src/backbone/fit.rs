@@ -5,8 +5,8 @@
 
 use super::data::Feed;
 use super::{
-    Adam, Backbone, BackboneConfig, ModelKey, OptimizerConfig, Pass, Rows, Stopper, TensorFile, WeightsError, bce, predict,
-    train_step,
+    Adam, Backbone, BackboneConfig, ModelKey, OptimizerConfig, Pass, Rows, Stopper, TensorFile, WeightsError, bce,
+    predict, train_step,
 };
 use crate::metrics::{MetricsError, of_logits};
 use crate::types::{AucOn, Metrics, Options};
@@ -55,11 +55,7 @@ impl FitOptions {
             patience: options.patience,
             shuffle: options.retrain_shuffle,
             restore_best: options.restore_best,
-            optimizer: OptimizerConfig {
-                kind: options.optimizer,
-                lr: options.lr,
-                weight_decay: options.weight_decay,
-            },
+            optimizer: OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: options.weight_decay },
             auc_on: options.auc_on,
             logloss_eps: options.logloss_eps,
         }
@@ -179,13 +175,7 @@ impl Fit {
         Ok(summary)
     }
 
-    fn train(
-        &mut self,
-        rows: &Rows,
-        what: &PassOptions,
-        active: &[bool],
-        tick: Tick,
-    ) -> Result<PassSummary, FitError> {
+    fn train(&mut self, rows: &Rows, what: &PassOptions, active: &[bool], tick: Tick) -> Result<PassSummary, FitError> {
         let pass = self.state.pass;
         let shuffle = self.options.shuffle.then(|| self.state.keys[0].shuffle(pass));
         let mut feed = Feed::new(rows, what.subset, shuffle, what.weights, self.options.batch_size);

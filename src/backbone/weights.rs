@@ -48,6 +48,22 @@ impl TensorFile {
         self.tensors.insert(name.into(), copy.contiguous());
     }
 
+    /// Adds all tensors of another file under `prefix` + name.
+    pub fn put_all(&mut self, prefix: &str, other: &TensorFile) {
+        for (name, tensor) in &other.tensors {
+            self.tensors.insert(format!("{prefix}{name}"), tensor.shallow_clone());
+        }
+    }
+
+    /// The tensors whose names begin with `prefix`, without it.
+    pub fn below(&self, prefix: &str) -> TensorFile {
+        let below = self
+            .tensors
+            .iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone())));
+        TensorFile { tensors: below.collect(), description: None }
+    }
+
     pub fn get(&self, name: &str) -> Result<&Tensor, WeightsError> {
         self.tensors.get(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))
     }
@@ -59,10 +75,6 @@ impl TensorFile {
             return Err(WeightsError::Shape { name: name.to_owned(), found, expected });
         }
         Ok(tensor.shallow_clone())
-    }
-
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
     }
 
     pub fn describe(&mut self, description: &impl serde::Serialize) -> Result<(), WeightsError> {
@@ -79,7 +91,8 @@ impl TensorFile {
         let mut raw = Vec::with_capacity(self.tensors.len());
         for (name, tensor) in &self.tensors {
             let kind = tensor.kind();
-            let dtype = dtype(kind).ok_or_else(|| WeightsError::Type { name: name.clone(), kind: format!("{kind:?}") })?;
+            let dtype =
+                dtype(kind).ok_or_else(|| WeightsError::Type { name: name.clone(), kind: format!("{kind:?}") })?;
             let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
             tensor.copy_data_u8(&mut bytes, tensor.numel());
             let shape = tensor.size().iter().map(|dim| *dim as usize).collect::<Vec<_>>();
@@ -120,8 +133,8 @@ impl TensorFile {
     }
 
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| WeightsError::Io { file: path.display().to_string(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| WeightsError::Io { file: path.display().to_string(), source })?;
         Self::from_bytes(&bytes)
     }
 }

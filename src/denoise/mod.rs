@@ -16,7 +16,7 @@ mod select;
 
 pub use actions::{eps_greedy, greedy, sample, uniforms};
 pub use checkpoint::CheckpointError;
-pub use export::{DenoisedWriter, ExportError};
+pub use export::{DenoisedWriter, Dropped, ExportError};
 pub use history::{Entries, History};
 pub use policy::{Policy, PolicyConfig};
 pub use reward::{Rewards, rewards};

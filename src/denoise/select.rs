@@ -60,11 +60,8 @@ mod tests {
 
     #[test]
     fn a_rule_that_keeps_nothing_falls_back_to_the_likeliest() {
-        let options = Options {
-            select: Select::Threshold,
-            min_selected: 2,
-            ..Options::preset(Preset::Paper, BackboneKind::Fm)
-        };
+        let options =
+            Options { select: Select::Threshold, min_selected: 2, ..Options::preset(Preset::Paper, BackboneKind::Fm) };
         assert_eq!(select(&options, &[0.1, 0.3, 0.2, 0.3], 1, 1), [1, 3]);
         assert_eq!(select(&options, &[0.6, 0.3, 0.2, 0.7], 1, 1), [0, 3]);
     }

@@ -43,7 +43,9 @@ fn check(name: &str, vector: &Value, model: &Backbone, mode: &str, mut pass: Pas
     let losses = bce(&logits, &labels);
     let mean = match weights {
         None => losses.mean_dim(-1, false, None),
-        Some(weights) => (&losses * weights).sum_dim_intlist(-1, false, None) / weights.sum_dim_intlist(-1, false, None),
+        Some(weights) => {
+            (&losses * weights).sum_dim_intlist(-1, false, None) / weights.sum_dim_intlist(-1, false, None)
+        }
     };
     let gradients = Gradients::of(&mean, &model.params, pass).named(&model.params);
     let replicas = model.replicas() as i64;
