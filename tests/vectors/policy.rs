@@ -1,9 +1,7 @@
 use crate::{KEY, close, global_ids, ints, load, numbers, vector};
 use autodenoise::backbone::{Gradients, OptimizerConfig, Pass};
 use autodenoise::denoise::{Policy, PolicyConfig, rewards};
-use autodenoise::types::{
-    BackboneKind, DeselectedReward, Optimizer, Options, PolicyReduction, Preset, Reward,
-};
+use autodenoise::types::{BackboneKind, DeselectedReward, Optimizer, Options, PolicyReduction, Preset, Reward};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -54,11 +52,8 @@ fn reinforce_computes_rewards_loss_gradients_and_step_as_the_reference_does() {
         ("instance_negate", Reward::Instance, DeselectedReward::Negate, PolicyReduction::Mean),
     ] {
         let expected = &learn[case];
-        let options = Options {
-            reward,
-            deselected_reward: deselected,
-            ..Options::preset(Preset::Paper, BackboneKind::DeepFm)
-        };
+        let options =
+            Options { reward, deselected_reward: deselected, ..Options::preset(Preset::Paper, BackboneKind::DeepFm) };
         let rewards = rewards(
             &options,
             &floats(&learn["prev_avg_loss"]),
@@ -84,10 +79,8 @@ fn reinforce_computes_rewards_loss_gradients_and_step_as_the_reference_does() {
         let (logits, pass) = policy.explore(&ids, 0, 0);
         policy.reinforce(&logits, pass, &actions, &rewards.values);
         for (name, after) in expected["params_after_one_adam_step"].as_object().unwrap() {
-            let found: Vec<f64> = Vec::try_from(
-                policy.model.params.get(name).unwrap().to_kind(Kind::Double).reshape([-1]),
-            )
-            .unwrap();
+            let found: Vec<f64> =
+                Vec::try_from(policy.model.params.get(name).unwrap().to_kind(Kind::Double).reshape([-1])).unwrap();
             let gradient = numbers(&expected["grads"][name]);
             for ((found, after), gradient) in found.iter().zip(numbers(after)).zip(gradient) {
                 // Adam moves a parameter by about lr however small its gradient: noise around 0 has no right sign.
