@@ -158,6 +158,7 @@ fn fill_words_avx2(key: [u32; 2], block: u64, out: &mut [u32]) {
     fill_words_any(key, block, out);
 }
 
+#[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
 #[inline(always)]
 fn fill_words_any(key: [u32; 2], mut block: u64, out: &mut [u32]) {
     for chunk in out.chunks_exact_mut(CHUNK) {
@@ -180,6 +181,7 @@ fn fill_words_any(key: [u32; 2], mut block: u64, out: &mut [u32]) {
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
+#[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
 #[inline(always)]
 fn philox_lanes<const N: usize>(counter: &mut [[u32; N]; 4], mut key: [u32; 2]) {
     for _ in 0..10 {

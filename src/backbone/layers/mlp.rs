@@ -46,7 +46,8 @@ impl Mlp {
             }
             x = x.relu();
             if let Some(mask) = pass.dropout_mask(self.dropout, &x.size(), x.device()) {
-                x = x * mask;
+                // Not in place: ReLU's backward pass reads its own output.
+                x = x.g_mul(&mask);
             }
         }
         match &self.output {
