@@ -1,1 +1,30 @@
-//! AUC and log-loss, exact (spec `metrics.md`).
+//! What predictions are judged by (spec `metrics.md`): exact AUC with ties, and log-loss with its clipped rows counted.
+
+mod auc;
+mod logloss;
+
+pub use auc::auc;
+pub use logloss::{LogLoss, logloss, sigmoid};
+
+use crate::types::{AucOn, Metrics};
+
+/// Why predictions have no metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MetricsError {
+    #[error("the prediction of row {row} is not a number")]
+    NotANumber { row: usize },
+    #[error("there are no rows to compute a metric over")]
+    Empty,
+}
+
+/// Both metrics of f32 logits `[n]` against labels `[n]` (0 or 1).
+pub fn of_logits(labels: &[u8], logits: &[f32], on: AucOn, eps: f64) -> Result<Metrics, MetricsError> {
+    let probabilities: Vec<f32> = logits.iter().map(|z| sigmoid(*z)).collect();
+    let ranked = match on {
+        AucOn::Prob => &probabilities[..],
+        AucOn::Logit => logits,
+    };
+    let auc = auc(labels, ranked)?;
+    let LogLoss { mean, clipped } = logloss(labels, probabilities.iter().map(|p| f64::from(*p)), eps)?;
+    Ok(Metrics { auc, logloss: mean, clipped })
+}

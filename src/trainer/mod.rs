@@ -1,1 +1,158 @@
-//! The trainer process: one resolved job in, events and result files out.
+//! The trainer process: one resolved job in on stdin, events out on stdout one JSON line each, logs on stderr.
+//!
+//! It is disposable: it has no database, keeps all it knows in checkpoints, dies with its parent, and may be killed at any
+//! moment. libtorch's thread pool and CUDA context live and end with it.
+
+mod lifeline;
+mod output;
+
+use crate::backbone::open_device;
+use crate::denoise::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
+use crate::ingest::{Dataset, DatasetError};
+use crate::types::{Compression, DatasetSpec, FileFormat, TrainerEvent, TrainerJob};
+use output::Output;
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+/// Exit statuses, for the parent's logs; the events say more.
+const EXIT_FAILED: u8 = 1;
+const EXIT_BAD_JOB: u8 = 2;
+const EXIT_PANIC: u8 = 3;
+pub(crate) const EXIT_PARENT_GONE: u8 = 4;
+const EXIT_RETRY: u8 = 75;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Writes a table without its dropped rows: source, how to read it, which rows are dropped, where to.
+pub type WriteDenoised = fn(&Path, &DatasetSpec, &Dropped, &Path) -> Result<(), BoxError>;
+
+#[derive(Debug, thiserror::Error)]
+enum TrainerError {
+    #[error(transparent)]
+    Device(#[from] crate::backbone::DeviceError),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error("cannot make the folder `{folder}`: {source}")]
+    Folder { folder: String, source: io::Error },
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl TrainerError {
+    /// Whether another attempt could end otherwise: only where the machine, not the job, was at fault.
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Folder { .. } | Self::Dataset(DatasetError::Io { .. }) => true,
+            Self::Device(_) | Self::Dataset(DatasetError::Damaged { .. }) => false,
+            Self::Run(error) => match error {
+                RunError::Export(ExportError::Write { .. } | ExportError::Denoised(_)) | RunError::Stopped => true,
+                RunError::Weights(error) | RunError::Export(ExportError::Weights(error)) => is_io(error),
+                RunError::Checkpoint(CheckpointError::Weights(error)) => is_io(error),
+                RunError::Checkpoint(CheckpointError::Remove { .. }) => true,
+                _ => false,
+            },
+        }
+    }
+}
+
+fn is_io(error: &crate::backbone::WeightsError) -> bool {
+    matches!(error, crate::backbone::WeightsError::Io { .. })
+}
+
+/// The process's whole life.
+pub fn main(write_denoised: WriteDenoised) -> ExitCode {
+    lifeline::die_with_parent();
+    let output = Output::new();
+    let job = match lifeline::read_job() {
+        Ok(job) => job,
+        Err(error) => {
+            output.emit(&TrainerEvent::Failed { message: format!("the trainer's job: {error}"), retryable: false });
+            return EXIT_BAD_JOB.into();
+        }
+    };
+    lifeline::watch_parent();
+    output::log_to_stderr();
+    let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);
+    let _entered = span.enter();
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, write_denoised, &output)));
+    let (message, retryable, code) = match outcome {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            let retryable = error.is_retryable();
+            (error.to_string(), retryable, if retryable { EXIT_RETRY } else { EXIT_FAILED })
+        }
+        // Memory that ran out, here or on the GPU, comes as a panic of the tensor library: another attempt may fit.
+        Err(panic) => (format!("the trainer panicked: {}", panic_text(&*panic)), true, EXIT_PANIC),
+    };
+    tracing::error!(retryable, "training failed: {message}");
+    output.emit(&TrainerEvent::Failed { message, retryable });
+    code.into()
+}
+
+fn run(job: &TrainerJob, write_denoised: WriteDenoised, output: &Output) -> Result<(), TrainerError> {
+    tch::set_num_threads(job.threads.max(1) as i32);
+    let device = open_device(job.spec.device)?;
+    let device_name = match device {
+        tch::Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".to_owned(),
+    };
+    std::fs::create_dir_all(&job.out_dir)
+        .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
+    let dataset = Dataset::open(&job.dataset_dir)?;
+    let write = |dropped: &Dropped, out: &Path| write_denoised(&job.source, &job.source_spec, dropped, out);
+    let (file_name, media_type) = denoised_name(&job.source_spec);
+    let denoised = DenoisedWriter { file_name, media_type, write: &write };
+    let mut run = Run::new(RunInput {
+        spec: &job.spec,
+        dataset: &dataset,
+        device,
+        device_name: &device_name,
+        threads: job.threads,
+        out_dir: &job.out_dir,
+        denoised: &denoised,
+    })?;
+    if let Some(checkpoint) = &job.resume_from {
+        run.resume(checkpoint).map_err(RunError::from)?;
+        let (phase, epoch) = run.position();
+        tracing::info!(epoch, "resumed in the {} phase from {}", phase.as_str(), checkpoint.display());
+    }
+    output.emit(&TrainerEvent::Started {
+        device: device_name.clone(),
+        threads: job.threads,
+        resumed: job.resume_from.is_some(),
+    });
+    let every = Duration::try_from_secs_f64(job.checkpoint_seconds).unwrap_or(Duration::MAX);
+    let mut last = Instant::now();
+    while run.step(&mut |event| output.emit(&event))? == Step::More {
+        if last.elapsed() >= every {
+            let file = run.save_checkpoint().map_err(RunError::from)?;
+            let (phase, epoch) = run.position();
+            output.emit(&TrainerEvent::Checkpoint { file, phase, epoch });
+            last = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+/// The denoised table's file name and media type: the source's format.
+fn denoised_name(spec: &DatasetSpec) -> (String, String) {
+    let (extension, media_type) = match spec.format {
+        Some(FileFormat::Parquet) => ("parquet", "application/vnd.apache.parquet"),
+        Some(FileFormat::Jsonl) => ("jsonl", "application/jsonl"),
+        Some(FileFormat::Csv) | None => ("csv", "text/csv"),
+    };
+    match spec.compression {
+        Some(Compression::Gzip) => (format!("denoised.{extension}.gz"), "application/gzip".to_owned()),
+        Some(Compression::Zstd) => (format!("denoised.{extension}.zst"), "application/zstd".to_owned()),
+        Some(Compression::None) | None => (format!("denoised.{extension}"), media_type.to_owned()),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}

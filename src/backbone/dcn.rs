@@ -1,0 +1,43 @@
+//! Deep & Cross: x_0 = flat V; z = Linear([Cross(x_0) ; MLP(x_0)]). There is no first-order table.
+
+use super::layers::{Cross, Embedding, Linear, Mlp, MlpConfig};
+use super::{BackboneConfig, Net, ParamsBuilder, Pass};
+use tch::Tensor;
+
+pub struct Dcn {
+    embedding: Embedding,
+    cross: Cross,
+    mlp: Mlp,
+    output: Linear,
+}
+
+impl Dcn {
+    pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
+        let width = config.fields * config.embed_dim;
+        let deep = config.mlp_dims.last().copied().unwrap_or(width);
+        Self {
+            embedding: Embedding::new(builder, config.cardinality, config.embed_dim),
+            cross: Cross::new(builder, width, config.cross_layers),
+            mlp: Mlp::new(
+                builder,
+                MlpConfig {
+                    inputs: width,
+                    dims: &config.mlp_dims,
+                    outputs: None,
+                    dropout: config.dropout,
+                    batch_norm: true,
+                },
+            ),
+            output: Linear::new(builder, "linear", width + deep, 1),
+        }
+    }
+}
+
+impl Net for Dcn {
+    fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
+        let x0 = self.embedding.forward(ids, pass).flatten(-2, -1);
+        let crossed = self.cross.forward(&x0);
+        let deep = self.mlp.forward(&x0, pass);
+        self.output.forward(&Tensor::cat(&[crossed, deep], -1)).squeeze_dim(-1)
+    }
+}

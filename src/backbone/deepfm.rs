@@ -1,0 +1,38 @@
+//! DeepFM: z = LINEAR + FM2(V) + MLP(flat V), one table of embeddings for both parts.
+
+use super::layers::{Embedding, FirstOrder, Mlp, MlpConfig, pairwise};
+use super::{BackboneConfig, Net, ParamsBuilder, Pass};
+use tch::Tensor;
+
+pub struct DeepFm {
+    first_order: FirstOrder,
+    embedding: Embedding,
+    mlp: Mlp,
+}
+
+impl DeepFm {
+    pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
+        Self {
+            first_order: FirstOrder::new(builder, config.cardinality),
+            embedding: Embedding::new(builder, config.cardinality, config.embed_dim),
+            mlp: Mlp::new(
+                builder,
+                MlpConfig {
+                    inputs: config.fields * config.embed_dim,
+                    dims: &config.mlp_dims,
+                    outputs: Some(1),
+                    dropout: config.dropout,
+                    batch_norm: true,
+                },
+            ),
+        }
+    }
+}
+
+impl Net for DeepFm {
+    fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
+        let v = self.embedding.forward(ids, pass);
+        let deep = self.mlp.forward(&v.flatten(-2, -1), pass).squeeze_dim(-1);
+        self.first_order.forward(ids, pass) + pairwise(&v) + deep
+    }
+}

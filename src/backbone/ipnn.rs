@@ -1,0 +1,38 @@
+//! IPNN: z = MLP([flat V ; inner products of all pairs]). The reference's unused first-order table is left out.
+
+use super::layers::{Embedding, InnerProduct, Mlp, MlpConfig};
+use super::{BackboneConfig, Net, ParamsBuilder, Pass};
+use tch::Tensor;
+
+pub struct Ipnn {
+    embedding: Embedding,
+    product: InnerProduct,
+    mlp: Mlp,
+}
+
+impl Ipnn {
+    pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
+        Self {
+            embedding: Embedding::new(builder, config.cardinality, config.embed_dim),
+            product: InnerProduct::new(config.fields, builder.device()),
+            mlp: Mlp::new(
+                builder,
+                MlpConfig {
+                    inputs: config.fields * config.embed_dim + InnerProduct::pairs(config.fields),
+                    dims: &config.mlp_dims,
+                    outputs: Some(1),
+                    dropout: config.dropout,
+                    batch_norm: true,
+                },
+            ),
+        }
+    }
+}
+
+impl Net for Ipnn {
+    fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
+        let v = self.embedding.forward(ids, pass);
+        let products = self.product.forward(&v);
+        self.mlp.forward(&Tensor::cat(&[v.flatten(-2, -1), products], -1), pass).squeeze_dim(-1)
+    }
+}

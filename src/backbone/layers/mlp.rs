@@ -1,0 +1,58 @@
+//! MLP of spec `backbones.md` section 1.1: for each hidden width Linear, BatchNorm, ReLU, Dropout; then an optional output
+//! Linear. `[.., B, in]` to `[.., B, out]`. Layer n has the sequential numbers 4n to 4n + 3, whether or not it has all
+//! four parts.
+
+use super::{BatchNorm, Linear};
+use crate::backbone::{ParamsBuilder, Pass};
+use tch::Tensor;
+
+#[derive(Debug, Clone, Copy)]
+pub struct MlpConfig<'a> {
+    pub inputs: i64,
+    pub dims: &'a [i64],
+    /// Width of the output layer; absent for none.
+    pub outputs: Option<i64>,
+    pub dropout: f64,
+    pub batch_norm: bool,
+}
+
+pub struct Mlp {
+    hidden: Vec<(Linear, Option<BatchNorm>)>,
+    output: Option<Linear>,
+    dropout: f64,
+}
+
+impl Mlp {
+    pub fn new(builder: &mut ParamsBuilder, config: MlpConfig) -> Self {
+        let mut width = config.inputs;
+        let mut hidden = Vec::with_capacity(config.dims.len());
+        for (n, dim) in config.dims.iter().enumerate() {
+            let linear = Linear::new(builder, &format!("mlp.mlp.{}", 4 * n), width, *dim);
+            let norm = config.batch_norm.then(|| BatchNorm::new(builder, &format!("mlp.mlp.{}", 4 * n + 1), *dim));
+            hidden.push((linear, norm));
+            width = *dim;
+        }
+        let name = format!("mlp.mlp.{}", 4 * config.dims.len());
+        let output = config.outputs.map(|outputs| Linear::new(builder, &name, width, outputs));
+        Self { hidden, output, dropout: config.dropout }
+    }
+
+    pub fn forward(&self, x: &Tensor, pass: &mut Pass) -> Tensor {
+        let mut x = x.shallow_clone();
+        for (linear, norm) in &self.hidden {
+            x = linear.forward(&x);
+            if let Some(norm) = norm {
+                x = norm.forward(&x, pass);
+            }
+            x = x.relu();
+            if let Some(mask) = pass.dropout_mask(self.dropout, &x.size(), x.device()) {
+                // Not in place: ReLU's backward pass reads its own output.
+                x = x.g_mul(&mask);
+            }
+        }
+        match &self.output {
+            Some(output) => output.forward(&x),
+            None => x,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One training step and one prediction: forward, loss, backward, update. The only place that knows how gradients of
+//! dense parameters and of table rows come about.
+
+use super::{Adam, Backbone, ParamKind, Params, Pass};
+use tch::{Reduction, Tensor};
+
+/// Rows of one forward pass in evaluation mode: large, so that overhead vanishes, and small enough to stay in cache.
+const EVAL_ROWS: i64 = 16_384;
+
+/// Per-row loss of logits `[.., B]` against labels `[B]` in f32: max(z, 0) - z y + ln(1 + e^-|z|).
+pub fn bce(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let labels = if logits.dim() > 1 { labels.expand_as(logits) } else { labels.shallow_clone() };
+    logits.binary_cross_entropy_with_logits::<Tensor>(&labels, None, None, Reduction::None)
+}
+
+/// The gradient of one parameter.
+pub(super) enum Gradient {
+    Dense(Tensor),
+    /// Of the rows `[.., n, W]` that were read of a table, by id `[n]`; an id may come more than once.
+    Rows(Tensor, Tensor),
+}
+
+/// Gradients by the parameters' numbers in the store.
+pub struct Gradients {
+    pub(super) of: Vec<(usize, Gradient)>,
+}
+
+impl Gradients {
+    /// Of the sum of `losses`. A parameter the losses do not depend on has none.
+    pub fn of(losses: &Tensor, params: &Params, pass: Pass) -> Self {
+        let mut numbers = Vec::with_capacity(params.entries.len());
+        let mut inputs = Vec::with_capacity(params.entries.len());
+        for (number, entry) in params.entries.iter().enumerate() {
+            if entry.kind == ParamKind::Dense {
+                numbers.push((number, None));
+                inputs.push(entry.tensor.shallow_clone());
+            }
+        }
+        for lookup in pass.lookups {
+            numbers.push((lookup.table, Some(lookup.ids)));
+            inputs.push(lookup.rows);
+        }
+        let gradients = Tensor::run_backward(&[losses], &inputs, false, false);
+        let of = numbers
+            .into_iter()
+            .zip(gradients)
+            .filter(|(_, gradient)| gradient.defined())
+            .map(|((number, ids), gradient)| match ids {
+                None => (number, Gradient::Dense(gradient)),
+                Some(ids) => (number, Gradient::Rows(ids, gradient)),
+            })
+            .collect();
+        Self { of }
+    }
+
+    /// All zero.
+    pub fn zero(params: &Params) -> Self {
+        let of = params
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.kind != ParamKind::Buffer)
+            .map(|(number, entry)| (number, Gradient::Dense(entry.tensor.zeros_like())))
+            .collect();
+        Self { of }
+    }
+
+    /// By name, dense, for looking at.
+    pub fn named(&self, params: &Params) -> Vec<(String, Tensor)> {
+        self.of
+            .iter()
+            .map(|(number, gradient)| {
+                let entry = &params.entries[*number];
+                let dense = match gradient {
+                    Gradient::Dense(gradient) => gradient.shallow_clone(),
+                    Gradient::Rows(ids, rows) => entry.tensor.zeros_like().index_add(-2, ids, rows),
+                };
+                (entry.name.clone(), dense)
+            })
+            .collect()
+    }
+}
+
+/// What a training step saw, before its update.
+pub struct Step {
+    /// `[.., B]`, without a graph.
+    pub logits: Tensor,
+    /// `[.., B]`, without a graph.
+    pub losses: Tensor,
+}
+
+/// Forward in train mode, backward of the mean loss, update. `weights` `[.., B]` weigh the rows' losses; a row of weight 0
+/// counts in nothing. `active` names the replicas that are updated.
+pub fn train_step(
+    model: &Backbone,
+    optimizer: &mut Adam,
+    ids: &Tensor,
+    labels: &Tensor,
+    weights: Option<&Tensor>,
+    mut pass: Pass,
+    active: &[bool],
+) -> Step {
+    if let Some(weights) = weights {
+        pass.counted = Some(weights.gt(0.0).to_kind(tch::Kind::Float).unsqueeze(-1));
+    }
+    if active.iter().any(|active| !active) {
+        pass.active = Some(active.to_vec());
+    }
+    let logits = model.forward(ids, &mut pass);
+    let losses = bce(&logits, labels);
+    let mean = match weights {
+        None => losses.mean_dim(-1, false, None),
+        Some(weights) => {
+            let total = weights.sum_dim_intlist(-1, false, None).clamp_min(f64::from(f32::MIN_POSITIVE));
+            (&losses * weights).sum_dim_intlist(-1, false, None) / total
+        }
+    };
+    let gradients = Gradients::of(&mean, &model.params, pass);
+    optimizer.step(&model.params, gradients, active);
+    Step { logits: logits.detach(), losses: losses.detach() }
+}
+
+/// Logits `[.., n]` of ids `[n, F]` in evaluation mode.
+pub fn predict(model: &Backbone, ids: &Tensor) -> Tensor {
+    tch::no_grad(|| {
+        let slices: Vec<_> = ids.split(EVAL_ROWS, 0).iter().map(|ids| model.forward(ids, &mut Pass::eval())).collect();
+        if slices.len() == 1 { slices.into_iter().next().expect("one slice") } else { Tensor::cat(&slices, -1) }
+    })
+}

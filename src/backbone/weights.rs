@@ -1,0 +1,166 @@
+//! Named tensors and one JSON document in one safetensors file, written so that a reader never sees half of it.
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+use tch::{Device, Kind, Tensor};
+
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    #[error("cannot access `{file}`: {source}")]
+    Io { file: String, source: io::Error },
+    #[error("the tensor file is damaged: {0}")]
+    Damaged(#[from] safetensors::SafeTensorError),
+    #[error("the tensor file has no tensor `{0}`")]
+    Missing(String),
+    #[error("tensor `{name}` is {found:?} where {expected:?} is needed")]
+    Shape { name: String, found: Vec<i64>, expected: Vec<i64> },
+    #[error("the tensor file's description is unreadable: {0}")]
+    Description(#[from] serde_json::Error),
+    #[error("tensor `{name}` has a type that is not used here: {kind}")]
+    Type { name: String, kind: String },
+}
+
+/// The key of the JSON document in the file's metadata.
+const DESCRIPTION: &str = "autodenoise";
+
+/// Tensors by name, on the CPU, and a description.
+#[derive(Default)]
+pub struct TensorFile {
+    tensors: BTreeMap<String, Tensor>,
+    description: Option<String>,
+}
+
+impl TensorFile {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a copy of the tensor.
+    pub fn put(&mut self, name: impl Into<String>, tensor: &Tensor) {
+        let tensor = tensor.detach();
+        // A copy even on the CPU: the model goes on changing its own in place.
+        let copy = if tensor.device() == Device::Cpu { tensor.copy() } else { tensor.to_device(Device::Cpu) };
+        self.tensors.insert(name.into(), copy.contiguous());
+    }
+
+    /// Adds all tensors of another file under `prefix` + name.
+    pub fn put_all(&mut self, prefix: &str, other: &TensorFile) {
+        for (name, tensor) in &other.tensors {
+            self.tensors.insert(format!("{prefix}{name}"), tensor.shallow_clone());
+        }
+    }
+
+    /// The tensors whose names begin with `prefix`, without it.
+    pub fn below(&self, prefix: &str) -> TensorFile {
+        let below = self
+            .tensors
+            .iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone())));
+        TensorFile { tensors: below.collect(), description: None }
+    }
+
+    pub fn get(&self, name: &str) -> Result<&Tensor, WeightsError> {
+        self.tensors.get(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))
+    }
+
+    pub fn get_shaped(&self, name: &str, shape: &[i64]) -> Result<Tensor, WeightsError> {
+        let tensor = self.get(name)?;
+        if tensor.size() != shape {
+            let (found, expected) = (tensor.size(), shape.to_vec());
+            return Err(WeightsError::Shape { name: name.to_owned(), found, expected });
+        }
+        Ok(tensor.shallow_clone())
+    }
+
+    pub fn describe(&mut self, description: &impl serde::Serialize) -> Result<(), WeightsError> {
+        self.description = Some(serde_json::to_string(description)?);
+        Ok(())
+    }
+
+    pub fn description<T: serde::de::DeserializeOwned>(&self) -> Result<T, WeightsError> {
+        let text = self.description.as_deref().ok_or_else(|| WeightsError::Missing("description".to_owned()))?;
+        Ok(serde_json::from_str(text)?)
+    }
+
+    pub fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
+        let mut raw = Vec::with_capacity(self.tensors.len());
+        for (name, tensor) in &self.tensors {
+            let kind = tensor.kind();
+            let dtype =
+                dtype(kind).ok_or_else(|| WeightsError::Type { name: name.clone(), kind: format!("{kind:?}") })?;
+            let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
+            tensor.copy_data_u8(&mut bytes, tensor.numel());
+            let shape = tensor.size().iter().map(|dim| *dim as usize).collect::<Vec<_>>();
+            raw.push((name.as_str(), dtype, shape, bytes));
+        }
+        let views = raw
+            .iter()
+            .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+        let metadata = self.description.clone().map(|text| HashMap::from([(DESCRIPTION.to_owned(), text)]));
+        Ok(safetensors::serialize(views, metadata)?)
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+        let description = metadata.metadata().as_ref().and_then(|map| map.get(DESCRIPTION)).cloned();
+        let mut tensors = BTreeMap::new();
+        for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
+            let kind = match view.dtype() {
+                Dtype::F32 => Kind::Float,
+                Dtype::F64 => Kind::Double,
+                Dtype::I64 => Kind::Int64,
+                Dtype::I32 => Kind::Int,
+                Dtype::U8 => Kind::Uint8,
+                other => return Err(WeightsError::Type { name, kind: format!("{other:?}") }),
+            };
+            let shape = view.shape().iter().map(|dim| *dim as i64).collect::<Vec<_>>();
+            tensors.insert(name, Tensor::from_data_size(view.data(), &shape, kind));
+        }
+        Ok(Self { tensors, description })
+    }
+
+    /// Writes to a neighbour, makes it durable, then renames it into place.
+    pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
+        let bytes = self.to_bytes()?;
+        write_durably(path, |file| file.write_all(&bytes))
+            .map_err(|source| WeightsError::Io { file: path.display().to_string(), source })
+    }
+
+    pub fn read(path: &Path) -> Result<Self, WeightsError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| WeightsError::Io { file: path.display().to_string(), source })?;
+        Self::from_bytes(&bytes)
+    }
+}
+
+fn dtype(kind: Kind) -> Option<Dtype> {
+    Some(match kind {
+        Kind::Float => Dtype::F32,
+        Kind::Double => Dtype::F64,
+        Kind::Int64 => Dtype::I64,
+        Kind::Int => Dtype::I32,
+        Kind::Uint8 => Dtype::U8,
+        _ => return None,
+    })
+}
+
+/// Writes a file so that after a crash it is there whole or not at all: a temporary neighbour, fsync, rename, and fsync
+/// of the folder.
+pub fn write_durably(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
+    let mut file = File::create(&temporary)?;
+    write(&mut file)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}

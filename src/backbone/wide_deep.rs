@@ -1,0 +1,37 @@
+//! Wide & Deep: z = LINEAR + MLP(flat V). The wide part is the plain first-order table.
+
+use super::layers::{Embedding, FirstOrder, Mlp, MlpConfig};
+use super::{BackboneConfig, Net, ParamsBuilder, Pass};
+use tch::Tensor;
+
+pub struct WideDeep {
+    first_order: FirstOrder,
+    embedding: Embedding,
+    mlp: Mlp,
+}
+
+impl WideDeep {
+    pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
+        Self {
+            first_order: FirstOrder::new(builder, config.cardinality),
+            embedding: Embedding::new(builder, config.cardinality, config.embed_dim),
+            mlp: Mlp::new(
+                builder,
+                MlpConfig {
+                    inputs: config.fields * config.embed_dim,
+                    dims: &config.mlp_dims,
+                    outputs: Some(1),
+                    dropout: config.dropout,
+                    batch_norm: true,
+                },
+            ),
+        }
+    }
+}
+
+impl Net for WideDeep {
+    fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
+        let v = self.embedding.forward(ids, pass);
+        self.first_order.forward(ids, pass) + self.mlp.forward(&v.flatten(-2, -1), pass).squeeze_dim(-1)
+    }
+}

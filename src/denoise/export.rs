@@ -1,0 +1,239 @@
+//! The results of a run as files, each durable before it is announced. Rows are named by their position in the uploaded
+//! file.
+
+use super::policy::{Policy, PolicyConfig};
+use super::run::{Best, Run, RunError};
+use crate::backbone::{ModelKey, TensorFile, WeightsError, to_host, write_durably};
+use crate::types::{ArtifactFile, KeptShare, Report, Split, TrainerEvent};
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, UInt64Array};
+use parquet::arrow::ArrowWriter;
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+    sync::Arc,
+};
+
+/// Rows of one group of a Parquet file: bounds the memory of writing it.
+const GROUP: usize = 1 << 20;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Says whether a row of the uploaded file is left out.
+pub type Dropped<'a> = dyn Fn(u32) -> bool + 'a;
+
+/// How the uploaded table is written without the dropped rows.
+pub struct DenoisedWriter<'a> {
+    /// For example `denoised.csv.gz`.
+    pub file_name: String,
+    pub media_type: String,
+    #[allow(clippy::type_complexity, reason = "a function of two arguments")]
+    pub write: &'a dyn Fn(&Dropped, &Path) -> Result<(), BoxError>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("cannot write `{file}`: {source}")]
+    Write { file: String, source: io::Error },
+    #[error("cannot write the denoised table: {0}")]
+    Denoised(BoxError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+/// All that the files are made of.
+pub(super) struct Exports<'r, 'a> {
+    run: &'r Run<'a>,
+    /// Of every training row: its position in the file, ascending.
+    rows: &'a [u32],
+    /// Of every training row.
+    kept: Vec<bool>,
+    /// Of every training row; absent without a policy.
+    keep_prob: Option<Vec<f32>>,
+    /// Of every row of the file: 0 where it is dropped.
+    mask: Vec<u8>,
+}
+
+impl<'r, 'a> Exports<'r, 'a> {
+    pub fn new(run: &'r Run<'a>) -> Result<Self, RunError> {
+        let split = run.input.dataset.split(Split::Train);
+        let mut kept = vec![run.best.is_none(); split.len()];
+        let mut keep_prob = None;
+        if let Some(best) = &run.best {
+            best.kept.iter().for_each(|position| kept[*position as usize] = true);
+            keep_prob = Some(scores(run, best)?);
+        }
+        let mut mask = vec![1; run.input.dataset.feature_map.rows.total() as usize];
+        for (row, _) in split.rows.iter().zip(&kept).filter(|(_, kept)| !**kept) {
+            mask[*row as usize] = 0;
+        }
+        Ok(Self { run, rows: split.rows, kept, keep_prob, mask })
+    }
+
+    pub fn write(&self, emit: &mut dyn FnMut(TrainerEvent)) -> Result<(), ExportError> {
+        let kept_rows = || self.rows.iter().zip(&self.kept).filter(|(_, kept)| **kept).map(|(row, _)| *row);
+        const PARQUET: &str = "application/vnd.apache.parquet";
+        const NPY: &str = "application/x-npy";
+        const SAFETENSORS: &str = "application/octet-stream";
+
+        self.file(emit, "indices", "indices.parquet", PARQUET, |out| {
+            let rows: Vec<u64> = kept_rows().map(u64::from).collect();
+            write_parquet(out, rows.len(), &|range| {
+                vec![("row", Arc::new(UInt64Array::from_iter_values(rows[range].iter().copied())) as ArrayRef)]
+            })
+        })?;
+        self.file(emit, "indices.csv", "indices.csv", "text/csv", |out| {
+            let mut out = BufWriter::new(out);
+            writeln!(out, "row")?;
+            for row in kept_rows() {
+                writeln!(out, "{row}")?;
+            }
+            out.flush()
+        })?;
+        self.file(emit, "indices.npy", "indices.npy", NPY, |out| {
+            let rows: Vec<i64> = kept_rows().map(i64::from).collect();
+            write_npy(out, &rows)
+        })?;
+        self.file(emit, "keep_mask", "keep_mask.npy", NPY, |out| write_npy(out, &self.mask))?;
+        if let Some(keep_prob) = &self.keep_prob {
+            self.file(emit, "scores", "scores.parquet", PARQUET, |out| {
+                write_parquet(out, self.rows.len(), &|range| {
+                    let rows = self.rows[range.clone()].iter().map(|row| u64::from(*row));
+                    vec![
+                        ("row", Arc::new(UInt64Array::from_iter_values(rows)) as ArrayRef),
+                        ("keep_prob", Arc::new(Float32Array::from(keep_prob[range.clone()].to_vec()))),
+                        ("kept", Arc::new(BooleanArray::from(self.kept[range].to_vec()))),
+                    ]
+                })
+            })?;
+        }
+        self.denoised(emit)?;
+        let run = self.run;
+        if let Some(best) = &run.best {
+            self.tensors(emit, "policy", "policy.safetensors", SAFETENSORS, &best.policy)?;
+        }
+        let model = run.best.as_ref().map(|best| &best.trained).or(run.full.as_ref());
+        if let Some(model) = model {
+            self.tensors(emit, "model", "model.safetensors", SAFETENSORS, &model.model)?;
+        }
+        let report = self.report();
+        self.file(emit, "report.json", "report.json", "application/json", |out| {
+            let mut out = BufWriter::new(out);
+            serde_json::to_writer_pretty(&mut out, &report)?;
+            out.flush()
+        })?;
+        emit(TrainerEvent::Finished(Box::new(report)));
+        Ok(())
+    }
+
+    fn denoised(&self, emit: &mut dyn FnMut(TrainerEvent)) -> Result<(), ExportError> {
+        let writer = self.run.input.denoised;
+        let path = self.run.input.out_dir.join(&writer.file_name);
+        let temporary = self.run.input.out_dir.join(format!("{}.part", writer.file_name));
+        // A row the mask does not know is no training row, and stays.
+        let dropped = |row: u32| self.mask.get(row as usize) == Some(&0);
+        (writer.write)(&dropped, &temporary).map_err(ExportError::Denoised)?;
+        File::open(&temporary)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .map_err(|source| ExportError::Write { file: writer.file_name.clone(), source })?;
+        announce(emit, "denoised", &writer.file_name, &writer.media_type);
+        Ok(())
+    }
+
+    fn tensors(
+        &self,
+        emit: &mut dyn FnMut(TrainerEvent),
+        name: &str,
+        file: &str,
+        media_type: &str,
+        tensors: &TensorFile,
+    ) -> Result<(), ExportError> {
+        let mut described = TensorFile::new();
+        described.put_all("", tensors);
+        described.describe(self.run.input.spec)?;
+        let bytes = described.to_bytes()?;
+        self.file(emit, name, file, media_type, |out| out.write_all(&bytes))
+    }
+
+    /// Writes a file durably, then announces it.
+    fn file(
+        &self,
+        emit: &mut dyn FnMut(TrainerEvent),
+        name: &str,
+        file: &str,
+        media_type: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        write_durably(&self.run.input.out_dir.join(file), write)
+            .map_err(|source| ExportError::Write { file: file.to_owned(), source })?;
+        announce(emit, name, file, media_type);
+        Ok(())
+    }
+
+    fn report(&self) -> Report {
+        let (run, labels) = (self.run, &self.run.data.train.label_bytes);
+        let share = |of: &dyn Fn(usize) -> bool| KeptShare {
+            rows: (0..labels.len()).filter(|at| of(*at) && self.kept[*at]).count() as u64,
+            of: (0..labels.len()).filter(|at| of(*at)).count() as u64,
+        };
+        Report {
+            spec: run.input.spec.clone(),
+            device: run.input.device_name.to_owned(),
+            threads: run.input.threads,
+            kept: share(&|_| true),
+            kept_positive: share(&|at| labels[at] == 1),
+            kept_negative: share(&|at| labels[at] == 0),
+            best_epoch: run.best.as_ref().map(|best| best.epoch),
+            arms: run.arms(),
+            test_reads: run.book.test_reads,
+            warnings: run.book.warnings.clone(),
+            seconds: run.book.spent.seconds,
+        }
+    }
+}
+
+fn announce(emit: &mut dyn FnMut(TrainerEvent), name: &str, file: &str, media_type: &str) {
+    emit(TrainerEvent::Artifact(ArtifactFile {
+        name: name.to_owned(),
+        file: file.to_owned(),
+        media_type: media_type.to_owned(),
+        download_name: file.to_owned(),
+    }));
+}
+
+/// Keep probabilities of all training rows by the best epoch's policy.
+fn scores(run: &Run, best: &Best) -> Result<Vec<f32>, RunError> {
+    let options = &run.input.spec.method.options;
+    let config = PolicyConfig::new(&run.input.dataset.feature_map, options);
+    let any = ModelKey { seed: 0, init: [0, 0], run: [0, 0] };
+    let policy = Policy::new(&config, any, run.input.device);
+    policy.model.params.load("", &best.policy)?;
+    let scores = to_host(&policy.keep_prob(&run.policy_ids));
+    if scores.iter().any(|p| !p.is_finite()) {
+        return Err(RunError::PolicyNotFinite { epoch: best.epoch });
+    }
+    Ok(scores)
+}
+
+type Columns = Vec<(&'static str, ArrayRef)>;
+
+/// Writes `rows` rows whose columns `part` makes, a group at a time.
+fn write_parquet(out: &mut File, rows: usize, part: &dyn Fn(std::ops::Range<usize>) -> Columns) -> io::Result<()> {
+    let batch = |range| RecordBatch::try_from_iter(part(range)).map_err(io::Error::other);
+    let mut writer = ArrowWriter::try_new(out, batch(0..0)?.schema(), None).map_err(io::Error::other)?;
+    for start in (0..rows).step_by(GROUP) {
+        writer.write(&batch(start..rows.min(start + GROUP))?).map_err(io::Error::other)?;
+    }
+    writer.close().map_err(io::Error::other)?;
+    Ok(())
+}
+
+fn write_npy<T: npyz::AutoSerialize + Copy>(out: &mut File, values: &[T]) -> io::Result<()> {
+    use npyz::WriterBuilder;
+    let mut out = BufWriter::new(out);
+    let mut writer =
+        npyz::WriteOptions::new().default_dtype().shape(&[values.len() as u64]).writer(&mut out).begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()?;
+    out.flush()
+}

@@ -1,0 +1,34 @@
+//! The test rows, sealed: one function reads them, and it counts its reads (spec `design.md`, section 3).
+
+use crate::backbone::{Backbone, FitError, Rows, evaluate};
+use crate::ingest::Dataset;
+use crate::types::{Metrics, Options, Split};
+use tch::Device;
+
+pub struct SealedTest<'a> {
+    dataset: &'a Dataset,
+    device: Device,
+    reads: u64,
+}
+
+impl<'a> SealedTest<'a> {
+    pub fn new(dataset: &'a Dataset, device: Device) -> Self {
+        Self { dataset, device, reads: 0 }
+    }
+
+    /// How a (single) model does on the test rows. The rows are on the device only while this runs.
+    pub fn read(&mut self, model: &Backbone, options: &Options) -> Result<Metrics, FitError> {
+        self.reads += 1;
+        let rows = Rows::new(self.dataset.split(Split::Test), self.dataset.fields(), self.device);
+        Ok(evaluate(model, &rows, options.auc_on, options.logloss_eps)?.swap_remove(0))
+    }
+
+    /// Goes on counting from the reads of earlier attempts.
+    pub fn resume(&mut self, reads: u64) {
+        self.reads = reads;
+    }
+
+    pub fn reads(&self) -> u64 {
+        self.reads
+    }
+}

@@ -1,0 +1,10 @@
+//! Whole runs of the method on a small generated dataset, and the properties a result must have.
+
+#[path = "denoise/replicas.rs"]
+mod replicas;
+#[path = "denoise/resume.rs"]
+mod resume;
+#[path = "denoise/runs.rs"]
+mod runs;
+#[path = "denoise/world.rs"]
+mod world;

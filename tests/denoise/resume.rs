@@ -1,0 +1,108 @@
+use crate::world::{World, run, spec, with_run};
+use autodenoise::denoise::Step;
+use autodenoise::types::{BackboneKind, EpochRow, Preset, ResolvedSpec, TrainerEvent};
+use serde_json::json;
+
+const FILES: [&str; 8] = [
+    "indices.parquet",
+    "indices.csv",
+    "indices.npy",
+    "keep_mask.npy",
+    "scores.parquet",
+    "denoised.csv",
+    "policy.safetensors",
+    "model.safetensors",
+];
+
+fn untimed(events: &[TrainerEvent]) -> Vec<EpochRow> {
+    let row = |event: &TrainerEvent| match event {
+        TrainerEvent::Epoch(row) => Some(EpochRow { seconds: 0.0, ..row.clone() }),
+        _ => None,
+    };
+    events.iter().filter_map(row).collect()
+}
+
+/// Runs `steps` steps, saves, forgets everything, and goes on from the file to the end.
+fn interrupted(world: &World, spec: &ResolvedSpec, steps: usize) -> (Vec<TrainerEvent>, tempfile::TempDir, bool) {
+    let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
+    let mut events = Vec::new();
+    let saved = with_run(&dataset, spec, out.path(), |mut run| {
+        for _ in 0..steps {
+            if run.step(&mut |event| events.push(event)).unwrap() == Step::Done {
+                return None;
+            }
+        }
+        Some(run.save_checkpoint().unwrap())
+    });
+    let Some(saved) = saved else { return (events, out, true) };
+    with_run(&dataset, spec, out.path(), |mut run| {
+        run.resume(&out.path().join(saved)).unwrap();
+        while run.step(&mut |event| events.push(event)).unwrap() == Step::More {}
+    });
+    (events, out, false)
+}
+
+#[test]
+fn a_run_resumed_after_any_pass_is_the_uninterrupted_one() {
+    let world = World::new();
+    for (preset, options) in [
+        (Preset::Paper, json!({})),
+        (Preset::ReleasedCode, json!({})),
+        (Preset::Paper, json!({"warmup_passes_per_row": 2, "optimizer": "sgd", "policy_label_field": true})),
+    ] {
+        let spec = spec(preset, BackboneKind::DeepFm, 4, options);
+        let whole = run(&world, &spec).unwrap();
+        for steps in 1.. {
+            let (events, out, ended) = interrupted(&world, &spec, steps);
+            if ended {
+                assert!(steps > 8, "every kind of step was interrupted");
+                break;
+            }
+            assert_eq!(untimed(&events), untimed(&whole.events), "{preset} after {steps} steps");
+            for name in FILES {
+                let found = std::fs::read(out.path().join(name)).unwrap();
+                assert!(found == whole.file(name), "{preset} after {steps} steps: {name} differs");
+            }
+            let report: autodenoise::types::Report =
+                serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
+            assert_eq!(report.test_reads, whole.report().test_reads, "{preset} after {steps} steps");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_spec_or_a_damaged_one_is_refused() {
+    let (world, out) = (World::new(), tempfile::tempdir().unwrap());
+    let dataset = world.dataset();
+    let mine = spec(Preset::Paper, BackboneKind::Fm, 1, json!({}));
+    let saved = with_run(&dataset, &mine, out.path(), |mut run| {
+        run.step(&mut |_| ()).unwrap();
+        out.path().join(run.save_checkpoint().unwrap())
+    });
+    let other = spec(Preset::Paper, BackboneKind::Fm, 2, json!({}));
+    let refused = |spec: &ResolvedSpec| {
+        with_run(&dataset, spec, out.path(), |mut run| run.resume(&saved).unwrap_err().to_string())
+    };
+    assert!(refused(&other).contains("another job"), "{}", refused(&other));
+    let mut bytes = std::fs::read(&saved).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(&saved, bytes).unwrap();
+    assert!(refused(&mine).contains("cannot be used"), "{}", refused(&mine));
+}
+
+#[test]
+fn only_the_last_two_checkpoints_are_kept() {
+    let (world, out) = (World::new(), tempfile::tempdir().unwrap());
+    let dataset = world.dataset();
+    let spec = spec(Preset::Paper, BackboneKind::Fm, 1, json!({}));
+    with_run(&dataset, &spec, out.path(), |mut run| {
+        for _ in 0..4 {
+            run.step(&mut |_| ()).unwrap();
+            run.save_checkpoint().unwrap();
+        }
+    });
+    let mut names: Vec<_> =
+        std::fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["checkpoint-00000003.safetensors", "checkpoint-00000004.safetensors"]);
+}

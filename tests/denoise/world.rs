@@ -1,0 +1,173 @@
+//! A dataset small enough to run the whole method on in a second, and a way to run it.
+
+use autodenoise::denoise::{DenoisedWriter, Dropped, Run, RunError, RunInput, Step};
+use autodenoise::ingest::Dataset;
+use autodenoise::random::{Purpose, Stream};
+use autodenoise::types::{
+    BackboneKind, DatasetId, Device, FeatureMap, Field, FieldKind, LabelRule, MethodName, MethodSpec, Preset, Profile,
+    ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, path::Path};
+use tempfile::TempDir;
+
+const DIMS: [u32; 3] = [12, 9, 4];
+
+/// Rows of train, valid and test: the last batch of 32 is a single row.
+pub const ROWS: SplitCounts = SplitCounts { train: 353, valid: 120, test: 90 };
+
+pub struct World {
+    pub dir: TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_labels(|_, label| label)
+    }
+
+    /// A learnable table: the label follows the first field's parity and the second's half, with noise. `change` may turn
+    /// a row's label, given its place (train, then valid, then test).
+    pub fn with_labels(change: impl Fn(u64, u8) -> u8) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let total = ROWS.total();
+        let mut ids = Vec::new();
+        let mut labels = Vec::new();
+        for row in 0..total {
+            let stream = Stream::new(5, Purpose::Select, &[row as u32]);
+            let values: Vec<u32> =
+                DIMS.iter().zip(0..).map(|(dim, at)| (stream.uniform_at(at) * *dim as f32) as u32).collect();
+            let score = f32::from(values[0].is_multiple_of(2)) + f32::from(values[1] < 4);
+            let label = u8::from(stream.uniform_at(10) < 0.1 + 0.4 * score);
+            let mut offset = 0;
+            for (value, dim) in values.iter().zip(DIMS) {
+                ids.extend((value + offset).to_le_bytes());
+                offset += dim;
+            }
+            labels.push(change(row, label));
+        }
+        // File positions: splits interleaved, so that a position is not a place.
+        let mut positions: Vec<u32> = (0..total as u32).collect();
+        Stream::new(6, Purpose::Shuffle, &[]).shuffle(&mut positions);
+        for range in [0..ROWS.train, ROWS.train..ROWS.train + ROWS.valid, ROWS.train + ROWS.valid..total] {
+            positions[range.start as usize..range.end as usize].sort_unstable();
+        }
+        let rows: Vec<u8> = positions.iter().flat_map(|row| row.to_le_bytes()).collect();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        write("ids.i32", &ids);
+        write("labels.u8", &labels);
+        write("rows.u32", &rows);
+        let label = LabelRule::try_from("click".to_owned()).unwrap();
+        let offsets = [0, DIMS[0], DIMS[0] + DIMS[1]];
+        let field = |at: usize| Field {
+            name: format!("f{at}"),
+            column: format!("f{at}"),
+            kind: FieldKind::Category,
+            cardinality: DIMS[at],
+            offset: offsets[at],
+            unknown: None,
+            padding: None,
+        };
+        let map = FeatureMap {
+            fields: (0..3).map(field).collect(),
+            total_cardinality: DIMS.iter().sum(),
+            rows: ROWS,
+            label,
+            vocabulary: Vocabulary::All,
+        };
+        let profile = Profile {
+            rows: ROWS,
+            positives: SplitCounts::default(),
+            duplicate_rows: 0,
+            contradicting_rows: 0,
+            unknown_cells: BTreeMap::new(),
+            columns: vec![],
+            bytes: 0,
+            digest: "test".to_owned(),
+        };
+        write("feature_map.json", &serde_json::to_vec(&map).unwrap());
+        write("profile.json", &serde_json::to_vec(&profile).unwrap());
+        Self { dir }
+    }
+
+    pub fn dataset(&self) -> Dataset {
+        Dataset::open(self.dir.path()).unwrap()
+    }
+}
+
+/// A resolved spec with quick options; `changes` win over them.
+pub fn spec(preset: Preset, backbone: BackboneKind, seed: u64, changes: Value) -> ResolvedSpec {
+    let mut options = json!({
+        "warmup_epochs": 2, "epochs": 2, "batch_size": 32, "embed_dim": 4, "mlp_dims": [8], "policy_mlp_dims": [8],
+        "lr": 0.01, "retrain_max_epoch": 4, "select_ratio": 0.8,
+    });
+    options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    let options = options.as_object().unwrap().clone();
+    let method = MethodSpec { name: MethodName::Autodenoise, preset, backbone, options };
+    let spec = autodenoise::types::JobSpec {
+        dataset_id: DatasetId(uuid::Uuid::nil()),
+        method,
+        seed,
+        device: Device::Cpu,
+        deadline_seconds: None,
+        labels: BTreeMap::new(),
+    };
+    spec.resolve("test".to_owned()).unwrap()
+}
+
+/// What a run left behind.
+pub struct Outcome {
+    pub events: Vec<TrainerEvent>,
+    pub out: TempDir,
+}
+
+impl Outcome {
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.out.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn report(&self) -> autodenoise::types::Report {
+        serde_json::from_slice(&self.file("report.json")).unwrap()
+    }
+
+    pub fn epochs(&self) -> impl Iterator<Item = &autodenoise::types::EpochRow> {
+        self.events.iter().filter_map(|event| match event {
+            TrainerEvent::Epoch(row) => Some(row),
+            _ => None,
+        })
+    }
+}
+
+fn write_dropped(dropped: &Dropped, out: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let lines: Vec<String> = (0..ROWS.total() as u32).filter(|row| !dropped(*row)).map(|row| row.to_string()).collect();
+    Ok(std::fs::write(out, lines.join("\n"))?)
+}
+
+/// Calls `body` with a run in the folder.
+pub fn with_run<T>(dataset: &Dataset, spec: &ResolvedSpec, out: &Path, body: impl FnOnce(Run) -> T) -> T {
+    let denoised = DenoisedWriter {
+        file_name: "denoised.csv".to_owned(),
+        media_type: "text/csv".to_owned(),
+        write: &write_dropped,
+    };
+    let run = Run::new(RunInput {
+        spec,
+        dataset,
+        device: tch::Device::Cpu,
+        device_name: "cpu",
+        threads: 1,
+        out_dir: out,
+        denoised: &denoised,
+    });
+    body(run.unwrap())
+}
+
+/// Runs the spec to its end.
+pub fn run(world: &World, spec: &ResolvedSpec) -> Result<Outcome, RunError> {
+    let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
+    let mut events = Vec::new();
+    with_run(&dataset, spec, out.path(), |mut run| {
+        while run.step(&mut |event| events.push(event))? == Step::More {}
+        Ok::<_, RunError>(())
+    })?;
+    Ok(Outcome { events, out })
+}

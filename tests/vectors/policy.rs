@@ -1,0 +1,93 @@
+use crate::{KEY, close, global_ids, ints, load, numbers, vector};
+use autodenoise::backbone::{Gradients, OptimizerConfig, Pass};
+use autodenoise::denoise::{Policy, PolicyConfig, rewards};
+use autodenoise::types::{BackboneKind, DeselectedReward, Optimizer, Options, PolicyReduction, Preset, Reward};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+fn policy(vector: &Value, reduction: PolicyReduction) -> Policy {
+    let optimizer = &vector["reinforce"]["optimizer"];
+    let config = PolicyConfig {
+        fields: ints(&vector["field_dims"]).len() as i64,
+        cardinality: ints(&vector["field_dims"]).iter().sum(),
+        embed_dim: vector["config"]["embed_dim"].as_i64().unwrap(),
+        mlp_dims: ints(&vector["config"]["mlp_dims"]),
+        dropout: 0.0,
+        batch_norm: true,
+        reduction,
+        optimizer: OptimizerConfig {
+            kind: Optimizer::Adam,
+            lr: optimizer["lr"].as_f64().unwrap(),
+            weight_decay: optimizer["weight_decay"].as_f64().unwrap(),
+        },
+    };
+    let policy = Policy::new(&config, KEY, Device::Cpu);
+    load(&policy.model.params, vector);
+    policy
+}
+
+fn floats(value: &Value) -> Tensor {
+    Tensor::from_slice(&numbers(value)).to_kind(Kind::Float)
+}
+
+#[test]
+fn the_policy_scores_rows_as_the_reference_does() {
+    let vector = vector("policy_reinforce");
+    let policy = policy(&vector, PolicyReduction::Mean);
+    let ids = global_ids(&vector);
+    close("logits", &policy.logits(&ids), &vector["eval"]["logits"]);
+    let p: Vec<f64> = numbers(&vector["eval"]["probs"]).chunks(2).map(|row| row[1]).collect();
+    close("keep probability", &policy.keep_prob(&ids), &Value::from(p));
+}
+
+#[test]
+fn reinforce_computes_rewards_loss_gradients_and_step_as_the_reference_does() {
+    let vector = vector("policy_reinforce");
+    let learn = &vector["reinforce"];
+    let ids = global_ids(&vector);
+    let actions = floats(&learn["actions"]);
+    for (case, reward, deselected, reduction) in [
+        ("batch_sum_code", Reward::BatchSum, DeselectedReward::Batch, PolicyReduction::Sum),
+        ("instance_zero", Reward::Instance, DeselectedReward::Zero, PolicyReduction::Mean),
+        ("instance_negate", Reward::Instance, DeselectedReward::Negate, PolicyReduction::Mean),
+    ] {
+        let expected = &learn[case];
+        let options =
+            Options { reward, deselected_reward: deselected, ..Options::preset(Preset::Paper, BackboneKind::DeepFm) };
+        let rewards = rewards(
+            &options,
+            &floats(&learn["prev_avg_loss"]),
+            &floats(&learn["current_loss_all_instances"]),
+            &actions,
+        );
+        close(&format!("{case} rewards"), &rewards.values, &expected["reward_used"]);
+
+        let mut policy = policy(&vector, reduction);
+        let mut pass = Pass::train(vec![]);
+        let logits = policy.model.forward(&ids, &mut pass);
+        close(&format!("{case} logits"), &logits, &expected["logits_train"]);
+        let loss = policy.loss(&logits, &actions, &rewards.values);
+        close(&format!("{case} loss"), &loss, &expected["policy_loss"]);
+        let gradients = Gradients::of(&loss, &policy.model.params, pass).named(&policy.model.params);
+        for (name, gradient) in &gradients {
+            close(&format!("{case} gradient of {name}"), gradient, &expected["grads"][name]);
+        }
+        for (buffer, value) in learn["batch_sum_code"]["buffers_after"].as_object().unwrap() {
+            close(&format!("{case} {buffer}"), policy.model.params.get(buffer).unwrap(), value);
+        }
+
+        let (logits, pass) = policy.explore(&ids, 0, 0);
+        policy.reinforce(&logits, pass, &actions, &rewards.values);
+        for (name, after) in expected["params_after_one_adam_step"].as_object().unwrap() {
+            let found: Vec<f64> =
+                Vec::try_from(policy.model.params.get(name).unwrap().to_kind(Kind::Double).reshape([-1])).unwrap();
+            let gradient = numbers(&expected["grads"][name]);
+            for ((found, after), gradient) in found.iter().zip(numbers(after)).zip(gradient) {
+                // Adam moves a parameter by about lr however small its gradient: noise around 0 has no right sign.
+                if gradient.abs() > 1e-6 {
+                    assert!((found - after).abs() <= 1e-6 + 1e-4 * after.abs(), "{case} {name}: {found} {after}");
+                }
+            }
+        }
+    }
+}
