@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod checkpoints;
 pub mod datasets;
+mod embedded;
 mod error;
 pub mod events;
 pub mod ingest_queue;
@@ -14,7 +15,10 @@ pub mod jobs;
 pub mod metrics;
 mod page;
 pub mod queue;
+#[doc(hidden)]
+pub mod testing;
 
+pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};
 pub use error::StoreError;
 pub use page::{Cursor, Page, ParseCursorError};
 

@@ -1,0 +1,157 @@
+//! A private PostgreSQL cluster below the data folder, for use without a database server of one's own.
+//!
+//! ```text
+//! <dir>/data/           the cluster; made as data.new and renamed, so that it is complete if it exists
+//! <dir>/password        of the one database user
+//! <dir>/lock            held by the process that runs the cluster
+//! <dir>/postgres.log    what the server says
+//! <dir>/.s.PGSQL.5432   the socket; the server listens on nothing else
+//! ```
+//! The server lives as long as the process that started it: it is stopped by `stop` or on drop, and when the process is
+//! killed the kernel signals it (see `keeper`). fsync is on, unless a test says otherwise.
+
+mod cluster;
+mod keeper;
+mod stale;
+mod user;
+
+use keeper::Keeper;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Name of the database and of its user.
+const NAME: &str = "autodenoise";
+/// Part of the socket's name only.
+const PORT: u16 = 5432;
+/// Crash recovery of a large cluster takes its time.
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Whether what is committed survives a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    Full,
+    /// Nothing is synced: fast, and lost with the machine. For tests.
+    TestOnly,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    #[error("no PostgreSQL found: apt-get install postgresql-15, or give --database-url")]
+    NoPostgres,
+    #[error("`{}` holds no initdb and postgres: give --postgres-bin the folder that does", .0.display())]
+    NotAPostgresFolder(PathBuf),
+    #[error(
+        "the folder `{}` is closed to user `{user}`, which runs the database because postgres refuses to run as root: \
+         chmod o+x it, or give --data-dir another place such as /var/lib/autodenoise", parent.display()
+    )]
+    ClosedToServer { parent: PathBuf, user: String },
+    #[error("as root the database must run as another user, and there is neither `postgres` nor `nobody`: add one")]
+    NoUser,
+    #[error("the socket `{}` would have a path of {length} bytes, and {max} is the most: give a shorter --data-dir",
+        path.display(), max = cluster::MAX_SOCKET_PATH)]
+    SocketPathTooLong { path: PathBuf, length: usize },
+    #[error("the database in `{}` is in use by another process: stop that one, or give another --data-dir", .0.display())]
+    InUse(PathBuf),
+    #[error("the database in `{}` was made by PostgreSQL {version}, which is not installed: apt-get install postgresql-{version}",
+        dir.display())]
+    OtherVersion { dir: PathBuf, version: String },
+    #[error("{what} failed: {output}")]
+    Tool { what: &'static str, output: String },
+    #[error("the database stopped while starting ({status}); its last words: {log}")]
+    Stopped { status: String, log: String },
+    #[error("a process of an earlier database still uses `{}` and does not stop; end it and start again", .0.display())]
+    StillRunning(PathBuf),
+    #[error("the database did not answer within {seconds} s: {source}")]
+    NotReady { seconds: u64, source: sqlx::Error },
+    #[error("cannot {doing} `{}`: {source}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("the database could not be made: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl EmbeddedError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+}
+
+/// A running cluster. Dropping it stops the server and waits for that.
+#[derive(Debug)]
+pub struct EmbeddedPostgres {
+    options: PgConnectOptions,
+    keeper: Keeper,
+}
+
+impl EmbeddedPostgres {
+    /// Starts the cluster in `dir`, which is made first where it is missing. `bin` is the folder of `initdb` and
+    /// `postgres`; without it they are looked for.
+    pub async fn start(dir: &Path, bin: Option<&Path>, durability: Durability) -> Result<Self, EmbeddedError> {
+        let (dir, bin) = (dir.to_owned(), bin.map(Path::to_owned));
+        let (keeper, cluster) = Keeper::start(move || cluster::prepare(&dir, bin.as_deref(), durability)).await?;
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(&cluster.dir)
+            .port(PORT)
+            .username(NAME)
+            .password(&cluster.password)
+            .application_name(NAME);
+        let embedded = Self { options: options.clone().database(NAME), keeper };
+        embedded.wait_until_ready(&options.database("postgres")).await?;
+        Ok(embedded)
+    }
+
+    pub fn connect_options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// For tools such as psql; holds the password.
+    pub fn url(&self) -> String {
+        self.options.to_url_lossy().into()
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.keeper.pid()
+    }
+
+    /// Stops the server: sessions are ended, what they committed is kept.
+    pub async fn stop(self) {
+        self.keeper.stop().await;
+    }
+
+    /// Connects until it works. One connection and no pool, because a pool would hide that the server has ended.
+    async fn wait_until_ready(&self, maintenance: &PgConnectOptions) -> Result<(), EmbeddedError> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        let mut connection = loop {
+            let source = match maintenance.connect().await {
+                Ok(connection) => break connection,
+                Err(error) => error,
+            };
+            if let Some(status) = self.keeper.exit() {
+                return Err(EmbeddedError::Stopped { status, log: self.keeper.last_words() });
+            }
+            // Retried as long as the server has only not come up yet; a wrong password, say, will stay wrong.
+            let starting = match &source {
+                sqlx::Error::Io(_) => true,
+                sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P03"),
+                _ => false,
+            };
+            if !starting || Instant::now() > deadline {
+                return Err(EmbeddedError::NotReady { seconds: READY_TIMEOUT.as_secs(), source });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(NAME)
+            .fetch_one(&mut connection)
+            .await?;
+        if !exists {
+            sqlx::query(AssertSqlSafe(format!("create database {NAME}"))).execute(&mut connection).await?;
+        }
+        connection.close().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! The store against a real Postgres: every query of `src/store` runs here.
+
+mod common;
+
+#[path = "store/datasets.rs"]
+mod datasets;
+#[path = "store/jobs.rs"]
+mod jobs;
+#[path = "store/queue.rs"]
+mod queue;
+#[path = "store/records.rs"]
+mod records;
+#[path = "store/schema.rs"]
+mod schema;

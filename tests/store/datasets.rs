@@ -1,0 +1,168 @@
+//! Datasets: one for the same bytes and spec, never deleted under a job, read by one worker at a time.
+
+use crate::common::{
+    LEASE, MAX_DEATHS, claim, create_job, dataset_spec, feature_map, job_spec, new_dataset, profile, ready_dataset,
+};
+use autodenoise::{
+    store::{StoreError, artifacts, datasets, ingest_queue, jobs, queue, testing::TestDb},
+    types::DatasetStatus,
+};
+use serde_json::json;
+use std::{collections::BTreeSet, time::Duration};
+
+#[tokio::test]
+async fn the_same_bytes_and_spec_are_one_dataset() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let first = datasets::create(conn, &new_dataset("a")).await.unwrap();
+    let second = datasets::create(conn, &new_dataset("a")).await.unwrap();
+    assert!(first.new && !second.new);
+    assert_eq!(first.row.id, second.row.id);
+    let other = datasets::NewDataset { spec: dataset_spec("other"), ..new_dataset("a") };
+    assert!(datasets::create(conn, &other).await.unwrap().new);
+    let row = datasets::find(conn, first.row.id).await.unwrap().unwrap();
+    assert_eq!(
+        (row.name.as_deref(), row.status, row.spec.0),
+        (Some("clicks"), DatasetStatus::Processing, dataset_spec("click"))
+    );
+}
+
+#[tokio::test]
+async fn an_invalid_dataset_does_not_stand_in_the_way_of_another_try() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let first = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
+    let claimed = ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().unwrap();
+    ingest_queue::finish_invalid(conn, &claimed.lease, &[json!({"row": 3, "rule": "0 or 1"})], 17).await.unwrap();
+    let row = datasets::find(conn, first).await.unwrap().unwrap();
+    assert_eq!(
+        (row.status, row.error_total, row.errors.0),
+        (DatasetStatus::Invalid, 17, vec![json!({"row": 3, "rule": "0 or 1"})])
+    );
+    assert!(datasets::create(conn, &new_dataset("a")).await.unwrap().new);
+}
+
+#[tokio::test]
+async fn pages_hold_every_dataset_once_newest_first() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let mut ids = Vec::new();
+    for index in 0..7 {
+        ids.push(datasets::create(conn, &new_dataset(&index.to_string())).await.unwrap().row.id);
+    }
+    ids.reverse();
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = datasets::list(conn, 3, after).await.unwrap();
+        listed.extend(page.rows.iter().map(|row| row.id));
+        // The cursor goes through its text form, as it does for a client.
+        after = page.next.map(|cursor| cursor.to_string().parse().unwrap());
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, ids);
+}
+
+#[tokio::test]
+async fn a_dataset_is_deleted_only_when_no_active_job_needs_it() {
+    let db = TestDb::new().await;
+    let dataset = ready_dataset(&db.store, "a").await;
+    let job = create_job(&db.store, &job_spec(dataset, &[])).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::InUse);
+    let running = claim(&db.store, "w").await.unwrap();
+    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::InUse);
+    queue::finish_failed(conn, &running.lease, "no").await.unwrap();
+    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::Deleted);
+    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::Missing);
+    let row = jobs::find(conn, job).await.unwrap().unwrap();
+    assert_eq!(row.spec.dataset_id, dataset, "the finished job keeps its spec");
+    let again = jobs::create(conn, &job_spec(dataset, &[]), None).await.unwrap();
+    assert!(matches!(again, jobs::Creation::DatasetNotReady), "{again:?}");
+}
+
+#[tokio::test]
+async fn bytes_are_unreferenced_when_their_last_dataset_is_gone() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let one = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
+    let other = datasets::NewDataset { spec: dataset_spec("other"), ..new_dataset("a") };
+    let two = datasets::create(conn, &other).await.unwrap().row.id;
+    let names = [format!("uploads/{}", new_dataset("a").sha256), "uploads/none".to_owned()];
+    datasets::delete(conn, one).await.unwrap();
+    assert_eq!(artifacts::unreferenced(conn, &names, "uploads/").await.unwrap(), names[1..]);
+    datasets::delete(conn, two).await.unwrap();
+    assert_eq!(artifacts::unreferenced(conn, &names, "uploads/").await.unwrap(), names);
+}
+
+#[tokio::test]
+async fn eight_readers_share_datasets_without_overlap() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let mut made = BTreeSet::new();
+    for index in 0..20 {
+        made.insert(datasets::create(conn, &new_dataset(&index.to_string())).await.unwrap().row.id);
+    }
+    let readers = (0..8).map(|reader| {
+        let store = db.store.clone();
+        tokio::spawn(async move {
+            let mut claimed = Vec::new();
+            let conn = &mut *store.acquire().await.unwrap();
+            while let Some(dataset) = ingest_queue::claim(conn, &format!("r{reader}"), LEASE, MAX_DEATHS).await.unwrap()
+            {
+                claimed.push(dataset.lease.dataset);
+            }
+            claimed
+        })
+    });
+    let claimed: Vec<_> = futures_util::future::join_all(readers).await.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(claimed.len(), 20);
+    assert_eq!(claimed.into_iter().collect::<BTreeSet<_>>(), made);
+}
+
+#[tokio::test]
+async fn a_reader_that_was_replaced_writes_nothing() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let id = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
+    let stale = ingest_queue::claim(conn, "one", Duration::ZERO, MAX_DEATHS).await.unwrap().unwrap().lease;
+    let holder = ingest_queue::claim(conn, "two", LEASE, MAX_DEATHS).await.unwrap().unwrap().lease;
+    assert_eq!((stale.dataset, holder.dataset), (id, id));
+    for result in [
+        ingest_queue::heartbeat(conn, &stale, LEASE, 1).await,
+        ingest_queue::finish_ready(conn, &stale, &feature_map(), &profile()).await,
+        ingest_queue::finish_invalid(conn, &stale, &[], 1).await,
+        ingest_queue::release(conn, &stale).await,
+        ingest_queue::retry_or_fail(conn, &stale, "x", MAX_DEATHS).await,
+    ] {
+        assert!(matches!(result, Err(StoreError::LeaseLost { .. })), "{result:?}");
+    }
+    ingest_queue::heartbeat(conn, &holder, LEASE, 5).await.unwrap();
+    assert_eq!(datasets::find(conn, id).await.unwrap().unwrap().rows_read, 5);
+    ingest_queue::release(conn, &holder).await.unwrap();
+    let row = datasets::find(conn, id).await.unwrap().unwrap();
+    assert_eq!((row.deaths, row.worker), (1, None), "the first reader died, the second handed back");
+}
+
+#[tokio::test]
+async fn a_dataset_that_kills_its_readers_is_invalid() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let id = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
+    for _ in 0..MAX_DEATHS {
+        assert!(ingest_queue::claim(conn, "w", Duration::ZERO, MAX_DEATHS).await.unwrap().is_some());
+    }
+    assert!(ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().is_none());
+    let row = datasets::find(conn, id).await.unwrap().unwrap();
+    assert_eq!((row.status, row.error_total), (DatasetStatus::Invalid, 1));
+    assert!(row.errors.0[0]["rule"].as_str().unwrap().contains("died"));
+
+    let other = datasets::create(conn, &new_dataset("b")).await.unwrap().row.id;
+    for _ in 0..MAX_DEATHS {
+        let claimed = ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().unwrap();
+        ingest_queue::retry_or_fail(conn, &claimed.lease, "the disk is full", MAX_DEATHS).await.unwrap();
+    }
+    let row = datasets::find(conn, other).await.unwrap().unwrap();
+    assert_eq!((row.status, row.errors.0[0]["rule"].as_str()), (DatasetStatus::Invalid, Some("the disk is full")));
+}

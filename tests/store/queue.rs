@@ -1,0 +1,216 @@
+//! Leases: one holder at a time, and a holder that was replaced writes nothing.
+
+use crate::common::{
+    LEASE, MAX_DEATHS, claim, create_job, epoch, event_types, find_job, job_spec, queued_job, ready_dataset, report,
+};
+use autodenoise::{
+    store::{StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
+    types::{EventType, JobState, Phase, Progress},
+};
+use serde_json::json;
+use std::{collections::BTreeSet, time::Duration};
+
+#[tokio::test]
+async fn eight_claimers_share_jobs_without_overlap() {
+    let db = TestDb::new().await;
+    let dataset = ready_dataset(&db.store, "a").await;
+    let mut made = BTreeSet::new();
+    for _ in 0..40 {
+        made.insert(create_job(&db.store, &job_spec(dataset, &[])).await);
+    }
+    let claimers = (0..8).map(|worker| {
+        let store = db.store.clone();
+        tokio::spawn(async move {
+            let mut claimed = Vec::new();
+            while let Some(job) = claim(&store, &format!("w{worker}")).await {
+                assert_eq!(job.lease.attempt, 1);
+                claimed.push(job.lease.job);
+            }
+            claimed
+        })
+    });
+    let claimed: Vec<_> = futures_util::future::join_all(claimers).await.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(claimed.len(), 40);
+    assert_eq!(claimed.into_iter().collect::<BTreeSet<_>>(), made);
+}
+
+#[tokio::test]
+async fn a_claim_brings_all_that_is_needed_to_run_the_job() {
+    let db = TestDb::new().await;
+    let dataset = ready_dataset(&db.store, "a").await;
+    let spec = job_spec(dataset, &[]);
+    let job = create_job(&db.store, &spec).await;
+    let claimed = claim(&db.store, "w1").await.unwrap();
+    assert_eq!((claimed.lease.job, claimed.lease.attempt, claimed.spec), (job, 1, spec));
+    assert_eq!(claimed.object, crate::common::new_dataset("a").sha256);
+    assert_eq!((claimed.checkpoint, claimed.ran, claimed.deaths), (None, Duration::ZERO, 0));
+    let row = find_job(&db.store, job).await;
+    assert_eq!((row.state, row.worker.as_deref()), (JobState::Running, Some("w1")));
+    assert!(row.lease_until.is_some() && row.started_at.is_some());
+}
+
+/// Every write of a worker, called by one whose lease went to another.
+#[tokio::test]
+async fn a_stale_holder_is_refused_every_write() {
+    let db = TestDb::new().await;
+    let job = queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let stale = queue::claim(conn, "one", Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), [(job, JobState::Queued)]);
+    let holder = claim(&db.store, "two").await.unwrap().lease;
+    assert_eq!((holder.job, holder.attempt), (job, 2));
+    let before = event_types(&db.store, job).await;
+    let lease = stale.lease;
+    let checkpoint = checkpoints::NewCheckpoint {
+        phase: Phase::Search,
+        epoch: 1,
+        object: "checkpoints/x".to_owned(),
+        bytes: 1,
+        sha256: "0".to_owned(),
+    };
+    let artifact = artifacts::NewArtifact {
+        name: "indices".to_owned(),
+        object: "results/x".to_owned(),
+        bytes: 1,
+        sha256: "0".to_owned(),
+        media_type: "a/b".to_owned(),
+        download_name: "x".to_owned(),
+    };
+    let progress = Progress { done: 1, total: 2, eta_seconds: None };
+    let refused = [
+        queue::heartbeat(conn, &lease, LEASE).await.map(drop),
+        queue::start_phase(conn, &lease, Phase::Search, 1).await,
+        queue::set_progress(conn, &lease, progress).await,
+        queue::finish_succeeded(conn, &lease, &report(stale.spec)).await,
+        queue::finish_failed(conn, &lease, "x").await,
+        queue::finish_cancelled(conn, &lease).await,
+        queue::retry_or_fail(conn, &lease, "x", MAX_DEATHS).await.map(drop),
+        queue::release(conn, &lease, "x").await.map(drop),
+        events::record(conn, &lease, EventType::Log, &json!({})).await.map(drop),
+        metrics::record(conn, &lease, &epoch(1)).await.map(drop),
+        checkpoints::record(conn, &lease, &checkpoint).await.map(drop),
+        artifacts::record(conn, &lease, &artifact).await,
+    ];
+    for (index, result) in refused.into_iter().enumerate() {
+        assert!(matches!(result, Err(StoreError::LeaseLost { .. })), "write {index}: {result:?}");
+    }
+    assert_eq!(event_types(&db.store, job).await, before);
+    assert!(metrics::list(conn, job, &metrics::MetricFilter::default(), 0, 10).await.unwrap().is_empty());
+    assert!(checkpoints::list(conn, job).await.unwrap().is_empty());
+    assert!(artifacts::list(conn, job).await.unwrap().is_empty());
+    assert!(!queue::heartbeat(conn, &holder, LEASE).await.unwrap().cancel);
+    assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_renewed_while_nobody_took_the_job() {
+    let db = TestDb::new().await;
+    queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let lease = queue::claim(conn, "w", Duration::ZERO).await.unwrap().unwrap().lease;
+    queue::heartbeat(conn, &lease, LEASE).await.unwrap();
+    assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn workers_that_vanish_cost_attempts_until_the_job_has_failed() {
+    let db = TestDb::new().await;
+    let job = queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    for death in 1..=MAX_DEATHS {
+        queue::claim(conn, &format!("w{death}"), Duration::ZERO).await.unwrap().unwrap();
+        let state = if death < MAX_DEATHS { JobState::Queued } else { JobState::Failed };
+        assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), [(job, state)]);
+    }
+    let row = find_job(&db.store, job).await;
+    assert_eq!((row.attempt, row.deaths, row.error.as_ref().unwrap().attempt), (3, 3, 3));
+    assert!(row.error.unwrap().message.contains("worker w3"), "the reason names the worker");
+    assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.requeued", "job.requeued", "job.failed"]);
+    let attempts = jobs::attempts(conn, job).await.unwrap();
+    assert_eq!(attempts.iter().map(|a| a.outcome.as_deref()).collect::<Vec<_>>(), [Some("lost"); 3]);
+    assert!(claim(&db.store, "w").await.is_none());
+}
+
+#[tokio::test]
+async fn a_cancelled_job_whose_worker_vanished_is_cancelled() {
+    let db = TestDb::new().await;
+    let job = queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    queue::claim(conn, "w", Duration::ZERO).await.unwrap().unwrap();
+    jobs::request_cancel(conn, job).await.unwrap();
+    assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), [(job, JobState::Cancelled)]);
+    assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.cancelling", "job.cancelled"]);
+}
+
+#[tokio::test]
+async fn a_job_handed_back_costs_nothing_and_one_that_died_an_attempt() {
+    let db = TestDb::new().await;
+    let job = queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    for _ in 0..5 {
+        let lease = claim(&db.store, "w").await.unwrap().lease;
+        assert_eq!(queue::release(conn, &lease, "the worker stops").await.unwrap(), JobState::Queued);
+    }
+    assert_eq!(find_job(&db.store, job).await.deaths, 0);
+    for expected in [JobState::Queued, JobState::Queued, JobState::Failed] {
+        let lease = claim(&db.store, "w").await.unwrap().lease;
+        queue::start_phase(conn, &lease, Phase::Search, 2).await.unwrap();
+        assert_eq!(queue::retry_or_fail(conn, &lease, "signal 9", MAX_DEATHS).await.unwrap(), expected);
+        let row = find_job(&db.store, job).await;
+        assert_eq!(row.phase.is_some(), expected == JobState::Failed, "a waiting job is in no phase");
+    }
+    let row = find_job(&db.store, job).await;
+    assert_eq!((row.attempt, row.deaths), (8, 3));
+    assert_eq!(row.error.unwrap().0, jobs::JobFailure { message: "signal 9".to_owned(), attempt: 8 });
+}
+
+#[tokio::test]
+async fn an_attempt_that_ends_while_cancelling_is_cancelled() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    for release in [true, false] {
+        let job = queued_job(&db.store).await;
+        let lease = claim(&db.store, "w").await.unwrap().lease;
+        jobs::request_cancel(conn, job).await.unwrap();
+        let state = if release {
+            queue::release(conn, &lease, "the worker stops").await.unwrap()
+        } else {
+            queue::retry_or_fail(conn, &lease, "signal 9", MAX_DEATHS).await.unwrap()
+        };
+        assert_eq!(state, JobState::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_was_there_before_the_cancel_counts() {
+    let db = TestDb::new().await;
+    let job = queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let claimed = claim(&db.store, "w").await.unwrap();
+    jobs::request_cancel(conn, job).await.unwrap();
+    let report = report(claimed.spec);
+    queue::finish_succeeded(conn, &claimed.lease, &report).await.unwrap();
+    let row = find_job(&db.store, job).await;
+    assert_eq!((row.state, row.report.unwrap().0), (JobState::Succeeded, report));
+    assert_eq!(
+        event_types(&db.store, job).await,
+        ["job.queued", "job.cancelling", "seed.completed", "seed.completed", "job.succeeded"]
+    );
+    let error = queue::finish_failed(conn, &claimed.lease, "x").await.unwrap_err();
+    assert!(matches!(error, StoreError::LeaseLost { .. }), "an ended job has no lease: {error}");
+}
+
+#[tokio::test]
+async fn the_time_of_earlier_attempts_is_added_up() {
+    let db = TestDb::new().await;
+    queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let lease = claim(&db.store, "w").await.unwrap().lease;
+    sqlx::query("update job_attempts set started_at = started_at - interval '90 seconds'")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    queue::release(conn, &lease, "x").await.unwrap();
+    let ran = claim(&db.store, "w").await.unwrap().ran.as_secs_f64();
+    assert!((90.0..100.0).contains(&ran), "{ran}");
+}
