@@ -1,1 +1,311 @@
-//! Tables with planted noise.
+//! A made table of clicks with planted label noise, to see whether a denoiser finds it (spec `datasets.md`, section 5).
+//!
+//! Users and items have latent factors u, i of d = 4 standard normals and biases; a click has the log-odds
+//! `SCALE (0.6 b_u + 0.6 b_i + 0.5 <u, i>)`, with which the best possible AUC on clean labels is about .85. Rows are
+//! distinct (user, item) pairs. Side fields are factors cut into classes, so they carry signal. The labels of a share of
+//! the train and valid rows are then turned over; the test rows stay clean, so that they measure what was learned.
+//!
+//! Every draw is SplitMix64's mix of (seed, purpose, position): the same spec gives the same bytes.
+
+use crate::{
+    ingest::{Permutation, mix},
+    types::{DatasetSpec, LabelRule, SplitSpec, Vocabulary},
+};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+const FACTORS: usize = 4;
+const SCALE: f64 = 1.48;
+const FIRST_TIME: u64 = 1_700_000_000;
+/// Seconds between two rows, on average.
+const INTERVAL: u64 = 30;
+
+const GENRES: [&str; 8] = ["Drama", "Comedy", "Action", "Thriller", "Romance", "Horror", "Sci-Fi", "Documentary"];
+const DEVICES: [&str; 4] = ["phone", "tablet", "desktop", "tv"];
+const AGES: [&str; 7] = ["1", "18", "25", "35", "45", "50", "56"];
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SynthSpec {
+    pub users: u32,
+    pub items: u32,
+    /// At most users x items, for a pair stands once.
+    pub rows: u64,
+    /// Share of train and valid labels that are turned over, 0 to 0.5.
+    pub flip_rate: f64,
+    pub seed: u64,
+}
+
+impl Default for SynthSpec {
+    /// Trains in seconds: 300 users, 200 items, every twelfth pair.
+    fn default() -> Self {
+        Self { users: 300, items: 200, rows: 4_800, flip_rate: 0.1, seed: 0 }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SynthError {
+    #[error("{rows} rows of {users} users and {items} items: need 10 rows or more and at most users x items = {pairs}")]
+    Rows { rows: u64, users: u32, items: u32, pairs: u64 },
+    #[error("flip rate {0}: need 0 to 0.5")]
+    FlipRate(f64),
+    #[error("cannot write `{}`: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// How the table is to be read.
+pub fn dataset_spec() -> DatasetSpec {
+    DatasetSpec {
+        format: None,
+        compression: None,
+        separator: None,
+        columns: None,
+        label: LabelRule { column: "click".to_owned(), rule: None },
+        fields: None,
+        exclude: vec!["timestamp".to_owned()],
+        split: SplitSpec::Column("split".to_owned()),
+        vocabulary: Vocabulary::default(),
+    }
+}
+
+/// Writes the table as CSV to `out` and, if asked, the truth (`row,flipped` for every row) to `flips_out`.
+pub fn write(spec: &SynthSpec, out: &Path, flips_out: Option<&Path>) -> Result<(), SynthError> {
+    let world = World::new(spec)?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SynthError::Io { path, source }
+    };
+    write_rows(out, |out| {
+        writeln!(out, "user,item,age,device,genre,timestamp,click,split")?;
+        (0..spec.rows).try_for_each(|row| world.row(row).write(out))
+    })
+    .map_err(failed(out))?;
+    if let Some(flips_out) = flips_out {
+        write_rows(flips_out, |out| {
+            writeln!(out, "row,flipped")?;
+            (0..spec.rows).try_for_each(|row| writeln!(out, "{row},{}", u8::from(world.row(row).flipped)))
+        })
+        .map_err(failed(flips_out))?;
+    }
+    Ok(())
+}
+
+fn write_rows(path: &Path, rows: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 18, File::create(path)?);
+    rows(&mut out)?;
+    out.flush()
+}
+
+/// What a draw is for. The number is part of the draw: a new purpose goes to the end.
+#[derive(Clone, Copy)]
+enum Purpose {
+    User,
+    Item,
+    Pair,
+    Split,
+    Time,
+    Click,
+    Flip,
+}
+
+#[derive(Clone, Copy)]
+struct Draws {
+    seed: u64,
+}
+
+impl Draws {
+    fn bits(self, purpose: Purpose, at: u64) -> u64 {
+        let stream = mix(self.seed.wrapping_add((purpose as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        mix(stream.wrapping_add(at.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+
+    /// Uniform in [0, 1).
+    fn unit(self, purpose: Purpose, at: u64) -> f64 {
+        (self.bits(purpose, at) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Standard normal, by Box and Muller.
+    fn normal(self, purpose: Purpose, at: u64) -> f64 {
+        let (radius, angle) = (1.0 - self.unit(purpose, 2 * at), self.unit(purpose, 2 * at + 1));
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    }
+}
+
+struct Latent {
+    bias: f64,
+    factors: [f64; FACTORS],
+}
+
+impl Latent {
+    fn all(draws: Draws, purpose: Purpose, count: u32) -> Vec<Self> {
+        let one = |at: u64| {
+            let normal = |k: usize| draws.normal(purpose, at * (FACTORS as u64 + 1) + k as u64);
+            Self { bias: normal(FACTORS), factors: std::array::from_fn(normal) }
+        };
+        (0..u64::from(count)).map(one).collect()
+    }
+
+    /// The class of factor `k`: about equal numbers in each.
+    fn class<'a>(&self, k: usize, names: &[&'a str]) -> &'a str {
+        // The logistic curve that follows the normal distribution to within 0.01.
+        let share = 1.0 / (1.0 + (-1.702 * self.factors[k]).exp());
+        names[((share * names.len() as f64) as usize).min(names.len() - 1)]
+    }
+}
+
+struct World {
+    draws: Draws,
+    users: Vec<Latent>,
+    items: Vec<Latent>,
+    pairs: Permutation,
+    splits: Permutation,
+    rows: u64,
+    flip_rate: f64,
+}
+
+struct Row {
+    user: usize,
+    item: usize,
+    age: &'static str,
+    device: &'static str,
+    genre: &'static str,
+    timestamp: u64,
+    clean: bool,
+    flipped: bool,
+    split: &'static str,
+}
+
+impl Row {
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self { user, item, age, device, genre, timestamp, clean, flipped, split, .. } = self;
+        let click = u8::from(clean != flipped);
+        writeln!(out, "{user},{item},{age},{device},{genre},{timestamp},{click},{split}")
+    }
+}
+
+impl World {
+    fn new(spec: &SynthSpec) -> Result<Self, SynthError> {
+        let &SynthSpec { users, items, rows, flip_rate, seed } = spec;
+        let pairs = u64::from(users) * u64::from(items);
+        if rows < 10 || rows > pairs {
+            return Err(SynthError::Rows { rows, users, items, pairs });
+        }
+        if !(0.0..=0.5).contains(&flip_rate) {
+            return Err(SynthError::FlipRate(flip_rate));
+        }
+        let draws = Draws { seed };
+        Ok(Self {
+            draws,
+            users: Latent::all(draws, Purpose::User, users),
+            items: Latent::all(draws, Purpose::Item, items),
+            pairs: Permutation::new(pairs, draws.bits(Purpose::Pair, 0)),
+            splits: Permutation::new(rows, draws.bits(Purpose::Split, 0)),
+            rows,
+            flip_rate,
+        })
+    }
+
+    fn pair(&self, row: u64) -> (usize, usize) {
+        let (pair, items) = (self.pairs.image(row), self.items.len() as u64);
+        ((pair / items) as usize, (pair % items) as usize)
+    }
+
+    fn click_chance(&self, user: usize, item: usize) -> f64 {
+        let (u, i) = (&self.users[user], &self.items[item]);
+        let product: f64 = u.factors.iter().zip(&i.factors).map(|(u, i)| u * i).sum();
+        let logit = SCALE * (0.6 * u.bias + 0.6 * i.bias + 0.5 * product);
+        1.0 / (1.0 + (-logit).exp())
+    }
+
+    fn row(&self, row: u64) -> Row {
+        let (user, item) = self.pair(row);
+        let (u, i) = (&self.users[user], &self.items[item]);
+        let place = self.splits.image(row);
+        let split = match place {
+            _ if place < self.rows * 8 / 10 => "train",
+            _ if place < self.rows * 9 / 10 => "valid",
+            _ => "test",
+        };
+        Row {
+            user,
+            item,
+            age: u.class(0, &AGES),
+            device: u.class(1, &DEVICES),
+            genre: i.class(0, &GENRES),
+            timestamp: FIRST_TIME + row * INTERVAL + self.draws.bits(Purpose::Time, row) % INTERVAL,
+            clean: self.draws.unit(Purpose::Click, row) < self.click_chance(user, item),
+            flipped: split != "test" && self.draws.unit(Purpose::Flip, row) < self.flip_rate,
+            split,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_best_auc_on_clean_labels_is_about_85() {
+        let mean = (0..5)
+            .map(|seed| bayes_auc(&SynthSpec { users: 2000, items: 1000, rows: 40_000, seed, ..SynthSpec::default() }))
+            .sum::<f64>()
+            / 5.0;
+        assert!((mean - 0.85).abs() < 0.01, "{mean}");
+    }
+
+    fn bayes_auc(spec: &SynthSpec) -> f64 {
+        let world = World::new(spec).unwrap();
+        let mut rows: Vec<_> = (0..spec.rows).map(|row| world.row(row)).collect();
+        let chance = |row: &Row| world.click_chance(row.user, row.item);
+        rows.sort_by(|a, b| chance(a).total_cmp(&chance(b)));
+        let positives = rows.iter().filter(|row| row.clean).count() as f64;
+        let ranks: f64 = rows.iter().zip(1..).filter(|(row, _)| row.clean).map(|(_, rank)| f64::from(rank)).sum();
+        (ranks - positives * (positives + 1.0) / 2.0) / (positives * (rows.len() as f64 - positives))
+    }
+
+    #[test]
+    fn rows_are_distinct_and_only_train_and_valid_are_noisy() {
+        let spec = SynthSpec { flip_rate: 0.2, ..SynthSpec::default() };
+        let world = World::new(&spec).unwrap();
+        let rows: Vec<_> = (0..spec.rows).map(|row| world.row(row)).collect();
+        assert_eq!(rows.iter().map(|row| (row.user, row.item)).collect::<HashSet<_>>().len(), rows.len());
+        let of = |split: &str| rows.iter().filter(|row| row.split == split).collect::<Vec<_>>();
+        assert_eq!(["train", "valid", "test"].map(|split| of(split).len()), [3840, 480, 480]);
+        assert!(of("test").iter().all(|row| !row.flipped));
+        // Binomial(4320, 0.2): mean 864, deviation 26.3.
+        let flipped = rows.iter().filter(|row| row.flipped).count();
+        assert!(flipped.abs_diff(864) < 120, "{flipped}");
+        for values in
+            [rows.iter().map(|row| row.age).collect::<HashSet<_>>(), rows.iter().map(|row| row.genre).collect()]
+        {
+            assert!(values.len() >= 7, "every class occurs: {values:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_spec_gives_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = SynthSpec { rows: 10, ..SynthSpec::default() };
+        let (table, truth) = (folder.path().join("table.csv"), folder.path().join("truth.csv"));
+        write(&spec, &table, Some(&truth)).unwrap();
+        let text = std::fs::read_to_string(table).unwrap();
+        assert_eq!(text.lines().take(3).collect::<Vec<_>>(), PINNED);
+        assert_eq!(std::fs::read_to_string(truth).unwrap().lines().count(), 11);
+    }
+
+    const PINNED: [&str; 3] = [
+        "user,item,age,device,genre,timestamp,click,split",
+        "56,65,18,desktop,Drama,1700000023,1,train",
+        "107,51,1,tablet,Horror,1700000034,1,train",
+    ];
+
+    #[test]
+    fn impossible_specs_are_refused() {
+        let refuse = |spec: SynthSpec| World::new(&spec).err().unwrap().to_string();
+        assert!(refuse(SynthSpec { rows: 60_001, ..SynthSpec::default() }).contains("users x items = 60000"));
+        assert!(refuse(SynthSpec { flip_rate: f64::NAN, ..SynthSpec::default() }).contains("0 to 0.5"));
+    }
+}

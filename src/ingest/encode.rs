@@ -105,10 +105,14 @@ impl<'a> Encoder<'a> {
         self.rows += 1;
     }
 
-    /// Notes that the file breaks off at this row.
+    /// Notes that the file breaks off at this row. Listed first: it may be why rows before it look wrong.
     pub fn broken_off(&mut self, message: &str, line: Option<u64>) {
         let rule = format!("{message} ({} rows were read before)", self.rows);
-        self.push_fault(RowError { row: self.rows, line, column: None, value: None, rule });
+        self.faults.total += 1;
+        self.faults.rejected_rows += 1;
+        self.faults.rows.insert(0, RowError { row: self.rows, line, column: None, value: None, rule });
+        self.faults.rows.truncate(self.limits.max_errors.max(1));
+        self.rows += 1;
     }
 
     /// Distinct values of all columns.
@@ -124,13 +128,17 @@ impl<'a> Encoder<'a> {
         }
         self.spill.write_all(&self.buffer).map_err(IngestError::io("write a temporary file in", &self.folder))?;
         self.vocabularies.iter_mut().for_each(Vocabulary::seal);
-        Ok((Spill { file: self.spill, folder: self.folder, width: self.plan.width, rows: self.rows as u32 }, self.vocabularies))
+        Ok((
+            Spill { file: self.spill, folder: self.folder, width: self.plan.width, rows: self.rows as u32 },
+            self.vocabularies,
+        ))
     }
 
     fn label(&mut self, cells: &ByteRecord, line: Option<u64>) {
         let value = &cells[self.plan.label];
         let label = match self.plan.rule {
-            None => cell::label(value).ok_or("the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`"),
+            None => cell::label(value)
+                .ok_or("the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`"),
             Some((comparison, threshold)) => cell::number(value)
                 .map(|number| u8::from(comparison.holds(number, threshold)))
                 .ok_or("the label's rule needs a number here"),
@@ -164,7 +172,9 @@ impl<'a> Encoder<'a> {
                         let rule = match self.time_kind {
                             Some(cell::TimeKind::Number) if time.is_some() => "a number, as in the rows before",
                             Some(cell::TimeKind::Iso8601) if time.is_some() => "a date, as in the rows before",
-                            _ => "the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z",
+                            _ => {
+                                "the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z"
+                            }
                         };
                         self.fault(line, column, &cells[column], rule);
                     }
@@ -233,7 +243,8 @@ impl<'a> Encoder<'a> {
 
 fn number(value: &[u8]) -> Result<f64, String> {
     cell::number(value).ok_or_else(|| {
-        "a finite number or an empty cell; if this column holds words, list it in `fields` as {\"column\": …}".to_owned()
+        "a finite number or an empty cell; if this column holds words, list it in `fields` as {\"column\": …}"
+            .to_owned()
     })
 }
 
@@ -246,6 +257,13 @@ pub(super) struct Spill {
 }
 
 impl Spill {
+    #[cfg(test)]
+    pub fn of(records: &[u8], width: usize) -> Self {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(records).unwrap();
+        Self { file, folder: PathBuf::new(), width, rows: (records.len() / width) as u32 }
+    }
+
     /// Calls `each` with every row's number and record.
     pub fn each(
         &self,

@@ -40,7 +40,7 @@ impl fmt::Display for InvalidTable {
             }
         }
         if let Some(first) = self.rows.first() {
-            write!(f, "; {} of {} rows were rejected, first row {}", self.rejected_rows, self.rows_read, first.row)?;
+            write!(f, "; {} of {} rows were rejected: row {}", self.rejected_rows, self.rows_read, first.row)?;
             if let Some(line) = first.line {
                 write!(f, " (line {line})")?;
             }

@@ -195,8 +195,7 @@ fn copy_lines(
 fn write_parquet(source: &Path, dropped: &dyn Fn(u32) -> bool, out: &File) -> Result<ExportCounts, CopyError> {
     let builder = parquet::open(source).map_err(CopyError::Whole)?;
     let (properties, has_arrow_schema) = properties(builder.metadata());
-    let options =
-        ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!has_arrow_schema);
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!has_arrow_schema);
     let schema = builder.schema().clone();
     let mut writer = ArrowWriter::try_new_with_options(out, schema, options).map_err(unwritable)?;
     let mut counts = ExportCounts::default();

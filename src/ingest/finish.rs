@@ -36,7 +36,10 @@ impl Encoded {
         let (split_rows, times) = (encoder.split_rows, encoder.times);
         let (spill, vocabularies) = encoder.finish()?;
         if spill.rows == 0 {
-            return Err(IngestError::field("", "the file has columns but no rows; upload a table of at least three rows"));
+            return Err(IngestError::field(
+                "",
+                "the file has columns but no rows; upload a table of at least three rows",
+            ));
         }
         Ok(Self { spill, vocabularies, split_rows, times })
     }
@@ -236,7 +239,11 @@ struct Encoding {
 enum Values {
     Bounds(Vec<f64>),
     /// `first` is the id of rank 0 (of code 0, where all values have ids).
-    Ranks { ranks: Vec<u32>, first: u32, by_code: bool },
+    Ranks {
+        ranks: Vec<u32>,
+        first: u32,
+        by_code: bool,
+    },
 }
 
 impl Encoding {

@@ -13,12 +13,7 @@ const PARQUET: &[u8] = b"PAR1";
 ///
 /// Compression comes from the first bytes alone. The format comes from Parquet's magic bytes, then the content type,
 /// then the name, then the first character (`{`: JSON lines, anything else: CSV).
-pub fn resolve_format(
-    spec: &mut DatasetSpec,
-    name: Option<&str>,
-    content_type: Option<&str>,
-    first_bytes: &[u8],
-) {
+pub fn resolve_format(spec: &mut DatasetSpec, name: Option<&str>, content_type: Option<&str>, first_bytes: &[u8]) {
     let compression = *spec.compression.get_or_insert_with(|| magic(first_bytes));
     let hint = content_type.and_then(by_content_type).or_else(|| name.and_then(by_name));
     let format = *spec.format.get_or_insert_with(|| {
@@ -45,7 +40,10 @@ pub(super) fn resolved(path: &Path, spec: &DatasetSpec) -> Result<DatasetSpec, I
     let (said, seen) = (spec.compression.unwrap_or(Compression::None), magic(&first));
     if spec.format == Some(FileFormat::Parquet) {
         if said != Compression::None {
-            return Err(IngestError::field("/compression", "Parquet compresses inside; upload the .parquet file itself"));
+            return Err(IngestError::field(
+                "/compression",
+                "Parquet compresses inside; upload the .parquet file itself",
+            ));
         }
         if !first.starts_with(PARQUET) {
             return Err(IngestError::field("/format", "the file does not begin as a Parquet file; leave `format` out"));
@@ -99,7 +97,10 @@ fn by_content_type(content_type: &str) -> Option<Hint> {
         "application/vnd.apache.parquet" | "application/x-parquet" | "application/parquet" => {
             (FileFormat::Parquet, false)
         }
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines"
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines"
         | "application/jsonlines" => (FileFormat::Jsonl, false),
         _ => return None,
     };
@@ -124,9 +125,7 @@ fn by_content(first: &[u8], compression: Compression) -> FileFormat {
     // The bytes are a prefix, so a decoder's complaint about the missing rest is no news.
     let _ = match compression {
         Compression::None => first.take(SNIFF_BYTES as u64).read_to_end(&mut text),
-        Compression::Gzip => {
-            flate2::read::MultiGzDecoder::new(first).take(SNIFF_BYTES as u64).read_to_end(&mut text)
-        }
+        Compression::Gzip => flate2::read::MultiGzDecoder::new(first).take(SNIFF_BYTES as u64).read_to_end(&mut text),
         Compression::Zstd => zstd::stream::read::Decoder::new(first)
             .and_then(|decoder| decoder.take(SNIFF_BYTES as u64).read_to_end(&mut text)),
     };
@@ -157,7 +156,11 @@ mod tests {
             (resolve(None, Some("text/csv; charset=utf-8"), b"{x"), FileFormat::Csv, Compression::None),
             (resolve(Some("A.JSONL.GZ"), None, b"\x1f\x8b"), FileFormat::Jsonl, Compression::Gzip),
             (resolve(None, None, b"\xef\xbb\xbf {\"a\":1}"), FileFormat::Jsonl, Compression::None),
-            (resolve(None, None, &zstd::encode_all(&b"{\"a\":1}"[..], 1).unwrap()), FileFormat::Jsonl, Compression::Zstd),
+            (
+                resolve(None, None, &zstd::encode_all(&b"{\"a\":1}"[..], 1).unwrap()),
+                FileFormat::Jsonl,
+                Compression::Zstd,
+            ),
             (resolve(Some("ratings.dat"), None, b"1::2::3"), FileFormat::Csv, Compression::None),
         ];
         for (spec, format, compression) in cases {

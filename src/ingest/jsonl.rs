@@ -83,7 +83,8 @@ impl Json {
     }
 }
 
-const UNKNOWN_KEY: &str = "no object of the first 10,000 has this key; give it to an early one (null will do) or list `fields`";
+const UNKNOWN_KEY: &str =
+    "no object of the first 10,000 has this key; give it to an early one (null will do) or list `fields`";
 
 /// The keys of the first `rows` objects, in order of first appearance.
 pub(super) fn discover(lines: &mut Lines, rows: u64) -> Result<Vec<String>, ReadError> {
@@ -157,7 +158,8 @@ fn each_member(line: &[u8], each: impl FnMut(&str, &RawValue)) -> Result<(), Str
         }
     }
 
-    let text = std::str::from_utf8(line).map_err(|_| "not UTF-8; convert the file, for example with iconv".to_owned())?;
+    let text =
+        std::str::from_utf8(line).map_err(|_| "not UTF-8; convert the file, for example with iconv".to_owned())?;
     let mut json = serde_json::Deserializer::from_str(text);
     json.deserialize_map(Members(each))
         .and_then(|()| json.end())

@@ -26,7 +26,10 @@ impl Lines {
         self.line += 1;
         let n = (&mut self.input).take(self.max_bytes as u64 + 1).read_until(b'\n', &mut self.buffer)?;
         if n > self.max_bytes {
-            return Err(ReadError::Content(format!("the row that starts here is longer than {} bytes", self.max_bytes)));
+            return Err(ReadError::Content(format!(
+                "the row that starts here is longer than {} bytes",
+                self.max_bytes
+            )));
         }
         Ok(n > 0)
     }

@@ -27,3 +27,4 @@ pub use export::{ExportCounts, write_denoised};
 pub use format::{SNIFF_BYTES, resolve_format};
 pub use pipeline::{IngestLimits, IngestProgress, Ingested, ingest};
 pub use split::Permutation;
+pub(crate) use split::mix;

@@ -32,7 +32,9 @@ pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>,
     ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| {
         IngestError::field(
             "",
-            format!("the Parquet file is damaged or cut short, for its footer cannot be read ({error}); upload it again"),
+            format!(
+                "the Parquet file is damaged or cut short, for its footer cannot be read ({error}); upload it again"
+            ),
         )
     })
 }
@@ -48,7 +50,11 @@ pub(super) fn unusable(kind: &DataType) -> Option<String> {
         DataType::List(item) | DataType::LargeList(item) => scalar(item.data_type()),
         other => scalar(other),
     };
-    (!usable).then(|| format!("this Parquet column is of type {kind}; numbers, strings, booleans, dates and lists of them can be read"))
+    (!usable).then(|| {
+        format!(
+            "this Parquet column is of type {kind}; numbers, strings, booleans, dates and lists of them can be read"
+        )
+    })
 }
 
 pub(super) struct Parquet {
@@ -112,7 +118,9 @@ impl Parquet {
 }
 
 fn damaged(error: ArrowError) -> ReadError {
-    ReadError::Content(format!("the Parquet file is damaged or of a kind that cannot be read ({error}); write it again"))
+    ReadError::Content(format!(
+        "the Parquet file is damaged or of a kind that cannot be read ({error}); write it again"
+    ))
 }
 
 fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
@@ -127,11 +135,13 @@ fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
             as_text(&make_array(naive), join)
         }
         DataType::Float32 => {
-            let kept: Float32Array = array.as_primitive::<Float32Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
+            let kept: Float32Array =
+                array.as_primitive::<Float32Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
             Ok(to_text(&(Arc::new(kept) as ArrayRef))?.as_string::<i32>().clone())
         }
         DataType::Float64 => {
-            let kept: Float64Array = array.as_primitive::<Float64Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
+            let kept: Float64Array =
+                array.as_primitive::<Float64Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
             Ok(to_text(&(Arc::new(kept) as ArrayRef))?.as_string::<i32>().clone())
         }
         DataType::Dictionary(_, value) => as_text(&cast_with_options(array, value, &options)?, join),

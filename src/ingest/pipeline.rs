@@ -72,7 +72,11 @@ pub(super) struct Ticker<'a> {
     state: IngestProgress,
 }
 
-impl Ticker<'_> {
+impl<'a> Ticker<'a> {
+    pub fn new(progress: &'a mut dyn FnMut(IngestProgress) -> ControlFlow<()>, bytes_total: u64) -> Self {
+        Self { progress, state: IngestProgress { bytes_read: 0, bytes_total, rows: 0 } }
+    }
+
     pub fn tick(&mut self) -> Result<(), IngestError> {
         match (self.progress)(self.state) {
             ControlFlow::Continue(()) => Ok(()),
@@ -99,8 +103,7 @@ pub fn ingest(
     std::fs::create_dir_all(parent).map_err(IngestError::io("create", parent))?;
 
     let table = Table::open(source, spec, limits)?;
-    let state = IngestProgress { bytes_read: 0, bytes_total: table.bytes, rows: 0 };
-    let mut ticker = Ticker { progress, state };
+    let mut ticker = Ticker::new(progress, table.bytes);
     let plan = Plan::new(&table, limits, &mut ticker)?;
     let encoder = read_rows(&table, &plan, limits, parent, &mut ticker)?;
     let encoded = finish::Encoded::new(encoder)?;

@@ -58,7 +58,9 @@ pub(super) enum SlotKind {
 impl SlotKind {
     pub fn vocabulary(&self) -> Option<usize> {
         match self {
-            Self::Category { vocabulary } | Self::Log { vocabulary } | Self::Multi { vocabulary, .. } => Some(*vocabulary),
+            Self::Category { vocabulary } | Self::Log { vocabulary } | Self::Multi { vocabulary, .. } => {
+                Some(*vocabulary)
+            }
             Self::Quantile { .. } => None,
         }
     }

@@ -51,7 +51,7 @@ impl Permutation {
 }
 
 /// SplitMix64's finaliser (Steele, Lea and Flood 2014).
-pub(super) fn mix(mut z: u64) -> u64 {
+pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -72,9 +72,15 @@ pub(super) type Moment = (i128, u32);
 pub(super) enum Splitter {
     /// Read with the row.
     Column,
-    Ratio { permutation: Permutation, sizes: SplitCounts },
+    Ratio {
+        permutation: Permutation,
+        sizes: SplitCounts,
+    },
     /// The first moment of valid and of test.
-    Time { valid: Moment, test: Moment },
+    Time {
+        valid: Moment,
+        test: Moment,
+    },
 }
 
 impl Splitter {
@@ -125,9 +131,19 @@ pub(super) fn moment_of_rank(
     rank: u64,
     ticker: &mut Ticker,
 ) -> Result<Moment, IngestError> {
+    moment_sorting(SORTED, spill, range, rank, ticker)
+}
+
+fn moment_sorting(
+    at_most: u64,
+    spill: &Spill,
+    range: (i128, i128),
+    rank: u64,
+    ticker: &mut Ticker,
+) -> Result<Moment, IngestError> {
     let (mut low, mut high) = range;
     let (mut rank, mut inside) = (rank, u64::from(spill.rows));
-    while inside > SORTED && low < high {
+    while inside > at_most && low < high {
         let span_bits = u128::BITS - ((high - low) as u128).leading_zeros();
         let shift = span_bits.saturating_sub(BIN_BITS);
         let mut bins = vec![0_u64; 1 << BIN_BITS];
@@ -191,8 +207,9 @@ mod tests {
         assert_eq!([0, 1, 1_000_208].map(|at| large.image(at)), PINNED_LARGE);
     }
 
-    const PINNED: [u64; 10] = [0; 10];
-    const PINNED_LARGE: [u64; 3] = [0; 3];
+    /// From an implementation of the same description in Python.
+    const PINNED: [u64; 10] = [3, 7, 6, 0, 5, 2, 8, 9, 4, 1];
+    const PINNED_LARGE: [u64; 3] = [891347, 516400, 811810];
 
     #[test]
     fn each_row_is_in_train_as_often_as_its_share() {
@@ -206,6 +223,31 @@ mod tests {
         }
         // Binomial(4000, 0.8): mean 3200, deviation 25.3; five of them.
         assert!(trained.iter().all(|count| count.abs_diff(3200) < 127), "{trained:?}");
+    }
+
+    #[test]
+    fn the_moment_of_a_rank_is_that_of_a_full_sort() {
+        // Ties, a wide spread, and keys far below zero.
+        let keys: Vec<i128> = (0..5000_u64)
+            .map(|row| match mix(row) % 3 {
+                0 => 17,
+                1 => i128::from(mix(row) as i64) * 1_000_000_000,
+                _ => i128::from(mix(row) % 50),
+            })
+            .collect();
+        let mut sorted: Vec<Moment> = keys.iter().copied().zip(0..).collect();
+        sorted.sort_unstable();
+        let records = keys.iter().flat_map(|key| [&[0; TIME_AT][..], &key.to_le_bytes()].concat()).collect::<Vec<_>>();
+        let spill = Spill::of(&records, TIME_AT + 16);
+        let range = (sorted[0].0, sorted[4999].0);
+        let mut go_on = |_| std::ops::ControlFlow::Continue(());
+        let mut ticker = Ticker::new(&mut go_on, 0);
+        for rank in [0, 1, 1000, 2500, 2501, 3333, 4998, 4999] {
+            for at_most in [1, 100, 100_000] {
+                let found = moment_sorting(at_most, &spill, range, rank, &mut ticker).unwrap();
+                assert_eq!(found, sorted[rank as usize], "rank {rank}, sorting {at_most}");
+            }
+        }
     }
 
     #[test]
