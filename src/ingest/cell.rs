@@ -69,7 +69,7 @@ pub(super) fn time(cell: &[u8]) -> Option<Time> {
     }
     if let Some(number) = number(cell) {
         // The range of a 64-bit integer, as for plain digits.
-        return (number.abs() < 9.3e18).then(|| Time { kind: TimeKind::Number, key: (number * 1e9) as i128 });
+        return (number.abs() < 9.3e18).then_some(Time { kind: TimeKind::Number, key: (number * 1e9) as i128 });
     }
     iso8601(text).map(|key| Time { kind: TimeKind::Iso8601, key })
 }

@@ -55,7 +55,7 @@ impl Duplicates {
             return Ok(());
         }
         // Both labels of a row belong in one part.
-        let part = (u128::from(key | 1) * self.parts.len() as u128 >> 64) as usize;
+        let part = ((u128::from(key | 1) * self.parts.len() as u128) >> 64) as usize;
         let written = self.parts[part].write_all(&key.to_le_bytes());
         written.map_err(IngestError::io("write a temporary file in", &self.folder))
     }

@@ -10,7 +10,7 @@ pub enum IngestError {
     #[error("{0}")]
     Invalid(InvalidTable),
     /// The disk, not the table.
-    #[error("cannot {action} `{}`: {source}", path.display())]
+    #[error("cannot {action} `{}`", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("reading the table was cancelled")]
     Cancelled,

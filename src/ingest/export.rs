@@ -61,7 +61,13 @@ pub fn write_denoised(
     dropped: &dyn Fn(u32) -> bool,
     out: &Path,
 ) -> Result<ExportCounts, IngestError> {
-    let limits = IngestLimits { max_decompressed_bytes: u64::MAX, ..IngestLimits::default() };
+    // What ingest let in comes out again, whatever its limits were.
+    let limits = IngestLimits {
+        max_columns: usize::MAX,
+        max_decompressed_bytes: u64::MAX,
+        max_line_bytes: 1 << 40,
+        ..IngestLimits::default()
+    };
     let table = Table::open(source, spec, &limits)?;
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new().prefix(".export-").tempfile_in(folder);

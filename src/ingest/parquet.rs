@@ -25,6 +25,8 @@ use parquet::arrow::{
 use std::{fs::File, path::Path, sync::Arc};
 
 const BATCH_ROWS: usize = 8192;
+/// A table of many columns is read fewer rows at a time: bounds memory.
+const BATCH_CELLS: usize = 1 << 19;
 
 /// Opens the file and reads its footer.
 pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IngestError> {
@@ -66,24 +68,27 @@ pub(super) struct Parquet {
     batch: Vec<StringArray>,
     rows: usize,
     next: usize,
+    /// Bytes of cells that may still come.
+    left: u64,
 }
 
 impl Parquet {
     /// Reads the columns marked in `needed`; the cells of the others are empty.
-    pub fn new(path: &Path, needed: &[bool], joins: Vec<String>) -> Result<Self, IngestError> {
+    pub fn new(path: &Path, needed: &[bool], joins: Vec<String>, max_bytes: u64) -> Result<Self, IngestError> {
         let builder = open(path)?;
         let read: Vec<usize> = (0..needed.len()).filter(|column| needed[*column]).collect();
         let mut places = vec![None; needed.len()];
         for (place, column) in read.iter().enumerate() {
             places[*column] = Some(place);
         }
+        let batch_rows = (BATCH_CELLS / read.len().max(1)).clamp(1, BATCH_ROWS);
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
         let reader = builder
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .build()
             .map_err(|error| IngestError::field("", format!("the Parquet file cannot be read: {error}")))?;
-        Ok(Self { reader, places, joins, batch: Vec::new(), rows: 0, next: 0 })
+        Ok(Self { reader, places, joins, batch: Vec::new(), rows: 0, next: 0, left: max_bytes })
     }
 
     pub fn read(&mut self, cells: &mut ByteRecord) -> Result<Next, ReadError> {
@@ -109,12 +114,20 @@ impl Parquet {
         for (column, place) in self.places.iter().enumerate() {
             if let Some(place) = place {
                 let text = as_text(batch.column(*place), &self.joins[column]).map_err(damaged)?;
+                // An empty cell counts too: runs of equal cells pack to nothing.
+                let offsets = text.value_offsets();
+                let bytes = (offsets[text.len()] - offsets[0]) as u64 + text.len() as u64;
+                self.left = self.left.checked_sub(bytes).ok_or_else(too_large)?;
                 self.batch.push(text);
             }
         }
         (self.rows, self.next) = (batch.num_rows(), 0);
         Ok(())
     }
+}
+
+fn too_large() -> ReadError {
+    ReadError::Content("the Parquet file unpacks to more than this service reads; upload it in parts".to_owned())
 }
 
 fn damaged(error: ArrowError) -> ReadError {

@@ -150,8 +150,8 @@ fn read_rows<'a>(
 }
 
 fn check_vocabulary(plan: &Plan, encoder: &Encoder, limits: &IngestLimits) -> Result<(), IngestError> {
-    // Ids are i32, and places for unknown and padding ids come on top.
-    let max = limits.max_vocabulary.min(i32::MAX as u64 - (1 << 20));
+    // Ids are i32. The rows between two checks, buckets, unknown and padding ids come on top.
+    let max = limits.max_vocabulary.min(i32::MAX as u64 - (1 << 24));
     if encoder.distinct() <= max {
         return Ok(());
     }

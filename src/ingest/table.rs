@@ -69,7 +69,12 @@ impl<'a> Table<'a> {
             Some(FileFormat::Jsonl) => {
                 refuse_csv_members(&spec)?;
                 let (mut lines, _) = open_lines(path, &spec, limits)?;
-                jsonl::discover(&mut lines, SNIFF_ROWS).map_err(|error| error.at_start(path))?
+                let names = jsonl::discover(&mut lines, SNIFF_ROWS).map_err(|error| error.at_start(path))?;
+                if names.is_empty() {
+                    let rule = "none of the first 10,000 lines is a JSON object; write one object a line, without a list around";
+                    return Err(IngestError::field("", rule));
+                }
+                names
             }
             _ => csv_columns(path, &mut spec, limits)?,
         };
@@ -86,7 +91,7 @@ impl<'a> Table<'a> {
         let joins = || (0..self.columns.len()).map(|column| self.join(column)).collect();
         Ok(match self.spec.format {
             Some(FileFormat::Parquet) => {
-                let reader = parquet::Parquet::new(self.path, needed, joins())?;
+                let reader = parquet::Parquet::new(self.path, needed, joins(), limits.max_decompressed_bytes)?;
                 let total = parquet::open(self.path)?.metadata().file_metadata().num_rows();
                 Rows { kind: Kind::Parquet { reader, read: 0, total: total.max(1) as u64, bytes: self.bytes } }
             }

@@ -182,6 +182,12 @@ fn broken_json_is_located_and_a_late_key_is_not_lost() {
 }
 
 #[test]
+fn a_json_list_is_told_to_become_lines() {
+    let list = refused("[{\"id\":1,\"click\":1}]\n", &spec(json!({"label": "click", "format": "jsonl"})));
+    assert!(list.fields[0].rule.contains("one object a line"), "{list}");
+}
+
+#[test]
 fn a_quote_left_open_does_not_swallow_the_file() {
     let spec = spec(json!({"label": "click"}));
     let short = refused("click,name\n1,a\n0,\"b\n1,c\n0,d\n", &spec);

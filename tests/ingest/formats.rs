@@ -105,7 +105,10 @@ fn as_parquet(rows: &[Row]) -> Vec<u8> {
         ("click", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.click.into())))),
         ("split", Arc::new(DictionaryArray::<Int32Type>::from_iter(rows.iter().map(|row| row.split)))),
     ];
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    parquet(RecordBatch::try_from_iter(columns).unwrap())
+}
+
+fn parquet(batch: RecordBatch) -> Vec<u8> {
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.into_inner().unwrap()
@@ -241,6 +244,11 @@ fn a_bomb_is_stopped() {
     let bomb = gzip(&vec![b'\n'; 50 << 20]);
     let limits = IngestLimits { max_decompressed_bytes: 1 << 20, ..IngestLimits::default() };
     assert!(refused_within(bomb, &click(), &limits).to_string().contains("unpacks to more than 1048576 bytes"));
+    let click: ArrayRef = Arc::new(Int64Array::from(vec![1; 1 << 20]));
+    let packed = parquet(RecordBatch::try_from_iter([("id", click.clone()), ("click", click)]).unwrap());
+    assert!(packed.len() < 10_000);
+    let invalid = refused_within(packed, &spec(json!({"label": "click"})), &limits);
+    assert!(invalid.to_string().contains("unpacks to more"), "{invalid}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod encoding;
 mod errors;
 mod export;
 mod formats;
+mod scale;
 mod splits;
 
 use autodenoise::{
