@@ -18,6 +18,7 @@ create table datasets (
     name        text,
     object      text           not null constraint datasets_object_fkey references objects (sha256),
     -- DatasetSpec as sent, and the digest of its JSON text: with `object` it says whether two requests mean the same.
+    -- When the table has been read, what was found out (format, separator) is filled in; the digest stays.
     spec        jsonb          not null,
     spec_sha256 text           not null,
     media_type  text,

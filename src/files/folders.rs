@@ -17,7 +17,7 @@ impl Files {
         self.root.join("datasets").join(format!("{dataset}-v{FORMAT_VERSION}"))
     }
 
-    /// An empty folder to encode a dataset in.
+    /// An empty folder to encode a dataset below. Whoever is done with it removes it; a sweep does so otherwise.
     pub async fn new_dataset_dir(&self) -> Result<PathBuf, FilesError> {
         let path = self.root.join("datasets").join(format!("{}.new", Uuid::now_v7().simple()));
         tokio::fs::create_dir(&path).await.map_err(FilesError::io("create the folder", &path))?;
@@ -53,9 +53,13 @@ impl Files {
         Ok(path)
     }
 
-    /// Removes the folders of all attempts of a job on this machine.
-    pub async fn remove_work(&self, job: JobId) -> Result<(), FilesError> {
-        self.remove_dir(&self.root.join("work").join(job.to_string())).await
+    /// Removes the folder of an attempt that ended; those of others stay.
+    pub async fn remove_work(&self, job: JobId, attempt: i32) -> Result<(), FilesError> {
+        let folder = self.root.join("work").join(job.to_string());
+        self.remove_dir(&folder.join(attempt.to_string())).await?;
+        // Refused while another attempt has its folder in it.
+        tokio::fs::remove_dir(&folder).await.ok();
+        Ok(())
     }
 
     /// Removes a folder; one that is not there is no error.

@@ -37,14 +37,14 @@ pub struct NewCheckpoint {
 pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewCheckpoint) -> Result<Vec<String>, StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    let data = json!({"phase": new.phase, "epoch": new.epoch, "bytes": new.bytes, "sha256": new.sha256});
-    let seq = events::append(&mut tx, lease.job, EventType::CheckpointSaved, &data).await?;
-    sqlx::query(
+    // The row is held, so the event below gets the number written here. A conflict: this very call was made before, and
+    // its answer got lost on the way.
+    let inserted = sqlx::query(
         "insert into checkpoints (job_id, seq, attempt, phase, epoch, object, bytes, sha256)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+         select id, last_event_seq + 1, $2, $3, $4, $5, $6, $7 from jobs where id = $1
+         on conflict on constraint checkpoints_object_key do nothing",
     )
     .bind(lease.job)
-    .bind(seq)
     .bind(lease.attempt)
     .bind(new.phase)
     .bind(int("the epoch", new.epoch)?)
@@ -53,6 +53,10 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewCheckpoint)
     .bind(&new.sha256)
     .execute(&mut *tx)
     .await?;
+    if inserted.rows_affected() > 0 {
+        let data = json!({"phase": new.phase, "epoch": new.epoch, "bytes": new.bytes, "sha256": new.sha256});
+        events::append(&mut tx, lease.job, EventType::CheckpointSaved, &data).await?;
+    }
     let dropped = sqlx::query_scalar(
         "delete from checkpoints
          where job_id = $1 and seq not in (select seq from checkpoints where job_id = $1 order by seq desc limit $2)

@@ -96,16 +96,19 @@ pub async fn heartbeat(
     lease.held(done.rows_affected())
 }
 
+/// The table was read. `spec` is the dataset's with all that was found out filled in; it takes the place of the one
+/// sent, whose digest stays.
 pub async fn finish_ready(
     conn: &mut PgConnection,
     lease: &DatasetLease,
+    spec: &DatasetSpec,
     feature_map: &FeatureMap,
     profile: &Profile,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
         "update datasets
          set status = 'ready', ready_at = now(), lease_until = null, worker = null, rows_read = $3,
-             feature_map = $4, profile = $5
+             feature_map = $4, profile = $5, spec = $6
          where id = $1 and attempt = $2 and lease_until is not null",
     )
     .bind(lease.dataset)
@@ -113,6 +116,7 @@ pub async fn finish_ready(
     .bind(bigint("the number of rows", profile.rows.total())?)
     .bind(Json(feature_map))
     .bind(Json(profile))
+    .bind(Json(spec))
     .execute(conn)
     .await?;
     lease.held(done.rows_affected())

@@ -1,1 +1,222 @@
-//! Worker slots: claim, lease, supervise.
+//! Runs what is queued: reads datasets, and supervises one trainer process a job.
+//!
+//! ```text
+//! run        slots, and the loop that fills them
+//!  ├ dataset  one claimed dataset: read it on a thread
+//!  └ job      one claimed job: spawn a trainer (`trainer`), write down what it says (`ledger`)
+//!      heart  renews the lease beside either, and says when to stop
+//! ```
+//! The claim is one short transaction, the work runs outside of any, and every write asks for the lease. NOTIFY makes
+//! it quick, polling makes it certain.
+
+mod dataset;
+mod encode;
+mod heart;
+mod job;
+mod ledger;
+mod lines;
+mod sweep;
+mod trainer;
+
+pub use encode::{Encoded, Ingest, IngestFailure};
+pub use trainer::TrainerCommand;
+
+use crate::{
+    config::WorkerConfig,
+    files::Files,
+    store::{
+        JOB_CANCEL, Store, StoreError, WORK,
+        ingest_queue::{self, ClaimedDataset},
+        queue::{self, ClaimedJob},
+    },
+    types::JobId,
+};
+use metrics::gauge;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Notify, broadcast},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::{Instrument, error, info, info_span, warn};
+use uuid::Uuid;
+
+/// Longest wait before looking for work again; shorter where leases are.
+const POLL: Duration = Duration::from_secs(5);
+/// How long a graceful stop may take to hand back what runs.
+const DRAIN: Duration = Duration::from_secs(20);
+/// With less than this on the disk nothing is claimed: every job would fail for the same reason, one after the other.
+const LEAST_FREE_BYTES: u64 = 256 << 20;
+
+/// A worker of this process. `run` does the work.
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+/// What the slots need.
+struct Shared {
+    store: Store,
+    /// Connections of the heartbeats alone.
+    heart_store: Store,
+    files: Files,
+    config: WorkerConfig,
+    trainer: TrainerCommand,
+    ingest: Arc<Ingest>,
+    /// Who holds a lease, for people to read: host, process, and a word that differs after a restart.
+    name: String,
+    wake: Notify,
+    /// Jobs a client wants stopped.
+    cancels: broadcast::Sender<JobId>,
+}
+
+enum Claimed {
+    Dataset(ClaimedDataset),
+    Job(Box<ClaimedJob>),
+}
+
+impl Worker {
+    pub fn new(store: Store, files: Files, config: WorkerConfig, trainer: TrainerCommand, ingest: Arc<Ingest>) -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let id = Uuid::new_v4().simple().to_string();
+        let shared = Shared {
+            heart_store: store.apart(2),
+            store,
+            files,
+            config,
+            trainer,
+            ingest,
+            name: format!("{}:{}:{}", host.trim(), std::process::id(), &id[..6]),
+            wake: Notify::new(),
+            cancels: broadcast::channel(1024).0,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Claims and runs until `shutdown`; what runs then is stopped and handed back. Dropping the future kills the
+    /// trainers and leaves their jobs to the end of their leases.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let shared = self.shared;
+        info!(worker = %shared.name, slots = shared.config.slots, "worker started");
+        let listener = AbortOnDropHandle::new(tokio::spawn(listen(shared.clone())));
+        let sweeper = AbortOnDropHandle::new(tokio::spawn(sweep::run(shared.clone())));
+        let mut slots = JoinSet::new();
+        loop {
+            // Registered before looking: work that comes between the look and the wait is then not slept over.
+            let wake = shared.wake.notified();
+            tokio::pin!(wake);
+            wake.as_mut().enable();
+            if let Err(error) = fill(&shared, &mut slots, &shutdown).await {
+                warn!(%error, "cannot look for work; trying again");
+            }
+            gauge!("autodenoise_slots_busy").set(slots.len() as f64);
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = wake => {}
+                Some(ended) = slots.join_next(), if !slots.is_empty() => report_panic(ended),
+                () = sleep(POLL.min(shared.config.lease())) => {}
+            }
+        }
+        let drained = timeout(DRAIN, async {
+            while let Some(ended) = slots.join_next().await {
+                report_panic(ended);
+            }
+        });
+        if drained.await.is_err() {
+            warn!(slots = slots.len(), "could not hand back everything in time; the leases will run out");
+            slots.shutdown().await;
+        }
+        gauge!("autodenoise_slots_busy").set(0.0);
+        // A pool's `close` waits for listeners, so they go first.
+        for task in [listener, sweeper] {
+            task.abort();
+            task.await.ok();
+        }
+        shared.heart_store.close().await;
+        info!(worker = %shared.name, "worker stopped");
+    }
+}
+
+/// The claim of a slot that panicked runs out; another attempt may end otherwise.
+fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!(%error, "a slot panicked");
+    }
+}
+
+/// Ends claims that ran out, whoever had them, and fills the free slots.
+async fn fill(shared: &Arc<Shared>, slots: &mut JoinSet<()>, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    for (job_id, state) in
+        queue::recover_expired(&mut *shared.store.acquire().await?, shared.config.max_attempts).await?
+    {
+        warn!(%job_id, state = state.as_str(), "the job's worker was not heard of");
+    }
+    while slots.len() < usize::from(shared.config.slots) && !shutdown.is_cancelled() {
+        match shared.files.free_bytes() {
+            Ok(free) if free >= LEAST_FREE_BYTES => {}
+            Ok(free) => {
+                error!(free_bytes = free, needed_bytes = LEAST_FREE_BYTES, "nothing is claimed: the disk is full");
+                return Ok(());
+            }
+            Err(error) => {
+                error!(%error, "nothing is claimed: the data folder cannot be used");
+                return Ok(());
+            }
+        }
+        let Some(claimed) = claim(shared).await? else { return Ok(()) };
+        let (shared, shutdown) = (shared.clone(), shutdown.clone());
+        match claimed {
+            Claimed::Dataset(claimed) => {
+                let span = info_span!("dataset", dataset_id = %claimed.lease.dataset, attempt = claimed.lease.attempt);
+                slots.spawn(dataset::run(shared, claimed, shutdown).instrument(span));
+            }
+            Claimed::Job(claimed) => {
+                let span = info_span!("job", job_id = %claimed.lease.job, attempt = claimed.lease.attempt);
+                slots.spawn(job::run(shared, *claimed, shutdown).instrument(span));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Datasets first: reading one is short, and a client waits for its errors.
+async fn claim(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
+    let (config, lease) = (&shared.config, shared.config.lease());
+    let conn = &mut *shared.store.acquire().await?;
+    if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease, config.max_attempts).await? {
+        return Ok(Some(Claimed::Dataset(dataset)));
+    }
+    Ok(queue::claim(conn, &shared.name, lease).await?.map(|job| Claimed::Job(Box::new(job))))
+}
+
+/// Passes on what the database says. Whatever goes wrong here only costs time.
+async fn listen(shared: Arc<Shared>) {
+    loop {
+        match shared.store.listen(&[WORK, JOB_CANCEL]).await {
+            Ok(mut listener) => {
+                // Something may have come before the listener did.
+                shared.wake.notify_waiters();
+                loop {
+                    match listener.try_recv().await {
+                        Ok(Some(said)) if said.channel() == JOB_CANCEL => {
+                            if let Ok(id) = Uuid::try_parse(said.payload()) {
+                                // No receiver: no job runs here.
+                                shared.cancels.send(JobId(id)).ok();
+                            }
+                        }
+                        // None: reconnected, and what was said in between is gone.
+                        Ok(_) => shared.wake.notify_waiters(),
+                        Err(error) => {
+                            warn!(%error, "the database's notifications broke off");
+                            break;
+                        }
+                    }
+                }
+            }
+            Err(error) => warn!(%error, "cannot listen to the database's notifications"),
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}

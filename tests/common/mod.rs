@@ -67,7 +67,7 @@ pub async fn ready_dataset(store: &Store, content: &str) -> DatasetId {
     let id = datasets::create(conn, &new_dataset(content)).await.unwrap().row.id;
     let claimed = ingest_queue::claim(conn, "reader", LEASE, MAX_DEATHS).await.unwrap().unwrap();
     assert_eq!(claimed.lease.dataset, id);
-    ingest_queue::finish_ready(conn, &claimed.lease, &feature_map(), &profile()).await.unwrap();
+    ingest_queue::finish_ready(conn, &claimed.lease, &claimed.spec, &feature_map(), &profile()).await.unwrap();
     id
 }
 

@@ -131,7 +131,7 @@ async fn a_reader_that_was_replaced_writes_nothing() {
     assert_eq!((stale.dataset, holder.dataset), (id, id));
     for result in [
         ingest_queue::heartbeat(conn, &stale, LEASE, 1).await,
-        ingest_queue::finish_ready(conn, &stale, &feature_map(), &profile()).await,
+        ingest_queue::finish_ready(conn, &stale, &dataset_spec("click"), &feature_map(), &profile()).await,
         ingest_queue::finish_invalid(conn, &stale, &[], 1).await,
         ingest_queue::release(conn, &stale).await,
         ingest_queue::retry_or_fail(conn, &stale, "x", MAX_DEATHS).await,

@@ -1,0 +1,67 @@
+//! One claimed dataset, from the claim to ready, invalid, or back in the queue.
+
+use super::{
+    Shared,
+    encode::{Encoded, IngestFailure},
+    heart::{Heart, Stop},
+    ledger::Patience,
+};
+use crate::store::{
+    StoreError,
+    ingest_queue::{self, ClaimedDataset, DatasetLease},
+};
+use metrics::counter;
+use std::sync::{Arc, atomic::AtomicU64};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: CancellationToken) {
+    let ClaimedDataset { lease, object, spec } = claimed;
+    let rows = Arc::new(AtomicU64::new(0));
+    let mut heart = Heart::of_dataset(&shared, lease, rows.clone());
+    let read = tokio::select! {
+        biased;
+        stop = heart.stopped() => match stop {
+            Stop::Lost | Stop::Cancel => return,
+        },
+        () = shutdown.cancelled() => Err(IngestFailure::Stopped),
+        read = shared.encode(lease.dataset, &object, &spec, rows) => read,
+    };
+    let outcome = match &read {
+        Ok(_) => "ready",
+        Err(IngestFailure::Invalid { .. }) => "invalid",
+        Err(IngestFailure::Failed(_)) => "failed",
+        Err(IngestFailure::Stopped) => "released",
+    };
+    let mut patience = Patience::default();
+    let written = loop {
+        match write(&shared, &lease, &read).await {
+            Ok(()) => break Ok(()),
+            Err(error) => {
+                if let Err(error) = patience.wait(error).await {
+                    break Err(error);
+                }
+            }
+        }
+    };
+    match (written, &read) {
+        (Err(error), _) => warn!(%error, outcome, "the end of reading the dataset could not be written"),
+        (Ok(()), Err(IngestFailure::Failed(reason))) => warn!(reason, "the dataset could not be read"),
+        (Ok(()), _) => info!(outcome, "the dataset was read"),
+    }
+    counter!("autodenoise_datasets_total", "outcome" => outcome).increment(1);
+}
+
+async fn write(shared: &Shared, lease: &DatasetLease, read: &Result<Encoded, IngestFailure>) -> Result<(), StoreError> {
+    let conn = &mut *shared.store.acquire().await?;
+    match read {
+        Ok(it) => ingest_queue::finish_ready(conn, lease, &it.spec, &it.feature_map, &it.profile).await,
+        Err(IngestFailure::Invalid { errors, total }) => {
+            ingest_queue::finish_invalid(conn, lease, errors, *total).await
+        }
+        Err(IngestFailure::Failed(reason)) => {
+            ingest_queue::retry_or_fail(conn, lease, reason, shared.config.max_attempts).await
+        }
+        Err(IngestFailure::Stopped) => ingest_queue::release(conn, lease).await,
+    }
+}

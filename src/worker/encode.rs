@@ -1,0 +1,109 @@
+//! Reads an uploaded table into the encoded dataset's folder, on a thread of its own.
+
+use super::Shared;
+use crate::{
+    files::Key,
+    types::{DatasetId, DatasetSpec, FeatureMap, Profile},
+};
+use metrics::histogram;
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+/// Reads a table: (uploaded file, how to read it, folder to make, progress in rows).
+pub type Ingest = dyn Fn(&Path, &DatasetSpec, &Path, &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<Encoded, IngestFailure>
+    + Send
+    + Sync;
+
+/// What reading a table yielded; the rest lies in the folder.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// The spec with all that was found out filled in.
+    pub spec: DatasetSpec,
+    pub feature_map: FeatureMap,
+    pub profile: Profile,
+}
+
+#[derive(Debug, Clone)]
+pub enum IngestFailure {
+    /// The table cannot be used: the first problems (`RowError`, `FieldError`), and how many there are.
+    Invalid { errors: Vec<serde_json::Value>, total: u64 },
+    /// This machine failed, not the table; another try may do better.
+    Failed(String),
+    /// The progress function said so.
+    Stopped,
+}
+
+/// Stops the thread when whoever waits for it is gone.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Where the encoded dataset lies on this machine; read anew where it does not yet.
+    pub(super) async fn dataset_dir(
+        &self,
+        dataset: DatasetId,
+        object: &str,
+        spec: &DatasetSpec,
+    ) -> Result<PathBuf, IngestFailure> {
+        let dir = self.files.dataset_dir(dataset);
+        if !dir.exists() {
+            self.encode(dataset, object, spec, Arc::default()).await?;
+        }
+        Ok(dir)
+    }
+
+    /// Reads the table and puts the result in the dataset's place. Dropping the future stops the reading.
+    pub(super) async fn encode(
+        &self,
+        dataset: DatasetId,
+        object: &str,
+        spec: &DatasetSpec,
+        rows: Arc<AtomicU64>,
+    ) -> Result<Encoded, IngestFailure> {
+        let started = Instant::now();
+        let failed = |error: crate::files::FilesError| IngestFailure::Failed(error.to_string());
+        let key = Key::upload(object).map_err(|error| IngestFailure::Failed(error.to_string()))?;
+        let source = self.files.local_path(&key);
+        let folder = self.files.new_dataset_dir().await.map_err(failed)?;
+        let out = folder.join("encoded");
+        let stop = StopOnDrop(Arc::default());
+        let (ingest, spec, stopped) = (self.ingest.clone(), spec.clone(), stop.0.clone());
+        let (thread_folder, thread_out) = (folder.clone(), out.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let result = ingest(&source, &spec, &thread_out, &mut |read| {
+                rows.store(read, Ordering::Relaxed);
+                if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            // Here, because nobody may be waiting any more.
+            if (result.is_err() || stopped.load(Ordering::Relaxed))
+                && let Err(error) = std::fs::remove_dir_all(&thread_folder)
+            {
+                tracing::warn!(%error, path = %thread_folder.display(), "a half-encoded dataset could not be removed");
+            }
+            result
+        });
+        let encoded = match reading.await {
+            Ok(result) => result?,
+            Err(error) => {
+                self.files.remove_dir(&folder).await.map_err(failed)?;
+                return Err(IngestFailure::Failed(format!("reading the table panicked: {error}")));
+            }
+        };
+        self.files.keep_dataset_dir(dataset, &out).await.map_err(failed)?;
+        self.files.remove_dir(&folder).await.map_err(failed)?;
+        histogram!("autodenoise_ingest_seconds").record(started.elapsed().as_secs_f64());
+        Ok(encoded)
+    }
+}

@@ -1,0 +1,130 @@
+//! Renews a lease from its own connections until it is dropped, and says when the work must stop.
+//!
+//! It beats at a third of the lease: one beat may be missed. A database that is away makes a beat fail and the next one
+//! try again; only an answer without a row means that the lease is lost.
+
+use super::Shared;
+use crate::{
+    store::{StoreError, ingest_queue, queue},
+    types::JobId,
+};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{broadcast, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span, warn};
+
+/// Why the work must stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// A client asked for it.
+    Cancel,
+    /// Another may have the lease: write nothing more.
+    Lost,
+}
+
+pub(super) struct Heart {
+    stop: watch::Receiver<Option<Stop>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Heart {
+    /// Of a job. A client's wish to cancel it makes it beat at once.
+    pub(super) fn of_job(shared: &Arc<Shared>, lease: queue::Lease) -> Self {
+        let time = shared.config.lease();
+        let cancels = Cancels { of: Some(lease.job), receiver: shared.cancels.subscribe() };
+        let shared = shared.clone();
+        Self::start(time, cancels, move || {
+            let shared = shared.clone();
+            async move {
+                let conn = &mut *shared.heart_store.acquire().await?;
+                Ok(queue::heartbeat(conn, &lease, time).await?.cancel)
+            }
+        })
+    }
+
+    /// Of a dataset; tells how many rows were read.
+    pub(super) fn of_dataset(shared: &Arc<Shared>, lease: ingest_queue::DatasetLease, rows: Arc<AtomicU64>) -> Self {
+        let time = shared.config.lease();
+        let cancels = Cancels { of: None, receiver: shared.cancels.subscribe() };
+        let shared = shared.clone();
+        Self::start(time, cancels, move || {
+            let (shared, rows) = (shared.clone(), rows.load(Ordering::Relaxed));
+            async move {
+                let conn = &mut *shared.heart_store.acquire().await?;
+                ingest_queue::heartbeat(conn, &lease, time, rows).await?;
+                Ok(false)
+            }
+        })
+    }
+
+    fn start<F>(time: Duration, mut cancels: Cancels, mut beat: impl FnMut() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<bool, StoreError>> + Send,
+    {
+        let interval = time / 3;
+        let (tell, stop) = watch::channel(None);
+        let beating = async move {
+            loop {
+                // A connection that hangs must not keep the next beat from trying another.
+                match timeout(interval, beat()).await {
+                    Ok(Ok(false)) => {}
+                    Ok(Ok(true)) => {
+                        tell.send(Some(Stop::Cancel)).ok();
+                    }
+                    Ok(Err(error @ StoreError::LeaseLost { .. })) => {
+                        warn!(%error, "stopping");
+                        tell.send(Some(Stop::Lost)).ok();
+                        return;
+                    }
+                    Ok(Err(error)) => warn!(%error, "a heartbeat failed"),
+                    Err(_) => warn!("a heartbeat was not answered"),
+                }
+                tokio::select! {
+                    () = sleep(interval) => {}
+                    () = cancels.ours() => {}
+                }
+            }
+        };
+        let task = tokio::spawn(beating.instrument(Span::current()));
+        Self { stop, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Waits until the work must stop.
+    pub(super) async fn stopped(&mut self) -> Stop {
+        match self.stop.wait_for(Option::is_some).await {
+            Ok(stop) => stop.expect("waited for"),
+            // The task is gone, and with it the lease soon.
+            Err(_) => Stop::Lost,
+        }
+    }
+}
+
+/// Waits for the wish to cancel one job.
+struct Cancels {
+    of: Option<JobId>,
+    receiver: broadcast::Receiver<JobId>,
+}
+
+impl Cancels {
+    async fn ours(&mut self) {
+        loop {
+            match self.receiver.recv().await {
+                Ok(job) if self.of == Some(job) => return,
+                Ok(_) => {}
+                // Too many to keep: ours may have been among them.
+                Err(broadcast::error::RecvError::Lagged(_)) => return,
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The trainer process: one `TrainerJob` on its stdin, one `TrainerEvent` a line from its stdout, log lines from its
+//! stderr.
+//!
+//! It runs in its own process group, which is killed whole when this value is dropped. Its stdin stays open while it
+//! runs: when the worker dies the pipe closes, and the trainer ends itself. Files it names are stored as soon as it
+//! names them, even while the database is away, because it keeps its newest two checkpoints only.
+
+use super::lines::{Line, Lines, MAX_LINE};
+use crate::{
+    files::{Files, Key},
+    store::{artifacts::NewArtifact, checkpoints::NewCheckpoint},
+    types::{TrainerEvent, TrainerJob},
+};
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::ExitStatusExt,
+    path::{Component, Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    sync::mpsc,
+    time::timeout,
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span, debug, error, info, warn};
+
+/// Events kept while the database is away; the trainer waits when there are more.
+const BUFFERED_EVENTS: usize = 4096;
+/// A log line is cut here.
+const MAX_LOG_LINE: usize = 16 << 10;
+/// A trainer that said its last word has this long to go.
+const EXIT: Duration = Duration::from_secs(10);
+
+/// The program that trains.
+#[derive(Debug, Clone)]
+pub struct TrainerCommand {
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+}
+
+impl TrainerCommand {
+    /// This very program, in its trainer role.
+    pub fn own() -> io::Result<Self> {
+        Ok(Self { program: std::env::current_exe()?, args: vec!["trainer".into()] })
+    }
+}
+
+/// What was heard from a trainer, its files stored.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Event(TrainerEvent),
+    Checkpoint(NewCheckpoint),
+    Artifact(NewArtifact),
+    /// The attempt cannot go on; another may.
+    Died(String),
+    /// The trainer does not speak our language; no attempt will do better.
+    Broken(String),
+}
+
+pub(super) struct Trainer {
+    child: Child,
+    group: Option<i32>,
+    heard: mpsc::Receiver<Heard>,
+    last_log_line: Arc<Mutex<String>>,
+    stderr: AbortOnDropHandle<()>,
+    _stdout: AbortOnDropHandle<()>,
+    _stdin: ChildStdin,
+}
+
+impl Trainer {
+    pub(super) async fn spawn(command: &TrainerCommand, job: &TrainerJob, files: &Files) -> io::Result<Self> {
+        let mut child = Command::new(&command.program)
+            .args(&command.args)
+            .current_dir(&job.out_dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let group = child.id().map(|id| id as i32);
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(mut stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
+            unreachable!("all three are piped")
+        };
+        let last_log_line = Arc::<Mutex<String>>::default();
+        let (tell, heard) = mpsc::channel(BUFFERED_EVENTS);
+        let listener = Listener { files: files.clone(), job: job.clone(), tell, checkpoints: 0 };
+        let span = Span::current();
+        let stdout = tokio::spawn(listener.run(stdout).instrument(span.clone()));
+        let stderr = tokio::spawn(pass_on(stderr, last_log_line.clone()).instrument(span));
+        let mut line = serde_json::to_vec(job)?;
+        line.push(b'\n');
+        // One that ended before it read its job says why on its other pipes.
+        match stdin.write_all(&line).await {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+            _ => {}
+        }
+        Ok(Self {
+            child,
+            group,
+            heard,
+            last_log_line,
+            stderr: AbortOnDropHandle::new(stderr),
+            _stdout: AbortOnDropHandle::new(stdout),
+            _stdin: stdin,
+        })
+    }
+
+    /// What it says next; `None` when it closed its stdout.
+    pub(super) async fn next(&mut self) -> Option<Heard> {
+        self.heard.recv().await
+    }
+
+    /// Waits for it to go, a while, and then makes it. Says how it ended.
+    pub(super) async fn end(mut self) -> String {
+        let status = match timeout(EXIT, self.child.wait()).await {
+            Ok(Ok(status)) => {
+                // The number is free for others from now on, but not while anyone is left in the group.
+                self.kill();
+                describe(status)
+            }
+            Ok(Err(error)) => format!("the trainer ended in an unknown way ({error})"),
+            Err(_) => {
+                self.kill();
+                "the trainer closed its output and did not exit".to_owned()
+            }
+        };
+        // Its last line may still be in the pipe.
+        timeout(Duration::from_secs(1), &mut self.stderr).await.ok();
+        let line = self.last_log_line.lock().expect("no holder panics").clone();
+        if line.is_empty() { status } else { format!("{status}; its last words: {line}") }
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            // SAFETY: no memory is involved.
+            unsafe { libc::killpg(group, libc::SIGKILL) };
+        }
+    }
+}
+
+impl Drop for Trainer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(libc::SIGKILL), _) => {
+            "the trainer was killed (signal 9; the machine may have run out of memory)".to_owned()
+        }
+        (Some(signal), _) => format!("the trainer was ended by signal {signal}"),
+        (None, code) => format!("the trainer exited with code {} without a last word", code.unwrap_or_default()),
+    }
+}
+
+/// Reads stdout.
+struct Listener {
+    files: Files,
+    job: TrainerJob,
+    tell: mpsc::Sender<Heard>,
+    checkpoints: u64,
+}
+
+impl Listener {
+    async fn run(mut self, stdout: ChildStdout) {
+        let mut lines = Lines::new(stdout, MAX_LINE);
+        loop {
+            let heard = match lines.next().await {
+                Ok(None) => return,
+                Ok(Some(Line::Text(line))) => match self.hear(&line).await {
+                    Some(heard) => heard,
+                    None => continue,
+                },
+                Ok(Some(Line::TooLong)) => {
+                    Heard::Broken(format!("the trainer wrote a line of more than {MAX_LINE} bytes"))
+                }
+                Err(error) => Heard::Died(format!("the trainer's output cannot be read: {error}")),
+            };
+            let last = matches!(heard, Heard::Broken(_) | Heard::Died(_));
+            // Nobody listens any more: the attempt is over.
+            if self.tell.send(heard).await.is_err() || last {
+                return;
+            }
+        }
+    }
+
+    /// Events are objects; any other line is a library's chatter, which is no reason to lose a job.
+    async fn hear(&mut self, line: &str) -> Option<Heard> {
+        if !line.starts_with('{') {
+            if !line.trim().is_empty() {
+                warn!(line, "the trainer wrote something that is no event");
+            }
+            return None;
+        }
+        let event = match serde_json::from_str(line) {
+            Ok(event) => event,
+            Err(error) => {
+                let start: String = line.chars().take(200).collect();
+                return Some(Heard::Broken(format!(
+                    "the trainer said something this worker cannot read ({error}): {start}"
+                )));
+            }
+        };
+        Some(match event {
+            TrainerEvent::Checkpoint { file, phase, epoch } => {
+                self.checkpoints += 1;
+                let key = Key::checkpoint(self.job.job_id, self.job.attempt, self.checkpoints);
+                match self.store(&key, &file).await {
+                    Ok((bytes, sha256)) => {
+                        Heard::Checkpoint(NewCheckpoint { phase, epoch, object: key.to_string(), bytes, sha256 })
+                    }
+                    // The run itself is well; an earlier checkpoint must do should it die.
+                    Err(error) => {
+                        warn!(error, "a checkpoint could not be stored");
+                        return None;
+                    }
+                }
+            }
+            TrainerEvent::Artifact(file) => {
+                let stored = match Key::result(self.job.job_id, self.job.attempt, &file.name) {
+                    Ok(key) => self.store(&key, &file.file).await.map(|(bytes, sha256)| (key, bytes, sha256)),
+                    Err(error) => return Some(Heard::Broken(error.to_string())),
+                };
+                match stored {
+                    Ok((key, bytes, sha256)) => Heard::Artifact(NewArtifact {
+                        name: file.name,
+                        object: key.to_string(),
+                        bytes,
+                        sha256,
+                        media_type: file.media_type,
+                        download_name: file.download_name,
+                    }),
+                    Err(error) => Heard::Died(format!("the result `{}` could not be stored: {error}", file.name)),
+                }
+            }
+            event => Heard::Event(event),
+        })
+    }
+
+    /// Stores a file below the trainer's folder; gives its size and sha256.
+    async fn store(&self, key: &Key, file: &str) -> Result<(i64, String), String> {
+        let path = Path::new(file);
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(format!("`{file}` is not below the trainer's folder"));
+        }
+        let stored = self.files.put_file(key, &self.job.out_dir.join(path)).await.map_err(|error| error.to_string())?;
+        Ok((i64::try_from(stored.bytes).map_err(|error| error.to_string())?, stored.sha256))
+    }
+}
+
+/// Passes log lines on, under the level they name, and remembers the last.
+async fn pass_on(stderr: ChildStderr, last: Arc<Mutex<String>>) {
+    let mut lines = Lines::new(stderr, MAX_LOG_LINE);
+    while let Ok(Some(line)) = lines.next().await {
+        let Line::Text(line) = line else { continue };
+        if line.trim().is_empty() {
+            continue;
+        }
+        let (level, message) = read_log_line(&line);
+        match level.as_str() {
+            "ERROR" => error!(target: "trainer", "{message}"),
+            "WARN" => warn!(target: "trainer", "{message}"),
+            "DEBUG" | "TRACE" => debug!(target: "trainer", "{message}"),
+            _ => info!(target: "trainer", "{message}"),
+        }
+        *last.lock().expect("no holder panics") = message.chars().take(500).collect();
+    }
+}
+
+/// Level and message of a line as `tracing_subscriber`'s JSON format writes it; any other line is its own message.
+fn read_log_line(line: &str) -> (String, String) {
+    let parse = || {
+        let value: serde_json::Value = serde_json::from_str(line).ok()?;
+        let level = value.get("level")?.as_str()?.to_owned();
+        let message = value.get("fields").and_then(|fields| fields.get("message")).or_else(|| value.get("message"))?;
+        Some((level, message.as_str()?.to_owned()))
+    };
+    parse().unwrap_or_else(|| ("INFO".to_owned(), line.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_are_read_as_they_are_written() {
+        let json = r#"{"timestamp":"t","level":"WARN","fields":{"message":"few rows","rows":3},"target":"x"}"#;
+        assert_eq!(read_log_line(json), ("WARN".to_owned(), "few rows".to_owned()));
+        assert_eq!(read_log_line("Killed"), ("INFO".to_owned(), "Killed".to_owned()));
+        assert_eq!(read_log_line(r#"{"a":1}"#), ("INFO".to_owned(), r#"{"a":1}"#.to_owned()));
+    }
+}

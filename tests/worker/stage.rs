@@ -1,0 +1,215 @@
+//! A database, a data folder, and workers with a scripted trainer and a scripted ingest.
+
+use crate::common::{self, dataset_spec, feature_map, job_spec, profile, report};
+use autodenoise::{
+    config::WorkerConfig,
+    files::Files,
+    store::{JOB_EVENT, datasets, jobs, testing::TestDb},
+    types::{DatasetId, DatasetStatus, JobId, JobState, ResolvedSpec},
+    worker::{Encoded, Ingest, IngestFailure, TrainerCommand, Worker},
+};
+use bytes::Bytes;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Stage {
+    pub db: TestDb,
+    pub files: Files,
+    pub config: WorkerConfig,
+    /// How often a dataset was read.
+    pub reads: Arc<AtomicU32>,
+    dir: tempfile::TempDir,
+}
+
+pub struct Running {
+    pub shutdown: CancellationToken,
+    pub task: JoinHandle<()>,
+}
+
+impl Running {
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
+    }
+}
+
+impl Stage {
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(&dir.path().join("data")).unwrap();
+        std::fs::create_dir(dir.path().join("shared")).unwrap();
+        let stage = Self {
+            db: TestDb::new().await,
+            files,
+            config: WorkerConfig {
+                slots: 1,
+                threads: Some(1),
+                lease_seconds: 30.0,
+                checkpoint_seconds: 0.0,
+                max_attempts: 3,
+            },
+            reads: Arc::default(),
+            dir,
+        };
+        let example = report(job_spec(DatasetId::new(), &[]));
+        std::fs::write(stage.shared("report.json"), serde_json::to_vec(&example).unwrap()).unwrap();
+        stage
+    }
+
+    /// A file the test and the trainer share.
+    pub fn shared(&self, name: &str) -> PathBuf {
+        self.dir.path().join("shared").join(name)
+    }
+
+    /// Lets a trainer that waits go on.
+    pub fn go(&self) {
+        std::fs::write(self.shared("go"), "").unwrap();
+    }
+
+    /// Starts a worker whose trainer does `mode`.
+    pub fn start(&self, mode: &str) -> Running {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/worker/trainer.py");
+        let trainer = TrainerCommand {
+            program: "python3".into(),
+            args: vec![script.into(), mode.into(), self.dir.path().join("shared").into()],
+        };
+        self.start_with(trainer)
+    }
+
+    pub fn start_with(&self, trainer: TrainerCommand) -> Running {
+        let worker =
+            Worker::new(self.db.store.clone(), self.files.clone(), self.config.clone(), trainer, self.ingest());
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(worker.run(shutdown.clone()));
+        Running { shutdown, task }
+    }
+
+    /// Reads any table; one whose label is called `bad` is invalid, `panic` panics, `slow` waits to be stopped.
+    fn ingest(&self) -> Arc<Ingest> {
+        let reads = self.reads.clone();
+        Arc::new(move |source, spec, out, progress| {
+            reads.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(std::fs::read_to_string(source).unwrap(), "user,click\n");
+            match spec.label.column.as_str() {
+                "bad" => {
+                    let errors = vec![serde_json::json!({"row": 0, "rule": "0 or 1"})];
+                    return Err(IngestFailure::Invalid { errors, total: 5 });
+                }
+                "panic" => panic!("a bug"),
+                "slow" => {
+                    while progress(3).is_continue() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    return Err(IngestFailure::Stopped);
+                }
+                _ => {}
+            }
+            std::fs::create_dir(out).unwrap();
+            std::fs::write(out.join("feature_map.json"), "{}").unwrap();
+            let spec = autodenoise::types::DatasetSpec { separator: Some(",".to_owned()), ..spec.clone() };
+            Ok(Encoded { spec, feature_map: feature_map(), profile: profile() })
+        })
+    }
+
+    /// An uploaded table, not read yet.
+    pub async fn upload(&self, label: &str) -> DatasetId {
+        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("user,click\n"))]);
+        let stored = self.files.put_stream(stream, 1000).await.unwrap();
+        let new = datasets::NewDataset {
+            sha256: stored.sha256,
+            bytes: stored.bytes,
+            spec: dataset_spec(label),
+            ..common::new_dataset("")
+        };
+        datasets::create(&mut *self.db.store.acquire().await.unwrap(), &new).await.unwrap().row.id
+    }
+
+    pub async fn dataset(&self, id: DatasetId) -> datasets::DatasetRow {
+        datasets::find(&mut *self.db.store.acquire().await.unwrap(), id).await.unwrap().unwrap()
+    }
+
+    /// Waits until the dataset has left `status`. There are no events of datasets to wait for.
+    pub async fn dataset_after(&self, status: DatasetStatus, id: DatasetId) -> datasets::DatasetRow {
+        let waiting = async {
+            loop {
+                let row = self.dataset(id).await;
+                if row.status != status {
+                    return row;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.expect("the dataset is read")
+    }
+
+    /// A job of a dataset a worker has read.
+    pub async fn queue_job(&self) -> JobId {
+        self.queue_job_with(|_| {}).await
+    }
+
+    pub async fn queue_job_with(&self, change: impl FnOnce(&mut ResolvedSpec)) -> JobId {
+        let dataset = self.upload("click").await;
+        let reader = self.start("succeed");
+        assert_eq!(self.dataset_after(DatasetStatus::Processing, dataset).await.status, DatasetStatus::Ready);
+        reader.stop().await;
+        let mut spec = job_spec(dataset, &[]);
+        change(&mut spec);
+        common::create_job(&self.db.store, &spec).await
+    }
+
+    pub async fn job(&self, id: JobId) -> jobs::JobRow {
+        common::find_job(&self.db.store, id).await
+    }
+
+    /// Waits for events until the job is as wanted.
+    pub async fn until(&self, id: JobId, wanted: impl Fn(&jobs::JobRow) -> bool) -> jobs::JobRow {
+        let mut listener = self.db.store.listen(&[JOB_EVENT]).await.unwrap();
+        let waiting = async {
+            loop {
+                let row = self.job(id).await;
+                if wanted(&row) {
+                    return row;
+                }
+                listener.try_recv().await.unwrap();
+            }
+        };
+        match timeout(PATIENCE, waiting).await {
+            Ok(row) => row,
+            Err(_) => panic!("waited in vain; the job is {:?}", self.job(id).await),
+        }
+    }
+
+    pub async fn until_ended(&self, id: JobId) -> jobs::JobRow {
+        self.until(id, |row| row.state.is_terminal()).await
+    }
+
+    /// Waits until the trainer of an attempt hangs.
+    pub async fn until_hanging(&self, id: JobId, attempt: i32) {
+        self.until(id, |row| row.state == JobState::Running && row.attempt == attempt && row.phase.is_some()).await;
+    }
+
+    /// Waits until the trainer of an attempt and its child are gone.
+    pub async fn until_dead(&self, attempt: i32) {
+        let pids = std::fs::read_to_string(self.shared(&format!("pids-{attempt}"))).unwrap();
+        for pid in pids.split(' ') {
+            let gone = async {
+                // A zombie is dead too; who reaps it is not ours to say.
+                while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            timeout(PATIENCE, gone).await.expect("the process is gone");
+        }
+    }
+}
