@@ -5,6 +5,9 @@ use crate::backbone::{TensorFile, WeightsError};
 use crate::types::LmatDeselected;
 use tch::{Device, Kind, Tensor};
 
+/// Training rows averaged at once: bounds the memory of the f64 copies.
+const MEAN_ROWS: i64 = 1 << 20;
+
 pub struct History {
     /// `[C, N]`.
     rows: Tensor,
@@ -47,7 +50,10 @@ impl History {
 
     /// Mean over the C rows, `[N]`, summed in f64.
     pub fn look_back(&self) -> Tensor {
-        self.rows.mean_dim(0, false, Kind::Double).to_kind(Kind::Float)
+        let parts = self.rows.split(MEAN_ROWS, 1);
+        let means: Vec<_> =
+            parts.iter().map(|part| part.mean_dim(0, false, Kind::Double).to_kind(Kind::Float)).collect();
+        Tensor::cat(&means, 0)
     }
 
     /// The row that search epoch `epoch` (from 1) overwrites: the oldest.

@@ -6,6 +6,7 @@ mod actions;
 mod checkpoint;
 mod export;
 mod history;
+mod phases;
 mod policy;
 mod progress;
 mod reward;

@@ -83,7 +83,7 @@ pub fn main(write_denoised: WriteDenoised) -> ExitCode {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => {
             let retryable = error.is_retryable();
-            (error.to_string(), retryable, if retryable { EXIT_RETRY } else { EXIT_FAILED })
+            (with_causes(&error), retryable, if retryable { EXIT_RETRY } else { EXIT_FAILED })
         }
         // Memory that ran out, here or on the GPU, comes as a panic of the tensor library: another attempt may fit.
         Err(panic) => (format!("the trainer panicked: {}", panic_text(&*panic)), true, EXIT_PANIC),
@@ -150,6 +150,20 @@ fn denoised_name(spec: &DatasetSpec) -> (String, String) {
         Some(Compression::Zstd) => (format!("denoised.{extension}.zst"), "application/zstd".to_owned()),
         Some(Compression::None) | None => (format!("denoised.{extension}"), media_type.to_owned()),
     }
+}
+
+/// An error and what caused it, in one line; causes that the text names already are left out.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -35,7 +35,7 @@ fn check(name: &str, vector: &Value, model: &Backbone, mode: &str, mut pass: Pas
     let rows = labels.size()[0];
     if let Some(weights) = weights {
         // Rows of weight 0 are put behind: they must change nothing.
-        ids = Tensor::cat(&[&ids, &ids.narrow(0, 0, 2).flip(&[0])], 0);
+        ids = Tensor::cat(&[&ids, &ids.narrow(0, 0, 2).flip([0])], 0);
         labels = Tensor::cat(&[&labels, &labels.narrow(0, 0, 2)], 0);
         pass.counted = Some(weights.unsqueeze(-1));
     }
