@@ -1,1 +1,86 @@
-//! The HTTP API.
+//! The HTTP API: routes, and what every request passes through.
+//!
+//! One file per family of addresses, each readable from top to bottom: parameters, then handlers. A handler's name is
+//! its OpenAPI operation id. Errors are `ApiError` and nothing else.
+
+mod artifacts;
+mod conditional;
+mod datasets;
+mod error;
+mod events;
+mod extract;
+mod health;
+mod jobs;
+mod openapi;
+mod state;
+mod views;
+
+pub use error::{Chain, Problem, ProblemItem};
+pub use events::EventHub;
+pub use openapi::openapi_json;
+pub use state::{ApiConfig, AppState};
+pub use views::{
+    ArtifactList, ArtifactView, Capabilities, DatasetView, EventPage, EventView, Health, JobView, MetricsView, Page,
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderValue, header},
+    middleware,
+    routing::get,
+};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+    trace::TraceLayer,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+/// The whole API over a state.
+pub fn router(state: AppState) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let router = router
+        .route("/openapi.json", get(openapi::get_openapi))
+        .route("/problems/{code}", get(health::get_problem))
+        .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", document));
+    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request| {
+        let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+        tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id)
+    });
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(error::REQUEST_ID, MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
+        .layer(trace)
+        .layer(middleware::from_fn(health::count_requests))
+        .layer(middleware::from_fn(error::render))
+        .layer(CatchPanicLayer::new())
+        .layer(DefaultBodyLimit::max(extract::MAX_JSON_BYTES))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ));
+    router.layer(layers).with_state(state)
+}
+
+/// The routes that the OpenAPI document describes.
+fn documented() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(datasets::create_dataset, datasets::list_datasets))
+        .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
+        .routes(routes!(jobs::create_job, jobs::list_jobs))
+        .routes(routes!(jobs::find_job))
+        .routes(routes!(jobs::cancel_job))
+        .routes(routes!(events::list_events))
+        .routes(routes!(jobs::list_metrics))
+        .routes(routes!(jobs::get_report))
+        .routes(routes!(artifacts::list_artifacts))
+        .routes(routes!(artifacts::get_artifact))
+        .routes(routes!(health::get_capabilities))
+        .routes(routes!(health::get_healthz))
+        .routes(routes!(health::get_readyz))
+        .routes(routes!(health::get_metrics))
+}

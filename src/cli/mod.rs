@@ -1,1 +1,146 @@
-//! The command line.
+//! The command line: `serve` and `worker` run the service, `denoise` does one file without it, the rest are its client.
+
+mod client;
+mod datasets;
+mod denoise;
+mod error;
+mod jobs;
+mod options;
+mod reading;
+mod serve;
+mod synth;
+mod tables;
+mod view;
+
+use crate::telemetry;
+use clap::{Parser, Subcommand};
+use error::CliError;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed (the message says why)
+  2  wrong usage: a flag or its value
+  3  the table or the spec is not valid; nothing was run
+  4  the server cannot be reached
+  5  the job failed
+  6  the job was cancelled
+  130  interrupted";
+
+/// Finds the rows of a click dataset worth training on.
+#[derive(Parser)]
+#[command(name = "autodenoise", version, after_help = EXIT_CODES, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    log: telemetry::LogConfig,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the HTTP API and worker slots; without --database-url on a private PostgreSQL
+    Serve(serve::ServeArgs),
+    /// Run worker slots only, on the database and the data folder that a `serve` elsewhere uses
+    Worker(serve::WorkerArgs),
+    /// Denoise one file, without a server
+    Denoise(denoise::DenoiseArgs),
+    /// Submit a job for a dataset or a file
+    Submit(jobs::SubmitArgs),
+    /// Show one job, or list jobs
+    Status(jobs::StatusArgs),
+    /// Follow a job until it ends
+    Watch(jobs::WatchArgs),
+    /// Download a finished job's results
+    Download(jobs::DownloadArgs),
+    /// Cancel a job
+    Cancel(jobs::CancelArgs),
+    /// Check, upload, list, show or delete datasets
+    #[command(subcommand)]
+    Datasets(datasets::DatasetsCommand),
+    /// Write a table with planted noise, and which rows were flipped
+    Synth(synth::SynthArgs),
+    /// Bring a database's schema up to date
+    Migrate(serve::MigrateArgs),
+    /// Print the API's OpenAPI document
+    Openapi,
+    /// The process a worker starts for each attempt of a job
+    #[command(hide = true)]
+    Trainer,
+}
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The trainer sets up its own logger, with the job's id on every line.
+    if matches!(cli.command, Command::Trainer) {
+        return crate::trainer::main(&cli.log);
+    }
+    if let Err(error) = telemetry::init(&cli.log) {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Serve(args) => serve::serve(args),
+        Command::Worker(args) => serve::worker(args),
+        Command::Migrate(args) => serve::migrate(args),
+        Command::Denoise(args) => denoise::denoise(args),
+        Command::Synth(args) => synth::synth(args),
+        Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),
+        Command::Openapi => {
+            println!("{}", crate::api::openapi_json());
+            Ok(())
+        }
+        Command::Trainer => unreachable!("handled before the logger was set"),
+        client => client_runtime().block_on(async {
+            match client {
+                Command::Submit(args) => jobs::submit(args).await,
+                Command::Status(args) => jobs::status(args).await,
+                Command::Watch(args) => jobs::watch(args).await,
+                Command::Download(args) => jobs::download(args).await,
+                Command::Cancel(args) => jobs::cancel(args).await,
+                Command::Datasets(command) => datasets::run(command).await,
+                _ => unreachable!("not a client command"),
+            }
+        }),
+    }
+}
+
+fn client_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime needs only threads and a poller")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_documented() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -30,6 +30,13 @@ pub struct InvalidTable {
     pub fields: Vec<FieldError>,
 }
 
+impl InvalidTable {
+    /// How much is wrong in all.
+    pub fn faults(&self) -> u64 {
+        self.total + self.fields.len() as u64
+    }
+}
+
 impl fmt::Display for InvalidTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the table cannot be used")?;

@@ -8,7 +8,7 @@ use sqlx::{Connection, FromRow, PgConnection, types::Json};
 
 macro_rules! columns {
     () => {
-        "id, name, object, spec, media_type, file_name, status, attempt, deaths, lease_until, worker, rows_read, \
+        "id, name, object, (select bytes from objects where sha256 = object) as bytes, spec, media_type, file_name, status, attempt, deaths, lease_until, worker, rows_read, \
          feature_map, profile, errors, error_total, created_at, ready_at"
     };
 }
@@ -19,6 +19,8 @@ pub struct DatasetRow {
     pub name: Option<String>,
     /// sha256 of the uploaded bytes, in hexadecimal.
     pub object: String,
+    /// Of the uploaded bytes.
+    pub bytes: i64,
     pub spec: Json<DatasetSpec>,
     pub media_type: Option<String>,
     pub file_name: Option<String>,

@@ -8,7 +8,8 @@ mod output;
 
 use crate::backbone::open_device;
 use crate::denoise::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
-use crate::ingest::{Dataset, DatasetError};
+use crate::ingest::{self, Dataset, DatasetError};
+use crate::telemetry::{self, LogConfig};
 use crate::types::{Compression, DatasetSpec, FileFormat, TrainerEvent, TrainerJob};
 use output::Output;
 use std::{
@@ -25,10 +26,6 @@ const EXIT_BAD_JOB: u8 = 2;
 const EXIT_PANIC: u8 = 3;
 pub(crate) const EXIT_PARENT_GONE: u8 = 4;
 const EXIT_RETRY: u8 = 75;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// Writes a table without its dropped rows: source, how to read it, which rows are dropped, where to.
-pub type WriteDenoised = fn(&Path, &DatasetSpec, &Dropped, &Path) -> Result<(), BoxError>;
 
 #[derive(Debug, thiserror::Error)]
 enum TrainerError {
@@ -64,7 +61,7 @@ fn is_io(error: &crate::backbone::WeightsError) -> bool {
 }
 
 /// The process's whole life.
-pub fn main(write_denoised: WriteDenoised) -> ExitCode {
+pub fn main(log: &LogConfig) -> ExitCode {
     lifeline::die_with_parent();
     let output = Output::new();
     let job = match lifeline::read_job() {
@@ -75,10 +72,13 @@ pub fn main(write_denoised: WriteDenoised) -> ExitCode {
         }
     };
     lifeline::watch_parent();
-    output::log_to_stderr();
+    if let Err(error) = telemetry::init(log) {
+        output.emit(&TrainerEvent::Failed { message: error.to_string(), retryable: false });
+        return EXIT_BAD_JOB.into();
+    }
     let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);
     let _entered = span.enter();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, write_denoised, &output)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, &output)));
     let (message, retryable, code) = match outcome {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -93,7 +93,7 @@ pub fn main(write_denoised: WriteDenoised) -> ExitCode {
     code.into()
 }
 
-fn run(job: &TrainerJob, write_denoised: WriteDenoised, output: &Output) -> Result<(), TrainerError> {
+fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     tch::set_num_threads(job.threads.max(1) as i32);
     let device = open_device(job.spec.device)?;
     let device_name = match device {
@@ -103,7 +103,10 @@ fn run(job: &TrainerJob, write_denoised: WriteDenoised, output: &Output) -> Resu
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
-    let write = |dropped: &Dropped, out: &Path| write_denoised(&job.source, &job.source_spec, dropped, out);
+    let write = |dropped: &Dropped, out: &Path| {
+        ingest::write_denoised(&job.source, &job.source_spec, dropped, out)?;
+        Ok(())
+    };
     let (file_name, media_type) = denoised_name(&job.source_spec);
     let denoised = DenoisedWriter { file_name, media_type, write: &write };
     let mut run = Run::new(RunInput {

@@ -1,9 +1,8 @@
-//! What the trainer says: events on stdout, one JSON line each; logs on stderr, as JSON lines with the job's id.
+//! What the trainer says on stdout: events, one JSON line each.
 
 use super::EXIT_PARENT_GONE;
 use crate::types::TrainerEvent;
 use std::io::{self, Write};
-use tracing_subscriber::EnvFilter;
 
 pub struct Output;
 
@@ -21,17 +20,4 @@ impl Output {
             std::process::exit(EXIT_PARENT_GONE.into());
         }
     }
-}
-
-/// RUST_LOG sets the level; info without it.
-pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .init();
 }

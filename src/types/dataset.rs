@@ -67,6 +67,23 @@ pub struct DatasetSpec {
     pub vocabulary: Vocabulary,
 }
 
+impl DatasetSpec {
+    /// A spec with every default but the label.
+    pub fn with_label(label: LabelRule) -> Self {
+        Self {
+            format: None,
+            compression: None,
+            separator: None,
+            columns: None,
+            label,
+            fields: None,
+            exclude: Vec::new(),
+            split: SplitSpec::default(),
+            vocabulary: Vocabulary::default(),
+        }
+    }
+}
+
 /// A label: `column` (holding 0 or 1) or `column OP number` with OP one of `>`, `>=`, `<`, `<=`, `=`, `!=`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -253,6 +270,19 @@ pub enum SplitSpec {
         column: String,
         ratios: [f64; 3],
     },
+}
+
+impl SplitSpec {
+    /// Reads `0.8,0.1,0.1`: the shares of train, valid and test.
+    pub fn parse_ratios(text: &str) -> Result<[f64; 3], String> {
+        let parts: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+        let ratios =
+            <[f64; 3]>::try_from(parts).map_err(|_| "expected three shares, for example 0.8,0.1,0.1".to_owned())?;
+        if ratios.iter().any(|r| *r <= 0.0) || (ratios.iter().sum::<f64>() - 1.0).abs() > 1e-9 {
+            return Err("three shares above 0 that add up to 1, for example 0.8,0.1,0.1".to_owned());
+        }
+        Ok(ratios)
+    }
 }
 
 impl Default for SplitSpec {

@@ -152,6 +152,11 @@ impl EventType {
         }
     }
 
+    /// The type of that word; clients may meet words of a newer server.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(word)).ok()
+    }
+
     /// Whether the event is a job's last.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::JobSucceeded | Self::JobFailed | Self::JobCancelled)

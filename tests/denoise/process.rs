@@ -1,30 +1,13 @@
-//! The trainer as a process: this test program started again as one.
+//! The trainer as the process it is.
 
-use crate::world::{ROWS, World, run, spec};
-use autodenoise::types::{
-    BackboneKind, DatasetSpec, Device, JobId, Preset, SplitSpec, TrainerEvent, TrainerJob, Vocabulary,
-};
+use crate::world::{World, run, spec};
+use autodenoise::types::{BackboneKind, DatasetSpec, Device, JobId, Preset, TrainerEvent, TrainerJob};
 use serde_json::json;
 use std::{
     io::{BufRead, BufReader, Lines, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
-
-const AS_TRAINER: &str = "AUTODENOISE_TEST_AS_TRAINER";
-
-/// Not a test of its own: the body of the processes that the others start.
-#[test]
-fn trainer_body() {
-    if std::env::var_os(AS_TRAINER).is_none() {
-        return;
-    }
-    let code = autodenoise::trainer::main(|_, _, dropped, out| {
-        let kept = (0..ROWS.total() as u32).filter(|row| !dropped(*row)).count();
-        Ok(std::fs::write(out, kept.to_string())?)
-    });
-    std::process::exit(if code == ExitCode::SUCCESS { 0 } else { 1 });
-}
 
 struct Trainer {
     child: Child,
@@ -34,9 +17,8 @@ struct Trainer {
 
 impl Trainer {
     fn start(first_line: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "process::trainer_body", "--nocapture"])
-            .env(AS_TRAINER, "1")
+        let mut child = Command::new(env!("CARGO_BIN_EXE_autodenoise"))
+            .arg("trainer")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -54,13 +36,7 @@ impl Trainer {
 
     /// The next event; none when the process has closed its output.
     fn next(&mut self) -> Option<TrainerEvent> {
-        loop {
-            let line = self.lines.next()?.unwrap();
-            // The test harness writes to the same stream.
-            if let Some(at) = line.find("{\"event\"") {
-                return Some(serde_json::from_str(&line[at..]).unwrap());
-            }
-        }
+        Some(serde_json::from_str(&self.lines.next()?.unwrap()).unwrap())
     }
 
     fn rest(&mut self) -> Vec<TrainerEvent> {
@@ -82,17 +58,7 @@ fn job(world: &World, out: &Path, resume_from: Option<PathBuf>, changes: serde_j
         spec: spec(Preset::Paper, BackboneKind::DeepFm, 7, changes),
         dataset_dir: world.dir.path().to_owned(),
         source: world.dir.path().join("upload"),
-        source_spec: DatasetSpec {
-            format: None,
-            compression: None,
-            separator: None,
-            columns: None,
-            label: "click".to_owned().try_into().unwrap(),
-            fields: None,
-            exclude: vec![],
-            split: SplitSpec::default(),
-            vocabulary: Vocabulary::Train,
-        },
+        source_spec: DatasetSpec::with_label("click".to_owned().try_into().unwrap()),
         out_dir: out.to_owned(),
         resume_from,
         checkpoint_seconds: 0.0,

@@ -58,6 +58,8 @@ impl World {
         write("ids.i32", &ids);
         write("labels.u8", &labels);
         write("rows.u32", &rows);
+        // The file the rows came from, as far as the copy without dropped rows needs it.
+        write("upload", ("a,b,c,click\n".to_owned() + &"0,0,0,0\n".repeat(total as usize)).as_bytes());
         let label = LabelRule::try_from("click".to_owned()).unwrap();
         let offsets = [0, DIMS[0], DIMS[0] + DIMS[1]];
         let field = |at: usize| Field {

@@ -124,11 +124,8 @@ fn keep(
             return;
         }
     };
-    loop {
-        match stopped.recv_timeout(TICK) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-        }
+    // Until it is told to stop, or nobody is left to tell it.
+    while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         if let Ok(Some(status)) = child.try_wait() {
             tracing::error!(%status, "the private database ended by itself");
             *exit.lock().expect("no holder panics") = Some(status);

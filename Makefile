@@ -1,0 +1,37 @@
+# `make demo` and `make test` install what is missing, build, and run. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint check-large kill-test measure openapi clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: ## Install libtorch into .torch, and PostgreSQL where there is none
+	@scripts/setup.sh
+
+build: setup ## Build the program: target/release/autodenoise
+	cargo build --release --locked
+
+demo: build ## Denoise a table with planted noise through the real service (under 3 minutes once built)
+	@scripts/demo.sh
+
+test: setup ## Every check: formatting, lints, all tests on a real PostgreSQL, the OpenAPI document
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked --quiet
+	cargo test --locked
+
+openapi: setup ## Write openapi/openapi.json anew from the code
+	mkdir -p openapi
+	cargo run --quiet -- openapi > openapi/openapi.json.new
+	mv openapi/openapi.json.new openapi/openapi.json
+
+check-large: build ## Read a 5 GB CSV under a 1 GB memory limit (minutes, 12 GB of disk)
+	scripts/check-large.sh
+
+measure: build ## MovieLens-1M with every backbone over REST; FILE=interactions.csv.zst
+	scripts/measure.sh "$(FILE)"
+
+clean: ## Remove what was built; .torch stays
+	cargo clean

@@ -1,0 +1,159 @@
+//! `/v1/jobs/{id}/artifacts`: results out, whole or in part.
+
+use super::{
+    conditional,
+    error::{ApiError, Kind, Problem},
+    extract::{Json, Path},
+    jobs::find_succeeded,
+    state::AppState,
+    views::{ArtifactList, ArtifactView},
+};
+use crate::{
+    files::Key,
+    store::artifacts::{self, ArtifactRow},
+    types::JobId,
+};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use std::ops::Range;
+
+/// List a finished job's results.
+#[utoipa::path(get, path = "/v1/jobs/{id}/artifacts", tag = "results", params(("id" = JobId, Path)),
+    responses((status = 200, body = ArtifactList), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
+pub async fn list_artifacts(
+    State(state): State<AppState>,
+    Path(id): Path<JobId>,
+) -> Result<Json<ArtifactList>, ApiError> {
+    find_succeeded(&state, id).await?;
+    let rows = artifacts::list(&mut *state.connection().await?, id).await?;
+    Ok(Json(ArtifactList { data: rows.into_iter().map(view).collect() }))
+}
+
+fn view(row: ArtifactRow) -> ArtifactView {
+    ArtifactView {
+        name: row.name,
+        bytes: row.bytes as u64,
+        sha256: row.sha256,
+        media_type: row.media_type,
+        download_name: row.download_name,
+    }
+}
+
+/// Download one result. The ETag is its sha256; `Range` takes up a broken download.
+#[utoipa::path(get, path = "/v1/jobs/{id}/artifacts/{name}", tag = "results",
+    params(("id" = JobId, Path), ("name" = String, Path, description = "As listed: denoised, indices, keep_mask, scores, policy, model, report.json")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 206, description = "The part asked for"),
+        (status = 304, description = "As in If-None-Match"), (status = 416, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
+pub async fn get_artifact(
+    State(state): State<AppState>,
+    Path((id, name)): Path<(JobId, String)>,
+    request: HeaderMap,
+) -> Result<Response, ApiError> {
+    find_succeeded(&state, id).await?;
+    let mut connection = state.connection().await?;
+    let Some(row) = artifacts::find(&mut connection, id, &name).await? else {
+        let names: Vec<_> = artifacts::list(&mut connection, id).await?.into_iter().map(|row| row.name).collect();
+        return Err(ApiError::new(
+            Kind::NotFound,
+            format!("{id} has no artifact `{name}`; it has {}", names.join(", ")),
+        ));
+    };
+    // The download may take long; the connection is not needed for it.
+    drop(connection);
+    let size = row.bytes as u64;
+    let etag = conditional::quoted(&row.sha256);
+    if conditional::matches(&request, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let range = match asked_range(&request, &etag, size) {
+        Asked::Whole => None,
+        Asked::Part(range) => Some(range),
+        Asked::Unsatisfiable => {
+            let content_range = format!("bytes */{size}");
+            let error = ApiError::new(Kind::RangeNotSatisfiable, format!("`{name}` has {size} bytes"));
+            return Ok(([(header::CONTENT_RANGE, content_range)], error).into_response());
+        }
+    };
+    let bytes = range.clone().unwrap_or(0..size);
+    let key = Key::parse(&row.object).map_err(|error| ApiError::internal(&error))?;
+    let reading = state.files.read(&key, Some(bytes.clone())).await.map_err(|error| ApiError::internal(&error))?;
+    let mut response = Body::from_stream(reading.stream).into_response();
+    let headers = response.headers_mut();
+    let value = |text: String| HeaderValue::try_from(text).expect("plain words and numbers");
+    if let Some(range) = &range {
+        headers.insert(header::CONTENT_RANGE, value(format!("bytes {}-{}/{size}", range.start, range.end - 1)));
+    }
+    headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
+    headers.insert(header::CONTENT_TYPE, value(row.media_type));
+    headers.insert(header::CONTENT_DISPOSITION, value(format!("attachment; filename=\"{}\"", row.download_name)));
+    headers.insert(header::ETAG, etag);
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert("repr-digest", value(format!("sha-256=:{}:", BASE64_STANDARD.encode(from_hex(&row.sha256)))));
+    if range.is_some() {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    Ok(response)
+}
+
+#[derive(Debug, PartialEq)]
+enum Asked {
+    Whole,
+    Part(Range<u64>),
+    Unsatisfiable,
+}
+
+/// Reads `Range` (one range of bytes; several are answered with the whole, as RFC 9110 allows) and `If-Range`.
+fn asked_range(request: &HeaderMap, etag: &HeaderValue, size: u64) -> Asked {
+    let Some(text) = request.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Asked::Whole };
+    if request.get(header::IF_RANGE).is_some_and(|tag| tag != etag) {
+        return Asked::Whole;
+    }
+    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|spec| spec.split_once('-')) else {
+        return Asked::Whole;
+    };
+    let range = match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(size),
+        (Ok(first), Err(_)) if last.trim().is_empty() => first..size,
+        (Err(_), Ok(suffix)) if first.trim().is_empty() => size.saturating_sub(suffix)..size,
+        _ => return Asked::Whole,
+    };
+    if range.start < range.end { Asked::Part(range) } else { Asked::Unsatisfiable }
+}
+
+fn from_hex(digits: &str) -> Vec<u8> {
+    let nibble = |c: u8| (c as char).to_digit(16).unwrap_or_default() as u8;
+    digits.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, c| byte << 4 | nibble(*c))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_rfc_9110_says() {
+        let etag = conditional::quoted("ab");
+        let ask = |text: &str| asked_range(&HeaderMap::from_iter([(header::RANGE, text.parse().unwrap())]), &etag, 100);
+        assert_eq!(ask("bytes=0-9"), Asked::Part(0..10));
+        assert_eq!(ask("bytes=90-"), Asked::Part(90..100));
+        assert_eq!(ask("bytes=-5"), Asked::Part(95..100));
+        assert_eq!(ask("bytes=50-500"), Asked::Part(50..100));
+        assert_eq!(ask("bytes=100-"), Asked::Unsatisfiable);
+        assert_eq!(ask("bytes=-0"), Asked::Unsatisfiable);
+        assert_eq!(ask("bytes=0-1,5-6"), Asked::Whole);
+        assert_eq!(ask("lines=0-1"), Asked::Whole);
+    }
+
+    #[test]
+    fn a_range_of_another_version_is_answered_with_the_whole() {
+        let mut request = HeaderMap::from_iter([(header::RANGE, "bytes=0-9".parse().unwrap())]);
+        request.insert(header::IF_RANGE, conditional::quoted("old"));
+        assert_eq!(asked_range(&request, &conditional::quoted("new"), 100), Asked::Whole);
+    }
+}

@@ -1,0 +1,273 @@
+//! `/v1/datasets`: tables in.
+
+use super::{
+    conditional::json_with_etag,
+    error::{ApiError, Kind, Problem, ProblemItem},
+    extract::{Json, Path, Query, parse_json},
+    state::{AppState, checked_cursor, checked_limit},
+    views::{DatasetView, Page},
+};
+use crate::{
+    files::{FilesError, Key},
+    ingest::{self, SNIFF_BYTES},
+    store::datasets::{self, DatasetRow, Deletion, NewDataset},
+    types::{DatasetId, DatasetSpec, FieldError, FieldSpec, LabelRule, SplitSpec},
+};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::TryStreamExt;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Media types tables come in; the first five are the ones to recommend. `curl --data-binary` sends the form type unless
+/// told otherwise.
+const MEDIA_TYPES: [&str; 11] = [
+    "text/csv",
+    "text/tab-separated-values",
+    "application/vnd.apache.parquet",
+    "application/x-ndjson",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+    "application/x-parquet",
+    "application/jsonl",
+    "application/gzip",
+    "application/zstd",
+    "text/plain",
+];
+
+/// How the uploaded table is to be read: the whole spec as JSON in `spec`, or its common parts one by one.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CreateDatasetQuery {
+    /// Your own name for it, at most 200 bytes.
+    name: Option<String>,
+    /// The dataset's spec (see DatasetSpec), as JSON. The parameters below win over it.
+    spec: Option<String>,
+    /// A column of 0 and 1 (`click`), or a rule (`rating > 3`).
+    label: Option<String>,
+    /// Columns the models see, separated by commas.
+    features: Option<String>,
+    /// Columns they do not see, separated by commas.
+    exclude: Option<String>,
+    /// Column that holds train, valid or test.
+    split_column: Option<String>,
+    /// Shares of train, valid and test, for example `0.8,0.1,0.1`.
+    split: Option<String>,
+    /// Seed of a random split.
+    split_seed: Option<u64>,
+    /// Separator of a text table.
+    separator: Option<String>,
+}
+
+impl CreateDatasetQuery {
+    fn dataset_spec(&self) -> Result<DatasetSpec, ApiError> {
+        let wrong = |pointer: &str, rule: String| ApiError::invalid_spec(vec![FieldError::new(pointer, rule)]);
+        let words = |text: &String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
+        let label = self.label.clone().map(LabelRule::try_from).transpose().map_err(|rule| wrong("/label", rule))?;
+        let mut spec: DatasetSpec = match (&self.spec, &label) {
+            (Some(json), _) => parse_json(json.as_bytes())?,
+            (None, Some(label)) => DatasetSpec::with_label(label.clone()),
+            (None, None) => {
+                let rule =
+                    "is needed: a column of 0 and 1 (`label=click`), or a rule (`label=rating > 3`, URL-encoded)";
+                return Err(wrong("/label", rule.to_owned()));
+            }
+        };
+        spec.label = label.unwrap_or(spec.label);
+        if let Some(features) = &self.features {
+            spec.fields = Some(words(features).into_iter().map(FieldSpec::Name).collect());
+        }
+        if let Some(exclude) = &self.exclude {
+            spec.exclude = words(exclude);
+        }
+        if let Some(separator) = &self.separator {
+            spec.separator = Some(separator.replace("\\t", "\t"));
+        }
+        match (&self.split_column, &self.split) {
+            (Some(_), Some(_)) => return Err(wrong("/split", "give split_column or split, not both".to_owned())),
+            (Some(column), None) => spec.split = SplitSpec::Column(column.clone()),
+            (None, Some(ratios)) => {
+                let ratios = SplitSpec::parse_ratios(ratios).map_err(|rule| wrong("/split", rule))?;
+                spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed.unwrap_or(0) };
+            }
+            (None, None) => {
+                if let (SplitSpec::Ratio { seed, .. }, Some(given)) = (&mut spec.split, self.split_seed) {
+                    *seed = given;
+                }
+            }
+        }
+        Ok(spec)
+    }
+}
+
+/// Upload a table.
+///
+/// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also gzip or zstd. It is safe on disk when the answer
+/// comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
+/// spec are the same dataset.
+#[utoipa::path(
+    post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery,
+        ("content-digest" = Option<String>, Header, description = "`sha-256=:base64:` of the body (RFC 9530); checked where given")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream",
+        description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"),
+    responses((status = 201, body = DatasetView), (status = 200, body = DatasetView, description = "The same bytes and spec are here already"),
+        (status = 400, body = Problem, content_type = "application/problem+json"), (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"), (status = 422, body = Problem, content_type = "application/problem+json")))]
+pub async fn create_dataset(
+    State(state): State<AppState>,
+    Query(query): Query<CreateDatasetQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let mut spec = query.dataset_spec()?;
+    if query.name.as_ref().is_some_and(|name| name.len() > 200) {
+        return Err(ApiError::invalid_spec(vec![FieldError::new("/name", "at most 200 bytes")]));
+    }
+    let media_type = media_type(&headers)?;
+    let expected = content_digest(&headers)?;
+    let limit = state.config.max_upload_bytes;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    let object = state.files.put_stream(body.into_data_stream(), limit).await.map_err(|error| match error {
+        FilesError::TooLarge { limit } => too_large(limit),
+        FilesError::Upload(error) => ApiError::bad_request(format!("the upload broke off: {error}")),
+        other => ApiError::internal(&other),
+    })?;
+    if object.bytes == 0 {
+        return Err(ApiError::bad_request(
+            "the body is empty: send the table's bytes, for example with curl --data-binary @file.csv",
+        ));
+    }
+    if expected.is_some_and(|expected| expected != object.sha256) {
+        let detail = format!("the {} bytes received have the sha-256 {}", object.bytes, object.sha256);
+        return Err(ApiError::new(Kind::BadDigest, detail));
+    }
+    let first = first_bytes(&state, &object.sha256).await.map_err(|error| ApiError::internal(&error))?;
+    ingest::resolve_format(&mut spec, None, Some(&media_type), &first);
+    let new = NewDataset {
+        name: query.name,
+        sha256: object.sha256,
+        bytes: object.bytes,
+        spec,
+        media_type: Some(media_type),
+        file_name: None,
+    };
+    let created = datasets::create(&mut *state.connection().await?, &new).await?;
+    let status = if created.new { StatusCode::CREATED } else { StatusCode::OK };
+    let location = format!("/v1/datasets/{}", created.row.id);
+    Ok((status, [(header::LOCATION, location)], Json(view(created.row))).into_response())
+}
+
+async fn first_bytes(state: &AppState, sha256: &str) -> Result<Vec<u8>, FilesError> {
+    let key = Key::upload(sha256).expect("a digest is a word");
+    let reading = state.files.read(&key, Some(0..SNIFF_BYTES as u64)).await?;
+    reading
+        .stream
+        .try_fold(Vec::new(), async |mut bytes, chunk| {
+            bytes.extend_from_slice(&chunk);
+            Ok(bytes)
+        })
+        .await
+}
+
+/// The media type, if tables come in it.
+fn media_type(headers: &HeaderMap) -> Result<String, ApiError> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/octet-stream");
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if MEDIA_TYPES.contains(&essence.as_str()) {
+        return Ok(essence);
+    }
+    let detail = format!("`{essence}` is not a table's media type; send one of {}", MEDIA_TYPES[..5].join(", "));
+    Err(ApiError::new(Kind::UnsupportedMediaType, detail))
+}
+
+/// The sha-256 of `Content-Digest`, in hexadecimal.
+fn content_digest(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get("content-digest") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let encoded = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'));
+    let digest = encoded.and_then(|encoded| BASE64_STANDARD.decode(encoded).ok()).filter(|digest| digest.len() == 32);
+    match digest {
+        Some(digest) => Ok(Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())),
+        None => {
+            Err(ApiError::bad_request("Content-Digest must be `sha-256=:` and 32 bytes in base64 and `:` (RFC 9530)"))
+        }
+    }
+}
+
+fn too_large(limit: u64) -> ApiError {
+    ApiError::new(Kind::TooLarge, format!("an upload has at most {limit} bytes here"))
+}
+
+fn view(row: DatasetRow) -> DatasetView {
+    DatasetView {
+        id: row.id,
+        status: row.status,
+        name: row.name,
+        bytes: row.bytes as u64,
+        sha256: row.object,
+        spec: row.spec.0,
+        profile: row.profile.map(|profile| profile.0),
+        feature_map: row.feature_map.map(|map| map.0),
+        errors: row.errors.0.into_iter().filter_map(|item| serde_json::from_value::<ProblemItem>(item).ok()).collect(),
+        error_total: row.error_total as u64,
+        created_at: row.created_at,
+        ready_at: row.ready_at,
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListDatasetsQuery {
+    /// Rows of the page, 1 to 100.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// List datasets, newest first.
+#[utoipa::path(get, path = "/v1/datasets", tag = "datasets", params(ListDatasetsQuery),
+    responses((status = 200, body = Page<DatasetView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub async fn list_datasets(
+    State(state): State<AppState>,
+    Query(query): Query<ListDatasetsQuery>,
+) -> Result<Json<Page<DatasetView>>, ApiError> {
+    let limit = checked_limit(query.limit)?;
+    let after = checked_cursor(query.after.as_deref())?;
+    let page = datasets::list(&mut *state.connection().await?, limit, after).await?;
+    let next = page.next.map(|cursor| cursor.to_string());
+    Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
+}
+
+/// Show a dataset: its status, and its profile or its errors.
+#[utoipa::path(get, path = "/v1/datasets/{id}", tag = "datasets", params(("id" = DatasetId, Path)),
+    responses((status = 200, body = DatasetView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub async fn find_dataset(
+    State(state): State<AppState>,
+    Path(id): Path<DatasetId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let row =
+        datasets::find(&mut *state.connection().await?, id).await?.ok_or_else(|| ApiError::not_found("dataset", id))?;
+    Ok(json_with_etag(&headers, &view(row)))
+}
+
+/// Delete a dataset. Refused while an unfinished job uses it; results of finished jobs stay.
+#[utoipa::path(delete, path = "/v1/datasets/{id}", tag = "datasets", params(("id" = DatasetId, Path)),
+    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
+pub async fn delete_dataset(State(state): State<AppState>, Path(id): Path<DatasetId>) -> Result<StatusCode, ApiError> {
+    match datasets::delete(&mut *state.connection().await?, id).await? {
+        Deletion::Deleted => Ok(StatusCode::NO_CONTENT),
+        Deletion::InUse => Err(ApiError::conflict(format!("an unfinished job uses {id}; wait for it, or cancel it"))),
+        Deletion::Missing => Err(ApiError::not_found("dataset", id)),
+    }
+}

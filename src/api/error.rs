@@ -1,0 +1,250 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457), built only by the constructors here.
+//!
+//! A handler returns `ApiError`; the cause of a 500 is logged here, at the boundary, and never sent. `render` puts the
+//! request's path and id into the body, and gives the same shape to what axum and tower answer on their own.
+
+use crate::types::{FieldError, RowError};
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use tower_http::request_id::RequestId;
+use utoipa::ToSchema;
+
+/// The body of every error.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// Relative address of a page of this server that explains the problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    /// What is wrong this time, and how to mend it.
+    pub detail: String,
+    /// Path of the request.
+    pub instance: String,
+    /// The last part of `type`, for programs.
+    pub code: String,
+    /// Quote it when asking the operator; it stands on the server's log lines.
+    pub request_id: String,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub errors: Vec<ProblemItem>,
+    /// Whether there were more than `errors` holds.
+    pub errors_truncated: bool,
+}
+
+/// One wrong part.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ProblemItem {
+    Field(FieldError),
+    Row(RowError),
+}
+
+/// Every kind of problem: code, status, title, and the page behind `type`.
+macro_rules! kinds {
+    ($($name:ident = $code:literal, $status:ident, $title:literal, $page:literal;)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind { $($name),+ }
+
+        impl Kind {
+            pub const ALL: &'static [Kind] = &[$(Kind::$name),+];
+
+            pub fn code(self) -> &'static str {
+                match self { $(Kind::$name => $code),+ }
+            }
+
+            pub fn status(self) -> StatusCode {
+                match self { $(Kind::$name => StatusCode::$status),+ }
+            }
+
+            pub fn title(self) -> &'static str {
+                match self { $(Kind::$name => $title),+ }
+            }
+
+            /// What it means and what to do, in full sentences.
+            pub fn page(self) -> &'static str {
+                match self { $(Kind::$name => $page),+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    BadRequest = "bad-request", BAD_REQUEST, "The request cannot be read",
+        "A header, a parameter or the body does not have the form this endpoint expects. `detail` and `errors` say which part; /openapi.json describes every endpoint.";
+    BadCursor = "bad-cursor", BAD_REQUEST, "The cursor is not one of ours",
+        "`after` must be the `next` of an earlier page of the same list, unchanged.";
+    BadDigest = "bad-digest", BAD_REQUEST, "The bytes do not match their digest",
+        "The sha-256 in Content-Digest differs from that of the bytes received: they were damaged on the way, or the digest is of another file. Send them again.";
+    NotFound = "not-found", NOT_FOUND, "There is no such thing here",
+        "The id is unknown, or the address is not one of this API. /openapi.json lists the addresses.";
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "This address does not answer that method",
+        "The Allow header lists the methods it answers.";
+    NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "No representation fits the Accept header",
+        "Events are served as application/json and as text/event-stream.";
+    Conflict = "conflict", CONFLICT, "The thing's state does not allow this",
+        "`detail` names the state and what to wait for.";
+    DatasetNotReady = "dataset-not-ready", CONFLICT, "The dataset is not ready",
+        "A job needs a dataset whose status is `ready`. While it is `processing`, wait; if it is `invalid`, its `errors` say what to mend before uploading it again.";
+    NotFinished = "not-finished", CONFLICT, "The job has not finished",
+        "Results exist once the job has `succeeded`. Watch /v1/jobs/{id}/events, which ends with the job.";
+    TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The upload is larger than this server accepts",
+        "The limit stands at /v1/capabilities; the operator sets it by --max-upload-bytes. Compressed uploads (gzip, zstd) count compressed.";
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "This media type is not one we read",
+        "Tables are accepted as text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson, or application/octet-stream with `format` given; JSON bodies as application/json.";
+    RangeNotSatisfiable = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range is outside of the file",
+        "Content-Range of the answer says how long the file is.";
+    InvalidSpec = "invalid-spec", UNPROCESSABLE_ENTITY, "The spec is not valid",
+        "Each entry of `errors` points at one wrong part and says what it must be.";
+    InvalidTable = "invalid-table", UNPROCESSABLE_ENTITY, "The table cannot be used",
+        "Each entry of `errors` names a row, line and column, or a part of the dataset's spec, and the rule it breaks. Nothing is dropped silently: mend the rows, or leave the column out, and upload again.";
+    TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests at once",
+        "Wait for the seconds in Retry-After and try again.";
+    Timeout = "timeout", REQUEST_TIMEOUT, "The request took too long",
+        "Try again; a large upload needs a connection that keeps sending.";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot do this now",
+        "The database cannot be reached, or the server is shutting down. Nothing acknowledged is lost; try again shortly.";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side",
+        "The cause is in the server's log under the request id. Trying again is safe.";
+}
+
+/// What a handler returns when it cannot do what was asked.
+#[derive(Debug)]
+pub struct ApiError {
+    kind: Kind,
+    detail: String,
+    errors: Vec<ProblemItem>,
+    errors_truncated: bool,
+}
+
+impl ApiError {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new(), errors_truncated: false }
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(Kind::BadRequest, detail)
+    }
+
+    pub fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
+        Self::new(Kind::NotFound, format!("there is no {what} `{id}`"))
+    }
+
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Conflict, detail)
+    }
+
+    pub fn invalid_spec(errors: Vec<FieldError>) -> Self {
+        let detail = errors.iter().map(|e| format!("{}: {}", e.pointer, e.rule)).collect::<Vec<_>>().join("; ");
+        let errors = errors.into_iter().map(ProblemItem::Field).collect();
+        Self { kind: Kind::InvalidSpec, detail, errors, errors_truncated: false }
+    }
+
+    /// Logs the cause; the client learns only that it was ours.
+    pub fn internal(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %Chain(cause), "request failed");
+        Self::new(Kind::Internal, "the request failed on the server; nothing acknowledged is lost")
+    }
+
+    /// As `internal`, for causes that pass by themselves (database away).
+    pub fn unavailable(cause: &dyn std::error::Error) -> Self {
+        tracing::warn!(error = %Chain(cause), "request refused, a part of the service is away");
+        Self::new(Kind::Unavailable, "a part of the service is away for the moment")
+    }
+}
+
+/// An error with its causes, on one line.
+pub struct Chain<'a>(pub &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        let status = error.kind.status();
+        Self {
+            kind: format!("/problems/{}", error.kind.code()),
+            title: error.kind.title().to_owned(),
+            status: status.as_u16(),
+            detail: error.detail,
+            instance: String::new(),
+            code: error.kind.code().replace('-', "_"),
+            request_id: String::new(),
+            retryable: status.is_server_error()
+                || matches!(error.kind, Kind::TooManyRequests | Kind::Timeout | Kind::BadDigest | Kind::NotFinished),
+            errors: error.errors,
+            errors_truncated: error.errors_truncated,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.kind.status().into_response();
+        if matches!(self.kind, Kind::TooManyRequests | Kind::Unavailable) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        // The body is written by `render`, which knows the request.
+        response.extensions_mut().insert(Problem::from(self));
+        response
+    }
+}
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Middleware: gives every error response the problem body.
+pub async fn render(request: Request, next: Next) -> Response {
+    let instance = request.uri().path().to_owned();
+    let request_id =
+        request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).map(str::to_owned);
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
+        // An answer without our type comes from axum or tower, or is a health report, which is JSON already.
+        let json =
+            response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/"));
+        (!json).then(|| Problem::from(of_status(status)))
+    });
+    let Some(mut problem) = problem else { return response };
+    problem.instance = instance;
+    problem.request_id = request_id.unwrap_or_default();
+    let body = serde_json::to_vec(&problem).expect("a problem is plain data");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.remove(header::CONTENT_LENGTH);
+    *response.body_mut() = body.into();
+    response
+}
+
+fn of_status(status: StatusCode) -> ApiError {
+    let kind =
+        Kind::ALL.iter().copied().find(|kind| kind.status() == status).unwrap_or(match status.is_server_error() {
+            true => Kind::Internal,
+            false => Kind::BadRequest,
+        });
+    let detail = match kind {
+        Kind::NotFound => "this address is not one of the API; see /openapi.json",
+        Kind::MethodNotAllowed => "this address does not answer that method",
+        Kind::Internal => "the request failed on the server; nothing acknowledged is lost",
+        kind => kind.title(),
+    };
+    ApiError::new(kind, detail)
+}

@@ -1,0 +1,91 @@
+//! Whether the service lives, whether it can take work, what it can do, and its figures for Prometheus.
+
+use super::{
+    error::{ApiError, Kind},
+    extract::{Json, Path},
+    state::AppState,
+    views::{Capabilities, Health},
+};
+use crate::types::{BackboneKind, MethodName, Preset};
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::time::{Duration, Instant};
+
+/// Whether the process lives.
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)))]
+pub async fn get_healthz() -> Json<Health> {
+    Json(Health { status: "alive".to_owned(), reasons: Vec::new() })
+}
+
+/// Whether requests can be served: the database answers, files can be written, the server is not stopping.
+#[utoipa::path(get, path = "/readyz", tag = "service",
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub async fn get_readyz(State(state): State<AppState>) -> Response {
+    let mut reasons = Vec::new();
+    match tokio::time::timeout(Duration::from_secs(3), state.store.ping()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = %super::Chain(&error), "readiness: the database does not answer");
+            reasons.push("the database does not answer".to_owned());
+        }
+        Err(_) => reasons.push("the database did not answer within 3 seconds".to_owned()),
+    }
+    if state.draining.is_cancelled() {
+        reasons.push("the server is stopping".to_owned());
+    }
+    let (code, status) = match reasons.is_empty() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    (code, Json(Health { status: status.to_owned(), reasons })).into_response()
+}
+
+/// Limits, and the words a spec may use.
+#[utoipa::path(get, path = "/v1/capabilities", tag = "service", responses((status = 200, body = Capabilities)))]
+pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilities> {
+    let words = |words: Vec<&'static str>| words.into_iter().map(str::to_owned).collect();
+    Json(Capabilities {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        max_upload_bytes: state.config.max_upload_bytes,
+        max_rows: state.config.max_rows,
+        methods: words(MethodName::ALL.iter().map(|method| method.as_str()).collect()),
+        presets: words(Preset::ALL.iter().map(|preset| preset.as_str()).collect()),
+        backbones: words(BackboneKind::ALL.iter().map(|backbone| backbone.as_str()).collect()),
+        formats: words(vec!["csv", "parquet", "jsonl"]),
+    })
+}
+
+/// Figures in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn get_metrics(State(state): State<AppState>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.prometheus.render()).into_response()
+}
+
+/// Middleware: counts and times requests by route, not by address, so that ids do not become labels.
+pub async fn count_requests(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().to_string();
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let labels = [("method", method), ("route", route), ("status", response.status().as_u16().to_string())];
+    metrics::counter!("autodenoise_http_requests_total", &labels).increment(1);
+    metrics::histogram!("autodenoise_http_request_seconds", &labels[..2]).record(started.elapsed().as_secs_f64());
+    response
+}
+
+/// The page behind a problem's `type`.
+pub async fn get_problem(Path(code): Path<String>) -> Result<String, ApiError> {
+    let kind =
+        Kind::ALL.iter().find(|kind| kind.code() == code).ok_or_else(|| ApiError::not_found("problem", &code))?;
+    Ok(format!(
+        "{}\n\nHTTP status {}, code {}.\n\n{}\n",
+        kind.title(),
+        kind.status().as_u16(),
+        kind.code().replace('-', "_"),
+        kind.page()
+    ))
+}

@@ -1,0 +1,238 @@
+//! `/v1/jobs`: submit, list, find, cancel, metrics, report.
+
+use super::{
+    conditional::json_with_etag,
+    error::{ApiError, Kind, Problem},
+    extract::{Json, Path, Query},
+    state::{AppState, checked_cursor, checked_limit},
+    views::{JobView, MetricsView, Page},
+};
+use crate::{
+    store::{
+        datasets,
+        jobs::{self, CancelOutcome, Creation, Idempotency, JobFilter, JobRow},
+        metrics::{self, MetricFilter},
+    },
+    types::{Arm, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, Report},
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+
+/// Submit a job.
+///
+/// Only `dataset_id` is required. The answer holds the spec with every default filled in; that is what runs.
+#[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = JobSpec,
+    params(("idempotency-key" = Option<String>, Header, description = "The same key and body within 24 hours give the same job")),
+    responses((status = 201, body = JobView), (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "The dataset is not ready"),
+        (status = 422, body = Problem, content_type = "application/problem+json")))]
+pub async fn create_job(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Json(spec): Json<JobSpec>,
+) -> Result<Response, ApiError> {
+    let idempotency = idempotency(&headers, &spec)?;
+    let mut connection = state.connection().await?;
+    let dataset = datasets::find(&mut connection, spec.dataset_id).await?.ok_or_else(|| {
+        ApiError::invalid_spec(vec![FieldError::new(
+            "/dataset_id",
+            format!("there is no dataset `{}`", spec.dataset_id),
+        )])
+    })?;
+    // What is wrong with the spec is said before what is wrong with the moment.
+    let digest = dataset.profile.as_ref().map(|profile| profile.digest.clone()).unwrap_or_default();
+    let resolved = spec.resolve(digest).map_err(ApiError::invalid_spec)?;
+    match dataset.status {
+        DatasetStatus::Ready => {}
+        DatasetStatus::Processing => {
+            let detail = format!("{} is still being read; submit again when its status is `ready`", dataset.id);
+            return Err(ApiError::new(Kind::DatasetNotReady, detail));
+        }
+        DatasetStatus::Invalid => {
+            let detail = format!("{} is invalid; its `errors` say what to mend before uploading it again", dataset.id);
+            return Err(ApiError::new(Kind::DatasetNotReady, detail));
+        }
+    }
+    match jobs::create(&mut connection, &resolved, idempotency.as_ref()).await? {
+        Creation::New(row) => Ok(created(*row).into_response()),
+        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], created(*row)).into_response()),
+        Creation::KeyReused => Err(ApiError::new(
+            Kind::InvalidSpec,
+            "this Idempotency-Key came with another request before; use a new key for a new job",
+        )),
+        Creation::DatasetNotReady => Err(ApiError::new(Kind::DatasetNotReady, format!("{} is gone", spec.dataset_id))),
+    }
+}
+
+fn created(row: JobRow) -> impl IntoResponse {
+    let location = format!("/v1/jobs/{}", row.id);
+    (StatusCode::CREATED, [(header::LOCATION, location)], Json(view(row)))
+}
+
+/// The client's key, and the digest of what it asked for.
+fn idempotency(headers: &HeaderMap, spec: &JobSpec) -> Result<Option<Idempotency>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=200).contains(&key.len()))
+        .ok_or_else(|| ApiError::bad_request("Idempotency-Key must be 1 to 200 visible characters"))?;
+    let request = serde_json::to_vec(spec).expect("a spec is plain data");
+    let request_sha256 = Sha256::digest(&request).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some(Idempotency { key: key.to_owned(), request_sha256 }))
+}
+
+fn view(row: JobRow) -> JobView {
+    JobView {
+        id: row.id,
+        dataset_id: row.spec.dataset_id,
+        status: row.state,
+        is_terminal: row.state.is_terminal(),
+        phase: row.phase,
+        epoch: row.epoch.map(|epoch| epoch as u32),
+        attempt: row.attempt as u32,
+        progress: row.progress.map(|progress| progress.0),
+        error: row.error.map(|error| error.0.message),
+        spec: row.spec.0,
+        spec_sha256: row.spec_sha256,
+        created_at: row.created_at,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListJobsQuery {
+    /// Only jobs in this state.
+    status: Option<JobState>,
+    /// Only jobs of this dataset.
+    dataset_id: Option<DatasetId>,
+    /// Only jobs with this label: `name=value`.
+    label: Option<String>,
+    /// Rows of the page, 1 to 100.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// List jobs, newest first.
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListJobsQuery),
+    responses((status = 200, body = Page<JobView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub async fn list_jobs(
+    State(state): State<AppState>,
+    Query(query): Query<ListJobsQuery>,
+) -> Result<Json<Page<JobView>>, ApiError> {
+    let limit = checked_limit(query.limit)?;
+    let after = checked_cursor(query.after.as_deref())?;
+    let mut filter = JobFilter { state: query.status, dataset: query.dataset_id, ..JobFilter::default() };
+    if let Some(label) = &query.label {
+        let (name, value) = label
+            .split_once('=')
+            .ok_or_else(|| ApiError::bad_request(format!("label is `{label}`; write name=value")))?;
+        filter.labels.insert(name.to_owned(), value.to_owned());
+    }
+    let page = jobs::list(&mut *state.connection().await?, &filter, limit, after).await?;
+    let next = page.next.map(|cursor| cursor.to_string());
+    Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
+}
+
+/// Show a job: its state, phase, progress and resolved spec.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)),
+    responses((status = 200, body = JobView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub async fn find_job(
+    State(state): State<AppState>,
+    Path(id): Path<JobId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    Ok(json_with_etag(&headers, &view(find(&state, id).await?)))
+}
+
+async fn find(state: &AppState, id: JobId) -> Result<JobRow, ApiError> {
+    jobs::find(&mut *state.connection().await?, id).await?.ok_or_else(|| ApiError::not_found("job", id))
+}
+
+/// The job, which must have succeeded.
+pub(super) async fn find_succeeded(state: &AppState, id: JobId) -> Result<JobRow, ApiError> {
+    let job = find(state, id).await?;
+    match job.state {
+        JobState::Succeeded => Ok(job),
+        state if state.is_terminal() => {
+            Err(ApiError::new(Kind::Conflict, format!("{id} has {} and has no results", state.as_str())))
+        }
+        state => Err(ApiError::new(
+            Kind::NotFinished,
+            format!("{id} is {}; results exist once it has succeeded", state.as_str()),
+        )),
+    }
+}
+
+/// Cancel a job. A queued one ends at once, a running one as soon as its worker hears of it; a finished one stays as it is.
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = JobId, Path)),
+    responses((status = 202, body = JobView), (status = 200, body = JobView, description = "Already cancelled or cancelling"),
+        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json", description = "Already ended otherwise")))]
+pub async fn cancel_job(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Response, ApiError> {
+    let outcome = jobs::request_cancel(&mut *state.connection().await?, id).await?;
+    let status = match outcome {
+        CancelOutcome::Missing => return Err(ApiError::not_found("job", id)),
+        CancelOutcome::Unchanged(ended @ (JobState::Succeeded | JobState::Failed)) => {
+            return Err(ApiError::conflict(format!("{id} has {} already", ended.as_str())));
+        }
+        CancelOutcome::Unchanged(_) => StatusCode::OK,
+        CancelOutcome::Cancelled | CancelOutcome::Cancelling => StatusCode::ACCEPTED,
+    };
+    Ok((status, Json(view(find(&state, id).await?))).into_response())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListMetricsQuery {
+    /// Only passes over these rows.
+    arm: Option<Arm>,
+    /// Only passes of this seed.
+    seed: Option<u64>,
+    /// Only passes of this phase.
+    phase: Option<Phase>,
+    /// `next` of the page before.
+    after: Option<i64>,
+    /// Rows of the page, 1 to 1000.
+    limit: Option<u32>,
+}
+
+/// AUC and log-loss of every pass, in the order they were made.
+#[utoipa::path(get, path = "/v1/jobs/{id}/metrics", tag = "jobs", params(("id" = JobId, Path), ListMetricsQuery),
+    responses((status = 200, body = MetricsView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub async fn list_metrics(
+    State(state): State<AppState>,
+    Path(id): Path<JobId>,
+    Query(query): Query<ListMetricsQuery>,
+) -> Result<Json<MetricsView>, ApiError> {
+    find(&state, id).await?;
+    let limit = query.limit.unwrap_or(1000);
+    if !(1..=1000).contains(&limit) {
+        return Err(ApiError::bad_request(format!("limit is {limit}; it must be from 1 to 1000")));
+    }
+    let filter = MetricFilter { arm: query.arm, seed: query.seed, phase: query.phase };
+    let rows = metrics::list(&mut *state.connection().await?, id, &filter, query.after.unwrap_or(0), limit).await?;
+    let has_more = rows.len() == limit as usize;
+    let next = rows.last().filter(|_| has_more).map(|row| row.seq);
+    Ok(Json(MetricsView { data: rows.into_iter().map(|row| row.row).collect(), has_more, next }))
+}
+
+/// What a finished job came to.
+#[utoipa::path(get, path = "/v1/jobs/{id}/report", tag = "results", params(("id" = JobId, Path)),
+    responses((status = 200, body = Report), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
+pub async fn get_report(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Json<Report>, ApiError> {
+    let job = find_succeeded(&state, id).await?;
+    let report = job.report.expect("the constraint jobs_succeeded_has_report");
+    Ok(Json(report.0))
+}

@@ -1,0 +1,85 @@
+//! What every handler may use.
+
+use super::{
+    error::{ApiError, Kind},
+    events::EventHub,
+};
+use crate::{
+    files::Files,
+    store::{Store, StoreError},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::{Postgres, pool::PoolConnection};
+use std::{ops::Deref, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// Limits the API publishes and keeps.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    pub max_upload_bytes: u64,
+    pub max_rows: u64,
+}
+
+/// Shared by all requests; clones are cheap.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+pub struct Inner {
+    pub store: Store,
+    pub files: Files,
+    pub config: ApiConfig,
+    pub events: EventHub,
+    pub prometheus: PrometheusHandle,
+    /// Cancelled when the server begins to stop: open streams end, readiness says no.
+    pub draining: CancellationToken,
+}
+
+impl AppState {
+    pub fn new(
+        store: Store,
+        files: Files,
+        config: ApiConfig,
+        events: EventHub,
+        prometheus: PrometheusHandle,
+        draining: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Inner { store, files, config, events, prometheus, draining }))
+    }
+
+    /// A database connection for this request.
+    pub async fn connection(&self) -> Result<PoolConnection<Postgres>, ApiError> {
+        Ok(self.store.acquire().await?)
+    }
+}
+
+impl Deref for AppState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
+    }
+}
+
+/// What a client may ask of a list: 1 to 100 rows.
+pub fn checked_limit(limit: Option<u32>) -> Result<u32, ApiError> {
+    match limit.unwrap_or(20) {
+        limit @ 1..=100 => Ok(limit),
+        other => Err(ApiError::bad_request(format!("limit is {other}; it must be from 1 to 100"))),
+    }
+}
+
+/// A cursor from an earlier page.
+pub fn checked_cursor(after: Option<&str>) -> Result<Option<crate::store::Cursor>, ApiError> {
+    after
+        .map(|text| {
+            text.parse()
+                .map_err(|error: crate::store::ParseCursorError| ApiError::new(Kind::BadCursor, error.to_string()))
+        })
+        .transpose()
+}

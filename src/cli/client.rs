@@ -1,0 +1,66 @@
+//! The HTTP client behind the commands that talk to a server.
+
+use super::error::CliError;
+use crate::api::Problem;
+use clap::Args;
+use reqwest::{RequestBuilder, Response, Url};
+use serde::de::DeserializeOwned;
+
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// The server's address
+    #[arg(long, env = "AUTODENOISE_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub server: Url,
+}
+
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl Client {
+    pub fn new(args: &ServerArgs) -> Self {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("autodenoise/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(std::time::Duration::from_secs(10))
+            .build()
+            .expect("the TLS library is built in");
+        Self { http, base: args.server.clone() }
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(self.url(path))
+    }
+
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(self.url(path))
+    }
+
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.http.delete(self.url(path))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base.as_str().trim_end_matches('/'))
+    }
+
+    /// Sends; an error response becomes a `CliError` with all it says.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
+        let response = request.send().await.map_err(|error| CliError::unreachable(self.base.as_str(), &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.unwrap_or_default();
+        Err(match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => problem.into(),
+            Err(_) => {
+                CliError::failed_because(format!("the server at {} answered {status}; is it autodenoise?", self.base))
+            }
+        })
+    }
+
+    pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {
+        self.send(request).await?.json().await.map_err(CliError::failed)
+    }
+}

@@ -1,0 +1,217 @@
+//! `autodenoise datasets`: upload a table, and what there is.
+
+use super::{
+    client::{Client, ServerArgs},
+    error::{CliError, describe_row},
+    options::{SpecFile, TableArgs},
+    reading, tables,
+    view::JobView,
+};
+use crate::{
+    api::{DatasetView, Page, ProblemItem},
+    ingest::{self, SNIFF_BYTES},
+    types::{DatasetId, DatasetStatus},
+};
+use clap::{Args, Subcommand};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+#[derive(Subcommand)]
+pub enum DatasetsCommand {
+    /// Upload a table and wait until it is read; prints the dataset's id
+    Upload(UploadArgs),
+    /// Read a table here, without a server, and say what is wrong with it or what it looks like
+    Check(CheckArgs),
+    /// List datasets, newest first
+    List(ListArgs),
+    /// Show one dataset
+    Show(ShowArgs),
+    /// Delete a dataset that no unfinished job uses
+    Delete(ShowArgs),
+}
+
+#[derive(Args)]
+pub struct UploadArgs {
+    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    pub file: PathBuf,
+    /// A name to find it by
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// JSON file with the dataset's spec under `dataset`; flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    #[command(flatten)]
+    pub table: TableArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    file: PathBuf,
+    /// JSON file with the dataset's spec under `dataset`; flags win over it
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    /// Folder for intermediate files, about the size of the table; emptied at the end
+    #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
+    work_dir: PathBuf,
+    #[command(flatten)]
+    table: TableArgs,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// Most datasets to list
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct ShowArgs {
+    /// The dataset's id
+    id: DatasetId,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub async fn run(command: DatasetsCommand) -> Result<(), CliError> {
+    match command {
+        DatasetsCommand::Upload(args) => {
+            let spec = SpecFile::read(args.spec.as_ref())?;
+            let client = Client::new(&args.server);
+            let dataset = upload(&client, &args.file, args.name.as_deref(), &args.table, spec).await?;
+            println!("{}", dataset.id);
+            Ok(())
+        }
+        DatasetsCommand::Check(_) => unreachable!("needs no client"),
+        DatasetsCommand::List(args) => list(args).await,
+        DatasetsCommand::Show(args) => {
+            let client = Client::new(&args.server);
+            let dataset: DatasetView = client.json(client.get(&format!("/v1/datasets/{}", args.id))).await?;
+            println!("{}", serde_json::to_string_pretty(&dataset).expect("plain data"));
+            Ok(())
+        }
+        DatasetsCommand::Delete(args) => {
+            let client = Client::new(&args.server);
+            client.send(client.delete(&format!("/v1/datasets/{}", args.id))).await?;
+            eprintln!("deleted {}", args.id);
+            Ok(())
+        }
+    }
+}
+
+/// Reads a table here and prints its profile as JSON.
+pub fn check(args: CheckArgs) -> Result<(), CliError> {
+    reading::interruptible(async |interrupted| {
+        let spec = SpecFile::read(args.spec.as_ref())?;
+        let table_spec = args.table.dataset_spec(spec.dataset)?;
+        let source = reading::existing_file(&args.file)?;
+        let work = reading::work_folder(&args.work_dir)?;
+        let view = JobView::new();
+        let dataset_dir = work.path().join("dataset");
+        let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
+        view.done();
+        println!("{}", serde_json::to_string_pretty(&ingested.profile).expect("plain data"));
+        Ok(())
+    })
+}
+
+/// Uploads a file and waits until it has been read; an invalid table becomes an error that lists what is wrong.
+pub async fn upload(
+    client: &Client,
+    file: &Path,
+    name: Option<&str>,
+    table: &TableArgs,
+    spec: SpecFile,
+) -> Result<DatasetView, CliError> {
+    let mut dataset_spec = table.dataset_spec(spec.dataset)?;
+    let io = |error: std::io::Error| CliError::failed_because(format!("cannot read {}: {error}", file.display()));
+    let bytes = tokio::fs::metadata(file).await.map_err(io)?.len();
+    let mut opened = tokio::fs::File::open(file).await.map_err(io)?;
+    let mut first = Vec::new();
+    (&mut opened).take(SNIFF_BYTES as u64).read_to_end(&mut first).await.map_err(io)?;
+    opened.rewind().await.map_err(io)?;
+    // The server does not see the file's name, which may be what tells the format.
+    ingest::resolve_format(&mut dataset_spec, file.file_name().and_then(|name| name.to_str()), None, &first);
+    let body = ReaderStream::with_capacity(opened, 1 << 18);
+    let spec_json = serde_json::to_string(&dataset_spec).expect("a spec is plain data");
+    let mut query = vec![("spec", spec_json)];
+    if let Some(name) = name {
+        query.push(("name", name.to_owned()));
+    }
+    let view = JobView::new();
+    view.waiting(format!("uploading {} ({bytes} bytes)", file.display()));
+    let request = client
+        .post("/v1/datasets")
+        .query(&query)
+        .header("content-type", "application/octet-stream")
+        .header("content-length", bytes)
+        .body(reqwest::Body::wrap_stream(body));
+    let mut dataset: DatasetView = client.json(request).await?;
+    if dataset.status == DatasetStatus::Processing {
+        view.waiting("reading the table");
+    }
+    while dataset.status == DatasetStatus::Processing {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        dataset = client.json(client.get(&format!("/v1/datasets/{}", dataset.id))).await?;
+    }
+    view.done();
+    match dataset.status {
+        DatasetStatus::Invalid => Err(CliError::invalid(describe_invalid(&dataset.errors, dataset.error_total))),
+        _ => {
+            if let Some(profile) = &dataset.profile {
+                eprintln!("{}", reading::describe(profile));
+            }
+            Ok(dataset)
+        }
+    }
+}
+
+/// Every reported fault of a table, a line each, and how many more there are.
+pub fn describe_invalid(errors: &[ProblemItem], total: u64) -> String {
+    let mut text = format!("error: the table cannot be used: {total} {}", if total == 1 { "fault" } else { "faults" });
+    for item in errors {
+        text += "\n  ";
+        text += &match item {
+            ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
+            ProblemItem::Field(error) => format!("{}: {}", error.pointer, error.rule),
+            ProblemItem::Row(error) => describe_row(error),
+        };
+    }
+    if total > errors.len() as u64 {
+        text += &format!("\n  and {} more", total - errors.len() as u64);
+    }
+    text
+}
+
+async fn list(args: ListArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let page: Page<DatasetView> = client.json(client.get(&format!("/v1/datasets?limit={}", args.limit))).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+        return Ok(());
+    }
+    let lines = page.data.iter().map(|dataset| {
+        let status = serde_json::to_value(dataset.status).expect("a word");
+        vec![
+            dataset.id.to_string(),
+            status.as_str().unwrap_or_default().to_owned(),
+            dataset.name.clone().unwrap_or_default(),
+            dataset.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            dataset.profile.as_ref().map_or(String::new(), |profile| profile.rows.total().to_string()),
+            dataset.bytes.to_string(),
+        ]
+    });
+    println!("{}", tables::table(&["dataset", "status", "name", "created (UTC)", "rows", "bytes"], lines, 4));
+    Ok(())
+}

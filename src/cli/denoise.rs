@@ -1,0 +1,179 @@
+//! `autodenoise denoise`: one file in, one file out. Reads the table here, runs the same trainer process a worker runs,
+//! and needs neither a server nor a database.
+
+use super::{
+    error::CliError,
+    options::{MethodArgs, SpecFile, TableArgs},
+    reading, tables,
+    view::JobView,
+};
+use crate::types::{ArtifactFile, DatasetId, DatasetSpec, JobId, Report, ResolvedSpec, TrainerEvent, TrainerJob};
+use clap::Args;
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, atomic::AtomicBool},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::Command,
+};
+
+#[derive(Args)]
+pub struct DenoiseArgs {
+    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    file: PathBuf,
+    /// Where the denoised table goes: the input without the dropped training rows, in the input's format
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// Folder for every result: indices, mask, scores, policy, model, report
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// JSON file with `dataset`, `method`, `seed`, `device`; flags win over it
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    /// Threads to compute with [default: all cores]
+    #[arg(long, env = "AUTODENOISE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Folder for intermediate files, about the size of the table; emptied at the end
+    #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
+    work_dir: PathBuf,
+    #[command(flatten)]
+    method: MethodArgs,
+    #[command(flatten)]
+    table: TableArgs,
+}
+
+pub fn denoise(args: DenoiseArgs) -> Result<(), CliError> {
+    reading::interruptible(|interrupted| run(args, interrupted))
+}
+
+async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
+    let spec_file = SpecFile::read(args.spec.as_ref())?;
+    let mut job_spec = spec_file.job_spec(DatasetId::new());
+    args.method.apply(&mut job_spec)?;
+    let table_spec = args.table.dataset_spec(spec_file.dataset)?;
+    // A wrong option is said before the table is read.
+    job_spec.resolve(String::new()).map_err(invalid_spec)?;
+
+    let source = reading::existing_file(&args.file)?;
+    let work = reading::work_folder(&args.work_dir)?;
+    let mut view = JobView::new();
+    let dataset_dir = work.path().join("dataset");
+    let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
+    let spec = job_spec.resolve(ingested.profile.digest.clone()).map_err(invalid_spec)?;
+    let out_dir = work.path().join("out");
+    std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
+    let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
+    let (report, artifacts) = train(&mut view, &job).await?;
+
+    if let Some(folder) = &args.results {
+        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+    }
+    for artifact in &artifacts {
+        let from = out_dir.join(&artifact.file);
+        if artifact.name == "denoised" {
+            place(&from, &args.out)?;
+        } else if let Some(folder) = &args.results {
+            place(&from, &folder.join(&artifact.download_name))?;
+        }
+    }
+    println!("{}", tables::report(&report));
+    println!("\nwrote {}", args.out.display());
+    Ok(())
+}
+
+fn trainer_job(
+    spec: ResolvedSpec,
+    dataset_dir: PathBuf,
+    source: PathBuf,
+    source_spec: DatasetSpec,
+    out_dir: PathBuf,
+    threads: Option<u16>,
+) -> TrainerJob {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    TrainerJob {
+        job_id: JobId::new(),
+        attempt: 1,
+        spec,
+        dataset_dir,
+        source,
+        source_spec,
+        out_dir,
+        resume_from: None,
+        // Nothing would go on from a checkpoint of a one-shot run.
+        checkpoint_seconds: f64::MAX,
+        threads: threads.map_or_else(cores, usize::from),
+    }
+}
+
+/// Runs the trainer and shows what it says.
+async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<ArtifactFile>), CliError> {
+    let program = std::env::current_exe().map_err(CliError::failed)?;
+    let mut child = Command::new(program)
+        .args(["--log", "warn", "trainer"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(CliError::failed)?;
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut line = serde_json::to_vec(job).expect("a job is plain data");
+    line.push(b'\n');
+    stdin.write_all(&line).await.map_err(CliError::failed)?;
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut artifacts = Vec::new();
+    let mut report = None;
+    while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
+        let event = serde_json::from_str(&line).map_err(CliError::failed)?;
+        match event {
+            TrainerEvent::Started { device, threads, .. } => {
+                view.line(&format!("computing on {device}, {threads} threads"))
+            }
+            TrainerEvent::Phase { phase, epoch } => view.phase(phase, epoch),
+            TrainerEvent::Epoch(row) => view.epoch(&row),
+            TrainerEvent::Progress(progress) => view.progress(progress),
+            TrainerEvent::Checkpoint { .. } => {}
+            TrainerEvent::Warning(warning) => view.line(&format!("warning: {}", warning.message)),
+            TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
+            TrainerEvent::Finished(finished) => report = Some(*finished),
+            TrainerEvent::Failed { message, .. } => {
+                view.done();
+                return Err(CliError::job_failed(message));
+            }
+        }
+    }
+    view.done();
+    let status = child.wait().await.map_err(CliError::failed)?;
+    // An open stdin is the trainer's sign that it is still wanted.
+    drop(stdin);
+    match report {
+        Some(report) => Ok((report, artifacts)),
+        None => Err(CliError::job_failed(format!("the trainer ended without a result ({status})"))),
+    }
+}
+
+/// Copies a result to its place; what stood there is replaced only by the whole file.
+fn place(from: &Path, to: &Path) -> Result<(), CliError> {
+    let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The permissions of any new file: the umask takes its part away.
+    let mut new = tempfile::Builder::new();
+    new.permissions(std::fs::Permissions::from_mode(0o666));
+    let copied = new.tempfile_in(folder).and_then(|mut file| {
+        std::io::copy(&mut std::fs::File::open(from)?, file.as_file_mut())?;
+        file.as_file().sync_all()?;
+        file.persist(to).map_err(|error| error.error)?;
+        Ok(())
+    });
+    copied.map_err(|error| cannot_write(to, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::failed_because(format!("cannot write {}: {error}", path.display()))
+}
+
+fn invalid_spec(errors: Vec<crate::types::FieldError>) -> CliError {
+    let lines: String = errors.iter().map(|error| format!("\n  {}: {}", error.pointer, error.rule)).collect();
+    CliError::invalid(format!("error: the spec is not valid{lines}"))
+}

@@ -1,0 +1,108 @@
+//! What a command ends with when it does not end well: words for a person, a code for a script.
+
+use crate::api::Problem;
+use std::{fmt, process::ExitCode};
+
+#[derive(Debug)]
+pub struct CliError {
+    code: u8,
+    message: String,
+}
+
+impl CliError {
+    fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Anything that is nobody's usage error. Takes the whole chain of causes.
+    pub fn failed(error: impl std::error::Error) -> Self {
+        Self::new(1, format!("error: {}", crate::api::Chain(&error)))
+    }
+
+    pub fn failed_because(message: impl fmt::Display) -> Self {
+        Self::new(1, format!("error: {message}"))
+    }
+
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self::new(2, format!("error: {message}\n\nFor more, try '--help'."))
+    }
+
+    /// The table or the spec is not valid; `message` may have several lines.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(3, message)
+    }
+
+    pub fn unreachable(server: &str, cause: &reqwest::Error) -> Self {
+        let cause = crate::api::Chain(cause).to_string();
+        Self::new(
+            4,
+            format!(
+                "error: cannot reach the server at {server} ({cause})\nStart one with `autodenoise serve`, or name another with --server or AUTODENOISE_SERVER."
+            ),
+        )
+    }
+
+    pub fn job_failed(message: impl fmt::Display) -> Self {
+        Self::new(5, format!("error: the job failed: {message}"))
+    }
+
+    pub fn job_cancelled() -> Self {
+        Self::new(6, "the job was cancelled")
+    }
+
+    pub fn interrupted() -> Self {
+        Self::new(130, "interrupted")
+    }
+
+    /// Whether trying again may help because the server could not be reached.
+    pub fn is_unreachable(&self) -> bool {
+        self.code == 4
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Problem> for CliError {
+    fn from(problem: Problem) -> Self {
+        use crate::api::ProblemItem;
+        let mut message = format!("error: {}", problem.title);
+        if problem.errors.is_empty() {
+            message += &format!(": {}", problem.detail);
+        }
+        for item in &problem.errors {
+            message += "\n  ";
+            message += &match item {
+                ProblemItem::Field(error) => format!("{}: {}", error.pointer, error.rule),
+                ProblemItem::Row(error) => describe_row(error),
+            };
+        }
+        if problem.errors_truncated {
+            message += "\n  and more";
+        }
+        message += &format!("\n  (request {})", problem.request_id);
+        Self::new(if problem.status == 422 { 3 } else { 1 }, message)
+    }
+}
+
+/// `line 1042, click = "maybe": label must be 0 or 1`
+pub fn describe_row(error: &crate::types::RowError) -> String {
+    let place = match error.line {
+        Some(line) => format!("line {line}"),
+        None => format!("row {}", error.row),
+    };
+    let cell = match (&error.column, &error.value) {
+        (Some(column), Some(value)) => format!(", {column} = {value:?}"),
+        (Some(column), None) => format!(", {column}"),
+        (None, Some(value)) => format!(", {value:?}"),
+        (None, None) => String::new(),
+    };
+    format!("{place}{cell}: {}", error.rule)
+}

@@ -1,0 +1,314 @@
+//! `submit`, `status`, `watch`, `download`, `cancel`: the life of a job from a terminal or a pipeline.
+
+use super::{
+    client::{Client, ServerArgs},
+    datasets,
+    error::CliError,
+    options::{MethodArgs, SpecFile, TableArgs},
+    tables, view,
+};
+use crate::{
+    api::{ArtifactList, EventPage, EventView, JobView, MetricsView, Page},
+    types::{DatasetId, EventType, JobId, JobState, Phase, Report},
+};
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::{io::IsTerminal, path::PathBuf, time::Duration};
+use tokio::io::AsyncWriteExt;
+
+#[derive(Args)]
+pub struct SubmitArgs {
+    /// A dataset's id, or a file to upload first
+    #[arg(value_name = "DATASET|FILE")]
+    input: String,
+    /// JSON file with `dataset`, `method`, `seed`, `device`; flags win over it
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    /// Your own words to find the job by: NAME=VALUE (repeatable), for example commit=3fe1
+    #[arg(long = "tag", value_name = "NAME=VALUE")]
+    tags: Vec<String>,
+    /// Stop and fail the job when it has run this long
+    #[arg(long, value_name = "SECONDS")]
+    deadline: Option<u64>,
+    /// Follow the job until it ends, as `watch` does
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    method: MethodArgs,
+    #[command(flatten)]
+    table: TableArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct StatusArgs {
+    /// The job's id [default: list the newest jobs]
+    id: Option<JobId>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Most jobs to list
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    limit: u32,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct WatchArgs {
+    /// The job's id
+    id: JobId,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct DownloadArgs {
+    /// The job's id
+    id: JobId,
+    /// What to download, separated by commas [default: everything]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    artifacts: Option<Vec<String>>,
+    /// Folder to write to
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct CancelArgs {
+    /// The job's id
+    id: JobId,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let file = SpecFile::read(args.spec.as_ref())?;
+    let dataset_id = match args.input.parse::<DatasetId>() {
+        Ok(id) => id,
+        Err(_) if PathBuf::from(&args.input).exists() => {
+            let for_upload = SpecFile { dataset: file.dataset.clone(), ..SpecFile::default() };
+            datasets::upload(&client, args.input.as_ref(), None, &args.table, for_upload).await?.id
+        }
+        Err(_) => {
+            return Err(CliError::usage(format!("`{}` is neither a dataset's id (ds_…) nor a file", args.input)));
+        }
+    };
+    let mut spec = file.job_spec(dataset_id);
+    args.method.apply(&mut spec)?;
+    spec.deadline_seconds = args.deadline;
+    for tag in &args.tags {
+        let (name, value) =
+            tag.split_once('=').ok_or_else(|| CliError::usage(format!("--tag {tag}: write NAME=VALUE")))?;
+        spec.labels.insert(name.to_owned(), value.to_owned());
+    }
+    let job: JobView = client.json(client.post("/v1/jobs").json(&spec)).await?;
+    println!("{}", job.id);
+    if args.wait { follow(&client, job.id).await } else { Ok(()) }
+}
+
+pub async fn watch(args: WatchArgs) -> Result<(), CliError> {
+    follow(&Client::new(&args.server), args.id).await
+}
+
+/// Shows the events of a job from its first until its last. A server that goes away is waited for: the events are
+/// read again from the last one seen.
+async fn follow(client: &Client, id: JobId) -> Result<(), CliError> {
+    let mut view = view::JobView::new();
+    let mut after = 0;
+    let mut away = 0;
+    loop {
+        let page = client.json::<EventPage>(client.get(&format!("/v1/jobs/{id}/events?after={after}&wait=2"))).await;
+        let page = match page {
+            Err(error) if after > 0 && away < 60 && error.is_unreachable() => {
+                away += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+            other => other?,
+        };
+        away = 0;
+        for event in page.data {
+            after = event.seq;
+            if let Some(end) = show(client, id, &mut view, event).await? {
+                return end;
+            }
+        }
+        let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
+        if let Some(progress) = job.progress.filter(|_| job.status == JobState::Running) {
+            view.progress(progress);
+        }
+    }
+}
+
+/// Shows one event; the outcome where it was the last.
+async fn show(
+    client: &Client,
+    id: JobId,
+    view: &mut view::JobView,
+    event: EventView,
+) -> Result<Option<Result<(), CliError>>, CliError> {
+    let text = |key: &str| event.data.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+    let Some(kind) = EventType::parse(&event.kind) else { return Ok(None) };
+    match kind {
+        EventType::JobQueued => view.waiting("waiting for a worker"),
+        EventType::JobStarted => view.waiting("started"),
+        EventType::JobRequeued => view.line(&format!("requeued: {}", text("reason"))),
+        EventType::JobCancelling => view.line("cancelling"),
+        EventType::PhaseStarted => {
+            if let (Ok(phase), epoch) = (
+                serde_json::from_value::<Phase>(event.data["phase"].clone()),
+                event.data["epoch"].as_u64().unwrap_or(1),
+            ) {
+                view.phase(phase, epoch as u32);
+            }
+        }
+        EventType::EpochCompleted => {
+            if let Ok(row) = serde_json::from_value(event.data) {
+                view.epoch(&row);
+            }
+        }
+        EventType::Log => view.line(&format!("{}: {}", text("level"), text("message"))),
+        EventType::CheckpointSaved | EventType::SeedCompleted => {}
+        EventType::JobSucceeded => {
+            view.done();
+            let report: Report = client.json(client.get(&format!("/v1/jobs/{id}/report"))).await?;
+            println!("{}", tables::report(&report));
+            return Ok(Some(Ok(())));
+        }
+        EventType::JobFailed => {
+            view.done();
+            return Ok(Some(Err(CliError::job_failed(text("message")))));
+        }
+        EventType::JobCancelled => {
+            view.done();
+            return Ok(Some(Err(CliError::job_cancelled())));
+        }
+    }
+    Ok(None)
+}
+
+pub async fn status(args: StatusArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let Some(id) = args.id else { return list(&client, &args).await };
+    let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&job).expect("plain data"));
+        return Ok(());
+    }
+    let method = &job.spec.method;
+    println!("{}  {}", job.id, job.status.as_str());
+    println!(
+        "dataset {}, {} ({}) with {}, seed {}",
+        job.dataset_id, method.name, method.preset, method.backbone, job.spec.seed
+    );
+    if let (Some(phase), Some(progress)) = (job.phase, job.progress)
+        && !job.is_terminal
+    {
+        let left = progress.eta_seconds.map(|s| format!(", about {} left", view::human_seconds(s))).unwrap_or_default();
+        println!("{} {}, pass {} of {}{left}", phase.as_str(), job.epoch.unwrap_or(1), progress.done, progress.total);
+    }
+    if let Some(error) = &job.error {
+        println!("{error}");
+    }
+    let mut epochs = Vec::new();
+    let mut next = Some(0);
+    while let Some(after) = next {
+        let page: MetricsView = client.json(client.get(&format!("/v1/jobs/{id}/metrics?after={after}"))).await?;
+        epochs.extend(page.data);
+        next = page.next;
+    }
+    if !epochs.is_empty() {
+        println!("\n{}", tables::epochs(&epochs));
+    }
+    if job.status == JobState::Succeeded {
+        let report: Report = client.json(client.get(&format!("/v1/jobs/{id}/report"))).await?;
+        println!("\n{}", tables::report(&report));
+    }
+    Ok(())
+}
+
+async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
+    let page: Page<JobView> = client.json(client.get(&format!("/v1/jobs?limit={}", args.limit))).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+        return Ok(());
+    }
+    let lines = page.data.iter().map(|job| {
+        vec![
+            job.id.to_string(),
+            job.status.as_str().to_owned(),
+            job.spec.method.name.to_string(),
+            job.spec.method.backbone.to_string(),
+            job.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            job.attempt.to_string(),
+            job.progress.map_or(String::new(), |p| format!("{}/{}", p.done, p.total)),
+        ]
+    });
+    println!(
+        "{}",
+        tables::table(&["job", "status", "method", "backbone", "created (UTC)", "attempt", "passes"], lines, 5)
+    );
+    Ok(())
+}
+
+pub async fn cancel(args: CancelArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/cancel", args.id))).await?;
+    eprintln!("{} is {}", job.id, job.status.as_str());
+    Ok(())
+}
+
+pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let list: ArtifactList = client.json(client.get(&format!("/v1/jobs/{}/artifacts", args.id))).await?;
+    if let Some(wanted) = &args.artifacts {
+        let known: Vec<_> = list.data.iter().map(|artifact| artifact.name.as_str()).collect();
+        if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(CliError::usage(format!("there is no artifact `{unknown}`; there are {}", known.join(", "))));
+        }
+    }
+    let io =
+        |error: std::io::Error| CliError::failed_because(format!("cannot write to {}: {error}", args.out.display()));
+    tokio::fs::create_dir_all(&args.out).await.map_err(io)?;
+    let chosen = list.data.iter().filter(|a| args.artifacts.as_ref().is_none_or(|wanted| wanted.contains(&a.name)));
+    for artifact in chosen {
+        // A server must not choose the folder it is written to.
+        if artifact.download_name.is_empty()
+            || artifact.download_name.contains(['/', '\\'])
+            || artifact.download_name.starts_with('.')
+        {
+            return Err(CliError::failed_because(format!(
+                "the server named a file {:?}, which is not a plain name",
+                artifact.download_name
+            )));
+        }
+        let path = args.out.join(&artifact.download_name);
+        let partial = args.out.join(format!(".{}.part", artifact.download_name));
+        let mut response =
+            client.send(client.get(&format!("/v1/jobs/{}/artifacts/{}", args.id, artifact.name))).await?;
+        let mut file = tokio::fs::File::create(&partial).await.map_err(io)?;
+        let mut hash = Sha256::new();
+        while let Some(chunk) = response.chunk().await.map_err(CliError::failed)? {
+            hash.update(&chunk);
+            file.write_all(&chunk).await.map_err(io)?;
+        }
+        file.sync_all().await.map_err(io)?;
+        let got: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if got != artifact.sha256 {
+            return Err(CliError::failed_because(format!(
+                "{} was damaged on the way: sha256 {got}, expected {}",
+                artifact.name, artifact.sha256
+            )));
+        }
+        tokio::fs::rename(&partial, &path).await.map_err(io)?;
+        if std::io::stderr().is_terminal() || args.artifacts.is_none() {
+            eprintln!("{} ({} bytes)", path.display(), artifact.bytes);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! Flags that describe a table and a method, shared by `denoise`, `submit` and `datasets upload`.
+
+use super::error::CliError;
+use crate::types::{
+    BackboneKind, DatasetSpec, Device, FieldSpec, FileFormat, JobSpec, LabelRule, MethodName, MethodSpec, MultiMode,
+    MultiSpec, NumericSpec, Preset, SplitSpec, Vocabulary,
+};
+use clap::Args;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// How a table is to be read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The table")]
+pub struct TableArgs {
+    /// The label: a column of 0 and 1 (`click`), or a rule (`rating > 3`)
+    #[arg(long, value_name = "COLUMN|RULE")]
+    pub label: Option<String>,
+
+    /// Columns the models see, separated by commas [default: all but the label's, the split's and --exclude]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub features: Option<Vec<String>>,
+
+    /// Columns the models do not see, separated by commas
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', conflicts_with = "features")]
+    pub exclude: Vec<String>,
+
+    /// Column that holds train, valid or test
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["split", "split_time"])]
+    pub split_column: Option<String>,
+
+    /// Shares of train, valid and test [default: 0.8,0.1,0.1]
+    #[arg(long, value_name = "A,B,C", value_parser = SplitSpec::parse_ratios)]
+    pub split: Option<[f64; 3]>,
+
+    /// Seed of a random split
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub split_seed: u64,
+
+    /// Split by time: the earliest rows by this column train, the latest test
+    #[arg(long, value_name = "COLUMN")]
+    pub split_time: Option<String>,
+
+    /// Put a numeric column into buckets: COLUMN=quantile:N or COLUMN=log (repeatable)
+    #[arg(long, value_name = "COLUMN=HOW")]
+    pub numeric: Vec<String>,
+
+    /// Column of several values to a cell: COLUMN=SEPARATOR for one category,
+    /// COLUMN=SEPARATOR:N for up to N values (repeatable)
+    #[arg(long, value_name = "COLUMN=HOW")]
+    pub multi: Vec<String>,
+
+    /// Rows the vocabulary is taken from: train or all
+    #[arg(long, value_name = "ROWS", value_parser = ["train", "all"])]
+    pub vocabulary: Option<String>,
+
+    /// Separator of a text table, of one or more characters [default: found in the first line]
+    #[arg(long, value_name = "TEXT")]
+    pub separator: Option<String>,
+
+    /// Names of the columns of a text table without a header line, separated by commas
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub columns: Option<Vec<String>>,
+
+    /// Format of the file: csv, parquet or jsonl [default: from its name and first bytes]
+    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "parquet", "jsonl"])]
+    pub format: Option<String>,
+}
+
+impl TableArgs {
+    /// The dataset spec: that of `base` (a --spec file) with the flags put over it.
+    pub fn dataset_spec(&self, base: Option<DatasetSpec>) -> Result<DatasetSpec, CliError> {
+        let label = match (&self.label, &base) {
+            (Some(text), _) => LabelRule::try_from(text.clone()).map_err(CliError::usage)?,
+            (None, Some(base)) => base.label.clone(),
+            (None, None) => {
+                return Err(CliError::usage(
+                    "--label is needed: a column of 0 and 1 (`click`), or a rule (`rating > 3`)",
+                ));
+            }
+        };
+        let mut spec = base.unwrap_or_else(|| DatasetSpec::with_label(label.clone()));
+        spec.label = label;
+        if let Some(features) = &self.features {
+            spec.fields = Some(features.iter().cloned().map(FieldSpec::Name).collect());
+        }
+        if !self.exclude.is_empty() {
+            spec.exclude.clone_from(&self.exclude);
+        }
+        for rule in &self.numeric {
+            let (column, how) = assignment(rule, "--numeric")?;
+            let numeric = match how.split_once(':') {
+                None if how == "log" => NumericSpec::Log,
+                Some(("quantile", count)) => NumericSpec::Quantile {
+                    buckets: count.parse().map_err(|_| {
+                        CliError::usage(format!("--numeric {rule}: `{count}` is not a number of buckets"))
+                    })?,
+                },
+                _ => {
+                    return Err(CliError::usage(format!(
+                        "--numeric {rule}: write {column}=quantile:32 or {column}=log"
+                    )));
+                }
+            };
+            self.treat(&mut spec, column, Some(numeric), None)?;
+        }
+        for rule in &self.multi {
+            let (column, how) = assignment(rule, "--multi")?;
+            let multi = match how.rsplit_once(':').and_then(|(separator, n)| Some((separator, n.parse().ok()?))) {
+                Some((separator, max_values)) if !separator.is_empty() => {
+                    MultiSpec { separator: separator.to_owned(), mode: MultiMode::Split, max_values }
+                }
+                _ => MultiSpec { separator: how.to_owned(), mode: MultiMode::Category, max_values: 1 },
+            };
+            self.treat(&mut spec, column, None, Some(multi))?;
+        }
+        if let Some(column) = &self.split_column {
+            spec.split = SplitSpec::Column(column.clone());
+        } else if let Some(column) = &self.split_time {
+            spec.split = SplitSpec::Time { column: column.clone(), ratios: self.split.unwrap_or([0.8, 0.1, 0.1]) };
+        } else if let Some(ratios) = self.split {
+            spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed };
+        } else if let SplitSpec::Ratio { seed, .. } = &mut spec.split
+            && self.split_seed != 0
+        {
+            *seed = self.split_seed;
+        }
+        match self.vocabulary.as_deref() {
+            Some("all") => spec.vocabulary = Vocabulary::All,
+            Some(_) => spec.vocabulary = Vocabulary::Train,
+            None => {}
+        }
+        if let Some(separator) = &self.separator {
+            spec.separator = Some(separator.replace("\\t", "\t"));
+        }
+        if let Some(columns) = &self.columns {
+            spec.columns = Some(columns.clone());
+        }
+        match self.format.as_deref() {
+            Some("parquet") => spec.format = Some(FileFormat::Parquet),
+            Some("jsonl") => spec.format = Some(FileFormat::Jsonl),
+            Some(_) => spec.format = Some(FileFormat::Csv),
+            None => {}
+        }
+        Ok(spec)
+    }
+
+    /// Sets how a column is treated; it must be one of the fields, so fields must be listed.
+    fn treat(
+        &self,
+        spec: &mut DatasetSpec,
+        column: &str,
+        numeric: Option<NumericSpec>,
+        multi: Option<MultiSpec>,
+    ) -> Result<(), CliError> {
+        let field = spec.fields.iter_mut().flatten().find(|field| field.column() == column);
+        let Some(field) = field else {
+            return Err(CliError::usage(format!(
+                "to say how `{column}` is treated, list it in --features with the other fields"
+            )));
+        };
+        *field = FieldSpec::Full { column: column.to_owned(), numeric, multi };
+        Ok(())
+    }
+}
+
+fn assignment<'a>(text: &'a str, flag: &str) -> Result<(&'a str, &'a str), CliError> {
+    text.split_once('=')
+        .filter(|(column, how)| !column.is_empty() && !how.is_empty())
+        .ok_or_else(|| CliError::usage(format!("{flag} {text}: write COLUMN=HOW")))
+}
+
+/// What is to be done with a table.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The method")]
+pub struct MethodArgs {
+    /// How rows are chosen: autodenoise, or none (train on all rows only)
+    #[arg(long, value_name = "NAME")]
+    pub method: Option<MethodName>,
+
+    /// Option values to start from: paper or released_code
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<Preset>,
+
+    /// The recommender model: fm, wide_deep, dcn, ipnn or deepfm
+    #[arg(long, value_name = "NAME")]
+    pub backbone: Option<BackboneKind>,
+
+    /// Outer epochs of search and validation
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+
+    /// Rows of the loss history
+    #[arg(long, value_name = "N")]
+    pub warmup_epochs: Option<u32>,
+
+    /// Share of rows kept
+    #[arg(long, value_name = "SHARE")]
+    pub select_ratio: Option<f64>,
+
+    /// Any other option of the method: NAME=VALUE (repeatable), for example reward_norm=standardize
+    #[arg(long = "option", short = 'O', value_name = "NAME=VALUE")]
+    pub options: Vec<String>,
+
+    /// Seed of every random number of the job [default: 42]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Where to compute: auto, cpu or cuda:N [default: auto]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
+}
+
+impl MethodArgs {
+    /// Puts the flags over `spec`.
+    pub fn apply(&self, spec: &mut JobSpec) -> Result<(), CliError> {
+        let method: &mut MethodSpec = &mut spec.method;
+        method.name = self.method.unwrap_or(method.name);
+        method.preset = self.preset.unwrap_or(method.preset);
+        method.backbone = self.backbone.unwrap_or(method.backbone);
+        spec.seed = self.seed.unwrap_or(spec.seed);
+        spec.device = self.device.unwrap_or(spec.device);
+        let mut set = |name: &str, value: Option<serde_json::Value>| {
+            if let Some(value) = value {
+                method.options.insert(name.to_owned(), value);
+            }
+        };
+        set("epochs", self.epochs.map(Into::into));
+        set("warmup_epochs", self.warmup_epochs.map(Into::into));
+        set("select_ratio", self.select_ratio.map(Into::into));
+        for option in &self.options {
+            let (name, value) = assignment(option, "--option")?;
+            // `0.5`, `true` and `[8,8]` are JSON; anything else is a word.
+            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+            set(name, Some(value));
+        }
+        Ok(())
+    }
+}
+
+/// A --spec file: what a table is and what to do with it. Flags win over it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpecFile {
+    pub dataset: Option<DatasetSpec>,
+    #[serde(default)]
+    pub method: MethodSpec,
+    pub seed: Option<u64>,
+    #[serde(default)]
+    pub device: Device,
+}
+
+impl SpecFile {
+    pub fn read(path: Option<&PathBuf>) -> Result<Self, CliError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = read_text(path)?;
+        let mut deserializer = serde_json::Deserializer::from_str(&text);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            CliError::invalid(format!("error: {}: at `{}`: {}", path.display(), error.path(), error.inner()))
+        })
+    }
+
+    pub fn job_spec(&self, dataset_id: crate::types::DatasetId) -> JobSpec {
+        JobSpec {
+            dataset_id,
+            method: self.method.clone(),
+            seed: self.seed.unwrap_or(JobSpec::default_seed()),
+            device: self.device,
+            deadline_seconds: None,
+            labels: Default::default(),
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| CliError::failed_because(format!("cannot read {}: {error}", path.display())))
+}

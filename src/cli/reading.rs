@@ -1,0 +1,103 @@
+//! Reads a table on this machine, for the commands that need no server.
+
+use super::{datasets::describe_invalid, error::CliError, view::JobView};
+use crate::{
+    api::ProblemItem,
+    ingest::{self, IngestError, IngestLimits, Ingested},
+    types::{DatasetSpec, Profile},
+};
+use std::{
+    future::Future,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tempfile::TempDir;
+
+/// Runs a command until it ends or the user interrupts it. Dropping the command's future ends what it started.
+pub fn interruptible<F: Future<Output = Result<(), CliError>>>(
+    command: impl FnOnce(Arc<AtomicBool>) -> F,
+) -> Result<(), CliError> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    super::client_runtime().block_on(async {
+        tokio::select! {
+            result = command(interrupted.clone()) => result,
+            _ = tokio::signal::ctrl_c() => {
+                interrupted.store(true, Ordering::Relaxed);
+                Err(CliError::interrupted())
+            }
+        }
+    })
+}
+
+/// A folder for intermediate files, gone with the value.
+pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
+    tempfile::Builder::new()
+        .prefix("autodenoise-")
+        .tempdir_in(parent)
+        .map_err(|error| CliError::failed_because(format!("cannot write to {}: {error}", parent.display())))
+}
+
+/// The file as an absolute path; it must be there.
+pub fn existing_file(file: &Path) -> Result<PathBuf, CliError> {
+    std::path::absolute(file)
+        .ok()
+        .filter(|path| path.is_file())
+        .ok_or_else(|| CliError::failed_because(format!("there is no file {}", file.display())))
+}
+
+/// Reads `source` into `dataset_dir` and shows progress. What is wrong with the table
+/// becomes an error that lists it.
+pub async fn read_table(
+    view: &JobView,
+    source: &Path,
+    spec: &DatasetSpec,
+    dataset_dir: &Path,
+    interrupted: Arc<AtomicBool>,
+) -> Result<Ingested, CliError> {
+    view.waiting(format!("reading {}", source.display()));
+    let (progress, mut heard) = tokio::sync::watch::channel((0, 0));
+    let (source, spec, dataset_dir) = (source.to_owned(), spec.clone(), dataset_dir.to_owned());
+    let reading = tokio::task::spawn_blocking(move || {
+        ingest::ingest(&source, &spec, &dataset_dir, &IngestLimits::default(), &mut |at| {
+            progress.send_replace((at.bytes_read, at.bytes_total));
+            if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    });
+    // The sender goes with the reading's end, which ends this loop.
+    while heard.changed().await.is_ok() {
+        let (done, total) = *heard.borrow_and_update();
+        view.reading(done, total);
+    }
+    let ingested = reading.await.map_err(CliError::failed)?.map_err(failed)?;
+    view.line(&describe(&ingested.profile));
+    Ok(ingested)
+}
+
+/// How many rows, and of which label.
+pub fn describe(profile: &Profile) -> String {
+    let rows = profile.rows;
+    let share = 100.0 * profile.positives.train as f64 / rows.train.max(1) as f64;
+    format!(
+        "{} rows: {} train, {} valid, {} test; {share:.2} % of the training rows have label 1",
+        rows.total(),
+        rows.train,
+        rows.valid,
+        rows.test,
+    )
+}
+
+fn failed(error: IngestError) -> CliError {
+    match error {
+        IngestError::Invalid(table) => {
+            let faults = table.faults();
+            let fields = table.fields.into_iter().map(ProblemItem::Field);
+            let items: Vec<_> = fields.chain(table.rows.into_iter().map(ProblemItem::Row)).collect();
+            CliError::invalid(describe_invalid(&items, faults))
+        }
+        other => CliError::failed(other),
+    }
+}

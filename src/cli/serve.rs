@@ -1,0 +1,220 @@
+//! `serve`, `worker`, `migrate`: the long-running side of the program.
+
+use super::error::CliError;
+use crate::{
+    api::{self, ApiConfig, AppState, EventHub},
+    config::{ServerConfig, StorageConfig, WorkerConfig},
+    files::Files,
+    ingest::{self, IngestError, IngestLimits, Ingested},
+    store::{Durability, EmbeddedPostgres, Store},
+    types::DatasetSpec,
+    worker::{Encoded, IngestFailure, TrainerCommand, Worker},
+};
+use clap::Args;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use sqlx::postgres::PgConnectOptions;
+use std::{io::Write, ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, signal::unix, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// How long requests in flight may take to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Database connections: requests of the API, and a few of the worker's.
+const CONNECTIONS: u32 = 20;
+
+#[derive(Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    server: ServerConfig,
+    #[command(flatten)]
+    storage: StorageConfig,
+    #[command(flatten)]
+    worker: WorkerConfig,
+    /// Serve the API only; `autodenoise worker` runs the jobs
+    #[arg(long)]
+    no_worker: bool,
+}
+
+#[derive(Args)]
+pub struct WorkerArgs {
+    #[command(flatten)]
+    storage: StorageConfig,
+    #[command(flatten)]
+    worker: WorkerConfig,
+}
+
+#[derive(Args)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    storage: StorageConfig,
+}
+
+pub fn serve(args: ServeArgs) -> Result<(), CliError> {
+    runtime().block_on(async {
+        let stop = stop_signal()?;
+        let prometheus = prometheus()?;
+        let storage = Storage::open(&args.storage).await?;
+        // Bound before anything runs, so that a port in use costs nothing.
+        let listener = TcpListener::bind(args.server.listen).await.map_err(|error| {
+            CliError::failed_because(format!("cannot listen on {}: {error}; choose another address with --listen", args.server.listen))
+        })?;
+        let address = listener.local_addr().map_err(CliError::failed)?;
+        let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
+        let hub_stop = CancellationToken::new();
+        let config = ApiConfig { max_upload_bytes: args.server.max_upload_bytes, max_rows: IngestLimits::default().max_rows };
+        let events = EventHub::start(storage.store.clone(), hub_stop.clone());
+        let state = AppState::new(storage.store.clone(), storage.files.clone(), config, events, prometheus, stop.clone());
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "listening on an address that is not loopback: whoever reaches it may use the service");
+        }
+        // For people, and for scripts that asked for port 0.
+        println!("listening on http://{address}");
+        std::io::stdout().flush().map_err(CliError::failed)?;
+        tracing::info!(%address, "the service is ready");
+
+        let drained = stop.clone();
+        let server = tokio::spawn(async move {
+            let stop = stop.clone();
+            axum::serve(listener, api::router(state)).with_graceful_shutdown(stop.cancelled_owned()).await
+        });
+        drained.cancelled().await;
+        tracing::info!("stopping: running jobs go back to the queue");
+        if let Some(worker) = worker {
+            worker.await.map_err(CliError::failed)?;
+        }
+        if tokio::time::timeout(DRAIN, server).await.is_err() {
+            tracing::warn!("requests that did not end in time were broken off");
+        }
+        hub_stop.cancel();
+        storage.close().await;
+        Ok(())
+    })
+}
+
+pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
+    if args.storage.database_url.is_none() {
+        return Err(CliError::usage("a worker needs the database of a server: give --database-url or DATABASE_URL"));
+    }
+    runtime().block_on(async {
+        let stop = stop_signal()?;
+        let storage = Storage::open(&args.storage).await?;
+        let worker = storage.start_worker(&args.worker, &stop)?;
+        tracing::info!(slots = args.worker.slots, "the worker is ready");
+        worker.await.map_err(CliError::failed)?;
+        storage.close().await;
+        Ok(())
+    })
+}
+
+pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
+    runtime().block_on(async {
+        let storage = Storage::open(&args.storage).await?;
+        eprintln!("the schema is up to date");
+        storage.close().await;
+        Ok(())
+    })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime needs only threads and a poller")
+}
+
+/// The database, migrated, and the files.
+struct Storage {
+    store: Store,
+    files: Files,
+    /// Stopped last.
+    embedded: Option<EmbeddedPostgres>,
+}
+
+impl Storage {
+    async fn open(config: &StorageConfig) -> Result<Self, CliError> {
+        let folder = config.data_dir();
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            CliError::failed_because(format!(
+                "cannot make the data folder {}: {error}; choose another with --data-dir",
+                folder.display()
+            ))
+        })?;
+        let files = Files::open(&folder).map_err(CliError::failed)?;
+        let (options, embedded) = match &config.database_url {
+            Some(url) => {
+                let wrong = |error| CliError::usage(format!("--database-url is not a PostgreSQL address: {error}"));
+                (url.parse::<PgConnectOptions>().map_err(wrong)?, None)
+            }
+            None => {
+                let bin = config.postgres_bin.as_deref();
+                let started = EmbeddedPostgres::start(&folder.join("postgres"), bin, Durability::Full).await;
+                let embedded = started.map_err(CliError::failed)?;
+                (embedded.connect_options(), Some(embedded))
+            }
+        };
+        let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
+        store.migrate().await.map_err(CliError::failed)?;
+        Ok(Self { store, files, embedded })
+    }
+
+    fn start_worker(&self, config: &WorkerConfig, stop: &CancellationToken) -> Result<JoinHandle<()>, CliError> {
+        let trainer = TrainerCommand::own().map_err(CliError::failed)?;
+        let worker = Worker::new(self.store.clone(), self.files.clone(), config.clone(), trainer, Arc::new(read_table));
+        Ok(tokio::spawn(worker.run(stop.clone())))
+    }
+
+    async fn close(self) {
+        self.store.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// How this program's workers read tables.
+fn read_table(
+    source: &Path,
+    spec: &DatasetSpec,
+    out: &Path,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Encoded, IngestFailure> {
+    match ingest::ingest(source, spec, out, &IngestLimits::default(), &mut |at| progress(at.rows)) {
+        Ok(Ingested { spec, feature_map, profile }) => Ok(Encoded { spec, feature_map, profile }),
+        Err(IngestError::Cancelled) => Err(IngestFailure::Stopped),
+        Err(IngestError::Invalid(table)) => {
+            let total = table.faults();
+            let fields = table.fields.iter().map(serde_json::to_value);
+            let errors = fields.chain(table.rows.iter().map(serde_json::to_value));
+            let errors = errors.map(|error| error.expect("plain data")).collect();
+            Err(IngestFailure::Invalid { errors, total })
+        }
+        Err(error) => Err(IngestFailure::Failed(api::Chain(&error).to_string())),
+    }
+}
+
+/// A token cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once, which loses nothing: jobs go on from
+/// their checkpoints.
+fn stop_signal() -> Result<CancellationToken, CliError> {
+    let token = CancellationToken::new();
+    let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(CliError::failed)?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(CliError::failed)?;
+    let stop = token.clone();
+    tokio::spawn(async move {
+        for round in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if round == 1 {
+                std::process::exit(130);
+            }
+            stop.cancel();
+        }
+    });
+    Ok(token)
+}
+
+fn prometheus() -> Result<PrometheusHandle, CliError> {
+    let seconds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3600.0];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(CliError::failed)
+}

@@ -1,0 +1,100 @@
+//! Tables for a terminal: of jobs, datasets, epochs and results.
+
+use crate::types::{Arm, EpochRow, Metrics, Report};
+use comfy_table::{CellAlignment, Table, presets};
+
+/// A table whose columns from `first_number` on are right-aligned.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, first_number: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(first_number) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn auc(metrics: Option<&Metrics>) -> String {
+    metrics.map_or(String::new(), |m| m.auc.map_or("nan".to_owned(), |auc| format!("{auc:.4}")))
+}
+
+fn logloss(metrics: Option<&Metrics>) -> String {
+    metrics.map_or(String::new(), |m| format!("{:.4}", m.logloss))
+}
+
+/// One line per pass.
+pub fn epochs(rows: &[EpochRow]) -> Table {
+    let header = [
+        "phase",
+        "rows",
+        "epoch",
+        "pass",
+        "train AUC",
+        "train log-loss",
+        "valid AUC",
+        "valid log-loss",
+        "kept %",
+        "seconds",
+    ];
+    let lines = rows.iter().map(|row| {
+        vec![
+            row.phase.as_str().to_owned(),
+            row.arm.as_str().to_owned(),
+            row.epoch.to_string(),
+            row.pass.to_string(),
+            auc(row.train.as_ref()),
+            logloss(row.train.as_ref()),
+            auc(row.valid.as_ref()),
+            logloss(row.valid.as_ref()),
+            row.kept.map_or(String::new(), |kept| format!("{:.2}", 100.0 * kept)),
+            format!("{:.2}", row.seconds),
+        ]
+    });
+    table(&header, lines, 2)
+}
+
+/// What a finished job came to.
+pub fn report(report: &Report) -> String {
+    let header =
+        ["trained on", "rows", "passes", "best pass", "valid AUC", "valid log-loss", "test AUC", "test log-loss"];
+    let lines = report.arms.iter().map(|arm| {
+        let name = match arm.arm {
+            Arm::Full => "all rows",
+            Arm::Denoised => "kept rows",
+        };
+        vec![
+            name.to_owned(),
+            arm.train_rows.to_string(),
+            arm.passes.to_string(),
+            arm.best_pass.to_string(),
+            auc(Some(&arm.valid)),
+            logloss(Some(&arm.valid)),
+            auc(Some(&arm.test)),
+            logloss(Some(&arm.test)),
+        ]
+    });
+    let mut text = table(&header, lines, 1).to_string();
+    text.push('\n');
+    for (what, kept) in [
+        ("rows", report.kept),
+        ("rows with label 1", report.kept_positive),
+        ("rows with label 0", report.kept_negative),
+    ] {
+        text += &format!(
+            "\ndropped {} of {} training {what} ({:.2} %)",
+            kept.of - kept.rows,
+            kept.of,
+            100.0 - 100.0 * kept.share()
+        );
+    }
+    text += &format!(
+        "\ntest labels were read {} times; one seed, so no claim about a difference can be made from it",
+        report.test_reads
+    );
+    for warning in &report.warnings {
+        text += &format!("\nwarning: {}", warning.message);
+    }
+    text
+}

@@ -1,0 +1,123 @@
+//! Live progress of a job: a bar on a terminal, a line per pass elsewhere.
+
+use crate::types::{Arm, EpochRow, Phase, Progress};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{io::IsTerminal, time::Duration};
+
+pub struct JobView {
+    bar: ProgressBar,
+    live: bool,
+    /// Validation AUC last seen.
+    auc: Option<f64>,
+}
+
+impl JobView {
+    pub fn new() -> Self {
+        let live = std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        Self { bar, live, auc: None }
+    }
+
+    /// What is being done, while no progress can be given.
+    pub fn waiting(&self, message: impl Into<String>) {
+        let message = message.into();
+        if self.live {
+            self.bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a fixed template"));
+            self.bar.enable_steady_tick(Duration::from_millis(120));
+            self.bar.set_message(message);
+        } else {
+            eprintln!("{message}");
+        }
+    }
+
+    /// Progress of reading a table, in bytes.
+    pub fn reading(&self, done: u64, total: u64) {
+        if self.live {
+            self.bar.disable_steady_tick();
+            self.bar.set_style(
+                ProgressStyle::with_template("reading {wide_bar} {bytes}/{total_bytes}  {eta} left")
+                    .expect("a fixed template"),
+            );
+            self.bar.set_length(total);
+            self.bar.set_position(done);
+        }
+    }
+
+    pub fn phase(&self, phase: Phase, epoch: u32) {
+        let what = match phase {
+            Phase::Warmup => format!("warmup {epoch}"),
+            Phase::Search => format!("search, epoch {epoch}"),
+            Phase::Validate => format!("validate, epoch {epoch}"),
+            Phase::Evaluate => "evaluate on all rows".to_owned(),
+            Phase::Export => "write results".to_owned(),
+        };
+        if self.live {
+            self.bar.set_message(what);
+        }
+    }
+
+    pub fn progress(&self, progress: Progress) {
+        if self.live {
+            self.bar.disable_steady_tick();
+            self.bar.set_style(
+                ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} passes  {prefix}")
+                    .expect("a fixed template"),
+            );
+            let left = progress.eta_seconds.map(|s| format!("{} left  ", human_seconds(s))).unwrap_or_default();
+            let auc = self.auc.map(|auc| format!("AUC {auc:.4}")).unwrap_or_default();
+            self.bar.set_prefix(left + &auc);
+            self.bar.set_length(progress.total);
+            self.bar.set_position(progress.done);
+        }
+    }
+
+    pub fn epoch(&mut self, row: &EpochRow) {
+        self.auc = row.valid.and_then(|valid| valid.auc).or(self.auc);
+        self.line(&describe_epoch(row));
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        if self.live { self.bar.println(text) } else { eprintln!("{text}") }
+    }
+
+    pub fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn describe_epoch(row: &EpochRow) -> String {
+    let what = match (row.phase, row.arm) {
+        (Phase::Validate, _) => format!("validate {}, pass {}", row.epoch, row.pass),
+        (Phase::Evaluate, Arm::Full) => format!("all rows, pass {}", row.pass),
+        (phase, _) => format!("{} {}", phase.as_str(), row.epoch),
+    };
+    let metrics = |m: &crate::types::Metrics| match m.auc {
+        Some(auc) => format!("AUC {auc:.4}  log-loss {:.4}", m.logloss),
+        None => format!("AUC    nan  log-loss {:.4}", m.logloss),
+    };
+    let mut text = format!("{what:<24}");
+    if let Some(train) = &row.train {
+        text += &format!("train {}  ", metrics(train));
+    }
+    if let Some(valid) = &row.valid {
+        text += &format!("valid {}  ", metrics(valid));
+    }
+    if let Some(kept) = row.kept {
+        text += &format!("{} {:.1} %  ", if row.phase == Phase::Search { "selected" } else { "kept" }, 100.0 * kept);
+    }
+    text + &format!("{:.1} s", row.seconds)
+}
+
+/// `1 h 02 min`, `3 min 20 s`, `12 s`
+pub fn human_seconds(seconds: f64) -> String {
+    let s = seconds.round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s / 60 % 60),
+    }
+}

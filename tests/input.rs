@@ -1,0 +1,255 @@
+//! What a wrong table or spec is answered with: every answer names the place and the fix, before any job starts.
+
+mod harness;
+
+use flate2::{Compression, write::GzEncoder};
+use harness::{Service, autodenoise, clicks, scratch};
+use serde_json::{Value, json};
+use std::{fmt::Write as _, fs, io::Write as _};
+
+fn table(rows: impl IntoIterator<Item = String>) -> Vec<u8> {
+    let mut text = "user,item,click\n".to_owned();
+    for row in rows {
+        writeln!(text, "{row}").unwrap();
+    }
+    text.into_bytes()
+}
+
+fn good_rows(n: usize) -> impl Iterator<Item = String> {
+    (0..n).map(|row| format!("u{},i{},{}", row % 17, row % 23, row % 2))
+}
+
+fn rules(dataset: &Value) -> String {
+    serde_json::to_string(&dataset["errors"]).unwrap()
+}
+
+#[test]
+fn wrong_tables_get_their_clear_answer() {
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let label = [("label", "click")];
+
+    // 1,000 bad rows: the first of them by line, column, value and rule; all of them counted.
+    let bad = table(good_rows(500).chain((0..1000).map(|row| format!("u1,i{row},maybe"))));
+    let dataset = service.upload_bytes(bad.clone(), "text/csv", &label);
+    assert_eq!(
+        (dataset["status"].as_str(), dataset["error_total"].as_u64()),
+        (Some("invalid"), Some(1000)),
+        "{dataset:#}"
+    );
+    assert_eq!(dataset["errors"].as_array().unwrap().len(), 100);
+    let first = &dataset["errors"][0];
+    assert_eq!((first["row"].as_u64(), first["line"].as_u64()), (Some(500), Some(502)));
+    assert_eq!((first["column"].as_str(), first["value"].as_str()), (Some("click"), Some("maybe")));
+
+    // An invalid dataset starts no job.
+    let job = service.post("/v1/jobs").json(&json!({"dataset_id": dataset["id"]}));
+    assert_eq!(service.expect(job, 409)["code"], "dataset_not_ready");
+
+    // Nothing at all is refused on the spot, a header alone once read.
+    let empty = service.post("/v1/datasets").query(&label).header("content-type", "text/csv").body("");
+    assert_eq!(service.expect(empty, 400)["code"], "bad_request");
+    let header = service.upload_bytes(table([]), "text/csv", &label);
+    assert_eq!(header["status"], "invalid");
+    assert!(rules(&header).contains("no rows"), "{header:#}");
+
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&table(good_rows(5000))).unwrap();
+    let whole = gzip.finish().unwrap();
+    let truncated = service.upload_bytes(whole[..whole.len() / 2].to_vec(), "text/csv", &label);
+    assert_eq!(truncated["status"], "invalid");
+    assert!(rules(&truncated).contains("the gzip stream is cut short"), "{truncated:#}");
+
+    let unknown = service.upload_bytes(table(good_rows(500)), "text/csv", &[("label", "clik")]);
+    let said = rules(&unknown);
+    assert!(said.contains("/label") && said.contains("did you mean") && said.contains("click"), "{said}");
+
+    let one_class = service.upload_bytes(table((0..500).map(|row| format!("u{row},i1,1"))), "text/csv", &label);
+    assert!(rules(&one_class).contains("label"), "{one_class:#}");
+    assert_eq!(one_class["status"], "invalid");
+    let no_test = "user,click,split\n".to_owned() + &"a,0,train\nb,1,train\na,1,valid\nb,0,valid\n".repeat(20);
+    let no_test =
+        service.upload_bytes(no_test.into_bytes(), "text/csv", &[("label", "click"), ("split_column", "split")]);
+    assert_eq!((no_test["status"].as_str(), no_test["error_total"].as_u64()), (Some("invalid"), Some(1)));
+    assert!(rules(&no_test).contains("test"), "{no_test:#}");
+    let shares = service.post("/v1/datasets?label=click&split=1,0,0").header("content-type", "text/csv").body("x");
+    assert_eq!(service.expect(shares, 422)["errors"][0]["pointer"], "/split");
+}
+
+#[test]
+fn a_parquet_without_the_label_names_the_columns_there_are() {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    use std::sync::Arc;
+    let columns: [(&str, ArrayRef); 2] = [
+        ("user", Arc::new(Int64Array::from_iter_values(0..100))),
+        ("item", Arc::new(Int64Array::from_iter_values(0..100))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let dataset = service.upload_bytes(bytes, "application/vnd.apache.parquet", &[("label", "click")]);
+    assert_eq!(dataset["status"], "invalid");
+    let said = rules(&dataset);
+    assert!(said.contains("/label") && said.contains("user") && said.contains("item"), "{said}");
+}
+
+#[test]
+fn wrong_requests_are_problems_that_point_at_the_fault() {
+    let dir = scratch();
+    let csv = clicks(dir.path(), 60, 40);
+    let service = Service::start_with(&dir.path().join("data"), &["--max-upload-bytes", "1000000"]);
+    let dataset = service.upload(&csv, &[("label", "click"), ("split_column", "split")]);
+
+    let unknown_key = service.post("/v1/jobs").json(&json!({"dataset_id": dataset["id"], "sede": 1}));
+    let problem = service.expect(unknown_key, 422);
+    assert_eq!(problem["code"], "invalid_spec");
+    assert!(problem["detail"].as_str().unwrap().contains("unknown field `sede`"), "{problem:#}");
+    for member in ["type", "title", "status", "detail", "instance", "request_id", "retryable"] {
+        assert!(!problem[member].is_null(), "{member} is missing: {problem:#}");
+    }
+    // Its type is the address of a page.
+    let page = service.get(problem["type"].as_str().unwrap()).send().unwrap();
+    assert_eq!(page.status(), 200);
+
+    let options = json!({"epochz": 3, "lr": "fast"});
+    let wrong = service.post("/v1/jobs").json(&json!({"dataset_id": dataset["id"], "method": {"options": options}}));
+    let pointers: Vec<_> = service.expect(wrong, 422)["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["pointer"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(pointers, ["/method/options/epochz", "/method/options/lr"]);
+    let backbone =
+        service.post("/v1/jobs").json(&json!({"dataset_id": dataset["id"], "method": {"backbone": "deepfn"}}));
+    assert_eq!(service.expect(backbone, 422)["errors"][0]["pointer"], "/method/backbone");
+
+    let cases = [
+        (service.post("/v1/jobs").header("content-type", "application/json").body("{"), 400, "bad_request"),
+        (service.post("/v1/jobs").header("content-type", "text/plain").body("{}"), 415, "unsupported_media_type"),
+        (service.get("/v1/jobs/job_1"), 404, "not_found"),
+        (service.get("/v1/nothing"), 404, "not_found"),
+        (service.delete("/v1/jobs"), 405, "method_not_allowed"),
+        (service.get("/v1/jobs?limit=0"), 400, "bad_request"),
+        (service.get("/v1/jobs?after=zz"), 400, "bad_cursor"),
+        (service.get("/v1/jobs?statu=queued"), 400, "bad_request"),
+        (
+            service.post("/v1/datasets?label=click").header("content-type", "image/png").body("x"),
+            415,
+            "unsupported_media_type",
+        ),
+        (service.post("/v1/datasets").header("content-type", "text/csv").body("x"), 422, "invalid_spec"),
+        (
+            service.post("/v1/datasets?label=click").header("content-type", "text/csv").body(vec![b'x'; 1_000_001]),
+            413,
+            "too_large",
+        ),
+        (
+            service
+                .post("/v1/datasets?label=click")
+                .header("content-type", "text/csv")
+                .header("content-digest", "sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:")
+                .body("x"),
+            400,
+            "bad_digest",
+        ),
+    ];
+    for (request, status, code) in cases {
+        let problem = service.expect(request, status);
+        assert_eq!(problem["code"], code, "{problem:#}");
+    }
+
+    // The same Idempotency-Key is the same job; with another body it is a mistake.
+    let post = |spec: Value| service.post("/v1/jobs").header("idempotency-key", "nightly-1").json(&spec);
+    let spec = json!({"dataset_id": dataset["id"], "method": {"options": {"epochs": 1000}}});
+    let one = service.expect(post(spec.clone()), 201);
+    let two = service.expect(post(spec), 201);
+    assert_eq!(one["id"], two["id"]);
+    service.expect(post(json!({"dataset_id": dataset["id"], "seed": 1})), 422);
+    service.expect(service.post(&format!("/v1/jobs/{}/cancel", one["id"].as_str().unwrap())), 202);
+
+    for path in ["/healthz", "/readyz", "/v1/capabilities", "/openapi.json"] {
+        service.expect(service.get(path), 200);
+    }
+    let metrics = service.get("/metrics").send().unwrap().text().unwrap();
+    assert!(metrics.contains("autodenoise_http_requests_total"), "{metrics}");
+}
+
+#[test]
+fn the_command_line_says_what_is_wrong_and_exits_with_its_code() {
+    let dir = scratch();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("bad.csv"), table(good_rows(50).chain(["u1,i1,maybe".to_owned()]))).unwrap();
+    fs::write(path("good.csv"), table(good_rows(500))).unwrap();
+    fs::write(path("spec.json"), r#"{"method": {"backbone": "deepfm"}, "sede": 3}"#).unwrap();
+    let (bad, good, out, spec) = (path("bad.csv"), path("good.csv"), path("out.csv"), path("spec.json"));
+    let missing = path("missing.csv");
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["denoise", &bad, "-o", &out, "--label", "click"], 3, "line 52, click = \"maybe\""),
+        (&["denoise", &good, "-o", &out, "--label", "clik"], 3, "did you mean `click`"),
+        (&["denoise", &good, "-o", &out, "--label", "click", "-O", "epochz=3"], 3, "/method/options/epochz"),
+        (&["denoise", &good, "-o", &out, "--label", "click", "--spec", &spec], 3, "unknown field `sede`"),
+        (&["denoise", &missing, "-o", &out, "--label", "click"], 1, "there is no file"),
+        (&["status", "--server", "http://127.0.0.1:9"], 4, "autodenoise serve"),
+    ];
+    for (args, code, words) in cases {
+        let output = autodenoise(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert!(!dir.path().join("out.csv").exists(), "nothing is written when something is wrong");
+    }
+}
+
+#[test]
+fn one_command_denoises_a_file_without_a_server() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 200, 100);
+    let run = |out: &str, results: &str| {
+        let out = dir.path().join(out);
+        let results = dir.path().join(results);
+        let output = autodenoise(&[
+            "denoise",
+            table.to_str().unwrap(),
+            "-o",
+            out.to_str().unwrap(),
+            "--results",
+            results.to_str().unwrap(),
+            "--label",
+            "click",
+            "--split-column",
+            "split",
+            "--exclude",
+            "timestamp",
+            "--epochs",
+            "1",
+            "--warmup-epochs",
+            "2",
+            "-O",
+            "batch_size=512",
+            "-O",
+            "retrain_max_epoch=2",
+            "--select-ratio",
+            "0.9",
+            "--seed",
+            "7",
+            "--device",
+            "cpu",
+        ]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("all rows") && said.contains("kept rows") && said.contains("dropped"), "{said}");
+        (fs::read(out).unwrap(), fs::read(results.join("indices.parquet")).unwrap(), results)
+    };
+    let (one, indices, results) = run("one.csv", "one");
+    let (two, same_indices, _) = run("two.csv", "two");
+    assert!(one == two && indices == same_indices, "the same spec and seed give the same bytes");
+    assert!(one.len() < fs::read(&table).unwrap().len());
+    let report: Value = serde_json::from_slice(&fs::read(results.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["test_reads"], 2);
+}

@@ -1,0 +1,229 @@
+//! The main job through the real service: upload, job, events, results; and what happens when processes die.
+
+mod harness;
+
+use harness::{Service, assert_gapless, clicks, pass_key, scratch, signal};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeSet, fs};
+
+const TABLE: [(&str, &str); 3] = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
+
+fn small_job(dataset: &Value, more: Value) -> Value {
+    let mut options =
+        json!({"epochs": 2, "warmup_epochs": 2, "batch_size": 512, "retrain_max_epoch": 3, "select_ratio": 0.9});
+    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"dataset_id": dataset["id"], "seed": 7, "device": "cpu", "method": {"backbone": "deepfm", "options": options}})
+}
+
+fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_table_goes_in_and_the_rows_worth_training_on_come_out() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 300, 150);
+    let service = Service::start(&dir.path().join("data"));
+
+    let dataset = service.upload(&table, &TABLE);
+    assert_eq!(dataset["status"], "ready", "{dataset:#}");
+    let train_rows = dataset["profile"]["rows"]["train"].as_u64().unwrap();
+
+    // The same bytes and spec are the same dataset.
+    let again =
+        service.post("/v1/datasets").query(&TABLE).header("content-type", "text/csv").body(fs::read(&table).unwrap());
+    assert_eq!(service.expect(again, 200)["id"], dataset["id"]);
+
+    let job = service.submit(small_job(&dataset, json!({})));
+    let events = service.wait_for(&job, "job.succeeded");
+    assert_gapless(&events);
+
+    // Every pass has its row, none twice.
+    let metrics = service.expect(service.get(&format!("/v1/jobs/{job}/metrics")), 200);
+    let rows = metrics["data"].as_array().unwrap();
+    let keys: BTreeSet<_> = rows.iter().map(pass_key).collect();
+    assert_eq!(keys.len(), rows.len());
+    for phase in ["warmup", "search", "validate", "evaluate"] {
+        assert!(rows.iter().any(|row| row["phase"] == phase), "no pass of {phase}");
+    }
+    assert!(rows.iter().all(|row| row.get("test").is_none()), "test figures never stand in a pass");
+
+    // With and without, the test read once for each.
+    let report = service.expect(service.get(&format!("/v1/jobs/{job}/report")), 200);
+    let arms: Vec<_> = report["arms"].as_array().unwrap().iter().map(|arm| arm["arm"].as_str().unwrap()).collect();
+    assert_eq!((arms.contains(&"full"), arms.contains(&"denoised")), (true, true), "{report:#}");
+    assert_eq!(report["test_reads"], 2);
+    let kept = report["kept"]["rows"].as_u64().unwrap();
+    assert!(kept < train_rows && kept * 10 > train_rows * 8, "{kept} of {train_rows}");
+
+    // The denoised file is the upload without the dropped lines.
+    let indices = String::from_utf8(service.artifact(&job, "indices.csv")).unwrap();
+    let kept_rows: BTreeSet<usize> = indices.lines().skip(1).map(|line| line.parse().unwrap()).collect();
+    assert_eq!(kept_rows.len() as u64, kept);
+    let text = fs::read_to_string(&table).unwrap();
+    let mut lines = text.lines();
+    let header = lines.next().unwrap();
+    let split_at = header.split(',').position(|name| name == "split").unwrap();
+    let expected: String = std::iter::once(header)
+        .chain(lines.enumerate().filter_map(|(row, line)| {
+            let is_train = line.split(',').nth(split_at) == Some("train");
+            (!is_train || kept_rows.contains(&row)).then_some(line)
+        }))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(service.artifact(&job, "denoised") == expected.as_bytes());
+
+    // What is listed is what comes, and broken downloads resume.
+    let list = service.expect(service.get(&format!("/v1/jobs/{job}/artifacts")), 200);
+    let names: BTreeSet<_> =
+        list["data"].as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap().to_owned()).collect();
+    let wanted =
+        ["denoised", "indices", "indices.csv", "indices.npy", "keep_mask", "model", "policy", "report.json", "scores"];
+    assert!(wanted.iter().all(|name| names.contains(*name)), "{names:?}");
+    for artifact in list["data"].as_array().unwrap() {
+        let bytes = service.artifact(&job, artifact["name"].as_str().unwrap());
+        assert_eq!(hex_sha256(&bytes), artifact["sha256"].as_str().unwrap());
+    }
+    let part =
+        service.get(&format!("/v1/jobs/{job}/artifacts/denoised")).header("range", "bytes=10-19").send().unwrap();
+    assert_eq!(part.status(), 206);
+    let etag = part.headers()["etag"].clone();
+    assert_eq!(&part.bytes().unwrap()[..], &expected.as_bytes()[10..20]);
+    let cached =
+        service.get(&format!("/v1/jobs/{job}/artifacts/denoised")).header("if-none-match", etag).send().unwrap();
+    assert_eq!(cached.status(), 304);
+    let beyond = service.get(&format!("/v1/jobs/{job}/artifacts/denoised")).header("range", "bytes=99999999-");
+    assert_eq!(service.expect(beyond, 416)["code"], "range_not_satisfiable");
+
+    // The stream replays from where the client was, and ends by itself.
+    let stream = service
+        .get(&format!("/v1/jobs/{job}/events"))
+        .header("accept", "text/event-stream")
+        .header("last-event-id", "3")
+        .send()
+        .unwrap()
+        .text()
+        .unwrap();
+    let ids: Vec<i64> = stream.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect();
+    assert_eq!(ids, (4..=events.len() as i64).collect::<Vec<_>>());
+    assert!(stream.contains("event: job.succeeded"));
+
+    // Nothing is left behind by a stop that was asked for.
+    assert!(service.terminate().success());
+}
+
+#[test]
+fn every_backbone_and_preset_runs_and_the_same_seed_gives_the_same_bytes() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 200, 100);
+    let service = Service::start(&dir.path().join("data"));
+    let dataset = service.upload(&table, &TABLE);
+    let spec = |backbone: &str, preset: &str| {
+        let mut spec = small_job(&dataset, json!({"epochs": 1}));
+        spec["method"]["backbone"] = backbone.into();
+        spec["method"]["preset"] = preset.into();
+        spec
+    };
+    let mut jobs = Vec::new();
+    for backbone in ["fm", "wide_deep", "dcn", "ipnn", "deepfm"] {
+        jobs.push((service.submit(spec(backbone, "paper")), service.submit(spec(backbone, "paper"))));
+    }
+    jobs.push((service.submit(spec("deepfm", "released_code")), service.submit(spec("deepfm", "released_code"))));
+    for (one, two) in jobs {
+        service.wait_for(&one, "job.succeeded");
+        service.wait_for(&two, "job.succeeded");
+        for name in ["indices", "scores", "policy", "model"] {
+            assert!(service.artifact(&one, name) == service.artifact(&two, name), "{name} differs");
+        }
+    }
+}
+
+/// Submits a job, disturbs the service by `disturb` once three passes are done, and expects the result of an undisturbed run.
+fn survives(disturb: impl FnOnce(Service, &str) -> Service) {
+    let dir = scratch();
+    let table = clicks(dir.path(), 300, 150);
+    let service = Service::start(&dir.path().join("data"));
+    let dataset = service.upload(&table, &TABLE);
+    let undisturbed = service.submit(small_job(&dataset, json!({})));
+    service.wait_for(&undisturbed, "job.succeeded");
+
+    let job = service.submit(small_job(&dataset, json!({})));
+    let seen = std::cell::Cell::new(0);
+    service.events_until(&job, |event| {
+        seen.set(seen.get() + i32::from(event["type"] == "checkpoint.saved"));
+        seen.get() == 3
+    });
+    let service = disturb(service, &job);
+    let events = service.wait_for(&job, "job.succeeded");
+    assert_gapless(&events);
+    let requeued = events.iter().filter(|event| event["type"] == "job.requeued").count();
+    assert_eq!(requeued, 1, "{events:#?}");
+    let resumed = events.iter().rfind(|event| event["type"] == "job.started").unwrap();
+    assert_eq!(resumed["data"]["resumed"], true, "it starts from its checkpoint, not from the beginning");
+
+    let passes = |job: &str| -> Vec<String> {
+        let metrics = service.expect(service.get(&format!("/v1/jobs/{job}/metrics")), 200);
+        metrics["data"].as_array().unwrap().iter().map(pass_key).collect()
+    };
+    assert_eq!(passes(&job), passes(&undisturbed), "no pass twice, none lost, in order");
+    for name in ["indices", "scores", "policy", "model", "denoised"] {
+        assert!(service.artifact(&job, name) == service.artifact(&undisturbed, name), "{name} differs");
+    }
+}
+
+#[test]
+fn a_killed_trainer_costs_nothing_but_time() {
+    survives(|service, _| {
+        let trainers = service.trainers();
+        assert_eq!(trainers.len(), 1);
+        signal(trainers[0], libc::SIGKILL);
+        service
+    });
+}
+
+#[test]
+fn a_killed_service_goes_on_where_it_was() {
+    survives(|service, _| Service::start(&service.kill()));
+}
+
+#[test]
+fn a_stopped_service_hands_its_job_back_and_goes_on_later() {
+    survives(|service, job| {
+        let (data, path) = (service.data.clone(), format!("/v1/jobs/{job}"));
+        assert!(service.terminate().success());
+        let service = Service::start(&data);
+        // Handed back, not lost: no attempt was used up.
+        assert_ne!(service.expect(service.get(&path), 200)["status"], "failed");
+        service
+    });
+}
+
+#[test]
+fn a_job_can_be_cancelled_while_it_waits_and_while_it_runs() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 300, 150);
+    let service = Service::start(&dir.path().join("data"));
+    let dataset = service.upload(&table, &TABLE);
+    let running = service.submit(small_job(&dataset, json!({"epochs": 1000})));
+    let waiting = service.submit(small_job(&dataset, json!({})));
+    service.events_until(&running, |event| event["type"] == "epoch.completed");
+
+    let cancel = |job: &str| service.post(&format!("/v1/jobs/{job}/cancel"));
+    assert_eq!(service.expect(cancel(&waiting), 202)["status"], "cancelled");
+    assert_eq!(service.expect(cancel(&running), 202)["status"], "cancelling");
+    service.wait_for(&running, "job.cancelled");
+    assert_eq!(service.trainers(), Vec::<u32>::new());
+    assert_eq!(service.expect(cancel(&running), 200)["status"], "cancelled");
+    let results = service.expect(service.get(&format!("/v1/jobs/{running}/report")), 409);
+    assert_eq!(results["code"], "conflict");
+
+    // A dataset in use stays; one that is free goes.
+    let busy = service.submit(small_job(&dataset, json!({"epochs": 1000})));
+    let path = format!("/v1/datasets/{}", dataset["id"].as_str().unwrap());
+    assert_eq!(service.expect(service.delete(&path), 409)["code"], "conflict");
+    service.expect(cancel(&busy), 202);
+    service.wait_for(&busy, "job.cancelled");
+    service.expect(service.delete(&path), 204);
+    service.expect(service.get(&path), 404);
+}
