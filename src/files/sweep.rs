@@ -109,7 +109,7 @@ mod tests {
         let stored = files.put_stream(stream, 10).await.unwrap();
         let key = Key::upload(&stored.sha256).unwrap();
         assert_eq!(files.aged_objects(Duration::from_secs(60)).await.unwrap(), []);
-        assert_eq!(files.aged_objects(Duration::ZERO).await.unwrap(), [key.clone()]);
+        assert_eq!(files.aged_objects(Duration::ZERO).await.unwrap(), std::slice::from_ref(&key));
         files.delete_aged(&key, Duration::from_secs(60)).await.unwrap();
         assert!(files.contains(&key).await.unwrap());
         files.delete_aged(&key, Duration::ZERO).await.unwrap();

@@ -71,7 +71,7 @@ struct Shared {
 }
 
 enum Claimed {
-    Dataset(ClaimedDataset),
+    Dataset(Box<ClaimedDataset>),
     Job(Box<ClaimedJob>),
 }
 
@@ -170,7 +170,7 @@ async fn fill(shared: &Arc<Shared>, slots: &mut JoinSet<()>, shutdown: &Cancella
         match claimed {
             Claimed::Dataset(claimed) => {
                 let span = info_span!("dataset", dataset_id = %claimed.lease.dataset, attempt = claimed.lease.attempt);
-                slots.spawn(dataset::run(shared, claimed, shutdown).instrument(span));
+                slots.spawn(dataset::run(shared, *claimed, shutdown).instrument(span));
             }
             Claimed::Job(claimed) => {
                 let span = info_span!("job", job_id = %claimed.lease.job, attempt = claimed.lease.attempt);
@@ -186,7 +186,7 @@ async fn claim(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     let (config, lease) = (&shared.config, shared.config.lease());
     let conn = &mut *shared.store.acquire().await?;
     if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease, config.max_attempts).await? {
-        return Ok(Some(Claimed::Dataset(dataset)));
+        return Ok(Some(Claimed::Dataset(Box::new(dataset))));
     }
     Ok(queue::claim(conn, &shared.name, lease).await?.map(|job| Claimed::Job(Box::new(job))))
 }

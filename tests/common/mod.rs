@@ -94,16 +94,16 @@ pub async fn queued_job(store: &Store) -> JobId {
 }
 
 pub async fn claim(store: &Store, worker: &str) -> Option<queue::ClaimedJob> {
-    queue::claim(&mut *store.acquire().await.unwrap(), worker, LEASE).await.unwrap()
+    queue::claim(&mut store.acquire().await.unwrap(), worker, LEASE).await.unwrap()
 }
 
 pub async fn find_job(store: &Store, id: JobId) -> jobs::JobRow {
-    jobs::find(&mut *store.acquire().await.unwrap(), id).await.unwrap().unwrap()
+    jobs::find(&mut store.acquire().await.unwrap(), id).await.unwrap().unwrap()
 }
 
 /// Types of the job's events, in order; fails where their numbers have a gap.
 pub async fn event_types(store: &Store, id: JobId) -> Vec<String> {
-    let rows = autodenoise::store::events::list(&mut *store.acquire().await.unwrap(), id, 0, 10_000).await.unwrap();
+    let rows = autodenoise::store::events::list(&mut store.acquire().await.unwrap(), id, 0, 10_000).await.unwrap();
     for (index, row) in rows.iter().enumerate() {
         assert_eq!(row.seq, index as i64 + 1);
     }

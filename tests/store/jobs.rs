@@ -48,9 +48,7 @@ async fn a_repeated_request_makes_one_job() {
     let key = |request: &str| Idempotency { key: "k".to_owned(), request_sha256: request.to_owned() };
     let tries = (0..8).map(|_| {
         let (store, spec, key) = (db.store.clone(), spec.clone(), key("one"));
-        tokio::spawn(
-            async move { jobs::create(&mut *store.acquire().await.unwrap(), &spec, Some(&key)).await.unwrap() },
-        )
+        tokio::spawn(async move { jobs::create(&mut store.acquire().await.unwrap(), &spec, Some(&key)).await.unwrap() })
     });
     let mut new = 0;
     let mut ids = std::collections::BTreeSet::new();

@@ -9,7 +9,7 @@ use autodenoise::{
 use std::time::{Duration, Instant};
 
 async fn outcomes(stage: &Stage, job: autodenoise::types::JobId) -> Vec<String> {
-    let rows = jobs::attempts(&mut *stage.db.store.acquire().await.unwrap(), job).await.unwrap();
+    let rows = jobs::attempts(&mut stage.db.store.acquire().await.unwrap(), job).await.unwrap();
     rows.into_iter().map(|row| row.outcome.unwrap_or_default()).collect()
 }
 
@@ -84,7 +84,7 @@ async fn a_cancelled_job_stops_at_once_with_all_its_processes() {
     let worker = stage.start("hang");
     stage.until_hanging(job, 1).await;
     let asked = Instant::now();
-    jobs::request_cancel(&mut *stage.db.store.acquire().await.unwrap(), job).await.unwrap();
+    jobs::request_cancel(&mut stage.db.store.acquire().await.unwrap(), job).await.unwrap();
     assert_eq!(stage.until_ended(job).await.state, JobState::Cancelled);
     assert!(asked.elapsed() < Duration::from_secs(5), "not with the next heartbeat, 10 s later");
     stage.until_dead(1).await;

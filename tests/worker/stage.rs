@@ -132,11 +132,11 @@ impl Stage {
             spec: dataset_spec(label),
             ..common::new_dataset("")
         };
-        datasets::create(&mut *self.db.store.acquire().await.unwrap(), &new).await.unwrap().row.id
+        datasets::create(&mut self.db.store.acquire().await.unwrap(), &new).await.unwrap().row.id
     }
 
     pub async fn dataset(&self, id: DatasetId) -> datasets::DatasetRow {
-        datasets::find(&mut *self.db.store.acquire().await.unwrap(), id).await.unwrap().unwrap()
+        datasets::find(&mut self.db.store.acquire().await.unwrap(), id).await.unwrap().unwrap()
     }
 
     /// Waits until the dataset has left `status`. There are no events of datasets to wait for.
