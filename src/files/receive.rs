@@ -34,7 +34,7 @@ impl Files {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let path = self.root.join("incoming").join(Uuid::now_v7().simple().to_string());
-        let received = Leftover(&path);
+        let _leftover = Leftover(&path);
         let mut file = File::create_new(&path).await.map_err(FilesError::io("create", &path))?;
         let mut hasher = Sha256::new();
         let mut bytes = 0_u64;
@@ -57,7 +57,6 @@ impl Files {
         tokio::fs::create_dir_all(folder).await.map_err(FilesError::io("create the folder", folder))?;
         // Over an object of the same name too: the bytes are the same, and the new time keeps a sweep away from it.
         tokio::fs::rename(&path, &target).await.map_err(FilesError::io("rename", &path))?;
-        std::mem::forget(received);
         sync_folder(folder).await?;
         Ok(Stored { sha256, bytes })
     }
@@ -84,7 +83,7 @@ impl Files {
     }
 }
 
-/// Deletes an upload that did not end, whichever way its future went.
+/// Deletes an upload that did not end, whichever way its future went. One that did has another name by then.
 struct Leftover<'a>(&'a Path);
 
 impl Drop for Leftover<'_> {

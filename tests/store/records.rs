@@ -74,7 +74,10 @@ async fn passes_are_filtered_and_go_on_from_a_number() {
     let any = metrics::MetricFilter::default();
     assert_eq!(list(metrics::MetricFilter { arm: Some(Arm::Full), ..any }, 0).await, std::slice::from_ref(&full));
     assert_eq!(list(metrics::MetricFilter { seed: Some(42), ..any }, 0).await, [epoch(1), epoch(2)]);
-    assert_eq!(list(metrics::MetricFilter { phase: Some(Phase::Evaluate), ..any }, 0).await, std::slice::from_ref(&full));
+    assert_eq!(
+        list(metrics::MetricFilter { phase: Some(Phase::Evaluate), ..any }, 0).await,
+        std::slice::from_ref(&full)
+    );
     assert_eq!(list(any, 2).await, [full, epoch(2)]);
 }
 

@@ -124,8 +124,8 @@ fn keep(
             return;
         }
     };
-    // Until it is told to stop, or nobody is left to tell it.
-    while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+    // Any other answer asks for a stop: the sender sends nothing and is dropped.
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
         if let Ok(Some(status)) = child.try_wait() {
             tracing::error!(%status, "the private database ended by itself");
             *exit.lock().expect("no holder panics") = Some(status);
