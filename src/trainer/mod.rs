@@ -76,6 +76,7 @@ pub fn main(write_denoised: WriteDenoised) -> ExitCode {
     };
     lifeline::watch_parent();
     output::log_to_stderr();
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);
     let _entered = span.enter();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, write_denoised, &output)));
