@@ -133,9 +133,11 @@ impl TryFrom<String> for LabelRule {
             None => (text.trim(), None),
             Some((at, sign, comparison)) => {
                 let threshold = text[at + sign.len()..].trim();
-                let number = threshold.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
-                    format!("label rule `{text}`: `{threshold}` is not a number; write for example `rating > 3`")
-                })?;
+                let number = threshold
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|number| number.is_finite())
+                    .ok_or_else(|| format!("label rule `{text}`: `{threshold}` is not a number; write for example `rating > 3`"))?;
                 (text[..at].trim(), Some((comparison, number)))
             }
         };

@@ -77,32 +77,18 @@ pub struct ArtifactFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum TrainerEvent {
-    Started {
-        device: String,
-        threads: usize,
-        resumed: bool,
-    },
-    Phase {
-        phase: Phase,
-        epoch: u32,
-    },
+    Started { device: String, threads: usize, resumed: bool },
+    Phase { phase: Phase, epoch: u32 },
     Epoch(EpochRow),
     Progress(Progress),
     /// `file` below `out_dir` holds all that a later attempt needs; every event sent before it is covered by it.
-    Checkpoint {
-        file: String,
-        phase: Phase,
-        epoch: u32,
-    },
+    Checkpoint { file: String, phase: Phase, epoch: u32 },
     Warning(Warning),
     Artifact(ArtifactFile),
     /// The last event of a run that ended well.
     Finished(Box<Report>),
     /// The last event of a run that did not. `retryable`: whether another attempt could end otherwise.
-    Failed {
-        message: String,
-        retryable: bool,
-    },
+    Failed { message: String, retryable: bool },
 }
 
 /// Types of the events clients see. Unknown types are to be ignored.

@@ -11,8 +11,8 @@ mod report;
 mod spec;
 
 pub use dataset::{
-    Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
-    LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
+    Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, LabelRule, MultiMode,
+    MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
 };
 pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob};
 pub use ids::{DatasetId, JobId, ParseIdError};

@@ -568,7 +568,12 @@ impl JobSpec {
             Ok(options) => Ok(ResolvedSpec {
                 dataset_id: self.dataset_id,
                 dataset_digest,
-                method: ResolvedMethod { name: method.name, preset: method.preset, backbone: method.backbone, options },
+                method: ResolvedMethod {
+                    name: method.name,
+                    preset: method.preset,
+                    backbone: method.backbone,
+                    options,
+                },
                 seed: self.seed,
                 device: self.device,
                 deadline_seconds: self.deadline_seconds,
@@ -605,11 +610,7 @@ mod tests {
             pointers,
             ["/method/options/epochz", "/method/options/lr", "/method/options/reward", "/method/options/select_ratio"]
         );
-        assert!(
-            errors[0].rule.contains("warmup_epochs"),
-            "an unknown option names those there are: {}",
-            errors[0].rule
-        );
+        assert!(errors[0].rule.contains("warmup_epochs"), "an unknown option names those there are: {}", errors[0].rule);
         assert!(errors[2].rule.contains("batch_sum"), "a wrong word names the right ones: {}", errors[2].rule);
     }
 
