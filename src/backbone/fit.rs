@@ -17,8 +17,8 @@ use tch::{Device, Kind, Tensor};
 pub enum FitError {
     #[error("the loss of batch {batch} is not a finite number; a smaller lr usually helps")]
     NotFinite { batch: usize },
-    #[error("a prediction of the validation rows is not a finite number; a smaller lr usually helps")]
-    NotFiniteValid,
+    #[error("a prediction of the trained model is not a finite number; a smaller lr usually helps")]
+    NotFinitePrediction,
     #[error(
         "all validation rows have the same label, so their AUC is undefined and no training can be judged; give the dataset a split with both labels"
     )]
@@ -335,7 +335,7 @@ impl Fit {
 pub fn evaluate(model: &Backbone, rows: &Rows, auc_on: AucOn, eps: f64) -> Result<Vec<Metrics>, FitError> {
     let logits = to_host(&predict(model, &rows.ids));
     if logits.iter().any(|z| !z.is_finite()) {
-        return Err(FitError::NotFiniteValid);
+        return Err(FitError::NotFinitePrediction);
     }
     let metrics = logits.chunks(rows.len().max(1)).map(|logits| of_logits(&rows.label_bytes, logits, auc_on, eps));
     Ok(metrics.collect::<Result<_, _>>()?)

@@ -11,7 +11,7 @@ use crate::types::{FeatureMap, Options, PolicyReduction};
 use tch::{Device, Kind, Tensor};
 
 /// Rows of one scoring pass.
-const SCORE_ROWS: i64 = 16_384;
+const SCORE_ROWS: i64 = 4096;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyConfig {

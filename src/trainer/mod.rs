@@ -76,6 +76,8 @@ pub fn main(log: &LogConfig) -> ExitCode {
         output.emit(&TrainerEvent::Failed { message: error.to_string(), retryable: false });
         return EXIT_BAD_JOB.into();
     }
+    // On the log, with the job's id, instead of bare on stderr.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);
     let _entered = span.enter();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, &output)));
