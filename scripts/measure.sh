@@ -15,7 +15,7 @@ stop() {
 "$bin" serve --listen 127.0.0.1:0 --data-dir "$state/data" >"$state/address" 2>"$state/log" &
 server=$!
 trap stop EXIT
-until grep -q '^listening on ' "$state/address"; do kill -0 "$server"; sleep 0.1; done
+until grep -qs '^listening on ' "$state/address"; do kill -0 "$server"; sleep 0.1; done
 AUTODENOISE_SERVER=$(sed -n 's/^listening on //p' "$state/address")
 export AUTODENOISE_SERVER
 

@@ -7,7 +7,10 @@ use super::{
     reading, tables,
     view::JobView,
 };
-use crate::types::{ArtifactFile, DatasetId, DatasetSpec, JobId, Report, ResolvedSpec, TrainerEvent, TrainerJob};
+use crate::{
+    types::{ArtifactFile, DatasetId, DatasetSpec, JobId, Report, ResolvedSpec, TrainerEvent, TrainerJob},
+    worker::TrainerCommand,
+};
 use clap::Args;
 use std::{
     os::unix::fs::PermissionsExt,
@@ -15,10 +18,7 @@ use std::{
     process::Stdio,
     sync::{Arc, atomic::AtomicBool},
 };
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    process::Command,
-};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 #[derive(Args)]
 pub struct DenoiseArgs {
@@ -110,9 +110,10 @@ fn trainer_job(
 
 /// Runs the trainer and shows what it says.
 async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<ArtifactFile>), CliError> {
-    let program = std::env::current_exe().map_err(CliError::failed)?;
-    let mut child = Command::new(program)
-        .args(["--log", "warn", "trainer"])
+    let mut trainer = TrainerCommand::own().map_err(CliError::failed)?;
+    trainer.args.splice(0..0, ["--log".into(), "warn".into()]);
+    let mut child = trainer
+        .command()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

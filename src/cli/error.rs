@@ -88,7 +88,13 @@ impl From<Problem> for CliError {
             message += "\n  and more";
         }
         message += &format!("\n  (request {})", problem.request_id);
-        Self::new(if problem.status == 422 { 3 } else { 1 }, message)
+        let code = match problem.status {
+            422 => 3,
+            // Its database is away, or it is stopping: as good as unreachable, and worth another try.
+            503 => 4,
+            _ => 1,
+        };
+        Self::new(code, message)
     }
 }
 

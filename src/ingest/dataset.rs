@@ -39,11 +39,11 @@ pub struct Dataset {
 /// One split's slices.
 #[derive(Clone, Copy)]
 pub struct SplitData<'a> {
-    /// [n, F] row-major.
+    /// `[n, F]` row-major.
     pub ids: &'a [i32],
-    /// [n]: 0 or 1.
+    /// `[n]`: 0 or 1.
     pub labels: &'a [u8],
-    /// [n]: position in the uploaded file, ascending.
+    /// `[n]`: position in the uploaded file, ascending.
     pub rows: &'a [u32],
 }
 

@@ -48,6 +48,14 @@ impl TrainerCommand {
     pub fn own() -> io::Result<Self> {
         Ok(Self { program: std::env::current_exe()?, args: vec!["trainer".into()] })
     }
+
+    /// The process to be, without its pipes. Threads of libtorch that wait give way instead of spinning: on a machine
+    /// that does something else as well, spinning costs a pass many times its own time.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).env("OMP_WAIT_POLICY", "passive");
+        command
+    }
 }
 
 /// What was heard from a trainer, its files stored.
@@ -74,8 +82,8 @@ pub(super) struct Trainer {
 
 impl Trainer {
     pub(super) async fn spawn(command: &TrainerCommand, job: &TrainerJob, files: &Files) -> io::Result<Self> {
-        let mut child = Command::new(&command.program)
-            .args(&command.args)
+        let mut child = command
+            .command()
             .current_dir(&job.out_dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -172,7 +172,14 @@ impl Service {
         let deadline = Instant::now() + Duration::from_secs(300);
         loop {
             assert!(Instant::now() < deadline, "the event did not come: {events:#?}\n{}", self.log());
-            let page = self.expect(self.get(&format!("/v1/jobs/{job}/events?after={after}&wait=30")), 200);
+            let response = self.get(&format!("/v1/jobs/{job}/events?after={after}&wait=30")).send().unwrap();
+            // A database that is just being started again; the client's next try finds it.
+            if response.status() == 503 {
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+            assert_eq!(response.status(), 200, "{}", self.log());
+            let page: Value = response.json().unwrap();
             for event in page["data"].as_array().unwrap() {
                 after = event["seq"].as_i64().unwrap();
                 events.push(event.clone());
@@ -202,15 +209,24 @@ impl Service {
 
     /// The trainer processes of this service.
     pub fn trainers(&self) -> Vec<u32> {
-        let is_trainer = |pid: &u32| {
+        self.children(|words| words.contains(&"trainer"))
+    }
+
+    /// The private database of this service.
+    pub fn database(&self) -> u32 {
+        self.children(|words| words[0].ends_with("/postgres"))[0]
+    }
+
+    fn children(&self, is_wanted: impl Fn(&[&str]) -> bool) -> Vec<u32> {
+        let is_ours = |pid: &u32| {
             let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
             // The name in parentheses may hold spaces; the parent stands two words after it.
             let parent =
                 read("stat").rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
-            parent == Some(self.pid()) && read("cmdline").split('\0').any(|word| word == "trainer")
+            parent == Some(self.pid()) && is_wanted(&read("cmdline").split('\0').collect::<Vec<_>>())
         };
         let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(is_trainer).collect()
+        pids.filter(is_ours).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The thread that starts the server and stops it.
+//! The thread that starts the server, starts it again should it end by itself, and stops it.
 //!
 //! The kernel signals the server when its parent goes, and the parent is the *thread* that started it: a thread of an
 //! async pool may end at any time, this one lives until the server has stopped. When the process is killed the server
@@ -9,9 +9,10 @@ use std::{
     io::{Read, Seek, SeekFrom},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus},
     sync::{
         Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
@@ -24,13 +25,17 @@ const TICK: Duration = Duration::from_millis(50);
 /// A fast shutdown writes a checkpoint; after this long the server is told to stop at once, and recovers when next
 /// started.
 const FAST_SHUTDOWN: Duration = Duration::from_secs(60);
+/// Before the server is started again: what is left of the one that ended must go first.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of the log shown when the server ends unasked.
 const LAST_WORDS: u64 = 2000;
 
 #[derive(Debug)]
 pub(super) struct Keeper {
-    pid: u32,
+    pid: Arc<AtomicU32>,
     log: PathBuf,
+    /// Whether the server has answered: it is then started again when it ends by itself.
+    ready: Arc<AtomicBool>,
     /// Dropped to ask for a stop.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -50,21 +55,26 @@ impl Keeper {
     ) -> Result<(Self, Served), EmbeddedError> {
         let (stop, stopped) = mpsc::channel();
         let (started, start) = oneshot::channel();
-        let exit = Arc::new(Mutex::new(None));
-        let seen = exit.clone();
+        let (pid, ready, exit) = <(Arc<AtomicU32>, Arc<AtomicBool>, Arc<Mutex<Option<ExitStatus>>>)>::default();
+        let shared = Shared { pid: pid.clone(), ready: ready.clone(), exit: exit.clone() };
         let thread = thread::Builder::new()
             .name("postgres-keeper".to_owned())
-            .spawn(move || keep(prepare, started, stopped, &seen))
+            .spawn(move || keep(prepare, started, stopped, &shared))
             .map_err(EmbeddedError::io("start a thread for", Path::new("postgres")))?;
-        let (pid, log, served) = start.await.expect("the keeper answers before it ends")?;
-        Ok((Self { pid, log, stop: Some(stop), thread: Some(thread), exit }, served))
+        let (log, served) = start.await.expect("the keeper answers before it ends")?;
+        Ok((Self { pid, log, ready, stop: Some(stop), thread: Some(thread), exit }, served))
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.pid
+        self.pid.load(Ordering::Relaxed)
     }
 
-    /// How the server ended, if it has.
+    /// Says that the server has answered.
+    pub(super) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// How the server ended, if it has before it answered.
     pub(super) fn exit(&self) -> Option<String> {
         self.exit.lock().expect("no holder panics").map(|status| match status.signal() {
             Some(signal) => format!("signal {signal}"),
@@ -104,20 +114,34 @@ impl Drop for Keeper {
     }
 }
 
-type Started = Result<(u32, PathBuf, Served), EmbeddedError>;
+type Started = Result<(PathBuf, Served), EmbeddedError>;
+
+/// What the thread tells its keeper.
+struct Shared {
+    pid: Arc<AtomicU32>,
+    ready: Arc<AtomicBool>,
+    exit: Arc<Mutex<Option<ExitStatus>>>,
+}
 
 fn keep(
     prepare: impl FnOnce() -> Result<Cluster, EmbeddedError>,
     started: oneshot::Sender<Started>,
     stopped: mpsc::Receiver<()>,
-    exit: &Mutex<Option<ExitStatus>>,
+    shared: &Shared,
 ) {
+    let begun = prepare().and_then(|cluster| {
+        let Cluster { dir, password, mut command, log, lock } = cluster;
+        tie_to_this_thread(&mut command);
+        let child = command.spawn().map_err(EmbeddedError::io("start postgres in", &dir))?;
+        Ok((child, command, lock, (log, Served { dir, password })))
+    });
     // `lock` is released last, when the server is gone.
-    let (mut child, _lock) = match prepare().and_then(spawn) {
-        Ok((child, log, served, lock)) => {
+    let (mut child, mut command, _lock) = match begun {
+        Ok((child, command, lock, answer)) => {
+            shared.pid.store(child.id(), Ordering::Relaxed);
             // The caller may have gone; the channel to stop is then closed and the loop below ends at once.
-            started.send(Ok((child.id(), log, served))).ok();
-            (child, lock)
+            started.send(Ok(answer)).ok();
+            (child, command, lock)
         }
         Err(error) => {
             started.send(Err(error)).ok();
@@ -126,17 +150,28 @@ fn keep(
     };
     // Any other answer asks for a stop: the sender sends nothing and is dropped.
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
-        if let Ok(Some(status)) = child.try_wait() {
-            tracing::error!(%status, "the private database ended by itself");
-            *exit.lock().expect("no holder panics") = Some(status);
+        let Ok(Some(status)) = child.try_wait() else { continue };
+        if !shared.ready.load(Ordering::Relaxed) {
+            *shared.exit.lock().expect("no holder panics") = Some(status);
             return;
+        }
+        tracing::error!(%status, "the private database ended by itself; starting it again");
+        if stopped.recv_timeout(RESTART_PAUSE) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+        // A start that fails, because something of the old server still runs, is seen as another end and tried again.
+        match command.spawn() {
+            Ok(next) => {
+                shared.pid.store(next.id(), Ordering::Relaxed);
+                child = next;
+            }
+            Err(error) => tracing::error!(%error, "the private database could not be started"),
         }
     }
     shut_down(&mut child);
 }
 
-fn spawn(cluster: Cluster) -> Result<(Child, PathBuf, Served, std::fs::File), EmbeddedError> {
-    let Cluster { dir, password, mut command, log, lock } = cluster;
+fn tie_to_this_thread(command: &mut Command) {
     let parent = std::process::id();
     // Its own group, so that Ctrl-C reaches us and not the server, which we stop when its clients are done.
     command.process_group(0);
@@ -154,8 +189,6 @@ fn spawn(cluster: Cluster) -> Result<(Child, PathBuf, Served, std::fs::File), Em
             Ok(())
         });
     }
-    let child = command.spawn().map_err(EmbeddedError::io("start postgres in", &dir))?;
-    Ok((child, log, Served { dir, password }, lock))
 }
 
 fn shut_down(child: &mut Child) {

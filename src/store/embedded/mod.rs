@@ -100,6 +100,7 @@ impl EmbeddedPostgres {
             .application_name(NAME);
         let embedded = Self { options: options.clone().database(NAME), keeper };
         embedded.wait_until_ready(&options.database("postgres")).await?;
+        embedded.keeper.set_ready();
         Ok(embedded)
     }
 
