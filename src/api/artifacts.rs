@@ -95,7 +95,9 @@ pub async fn get_artifact(
     headers.insert(header::CONTENT_DISPOSITION, value(format!("attachment; filename=\"{}\"", row.download_name)));
     headers.insert(header::ETAG, etag);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert("repr-digest", value(format!("sha-256=:{}:", BASE64_STANDARD.encode(from_hex(&row.sha256)))));
+    if let Ok(digest) = hex::decode(&row.sha256) {
+        headers.insert("repr-digest", value(format!("sha-256=:{}:", BASE64_STANDARD.encode(digest))));
+    }
     if range.is_some() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
@@ -125,11 +127,6 @@ fn asked_range(request: &HeaderMap, etag: &HeaderValue, size: u64) -> Asked {
         _ => return Asked::Whole,
     };
     if range.start < range.end { Asked::Part(range) } else { Asked::Unsatisfiable }
-}
-
-fn from_hex(digits: &str) -> Vec<u8> {
-    let nibble = |c: u8| (c as char).to_digit(16).unwrap_or_default() as u8;
-    digits.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, c| byte << 4 | nibble(*c))).collect()
 }
 
 #[cfg(test)]

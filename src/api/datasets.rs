@@ -196,7 +196,7 @@ fn content_digest(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let encoded = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'));
     let digest = encoded.and_then(|encoded| BASE64_STANDARD.decode(encoded).ok()).filter(|digest| digest.len() == 32);
     match digest {
-        Some(digest) => Ok(Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())),
+        Some(digest) => Ok(Some(hex::encode(digest))),
         None => {
             Err(ApiError::bad_request("Content-Digest must be `sha-256=:` and 32 bytes in base64 and `:` (RFC 9530)"))
         }

@@ -84,7 +84,7 @@ fn idempotency(headers: &HeaderMap, spec: &JobSpec) -> Result<Option<Idempotency
         .filter(|key| (1..=200).contains(&key.len()))
         .ok_or_else(|| ApiError::bad_request("Idempotency-Key must be 1 to 200 visible characters"))?;
     let request = serde_json::to_vec(spec).expect("a spec is plain data");
-    let request_sha256 = Sha256::digest(&request).iter().map(|byte| format!("{byte:02x}")).collect();
+    let request_sha256 = hex::encode(Sha256::digest(&request));
     Ok(Some(Idempotency { key: key.to_owned(), request_sha256 }))
 }
 

@@ -298,7 +298,7 @@ pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
             file.write_all(&chunk).await.map_err(io)?;
         }
         file.sync_all().await.map_err(io)?;
-        let got: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let got = hex::encode(hash.finalize());
         if got != artifact.sha256 {
             return Err(CliError::failed_because(format!(
                 "{} was damaged on the way: sha256 {got}, expected {}",

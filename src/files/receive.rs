@@ -50,7 +50,7 @@ impl Files {
         }
         file.flush().await.map_err(FilesError::io("write", &path))?;
         file.sync_all().await.map_err(FilesError::io("sync", &path))?;
-        let sha256 = hex(&hasher.finalize());
+        let sha256 = hex::encode(hasher.finalize());
         let key = Key::upload(&sha256).expect("a digest is a word");
         let target = self.local_path(&key);
         let folder = target.parent().expect("an object lies in a folder");
@@ -79,7 +79,7 @@ impl Files {
             writer.put(chunk.freeze());
         }
         writer.finish().await?;
-        Ok(Stored { sha256: hex(&hasher.finalize()), bytes })
+        Ok(Stored { sha256: hex::encode(hasher.finalize()), bytes })
     }
 }
 
@@ -100,10 +100,6 @@ impl Drop for Leftover<'_> {
 pub(super) async fn sync_folder(folder: &Path) -> Result<(), FilesError> {
     let handle = File::open(folder).await.map_err(FilesError::io("open", folder))?;
     handle.sync_all().await.map_err(FilesError::io("sync", folder))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -170,7 +166,7 @@ mod tests {
         std::fs::write(&source, &bytes).unwrap();
         let key = Key::checkpoint(crate::types::JobId::new(), 1, 1);
         let stored = files.put_file(&key, &source).await.unwrap();
-        assert_eq!((stored.bytes, stored.sha256), (bytes.len() as u64, hex(&Sha256::digest(&bytes))));
+        assert_eq!((stored.bytes, stored.sha256), (bytes.len() as u64, hex::encode(Sha256::digest(&bytes))));
         assert_eq!(read(&files, &key, None).await, bytes);
     }
 }

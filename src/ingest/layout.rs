@@ -57,7 +57,7 @@ impl Layout {
         for (split, hashes) in Split::ALL.into_iter().zip(regions) {
             line(format!("{} {} {}", split.as_str(), map.rows.of(split), hashes?.join(" ")));
         }
-        Ok(hex(&hasher.finalize()))
+        Ok(hex::encode(hasher.finalize()))
     }
 
     /// Writes `vocabulary.jsonl`: for each column its values by ascending id. Places of a split column share the column's.
@@ -114,10 +114,6 @@ pub(super) fn sync(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// One split's part of the files.
 pub(super) struct Region {
     ids: Column,
@@ -168,6 +164,6 @@ impl Column {
     fn finish(mut self) -> Result<String, IngestError> {
         self.flush()?;
         self.file.sync_all().map_err(IngestError::io("write", &self.path))?;
-        Ok(hex(&self.hasher.finalize()))
+        Ok(hex::encode(self.hasher.finalize()))
     }
 }

@@ -172,5 +172,5 @@ pub async fn delete(conn: &mut PgConnection, id: DatasetId) -> Result<Deletion, 
 /// sha256 of a value's JSON text, in hexadecimal.
 pub(super) fn json_sha256(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_vec(value).expect("specs are plain data");
-    Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(&text))
 }

@@ -150,7 +150,7 @@ fn write_password(path: &Path) -> Result<(), EmbeddedError> {
     let mut bytes = [0_u8; 32];
     let random = Path::new("/dev/urandom");
     File::open(random).and_then(|mut file| file.read_exact(&mut bytes)).map_err(EmbeddedError::io("read", random))?;
-    let password: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let password = hex::encode(bytes);
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(EmbeddedError::io("remove", path)(error));
