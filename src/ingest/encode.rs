@@ -25,6 +25,9 @@ use std::{
 pub(super) const UNUSED: u32 = u32::MAX;
 
 const SPILL_BUFFER: usize = 1 << 20;
+/// Values are coded in batches of so many rows, or of so many bytes (see `vocabulary`).
+const BATCH_ROWS: usize = 1024;
+const BATCH_BYTES: usize = 1 << 20;
 
 pub(super) struct Encoder<'a> {
     plan: &'a Plan,
@@ -34,6 +37,8 @@ pub(super) struct Encoder<'a> {
     spill: File,
     buffer: Vec<u8>,
     record: Vec<u8>,
+    gathered_rows: usize,
+    gathered_bytes: usize,
     scratch: Vec<u8>,
     faults: InvalidTable,
     pub rows: u64,
@@ -54,6 +59,8 @@ impl<'a> Encoder<'a> {
             folder: folder.to_owned(),
             buffer: Vec::with_capacity(SPILL_BUFFER + plan.width),
             record: Vec::with_capacity(plan.width),
+            gathered_rows: 0,
+            gathered_bytes: 0,
             scratch: Vec::new(),
             faults: InvalidTable::default(),
             rows: 0,
@@ -88,13 +95,38 @@ impl<'a> Encoder<'a> {
         // Once a row is bad nothing will be encoded, and the rest is only checked.
         if self.faults.total == 0 {
             self.buffer.extend_from_slice(&self.record);
-            if self.buffer.len() >= SPILL_BUFFER {
-                let written = self.spill.write_all(&self.buffer);
-                written.map_err(IngestError::io("write a temporary file in", &self.folder))?;
-                self.buffer.clear();
+            self.gathered_rows += 1;
+            if self.gathered_rows >= BATCH_ROWS || self.gathered_bytes >= BATCH_BYTES {
+                self.settle()?;
             }
         }
         Ok(())
+    }
+
+    /// Codes the values gathered so far.
+    pub fn settle(&mut self) -> Result<(), IngestError> {
+        (self.gathered_rows, self.gathered_bytes) = (0, 0);
+        if self.faults.total > 0 {
+            return Ok(());
+        }
+        for vocabulary in &mut self.vocabularies {
+            vocabulary.code_gathered(&mut self.buffer);
+        }
+        if self.buffer.len() >= SPILL_BUFFER {
+            let written = self.spill.write_all(&self.buffer);
+            written.map_err(IngestError::io("write a temporary file in", &self.folder))?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Leaves room for a code in the record; `settle` fills it.
+    fn gather(&mut self, vocabulary: usize, value: &[u8]) {
+        if self.faults.total == 0 {
+            self.gathered_bytes += value.len();
+            self.vocabularies[vocabulary].gather(value, self.buffer.len() + self.record.len());
+            self.record.extend_from_slice(&UNUSED.to_le_bytes());
+        }
     }
 
     /// Takes in a row that could not be divided into cells.
@@ -115,7 +147,7 @@ impl<'a> Encoder<'a> {
         self.rows += 1;
     }
 
-    /// Distinct values of all columns.
+    /// Distinct values of all columns, as of the last `settle`.
     pub fn distinct(&self) -> u64 {
         self.vocabularies.iter().map(|vocabulary| vocabulary.len() as u64).sum()
     }
@@ -126,6 +158,7 @@ impl<'a> Encoder<'a> {
             self.faults.rows_read = self.rows;
             return Err(IngestError::Invalid(self.faults));
         }
+        self.settle()?;
         self.spill.write_all(&self.buffer).map_err(IngestError::io("write a temporary file in", &self.folder))?;
         self.vocabularies.iter_mut().for_each(Vocabulary::seal);
         Ok((
@@ -186,21 +219,21 @@ impl<'a> Encoder<'a> {
     fn slot(&mut self, kind: &SlotKind, value: &[u8]) -> Result<(), String> {
         match kind {
             SlotKind::Category { vocabulary } => {
-                let code = self.vocabularies[*vocabulary].intern(value);
-                self.record.extend_from_slice(&code.to_le_bytes());
+                self.gather(*vocabulary, value);
             }
             SlotKind::Quantile { .. } => {
                 let number = if value.is_empty() { f64::NAN } else { number(value)? };
                 self.record.extend_from_slice(&number.to_le_bytes());
             }
             SlotKind::Log { vocabulary } => {
-                self.scratch.clear();
+                let mut text = std::mem::take(&mut self.scratch);
+                text.clear();
                 if !value.is_empty() {
                     let bucket = cell::log_bucket(number(value)?);
-                    write!(self.scratch, "{bucket:.0}").map_err(|error| error.to_string())?;
+                    write!(text, "{bucket:.0}").map_err(|error| error.to_string())?;
                 }
-                let code = self.vocabularies[*vocabulary].intern(&self.scratch);
-                self.record.extend_from_slice(&code.to_le_bytes());
+                self.gather(*vocabulary, &text);
+                self.scratch = text;
             }
             SlotKind::Multi { vocabulary, separator, places } => {
                 // The reader has checked that cells are UTF-8.
@@ -212,8 +245,7 @@ impl<'a> Encoder<'a> {
                         let all = text.split(separator.as_str()).count();
                         return Err(format!("{all} values in one cell; raise `max_values` (now {places})"));
                     }
-                    let code = self.vocabularies[*vocabulary].intern(part.as_bytes());
-                    self.record.extend_from_slice(&code.to_le_bytes());
+                    self.gather(*vocabulary, part.as_bytes());
                 }
                 for _ in used..*places {
                     self.record.extend_from_slice(&UNUSED.to_le_bytes());

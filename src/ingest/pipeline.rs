@@ -22,7 +22,7 @@ pub struct IngestLimits {
     pub max_columns: usize,
     /// Fields of the models, places of split columns included.
     pub max_fields: usize,
-    /// Distinct values of all columns together.
+    /// Distinct values of all columns together. Each takes its bytes and about 40 more while the table is read.
     pub max_vocabulary: u64,
     /// What a compressed file may unpack to.
     pub max_decompressed_bytes: u64,
@@ -38,7 +38,7 @@ impl Default for IngestLimits {
             max_rows: u64::from(u32::MAX),
             max_columns: 10_000,
             max_fields: 1_000,
-            max_vocabulary: 50_000_000,
+            max_vocabulary: 10_000_000,
             max_decompressed_bytes: 256 << 30,
             max_line_bytes: 4 << 20,
             max_errors: 100,
@@ -143,6 +143,7 @@ fn read_rows<'a>(
             ticker.tick()?;
         }
     }
+    encoder.settle()?;
     check_vocabulary(plan, &encoder, limits)?;
     ticker.state = IngestProgress { bytes_read: table.bytes, bytes_total: table.bytes, rows: encoder.rows };
     ticker.tick()?;

@@ -1,40 +1,115 @@
 //! Distinct values of one column, coded 0, 1, 2 … in order of first appearance.
 //!
-//! One byte arena and one table of codes: no allocation and no `String` per value.
+//! One byte arena and one open-addressing table: no allocation and no `String` per value. Nearly all the time would go
+//! into waiting for memory, so
+//! - a value of up to eight bytes stands in the table itself, in the one cache line a look-up reads (a general hash table
+//!   reads two, and the arena);
+//! - values are gathered and coded in batches: a first pass over a batch touches every line it will need, many at once.
 
-use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
+use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
 
 #[derive(Default)]
 pub(super) struct Vocabulary {
-    /// The hasher is keyed at random, so that no upload can be made to collide; codes do not depend on it.
+    /// Keyed at random, so that no upload can be made to collide; codes do not depend on it.
     hasher: DefaultHashBuilder,
-    codes: HashTable<u32>,
+    /// A power of two of slots, at most three quarters taken.
+    slots: Vec<Slot>,
     bytes: Vec<u8>,
     /// Where each value ends in `bytes`.
     ends: Vec<u64>,
+    /// Values that wait for their codes, one behind the other.
+    waiting: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// Twelve bytes, for there may be millions.
+#[derive(Clone, Copy)]
+struct Slot {
+    key: [u8; 8],
+    /// `FREE` where there is no value.
+    code: u32,
+}
+
+const FREE: u32 = u32::MAX;
+
+/// Where a waiting value ends, where its code goes, its key and the hash of that.
+struct Place {
+    end: usize,
+    out: usize,
+    key: [u8; 8],
+    hash: usize,
 }
 
 impl Vocabulary {
-    /// The value's code, new if need be.
-    pub fn intern(&mut self, value: &[u8]) -> u32 {
-        let Self { hasher, codes, bytes, ends } = self;
-        let entry = codes.entry(
-            hasher.hash_one(value),
-            |code| at(bytes, ends, *code) == value,
-            |code| hasher.hash_one(at(bytes, ends, *code)),
-        );
-        match entry {
-            Entry::Occupied(found) => *found.get(),
-            Entry::Vacant(slot) => {
-                // Fits: the caller's limit on distinct values is below 2^31.
-                let code = ends.len() as u32;
-                slot.insert(code);
-                bytes.extend_from_slice(value);
-                ends.push(bytes.len() as u64);
-                code
-            }
+    /// Puts the value in line; its code will go to `out`.
+    pub fn gather(&mut self, value: &[u8], out: usize) {
+        self.waiting.extend_from_slice(value);
+        let key = key(&self.hasher, value);
+        self.places.push(Place { end: self.waiting.len(), out, key, hash: self.hash(key) });
+    }
+
+    /// Writes the codes of the values in line to their places in `out`, as u32.
+    pub fn code_gathered(&mut self, out: &mut [u8]) {
+        let (waiting, places) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.places));
+        self.make_room(places.len());
+        let mask = self.slots.len() - 1;
+        // The sum is of no interest; it makes the reads happen.
+        let touched = places.iter().fold(0, |sum: u32, place| sum.wrapping_add(self.slots[place.hash & mask].code));
+        std::hint::black_box(touched);
+        let mut start = 0;
+        for place in &places {
+            let code = self.intern(&waiting[start..place.end], place);
+            out[place.out..place.out + 4].copy_from_slice(&code.to_le_bytes());
+            start = place.end;
         }
+        (self.waiting, self.places) = (waiting, places);
+        self.waiting.clear();
+        self.places.clear();
+    }
+
+    /// The value's code, new if need be.
+    fn intern(&mut self, value: &[u8], &Place { key, hash, .. }: &Place) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = hash & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot.code == FREE {
+                break;
+            }
+            if slot.key == key && (value.len() <= key.len() || self.value(slot.code) == value) {
+                return slot.code;
+            }
+            at = (at + 1) & mask;
+        }
+        // Fits: the caller's limit on distinct values is below 2^31.
+        let code = self.ends.len() as u32;
+        self.slots[at] = Slot { key, code };
+        self.bytes.extend_from_slice(value);
+        self.ends.push(self.bytes.len() as u64);
+        code
+    }
+
+    /// Grows the table until `more` values fit.
+    fn make_room(&mut self, more: usize) {
+        let needed = (self.ends.len() + more) / 3 * 4 + 4;
+        if needed <= self.slots.len() {
+            return;
+        }
+        let free = Slot { key: [0; 8], code: FREE };
+        let old = std::mem::replace(&mut self.slots, vec![free; needed.next_power_of_two()]);
+        let mask = self.slots.len() - 1;
+        for slot in old.into_iter().filter(|slot| slot.code != FREE) {
+            let mut at = self.hash(slot.key) & mask;
+            while self.slots[at].code != FREE {
+                at = (at + 1) & mask;
+            }
+            self.slots[at] = slot;
+        }
+    }
+
+    fn hash(&self, key: [u8; 8]) -> usize {
+        self.hasher.hash_one(u64::from_le_bytes(key)) as usize
     }
 
     pub fn len(&self) -> usize {
@@ -42,17 +117,64 @@ impl Vocabulary {
     }
 
     pub fn value(&self, code: u32) -> &[u8] {
-        at(&self.bytes, &self.ends, code)
+        let code = code as usize;
+        let start = if code == 0 { 0 } else { self.ends[code - 1] as usize };
+        &self.bytes[start..self.ends[code] as usize]
     }
 
-    /// Gives the table of codes back; no value can be interned after.
+    /// Gives back what only coding needs; no value can be coded after.
     pub fn seal(&mut self) {
-        self.codes = HashTable::new();
+        (self.slots, self.waiting, self.places) = (Vec::new(), Vec::new(), Vec::new());
     }
 }
 
-fn at<'a>(bytes: &'a [u8], ends: &[u64], code: u32) -> &'a [u8] {
-    let code = code as usize;
-    let start = if code == 0 { 0 } else { ends[code - 1] as usize };
-    &bytes[start..ends[code] as usize]
+/// A short value itself, filled up with 0xff; of a long one 0xff, 0, and 48 bits of its hash.
+///
+/// Values are UTF-8, which has no 0xff byte: short values never share a key, and none has a long one's.
+fn key(hasher: &DefaultHashBuilder, value: &[u8]) -> [u8; 8] {
+    let mut key = [0xff; 8];
+    if value.len() <= key.len() {
+        key[..value.len()].copy_from_slice(value);
+    } else {
+        key = hasher.hash_one(value).to_le_bytes();
+        (key[0], key[1]) = (0xff, 0);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(vocabulary: &mut Vocabulary, values: &[String]) -> Vec<u32> {
+        let mut out = vec![0; values.len() * 4];
+        for (place, value) in values.iter().enumerate() {
+            vocabulary.gather(value.as_bytes(), place * 4);
+        }
+        vocabulary.code_gathered(&mut out);
+        out.as_chunks::<4>().0.iter().map(|code| u32::from_le_bytes(*code)).collect()
+    }
+
+    #[test]
+    fn values_of_any_length_keep_apart() {
+        let mut vocabulary = Vocabulary::default();
+        // Around the length that fits the table, and with bytes like those that fill it up; the empty value thrice.
+        let values: Vec<String> = (0..12).flat_map(|n| ["a".repeat(n), "\0".repeat(n), "é".repeat(n)]).collect();
+        let first: Vec<u32> = [0, 0, 0].into_iter().chain(1..34).collect();
+        for _ in 0..2 {
+            assert_eq!(codes(&mut vocabulary, &values), first);
+        }
+        for (code, value) in first.iter().zip(&values) {
+            assert_eq!(vocabulary.value(*code), value.as_bytes());
+        }
+        // Batch upon batch, so that the table grows under values it holds.
+        let many: Vec<String> =
+            (0..30_000).map(|n| format!("{}{n}", if n % 2 == 0 { "" } else { "a long one " })).collect();
+        for (batch, values) in many.chunks(1000).enumerate() {
+            let start = 34 + 1000 * batch as u32;
+            assert_eq!(codes(&mut vocabulary, values), (start..start + 1000).collect::<Vec<_>>());
+        }
+        assert_eq!(codes(&mut vocabulary, &many), (34..30_034).collect::<Vec<_>>());
+        assert_eq!(vocabulary.len(), 30_034);
+    }
 }
