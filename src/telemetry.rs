@@ -36,7 +36,10 @@ pub fn init(config: &LogConfig) -> Result<(), LogFilterError> {
         true => LogFormat::Text,
         false => LogFormat::Json,
     });
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let mut layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    if !std::io::stderr().is_terminal() {
+        layer.set_ansi(false);
+    }
     let layer = match format {
         LogFormat::Text => layer.with_target(false).boxed(),
         // Span fields are flattened into each line, so that a job's id stands on every line of it.

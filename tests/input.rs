@@ -47,6 +47,14 @@ fn wrong_tables_get_their_clear_answer() {
     assert_eq!(service.expect(job, 409)["code"], "dataset_not_ready");
 
     // Nothing at all is refused on the spot, a header alone once read.
+    // A NUL, which the database cannot hold, is an error like any other.
+    let nul = service.upload_bytes(table(good_rows(9).chain(["u1,i1,\0".to_owned()])), "text/csv", &label);
+    assert_eq!(
+        (nul["error_total"].as_u64(), nul["errors"][0]["value"].as_str()),
+        (Some(1), Some("\u{2400}")),
+        "{nul:#}"
+    );
+
     let empty = service.post("/v1/datasets").query(&label).header("content-type", "text/csv").body("");
     assert_eq!(service.expect(empty, 400)["code"], "bad_request");
     let header = service.upload_bytes(table([]), "text/csv", &label);
@@ -138,6 +146,12 @@ fn wrong_requests_are_problems_that_point_at_the_fault() {
         (service.get("/v1/jobs?limit=0"), 400, "bad_request"),
         (service.get("/v1/jobs?after=zz"), 400, "bad_cursor"),
         (service.get("/v1/jobs?statu=queued"), 400, "bad_request"),
+        (service.get("/v1/jobs?label=a%3D%00"), 400, "bad_request"),
+        (
+            service.post("/v1/jobs").json(&json!({"dataset_id": dataset["id"], "labels": {"a": "x\u{0}"}})),
+            422,
+            "invalid_spec",
+        ),
         (
             service.post("/v1/datasets?label=click").header("content-type", "image/png").body("x"),
             415,
@@ -189,12 +203,16 @@ fn the_command_line_says_what_is_wrong_and_exits_with_its_code() {
     fs::write(path("spec.json"), r#"{"method": {"backbone": "deepfm"}, "sede": 3}"#).unwrap();
     let (bad, good, out, spec) = (path("bad.csv"), path("good.csv"), path("out.csv"), path("spec.json"));
     let missing = path("missing.csv");
-    let cases: [(&[&str], i32, &str); 6] = [
+    let nowhere = path("missing/out.csv");
+    let cases: [(&[&str], i32, &str); 9] = [
         (&["denoise", &bad, "-o", &out, "--label", "click"], 3, "line 52, click = \"maybe\""),
         (&["denoise", &good, "-o", &out, "--label", "clik"], 3, "did you mean `click`"),
         (&["denoise", &good, "-o", &out, "--label", "click", "-O", "epochz=3"], 3, "/method/options/epochz"),
         (&["denoise", &good, "-o", &out, "--label", "click", "--spec", &spec], 3, "unknown field `sede`"),
         (&["denoise", &missing, "-o", &out, "--label", "click"], 1, "there is no file"),
+        (&["denoise", &good, "-o", &good, "--label", "click"], 2, "is the input itself"),
+        (&["denoise", &good, "-o", &nowhere, "--label", "click"], 1, "cannot write"),
+        (&["submit", &good, "--label", "click", "-O", "epochs"], 2, "write NAME=VALUE"),
         (&["status", "--server", "http://127.0.0.1:9"], 4, "autodenoise serve"),
     ];
     for (args, code, words) in cases {

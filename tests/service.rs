@@ -222,7 +222,9 @@ fn a_job_can_be_cancelled_while_it_waits_and_while_it_runs() {
 
     let cancel = |job: &str| service.post(&format!("/v1/jobs/{job}/cancel"));
     assert_eq!(service.expect(cancel(&waiting), 202)["status"], "cancelled");
-    assert_eq!(service.expect(cancel(&running), 202)["status"], "cancelling");
+    // Where the worker is quick, the job has ended before the answer is written.
+    let status = service.expect(cancel(&running), 202)["status"].clone();
+    assert!(status == "cancelling" || status == "cancelled", "{status}");
     service.wait_for(&running, "job.cancelled");
     assert_eq!(service.trainers(), Vec::<u32>::new());
     assert_eq!(service.expect(cancel(&running), 200)["status"], "cancelled");

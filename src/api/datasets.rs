@@ -22,7 +22,11 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
+use std::time::Duration;
 use utoipa::IntoParams;
+
+/// How long the bytes of a refused upload are still taken.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Media types tables come in; the first five are the ones to recommend. `curl --data-binary` sends the form type unless
 /// told otherwise.
@@ -134,6 +138,9 @@ pub async fn create_dataset(
     let limit = state.config.max_upload_bytes;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
+        // The answer goes out at once. A client that sends on regardless would lose it with the connection, so what it
+        // sends is taken for a moment and thrown away.
+        tokio::spawn(tokio::time::timeout(LINGER, body.into_data_stream().try_for_each(async |_| Ok(()))));
         return Err(too_large(limit));
     }
     let object = state.files.put_stream(body.into_data_stream(), limit).await.map_err(|error| match error {

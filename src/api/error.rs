@@ -207,12 +207,29 @@ impl IntoResponse for ApiError {
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Middleware: forgets a request id of the client's that is not a short word; it would stand in logs and answers.
+pub async fn check_request_id(mut request: Request, next: Next) -> Response {
+    let is_word = |id: &HeaderValue| {
+        id.len() <= 128 && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte))
+    };
+    if request.headers().get(REQUEST_ID).is_some_and(|id| !is_word(id)) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    next.run(request).await
+}
+
 /// Middleware: gives every error response the problem body.
 pub async fn render(request: Request, next: Next) -> Response {
     let instance = request.uri().path().to_owned();
+    // No name here holds U+0000, and the database's text cannot.
+    let nul =
+        [Some(request.uri().path()), request.uri().query()].into_iter().flatten().any(|part| part.contains("%00"));
     let request_id =
         request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).map(str::to_owned);
-    let mut response = next.run(request).await;
+    let mut response = match nul {
+        true => ApiError::bad_request("the address may not hold U+0000 (%00)").into_response(),
+        false => next.run(request).await,
+    };
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;

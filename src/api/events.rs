@@ -15,7 +15,7 @@ use crate::{
 };
 use axum::{
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -26,6 +26,7 @@ use serde::Deserialize;
 use std::{convert::Infallible, time::Duration};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
+    task::JoinHandle,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -45,17 +46,19 @@ pub struct EventHub(broadcast::Sender<Uuid>);
 
 impl EventHub {
     /// Listens until `stop`; a database that is away is tried again every second.
-    pub fn start(store: Store, stop: CancellationToken) -> Self {
+    ///
+    /// The task must have ended before the store is closed, which waits for listeners.
+    pub fn start(store: Store, stop: CancellationToken) -> (Self, JoinHandle<()>) {
         let (sender, _) = broadcast::channel(1024);
         let hub = Self(sender.clone());
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while stop.run_until_cancelled(listen(&store, &sender)).await.is_some() {
                 if stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_none() {
                     break;
                 }
             }
         });
-        hub
+        (hub, task)
     }
 
     /// Register before reading the tables: an event that comes in between is then not slept through.
@@ -119,6 +122,7 @@ pub struct ListEventsQuery {
 #[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "jobs",
     params(("id" = JobId, Path), ListEventsQuery, ("last-event-id" = Option<i64>, Header, description = "As `after`")),
     responses((status = 200, content((EventPage = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "Stream: the job has ended and you have all its events"),
         (status = 400, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 406, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_events(
@@ -138,10 +142,12 @@ pub async fn list_events(
     let wants = |media_type: &str| {
         accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == media_type)
     };
-    if jobs::find(&mut *state.connection().await?, id).await?.is_none() {
-        return Err(ApiError::not_found("job", id));
-    }
+    let job = jobs::find(&mut *state.connection().await?, id).await?.ok_or_else(|| ApiError::not_found("job", id))?;
     if wants("text/event-stream") {
+        // A client that has every event of an ended job is told not to come back.
+        if job.state.is_terminal() && after >= job.last_event_seq {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
         let stream = sse(state, id, after);
         return Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping")).into_response());
     }

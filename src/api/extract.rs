@@ -28,7 +28,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::new(Kind::NotFound, rejection.body_text())),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                Err(ApiError::new(Kind::NotFound, text.trim_start_matches("Invalid URL: ")))
+            }
         }
     }
 }
@@ -46,7 +49,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::bad_request(rejection.body_text())),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                Err(ApiError::bad_request(text.trim_start_matches("Failed to deserialize query string: ")))
+            }
         }
     }
 }
@@ -88,7 +94,12 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 /// Parses a body: 400 where it is not JSON, 422 with a pointer where it is JSON of another shape.
+///
+/// U+0000 is refused anywhere: the database's text cannot hold it.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    if bytes.windows(6).any(|window| window == br"\u0000") {
+        return Err(ApiError::invalid_spec(vec![FieldError::new("", "text may not hold U+0000")]));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         if error.inner().is_data() {

@@ -164,8 +164,9 @@ pub(super) async fn find_succeeded(state: &AppState, id: JobId) -> Result<JobRow
     let job = find(state, id).await?;
     match job.state {
         JobState::Succeeded => Ok(job),
-        state if state.is_terminal() => {
-            Err(ApiError::new(Kind::Conflict, format!("{id} has {} and has no results", state.as_str())))
+        JobState::Failed => Err(ApiError::conflict(format!("{id} has failed and has no results"))),
+        JobState::Cancelled | JobState::Cancelling => {
+            Err(ApiError::conflict(format!("{id} was cancelled and has no results")))
         }
         state => Err(ApiError::new(
             Kind::NotFinished,

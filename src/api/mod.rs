@@ -52,6 +52,7 @@ pub fn router(state: AppState) -> Router {
         tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id)
     });
     let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn(error::check_request_id))
         .layer(SetRequestIdLayer::new(error::REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
         .layer(trace)

@@ -55,22 +55,20 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     args.method.apply(&mut job_spec)?;
     let table_spec = args.table.dataset_spec(spec_file.dataset)?;
     // A wrong option is said before the table is read.
-    job_spec.resolve(String::new()).map_err(invalid_spec)?;
+    job_spec.resolve(String::new()).map_err(CliError::invalid_spec)?;
 
     let source = reading::existing_file(&args.file)?;
+    check_outputs(&args, &source)?;
     let work = reading::work_folder(&args.work_dir)?;
     let mut view = JobView::new();
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
-    let spec = job_spec.resolve(ingested.profile.digest.clone()).map_err(invalid_spec)?;
+    let spec = job_spec.resolve(ingested.profile.digest.clone()).map_err(CliError::invalid_spec)?;
     let out_dir = work.path().join("out");
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
     let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
     let (report, artifacts) = train(&mut view, &job).await?;
 
-    if let Some(folder) = &args.results {
-        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
-    }
     for artifact in &artifacts {
         let from = out_dir.join(&artifact.file);
         if artifact.name == "denoised" {
@@ -82,6 +80,27 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     println!("{}", tables::report(&report));
     println!("\nwrote {}", args.out.display());
     Ok(())
+}
+
+/// Finds out before the work, not after it, that its results have no place.
+fn check_outputs(args: &DenoiseArgs, source: &Path) -> Result<(), CliError> {
+    if args.out.canonicalize().is_ok_and(|out| source.canonicalize().is_ok_and(|source| source == out)) {
+        return Err(CliError::usage(format!("--out is the input itself; {} would be lost", args.out.display())));
+    }
+    if args.out.is_dir() {
+        return Err(CliError::usage(format!("--out {} is a folder; name a file", args.out.display())));
+    }
+    if let Some(folder) = &args.results {
+        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+    }
+    for folder in [Some(folder_of(&args.out)), args.results.as_deref()].into_iter().flatten() {
+        tempfile::tempfile_in(folder).map_err(|error| cannot_write(folder, &error))?;
+    }
+    Ok(())
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn trainer_job(
@@ -111,7 +130,8 @@ fn trainer_job(
 /// Runs the trainer and shows what it says.
 async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<ArtifactFile>), CliError> {
     let mut trainer = TrainerCommand::own().map_err(CliError::failed)?;
-    trainer.args.splice(0..0, ["--log".into(), "warn".into()]);
+    // What it fails of is said by its last event.
+    trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
     let mut child = trainer
         .command()
         .stdin(Stdio::piped())
@@ -157,11 +177,10 @@ async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<Arti
 
 /// Copies a result to its place; what stood there is replaced only by the whole file.
 fn place(from: &Path, to: &Path) -> Result<(), CliError> {
-    let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The permissions of any new file: the umask takes its part away.
     let mut new = tempfile::Builder::new();
     new.permissions(std::fs::Permissions::from_mode(0o666));
-    let copied = new.tempfile_in(folder).and_then(|mut file| {
+    let copied = new.tempfile_in(folder_of(to)).and_then(|mut file| {
         std::io::copy(&mut std::fs::File::open(from)?, file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(to).map_err(|error| error.error)?;
@@ -171,10 +190,6 @@ fn place(from: &Path, to: &Path) -> Result<(), CliError> {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
-    CliError::failed_because(format!("cannot write {}: {error}", path.display()))
-}
-
-fn invalid_spec(errors: Vec<crate::types::FieldError>) -> CliError {
-    let lines: String = errors.iter().map(|error| format!("\n  {}: {}", error.pointer, error.rule)).collect();
-    CliError::invalid(format!("error: the spec is not valid{lines}"))
+    // The kind alone: the rest may name a temporary file.
+    CliError::failed_because(format!("cannot write {}: {}", path.display(), error.kind()))
 }

@@ -32,6 +32,11 @@ impl CliError {
         Self::new(3, message)
     }
 
+    pub fn invalid_spec(errors: Vec<crate::types::FieldError>) -> Self {
+        let lines: String = errors.iter().map(|error| format!("\n  {}: {}", error.pointer, error.rule)).collect();
+        Self::invalid(format!("error: the spec is not valid{lines}"))
+    }
+
     pub fn unreachable(server: &str, cause: &reqwest::Error) -> Self {
         let cause = crate::api::Chain(cause).to_string();
         Self::new(

@@ -12,6 +12,7 @@ use crate::{
     types::{DatasetId, EventType, JobId, JobState, Phase, Report},
 };
 use clap::Args;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::{io::IsTerminal, path::PathBuf, time::Duration};
 use tokio::io::AsyncWriteExt;
@@ -88,17 +89,9 @@ pub struct CancelArgs {
 pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let file = SpecFile::read(args.spec.as_ref())?;
-    let dataset_id = match args.input.parse::<DatasetId>() {
-        Ok(id) => id,
-        Err(_) if PathBuf::from(&args.input).exists() => {
-            let for_upload = SpecFile { dataset: file.dataset.clone(), ..SpecFile::default() };
-            datasets::upload(&client, args.input.as_ref(), None, &args.table, for_upload).await?.id
-        }
-        Err(_) => {
-            return Err(CliError::usage(format!("`{}` is neither a dataset's id (ds_…) nor a file", args.input)));
-        }
-    };
-    let mut spec = file.job_spec(dataset_id);
+    let dataset = args.input.parse::<DatasetId>().ok();
+    // What is wrong with the flags is said before a file is uploaded; the id is put in once there is one.
+    let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
     args.method.apply(&mut spec)?;
     spec.deadline_seconds = args.deadline;
     for tag in &args.tags {
@@ -106,6 +99,17 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
             tag.split_once('=').ok_or_else(|| CliError::usage(format!("--tag {tag}: write NAME=VALUE")))?;
         spec.labels.insert(name.to_owned(), value.to_owned());
     }
+    spec.resolve(String::new()).map_err(CliError::invalid_spec)?;
+    spec.dataset_id = match dataset {
+        Some(id) => id,
+        None if PathBuf::from(&args.input).exists() => {
+            let for_upload = SpecFile { dataset: file.dataset.clone(), ..SpecFile::default() };
+            datasets::upload(&client, args.input.as_ref(), None, &args.table, for_upload).await?.id
+        }
+        None => {
+            return Err(CliError::usage(format!("`{}` is neither a dataset's id (ds_…) nor a file", args.input)));
+        }
+    };
     let job: JobView = client.json(client.post("/v1/jobs").json(&spec)).await?;
     println!("{}", job.id);
     if args.wait { follow(&client, job.id).await } else { Ok(()) }
@@ -120,29 +124,32 @@ pub async fn watch(args: WatchArgs) -> Result<(), CliError> {
 async fn follow(client: &Client, id: JobId) -> Result<(), CliError> {
     let mut view = view::JobView::new();
     let mut after = 0;
-    let mut away = 0;
+    // Before the first answer a server that cannot be reached is a wrong address, not a restart.
+    let _: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
     loop {
-        let page = client.json::<EventPage>(client.get(&format!("/v1/jobs/{id}/events?after={after}&wait=2"))).await;
-        let page = match page {
-            Err(error) if after > 0 && away < 60 && error.is_unreachable() => {
-                away += 1;
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-            other => other?,
-        };
-        away = 0;
+        let page: EventPage = patiently(client, &format!("/v1/jobs/{id}/events?after={after}&wait=2")).await?;
         for event in page.data {
             after = event.seq;
             if let Some(end) = show(client, id, &mut view, event).await? {
                 return end;
             }
         }
-        let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
+        let job: JobView = patiently(client, &format!("/v1/jobs/{id}")).await?;
         if let Some(progress) = job.progress.filter(|_| job.status == JobState::Running) {
             view.progress(progress);
         }
     }
+}
+
+/// Gets, and tries for a minute where the server is away.
+async fn patiently<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, CliError> {
+    for _ in 0..60 {
+        match client.json(client.get(path)).await {
+            Err(error) if error.is_unreachable() => tokio::time::sleep(Duration::from_secs(1)).await,
+            other => return other,
+        }
+    }
+    client.json(client.get(path)).await
 }
 
 /// Shows one event; the outcome where it was the last.
@@ -176,7 +183,7 @@ async fn show(
         EventType::CheckpointSaved | EventType::SeedCompleted => {}
         EventType::JobSucceeded => {
             view.done();
-            let report: Report = client.json(client.get(&format!("/v1/jobs/{id}/report"))).await?;
+            let report: Report = patiently(client, &format!("/v1/jobs/{id}/report")).await?;
             println!("{}", tables::report(&report));
             return Ok(Some(Ok(())));
         }

@@ -80,6 +80,11 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
+    if !matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Denoise(_)) {
+        // `autodenoise status | head` ends quietly, as other programs do. The rest must outlive their readers.
+        // SAFETY: no other thread runs yet.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

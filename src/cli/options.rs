@@ -88,7 +88,7 @@ impl TableArgs {
             spec.exclude.clone_from(&self.exclude);
         }
         for rule in &self.numeric {
-            let (column, how) = assignment(rule, "--numeric")?;
+            let (column, how) = assignment(rule, "--numeric", "COLUMN=HOW")?;
             let numeric = match how.split_once(':') {
                 None if how == "log" => NumericSpec::Log,
                 Some(("quantile", count)) => NumericSpec::Quantile {
@@ -105,7 +105,7 @@ impl TableArgs {
             self.treat(&mut spec, column, Some(numeric), None)?;
         }
         for rule in &self.multi {
-            let (column, how) = assignment(rule, "--multi")?;
+            let (column, how) = assignment(rule, "--multi", "COLUMN=HOW")?;
             let multi = match how.rsplit_once(':').and_then(|(separator, n)| Some((separator, n.parse().ok()?))) {
                 Some((separator, max_values)) if !separator.is_empty() => {
                     MultiSpec { separator: separator.to_owned(), mode: MultiMode::Split, max_values }
@@ -164,10 +164,10 @@ impl TableArgs {
     }
 }
 
-fn assignment<'a>(text: &'a str, flag: &str) -> Result<(&'a str, &'a str), CliError> {
+fn assignment<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), CliError> {
     text.split_once('=')
-        .filter(|(column, how)| !column.is_empty() && !how.is_empty())
-        .ok_or_else(|| CliError::usage(format!("{flag} {text}: write COLUMN=HOW")))
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .ok_or_else(|| CliError::usage(format!("{flag} {text}: write {form}")))
 }
 
 /// What is to be done with a table.
@@ -229,13 +229,18 @@ impl MethodArgs {
         set("warmup_epochs", self.warmup_epochs.map(Into::into));
         set("select_ratio", self.select_ratio.map(Into::into));
         for option in &self.options {
-            let (name, value) = assignment(option, "--option")?;
-            // `0.5`, `true` and `[8,8]` are JSON; anything else is a word.
-            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
-            set(name, Some(value));
+            let (name, value) = assignment(option, "--option", "NAME=VALUE")?;
+            set(name, Some(option_value(value)));
         }
         Ok(())
     }
+}
+
+/// `0.5`, `true` and `[8,8]` are JSON, `8,8` is short for the last; anything else is a word.
+fn option_value(text: &str) -> serde_json::Value {
+    serde_json::from_str(text)
+        .or_else(|error| if text.contains(',') { serde_json::from_str(&format!("[{text}]")) } else { Err(error) })
+        .unwrap_or_else(|_| text.into())
 }
 
 /// A --spec file: what a table is and what to do with it. Flags win over it.
@@ -256,7 +261,8 @@ impl SpecFile {
         let text = read_text(path)?;
         let mut deserializer = serde_json::Deserializer::from_str(&text);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            CliError::invalid(format!("error: {}: at `{}`: {}", path.display(), error.path(), error.inner()))
+            let place = if error.inner().is_data() { format!("at `{}`", error.path()) } else { "not JSON".to_owned() };
+            CliError::invalid(format!("error: {}: {place}: {}", path.display(), error.inner()))
         })
     }
 

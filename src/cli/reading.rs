@@ -43,6 +43,9 @@ pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
 
 /// The file as an absolute path; it must be there.
 pub fn existing_file(file: &Path) -> Result<PathBuf, CliError> {
+    if file.is_dir() {
+        return Err(CliError::failed_because(format!("{} is a folder; name a file", file.display())));
+    }
     std::path::absolute(file)
         .ok()
         .filter(|path| path.is_file())

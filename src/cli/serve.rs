@@ -62,7 +62,7 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
         let hub_stop = CancellationToken::new();
         let config = ApiConfig { max_upload_bytes: args.server.max_upload_bytes, max_rows: IngestLimits::default().max_rows };
-        let events = EventHub::start(storage.store.clone(), hub_stop.clone());
+        let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
         let state = AppState::new(storage.store.clone(), storage.files.clone(), config, events, prometheus, stop.clone());
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening on an address that is not loopback: whoever reaches it may use the service");
@@ -86,6 +86,7 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
             tracing::warn!("requests that did not end in time were broken off");
         }
         hub_stop.cancel();
+        hub.await.map_err(CliError::failed)?;
         storage.close().await;
         Ok(())
     })

@@ -90,7 +90,7 @@ pub fn report(report: &Report) -> String {
         );
     }
     text += &format!(
-        "\ntest labels were read {} times; one seed, so no claim about a difference can be made from it",
+        "\nreadings of the test labels: {}; one seed, so no claim about a difference can be made from it",
         report.test_reads
     );
     for warning in &report.warnings {

@@ -127,5 +127,7 @@ impl From<csv::Error> for ReadError {
 /// `value` as an error shows it: at most 100 characters.
 pub(super) fn shown(value: &[u8]) -> String {
     // A character has at most 4 bytes.
-    String::from_utf8_lossy(&value[..value.len().min(400)]).chars().take(100).collect()
+    let text = String::from_utf8_lossy(&value[..value.len().min(400)]);
+    // The database's text cannot hold a NUL; its picture can stand for it.
+    text.chars().take(100).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
 }

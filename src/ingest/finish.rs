@@ -117,7 +117,10 @@ fn splitter(plan: &Plan, encoded: &Encoded, ticker: &mut Ticker) -> Result<(Spli
     };
     let empty: Vec<_> = Split::ALL.into_iter().filter(|split| rows.of(*split) == 0).map(Split::as_str).collect();
     if !empty.is_empty() {
-        let rule = format!("of {n} rows none is {}; every split needs rows", empty.join(" and none is "));
+        let rule = format!(
+            "of {n} rows none is {}; every split needs rows of its own: give more rows, or other shares",
+            empty.join(" and none is ")
+        );
         return Err(IngestError::field(pointer, rule));
     }
     let splitter = match plan.split {

@@ -30,7 +30,7 @@ impl Fault {
     }
 
     pub fn not_utf8(position: Option<usize>, value: String) -> Self {
-        let rule = "not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8".to_owned();
+        let rule = "not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8 (or -f utf-16)".to_owned();
         Self { column: None, position, value: Some(value), rule }
     }
 }
@@ -79,6 +79,13 @@ impl<'a> Table<'a> {
             _ => csv_columns(path, &mut spec, limits)?,
         };
         unusable.resize(columns.len(), None);
+        if let Some(column) = columns.iter().find(|column| column.contains('\0')) {
+            let rule = format!(
+                "the name of column {:?} holds a NUL byte; is the file text in UTF-8?",
+                shown(column.as_bytes())
+            );
+            return Err(IngestError::field("", rule));
+        }
         if columns.len() > limits.max_columns {
             let rule = format!("{} columns; this service reads at most {}", columns.len(), limits.max_columns);
             return Err(IngestError::field("", rule));
