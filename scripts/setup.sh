@@ -19,6 +19,10 @@ for tool in cargo gcc g++ python3; do
     command -v "$tool" >/dev/null || die "$tool is needed and was not found; on Debian: apt-get install gcc g++ python3 python3-pip, and Rust from https://rustup.rs"
 done
 
+rust=$(cargo --version | cut -d' ' -f2)
+[ "$(printf '%s\n' 1.95.0 "$rust" | sort -V | head -n1)" = 1.95.0 ] ||
+    die "Rust 1.95 or later is needed, and cargo is $rust; get it from https://rustup.rs"
+
 # --- libtorch -------------------------------------------------------------------------------------------------------
 # pip unpacks the wheels into a folder of the project. --no-deps, because nothing of PyTorch's Python side is used.
 if [ "$(cat "$torch_dir/version" 2>/dev/null || true)" != "$torch_version" ]; then
