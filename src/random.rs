@@ -73,7 +73,7 @@ impl Stream {
 
     /// `out[i]` = number i of the stream, in [0, 1).
     pub fn fill_uniform(&self, out: &mut [f32]) {
-        self.words(out.len(), |at, words| {
+        self.words(0, out.len(), |at, words| {
             for (slot, word) in out[at..].iter_mut().zip(words) {
                 *slot = unit(*word);
             }
@@ -82,7 +82,7 @@ impl Stream {
 
     /// Standard normal numbers, by Box and Muller.
     pub fn fill_normal(&self, out: &mut [f32]) {
-        self.words(out.len().next_multiple_of(2), |at, words| {
+        self.words(0, out.len().next_multiple_of(2), |at, words| {
             for (pair, two) in out[at..].chunks_mut(2).zip(words.chunks(2)) {
                 // (0, 1], so that the logarithm is finite.
                 let radius = (-2.0 * ((f64::from(two[0]) + 1.0) / 4_294_967_296.0).ln()).sqrt();
@@ -97,10 +97,15 @@ impl Stream {
 
     /// A dropout mask: 0 with probability `p` (to 1/65536), else 1/(1-p). Two decisions a word.
     pub fn fill_dropout(&self, p: f64, out: &mut [f32]) {
+        self.fill_dropout_from(0, p, out);
+    }
+
+    /// The part of a mask that starts at its number `first`, a multiple of 64.
+    pub fn fill_dropout_from(&self, first: u64, p: f64, out: &mut [f32]) {
         let threshold = (p * 65_536.0).round() as u32;
         let kept = (1.0 / (1.0 - p)) as f32;
         let pick = |bits: u32| if bits < threshold { 0.0 } else { kept };
-        self.words(out.len().div_ceil(2), |at, words| {
+        self.words(first / 2, out.len().div_ceil(2), |at, words| {
             for (pair, word) in out[2 * at..].chunks_mut(2).zip(words) {
                 pair[0] = pick(word & 0xffff);
                 if let Some(second) = pair.get_mut(1) {
@@ -128,13 +133,14 @@ impl Stream {
         }
     }
 
-    /// Calls `take(position, words)` with the first `count` words, a chunk at a time.
-    fn words(&self, count: usize, mut take: impl FnMut(usize, &[u32])) {
+    /// Calls `take(position, words)` with `count` words from `first` on, a chunk at a time; positions count from `first`,
+    /// a multiple of `CHUNK`.
+    fn words(&self, first: u64, count: usize, mut take: impl FnMut(usize, &[u32])) {
         let mut words = [0_u32; 1024];
         let mut at = 0;
         while at < count {
             let n = words.len().min(count - at);
-            self.fill_words(at as u64, &mut words[..n.next_multiple_of(CHUNK)]);
+            self.fill_words(first + at as u64, &mut words[..n.next_multiple_of(CHUNK)]);
             take(at, &words[..n]);
             at += n;
         }
@@ -272,6 +278,9 @@ mod tests {
         Stream::new(3, Purpose::Dropout, &[0]).fill_dropout(0.2, &mut mask);
         let dropped = mask.iter().filter(|x| **x == 0.0).count() as f64 / mask.len() as f64;
         assert!((dropped - 0.2).abs() < 0.006, "{dropped}");
+        let mut part = vec![0.0; 1000];
+        Stream::new(3, Purpose::Dropout, &[0]).fill_dropout_from(640, 0.2, &mut part);
+        assert_eq!(part, mask[640..1640]);
         assert!(mask.iter().all(|x| *x == 0.0 || *x == 1.25));
     }
 

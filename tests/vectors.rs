@@ -2,6 +2,8 @@
 
 #[path = "vectors/backbones.rs"]
 mod backbones;
+#[path = "vectors/fused.rs"]
+mod fused;
 #[path = "vectors/metrics.rs"]
 mod metrics;
 #[path = "vectors/policy.rs"]
@@ -9,7 +11,7 @@ mod policy;
 #[path = "vectors/rules.rs"]
 mod rules;
 
-use autodenoise::backbone::{ModelKey, Params};
+use autodenoise::backbone::{ModelKey, torch::Params};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
@@ -41,8 +43,24 @@ pub fn global_ids(vector: &Value) -> Tensor {
     Tensor::from_slice(&ids).view([-1, dims.len() as i64])
 }
 
+/// The ids of each field.
+pub fn id_ranges(vector: &Value) -> Vec<std::ops::Range<u32>> {
+    let mut start = 0;
+    let range = |dim: i64| {
+        let first = start;
+        start += dim as u32;
+        first..start
+    };
+    ints(&vector["field_dims"]).into_iter().map(range).collect()
+}
+
 pub fn close(what: &str, found: &Tensor, expected: &Value) {
     let found: Vec<f64> = Vec::try_from(found.detach().to_kind(Kind::Double).reshape([-1])).unwrap();
+    close_numbers(what, &found, expected);
+}
+
+pub fn close_numbers<T: Copy + Into<f64>>(what: &str, found: &[T], expected: &Value) {
+    let found: Vec<f64> = found.iter().map(|number| (*number).into()).collect();
     let expected = numbers(expected);
     assert_eq!(found.len(), expected.len(), "{what}");
     for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {

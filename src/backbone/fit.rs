@@ -3,10 +3,9 @@
 //! Between passes a `Fit` can be saved and taken up again; with the streams of `random` the rest of the run is then the
 //! same bit for bit on a CPU.
 
-use super::data::Feed;
+use super::data::order;
 use super::{
-    Adam, Backbone, BackboneConfig, ModelKey, OptimizerConfig, Pass, Rows, Stopper, TensorFile, WeightsError, bce,
-    predict, train_step,
+    BackboneConfig, Engine, Model, ModelKey, OptimizerConfig, Rows, Seen, Stopper, TensorFile, TrainPass, WeightsError,
 };
 use crate::metrics::{MetricsError, of_logits};
 use crate::types::{AucOn, Metrics, Options};
@@ -87,8 +86,8 @@ pub enum Recorded {
 pub struct PassOptions<'a> {
     /// Positions of the rows to train on, ascending. Absent: all.
     pub subset: Option<&'a [u32]>,
-    /// `[R, N]` (`[N]` for R = 1): a weight for each row and replica; 0 leaves the row out.
-    pub weights: Option<&'a Tensor>,
+    /// `[R, N]`: a weight for each row and replica; 0 leaves the row out.
+    pub weights: Option<&'a [f32]>,
     /// For passes over all rows in their order.
     pub record: Option<Recorded>,
 }
@@ -98,8 +97,8 @@ pub struct PassSummary {
     /// Of the predictions made on the way; none for a replica that has stopped.
     pub train: Vec<Option<Metrics>>,
     pub valid: Vec<Option<Metrics>>,
-    /// `[R, N]` (`[N]`), where asked for.
-    pub losses: Option<Tensor>,
+    /// `[R, N]`, where asked for.
+    pub losses: Option<Vec<f32>>,
 }
 
 /// The pass whose weights a finished fit has, and how it did on the validation rows.
@@ -111,12 +110,11 @@ pub struct Chosen {
 
 /// A training run between two passes.
 pub struct Fit {
-    pub model: Backbone,
-    optimizer: Adam,
+    pub model: Box<dyn Model>,
     options: FitOptions,
     state: State,
-    /// Copy of each replica's tensors at its best pass.
-    best: Option<Vec<Tensor>>,
+    /// Each replica's weights at its best pass.
+    best: Option<TensorFile>,
 }
 
 /// What a checkpoint holds beside tensors.
@@ -132,9 +130,8 @@ struct State {
 
 impl Fit {
     /// Fresh models, one a key. Batches are shared, so their order is the first key's.
-    pub fn new(config: &BackboneConfig, keys: &[ModelKey], options: FitOptions, device: Device) -> Self {
-        let model = Backbone::new(config, keys, device);
-        let optimizer = Adam::new(options.optimizer, &model.params);
+    pub fn new(engine: Engine, config: &BackboneConfig, keys: &[ModelKey], options: FitOptions) -> Self {
+        let model = engine.model(config, keys, options.optimizer);
         let state = State {
             keys: keys.to_vec(),
             pass: 0,
@@ -142,7 +139,7 @@ impl Fit {
             best: vec![None; keys.len()],
             last: vec![None; keys.len()],
         };
-        Self { model, optimizer, options, state, best: None }
+        Self { model, options, state, best: None }
     }
 
     /// Passes done.
@@ -176,77 +173,43 @@ impl Fit {
     }
 
     fn train(&mut self, rows: &Rows, what: &PassOptions, active: &[bool], tick: Tick) -> Result<PassSummary, FitError> {
-        let pass = self.state.pass;
-        let shuffle = self.options.shuffle.then(|| self.state.keys[0].shuffle(pass));
-        let mut feed = Feed::new(rows, what.subset, shuffle, what.weights, self.options.batch_size);
-        let replicas = self.model.replicas();
-        let logits = stacked(replicas, feed.len(), rows.ids.device());
-        let losses = what.record.map(|_| stacked(replicas, feed.len(), rows.ids.device()));
-        for number in 0..feed.batches() {
-            let batch = feed.batch(number);
-            let len = batch.labels.size1().expect("labels are [B]");
-            let keep = |into: &Tensor, values: &Tensor| {
-                into.narrow(-1, (number * self.options.batch_size) as i64, len).copy_(values);
-            };
-            if let (Some(Recorded::Eval), Some(losses)) = (what.record, &losses) {
-                tch::no_grad(|| keep(losses, &bce(&self.model.forward(&batch.ids, &mut Pass::eval()), &batch.labels)));
-            }
-            let active = trainable(active, &batch.weights, len);
-            let (seen, own_losses) = if active.contains(&true) {
-                let streams = self.state.keys.iter().map(|key| key.dropout(pass, number as u32)).collect();
-                let step = train_step(
-                    &self.model,
-                    &mut self.optimizer,
-                    &batch.ids,
-                    &batch.labels,
-                    batch.weights.as_ref(),
-                    Pass::train(streams),
-                    &active,
-                );
-                (step.logits, step.losses)
-            } else {
-                let seen = tch::no_grad(|| self.model.forward(&batch.ids, &mut Pass::eval()));
-                let losses = bce(&seen, &batch.labels);
-                (seen, losses)
-            };
-            keep(&logits, &seen);
-            if let (Some(Recorded::Train), Some(losses)) = (what.record, &losses) {
-                keep(losses, &own_losses);
-            }
-            if !tick() {
-                return Err(FitError::Stopped);
-            }
-        }
-        let train = self.train_metrics(&feed, &logits, what.weights, active)?;
+        let number = self.state.pass;
+        let shuffle = self.options.shuffle.then(|| self.state.keys[0].shuffle(number));
+        let order = order(rows.len(), what.subset, shuffle);
+        let pass = TrainPass {
+            rows,
+            order: order.as_deref(),
+            weights: what.weights,
+            batch_size: self.options.batch_size,
+            keys: &self.state.keys,
+            number,
+            active,
+            record: what.record,
+        };
+        let Seen { logits, losses } = self.model.train(&pass, tick)?;
+        let train = self.train_metrics(&pass, &logits)?;
         if let Some(losses) = &losses {
-            first_not_finite(&to_host(losses), feed.len(), self.options.batch_size)?;
+            first_not_finite(losses, pass.len(), self.options.batch_size)?;
         }
         Ok(PassSummary { train, valid: Vec::new(), losses })
     }
 
-    fn train_metrics(
-        &self,
-        feed: &Feed,
-        logits: &Tensor,
-        weights: Option<&Tensor>,
-        active: &[bool],
-    ) -> Result<Vec<Option<Metrics>>, FitError> {
-        let (labels, logits) = (feed.labels(), to_host(logits));
-        let weights = weights.map(|weights| to_host(&feed.in_order(weights)));
-        let mut all = Vec::with_capacity(active.len());
-        for (r, logits) in logits.chunks(feed.len().max(1)).enumerate() {
-            if !active[r] {
+    fn train_metrics(&self, pass: &TrainPass, logits: &[f32]) -> Result<Vec<Option<Metrics>>, FitError> {
+        let (n, labels) = (pass.len(), pass.rows.labels_in(pass.order));
+        let mut all = Vec::with_capacity(pass.active.len());
+        for (r, logits) in logits.chunks(n.max(1)).enumerate() {
+            if !pass.active[r] {
                 all.push(None);
                 continue;
             }
-            first_not_finite(logits, feed.len(), self.options.batch_size)?;
-            let metrics = match &weights {
+            first_not_finite(logits, n, self.options.batch_size)?;
+            let metrics = match pass.weights {
                 None => of_logits(&labels, logits, self.options.auc_on, self.options.logloss_eps),
                 Some(weights) => {
-                    let weights = &weights[r * feed.len()..(r + 1) * feed.len()];
-                    let kept = |i: &usize| weights[*i] > 0.0;
-                    let labels: Vec<u8> = (0..feed.len()).filter(kept).map(|i| labels[i]).collect();
-                    let logits: Vec<f32> = (0..feed.len()).filter(kept).map(|i| logits[i]).collect();
+                    let weights = &weights[r * pass.rows.len()..][..pass.rows.len()];
+                    let kept = |i: &usize| weights[pass.order.map_or(*i, |order| order[*i] as usize)] > 0.0;
+                    let labels: Vec<u8> = (0..n).filter(kept).map(|i| labels[i]).collect();
+                    let logits: Vec<f32> = (0..n).filter(kept).map(|i| logits[i]).collect();
                     of_logits(&labels, &logits, self.options.auc_on, self.options.logloss_eps)
                 }
             };
@@ -257,7 +220,7 @@ impl Fit {
 
     /// Scores the validation rows, advances early stopping, keeps the best weights.
     fn judge(&mut self, valid: &Rows, active: &[bool]) -> Result<Vec<Option<Metrics>>, FitError> {
-        let metrics = evaluate(&self.model, valid, self.options.auc_on, self.options.logloss_eps)?;
+        let metrics = evaluate(&mut *self.model, valid, self.options.auc_on, self.options.logloss_eps)?;
         let mut all = vec![None; active.len()];
         for (r, metrics) in metrics.into_iter().enumerate().filter(|(r, _)| active[*r]) {
             let auc = metrics.auc.ok_or(FitError::OneClass)?;
@@ -266,9 +229,10 @@ impl Fit {
             if self.state.stoppers[r].improves(auc) {
                 self.state.best[r] = Some(chosen);
                 if self.options.restore_best {
+                    let now = self.model.weights();
                     match &mut self.best {
-                        None => self.best = Some(self.model.params.snapshot()),
-                        Some(best) => self.model.params.snapshot_replica(best, r),
+                        None => self.best = Some(now),
+                        Some(best) => best.copy_replica(&now, r, active.len()),
                     }
                 }
             }
@@ -286,44 +250,40 @@ impl Fit {
         });
         let chosen = chosen.collect();
         if let Some(best) = &self.best {
-            let mut whole = self.model.params.snapshot();
+            let mut whole = self.model.weights();
             for (r, _) in self.state.best.iter().enumerate().filter(|(_, best)| best.is_some()) {
-                copy_replica(best, &mut whole, r, self.state.keys.len());
+                whole.copy_replica(best, r, self.state.keys.len());
             }
-            self.model.params.restore(&whole);
+            self.model.load_weights(&whole).expect("weights of this very model");
         }
         chosen
     }
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<serde_json::Value, FitError> {
-        self.model.params.save(&format!("{prefix}model/"), file);
-        self.optimizer.save(&format!("{prefix}optimizer/"), &self.model.params, file);
+        file.put_all(&format!("{prefix}model/"), &self.model.weights());
+        file.put_all(&format!("{prefix}optimizer/"), &self.model.optimizer_state());
         if let Some(best) = &self.best {
-            for ((name, _, _), tensor) in self.model.params.iter().zip(best) {
-                file.put(format!("{prefix}best/{name}"), tensor);
-            }
+            file.put_all(&format!("{prefix}best/"), best);
         }
         Ok(serde_json::to_value(&self.state).map_err(WeightsError::from)?)
     }
 
     /// Takes up a saved run. `state` is what `save` returned.
     pub fn load(
+        engine: Engine,
         config: &BackboneConfig,
         options: FitOptions,
-        device: Device,
         prefix: &str,
         file: &TensorFile,
         state: serde_json::Value,
     ) -> Result<Self, FitError> {
         let state: State = serde_json::from_value(state).map_err(WeightsError::from)?;
-        let mut fit = Self::new(config, &state.keys, options, device);
-        fit.model.params.load(&format!("{prefix}model/"), file)?;
-        fit.optimizer.load(&format!("{prefix}optimizer/"), &fit.model.params, file)?;
+        let mut fit = Self::new(engine, config, &state.keys, options);
+        fit.model.load_weights(&file.below(&format!("{prefix}model/")))?;
+        fit.model.load_optimizer_state(&file.below(&format!("{prefix}optimizer/")))?;
         if options.restore_best && state.best.iter().any(Option::is_some) {
-            let mut best = fit.model.params.snapshot();
-            for ((name, _, tensor), best) in fit.model.params.iter().zip(&mut best) {
-                best.copy_(&file.get_shaped(&format!("{prefix}best/{name}"), &tensor.size())?);
-            }
+            let best = file.below(&format!("{prefix}best/"));
+            best.check_like(&fit.model.weights())?;
             fit.best = Some(best);
         }
         fit.state = state;
@@ -332,36 +292,13 @@ impl Fit {
 }
 
 /// Each replica's metrics over the rows, in evaluation mode.
-pub fn evaluate(model: &Backbone, rows: &Rows, auc_on: AucOn, eps: f64) -> Result<Vec<Metrics>, FitError> {
-    let logits = to_host(&predict(model, &rows.ids));
+pub fn evaluate(model: &mut dyn Model, rows: &Rows, auc_on: AucOn, eps: f64) -> Result<Vec<Metrics>, FitError> {
+    let logits = model.predict(rows);
     if logits.iter().any(|z| !z.is_finite()) {
         return Err(FitError::NotFinitePrediction);
     }
-    let metrics = logits.chunks(rows.len().max(1)).map(|logits| of_logits(&rows.label_bytes, logits, auc_on, eps));
+    let metrics = logits.chunks(rows.len().max(1)).map(|logits| of_logits(rows.labels, logits, auc_on, eps));
     Ok(metrics.collect::<Result<_, _>>()?)
-}
-
-/// The replicas that a batch may train: active, and with two rows or more, because BatchNorm needs two.
-fn trainable(active: &[bool], weights: &Option<Tensor>, rows: i64) -> Vec<bool> {
-    let Some(weights) = weights else { return active.iter().map(|active| *active && rows >= 2).collect() };
-    let counts = weights.gt(0.0).sum_dim_intlist(-1, false, Kind::Int64).reshape([-1]);
-    let counts: Vec<i64> = Vec::try_from(counts).expect("one count a replica");
-    active.iter().zip(counts).map(|(active, count)| *active && count >= 2).collect()
-}
-
-fn stacked(replicas: usize, rows: usize, device: Device) -> Tensor {
-    let size = if replicas == 1 { vec![rows as i64] } else { vec![replicas as i64, rows as i64] };
-    Tensor::zeros(size, (Kind::Float, device))
-}
-
-fn copy_replica(from: &[Tensor], to: &mut [Tensor], r: usize, replicas: usize) {
-    for (from, to) in from.iter().zip(to) {
-        if replicas == 1 {
-            to.copy_(from);
-        } else {
-            to.get(r as i64).copy_(&from.get(r as i64));
-        }
-    }
 }
 
 /// All numbers of a float tensor, row by row.

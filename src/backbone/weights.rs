@@ -64,6 +64,39 @@ impl TensorFile {
         TensorFile { tensors: below.collect(), description: None }
     }
 
+    /// Adds numbers, row-major.
+    pub fn put_values(&mut self, name: impl Into<String>, shape: &[usize], values: &[f32]) {
+        let shape: Vec<i64> = shape.iter().map(|dim| *dim as i64).collect();
+        self.tensors.insert(name.into(), Tensor::from_slice(values).view(&shape[..]));
+    }
+
+    /// A tensor's numbers, row-major.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        let shape: Vec<i64> = shape.iter().map(|dim| *dim as i64).collect();
+        Ok(super::to_host(&self.get_shaped(name, &shape)?))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Takes over replica `r` (of `replicas`) of all tensors from another file of the same model.
+    pub fn copy_replica(&mut self, from: &TensorFile, r: usize, replicas: usize) {
+        for (name, to) in &mut self.tensors {
+            let from = &from.tensors[name];
+            if replicas == 1 {
+                to.copy_(from);
+            } else {
+                to.get(r as i64).copy_(&from.get(r as i64));
+            }
+        }
+    }
+
+    /// Whether all tensors of another file are here, in their shapes.
+    pub fn check_like(&self, other: &TensorFile) -> Result<(), WeightsError> {
+        other.iter().try_for_each(|(name, tensor)| self.get_shaped(name, &tensor.size()).map(drop))
+    }
+
     pub fn get(&self, name: &str) -> Result<&Tensor, WeightsError> {
         self.tensors.get(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))
     }

@@ -30,7 +30,7 @@ pub struct DenoiseArgs {
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// JSON file with `dataset`, `method`, `seed`, `device`; flags win over it
+    /// JSON file with `dataset`, `method`, `seed`, `device`, `engine`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Threads to compute with [default: all cores]
@@ -149,8 +149,8 @@ async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<Arti
     while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
         let event = serde_json::from_str(&line).map_err(CliError::failed)?;
         match event {
-            TrainerEvent::Started { device, threads, .. } => {
-                view.line(&format!("computing on {device}, {threads} threads"))
+            TrainerEvent::Started { device, engine, threads, .. } => {
+                view.line(&format!("computing on {device} ({engine}), {threads} threads"))
             }
             TrainerEvent::Phase { phase, epoch } => view.phase(phase, epoch),
             TrainerEvent::Epoch(row) => view.epoch(&row),

@@ -22,7 +22,7 @@ pub struct SubmitArgs {
     /// A dataset's id, or a file to upload first
     #[arg(value_name = "DATASET|FILE")]
     input: String,
-    /// JSON file with `dataset`, `method`, `seed`, `device`; flags win over it
+    /// JSON file with `dataset`, `method`, `seed`, `device`, `engine`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Your own words to find the job by: NAME=VALUE (repeatable), for example commit=3fe1

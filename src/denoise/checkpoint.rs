@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 /// A change of what is saved changes this number.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -49,7 +49,8 @@ impl Run<'_> {
         let mut file = TensorFile::new();
         let fit = self.fit.as_ref().map(|fit| fit.save("fit/", &mut file)).transpose()?;
         // After the last search epoch neither is needed any more, but both are small beside the rest.
-        self.policy.save("policy/", &mut file);
+        file.put_all("policy/model/", &self.policy.weights());
+        file.put_all("policy/optimizer/", &self.policy.optimizer_state());
         self.history.save("history/", &mut file);
         if let Some(subset) = &self.subset {
             file.put("subset", &positions(subset));
@@ -90,7 +91,8 @@ impl Run<'_> {
         if document.spec != *self.input.spec {
             return Err(CheckpointError::OtherSpec);
         }
-        self.policy.load("policy/", &file)?;
+        self.policy.load_weights(&file.below("policy/model/"))?;
+        self.policy.load_optimizer_state(&file.below("policy/optimizer/"))?;
         self.history.load("history/", &file)?;
         let options = &self.input.spec.method.options;
         self.fit = document
@@ -100,7 +102,7 @@ impl Run<'_> {
                     At::Warmup { .. } => FitOptions::warmup(options),
                     _ => FitOptions::retrain(options),
                 };
-                Fit::load(&self.config, options, self.input.device, "fit/", &file, state)
+                Fit::load(self.input.engine, &self.config, options, "fit/", &file, state)
             })
             .transpose()?;
         let validating = matches!(document.book.at, At::Validate { .. }) && self.fit.is_some();

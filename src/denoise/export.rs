@@ -1,9 +1,9 @@
 //! The results of a run as files, each durable before it is announced. Rows are named by their position in the uploaded
 //! file.
 
-use super::policy::{Policy, PolicyConfig};
 use super::run::{Best, Run, RunError};
-use crate::backbone::{ModelKey, TensorFile, WeightsError, to_host, write_durably};
+use super::searcher::{PolicyConfig, searcher};
+use crate::backbone::{ModelKey, TensorFile, WeightsError, write_durably};
 use crate::types::{ArtifactFile, KeptShare, Report, Split, TrainerEvent};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, UInt64Array};
 use parquet::arrow::ArrowWriter;
@@ -171,14 +171,15 @@ impl<'r, 'a> Exports<'r, 'a> {
     }
 
     fn report(&self) -> Report {
-        let (run, labels) = (self.run, &self.run.data.train.label_bytes);
+        let (run, labels) = (self.run, &self.run.data.train.labels);
         let share = |of: &dyn Fn(usize) -> bool| KeptShare {
             rows: (0..labels.len()).filter(|at| of(*at) && self.kept[*at]).count() as u64,
             of: (0..labels.len()).filter(|at| of(*at)).count() as u64,
         };
         Report {
             spec: run.input.spec.clone(),
-            device: run.input.device_name.to_owned(),
+            device: run.input.engine.device_name(),
+            engine: run.input.engine.describe(),
             threads: run.input.threads,
             kept: share(&|_| true),
             kept_positive: share(&|at| labels[at] == 1),
@@ -206,9 +207,9 @@ fn scores(run: &Run, best: &Best) -> Result<Vec<f32>, RunError> {
     let options = &run.input.spec.method.options;
     let config = PolicyConfig::new(&run.input.dataset.feature_map, options);
     let any = ModelKey { seed: 0, init: [0, 0], run: [0, 0] };
-    let policy = Policy::new(&config, any, run.input.device);
-    policy.model.params.load("", &best.policy)?;
-    let scores = to_host(&policy.keep_prob(&run.policy_ids));
+    let mut policy = searcher(run.input.engine, &config, any);
+    policy.load_weights(&best.policy)?;
+    let scores = policy.keep_prob(&run.data.train);
     if scores.iter().any(|p| !p.is_finite()) {
         return Err(RunError::PolicyNotFinite { epoch: best.epoch });
     }

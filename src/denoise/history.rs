@@ -3,100 +3,78 @@
 
 use crate::backbone::{TensorFile, WeightsError};
 use crate::types::LmatDeselected;
-use tch::{Device, Kind, Tensor};
-
-/// Training rows averaged at once: bounds the memory of the f64 copies.
-const MEAN_ROWS: i64 = 1 << 20;
 
 pub struct History {
-    /// `[C, N]`.
-    rows: Tensor,
+    /// C rows of N losses.
+    rows: Vec<Vec<f32>>,
     /// `[N]`: the losses last seen by an update, 1 before the first; kept only by `carry`.
-    carried: Option<Tensor>,
+    carried: Option<Vec<f32>>,
     mode: LmatDeselected,
 }
 
-/// The row a search epoch is writing.
-pub struct Entries {
-    values: Tensor,
-}
-
-impl Entries {
-    /// Losses of all rows of a batch that starts at `offset`.
-    pub fn put(&mut self, offset: usize, losses: &Tensor) {
-        self.values.narrow(0, offset as i64, losses.size()[0]).copy_(losses);
-    }
-
-    /// Losses of the rows `index` (within the batch) of a batch that starts at `offset`.
-    pub fn put_selected(&mut self, offset: usize, index: &Tensor, losses: &Tensor) {
-        let _ = self.values.index_copy_(0, &(index + offset as i64), losses);
-    }
-
-    pub fn values(&self) -> &Tensor {
-        &self.values
-    }
-}
-
 impl History {
-    pub fn new(look_back: u32, rows: usize, mode: LmatDeselected, device: Device) -> Self {
-        let carried = (mode == LmatDeselected::Carry).then(|| Tensor::ones([rows as i64], (Kind::Float, device)));
-        Self { rows: Tensor::zeros([i64::from(look_back), rows as i64], (Kind::Float, device)), carried, mode }
+    pub fn new(look_back: u32, rows: usize, mode: LmatDeselected) -> Self {
+        let carried = (mode == LmatDeselected::Carry).then(|| vec![1.0; rows]);
+        Self { rows: vec![vec![0.0; rows]; look_back as usize], carried, mode }
     }
 
     /// Sets row `c` (from 0) of the warm-up.
-    pub fn set(&mut self, c: u32, losses: &Tensor) {
-        self.rows.get(i64::from(c)).copy_(losses);
+    pub fn set(&mut self, c: u32, losses: Vec<f32>) {
+        assert_eq!(losses.len(), self.rows[0].len(), "a loss for each row");
+        self.rows[c as usize] = losses;
     }
 
     /// Mean over the C rows, `[N]`, summed in f64.
-    pub fn look_back(&self) -> Tensor {
-        let parts = self.rows.split(MEAN_ROWS, 1);
-        let means: Vec<_> =
-            parts.iter().map(|part| part.mean_dim(0, false, Kind::Double).to_kind(Kind::Float)).collect();
-        Tensor::cat(&means, 0)
+    pub fn look_back(&self) -> Vec<f32> {
+        let count = self.rows.len() as f64;
+        let mean = |i: usize| (self.rows.iter().map(|row| f64::from(row[i])).sum::<f64>() / count) as f32;
+        (0..self.rows[0].len()).map(mean).collect()
     }
 
     /// The row that search epoch `epoch` (from 1) overwrites: the oldest.
-    fn oldest(&self, epoch: u32) -> i64 {
-        i64::from(epoch - 1) % self.rows.size()[0]
+    fn oldest(&self, epoch: u32) -> usize {
+        (epoch as usize - 1) % self.rows.len()
     }
 
     /// Starts the row of a search epoch, with the values that rows never selected in it will have.
-    pub fn start(&self, epoch: u32, look_back: &Tensor) -> Entries {
-        let values = match self.mode {
-            LmatDeselected::Carry => self.carried.as_ref().expect("carry keeps a row").copy(),
-            LmatDeselected::KeepRow => self.rows.get(self.oldest(epoch)).copy(),
-            LmatDeselected::FillMean | LmatDeselected::EvaluateAll => look_back.copy(),
-        };
-        Entries { values }
-    }
-
-    /// Ends a search epoch: its row replaces the oldest.
-    pub fn finish(&mut self, epoch: u32, entries: Entries) {
-        self.rows.get(self.oldest(epoch)).copy_(&entries.values);
-        if let Some(carried) = &mut self.carried {
-            carried.copy_(&entries.values);
+    pub fn start(&self, epoch: u32, look_back: &[f32]) -> Vec<f32> {
+        match self.mode {
+            LmatDeselected::Carry => self.carried.clone().expect("carry keeps a row"),
+            LmatDeselected::KeepRow => self.rows[self.oldest(epoch)].clone(),
+            LmatDeselected::FillMean | LmatDeselected::EvaluateAll => look_back.to_vec(),
         }
     }
 
-    /// `[C, N]`.
-    pub fn rows(&self) -> &Tensor {
+    /// Ends a search epoch: its row replaces the oldest.
+    pub fn finish(&mut self, epoch: u32, losses: Vec<f32>) {
+        assert_eq!(losses.len(), self.rows[0].len(), "a loss for each row");
+        if let Some(carried) = &mut self.carried {
+            carried.copy_from_slice(&losses);
+        }
+        let oldest = self.oldest(epoch);
+        self.rows[oldest] = losses;
+    }
+
+    /// C rows of N losses.
+    pub fn rows(&self) -> &[Vec<f32>] {
         &self.rows
     }
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) {
-        file.put(format!("{prefix}rows"), &self.rows);
+        for (c, row) in self.rows.iter().enumerate() {
+            file.put_values(format!("{prefix}rows/{c}"), &[row.len()], row);
+        }
         if let Some(carried) = &self.carried {
-            file.put(format!("{prefix}carried"), carried);
+            file.put_values(format!("{prefix}carried"), &[carried.len()], carried);
         }
     }
 
     pub fn load(&mut self, prefix: &str, file: &TensorFile) -> Result<(), WeightsError> {
-        let size = self.rows.size();
-        self.rows.copy_(&file.get_shaped(&format!("{prefix}rows"), &size)?);
+        for (c, row) in self.rows.iter_mut().enumerate() {
+            *row = file.values(&format!("{prefix}rows/{c}"), &[row.len()])?;
+        }
         if let Some(carried) = &mut self.carried {
-            let size = carried.size();
-            carried.copy_(&file.get_shaped(&format!("{prefix}carried"), &size)?);
+            *carried = file.values(&format!("{prefix}carried"), &[carried.len()])?;
         }
         Ok(())
     }

@@ -1,26 +1,23 @@
 //! AutoDenoise (spec `autodenoise.md`; Lin et al., WWW'23): a policy learns by reinforcement which training rows to keep.
 //!
-//! `run` is the whole of it as a state machine whose steps are single passes; the other files are its parts.
+//! `run` is the whole of it as a state machine whose steps are single passes; the other files are its parts. What the
+//! policy does within a batch is written once for each engine, in [`torch`] and [`fused`], behind [`Searcher`].
 
-mod actions;
 mod checkpoint;
 mod export;
+pub mod fused;
 mod history;
 mod phases;
-mod policy;
 mod progress;
-mod reward;
 mod run;
 mod sealed;
-mod search;
+mod searcher;
 mod select;
+pub mod torch;
 
-pub use actions::{eps_greedy, greedy, sample, uniforms};
 pub use checkpoint::CheckpointError;
 pub use export::{DenoisedWriter, Dropped, ExportError};
-pub use history::{Entries, History};
-pub use policy::{Policy, PolicyConfig};
-pub use reward::{Rewards, rewards};
+pub use history::History;
 pub use run::{Run, RunError, RunInput, Step};
-pub use search::{Search, SearchError, SearchSummary};
+pub use searcher::{PolicyConfig, SearchEpoch, SearchError, SearchSummary, Searcher, searcher};
 pub use select::{keep_count, select, top_k};

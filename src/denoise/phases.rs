@@ -3,11 +3,9 @@
 
 use super::progress::Meter;
 use super::run::{At, Best, Role, Run, RunError, Trained, TrainedMeta, key};
-use super::search::{Search, SearchError};
+use super::searcher::{SearchEpoch, SearchError};
 use super::select;
-use crate::backbone::{
-    Adam, Backbone, Fit, FitError, FitOptions, PassOptions, Recorded, TensorFile, evaluate, to_host,
-};
+use crate::backbone::{Fit, FitError, FitOptions, Model, PassOptions, Recorded, evaluate};
 use crate::types::{Arm, EpochRow, LmatLoss, Metrics, Phase, SelectBy, TrainerEvent, Warning};
 use std::time::Instant;
 
@@ -21,8 +19,11 @@ impl Run<'_> {
         let options = self.options();
         let started = Instant::now();
         let mut fit = self.fit.take().unwrap_or_else(|| {
-            let key = key(self.input.spec, Role::Warmup, row);
-            Fit::new(&self.config, &[key], FitOptions::warmup(options), self.input.device)
+            // Rows of the warm-up share nothing but the data.
+            let side_by_side = self.input.engine.side_by_side(self.input.threads) as u32;
+            let rows = row..options.warmup_epochs.min(row.saturating_add(side_by_side.max(1)));
+            let keys: Vec<_> = rows.map(|row| key(self.input.spec, Role::Warmup, row)).collect();
+            Fit::new(self.input.engine, &self.config, &keys, FitOptions::warmup(options))
         });
         // Like with like: the look-back holds the kind of loss that search epochs will be compared by.
         let record = match options.lmat_loss {
@@ -34,15 +35,23 @@ impl Run<'_> {
         let summary = fit
             .run_pass(&self.data.train, &self.data.valid, &what, &mut ticking(&mut meter, emit, go_on))
             .map_err(|source| fit_error(Phase::Warmup, row + 1, source))?;
-        emit(TrainerEvent::Epoch(EpochRow {
-            seconds: started.elapsed().as_secs_f64(),
-            train: summary.train[0],
-            valid: summary.valid[0],
-            ..self.epoch_row(Arm::Denoised, Phase::Warmup, row + 1, fit.passes())
-        }));
+        let rows = summary.train.len() as u32;
+        let seconds = started.elapsed().as_secs_f64() / f64::from(rows);
+        for (number, (train, valid)) in (row..).zip(summary.train.iter().zip(&summary.valid)) {
+            emit(TrainerEvent::Epoch(EpochRow {
+                seconds,
+                train: *train,
+                valid: *valid,
+                ..self.epoch_row(Arm::Denoised, Phase::Warmup, number + 1, fit.passes())
+            }));
+        }
+        self.book.spent.passes += u64::from(rows) - 1;
         if fit.is_done() {
-            self.history.set(row, summary.losses.as_ref().expect("losses were asked for"));
-            let next = row + 1;
+            let losses = summary.losses.expect("losses were asked for");
+            for (number, losses) in (row..).zip(losses.chunks(self.data.train.len())) {
+                self.history.set(number, losses.to_vec());
+            }
+            let next = row + rows;
             self.book.at =
                 if next < options.warmup_epochs { At::Warmup { row: next } } else { At::Search { epoch: 1 } };
         } else {
@@ -61,23 +70,22 @@ impl Run<'_> {
         let started = Instant::now();
         let mut meter = Meter::new(&self.book.spent, self.total());
         let key = key(self.input.spec, Role::Search, epoch);
-        let model = Backbone::new(&self.config, &[key], self.input.device);
-        let mut optimizer = Adam::new(FitOptions::retrain(options).optimizer, &model.params);
-        let search = Search {
+        let search = SearchEpoch {
             options,
+            config: &self.config,
             rows: &self.data.train,
-            policy_ids: &self.policy_ids,
             seed: self.input.spec.seed,
             epoch,
             key,
         };
-        let summary = search
-            .run(&mut self.policy, &mut self.history, &model, &mut optimizer, &mut ticking(&mut meter, emit, go_on))
+        let (summary, mut model) = self
+            .policy
+            .epoch(&search, &mut self.history, &mut ticking(&mut meter, emit, go_on))
             .map_err(|source| match source {
                 SearchError::Fit(FitError::Stopped) => RunError::Stopped,
                 source => RunError::Search { epoch, source },
             })?;
-        let valid = evaluate(&model, &self.data.valid, options.auc_on, options.logloss_eps)
+        let valid = evaluate(&mut *model, &self.data.valid, options.auc_on, options.logloss_eps)
             .map_err(|source| fit_error(Phase::Search, epoch, source))?;
         emit(TrainerEvent::Epoch(EpochRow {
             seconds: started.elapsed().as_secs_f64(),
@@ -115,7 +123,7 @@ impl Run<'_> {
         let mut fit = match self.fit.take() {
             Some(fit) => fit,
             None => {
-                let scores = to_host(&self.policy.keep_prob(&self.policy_ids));
+                let scores = self.policy.keep_prob(&self.data.train);
                 if scores.iter().any(|p| !p.is_finite()) {
                     return Err(RunError::PolicyNotFinite { epoch });
                 }
@@ -146,14 +154,13 @@ impl Run<'_> {
             SelectBy::ValidAuc => trained.meta.chosen.valid.auc.expect("a retrain without an AUC is an error"),
             SelectBy::ValidLogloss => -trained.meta.chosen.valid.logloss,
             SelectBy::TestAuc => {
-                let metrics = self.read_test(&fit.model)?;
+                let metrics = self.read_test(&mut *fit.model)?;
                 trained.meta.test = Some(metrics);
                 metrics.auc.ok_or(RunError::TestOneClass)?
             }
         };
         if self.best.as_ref().is_none_or(|best| score > best.score) {
-            let mut policy = TensorFile::new();
-            self.policy.model.params.save("", &mut policy);
+            let policy = self.policy.weights();
             self.best = Some(Best { epoch, score, kept: subset, policy, trained });
         }
         self.book.at = if epoch < options.epochs { At::Search { epoch: epoch + 1 } } else { At::Evaluate };
@@ -192,13 +199,13 @@ impl Run<'_> {
             return Ok(());
         }
         let mut full = self.finish_retrain(&mut fit, self.data.train.len());
-        full.meta.test = Some(self.read_test(&fit.model)?);
+        full.meta.test = Some(self.read_test(&mut *fit.model)?);
         self.full = Some(full);
         if let Some(mut best) = self.best.take() {
             // `select_by = test_auc` has read them for this model already.
             if best.trained.meta.test.is_none() {
-                fit.model.params.load("", &best.trained.model)?;
-                best.trained.meta.test = Some(self.read_test(&fit.model)?);
+                fit.model.load_weights(&best.trained.model)?;
+                best.trained.meta.test = Some(self.read_test(&mut *fit.model)?);
             }
             self.best = Some(best);
         }
@@ -209,15 +216,14 @@ impl Run<'_> {
     fn retrain(&mut self, epoch: u32) -> Fit {
         self.book.fit_seconds = 0.0;
         let key = key(self.input.spec, Role::Retrain, epoch);
-        Fit::new(&self.config, &[key], FitOptions::retrain(self.options()), self.input.device)
+        Fit::new(self.input.engine, &self.config, &[key], FitOptions::retrain(self.options()))
     }
 
     fn finish_retrain(&mut self, fit: &mut Fit, rows: usize) -> Trained {
         self.book.spent.retrains += 1;
         self.book.spent.retrain_passes += u64::from(fit.passes());
         let chosen = fit.finish()[0];
-        let mut model = TensorFile::new();
-        fit.model.params.save("", &mut model);
+        let model = fit.model.weights();
         let meta = TrainedMeta {
             train_rows: rows as u64,
             passes: fit.passes(),
@@ -228,7 +234,7 @@ impl Run<'_> {
         Trained { meta, model }
     }
 
-    fn read_test(&mut self, model: &Backbone) -> Result<Metrics, RunError> {
+    fn read_test(&mut self, model: &mut dyn Model) -> Result<Metrics, RunError> {
         let (phase, epoch) = self.position();
         let metrics = self.test.read(model, self.options()).map_err(|source| fit_error(phase, epoch, source))?;
         self.book.test_reads = self.test.reads();

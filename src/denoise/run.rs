@@ -5,16 +5,17 @@
 use super::export::{DenoisedWriter, ExportError, Exports};
 use super::progress::{Spent, after};
 use super::sealed::SealedTest;
-use super::search::SearchError;
-use super::{CheckpointError, History, Policy, PolicyConfig};
-use crate::backbone::{BackboneConfig, Chosen, DeviceData, Fit, FitError, ModelKey, TensorFile, WeightsError};
+use super::searcher::{PolicyConfig, SearchError, Searcher, searcher};
+use super::{CheckpointError, History};
+use crate::backbone::{
+    BackboneConfig, Chosen, Engine, Fit, FitError, ModelKey, TensorFile, TrainingData, WeightsError,
+};
 use crate::ingest::Dataset;
 use crate::types::{
     Arm, ArmResult, MethodName, Metrics, Options, Phase, Reinit, ResolvedSpec, Split, TrainerEvent, Warning,
 };
 use serde::{Deserialize, Serialize};
 use std::{path::Path, time::Instant};
-use tch::{Device, Kind, Tensor};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -44,8 +45,7 @@ pub enum RunError {
 pub struct RunInput<'a> {
     pub spec: &'a ResolvedSpec,
     pub dataset: &'a Dataset,
-    pub device: Device,
-    pub device_name: &'a str,
+    pub engine: Engine,
     pub threads: usize,
     /// Folder for checkpoints and results.
     pub out_dir: &'a Path,
@@ -118,11 +118,9 @@ pub(super) struct Best {
 
 pub struct Run<'a> {
     pub(super) input: RunInput<'a>,
-    pub(super) data: DeviceData,
-    /// The training rows as the policy sees them.
-    pub(super) policy_ids: Tensor,
+    pub(super) data: TrainingData<'a>,
     pub(super) config: BackboneConfig,
-    pub(super) policy: Policy,
+    pub(super) policy: Box<dyn Searcher>,
     pub(super) history: History,
     pub(super) book: Book,
     pub(super) fit: Option<Fit>,
@@ -149,25 +147,18 @@ impl<'a> Run<'a> {
         if let Some(empty) = Split::ALL.into_iter().find(|split| dataset.len(*split) == 0) {
             return Err(RunError::EmptySplit(empty));
         }
-        let (options, device) = (&input.spec.method.options, input.device);
-        let data = DeviceData::new(dataset, device);
-        let policy_ids = if options.policy_label_field {
-            let offset = i64::from(dataset.feature_map.total_cardinality);
-            let label = (data.train.labels.to_kind(Kind::Int) + offset).to_kind(Kind::Int).unsqueeze(1);
-            Tensor::cat(&[&data.train.ids, &label], 1)
-        } else {
-            data.train.ids.shallow_clone()
-        };
+        let options = &input.spec.method.options;
+        let data = TrainingData::new(dataset);
         let key = key(input.spec, Role::Policy, 0);
-        let policy = Policy::new(&PolicyConfig::new(&dataset.feature_map, options), key, device);
-        let history = History::new(options.warmup_epochs, data.train.len(), options.lmat_deselected, device);
+        let policy = searcher(input.engine, &PolicyConfig::new(&dataset.feature_map, options), key);
+        let history = History::new(options.warmup_epochs, data.train.len(), options.lmat_deselected);
         let at = match input.spec.method.name {
             MethodName::Autodenoise => At::Warmup { row: 0 },
             MethodName::None => At::Evaluate,
         };
         Ok(Self {
             config: BackboneConfig::new(input.spec.method.backbone, &dataset.feature_map, options),
-            test: SealedTest::new(dataset, device),
+            test: SealedTest::new(dataset),
             book: Book {
                 at,
                 spent: Spent::default(),
@@ -182,7 +173,6 @@ impl<'a> Run<'a> {
             full: None,
             input,
             data,
-            policy_ids,
             policy,
             history,
         })

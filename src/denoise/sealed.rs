@@ -1,25 +1,23 @@
 //! The test rows, sealed: one function reads them, and it counts its reads (spec `design.md`, section 3).
 
-use crate::backbone::{Backbone, FitError, Rows, evaluate};
+use crate::backbone::{FitError, Model, Rows, evaluate};
 use crate::ingest::Dataset;
 use crate::types::{Metrics, Options, Split};
-use tch::Device;
 
 pub struct SealedTest<'a> {
     dataset: &'a Dataset,
-    device: Device,
     reads: u64,
 }
 
 impl<'a> SealedTest<'a> {
-    pub fn new(dataset: &'a Dataset, device: Device) -> Self {
-        Self { dataset, device, reads: 0 }
+    pub fn new(dataset: &'a Dataset) -> Self {
+        Self { dataset, reads: 0 }
     }
 
     /// How a (single) model does on the test rows. The rows are on the device only while this runs.
-    pub fn read(&mut self, model: &Backbone, options: &Options) -> Result<Metrics, FitError> {
+    pub fn read(&mut self, model: &mut dyn Model, options: &Options) -> Result<Metrics, FitError> {
         self.reads += 1;
-        let rows = Rows::new(self.dataset.split(Split::Test), self.dataset.fields(), self.device);
+        let rows = Rows::new(self.dataset.split(Split::Test), self.dataset.fields());
         Ok(evaluate(model, &rows, options.auc_on, options.logloss_eps)?.swap_remove(0))
     }
 

@@ -6,7 +6,7 @@
 mod lifeline;
 mod output;
 
-use crate::backbone::open_device;
+use crate::backbone::Engine;
 use crate::denoise::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
 use crate::ingest::{self, Dataset, DatasetError};
 use crate::telemetry::{self, LogConfig};
@@ -30,7 +30,9 @@ const EXIT_RETRY: u8 = 75;
 #[derive(Debug, thiserror::Error)]
 enum TrainerError {
     #[error(transparent)]
-    Device(#[from] crate::backbone::DeviceError),
+    Engine(#[from] crate::backbone::EngineError),
+    #[error("cannot start {threads} threads: {source}")]
+    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     #[error("cannot make the folder `{folder}`: {source}")]
@@ -43,8 +45,8 @@ impl TrainerError {
     /// Whether another attempt could end otherwise: only where the machine, not the job, was at fault.
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Folder { .. } | Self::Dataset(DatasetError::Io { .. }) => true,
-            Self::Device(_) | Self::Dataset(DatasetError::Damaged { .. }) => false,
+            Self::Folder { .. } | Self::Threads { .. } | Self::Dataset(DatasetError::Io { .. }) => true,
+            Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) => false,
             Self::Run(error) => match error {
                 RunError::Export(ExportError::Write { .. } | ExportError::Denoised(_)) | RunError::Stopped => true,
                 RunError::Weights(error) | RunError::Export(ExportError::Weights(error)) => is_io(error),
@@ -96,12 +98,15 @@ pub fn main(log: &LogConfig) -> ExitCode {
 }
 
 fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
-    tch::set_num_threads(job.threads.max(1) as i32);
-    let device = open_device(job.spec.device)?;
-    let device_name = match device {
-        tch::Device::Cuda(number) => format!("cuda:{number}"),
-        _ => "cpu".to_owned(),
-    };
+    let threads = job.threads.max(1);
+    tch::set_num_threads(threads as i32);
+    // This thread is one of them: handing work to a pool from outside costs a wake-up each time.
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .use_current_thread()
+        .build_global()
+        .map_err(|source| TrainerError::Threads { threads, source })?;
+    let engine = Engine::open(job.spec.engine, job.spec.device)?;
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
@@ -114,9 +119,8 @@ fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     let mut run = Run::new(RunInput {
         spec: &job.spec,
         dataset: &dataset,
-        device,
-        device_name: &device_name,
-        threads: job.threads,
+        engine,
+        threads,
         out_dir: &job.out_dir,
         denoised: &denoised,
     })?;
@@ -126,7 +130,8 @@ fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
         tracing::info!(epoch, "resumed in the {} phase from {}", phase.as_str(), checkpoint.display());
     }
     output.emit(&TrainerEvent::Started {
-        device: device_name.clone(),
+        device: engine.device_name(),
+        engine: engine.describe(),
         threads: job.threads,
         resumed: job.resume_from.is_some(),
     });

@@ -1,7 +1,7 @@
 //! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 use utoipa::ToSchema;
 
 /// Where a dataset stands.
@@ -363,6 +363,13 @@ pub struct FeatureMap {
     /// The label rule, as text.
     pub label: LabelRule,
     pub vocabulary: Vocabulary,
+}
+
+impl FeatureMap {
+    /// The global ids of each field.
+    pub fn id_ranges(&self) -> Vec<Range<u32>> {
+        self.fields.iter().map(|field| field.offset..field.offset + field.cardinality).collect()
+    }
 }
 
 /// One field of the models.

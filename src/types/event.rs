@@ -79,6 +79,7 @@ pub struct ArtifactFile {
 pub enum TrainerEvent {
     Started {
         device: String,
+        engine: String,
         threads: usize,
         resumed: bool,
     },

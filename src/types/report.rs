@@ -9,6 +9,9 @@ pub struct Report {
     pub spec: ResolvedSpec,
     /// The device the numbers were computed on, for example `cpu`.
     pub device: String,
+    /// What computed them, for example `fused, x86-64-v3`; empty in reports of versions that had only libtorch.
+    #[serde(default)]
+    pub engine: String,
     pub threads: usize,
     /// Rows the policy kept, in all and by label. All rows for method `none`.
     pub kept: KeptShare,

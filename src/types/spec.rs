@@ -135,7 +135,13 @@ choice!(
 );
 choice!(
     /// Row 13.
-    Optimizer { Adam = "adam", Sgd = "sgd" }
+    Optimizer {
+        Adam = "adam",
+        /// Adam that moves only those rows of a table that the batch read: much cheaper where vocabularies are large, and
+        /// another algorithm (momentum and weight decay of the other rows rest).
+        LazyAdam = "lazy_adam",
+        Sgd = "sgd",
+    }
 );
 choice!(
     /// Row 15: how the validation phase selects rows.
@@ -165,6 +171,17 @@ choice!(
         AdamZeroGrad = "adam_zero_grad",
         SelectAll = "select_all",
         Error = "error",
+    }
+);
+choice!(
+    /// What computes a job.
+    Engine {
+        /// `fused` on a CPU, `tch` on a GPU.
+        Auto = "auto",
+        /// libtorch, on any device: the reference.
+        Tch = "tch",
+        /// Our own for CPUs, several times faster.
+        Fused = "fused",
     }
 );
 choice!(
@@ -387,6 +404,13 @@ impl Options {
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "the words are made by a macro")]
+impl Default for Engine {
+    fn default() -> Self {
+        Self::Auto
+    }
+}
+
 /// Where a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -464,6 +488,8 @@ pub struct JobSpec {
     pub seed: u64,
     #[serde(default)]
     pub device: Device,
+    #[serde(default)]
+    pub engine: Engine,
     /// The job is stopped and failed when it has run this long, waiting not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_seconds: Option<u64>,
@@ -527,6 +553,9 @@ pub struct ResolvedSpec {
     pub method: ResolvedMethod,
     pub seed: u64,
     pub device: Device,
+    /// Absent in jobs of versions that had only `tch`.
+    #[serde(default)]
+    pub engine: Engine,
     pub deadline_seconds: Option<u64>,
     pub labels: BTreeMap<String, String>,
     /// Version of the program that resolved it.
@@ -551,6 +580,10 @@ impl JobSpec {
         if self.labels.iter().any(|(key, value)| key.is_empty() || key.len() > 64 || value.len() > 256) {
             errors.push(FieldError::new("/labels", "keys of 1 to 64 bytes, values of at most 256"));
         }
+        if self.engine == Engine::Fused && matches!(self.device, Device::Cuda(_)) {
+            errors
+                .push(FieldError::new("/engine", "auto or tch, because fused computes on the CPU and device is a GPU"));
+        }
         if self.deadline_seconds == Some(0) {
             errors.push(FieldError::new("/deadline_seconds", "at least 1"));
         }
@@ -571,6 +604,7 @@ impl JobSpec {
                 method: ResolvedMethod { name: method.name, preset: method.preset, backbone: method.backbone, options },
                 seed: self.seed,
                 device: self.device,
+                engine: self.engine,
                 deadline_seconds: self.deadline_seconds,
                 labels: self.labels.clone(),
                 engine_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -57,10 +57,11 @@ impl<'a> Ledger<'a> {
         let (shared, lease) = (self.shared, &self.lease);
         let conn = &mut *shared.store.acquire().await?;
         match heard {
-            Heard::Event(TrainerEvent::Started { device, threads, resumed }) => {
-                info!(device, threads, resumed, "the trainer started");
+            Heard::Event(TrainerEvent::Started { device, engine, threads, resumed }) => {
+                info!(device, engine, threads, resumed, "the trainer started");
                 let data = json!({
-                    "attempt": lease.attempt, "worker": shared.name, "device": device, "threads": threads,
+                    "attempt": lease.attempt, "worker": shared.name, "device": device, "engine": engine,
+                    "threads": threads,
                     "resumed": resumed,
                 });
                 events::record(conn, lease, EventType::JobStarted, &data).await?;

@@ -146,6 +146,7 @@ pub fn report(spec: ResolvedSpec) -> Report {
     Report {
         spec,
         device: "cpu".to_owned(),
+        engine: "fused".to_owned(),
         threads: 1,
         kept,
         kept_positive: kept,

@@ -1,4 +1,4 @@
-use crate::world::{World, run, spec, with_run};
+use crate::world::{ENGINES, World, run, spec, with_run};
 use autodenoise::denoise::Step;
 use autodenoise::types::{BackboneKind, EpochRow, Preset, ResolvedSpec, TrainerEvent};
 use serde_json::json;
@@ -50,22 +50,25 @@ fn a_run_resumed_after_any_pass_is_the_uninterrupted_one() {
         (Preset::ReleasedCode, json!({})),
         (Preset::Paper, json!({"warmup_passes_per_row": 2, "optimizer": "sgd", "policy_label_field": true})),
     ] {
-        let spec = spec(preset, BackboneKind::DeepFm, 4, options);
-        let whole = run(&world, &spec).unwrap();
-        for steps in 1.. {
-            let (events, out, ended) = interrupted(&world, &spec, steps);
-            if ended {
-                assert!(steps > 8, "every kind of step was interrupted");
-                break;
+        for engine in ENGINES {
+            let spec = ResolvedSpec { engine, ..spec(preset, BackboneKind::DeepFm, 4, options.clone()) };
+            let whole = run(&world, &spec).unwrap();
+            for steps in 1.. {
+                let (events, out, ended) = interrupted(&world, &spec, steps);
+                if ended {
+                    assert!(steps > 8, "every kind of step was interrupted");
+                    break;
+                }
+                let place = format!("{engine} {preset} after {steps} steps");
+                assert_eq!(untimed(&events), untimed(&whole.events), "{place}");
+                for name in FILES {
+                    let found = std::fs::read(out.path().join(name)).unwrap();
+                    assert!(found == whole.file(name), "{place}: {name} differs");
+                }
+                let report: autodenoise::types::Report =
+                    serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
+                assert_eq!(report.test_reads, whole.report().test_reads, "{place}");
             }
-            assert_eq!(untimed(&events), untimed(&whole.events), "{preset} after {steps} steps");
-            for name in FILES {
-                let found = std::fs::read(out.path().join(name)).unwrap();
-                assert!(found == whole.file(name), "{preset} after {steps} steps: {name} differs");
-            }
-            let report: autodenoise::types::Report =
-                serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
-            assert_eq!(report.test_reads, whole.report().test_reads, "{preset} after {steps} steps");
         }
     }
 }

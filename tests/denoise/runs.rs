@@ -1,9 +1,18 @@
-use crate::world::{Outcome, ROWS, World, run, spec};
+use crate::world::{ENGINES, Outcome, ROWS, World, run, spec};
 use autodenoise::denoise::RunError;
-use autodenoise::types::{Arm, BackboneKind, MethodName, Phase, Preset, TrainerEvent};
+use autodenoise::types::{Arm, BackboneKind, Engine, MethodName, Phase, Preset, ResolvedSpec, TrainerEvent};
 use serde_json::json;
 
 const PRESETS: [Preset; 2] = [Preset::Paper, Preset::ReleasedCode];
+
+/// Every preset on every engine.
+fn cases() -> impl Iterator<Item = (Preset, Engine)> {
+    PRESETS.into_iter().flat_map(|preset| ENGINES.map(|engine| (preset, engine)))
+}
+
+fn on(engine: Engine, spec: ResolvedSpec) -> ResolvedSpec {
+    ResolvedSpec { engine, ..spec }
+}
 
 fn indices(outcome: &Outcome) -> Vec<u32> {
     let text = String::from_utf8(outcome.file("indices.csv")).unwrap();
@@ -13,8 +22,8 @@ fn indices(outcome: &Outcome) -> Vec<u32> {
 #[test]
 fn a_run_goes_through_its_phases_and_its_files_agree() {
     let world = World::new();
-    for preset in PRESETS {
-        let outcome = run(&world, &spec(preset, BackboneKind::DeepFm, 1, json!({}))).unwrap();
+    for (preset, engine) in cases() {
+        let outcome = run(&world, &on(engine, spec(preset, BackboneKind::DeepFm, 1, json!({})))).unwrap();
         let phases: Vec<(Phase, u32)> = outcome
             .events
             .iter()
@@ -85,8 +94,8 @@ fn a_run_goes_through_its_phases_and_its_files_agree() {
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
     let world = World::new();
-    for preset in PRESETS {
-        let go = |seed| run(&world, &spec(preset, BackboneKind::WideDeep, seed, json!({}))).unwrap();
+    for (preset, engine) in cases() {
+        let go = |seed| run(&world, &on(engine, spec(preset, BackboneKind::WideDeep, seed, json!({})))).unwrap();
         let (one, same, other) = (go(1), go(1), go(2));
         for name in ["indices.parquet", "scores.parquet", "policy.safetensors", "model.safetensors"] {
             assert_eq!(one.file(name), same.file(name), "{name}");
@@ -122,8 +131,8 @@ fn method_none_trains_on_all_rows_and_keeps_them() {
 #[test]
 fn every_backbone_and_option_runs() {
     let world = World::new();
-    for backbone in BackboneKind::ALL {
-        run(&world, &spec(Preset::Paper, *backbone, 1, json!({"epochs": 1, "warmup_epochs": 1}))).unwrap();
+    for (backbone, engine) in BackboneKind::ALL.iter().flat_map(|backbone| ENGINES.map(|engine| (*backbone, engine))) {
+        run(&world, &on(engine, spec(Preset::Paper, backbone, 1, json!({"epochs": 1, "warmup_epochs": 1})))).unwrap();
     }
     for options in [
         json!({"reward": "batch_mean", "deselected_reward": "batch", "reward_norm": "standardize"}),
@@ -137,11 +146,14 @@ fn every_backbone_and_option_runs() {
         json!({"lmat_loss": "train", "lmat_deselected": "carry", "reward_forward": "train_nograd"}),
         json!({"optimizer": "sgd", "reinit": "same_seed", "warmup_passes_per_row": 2, "auc_on": "logit"}),
         json!({"on_few_selected": "adam_zero_grad", "min_selected": 31, "select_by": "valid_logloss"}),
+        json!({"on_few_selected": "adam_zero_grad", "min_selected": 31, "optimizer": "lazy_adam"}),
         json!({"on_few_selected": "select_all", "min_selected": 31, "restore_best": false}),
     ] {
-        let spec = spec(Preset::Paper, BackboneKind::DeepFm, 3, options.clone());
-        let outcome = run(&world, &spec).unwrap_or_else(|error| panic!("{options}: {error}"));
-        assert!(outcome.report().kept.rows >= 2, "{options}");
+        for engine in ENGINES {
+            let spec = on(engine, spec(Preset::Paper, BackboneKind::DeepFm, 3, options.clone()));
+            let outcome = run(&world, &spec).unwrap_or_else(|error| panic!("{engine} {options}: {error}"));
+            assert!(outcome.report().kept.rows >= 2, "{engine} {options}");
+        }
     }
 }
 
@@ -157,10 +169,10 @@ fn few_selected_rows_are_an_error_where_that_was_asked_for() {
 
 #[test]
 fn a_policy_that_drops_everything_warns_once_and_the_run_ends_well() {
-    for preset in PRESETS {
+    for (preset, engine) in cases() {
         // A policy step far too long drives every probability to an end; with this seed, to that of dropping.
         let options = json!({"epochs": 4, "policy_lr_mult": 1000.0});
-        let outcome = run(&World::new(), &spec(preset, BackboneKind::DeepFm, 3, options)).unwrap();
+        let outcome = run(&World::new(), &on(engine, spec(preset, BackboneKind::DeepFm, 3, options))).unwrap();
         let searches: Vec<_> = outcome.epochs().filter(|row| row.phase == Phase::Search).collect();
         let nothing = searches.iter().filter(|row| row.kept == Some(0.0)).count();
         let low = searches.iter().filter(|row| row.kept.unwrap() < 0.05).count();

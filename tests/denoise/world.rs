@@ -1,11 +1,12 @@
 //! A dataset small enough to run the whole method on in a second, and a way to run it.
 
+use autodenoise::backbone;
 use autodenoise::denoise::{DenoisedWriter, Dropped, Run, RunError, RunInput, Step};
 use autodenoise::ingest::Dataset;
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::types::{
-    BackboneKind, DatasetId, Device, FeatureMap, Field, FieldKind, LabelRule, MethodName, MethodSpec, Preset, Profile,
-    ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+    BackboneKind, DatasetId, Device, Engine, FeatureMap, Field, FieldKind, LabelRule, MethodName, MethodSpec, Preset,
+    Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
@@ -98,6 +99,9 @@ impl World {
     }
 }
 
+/// Both engines, as a spec names them.
+pub const ENGINES: [Engine; 2] = [Engine::Tch, Engine::Fused];
+
 /// A resolved spec with quick options; `changes` win over them.
 pub fn spec(preset: Preset, backbone: BackboneKind, seed: u64, changes: Value) -> ResolvedSpec {
     let mut options = json!({
@@ -112,6 +116,7 @@ pub fn spec(preset: Preset, backbone: BackboneKind, seed: u64, changes: Value) -
         method,
         seed,
         device: Device::Cpu,
+        engine: Engine::Auto,
         deadline_seconds: None,
         labels: BTreeMap::new(),
     };
@@ -156,8 +161,7 @@ pub fn with_run<T>(dataset: &Dataset, spec: &ResolvedSpec, out: &Path, body: imp
     let run = Run::new(RunInput {
         spec,
         dataset,
-        device: tch::Device::Cpu,
-        device_name: "cpu",
+        engine: backbone::Engine::open(spec.engine, spec.device).unwrap(),
         threads: 1,
         out_dir: out,
         denoised: &denoised,

@@ -1,10 +1,11 @@
-use crate::{KEY, close, global_ids, ints, load, numbers, vector};
-use autodenoise::backbone::{Adam, Backbone, BackboneConfig, Gradients, OptimizerConfig, Pass, bce};
+use crate::{KEY, close, global_ids, id_ranges, ints, load, numbers, vector};
+use autodenoise::backbone::torch::{Adam, Backbone, Gradients, ParamsBuilder, Pass, bce};
+use autodenoise::backbone::{BackboneConfig, Init, OptimizerConfig};
 use autodenoise::types::{BackboneKind, Optimizer};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-const ALL: [(&str, BackboneKind); 5] = [
+pub const ALL: [(&str, BackboneKind); 5] = [
     ("backbone_fm", BackboneKind::Fm),
     ("backbone_wd", BackboneKind::WideDeep),
     ("backbone_dcn", BackboneKind::Dcn),
@@ -12,17 +13,20 @@ const ALL: [(&str, BackboneKind); 5] = [
     ("backbone_dfm", BackboneKind::DeepFm),
 ];
 
-fn model(vector: &Value, kind: BackboneKind, replicas: usize) -> Backbone {
-    let config = BackboneConfig {
+pub fn config(vector: &Value, kind: BackboneKind) -> BackboneConfig {
+    let dims = &vector["config"]["mlp_dims"];
+    BackboneConfig {
         kind,
-        fields: ints(&vector["field_dims"]).len() as i64,
-        cardinality: ints(&vector["field_dims"]).iter().sum(),
-        embed_dim: vector["config"]["embed_dim"].as_i64().unwrap(),
-        mlp_dims: if vector["config"]["mlp_dims"].is_null() { vec![] } else { ints(&vector["config"]["mlp_dims"]) },
+        ranges: id_ranges(vector),
+        embed_dim: vector["config"]["embed_dim"].as_u64().unwrap() as usize,
+        mlp_dims: if dims.is_null() { vec![] } else { ints(dims).iter().map(|dim| *dim as usize).collect() },
         dropout: 0.0,
         cross_layers: vector["config"]["num_layers"].as_u64().unwrap_or(0) as usize,
-    };
-    let model = Backbone::new(&config, &vec![KEY; replicas], Device::Cpu);
+    }
+}
+
+fn model(vector: &Value, kind: BackboneKind, replicas: usize) -> Backbone {
+    let model = Backbone::new(&config(vector, kind), &vec![KEY; replicas], Device::Cpu);
     load(&model.params, vector);
     model
 }
@@ -119,8 +123,8 @@ fn adam_steps_as_the_reference_steps_also_on_zero_gradients() {
             lr: vector[case]["lr"].as_f64().unwrap(),
             weight_decay: vector[case]["weight_decay"].as_f64().unwrap(),
         };
-        let mut builder = autodenoise::backbone::ParamsBuilder::new(&[KEY], Device::Cpu);
-        let theta = builder.dense("theta", &[4], autodenoise::backbone::Init::Const(0.0));
+        let mut builder = ParamsBuilder::new(&[KEY], Device::Cpu);
+        let theta = builder.dense("theta", &[4], Init::Const(0.0));
         let params = builder.finish();
         tch::no_grad(|| {
             let start = Tensor::from_slice(&numbers(&vector["theta0"])).to_kind(Kind::Float);

@@ -1,5 +1,5 @@
 use crate::{numbers, vector};
-use autodenoise::backbone::bce;
+use autodenoise::backbone::{fused, torch::bce};
 use autodenoise::metrics::{auc, logloss};
 use tch::{Kind, Tensor};
 
@@ -34,5 +34,11 @@ fn the_training_loss_is_stable_for_large_logits() {
     for case in vector("metrics")["bce_with_logits"].as_array().unwrap() {
         let tensor = |key: &str| Tensor::from_slice(&[case[key].as_f64().unwrap()]).to_kind(Kind::Float);
         crate::close(&case.to_string(), &bce(&tensor("logit"), &tensor("y")), &case["bce_with_logits"]);
+        let number = |key: &str| [case[key].as_f64().unwrap() as f32];
+        for isa in fused::Isa::available() {
+            let mut loss = [0.0];
+            fused::losses(isa, &number("logit"), &number("y"), &mut loss);
+            crate::close_numbers(&case.to_string(), &loss, &case["bce_with_logits"]);
+        }
     }
 }

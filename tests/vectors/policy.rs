@@ -1,17 +1,25 @@
-use crate::{KEY, close, global_ids, ints, load, numbers, vector};
-use autodenoise::backbone::{Gradients, OptimizerConfig, Pass};
-use autodenoise::denoise::{Policy, PolicyConfig, rewards};
+use crate::{KEY, close, global_ids, id_ranges, ints, load, numbers, vector};
+use autodenoise::backbone::OptimizerConfig;
+use autodenoise::backbone::torch::{Gradients, Pass};
+use autodenoise::denoise::PolicyConfig;
+use autodenoise::denoise::torch::{Policy, rewards};
 use autodenoise::types::{BackboneKind, DeselectedReward, Optimizer, Options, PolicyReduction, Preset, Reward};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-fn policy(vector: &Value, reduction: PolicyReduction) -> Policy {
+pub const CASES: [(&str, Reward, DeselectedReward, PolicyReduction); 3] = [
+    ("batch_sum_code", Reward::BatchSum, DeselectedReward::Batch, PolicyReduction::Sum),
+    ("instance_zero", Reward::Instance, DeselectedReward::Zero, PolicyReduction::Mean),
+    ("instance_negate", Reward::Instance, DeselectedReward::Negate, PolicyReduction::Mean),
+];
+
+pub fn config(vector: &Value, reduction: PolicyReduction) -> PolicyConfig {
     let optimizer = &vector["reinforce"]["optimizer"];
-    let config = PolicyConfig {
-        fields: ints(&vector["field_dims"]).len() as i64,
-        cardinality: ints(&vector["field_dims"]).iter().sum(),
-        embed_dim: vector["config"]["embed_dim"].as_i64().unwrap(),
-        mlp_dims: ints(&vector["config"]["mlp_dims"]),
+    PolicyConfig {
+        ranges: id_ranges(vector),
+        label_field: None,
+        embed_dim: vector["config"]["embed_dim"].as_u64().unwrap() as usize,
+        mlp_dims: ints(&vector["config"]["mlp_dims"]).iter().map(|dim| *dim as usize).collect(),
         dropout: 0.0,
         batch_norm: true,
         reduction,
@@ -20,7 +28,11 @@ fn policy(vector: &Value, reduction: PolicyReduction) -> Policy {
             lr: optimizer["lr"].as_f64().unwrap(),
             weight_decay: optimizer["weight_decay"].as_f64().unwrap(),
         },
-    };
+    }
+}
+
+fn policy(vector: &Value, reduction: PolicyReduction) -> Policy {
+    let config = config(vector, reduction);
     let policy = Policy::new(&config, KEY, Device::Cpu);
     load(&policy.model.params, vector);
     policy
@@ -46,11 +58,7 @@ fn reinforce_computes_rewards_loss_gradients_and_step_as_the_reference_does() {
     let learn = &vector["reinforce"];
     let ids = global_ids(&vector);
     let actions = floats(&learn["actions"]);
-    for (case, reward, deselected, reduction) in [
-        ("batch_sum_code", Reward::BatchSum, DeselectedReward::Batch, PolicyReduction::Sum),
-        ("instance_zero", Reward::Instance, DeselectedReward::Zero, PolicyReduction::Mean),
-        ("instance_negate", Reward::Instance, DeselectedReward::Negate, PolicyReduction::Mean),
-    ] {
+    for (case, reward, deselected, reduction) in CASES {
         let expected = &learn[case];
         let options =
             Options { reward, deselected_reward: deselected, ..Options::preset(Preset::Paper, BackboneKind::DeepFm) };

@@ -1,12 +1,12 @@
-use crate::{close, ints, numbers, vector};
+use crate::{close, close_numbers, ints, numbers, vector};
 use autodenoise::backbone::Stopper;
-use autodenoise::denoise::{History, eps_greedy, keep_count, rewards, sample, top_k};
-use autodenoise::types::{BackboneKind, LmatDeselected, Options, Preset};
+use autodenoise::denoise::{History, fused, keep_count, top_k, torch};
+use autodenoise::types::{Action, BackboneKind, LmatDeselected, Options, Preset};
 use serde_json::Value;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-fn floats(value: &Value) -> Tensor {
-    Tensor::from_slice(&numbers(value)).to_kind(Kind::Float)
+fn floats(value: &Value) -> Vec<f32> {
+    numbers(value).iter().map(|number| *number as f32).collect()
 }
 
 #[test]
@@ -33,12 +33,17 @@ fn actions_follow_the_rules_at_their_edges() {
     for case in vector["epsilon_greedy"].as_array().unwrap() {
         let argmax = case["argmax"].as_f64().unwrap();
         let logits = Tensor::from_slice(&[1.0 - argmax, argmax]).to_kind(Kind::Float).view([1, 2]);
-        let action = eps_greedy(&logits, &one(case["u"].as_f64().unwrap()), case["epsilon"].as_f64().unwrap());
-        close(&case.to_string(), &action, &case["action"]);
+        let (u, epsilon) = (case["u"].as_f64().unwrap(), case["epsilon"].as_f64().unwrap());
+        close(&case.to_string(), &torch::eps_greedy(&logits, &one(u), epsilon), &case["action"]);
+        let logits = [1.0 - argmax as f32, argmax as f32];
+        let action = fused::act(Action::EpsGreedy, epsilon, &logits, 0.5, u as f32);
+        assert_eq!(u64::from(action), case["action"].as_u64().unwrap(), "{case}");
     }
     for case in vector["categorical_sampling"].as_array().unwrap() {
-        let action = sample(&one(case["p_select"].as_f64().unwrap()), &one(case["u"].as_f64().unwrap()));
-        close(&case.to_string(), &action, &case["action"]);
+        let (p, u) = (case["p_select"].as_f64().unwrap(), case["u"].as_f64().unwrap());
+        close(&case.to_string(), &torch::sample(&one(p), &one(u)), &case["action"]);
+        let action = fused::act(Action::Sample, 0.0, &[0.0; 2], p as f32, u as f32);
+        assert_eq!(u64::from(action), case["action"].as_u64().unwrap(), "{case}");
     }
 }
 
@@ -71,40 +76,48 @@ fn the_history_evolves_as_traced_in_every_mode() {
         ("fill_mean", LmatDeselected::FillMean),
         ("evaluate_all", LmatDeselected::EvaluateAll),
     ] {
-        let mut history = History::new(look_back, rows, mode, Device::Cpu);
+        let mut history = History::new(look_back, rows, mode);
         for (c, row) in vector["lmat_after_warmup"].as_array().unwrap().iter().enumerate() {
-            history.set(c as u32, &floats(row));
+            history.set(c as u32, floats(row));
         }
         let epochs = vector["search_epochs"].as_array().unwrap().iter().zip(vector[name].as_array().unwrap());
         for (number, (epoch, expected)) in epochs.enumerate() {
             let mean = history.look_back();
-            close(&format!("{name} look-back {number}"), &mean, &expected["prev_avg"]);
+            close_numbers(&format!("{name} look-back {number}"), &mean, &expected["prev_avg"]);
             let mut entries = history.start(number as u32 + 1, &mean);
             for (b, batch) in epoch["batches"].as_array().unwrap().iter().enumerate() {
                 let offset = b * 3;
-                let index = ints(&batch["selected"]).iter().map(|at| at - offset as i64).collect::<Vec<_>>();
-                let index = Tensor::from_slice(&index);
+                let index: Vec<usize> = ints(&batch["selected"]).iter().map(|at| *at as usize - offset).collect();
                 let all = floats(&batch["loss_all_eval"]);
-                let own = floats(&batch["loss_selected"]);
-                let actions = Tensor::zeros([3], tch::kind::FLOAT_CPU).index_fill(0, &index, 1.0);
+                let (mut losses, mut actions) = (all.clone(), vec![false; 3]);
+                for (at, own) in index.iter().zip(floats(&batch["loss_selected"])) {
+                    (losses[*at], actions[*at]) = (own, true);
+                }
 
-                let losses = all.index_copy(0, &index, &own);
-                let given = rewards(&options, &mean.narrow(0, offset as i64, 3), &losses, &actions);
-                close(
-                    &format!("{name} rewards {number}.{b}"),
-                    &given.values.index_select(0, &index),
-                    &expected["rewards"][b]["R_instance"],
-                );
-                assert!((given.sum - expected["rewards"][b]["R_sum"].as_f64().unwrap()).abs() < 1e-6);
+                let mean = &mean[offset..offset + 3];
+                let expected = &expected["rewards"][b];
+                let what = format!("{name} rewards {number}.{b}");
+                let given = fused::rewards(&options, mean, &losses, &actions);
+                let own: Vec<f32> = index.iter().map(|at| given.values[*at]).collect();
+                close_numbers(&what, &own, &expected["R_instance"]);
+                assert!((given.sum - expected["R_sum"].as_f64().unwrap()).abs() < 1e-6);
+                let flags: Vec<f32> = actions.iter().map(|action| f32::from(u8::from(*action))).collect();
+                let tensor = |numbers: &[f32]| Tensor::from_slice(numbers);
+                let given = torch::rewards(&options, &tensor(mean), &tensor(&losses), &tensor(&flags));
+                let at: Vec<i64> = index.iter().map(|at| *at as i64).collect();
+                close(&what, &given.values.index_select(0, &Tensor::from_slice(&at)), &expected["R_instance"]);
+                assert!((given.sum - expected["R_sum"].as_f64().unwrap()).abs() < 1e-6);
 
-                if mode == LmatDeselected::EvaluateAll {
-                    entries.put(offset, &all);
-                } else {
-                    entries.put_selected(offset, &index, &own);
+                for at in 0..3 {
+                    if mode == LmatDeselected::EvaluateAll {
+                        entries[offset + at] = all[at];
+                    } else if actions[at] {
+                        entries[offset + at] = losses[at];
+                    }
                 }
             }
             history.finish(number as u32 + 1, entries);
-            close(&format!("{name} history {number}"), history.rows(), &expected["lmat_after"]);
+            close_numbers(&format!("{name} history {number}"), &history.rows().concat(), &expected["lmat_after"]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A fully connected layer, `[.., B, in]` to `[.., B, out]`, with PyTorch's initial values: U(+-1/sqrt(in)) for both parts.
 
-use crate::backbone::{Init, ParamsBuilder};
+use crate::backbone::Init;
+use crate::backbone::torch::ParamsBuilder;
 use tch::Tensor;
 
 pub struct Linear {

@@ -1,24 +1,24 @@
-//! DeepFM: z = LINEAR + FM2(V) + MLP(flat V), one table of embeddings for both parts.
+//! Wide & Deep: z = LINEAR + MLP(flat V). The wide part is the plain first-order table.
 
-use super::layers::{Embedding, FirstOrder, Mlp, MlpConfig, pairwise};
+use super::layers::{Embedding, FirstOrder, Mlp, MlpConfig};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
 use tch::Tensor;
 
-pub struct DeepFm {
+pub struct WideDeep {
     first_order: FirstOrder,
     embedding: Embedding,
     mlp: Mlp,
 }
 
-impl DeepFm {
+impl WideDeep {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         Self {
-            first_order: FirstOrder::new(builder, config.cardinality),
-            embedding: Embedding::new(builder, config.cardinality, config.embed_dim),
+            first_order: FirstOrder::new(builder, config.cardinality() as i64),
+            embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
             mlp: Mlp::new(
                 builder,
                 MlpConfig {
-                    inputs: config.fields * config.embed_dim,
+                    inputs: (config.fields() * config.embed_dim) as i64,
                     dims: &config.mlp_dims,
                     outputs: Some(1),
                     dropout: config.dropout,
@@ -29,10 +29,9 @@ impl DeepFm {
     }
 }
 
-impl Net for DeepFm {
+impl Net for WideDeep {
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
         let v = self.embedding.forward(ids, pass);
-        let deep = self.mlp.forward(&v.flatten(-2, -1), pass).squeeze_dim(-1);
-        self.first_order.forward(ids, pass) + pairwise(&v) + deep
+        self.first_order.forward(ids, pass) + self.mlp.forward(&v.flatten(-2, -1), pass).squeeze_dim(-1)
     }
 }

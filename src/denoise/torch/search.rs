@@ -1,115 +1,133 @@
-//! One search epoch (spec `autodenoise.md`, Opt_I in section 3, the released code in section 5, every option of section
-//! 6): for each batch in the fixed order, the policy acts and learns from rewards, acts again, and the model takes one
-//! step on the rows it selects.
+//! A search epoch on libtorch.
 //!
 //! Where both the reward and the history use evaluation-mode losses, one forward pass of the batch serves both: the model
 //! does not change between them.
 
-use super::actions::{eps_greedy, greedy, sample, uniforms};
-use super::history::{Entries, History};
-use super::policy::{Policy, keep_prob};
-use super::reward::rewards;
-use crate::backbone::{
-    Adam, Backbone, FitError, Gradients, ModelKey, Pass, Rows, Tick, bce, first_not_finite, to_host, train_step,
-};
+use super::{Policy, eps_greedy, greedy, keep_prob, rewards, sample, uniforms};
+use crate::backbone::torch::{Gradients, OnDevice, Pass, TorchModel, bce, train_step};
+use crate::backbone::{FitError, Model, ModelKey, Rows, TensorFile, Tick, WeightsError, first_not_finite, to_host};
+use crate::denoise::searcher::Totals;
+use crate::denoise::{History, PolicyConfig, SearchEpoch, SearchError, SearchSummary, Searcher};
 use crate::metrics::of_logits;
 use crate::types::{
     Action, DeselectedReward, LmatDeselected, LmatLoss, Metrics, OnFewSelected, Options, RewardForward, UpdateAction,
 };
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-#[derive(Debug, thiserror::Error)]
-pub enum SearchError {
-    #[error(
-        "the policy selected {selected} rows of batch {batch}, fewer than min_selected = {min}, and on_few_selected is error"
-    )]
-    TooFewSelected { batch: usize, selected: i64, min: u32 },
-    #[error(
-        "the policy's probabilities of batch {batch} are not finite numbers; a smaller policy_lr_mult usually helps"
-    )]
-    PolicyNotFinite { batch: usize },
-    #[error(transparent)]
-    Fit(#[from] FitError),
+/// The policy on libtorch.
+pub struct TorchSearcher {
+    policy: Policy,
+    label_field: Option<u32>,
+    device: Device,
+}
+
+impl TorchSearcher {
+    pub fn new(config: &PolicyConfig, key: ModelKey, device: Device) -> Self {
+        Self { policy: Policy::new(config, key, device), label_field: config.label_field, device }
+    }
+
+    /// The rows as the policy sees them, `[N, F]`, or `[N, F + 1]` with the label.
+    fn ids(&self, rows: &OnDevice) -> Tensor {
+        match self.label_field {
+            None => rows.ids.shallow_clone(),
+            Some(start) => {
+                let label = (rows.labels.to_kind(Kind::Int) + i64::from(start)).to_kind(Kind::Int).unsqueeze(1);
+                Tensor::cat(&[&rows.ids, &label], 1)
+            }
+        }
+    }
+}
+
+impl Searcher for TorchSearcher {
+    fn epoch(
+        &mut self,
+        search: &SearchEpoch,
+        history: &mut History,
+        tick: Tick,
+    ) -> Result<(SearchSummary, Box<dyn Model>), SearchError> {
+        let mut model = TorchModel::new(search.config, &[search.key], search.optimizer(), self.device);
+        let rows = search.rows.on(self.device);
+        let ids = self.ids(rows);
+        let search = Search { options: search.options, search, rows, policy_ids: &ids, device: self.device };
+        let summary = search.run(&mut self.policy, history, &mut model, tick)?;
+        Ok((summary, Box::new(model)))
+    }
+
+    fn keep_prob(&mut self, rows: &Rows) -> Vec<f32> {
+        to_host(&self.policy.keep_prob(&self.ids(rows.on(self.device))))
+    }
+
+    fn weights(&self) -> TensorFile {
+        self.policy.model.params.save()
+    }
+
+    fn load_weights(&mut self, weights: &TensorFile) -> Result<(), WeightsError> {
+        self.policy.model.params.load(weights)
+    }
+
+    fn optimizer_state(&self) -> TensorFile {
+        self.policy.optimizer.save(&self.policy.model.params)
+    }
+
+    fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError> {
+        self.policy.optimizer.load(&self.policy.model.params, state)
+    }
 }
 
 /// What a search epoch works on.
-pub struct Search<'a> {
-    pub options: &'a Options,
-    pub rows: &'a Rows,
-    /// `[N, F]`, or `[N, F + 1]` for a policy that sees the label.
-    pub policy_ids: &'a Tensor,
-    pub seed: u64,
-    /// Counted from 1.
-    pub epoch: u32,
-    pub key: ModelKey,
+struct Search<'a> {
+    options: &'a Options,
+    search: &'a SearchEpoch<'a>,
+    rows: &'a OnDevice,
+    policy_ids: &'a Tensor,
+    device: Device,
 }
 
-/// What a search epoch came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SearchSummary {
-    /// Over the rows trained on, before each update.
-    pub train: Option<Metrics>,
-    /// Share of the rows that the second action selected.
-    pub kept: f64,
-    pub reward_mean: Option<f64>,
-    pub reward_std: Option<f64>,
-    /// Model updates left out because too few rows were selected.
-    pub skipped_updates: u64,
-    /// Policy updates left out because no row had a reward.
-    pub skipped_policy_updates: u64,
-}
-
-/// Running totals of an epoch.
+/// What an update saw of the rows it used.
 #[derive(Default)]
-struct Totals {
-    selected: i64,
-    rewarded: i64,
-    reward_sum: f64,
-    reward_squares: f64,
-    skipped: u64,
-    skipped_policy: u64,
+struct Seen {
     /// Of each update: the batch and its logits.
     logits: Vec<(usize, Tensor)>,
     labels: Vec<Tensor>,
 }
 
 impl Search<'_> {
-    /// Runs the epoch with a fresh model and its optimiser; the history's oldest row is replaced at the end, and only if
-    /// every loss was finite.
-    pub fn run(
+    fn run(
         &self,
         policy: &mut Policy,
         history: &mut History,
-        model: &Backbone,
-        optimizer: &mut Adam,
+        model: &mut TorchModel,
         tick: Tick,
     ) -> Result<SearchSummary, SearchError> {
         let look_back = history.look_back();
-        let mut entries = history.start(self.epoch, &look_back);
-        let mut totals = Totals::default();
-        let size = self.options.batch_size as usize;
-        for (number, offset) in (0..self.rows.len()).step_by(size).enumerate() {
-            let len = size.min(self.rows.len() - offset);
+        let entries = Tensor::from_slice(&history.start(self.search.epoch, &look_back)).to_device(self.device);
+        let look_back = Tensor::from_slice(&look_back).to_device(self.device);
+        let (mut totals, mut seen) = (Totals::default(), Seen::default());
+        let (size, all) = (self.options.batch_size as usize, self.search.rows.len());
+        for (number, offset) in (0..all).step_by(size).enumerate() {
+            let len = size.min(all - offset);
             let (ids, labels) = self.rows.slice(offset, len);
             let policy_ids = self.policy_ids.narrow(0, offset as i64, len as i64);
-            let batch = Batch { number: number as u32, offset, len, ids, labels, policy_ids };
+            let entries = entries.narrow(0, offset as i64, len as i64);
+            let batch = Batch { number: number as u32, len, ids, labels, policy_ids, entries };
             let evaluated = self
                 .needs_eval()
-                .then(|| tch::no_grad(|| bce(&model.forward(&batch.ids, &mut Pass::eval()), &batch.labels)));
+                .then(|| tch::no_grad(|| bce(&model.backbone.forward(&batch.ids, &mut Pass::eval()), &batch.labels)));
             // BatchNorm cannot learn from a single row: it is only evaluated.
             if len >= 2 {
                 let look_back = look_back.narrow(0, offset as i64, len as i64);
                 self.teach(policy, model, &batch, &look_back, evaluated.as_ref(), &mut totals)?;
             }
             let actions = self.act_again(policy, &batch)?;
-            self.update(model, optimizer, &batch, &actions, evaluated.as_ref(), &mut entries, &mut totals)?;
+            self.update(model, &batch, &actions, evaluated.as_ref(), &mut totals, &mut seen)?;
             if !tick() {
                 return Err(FitError::Stopped.into());
             }
         }
-        first_not_finite(&to_host(entries.values()), self.rows.len(), size)?;
-        let summary = self.summary(&totals)?;
-        history.finish(self.epoch, entries);
+        let entries = to_host(&entries);
+        first_not_finite(&entries, all, size)?;
+        let summary = totals.summary(all, self.train_metrics(&seen)?);
+        history.finish(self.search.epoch, entries);
         Ok(summary)
     }
 
@@ -124,7 +142,7 @@ impl Search<'_> {
     fn teach(
         &self,
         policy: &mut Policy,
-        model: &Backbone,
+        model: &TorchModel,
         batch: &Batch,
         look_back: &Tensor,
         evaluated: Option<&Tensor>,
@@ -132,9 +150,9 @@ impl Search<'_> {
     ) -> Result<(), SearchError> {
         let options = self.options;
         for repeat in 0..options.policy_repeats {
-            let pass_number = self.epoch * options.policy_repeats + repeat;
+            let pass_number = self.search.epoch * options.policy_repeats + repeat;
             let (logits, pass) = policy.explore(&batch.policy_ids, pass_number, batch.number);
-            let u = uniforms(self.seed, self.epoch, batch.number, 1 + repeat, batch.len, logits.device());
+            let u = uniforms(self.search.seed, self.search.epoch, batch.number, 1 + repeat, batch.len, logits.device());
             let actions = match options.action {
                 Action::Sample => sample(&keep_prob(&logits), &u),
                 Action::EpsGreedy => eps_greedy(&logits.detach(), &u, options.epsilon),
@@ -151,7 +169,7 @@ impl Search<'_> {
             if !rewards.sum_of_squares.is_finite() {
                 return Err(FitError::NotFinite { batch: batch.number as usize + 1 }.into());
             }
-            totals.rewarded += rewards.count;
+            totals.rewarded += rewards.count as u64;
             totals.reward_sum += rewards.sum;
             totals.reward_squares += rewards.sum_of_squares;
             if rewards.count == 0 {
@@ -166,12 +184,12 @@ impl Search<'_> {
     /// Losses `[B]` in train mode without touching the model: of the selected rows among themselves, the others 0; or,
     /// where deselected rows need a reward, theirs from a pass over the whole batch. None where fewer than two rows are
     /// selected, because BatchNorm then has no statistics.
-    fn train_mode_losses(&self, model: &Backbone, batch: &Batch, actions: &Tensor, draw: u32) -> Option<Tensor> {
+    fn train_mode_losses(&self, model: &TorchModel, batch: &Batch, actions: &Tensor, draw: u32) -> Option<Tensor> {
         let index = actions.nonzero().squeeze_dim(1);
         let forward = |ids: &Tensor, labels: &Tensor| {
-            let mut pass = Pass::train(vec![self.key.dropout(draw, batch.number)]);
+            let mut pass = Pass::train(vec![self.search.key.dropout(draw, batch.number)]);
             pass.update_stats = false;
-            tch::no_grad(|| bce(&model.forward(ids, &mut pass), labels))
+            tch::no_grad(|| bce(&model.backbone.forward(ids, &mut pass), labels))
         };
         let negate = self.options.deselected_reward == DeselectedReward::Negate;
         let whole = if negate { forward(&batch.ids, &batch.labels) } else { batch.labels.zeros_like() };
@@ -192,36 +210,34 @@ impl Search<'_> {
         Ok(match self.options.update_action {
             UpdateAction::Greedy => greedy(&logits),
             UpdateAction::Sample => {
-                let u = uniforms(self.seed, self.epoch, batch.number, 0, batch.len, logits.device());
+                let u = uniforms(self.search.seed, self.search.epoch, batch.number, 0, batch.len, logits.device());
                 sample(&keep_prob(&logits), &u)
             }
         })
     }
 
     /// The model's step on the selected rows, and the batch's part of the history's row.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one batch, each used once")]
     fn update(
         &self,
-        model: &Backbone,
-        optimizer: &mut Adam,
+        model: &mut TorchModel,
         batch: &Batch,
         actions: &Tensor,
         evaluated: Option<&Tensor>,
-        entries: &mut Entries,
         totals: &mut Totals,
+        seen: &mut Seen,
     ) -> Result<(), SearchError> {
         let options = self.options;
         if let (LmatDeselected::EvaluateAll, Some(evaluated)) = (options.lmat_deselected, evaluated) {
-            entries.put(batch.offset, evaluated);
+            batch.entries.shallow_clone().copy_(evaluated);
         }
         let index = actions.nonzero().squeeze_dim(1);
-        let selected = index.size()[0];
-        totals.selected += selected;
+        let selected = index.size()[0] as usize;
+        totals.selected += selected as u64;
         if batch.len < 2 {
             return Ok(());
         }
-        let everything = selected == batch.len as i64;
-        let few = selected < i64::from(options.min_selected).min(batch.len as i64);
+        let everything = selected == batch.len;
+        let few = selected < (options.min_selected as usize).min(batch.len);
         if few {
             match options.on_few_selected {
                 OnFewSelected::Skip => {
@@ -230,7 +246,8 @@ impl Search<'_> {
                 }
                 OnFewSelected::AdamZeroGrad => {
                     totals.skipped += 1;
-                    optimizer.step(&model.params, Gradients::zero(&model.params), &[true]);
+                    let params = &model.backbone.params;
+                    model.optimizer.step(params, Gradients::zero(params), &[true]);
                     return Ok(());
                 }
                 OnFewSelected::Error => {
@@ -246,51 +263,40 @@ impl Search<'_> {
         } else {
             (batch.ids.index_select(0, &index), batch.labels.index_select(0, &index), index)
         };
-        let pass = Pass::train(vec![self.key.dropout(0, batch.number)]);
-        let step = train_step(model, optimizer, &ids, &labels, None, pass, &[true]);
+        let pass = Pass::train(vec![self.search.key.dropout(0, batch.number)]);
+        let step = train_step(&model.backbone, &mut model.optimizer, &ids, &labels, None, pass, &[true]);
         if options.lmat_loss == LmatLoss::Train {
-            entries.put_selected(batch.offset, &index, &step.losses);
+            let _ = batch.entries.shallow_clone().index_copy_(0, &index, &step.losses);
         }
-        totals.logits.push((batch.number as usize + 1, step.logits));
-        totals.labels.push(labels);
+        seen.logits.push((batch.number as usize + 1, step.logits));
+        seen.labels.push(labels);
         Ok(())
     }
 
-    fn summary(&self, totals: &Totals) -> Result<SearchSummary, FitError> {
-        let train = if totals.logits.is_empty() {
-            None
-        } else {
-            let mut logits = Vec::with_capacity(self.rows.len());
-            for (batch, part) in &totals.logits {
-                let part = to_host(part);
-                if part.iter().any(|z| !z.is_finite()) {
-                    return Err(FitError::NotFinite { batch: *batch });
-                }
-                logits.extend(part);
+    fn train_metrics(&self, seen: &Seen) -> Result<Option<Metrics>, FitError> {
+        if seen.logits.is_empty() {
+            return Ok(None);
+        }
+        let mut logits = Vec::with_capacity(self.search.rows.len());
+        for (batch, part) in &seen.logits {
+            let part = to_host(part);
+            if part.iter().any(|z| !z.is_finite()) {
+                return Err(FitError::NotFinite { batch: *batch });
             }
-            let labels: Vec<u8> = to_host(&Tensor::cat(&totals.labels, 0)).iter().map(|y| *y as u8).collect();
-            Some(of_logits(&labels, &logits, self.options.auc_on, self.options.logloss_eps)?)
-        };
-        let count = totals.rewarded as f64;
-        let mean = (totals.rewarded > 0).then(|| totals.reward_sum / count);
-        let std = mean.map(|mean| (totals.reward_squares / count - mean * mean).max(0.0).sqrt());
-        Ok(SearchSummary {
-            train,
-            kept: totals.selected as f64 / self.rows.len() as f64,
-            reward_mean: mean,
-            reward_std: std,
-            skipped_updates: totals.skipped,
-            skipped_policy_updates: totals.skipped_policy,
-        })
+            logits.extend(part);
+        }
+        let labels: Vec<u8> = to_host(&Tensor::cat(&seen.labels, 0)).iter().map(|y| *y as u8).collect();
+        Ok(Some(of_logits(&labels, &logits, self.options.auc_on, self.options.logloss_eps)?))
     }
 }
 
 /// One batch of the fixed order.
 struct Batch {
     number: u32,
-    offset: usize,
     len: usize,
     ids: Tensor,
     labels: Tensor,
     policy_ids: Tensor,
+    /// Its part of the history's row.
+    entries: Tensor,
 }

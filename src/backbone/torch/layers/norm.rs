@@ -3,7 +3,8 @@
 //! A replica fed all rows with some of them not counted thus has the statistics of a model fed only the others. eps 1e-5,
 //! momentum 0.1; rows are normalised by the biased variance, the running variance takes the unbiased one.
 
-use crate::backbone::{Init, ParamsBuilder, Pass};
+use crate::backbone::Init;
+use crate::backbone::torch::{ParamsBuilder, Pass};
 use tch::{Kind, Tensor};
 
 const EPS: f64 = 1e-5;

@@ -2,7 +2,8 @@
 //! `[.., B, d]`.
 
 use super::Linear;
-use crate::backbone::{Init, ParamsBuilder};
+use crate::backbone::Init;
+use crate::backbone::torch::ParamsBuilder;
 use tch::Tensor;
 
 pub struct Cross {

@@ -13,12 +13,12 @@ pub struct Ipnn {
 impl Ipnn {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         Self {
-            embedding: Embedding::new(builder, config.cardinality, config.embed_dim),
-            product: InnerProduct::new(config.fields, builder.device()),
+            embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
+            product: InnerProduct::new(config.fields() as i64, builder.device()),
             mlp: Mlp::new(
                 builder,
                 MlpConfig {
-                    inputs: config.fields * config.embed_dim + InnerProduct::pairs(config.fields),
+                    inputs: (config.fields() * config.embed_dim) as i64 + InnerProduct::pairs(config.fields() as i64),
                     dims: &config.mlp_dims,
                     outputs: Some(1),
                     dropout: config.dropout,

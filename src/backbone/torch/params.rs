@@ -3,41 +3,8 @@
 //! A tensor is `[R, ...]`, or `[...]` for R = 1. Layers hold handles to the same storage, and updates are in place, so a
 //! layer always sees the present values.
 
-use super::weights::{TensorFile, WeightsError};
-use crate::random::{Purpose, Stream};
+use crate::backbone::{Init, ModelKey, TensorFile, WeightsError};
 use tch::{Device, Kind, Tensor};
-
-/// What one replica's random numbers are keyed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ModelKey {
-    pub seed: u64,
-    /// Which model's initial weights: models of the same seed and number start alike.
-    pub init: [u32; 2],
-    /// Which model's dropout and shuffles.
-    pub run: [u32; 2],
-}
-
-impl ModelKey {
-    /// The stream of the model's dropout in one batch; layers take children of it.
-    pub fn dropout(&self, pass: u32, batch: u32) -> Stream {
-        Stream::new(self.seed, Purpose::Dropout, &[self.run[0], self.run[1], pass, batch])
-    }
-
-    /// The stream of the order of rows in a pass.
-    pub fn shuffle(&self, pass: u32) -> Stream {
-        Stream::new(self.seed, Purpose::Shuffle, &[self.run[0], self.run[1], pass])
-    }
-}
-
-/// How a parameter starts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Init {
-    /// Even over (-bound, bound).
-    Uniform(f64),
-    /// N(0, 1).
-    Normal,
-    Const(f64),
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamKind {
@@ -74,50 +41,20 @@ impl Params {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| &entry.tensor)
     }
 
-    /// Copies of all tensors, in order.
-    pub fn snapshot(&self) -> Vec<Tensor> {
-        self.entries.iter().map(|entry| entry.tensor.detach().copy()).collect()
-    }
-
-    /// Replaces all values by those of a snapshot of this model.
-    pub fn restore(&self, snapshot: &[Tensor]) {
-        assert_eq!(snapshot.len(), self.entries.len(), "a snapshot of this model");
-        tch::no_grad(|| {
-            for (entry, saved) in self.entries.iter().zip(snapshot) {
-                entry.tensor.shallow_clone().copy_(saved);
-            }
-        });
-    }
-
-    /// Copies replica `r` of all tensors into the snapshot.
-    pub(super) fn snapshot_replica(&self, snapshot: &mut [Tensor], r: usize) {
-        if self.replicas == 1 {
-            tch::no_grad(|| {
-                for (entry, saved) in self.entries.iter().zip(snapshot) {
-                    saved.copy_(&entry.tensor);
-                }
-            });
-        } else {
-            tch::no_grad(|| {
-                for (entry, saved) in self.entries.iter().zip(snapshot) {
-                    saved.get(r as i64).copy_(&entry.tensor.get(r as i64));
-                }
-            });
-        }
-    }
-
-    /// Adds all tensors under `prefix` + name.
-    pub fn save(&self, prefix: &str, file: &mut TensorFile) {
+    /// Copies of all tensors.
+    pub fn save(&self) -> TensorFile {
+        let mut file = TensorFile::new();
         for entry in &self.entries {
-            file.put(format!("{prefix}{}", entry.name), &entry.tensor);
+            file.put(entry.name.as_str(), &entry.tensor);
         }
+        file
     }
 
     /// Replaces all values by those of the file; a tensor that is missing or of another shape is an error.
-    pub fn load(&self, prefix: &str, file: &TensorFile) -> Result<(), WeightsError> {
+    pub fn load(&self, file: &TensorFile) -> Result<(), WeightsError> {
         tch::no_grad(|| {
             for entry in &self.entries {
-                let saved = file.get_shaped(&format!("{prefix}{}", entry.name), &entry.tensor.size())?;
+                let saved = file.get_shaped(&entry.name, &entry.tensor.size())?;
                 entry.tensor.shallow_clone().copy_(&saved);
             }
             Ok(())
@@ -165,15 +102,7 @@ impl<'a> ParamsBuilder<'a> {
         let count = shape.iter().product::<i64>() as usize;
         let mut values = vec![0.0_f32; count * self.keys.len()];
         for (key, values) in self.keys.iter().zip(values.chunks_mut(count)) {
-            let stream = Stream::new(key.seed, Purpose::Init, &key.init).named(&name);
-            match init {
-                Init::Const(value) => values.fill(value as f32),
-                Init::Normal => stream.fill_normal(values),
-                Init::Uniform(bound) => {
-                    stream.fill_uniform(values);
-                    values.iter_mut().for_each(|x| *x = ((2.0 * f64::from(*x) - 1.0) * bound) as f32);
-                }
-            }
+            init.fill(key, &name, values);
         }
         let mut size = shape.to_vec();
         if self.keys.len() > 1 {

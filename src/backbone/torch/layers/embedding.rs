@@ -1,6 +1,7 @@
 //! Embedding tables: EMB and LINEAR of spec `backbones.md` section 1.1. One table serves all fields; ids are global.
 
-use crate::backbone::{Init, ParamsBuilder, Pass};
+use crate::backbone::Init;
+use crate::backbone::torch::{ParamsBuilder, Pass};
 use tch::Tensor;
 
 /// EMB: ids `[B, F]` to `[.., B, F, E]`.

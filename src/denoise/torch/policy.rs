@@ -3,47 +3,15 @@
 //!
 //! Ids `[B, F]`, or `[B, F + 1]` with the label as one more field; logits `[B, 2]`; action 1 selects.
 
-use crate::backbone::layers::{Embedding, Mlp, MlpConfig};
-use crate::backbone::{
-    Adam, Backbone, Gradients, ModelKey, Net, OptimizerConfig, ParamsBuilder, Pass, TensorFile, WeightsError,
-};
-use crate::types::{FeatureMap, Options, PolicyReduction};
+use crate::backbone::ModelKey;
+use crate::backbone::torch::layers::{Embedding, Mlp, MlpConfig};
+use crate::backbone::torch::{Adam, Backbone, Gradients, Net, ParamsBuilder, Pass};
+use crate::denoise::PolicyConfig;
+use crate::types::PolicyReduction;
 use tch::{Device, Kind, Tensor};
 
 /// Rows of one scoring pass.
 const SCORE_ROWS: i64 = 4096;
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct PolicyConfig {
-    pub fields: i64,
-    pub cardinality: i64,
-    pub embed_dim: i64,
-    pub mlp_dims: Vec<i64>,
-    pub dropout: f64,
-    pub batch_norm: bool,
-    pub reduction: PolicyReduction,
-    pub optimizer: OptimizerConfig,
-}
-
-impl PolicyConfig {
-    pub fn new(map: &FeatureMap, options: &Options) -> Self {
-        let label = i64::from(options.policy_label_field);
-        Self {
-            fields: map.fields.len() as i64 + label,
-            cardinality: i64::from(map.total_cardinality) + 2 * label,
-            embed_dim: i64::from(options.embed_dim),
-            mlp_dims: options.policy_mlp_dims.iter().map(|dim| i64::from(*dim)).collect(),
-            dropout: options.policy_dropout,
-            batch_norm: options.policy_bn,
-            reduction: options.policy_reduction,
-            optimizer: OptimizerConfig {
-                kind: options.optimizer,
-                lr: options.lr * options.policy_lr_mult,
-                weight_decay: options.weight_decay * options.policy_wd_mult,
-            },
-        }
-    }
-}
 
 struct PolicyNet {
     embedding: Embedding,
@@ -59,7 +27,7 @@ impl Net for PolicyNet {
 
 pub struct Policy {
     pub model: Backbone,
-    optimizer: Adam,
+    pub optimizer: Adam,
     key: ModelKey,
     reduction: PolicyReduction,
 }
@@ -68,11 +36,11 @@ impl Policy {
     pub fn new(config: &PolicyConfig, key: ModelKey, device: Device) -> Self {
         let model = Backbone::with(&[key], device, |builder: &mut ParamsBuilder| {
             Box::new(PolicyNet {
-                embedding: Embedding::new(builder, config.cardinality, config.embed_dim),
+                embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
                 mlp: Mlp::new(
                     builder,
                     MlpConfig {
-                        inputs: config.fields * config.embed_dim,
+                        inputs: (config.ranges.len() * config.embed_dim) as i64,
                         dims: &config.mlp_dims,
                         outputs: Some(2),
                         dropout: config.dropout,
@@ -117,16 +85,6 @@ impl Policy {
     pub fn reinforce(&mut self, logits: &Tensor, pass: Pass, actions: &Tensor, rewards: &Tensor) {
         let gradients = Gradients::of(&self.loss(logits, actions, rewards), &self.model.params, pass);
         self.optimizer.step(&self.model.params, gradients, &[true]);
-    }
-
-    pub fn save(&self, prefix: &str, file: &mut TensorFile) {
-        self.model.params.save(&format!("{prefix}model/"), file);
-        self.optimizer.save(&format!("{prefix}optimizer/"), &self.model.params, file);
-    }
-
-    pub fn load(&mut self, prefix: &str, file: &TensorFile) -> Result<(), WeightsError> {
-        self.model.params.load(&format!("{prefix}model/"), file)?;
-        self.optimizer.load(&format!("{prefix}optimizer/"), &self.model.params, file)
     }
 }
 

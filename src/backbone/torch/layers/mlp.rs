@@ -3,13 +3,13 @@
 //! four parts.
 
 use super::{BatchNorm, Linear};
-use crate::backbone::{ParamsBuilder, Pass};
+use crate::backbone::torch::{ParamsBuilder, Pass};
 use tch::Tensor;
 
 #[derive(Debug, Clone, Copy)]
 pub struct MlpConfig<'a> {
     pub inputs: i64,
-    pub dims: &'a [i64],
+    pub dims: &'a [usize],
     /// Width of the output layer; absent for none.
     pub outputs: Option<i64>,
     pub dropout: f64,
@@ -27,10 +27,11 @@ impl Mlp {
         let mut width = config.inputs;
         let mut hidden = Vec::with_capacity(config.dims.len());
         for (n, dim) in config.dims.iter().enumerate() {
-            let linear = Linear::new(builder, &format!("mlp.mlp.{}", 4 * n), width, *dim);
-            let norm = config.batch_norm.then(|| BatchNorm::new(builder, &format!("mlp.mlp.{}", 4 * n + 1), *dim));
+            let linear = Linear::new(builder, &format!("mlp.mlp.{}", 4 * n), width, *dim as i64);
+            let norm =
+                config.batch_norm.then(|| BatchNorm::new(builder, &format!("mlp.mlp.{}", 4 * n + 1), *dim as i64));
             hidden.push((linear, norm));
-            width = *dim;
+            width = *dim as i64;
         }
         let name = format!("mlp.mlp.{}", 4 * config.dims.len());
         let output = config.outputs.map(|outputs| Linear::new(builder, &name, width, outputs));

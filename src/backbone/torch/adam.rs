@@ -1,30 +1,21 @@
-//! Adam with coupled L2, and plain SGD with the same penalty (spec `autodenoise.md` section 4, `backbones.md` table 1.2).
-//!
-//! g <- g + wd p; m, v <- averages of g, g^2; p <- p - lr (m / c1) / (sqrt(v / c2) + eps), c1 = 1 - beta1^t, c2 = 1 -
-//! beta2^t, with t counted for each replica. Dense on purpose: weight decay and momentum move every row of a table on
-//! every step, also of ids that are not in the batch.
+//! Adam with coupled L2, and plain SGD with the same penalty (spec `autodenoise.md` section 4, `backbones.md` table 1.2),
+//! with steps counted for each replica. Adam is dense on purpose: weight decay and momentum move every row of a table on
+//! every step, also of ids that are not in the batch; `lazy_adam` moves only the rows that were read.
 //!
 //! On the CPU one loop does it all, because libtorch's fused form is not exposed and a chain of tensor operations reads
 //! and writes every number ten times. Gradients of table rows are first added into a buffer of the table's size, which
 //! the loop leaves at zero for the next step.
 
 use super::step::{Gradient, Gradients};
-use super::{ParamKind, Params, TensorFile, WeightsError};
+use super::{ParamKind, Params};
+use crate::backbone::fused::{Isa, update};
+use crate::backbone::optimizer::{OptimizerConfig, Update};
+use crate::backbone::{TensorFile, WeightsError};
 use crate::types::Optimizer;
 use tch::{Device, Tensor};
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPS: f64 = 1e-8;
 /// Numbers from which on a parameter's update is worth several threads.
 const PARALLEL: usize = 1 << 20;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OptimizerConfig {
-    pub kind: Optimizer,
-    pub lr: f64,
-    pub weight_decay: f64,
-}
 
 /// The optimiser of one model (of either kind; named after the usual one).
 pub struct Adam {
@@ -65,19 +56,23 @@ impl Adam {
         for (steps, _) in self.steps.iter_mut().zip(active).filter(|(_, active)| **active) {
             *steps += 1;
         }
+        let lazy = self.config.kind == Optimizer::LazyAdam;
         tch::no_grad(|| {
             for (number, gradient) in gradients.of {
                 let tensor = &params.entries[number].tensor;
                 let slot = self.slots[number].as_mut().expect("buffers have no gradient");
                 match (tensor.device(), gradient) {
+                    // No row was read.
+                    (_, Gradient::Dense(_)) if lazy && params.entries[number].kind == ParamKind::Table => {}
                     (Device::Cpu, Gradient::Dense(gradient)) => {
                         let gradient = gradient.contiguous();
-                        update_cpu::<false>(&self.config, &self.steps, active, tensor, slot, &gradient);
+                        update_cpu(&self.config, &self.steps, active, tensor, slot, &gradient, None);
                     }
                     (Device::Cpu, Gradient::Rows(ids, rows)) => {
                         let sum = slot.sum.as_ref().expect("a table has a buffer").shallow_clone();
                         add_rows(&sum, &ids, &rows.contiguous());
-                        update_cpu::<true>(&self.config, &self.steps, active, tensor, slot, &sum);
+                        let touched = lazy.then(|| distinct(&ids));
+                        update_cpu(&self.config, &self.steps, active, tensor, slot, &sum, touched.as_deref());
                         // The loop zeroes what it reads; replicas that are not updated are not read.
                         if active.iter().any(|active| !active) {
                             let _ = sum.shallow_clone().zero_();
@@ -88,57 +83,45 @@ impl Adam {
                     }
                     (_, Gradient::Rows(ids, rows)) => {
                         let gradient = dense_rows(tensor, &ids, &rows);
+                        let before = (self.config.kind == Optimizer::LazyAdam)
+                            .then(|| [tensor, &slot.m, &slot.v].map(|tensor| tensor.detach().copy()));
                         update_device(&self.config, &self.steps, active, tensor, slot, &gradient);
+                        if let Some(before) = before {
+                            keep_untouched(&ids, [tensor, &slot.m, &slot.v], &before);
+                        }
                     }
                 }
             }
         });
     }
 
-    pub fn save(&self, prefix: &str, params: &Params, file: &mut TensorFile) {
+    /// Copies of all that it remembers.
+    pub fn save(&self, params: &Params) -> TensorFile {
+        let mut file = TensorFile::new();
         for (slot, entry) in self.slots.iter().zip(&params.entries) {
             if let Some(slot) = slot {
-                file.put(format!("{prefix}m/{}", entry.name), &slot.m);
-                file.put(format!("{prefix}v/{}", entry.name), &slot.v);
+                file.put(format!("m/{}", entry.name), &slot.m);
+                file.put(format!("v/{}", entry.name), &slot.v);
             }
         }
         let steps: Vec<i64> = self.steps.iter().map(|steps| i64::from(*steps)).collect();
-        file.put(format!("{prefix}steps"), &Tensor::from_slice(&steps));
+        file.put("steps", &Tensor::from_slice(&steps));
+        file
     }
 
-    pub fn load(&mut self, prefix: &str, params: &Params, file: &TensorFile) -> Result<(), WeightsError> {
+    pub fn load(&mut self, params: &Params, file: &TensorFile) -> Result<(), WeightsError> {
         for (slot, entry) in self.slots.iter_mut().zip(&params.entries) {
             if let Some(slot) = slot {
                 for (name, tensor) in [("m", &mut slot.m), ("v", &mut slot.v)] {
-                    tensor.copy_(&file.get_shaped(&format!("{prefix}{name}/{}", entry.name), &tensor.size())?);
+                    tensor.copy_(&file.get_shaped(&format!("{name}/{}", entry.name), &tensor.size())?);
                 }
             }
         }
-        let steps = file.get_shaped(&format!("{prefix}steps"), &[self.steps.len() as i64])?;
+        let steps = file.get_shaped("steps", &[self.steps.len() as i64])?;
         for (r, count) in self.steps.iter_mut().enumerate() {
             *count = steps.int64_value(&[r as i64]) as u32;
         }
         Ok(())
-    }
-}
-
-/// The numbers of one replica's step that are the same for all parameters.
-#[derive(Clone, Copy)]
-struct Coefficients {
-    decay: f32,
-    /// lr / c1; for SGD lr.
-    rate: f32,
-    /// 1 / sqrt(c2).
-    scale: f32,
-}
-
-impl Coefficients {
-    fn new(config: &OptimizerConfig, steps: u32) -> Self {
-        let (c1, c2) = match config.kind {
-            Optimizer::Adam => (1.0 - BETA1.powf(f64::from(steps)), 1.0 - BETA2.powf(f64::from(steps))),
-            Optimizer::Sgd => (1.0, 1.0),
-        };
-        Self { decay: config.weight_decay as f32, rate: (config.lr / c1) as f32, scale: (1.0 / c2.sqrt()) as f32 }
     }
 }
 
@@ -188,16 +171,36 @@ fn dense_rows(table: &Tensor, ids: &Tensor, rows: &Tensor) -> Tensor {
     Tensor::stack(&rows.unbind(0).iter().map(one).collect::<Vec<_>>(), 0)
 }
 
-/// One step of the active replicas; with `CLEAR`, the gradients read are left at zero.
-fn update_cpu<const CLEAR: bool>(
+/// The ids, each once, ascending.
+fn distinct(ids: &Tensor) -> Vec<usize> {
+    let mut distinct: Vec<i32> = Vec::try_from(ids.reshape([-1])).expect("32-bit ids");
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct.into_iter().map(|id| id as usize).collect()
+}
+
+/// Gives the rows of tables `[.., D, W]` that are not among `ids` their former values back.
+fn keep_untouched(ids: &Tensor, now: [&Tensor; 3], before: &[Tensor; 3]) {
+    for (now, before) in now.into_iter().zip(before) {
+        let rows = now.size()[now.dim() - 2];
+        let touched =
+            Tensor::zeros([rows, 1], (tch::Kind::Bool, now.device())).index_fill(0, &ids.to_kind(tch::Kind::Int64), 1);
+        now.shallow_clone().copy_(&now.where_self(&touched, before));
+    }
+}
+
+/// One step of the active replicas, of all rows of a table or of the `touched` ones; gradients read are left at zero.
+fn update_cpu(
     config: &OptimizerConfig,
     steps: &[u32],
     active: &[bool],
     tensor: &Tensor,
     slot: &Slot,
     gradient: &Tensor,
+    touched: Option<&[usize]>,
 ) {
-    let per_replica = tensor.numel() / steps.len();
+    let (per_replica, width) = (tensor.numel() / steps.len(), *tensor.size().last().unwrap_or(&1) as usize);
+    let isa = Isa::detect();
     // SAFETY: parameter, averages and gradient are four storages, and autograd is done with them.
     let (p, m, v, g) = unsafe { (numbers(tensor), numbers(&slot.m), numbers(&slot.v), numbers(gradient)) };
     let parts = p
@@ -205,9 +208,15 @@ fn update_cpu<const CLEAR: bool>(
         .zip(m.chunks_mut(per_replica))
         .zip(v.chunks_mut(per_replica).zip(g.chunks_mut(per_replica)));
     for (((p, m), (v, g)), (steps, _)) in parts.zip(steps.iter().zip(active)).filter(|(_, (_, active))| **active) {
-        let with = Coefficients::new(config, *steps);
+        let with = Update::new(config, *steps);
+        if let Some(touched) = touched {
+            for at in touched.iter().map(|row| row * width..(row + 1) * width) {
+                update(isa, with, &mut p[at.clone()], &mut m[at.clone()], &mut v[at.clone()], &mut g[at]);
+            }
+            continue;
+        }
         if p.len() < PARALLEL {
-            update_slice::<CLEAR>(config.kind, p, m, v, g, with);
+            update(isa, with, p, m, v, g);
             continue;
         }
         let threads = tch::get_num_threads().max(1) as usize;
@@ -215,58 +224,9 @@ fn update_cpu<const CLEAR: bool>(
         std::thread::scope(|scope| {
             let slices = p.chunks_mut(share).zip(m.chunks_mut(share)).zip(v.chunks_mut(share).zip(g.chunks_mut(share)));
             for ((p, m), (v, g)) in slices {
-                scope.spawn(move || update_slice::<CLEAR>(config.kind, p, m, v, g, with));
+                scope.spawn(move || update(isa, with, p, m, v, g));
             }
         });
-    }
-}
-
-fn update_slice<const CLEAR: bool>(
-    kind: Optimizer,
-    p: &mut [f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    g: &mut [f32],
-    with: Coefficients,
-) {
-    match kind {
-        Optimizer::Sgd => {
-            for (p, g) in p.iter_mut().zip(g) {
-                *p -= with.rate * (*g + with.decay * *p);
-                if CLEAR {
-                    *g = 0.0;
-                }
-            }
-        }
-        Optimizer::Adam => {
-            #[cfg(target_arch = "x86_64")]
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor has AVX2.
-                return unsafe { adam_avx2::<CLEAR>(p, m, v, g, with) };
-            }
-            adam_any::<CLEAR>(p, m, v, g, with);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn adam_avx2<const CLEAR: bool>(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &mut [f32], with: Coefficients) {
-    adam_any::<CLEAR>(p, m, v, g, with);
-}
-
-#[inline(always)]
-fn adam_any<const CLEAR: bool>(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &mut [f32], with: Coefficients) {
-    let n = p.len();
-    let (m, v, g) = (&mut m[..n], &mut v[..n], &mut g[..n]);
-    for i in 0..n {
-        let gradient = g[i] + with.decay * p[i];
-        if CLEAR {
-            g[i] = 0.0;
-        }
-        m[i] += (gradient - m[i]) * (1.0 - BETA1) as f32;
-        v[i] = v[i] * BETA2 as f32 + gradient * gradient * (1.0 - BETA2) as f32;
-        p[i] -= with.rate * m[i] / (v[i].sqrt() * with.scale + EPS as f32);
     }
 }
 
@@ -290,21 +250,20 @@ fn update_device(
 }
 
 fn update_tensor(config: &OptimizerConfig, steps: u32, p: &Tensor, m: &Tensor, v: &Tensor, gradient: &Tensor) {
-    let with = Coefficients::new(config, steps);
-    let gradient = gradient + p * f64::from(with.decay);
     let mut p = p.shallow_clone();
-    match config.kind {
-        Optimizer::Sgd => {
-            p -= gradient * f64::from(with.rate);
+    match Update::new(config, steps) {
+        Update::Sgd { decay, rate } => {
+            p -= (gradient + &p * f64::from(decay)) * f64::from(rate);
         }
-        Optimizer::Adam => {
+        Update::Adam { decay, rate, scale } => {
+            let gradient = gradient + &p * f64::from(decay);
             let (mut m, mut v) = (m.shallow_clone(), v.shallow_clone());
-            let _ = m.lerp_(&gradient, 1.0 - BETA1);
-            let _ = v.lerp_(&gradient.square(), 1.0 - BETA2);
+            let _ = m.lerp_(&gradient, f64::from(Update::REST1));
+            let _ = v.lerp_(&gradient.square(), f64::from(Update::REST2));
             let mut below = v.sqrt();
-            let _ = below.g_mul_scalar_(f64::from(with.scale));
-            let _ = below.g_add_scalar_(EPS);
-            p -= &m / below * f64::from(with.rate);
+            let _ = below.g_mul_scalar_(f64::from(scale));
+            let _ = below.g_add_scalar_(f64::from(Update::EPS));
+            p -= &m / below * f64::from(rate);
         }
     }
 }
@@ -325,7 +284,7 @@ mod tests {
             for step in 1..=20 {
                 let g = Tensor::from_slice(&[0.1_f32, -0.2, 0.0, 1e-4 * step as f32, 0.3]);
                 update_tensor(&config, step, &p2, &m2, &v2, &g);
-                update_cpu::<false>(&config, &[step], &[true], &p1, &slot, &g);
+                update_cpu(&config, &[step], &[true], &p1, &slot, &g, None);
             }
             assert!(f64::try_from((p1 - p2).abs().max()).unwrap() < 1e-6);
         }

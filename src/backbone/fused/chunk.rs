@@ -1,0 +1,108 @@
+//! A fixed share of a batch's rows with all that is computed of them. Chunks are the unit of work of threads, and sums
+//! over a batch are sums over chunks in order: results do not depend on how many threads there are.
+
+use super::memory::{Buffer, Matrix};
+use super::simd::LANES;
+
+/// Rows of a chunk: their embeddings and gradients stay in a core's own cache.
+pub const CHUNK_ROWS: usize = 128;
+
+/// What a chunk needs room for.
+#[derive(Debug, Clone)]
+pub struct ChunkShape {
+    /// F.
+    pub fields: usize,
+    /// Columns of x: flat embeddings, then products.
+    pub width: usize,
+    /// Logits of a row.
+    pub outputs: usize,
+    /// Columns of each term's own matrix.
+    pub terms: Vec<usize>,
+    /// Hidden widths of the tower.
+    pub hidden: Vec<usize>,
+    /// Numbers of the dense parameters.
+    pub dense: usize,
+}
+
+pub struct Chunk {
+    /// Rows in it now, at most `CHUNK_ROWS`.
+    pub rows: usize,
+    /// Position of its first row in the batch.
+    pub first: usize,
+    /// `[rows, F]`.
+    pub ids: Vec<u32>,
+    /// `[rows]`.
+    pub labels: Vec<f32>,
+    /// `[rows]`: weights of the losses; empty where every row weighs 1. A row of weight 0 counts in nothing.
+    pub weights: Vec<f32>,
+    /// `[rows, width]`.
+    pub x: Matrix,
+    /// Gradient of the loss by `x`.
+    pub dx: Matrix,
+    /// `[rows, outputs]`.
+    pub z: Buffer,
+    /// Gradient of the loss by `z`.
+    pub dz: Buffer,
+    /// `[rows]`.
+    pub losses: Buffer,
+    /// What each term keeps from its forward for its backward pass.
+    pub terms: Vec<Matrix>,
+    pub hidden: Vec<Hidden>,
+    /// This chunk's part of the dense parameters' gradients.
+    pub gradients: Buffer,
+}
+
+/// A hidden layer's part of a chunk; H columns.
+pub struct Hidden {
+    /// Before BatchNorm.
+    pub a: Matrix,
+    /// After BatchNorm, ReLU and dropout.
+    pub h: Matrix,
+    /// Gradient by `h`, then by BatchNorm's output, then by `a`.
+    pub d: Matrix,
+    /// Dropout's factors.
+    pub mask: Matrix,
+    /// Rows that count, and the mean and the sum of squared deviations of `a` over them.
+    pub counted: f32,
+    pub mean: Buffer,
+    pub deviation: Buffer,
+    /// Sums of dy and of dy times the normalised value.
+    pub sum_dy: Buffer,
+    pub sum_dy_x: Buffer,
+}
+
+impl Chunk {
+    pub fn new(shape: &ChunkShape) -> Self {
+        let matrix = |width| Matrix::zeroed(CHUNK_ROWS, width);
+        let hidden = shape.hidden.iter().map(|width| {
+            let (matrix, sums) =
+                (|| Matrix::zeroed(CHUNK_ROWS, *width), || Buffer::zeroed(width.next_multiple_of(LANES)));
+            Hidden {
+                a: matrix(),
+                h: matrix(),
+                d: matrix(),
+                mask: matrix(),
+                counted: 0.0,
+                mean: sums(),
+                deviation: sums(),
+                sum_dy: sums(),
+                sum_dy_x: sums(),
+            }
+        });
+        Self {
+            rows: 0,
+            first: 0,
+            ids: vec![0; CHUNK_ROWS * shape.fields],
+            labels: vec![0.0; CHUNK_ROWS],
+            weights: Vec::new(),
+            x: matrix(shape.width),
+            dx: matrix(shape.width),
+            z: Buffer::zeroed(CHUNK_ROWS * shape.outputs),
+            dz: Buffer::zeroed(CHUNK_ROWS * shape.outputs),
+            losses: Buffer::zeroed(CHUNK_ROWS),
+            terms: shape.terms.iter().map(|width| matrix(*width)).collect(),
+            hidden: hidden.collect(),
+            gradients: Buffer::zeroed(shape.dense),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Tables: reading rows, adding gradients into them (EMB and LINEAR of spec `backbones.md` section 1.1).
+//!
+//! A field has its own rows of a table, so different fields can be worked on at once, each in the order of the batch.
+
+use super::simd::{LANES, Line, kernel};
+
+kernel! {
+    /// x `[n, >= F E]` = the rows `ids` `[n, F]` of a table `[D, E]`, side by side.
+    pub fn gather<S>(table: &[f32], width: usize, ids: &[u32], fields: usize, x: &mut [Line], stride: usize) {
+        for (x, ids) in x.chunks_exact_mut(stride).zip(ids.chunks_exact(fields)) {
+            if width.is_multiple_of(LANES) {
+                for (x, id) in x.chunks_exact_mut(width / LANES).zip(ids) {
+                    let row = &table[*id as usize * width..][..width];
+                    for (x, line) in x.iter_mut().zip(row.as_chunks::<LANES>().0) {
+                        S::store(x, S::load(line));
+                    }
+                }
+            } else {
+                for (x, id) in x.as_flattened_mut().chunks_exact_mut(width).zip(ids) {
+                    let row = &table[*id as usize * width..][..width];
+                    for (x, value) in x.iter_mut().zip(row) {
+                        *x = *value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Adds the gradients dx `[n, >= F E]` of one field's columns into its rows of a table's gradient, which begin with
+    /// the id `start`.
+    pub fn scatter<S>(
+        g: &mut [f32],
+        start: u32,
+        width: usize,
+        ids: &[u32],
+        fields: usize,
+        field: usize,
+        dx: &[Line],
+        stride: usize,
+    ) {
+        for (dx, ids) in dx.chunks_exact(stride).zip(ids.chunks_exact(fields)) {
+            let row = &mut g[(ids[field] - start) as usize * width..][..width];
+            if width.is_multiple_of(LANES) {
+                let dx = &dx[field * (width / LANES)..];
+                for (g, dx) in row.as_chunks_mut::<LANES>().0.iter_mut().zip(dx) {
+                    S::store(g, S::add(S::load(g), S::load(dx)));
+                }
+            } else {
+                for (g, dx) in row.iter_mut().zip(&dx.as_flattened()[field * width..]) {
+                    *g += dx;
+                }
+            }
+        }
+    }
+}
+
+/// z `[n, outputs]` (the first of each row) += bias + the sum of the rows' first-order weights.
+pub fn add_first_order(table: &[f32], bias: f32, ids: &[u32], fields: usize, z: &mut [f32], outputs: usize) {
+    for (z, ids) in z.chunks_exact_mut(outputs).zip(ids.chunks_exact(fields)) {
+        let sum: f32 = ids.iter().map(|id| table[*id as usize]).sum();
+        z[0] += sum + bias;
+    }
+}
+
+/// The gradient of `add_first_order`, whose logits are one a row, by one field's rows of the table.
+pub fn scatter_first_order(g: &mut [f32], start: u32, ids: &[u32], fields: usize, field: usize, dz: &[f32]) {
+    for (dz, ids) in dz.iter().zip(ids.chunks_exact(fields)) {
+        g[(ids[field] - start) as usize] += dz;
+    }
+}

@@ -1,0 +1,242 @@
+//! The fused models as the training routine uses them: R replicas are R models, worked on side by side.
+
+use super::loss::{Mean, losses, losses_and_gradients};
+use super::model::{Batch, Design, Model, Picked, Source, TowerDesign};
+use super::params::Kind;
+use crate::backbone::{
+    BackboneConfig, FitError, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
+    WeightsError,
+};
+use crate::types::{BackboneKind, Optimizer};
+use rayon::prelude::*;
+
+/// What a backbone is composed of (spec `backbones.md`, section 2).
+pub fn design(config: &BackboneConfig) -> Design {
+    let tower = TowerDesign { hidden: config.mlp_dims.clone(), outputs: 1, dropout: config.dropout, batch_norm: true };
+    let bare = Design {
+        ranges: config.ranges.clone(),
+        embed_dim: config.embed_dim,
+        first_order: false,
+        pairwise: false,
+        cross: None,
+        products: false,
+        tower: None,
+    };
+    match config.kind {
+        BackboneKind::Fm => Design { first_order: true, pairwise: true, ..bare },
+        BackboneKind::WideDeep => Design { first_order: true, tower: Some(tower), ..bare },
+        BackboneKind::DeepFm => Design { first_order: true, pairwise: true, tower: Some(tower), ..bare },
+        BackboneKind::Dcn => Design { cross: Some(config.cross_layers), tower: Some(tower), ..bare },
+        BackboneKind::Ipnn => Design { products: true, tower: Some(tower), ..bare },
+    }
+}
+
+pub struct FusedModel {
+    replicas: Vec<Model>,
+    optimizer: OptimizerConfig,
+}
+
+impl FusedModel {
+    pub fn new(config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Self {
+        let model = |key| {
+            let mut model = Model::new(design(config), key);
+            if optimizer.kind == Optimizer::LazyAdam {
+                model.track_touched();
+            }
+            model
+        };
+        Self { replicas: keys.iter().map(model).collect(), optimizer }
+    }
+
+    /// The model of R = 1.
+    pub fn single(&mut self) -> &mut Model {
+        &mut self.replicas[0]
+    }
+}
+
+impl<'a> Source<'a> {
+    pub fn new(rows: &Rows<'a>) -> Self {
+        Self { ids: rows.ids, labels: rows.labels, fields: rows.fields, label_field: None }
+    }
+}
+
+/// One replica's share of a pass.
+struct Part<'a> {
+    model: &'a mut Model,
+    key: ModelKey,
+    active: bool,
+    weights: Option<&'a [f32]>,
+    logits: &'a mut [f32],
+    losses: Option<&'a mut [f32]>,
+}
+
+impl crate::backbone::Model for FusedModel {
+    fn replicas(&self) -> usize {
+        self.replicas.len()
+    }
+
+    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError> {
+        let (n, replicas) = (pass.len(), self.replicas.len());
+        let mut logits = vec![0.0; n * replicas];
+        let mut recorded = pass.record.map(|_| vec![0.0; n * replicas]);
+        let mut losses = recorded.as_mut().map(|losses| losses.chunks_mut(n.max(1)));
+        let mut parts: Vec<Part> = Vec::with_capacity(replicas);
+        for (r, (model, logits)) in self.replicas.iter_mut().zip(logits.chunks_mut(n.max(1))).enumerate() {
+            parts.push(Part {
+                model,
+                key: pass.keys[r],
+                active: pass.active[r],
+                weights: pass.weights.map(|weights| &weights[r * pass.rows.len()..][..pass.rows.len()]),
+                logits,
+                losses: losses.as_mut().and_then(Iterator::next),
+            });
+        }
+        let source = Source::new(pass.rows);
+        for (number, (first, len)) in pass.batches().enumerate() {
+            let picked = match pass.order {
+                None => Picked::From(first, len),
+                Some(order) => Picked::Positions(&order[first..first + len]),
+            };
+            let at = At { source, picked, first, pass: pass.number, batch: number as u32, record: pass.record };
+            match &mut parts[..] {
+                [one] => one.train(&at, &self.optimizer),
+                several => several.par_iter_mut().for_each(|part| part.train(&at, &self.optimizer)),
+            }
+            if !tick() {
+                return Err(FitError::Stopped);
+            }
+        }
+        Ok(Seen { logits, losses: recorded })
+    }
+
+    fn predict(&mut self, rows: &Rows) -> Vec<f32> {
+        let mut out = vec![0.0; rows.len() * self.replicas.len()];
+        for (model, out) in self.replicas.iter_mut().zip(out.chunks_mut(rows.len().max(1))) {
+            model.predict(Source::new(rows), Picked::From(0, rows.len()), out);
+        }
+        out
+    }
+
+    fn weights(&self) -> TensorFile {
+        let mut file = TensorFile::new();
+        save(&self.replicas, "", Kind::Value, &mut file);
+        file
+    }
+
+    fn load_weights(&mut self, weights: &TensorFile) -> Result<(), WeightsError> {
+        load(&mut self.replicas, "", Kind::Value, weights)
+    }
+
+    fn optimizer_state(&self) -> TensorFile {
+        optimizer_state(&self.replicas)
+    }
+
+    fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError> {
+        load_optimizer_state(&mut self.replicas, state)
+    }
+}
+
+/// A batch of a pass.
+struct At<'a> {
+    source: Source<'a>,
+    picked: Picked<'a>,
+    /// Place of its first row in the pass.
+    first: usize,
+    /// Numbers of the pass and of the batch in it.
+    pass: u32,
+    batch: u32,
+    record: Option<Recorded>,
+}
+
+impl Part<'_> {
+    fn train(&mut self, at: &At, optimizer: &OptimizerConfig) {
+        if !self.active {
+            return;
+        }
+        let (source, picked, len) = (at.source, at.picked, at.picked.len());
+        let weights: Option<Vec<f32>> =
+            self.weights.map(|weights| picked.positions().map(|position| weights[position]).collect());
+        let isa = self.model.isa();
+        let logits = &mut self.logits[at.first..][..len];
+        let mut kept = self.losses.as_mut().map(|losses| &mut losses[at.first..][..len]);
+        if let (Some(Recorded::Eval), Some(kept)) = (at.record, &mut kept) {
+            self.model.predict(source, picked, logits);
+            losses(isa, logits, &picked.labels(source.labels), kept);
+        }
+        // BatchNorm cannot learn from a single row: such a batch is only looked at.
+        if weights.as_ref().map_or(len, |weights| weights.iter().filter(|weight| **weight > 0.0).count()) < 2 {
+            self.model.predict(source, picked, logits);
+            if let (Some(Recorded::Train), Some(kept)) = (at.record, kept) {
+                losses(isa, logits, &picked.labels(source.labels), kept);
+            }
+            return;
+        }
+        let total = weights.as_ref().map_or(len as f32, |weights| weights.iter().sum::<f32>().max(f32::MIN_POSITIVE));
+        let batch = Batch { source, picked, weights: weights.as_deref() };
+        self.model.forward(batch, Some(self.key.dropout(at.pass, at.batch)), true);
+        self.model.backward(|chunk| cross_entropy(isa, Mean { total }, chunk));
+        for chunk in self.model.chunks() {
+            logits[chunk.first..][..chunk.rows].copy_from_slice(&chunk.z[..chunk.rows]);
+        }
+        if let (Some(Recorded::Train), Some(kept)) = (at.record, kept) {
+            for chunk in self.model.chunks() {
+                kept[chunk.first..][..chunk.rows].copy_from_slice(&chunk.losses[..chunk.rows]);
+            }
+        }
+        self.model.step(optimizer);
+    }
+}
+
+/// The head of a recommender: the weighted mean of the rows' losses.
+pub fn cross_entropy(isa: super::Isa, mean: Mean, chunk: &mut super::Chunk) {
+    let n = chunk.rows;
+    let (z, labels) = (&chunk.z[..n], &chunk.labels[..n]);
+    losses_and_gradients(isa, mean, z, labels, &chunk.weights, &mut chunk.losses[..n], &mut chunk.dz[..n]);
+}
+
+/// Adds all tensors of one kind, stacked where there are several replicas.
+pub fn save(replicas: &[Model], prefix: &str, kind: Kind, file: &mut TensorFile) {
+    for (name, shape, trained) in replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value) {
+        debug_assert!(trained || kind == Kind::Value);
+        let values: Vec<f32> = replicas.iter().flat_map(|model| model.params.read(name, kind)).collect();
+        file.put_values(format!("{prefix}{name}"), &stacked(shape, replicas.len()), &values);
+    }
+}
+
+pub fn load(replicas: &mut [Model], prefix: &str, kind: Kind, file: &TensorFile) -> Result<(), WeightsError> {
+    let wanted = replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value);
+    let wanted: Vec<(String, Vec<usize>)> = wanted.map(|(name, shape, _)| (name.to_owned(), shape.to_vec())).collect();
+    // All are read before any is written: a file that does not fit changes nothing.
+    let count = replicas.len();
+    let values = wanted.iter().map(|(name, shape)| file.values(&format!("{prefix}{name}"), &stacked(shape, count)));
+    for ((name, _), values) in wanted.iter().zip(values.collect::<Result<Vec<_>, _>>()?) {
+        for (model, values) in replicas.iter_mut().zip(values.chunks(values.len() / count)) {
+            model.params.write(name, kind, values);
+        }
+    }
+    Ok(())
+}
+
+/// What the optimiser remembers of each replica.
+pub fn optimizer_state(replicas: &[Model]) -> TensorFile {
+    let mut file = TensorFile::new();
+    save(replicas, "m/", Kind::M, &mut file);
+    save(replicas, "v/", Kind::V, &mut file);
+    let steps: Vec<i64> = replicas.iter().map(|model| i64::from(model.steps)).collect();
+    file.put("steps", &tch::Tensor::from_slice(&steps));
+    file
+}
+
+pub fn load_optimizer_state(replicas: &mut [Model], state: &TensorFile) -> Result<(), WeightsError> {
+    load(replicas, "m/", Kind::M, state)?;
+    load(replicas, "v/", Kind::V, state)?;
+    let steps = state.get_shaped("steps", &[replicas.len() as i64])?;
+    for (r, model) in replicas.iter_mut().enumerate() {
+        model.steps = steps.int64_value(&[r as i64]) as u32;
+    }
+    Ok(())
+}
+
+fn stacked(shape: &[usize], replicas: usize) -> Vec<usize> {
+    if replicas == 1 { shape.to_vec() } else { [&[replicas], shape].concat() }
+}

@@ -1,0 +1,34 @@
+//! The models on the CPU, without libtorch: forward, loss, derivatives written by hand, and the optimiser, in a few
+//! sweeps over chunks of a batch's rows.
+//!
+//! Three things make it fast. A batch is worked on in chunks whose rows stay in a core's own cache from the reading of
+//! their embeddings to the last product ([`chunk`]). Products run in registers, on the widest vectors the processor has
+//! ([`simd`], [`kernels`]). And nothing is allocated, dispatched or recorded a batch: a model is a fixed sum of terms
+//! ([`model`]), each a file with its forward and backward part side by side.
+//!
+//! Results do not depend on the number of threads: chunks are fixed, sums over chunks run in their order, and gradients
+//! of a table are added by field, each in the order of the rows.
+
+mod adam;
+mod chunk;
+mod cross;
+mod embedding;
+mod engine;
+mod kernels;
+mod loss;
+mod memory;
+mod model;
+mod pairwise;
+mod params;
+mod products;
+pub(crate) mod simd;
+mod tower;
+
+pub use adam::update;
+pub use chunk::Chunk;
+pub use engine::{FusedModel, cross_entropy, design, load, load_optimizer_state, optimizer_state, save};
+pub use loss::{Mean, exp_of_negative, losses, losses_and_gradients};
+pub use model::{Batch, Design, Model, Picked, Source, TowerDesign};
+pub use params::{Kind, Params};
+pub use simd::Isa;
+pub(crate) use simd::kernel;

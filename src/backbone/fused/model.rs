@@ -1,0 +1,588 @@
+//! A model as a sum of terms, and its training step in a few sweeps over chunks of rows.
+//!
+//! logit = [first-order] + [pairwise] + [cross] + [tower], each optional; the tower reads the flat embeddings and, where
+//! asked for, their inner products. All five backbones of the paper and the policy network are such sums.
+
+use super::adam::update;
+use super::chunk::{CHUNK_ROWS, Chunk, ChunkShape};
+use super::cross::Cross;
+use super::embedding::{add_first_order, gather, scatter, scatter_first_order};
+use super::params::{Builder, Params, Table, Trained};
+use super::simd::Isa;
+use super::tower::{Tower, TowerShape};
+use super::{pairwise, products};
+use crate::backbone::key::{Init, ModelKey};
+use crate::backbone::optimizer::{OptimizerConfig, Update};
+use crate::random::Stream;
+use crate::types;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Numbers of a table that one task updates.
+const UPDATE_BLOCK: usize = 8192;
+/// Rows of one prediction task.
+const PREDICT_ROWS: usize = 16 * CHUNK_ROWS;
+
+/// What a model is composed of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Design {
+    /// The ids of each of the F fields. Fields share a range or nothing.
+    pub ranges: Vec<Range<u32>>,
+    /// E.
+    pub embed_dim: usize,
+    pub first_order: bool,
+    pub pairwise: bool,
+    /// Layers of the cross network.
+    pub cross: Option<usize>,
+    /// Whether the tower also reads the inner products of all pairs.
+    pub products: bool,
+    pub tower: Option<TowerDesign>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TowerDesign {
+    pub hidden: Vec<usize>,
+    pub outputs: usize,
+    pub dropout: f64,
+    pub batch_norm: bool,
+}
+
+impl Design {
+    pub fn fields(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// D: rows of the tables.
+    fn cardinality(&self) -> usize {
+        self.ranges.iter().map(|range| range.end).max().unwrap_or(0) as usize
+    }
+
+    fn flat(&self) -> usize {
+        self.fields() * self.embed_dim
+    }
+
+    /// Columns of x.
+    fn width(&self) -> usize {
+        self.flat() + if self.products { products::pairs(self.fields()) } else { 0 }
+    }
+
+    fn outputs(&self) -> usize {
+        self.tower.as_ref().map_or(1, |tower| tower.outputs)
+    }
+}
+
+/// Rows that a model reads: ids `[N, F]` row-major and labels `[N]`.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    pub ids: &'a [i32],
+    pub labels: &'a [u8],
+    /// F of the ids.
+    pub fields: usize,
+    /// The label as one more field, whose ids begin here.
+    pub label_field: Option<u32>,
+}
+
+/// Some of a source's rows, in order.
+#[derive(Clone, Copy)]
+pub enum Picked<'a> {
+    From(usize, usize),
+    Positions(&'a [u32]),
+}
+
+impl Picked<'_> {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::From(_, len) => *len,
+            Self::Positions(positions) => positions.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows' positions in the source.
+    pub fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len()).map(|i| self.position(i))
+    }
+
+    /// Their labels as numbers.
+    pub fn labels(&self, labels: &[u8]) -> Vec<f32> {
+        self.positions().map(|position| f32::from(labels[position])).collect()
+    }
+
+    fn position(&self, i: usize) -> usize {
+        match self {
+            Self::From(first, _) => first + i,
+            Self::Positions(positions) => positions[i] as usize,
+        }
+    }
+}
+
+/// A batch.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    pub source: Source<'a>,
+    pub picked: Picked<'a>,
+    /// A weight for each of its rows.
+    pub weights: Option<&'a [f32]>,
+}
+
+pub struct Model {
+    pub params: Params,
+    /// Steps of the optimiser.
+    pub steps: u32,
+    isa: Isa,
+    design: Design,
+    /// The table's number and where the bias lies.
+    first_order: Option<(usize, usize)>,
+    /// Number of its matrix in a chunk.
+    pairwise: Option<usize>,
+    cross: Option<Cross>,
+    tower: Option<Tower>,
+    shape: ChunkShape,
+    chunks: Vec<Chunk>,
+    /// Chunks of the present batch.
+    used: usize,
+    /// Whether its forward pass had dropout.
+    dropout: bool,
+    groups: Vec<Group>,
+}
+
+/// Fields that share their ids: the rows of a table that one task adds gradients to.
+struct Group {
+    ids: Range<u32>,
+    fields: Vec<usize>,
+    /// Rows that the present batch read, and by row the last step that did; for `LazyAdam`, else empty.
+    touched: Vec<u32>,
+    seen: Vec<u32>,
+}
+
+impl Group {
+    /// The groups of some fields, by their ids.
+    fn all(ranges: &[Range<u32>]) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
+        for (field, ids) in ranges.iter().enumerate() {
+            match groups.iter_mut().find(|group| group.ids == *ids) {
+                Some(group) => group.fields.push(field),
+                None => {
+                    groups.push(Self { ids: ids.clone(), fields: vec![field], touched: Vec::new(), seen: Vec::new() })
+                }
+            }
+        }
+        groups.sort_unstable_by_key(|group| group.ids.start);
+        groups
+    }
+}
+
+const EMBEDDING: usize = 0;
+
+impl Model {
+    pub fn new(design: Design, key: &ModelKey) -> Self {
+        Self::on(Isa::detect(), design, key)
+    }
+
+    pub fn on(isa: Isa, design: Design, key: &ModelKey) -> Self {
+        let mut builder = Builder::new();
+        let rows = design.cardinality();
+        builder.table("embedding.embedding.weight", rows, design.embed_dim, Init::xavier(rows, design.embed_dim));
+        let first_order = design.first_order.then(|| {
+            let table = builder.table("linear.fc.weight", rows, 1, Init::Normal);
+            (table, builder.vector("linear.bias", 1, Init::Const(0.0)))
+        });
+        let mut terms = Vec::new();
+        let pairwise = design.pairwise.then(|| {
+            terms.push(design.embed_dim);
+            terms.len() - 1
+        });
+        let cross = design.cross.map(|layers| {
+            terms.push(layers + 1);
+            Cross::new(&mut builder, design.flat(), layers, terms.len() - 1)
+        });
+        let tower = design.tower.as_ref().map(|tower| {
+            let shape = TowerShape {
+                inputs: design.width(),
+                hidden: tower.hidden.clone(),
+                outputs: tower.outputs,
+                dropout: tower.dropout,
+                batch_norm: tower.batch_norm,
+            };
+            Tower::new(&mut builder, &shape, cross.as_ref().map(Cross::output))
+        });
+        let params = builder.finish(key);
+        let shape = ChunkShape {
+            fields: design.fields(),
+            width: design.width(),
+            outputs: design.outputs(),
+            terms,
+            hidden: design.tower.as_ref().map_or_else(Vec::new, |tower| tower.hidden.clone()),
+            dense: params.dense.p.len(),
+        };
+        Self {
+            params,
+            steps: 0,
+            isa,
+            first_order,
+            pairwise,
+            cross,
+            tower,
+            shape,
+            chunks: Vec::new(),
+            used: 0,
+            dropout: false,
+            groups: Group::all(&design.ranges),
+            design,
+        }
+    }
+
+    /// The instruction set it computes with.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Logits of a row.
+    pub fn outputs(&self) -> usize {
+        self.shape.outputs
+    }
+
+    /// The present batch's chunks, in order.
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks[..self.used]
+    }
+
+    /// A training forward pass: batch statistics, and dropout by the stream where there is one. `move_running` says
+    /// whether BatchNorm's running statistics follow the batch.
+    pub fn forward(&mut self, batch: Batch, dropout: Option<Stream>, move_running: bool) {
+        if let Some(tower) = &mut self.tower {
+            tower.prepare(&self.params.dense.p);
+        }
+        self.dropout = dropout.is_some();
+        self.take(&batch);
+        let Self { params, isa, first_order, pairwise, cross, tower, design, chunks, used, .. } = self;
+        let chunks = &mut chunks[..*used];
+        if let Some(cross) = &mut *cross {
+            cross.prepare(&params.dense.p);
+        }
+        let fixed =
+            Fixed { isa: *isa, design, params, first_order: *first_order, pairwise: *pairwise, cross: cross.as_ref() };
+        each(chunks, |chunk| {
+            load(chunk, &batch, design);
+            fixed.terms(chunk);
+            if let Some(tower) = &*tower {
+                match tower.layers() {
+                    0 => tower.output(*isa, &params.dense.p, chunk),
+                    _ => tower.enter(*isa, 0, &params.dense.p, chunk, true),
+                }
+            }
+        });
+        let Some(tower) = tower else { return };
+        for l in 0..tower.layers() {
+            tower.join(l, chunks, params, move_running);
+            let (tower, dense) = (&*tower, &params.dense.p);
+            each(chunks, |chunk| {
+                tower.activate(*isa, l, chunk, dropout);
+                if l + 1 < tower.layers() {
+                    tower.enter(*isa, l + 1, dense, chunk, true);
+                } else {
+                    tower.output(*isa, dense, chunk);
+                }
+            });
+        }
+    }
+
+    /// The way back of the last `forward`, from the derivatives dz that `head` writes into each chunk, into the
+    /// gradients.
+    pub fn backward(&mut self, head: impl Fn(&mut Chunk) + Sync + Send) {
+        let Self { params, isa, pairwise, cross, tower, design, chunks, used, dropout, .. } = self;
+        let dropout = *dropout;
+        let (isa, chunks) = (*isa, &mut chunks[..*used]);
+        let terms = |chunk: &mut Chunk, params: &Params| {
+            let n = chunk.rows;
+            if let Some(term) = *pairwise {
+                let Chunk { x, dx, dz, terms, .. } = chunk;
+                let (sums, stride) = (&terms[term], x.stride);
+                let (fields, dim) = (design.fields(), design.embed_dim);
+                pairwise::backward(
+                    isa,
+                    x.lines(n),
+                    stride,
+                    fields,
+                    dim,
+                    dz,
+                    sums.lines(n),
+                    sums.stride,
+                    dx.lines_mut(n),
+                );
+            }
+            if let Some(cross) = &*cross {
+                cross.backward(isa, &params.dense.p, chunk);
+            }
+            if design.products {
+                let (x, dx) = (&chunk.x, &mut chunk.dx);
+                products::backward(isa, x.lines(n), dx.lines_mut(n), x.stride, design.fields(), design.embed_dim);
+            }
+        };
+        let layers = tower.as_ref().map_or(0, Tower::layers);
+        let shared = &*params;
+        each(chunks, |chunk| {
+            head(chunk);
+            match &*tower {
+                None => chunk.dx.lines_mut(chunk.rows).as_flattened_mut().fill(0.0),
+                Some(tower) => {
+                    tower.output_back(isa, &shared.dense.p, chunk);
+                    if layers > 0 {
+                        tower.deactivate(isa, layers - 1, chunk, dropout);
+                    }
+                }
+            }
+            if layers == 0 {
+                terms(chunk, shared);
+            }
+        });
+        if let Some(tower) = tower {
+            for l in (0..layers).rev() {
+                tower.join_back(l, chunks, params);
+                let (tower, shared) = (&*tower, &*params);
+                each(chunks, |chunk| {
+                    tower.leave(isa, l, chunk);
+                    if l > 0 {
+                        tower.deactivate(isa, l - 1, chunk, dropout);
+                    } else {
+                        terms(chunk, shared);
+                    }
+                });
+            }
+        }
+        self.join_gradients();
+    }
+
+    /// Sums the chunks' gradients, in the order of the chunks.
+    fn join_gradients(&mut self) {
+        let Self { params, chunks, used, design, first_order, groups, steps, isa, .. } = self;
+        let chunks = &mut chunks[..*used];
+        for chunk in &mut *chunks {
+            if let Some((_, bias)) = first_order {
+                chunk.gradients[*bias] += chunk.dz[..chunk.rows].iter().sum::<f32>();
+            }
+            for (total, own) in params.dense.g.iter_mut().zip(chunk.gradients.iter_mut()) {
+                *total += std::mem::take(own);
+            }
+        }
+        let (chunks, dim, fields) = (&*chunks, design.embed_dim, design.fields());
+        let mut tables = params.tables.iter_mut();
+        let mut embedding = &mut tables.next().expect("every model has embeddings").values.g[..];
+        let mut first = tables.next().map(|table| &mut table.values.g[..]);
+        let (mut tasks, mut end) = (Vec::with_capacity(groups.len()), 0);
+        for group in groups {
+            let (gap, rows) = ((group.ids.start - end) as usize, group.ids.len());
+            let own = cut(&mut embedding, gap * dim, rows * dim);
+            let own_first = first.as_mut().map(|first| cut(first, gap, rows));
+            end = group.ids.end;
+            tasks.push((group, own, own_first));
+        }
+        let step = *steps + 1;
+        tasks.into_par_iter().with_max_len(1).for_each(|(group, own, mut own_first)| {
+            let start = group.ids.start;
+            group.touched.clear();
+            for chunk in chunks {
+                let (n, ids) = (chunk.rows, &chunk.ids[..chunk.rows * fields]);
+                for field in &group.fields {
+                    scatter(*isa, own, start, dim, ids, fields, *field, chunk.dx.lines(n), chunk.dx.stride);
+                    if let Some(first) = &mut own_first {
+                        scatter_first_order(first, start, ids, fields, *field, &chunk.dz);
+                    }
+                    if !group.seen.is_empty() {
+                        for id in ids.iter().skip(*field).step_by(fields) {
+                            if std::mem::replace(&mut group.seen[(id - start) as usize], step) != step {
+                                group.touched.push(*id);
+                            }
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// Moves the parameters along the gradients, which are zero afterwards.
+    pub fn step(&mut self, optimizer: &OptimizerConfig) {
+        self.steps += 1;
+        let (isa, with) = (self.isa, Update::new(optimizer, self.steps));
+        let Trained { p, m, v, g } = &mut self.params.dense;
+        update(isa, with, p, m, v, g);
+        for Table { width, values: Trained { p, m, v, g } } in &mut self.params.tables {
+            if optimizer.kind == types::Optimizer::LazyAdam {
+                for row in self.groups.iter().flat_map(|group| &group.touched) {
+                    let at = *row as usize * *width..(*row as usize + 1) * *width;
+                    update(isa, with, &mut p[at.clone()], &mut m[at.clone()], &mut v[at.clone()], &mut g[at]);
+                }
+                continue;
+            }
+            p.par_chunks_mut(UPDATE_BLOCK)
+                .zip(m.par_chunks_mut(UPDATE_BLOCK))
+                .zip(v.par_chunks_mut(UPDATE_BLOCK).zip(g.par_chunks_mut(UPDATE_BLOCK)))
+                .for_each(|((p, m), (v, g))| update(isa, with, p, m, v, g));
+        }
+    }
+
+    /// A step on gradients that are all zero: of rows of tables none is touched.
+    pub fn step_at_rest(&mut self, optimizer: &OptimizerConfig) {
+        for group in &mut self.groups {
+            group.touched.clear();
+        }
+        self.step(optimizer);
+    }
+
+    /// Keeps count of the rows that batches read: `LazyAdam` moves only those.
+    pub fn track_touched(&mut self) {
+        for group in &mut self.groups {
+            group.seen = vec![0; group.ids.len()];
+        }
+    }
+
+    /// Logits `[n, outputs]` of rows in evaluation mode.
+    pub fn predict(&mut self, source: Source, picked: Picked, out: &mut [f32]) {
+        let batch = Batch { source, picked, weights: None };
+        let outputs = self.shape.outputs;
+        assert_eq!(out.len(), picked.len() * outputs, "room for every logit");
+        if let Some(cross) = &mut self.cross {
+            cross.prepare(&self.params.dense.p);
+        }
+        if let Some(tower) = &mut self.tower {
+            tower.prepare_eval(&self.params);
+        }
+        if picked.len() <= PREDICT_ROWS {
+            self.take(&batch);
+            let mut chunks = std::mem::take(&mut self.chunks);
+            each(&mut chunks[..self.used], |chunk| self.infer(chunk, &batch));
+            for (chunk, out) in chunks.iter().zip(out.chunks_mut(CHUNK_ROWS * outputs)) {
+                out.copy_from_slice(&chunk.z[..out.len()]);
+            }
+            self.chunks = chunks;
+            return;
+        }
+        out.par_chunks_mut(PREDICT_ROWS * outputs).enumerate().for_each_init(
+            || Chunk::new(&self.shape),
+            |chunk, (task, out)| {
+                for (number, out) in out.chunks_mut(CHUNK_ROWS * outputs).enumerate() {
+                    chunk.first = task * PREDICT_ROWS + number * CHUNK_ROWS;
+                    chunk.rows = out.len() / outputs;
+                    self.infer(chunk, &batch);
+                    out.copy_from_slice(&chunk.z[..out.len()]);
+                }
+            },
+        );
+    }
+
+    /// A chunk's logits in evaluation mode.
+    fn infer(&self, chunk: &mut Chunk, batch: &Batch) {
+        load(chunk, batch, &self.design);
+        self.fixed().terms(chunk);
+        if let Some(tower) = &self.tower {
+            for l in 0..tower.layers() {
+                tower.enter(self.isa, l, &self.params.dense.p, chunk, false);
+                tower.activate(self.isa, l, chunk, None);
+            }
+            tower.output(self.isa, &self.params.dense.p, chunk);
+        }
+    }
+
+    fn fixed(&self) -> Fixed<'_> {
+        Fixed {
+            isa: self.isa,
+            design: &self.design,
+            params: &self.params,
+            first_order: self.first_order,
+            pairwise: self.pairwise,
+            cross: self.cross.as_ref(),
+        }
+    }
+
+    /// Shares the batch's rows out to chunks.
+    fn take(&mut self, batch: &Batch) {
+        let rows = batch.picked.len();
+        self.used = rows.div_ceil(CHUNK_ROWS);
+        while self.chunks.len() < self.used {
+            self.chunks.push(Chunk::new(&self.shape));
+        }
+        for (number, chunk) in self.chunks[..self.used].iter_mut().enumerate() {
+            chunk.first = number * CHUNK_ROWS;
+            chunk.rows = CHUNK_ROWS.min(rows - chunk.first);
+        }
+    }
+}
+
+/// What the terms of a forward pass read.
+struct Fixed<'a> {
+    isa: Isa,
+    design: &'a Design,
+    params: &'a Params,
+    first_order: Option<(usize, usize)>,
+    pairwise: Option<usize>,
+    cross: Option<&'a Cross>,
+}
+
+impl Fixed<'_> {
+    /// x, and the terms beside the tower into z.
+    fn terms(&self, chunk: &mut Chunk) {
+        let (n, design, isa) = (chunk.rows, self.design, self.isa);
+        let (fields, dim) = (design.fields(), design.embed_dim);
+        let outputs = design.outputs();
+        let Chunk { ids, x, z, terms, .. } = chunk;
+        let (ids, stride) = (&ids[..n * fields], x.stride);
+        gather(isa, &self.params.tables[EMBEDDING].values.p, dim, ids, fields, x.lines_mut(n), stride);
+        let z = &mut z[..n * outputs];
+        z.fill(0.0);
+        if let Some((table, bias)) = self.first_order {
+            add_first_order(&self.params.tables[table].values.p, self.params.dense.p[bias], ids, fields, z, outputs);
+        }
+        if let Some(term) = self.pairwise {
+            let sums = &mut terms[term];
+            let sums_stride = sums.stride;
+            pairwise::forward(isa, x.lines(n), stride, fields, dim, z, sums.lines_mut(n), sums_stride);
+        }
+        if design.products {
+            products::forward(isa, x.lines_mut(n), stride, fields, dim);
+        }
+        if let Some(cross) = self.cross {
+            cross.forward(isa, &self.params.dense.p, chunk);
+        }
+    }
+}
+
+/// Copies a chunk's rows out of the batch.
+fn load(chunk: &mut Chunk, batch: &Batch, design: &Design) {
+    let (source, fields) = (&batch.source, design.fields());
+    for i in 0..chunk.rows {
+        let position = batch.picked.position(chunk.first + i);
+        let from = &source.ids[position * source.fields..][..source.fields];
+        let to = &mut chunk.ids[i * fields..][..fields];
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from as u32;
+        }
+        let label = source.labels[position];
+        if let Some(start) = source.label_field {
+            to[source.fields] = start + u32::from(label);
+        }
+        chunk.labels[i] = f32::from(label);
+    }
+    chunk.weights.clear();
+    if let Some(weights) = batch.weights {
+        chunk.weights.extend_from_slice(&weights[chunk.first..][..chunk.rows]);
+    }
+}
+
+/// Cuts `len` numbers off the front of `rest`, after `gap` that nobody gets.
+fn cut<'a>(rest: &mut &'a mut [f32], gap: usize, len: usize) -> &'a mut [f32] {
+    let (own, others) = std::mem::take(rest)[gap..].split_at_mut(len);
+    *rest = others;
+    own
+}
+
+/// Works on all chunks, on as many threads as there are.
+fn each(chunks: &mut [Chunk], work: impl Fn(&mut Chunk) + Sync + Send) {
+    if rayon::current_num_threads() == 1 {
+        chunks.iter_mut().for_each(work);
+    } else {
+        chunks.par_iter_mut().for_each(work);
+    }
+}

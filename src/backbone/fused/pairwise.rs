@@ -1,0 +1,73 @@
+//! The pairwise term of FM and DeepFM (FM2 of spec `backbones.md` section 1.1): z += 1/2 sum_e (S_e^2 - sum_f V_fe^2) with
+//! S = sum_f V_f; its gradient by V_f is dz (S - V_f).
+
+use super::simd::{LANES, Line, kernel};
+
+kernel! {
+    /// Adds the term to z `[n]` and keeps S `[n, E]`. x `[n, >= F E]`.
+    pub fn forward<S>(
+        x: &[Line],
+        stride: usize,
+        fields: usize,
+        dim: usize,
+        z: &mut [f32],
+        sums: &mut [Line],
+        sums_stride: usize,
+    ) {
+        let rows = x.chunks_exact(stride).zip(sums.chunks_exact_mut(sums_stride)).zip(z);
+        for ((x, sums), z) in rows {
+            if dim == LANES {
+                let (mut sum, mut squares) = (S::splat(0.0), S::splat(0.0));
+                for v in &x[..fields] {
+                    let v = S::load(v);
+                    sum = S::add(sum, v);
+                    squares = S::fma(v, v, squares);
+                }
+                S::store(&mut sums[0], sum);
+                *z += 0.5 * S::sum(S::sub(S::mul(sum, sum), squares));
+            } else {
+                let (x, sums) = (&x.as_flattened()[..fields * dim], &mut sums.as_flattened_mut()[..dim]);
+                sums.fill(0.0);
+                let mut squares = 0.0;
+                for v in x.chunks_exact(dim) {
+                    for (sum, v) in sums.iter_mut().zip(v) {
+                        *sum += v;
+                        squares += v * v;
+                    }
+                }
+                *z += 0.5 * (sums.iter().map(|sum| sum * sum).sum::<f32>() - squares);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// dx += dz (S - V).
+    pub fn backward<S>(
+        x: &[Line],
+        stride: usize,
+        fields: usize,
+        dim: usize,
+        dz: &[f32],
+        sums: &[Line],
+        sums_stride: usize,
+        dx: &mut [Line],
+    ) {
+        let rows = x.chunks_exact(stride).zip(dx.chunks_exact_mut(stride)).zip(sums.chunks_exact(sums_stride)).zip(dz);
+        for (((x, dx), sums), dz) in rows {
+            if dim == LANES {
+                let (sum, dz) = (S::load(&sums[0]), S::splat(*dz));
+                for (v, dv) in x[..fields].iter().zip(dx) {
+                    S::store(dv, S::fma(dz, S::sub(sum, S::load(v)), S::load(dv)));
+                }
+            } else {
+                let (x, dx) = (&x.as_flattened()[..fields * dim], dx.as_flattened_mut());
+                for (v, dv) in x.chunks_exact(dim).zip(dx.chunks_exact_mut(dim)) {
+                    for ((v, dv), sum) in v.iter().zip(dv).zip(sums.as_flattened()) {
+                        *dv += dz * (sum - v);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Actions and rewards (spec `autodenoise.md`, equation 3 and section 6, rows 1, 2, 4, 5 and 7) over the rows of a batch.
+
+use crate::backbone::fused::{exp_of_negative, kernel};
+use crate::random::{Purpose, Stream};
+use crate::types::{Action, DeselectedReward, Options, Reward, RewardNorm, UpdateAction};
+
+/// The uniform numbers of one draw of actions.
+pub fn uniforms(seed: u64, epoch: u32, batch: u32, draw: u32, rows: usize) -> Vec<f32> {
+    let mut numbers = vec![0.0; rows];
+    Stream::new(seed, Purpose::Actions, &[epoch, batch, draw]).fill_uniform(&mut numbers);
+    numbers
+}
+
+kernel! {
+    /// Probability of action 1, `[n]`, from logits `[n, 2]`.
+    pub fn keep_prob<S>(logits: &[f32], out: &mut [f32]) {
+        for (z, p) in logits.as_chunks::<2>().0.iter().zip(out) {
+            let difference = z[1] - z[0];
+            let e = exp_of_negative(-difference.abs());
+            *p = if difference >= 0.0 { 1.0 } else { e } / (1.0 + e);
+        }
+    }
+}
+
+/// The likelier action; a tie leaves the row out, as argmax does.
+pub fn greedy(logits: &[f32; 2]) -> bool {
+    logits[1] > logits[0]
+}
+
+/// Whether a row is selected in the reward step: drawn where u < p, so that a probability of 0 never is; or the likelier
+/// action, flipped where u <= epsilon.
+pub fn act(action: Action, epsilon: f64, logits: &[f32; 2], keep_prob: f32, u: f32) -> bool {
+    match action {
+        Action::Sample => u < keep_prob,
+        Action::EpsGreedy => greedy(logits) != (u <= epsilon as f32),
+    }
+}
+
+/// Whether a row is selected for the model's update.
+pub fn act_again(action: UpdateAction, logits: &[f32; 2], keep_prob: f32, u: f32) -> bool {
+    match action {
+        UpdateAction::Sample => u < keep_prob,
+        UpdateAction::Greedy => greedy(logits),
+    }
+}
+
+/// The rewards of one batch.
+pub struct Rewards {
+    /// What the policy learns from; 0 for a row without a reward.
+    pub values: Vec<f32>,
+    /// How many rows have a reward.
+    pub count: usize,
+    /// Sum and sum of squares, before any centring.
+    pub sum: f64,
+    pub sum_of_squares: f64,
+}
+
+/// Rewards from the look-back mean, the present losses and the actions of the batch's rows. The losses of deselected rows
+/// count only where `deselected_reward` is `negate`; elsewhere they may be anything finite.
+pub fn rewards(options: &Options, look_back: &[f32], losses: &[f32], actions: &[bool]) -> Rewards {
+    let each = look_back.iter().zip(losses).map(|(mean, loss)| mean - loss);
+    let selected = actions.iter().filter(|action| **action).count();
+    // Of each row: its reward, if it has one.
+    let given: Vec<Option<f32>> = match options.reward {
+        Reward::Instance => {
+            let negate = options.deselected_reward == DeselectedReward::Negate;
+            let give = |(reward, action): (f32, &bool)| if *action { Some(reward) } else { negate.then_some(-reward) };
+            each.zip(actions).map(give).collect()
+        }
+        Reward::BatchSum | Reward::BatchMean => {
+            let total: f32 = each.zip(actions).filter(|(_, action)| **action).map(|(reward, _)| reward).sum();
+            let mean = options.reward == Reward::BatchMean;
+            let shared = if mean { total / (selected as f32).max(1.0) } else { total };
+            let to_all = options.deselected_reward != DeselectedReward::Zero;
+            // Without a selected row there is no batch reward to hand out.
+            actions.iter().map(|action| (selected > 0 && (*action || to_all)).then_some(shared)).collect()
+        }
+    };
+    let rewarded = || given.iter().flatten().map(|reward| f64::from(*reward));
+    let (count, sum) = (rewarded().count(), rewarded().sum::<f64>());
+    let sum_of_squares = rewarded().map(|reward| reward * reward).sum();
+    Rewards { values: normalise(options.reward_norm, &given, count, sum), count, sum, sum_of_squares }
+}
+
+/// Centring and scaling over the rows that have a reward.
+fn normalise(norm: RewardNorm, given: &[Option<f32>], count: usize, sum: f64) -> Vec<f32> {
+    let (mean, scale) = match norm {
+        RewardNorm::None => (0.0, 1.0),
+        _ if count == 0 => (0.0, 1.0),
+        RewardNorm::Center => (sum / count as f64, 1.0),
+        RewardNorm::Standardize => {
+            let mean = sum / count as f64;
+            let squares = given.iter().flatten().map(|reward| (f64::from(*reward) - mean).powi(2)).sum::<f64>();
+            let variance = squares / count as f64;
+            // Equal rewards have no scale: they stay 0.
+            (mean, if variance > 0.0 { 1.0 / variance.sqrt() } else { 1.0 })
+        }
+    };
+    let value = |reward: &Option<f32>| reward.map_or(0.0, |reward| ((f64::from(reward) - mean) * scale) as f32);
+    given.iter().map(value).collect()
+}
