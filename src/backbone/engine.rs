@@ -70,6 +70,13 @@ pub struct Seen {
     pub losses: Option<Vec<f32>>,
 }
 
+/// Starts the threads of both engines, once a process: the calling thread is one of them, because handing work to a pool
+/// from outside costs a wake-up each time.
+pub fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
+    tch::set_num_threads(threads as i32);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global()
+}
+
 /// An engine, ready to make models.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Engine {

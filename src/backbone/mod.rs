@@ -17,7 +17,7 @@ mod weights;
 
 pub use data::{Rows, TrainingData};
 pub use device::{DeviceError, open as open_device};
-pub use engine::{Engine, EngineError, Model, Seen, TrainPass};
+pub use engine::{Engine, EngineError, Model, Seen, TrainPass, start_threads};
 pub use fit::{Chosen, Fit, FitError, FitOptions, PassOptions, PassSummary, Recorded, Tick, evaluate};
 pub use key::{Init, ModelKey};
 pub use optimizer::OptimizerConfig;

@@ -1,5 +1,6 @@
 //! The command line: `serve` and `worker` run the service, `denoise` does one file without it, the rest are its client.
 
+mod bench;
 mod client;
 mod datasets;
 mod denoise;
@@ -61,6 +62,8 @@ enum Command {
     Datasets(datasets::DatasetsCommand),
     /// Write a table with planted noise, and which rows were flipped
     Synth(synth::SynthArgs),
+    /// Time the method's inner loops on this machine
+    Bench(bench::BenchArgs),
     /// Bring a database's schema up to date
     Migrate(serve::MigrateArgs),
     /// Print the API's OpenAPI document
@@ -101,6 +104,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Migrate(args) => serve::migrate(args),
         Command::Denoise(args) => denoise::denoise(args),
         Command::Synth(args) => synth::synth(args),
+        Command::Bench(args) => bench::bench(args),
         Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),
         Command::Openapi => {
             println!("{}", crate::api::openapi_json());

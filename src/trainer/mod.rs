@@ -6,7 +6,7 @@
 mod lifeline;
 mod output;
 
-use crate::backbone::Engine;
+use crate::backbone::{Engine, start_threads};
 use crate::denoise::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
 use crate::ingest::{self, Dataset, DatasetError};
 use crate::telemetry::{self, LogConfig};
@@ -99,13 +99,7 @@ pub fn main(log: &LogConfig) -> ExitCode {
 
 fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     let threads = job.threads.max(1);
-    tch::set_num_threads(threads as i32);
-    // This thread is one of them: handing work to a pool from outside costs a wake-up each time.
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .use_current_thread()
-        .build_global()
-        .map_err(|source| TrainerError::Threads { threads, source })?;
+    start_threads(threads).map_err(|source| TrainerError::Threads { threads, source })?;
     let engine = Engine::open(job.spec.engine, job.spec.device)?;
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;

@@ -51,7 +51,7 @@ def hang():
     time.sleep(1000)
 
 
-say("started", device="cpu", threads=job["threads"], resumed=job["resume_from"] is not None)
+say("started", device="cpu", engine="fused", threads=job["threads"], resumed=job["resume_from"] is not None)
 if mode == "succeed":
     print("a library's chatter", flush=True)
     assert os.path.exists(os.path.join(job["dataset_dir"], "feature_map.json")), job["dataset_dir"]
