@@ -3,7 +3,7 @@
 //! The rooms, and which way dependence goes (`docs/architecture.md` has the reasons):
 //!
 //! ```text
-//! types <- {metrics, random, ingest} <- backbone <- denoise <- trainer
+//! simd <- random; types <- {metrics, random, ingest} <- backbone <- denoise <- trainer
 //! types <- {store, files} <- {api, worker} <- cli
 //! ```
 //!
@@ -18,6 +18,7 @@ pub mod files;
 pub mod ingest;
 pub mod metrics;
 pub mod random;
+pub mod simd;
 pub mod store;
 pub mod synth;
 pub mod telemetry;

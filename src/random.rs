@@ -5,6 +5,8 @@
 //! the number of threads changes a draw. Every random number of a run is from here; libtorch's own generator is never
 //! used.
 
+use crate::simd::{Isa, kernel};
+
 /// What a stream is for. The numbers are part of what a seed means: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -22,7 +24,7 @@ pub enum Purpose {
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.
-const LANES: usize = 8;
+const LANES: usize = 16;
 /// Words of one round of `LANES` blocks.
 const CHUNK: usize = 4 * LANES;
 
@@ -100,18 +102,14 @@ impl Stream {
         self.fill_dropout_from(0, p, out);
     }
 
-    /// The part of a mask that starts at its number `first`, a multiple of 64.
+    /// The part of a mask that starts at its number `first`, a multiple of 128.
     pub fn fill_dropout_from(&self, first: u64, p: f64, out: &mut [f32]) {
         let threshold = (p * 65_536.0).round() as u32;
         let kept = (1.0 / (1.0 - p)) as f32;
-        let pick = |bits: u32| if bits < threshold { 0.0 } else { kept };
         self.words(first / 2, out.len().div_ceil(2), |at, words| {
-            for (pair, word) in out[2 * at..].chunks_mut(2).zip(words) {
-                pair[0] = pick(word & 0xffff);
-                if let Some(second) = pair.get_mut(1) {
-                    *second = pick(word >> 16);
-                }
-            }
+            let out = &mut out[2 * at..];
+            let len = out.len().min(2 * words.len());
+            decide(Isa::detect(), words, threshold, kept, &mut out[..len]);
         });
     }
 
@@ -149,38 +147,42 @@ impl Stream {
     /// Words `first..` of the stream; `first` and the length are multiples of `CHUNK`.
     fn fill_words(&self, first: u64, out: &mut [u32]) {
         debug_assert!(first.is_multiple_of(CHUNK as u64) && out.len().is_multiple_of(CHUNK));
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
-            return unsafe { fill_words_avx2(self.key, first / 4, out) };
-        }
-        fill_words_any(self.key, first / 4, out);
+        fill_words(Isa::detect(), self.key, first / 4, out);
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn fill_words_avx2(key: [u32; 2], block: u64, out: &mut [u32]) {
-    fill_words_any(key, block, out);
-}
-
-#[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
-#[inline(always)]
-fn fill_words_any(key: [u32; 2], mut block: u64, out: &mut [u32]) {
-    for chunk in out.chunks_exact_mut(CHUNK) {
-        let mut counter = [[0_u32; LANES]; 4];
-        for lane in 0..LANES {
-            let number = block + lane as u64;
-            counter[0][lane] = number as u32;
-            counter[1][lane] = (number >> 32) as u32;
-        }
-        philox_lanes(&mut counter, key);
-        for lane in 0..LANES {
-            for word in 0..4 {
-                chunk[4 * lane + word] = counter[word][lane];
+kernel! {
+    /// Words from block `block` on.
+    #[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
+    fn fill_words<S>(key: [u32; 2], block: u64, out: &mut [u32]) {
+        for (number, chunk) in (block..).step_by(LANES).zip(out.chunks_exact_mut(CHUNK)) {
+            let mut counter = [[0_u32; LANES]; 4];
+            for lane in 0..LANES {
+                let number = number + lane as u64;
+                counter[0][lane] = number as u32;
+                counter[1][lane] = (number >> 32) as u32;
+            }
+            philox_lanes(&mut counter, key);
+            for lane in 0..LANES {
+                for word in 0..4 {
+                    chunk[4 * lane + word] = counter[word][lane];
+                }
             }
         }
-        block += LANES as u64;
+    }
+}
+
+kernel! {
+    /// Two decisions a word, the low half first: 0 below the threshold, else `kept`.
+    fn decide<S>(words: &[u32], threshold: u32, kept: f32, out: &mut [f32]) {
+        let pick = |bits: u32| if bits < threshold { 0.0 } else { kept };
+        let (pairs, rest) = out.as_chunks_mut::<2>();
+        for (pair, word) in pairs.iter_mut().zip(words) {
+            *pair = [pick(word & 0xffff), pick(word >> 16)];
+        }
+        if let ([last], Some(word)) = (rest, words.last()) {
+            *last = pick(word & 0xffff);
+        }
     }
 }
 

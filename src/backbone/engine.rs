@@ -4,6 +4,7 @@ use super::fit::{FitError, Recorded, Tick};
 use super::{
     BackboneConfig, DeviceError, ModelKey, OptimizerConfig, Rows, TensorFile, WeightsError, fused, open_device, torch,
 };
+use crate::simd::Isa;
 use crate::types;
 use tch::Device;
 
@@ -116,7 +117,7 @@ impl Engine {
     pub fn describe(self) -> String {
         match self {
             Self::Torch(_) => "tch".to_owned(),
-            Self::Fused => format!("fused, {}", fused::Isa::detect().name()),
+            Self::Fused => format!("fused, {}", Isa::detect().name()),
         }
     }
 

@@ -2,7 +2,9 @@
 //! the same work written in PyTorch.
 
 use super::error::CliError;
-use crate::backbone::{BackboneConfig, Engine, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, evaluate};
+use crate::backbone::{
+    BackboneConfig, Engine, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, evaluate,
+};
 use crate::denoise::{History, PolicyConfig, SearchEpoch, SearchError, searcher, select};
 use crate::ingest::SplitData;
 use crate::random::{Purpose, Stream};
@@ -116,8 +118,7 @@ impl Bench<'_> {
 
     fn config(&self, kind: BackboneKind) -> (BackboneConfig, OptimizerConfig) {
         let options = Options::preset(Preset::Paper, kind);
-        let optimizer =
-            OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: options.weight_decay };
+        let optimizer = OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: options.weight_decay };
         (BackboneConfig::new(kind, &self.map, &options), optimizer)
     }
 

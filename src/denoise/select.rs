@@ -2,6 +2,7 @@
 
 use crate::random::{Purpose, Stream};
 use crate::types::{Options, Select};
+use rayon::prelude::*;
 use std::cmp::Ordering;
 
 /// Rows kept of `len`: ratio times len rounded half to even, as Python rounds; at least 1.
@@ -31,12 +32,12 @@ pub fn select(options: &Options, keep_prob: &[f32], seed: u64, epoch: u32) -> Ve
         Select::TopkGlobal => top_k(keep_prob, keep_count(keep_prob.len(), options.select_ratio)),
         Select::Topk => {
             let size = options.batch_size as usize;
-            let batches = keep_prob.chunks(size).enumerate();
-            let kept = batches.flat_map(|(number, scores)| {
+            let batch = |(number, scores): (usize, &[f32])| -> Vec<u32> {
                 let offset = (number * size) as u32;
-                top_k(scores, keep_count(scores.len(), options.select_ratio)).into_iter().map(move |at| at + offset)
-            });
-            kept.collect()
+                let kept = top_k(scores, keep_count(scores.len(), options.select_ratio));
+                kept.into_iter().map(|at| at + offset).collect()
+            };
+            keep_prob.par_chunks(size).enumerate().map(batch).collect::<Vec<_>>().concat()
         }
         Select::Threshold => positions(keep_prob, |_, p| p > 0.5),
         Select::Sample => {

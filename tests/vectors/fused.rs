@@ -5,9 +5,10 @@ use crate::policy::CASES;
 use crate::{KEY, close_numbers, global_ids, ints, numbers, vector};
 use autodenoise::backbone::OptimizerConfig;
 use autodenoise::backbone::fused::{
-    Batch, Design, Isa, Kind, Mean, Model, Picked, Source, TowerDesign, cross_entropy, design,
+    Batch, Design, Kind, Mean, Model, Picked, Source, TowerDesign, cross_entropy, design,
 };
 use autodenoise::denoise::fused::rewards;
+use autodenoise::simd::Isa;
 use autodenoise::types::{BackboneKind, Optimizer, Options, PolicyReduction, Preset};
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 use crate::{numbers, vector};
 use autodenoise::backbone::{fused, torch::bce};
 use autodenoise::metrics::{auc, logloss};
+use autodenoise::simd::Isa;
 use tch::{Kind, Tensor};
 
 fn labels(value: &serde_json::Value) -> Vec<u8> {
@@ -35,7 +36,7 @@ fn the_training_loss_is_stable_for_large_logits() {
         let tensor = |key: &str| Tensor::from_slice(&[case[key].as_f64().unwrap()]).to_kind(Kind::Float);
         crate::close(&case.to_string(), &bce(&tensor("logit"), &tensor("y")), &case["bce_with_logits"]);
         let number = |key: &str| [case[key].as_f64().unwrap() as f32];
-        for isa in fused::Isa::available() {
+        for isa in Isa::available() {
             let mut loss = [0.0];
             fused::losses(isa, &number("logit"), &number("y"), &mut loss);
             crate::close_numbers(&case.to_string(), &loss, &case["bce_with_logits"]);

@@ -1,7 +1,7 @@
 //! One optimiser step over slices that belong together; gradients are left at zero for the next one.
 
-use super::simd::kernel;
 use crate::backbone::optimizer::Update;
+use crate::simd::kernel;
 
 kernel! {
     /// Moves parameters `p` along gradients `g` (zero afterwards), with the running means `m` of g and `v` of g squared.

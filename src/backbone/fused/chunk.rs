@@ -2,7 +2,7 @@
 //! over a batch are sums over chunks in order: results do not depend on how many threads there are.
 
 use super::memory::{Buffer, Matrix};
-use super::simd::LANES;
+use crate::simd::LANES;
 
 /// Rows of a chunk: their embeddings and gradients stay in a core's own cache.
 pub const CHUNK_ROWS: usize = 128;

@@ -9,8 +9,8 @@ use super::chunk::Chunk;
 use super::kernels::{Start, add_dots, add_outer, multiply};
 use super::memory::{Buffer, Matrix};
 use super::params::{Builder, Place};
-use super::simd::{Isa, LANES};
 use crate::backbone::key::Init;
+use crate::simd::{Isa, LANES};
 
 pub struct Cross {
     layers: usize,

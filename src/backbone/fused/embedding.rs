@@ -2,7 +2,7 @@
 //!
 //! A field has its own rows of a table, so different fields can be worked on at once, each in the order of the batch.
 
-use super::simd::{LANES, Line, kernel};
+use crate::simd::{LANES, Line, kernel};
 
 kernel! {
     /// x `[n, >= F E]` = the rows `ids` `[n, F]` of a table `[D, E]`, side by side.

@@ -7,6 +7,7 @@ use crate::backbone::{
     BackboneConfig, FitError, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
     WeightsError,
 };
+use crate::simd::Isa;
 use crate::types::{BackboneKind, Optimizer};
 use rayon::prelude::*;
 
@@ -188,7 +189,7 @@ impl Part<'_> {
 }
 
 /// The head of a recommender: the weighted mean of the rows' losses.
-pub fn cross_entropy(isa: super::Isa, mean: Mean, chunk: &mut super::Chunk) {
+pub fn cross_entropy(isa: Isa, mean: Mean, chunk: &mut super::Chunk) {
     let n = chunk.rows;
     let (z, labels) = (&chunk.z[..n], &chunk.labels[..n]);
     losses_and_gradients(isa, mean, z, labels, &chunk.weights, &mut chunk.losses[..n], &mut chunk.dz[..n]);

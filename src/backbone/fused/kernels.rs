@@ -3,7 +3,7 @@
 //! A matrix is rows of whole lines (`stride` lines a row). Sums over rows run in the rows' order and sums over inner
 //! dimensions in theirs, however many rows are held in registers at once.
 
-use super::simd::{LANES, Line, Simd, kernel};
+use crate::simd::{LANES, Line, Simd, kernel};
 
 /// What a product is added to.
 #[derive(Clone, Copy)]
@@ -149,7 +149,7 @@ kernel! {
 mod tests {
     use super::*;
     use crate::backbone::fused::memory::Matrix;
-    use crate::backbone::fused::simd::Isa;
+    use crate::simd::Isa;
 
     /// A matrix of small whole numbers and quarters: sums of their products are exact in f32, whatever the order.
     fn matrix(rows: usize, width: usize, seed: usize) -> Matrix {

@@ -1,6 +1,6 @@
 //! Binary cross-entropy of logits: max(z, 0) - z y + ln(1 + e^-|z|), and its derivative sigmoid(z) - y.
 
-use super::simd::kernel;
+use crate::simd::kernel;
 
 /// What training minimises: the weighted mean of a batch's losses.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,7 @@ pub fn exp_of_negative(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backbone::fused::simd::Isa;
+    use crate::simd::Isa;
 
     #[test]
     fn losses_and_derivatives_are_those_of_f64() {

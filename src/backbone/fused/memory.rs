@@ -1,6 +1,6 @@
 //! Numbers in whole, aligned lines of 16, so that a vector is one cache line.
 
-use super::simd::{LANES, Line};
+use crate::simd::{LANES, Line};
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]

@@ -3,7 +3,7 @@
 //!
 //! Three things make it fast. A batch is worked on in chunks whose rows stay in a core's own cache from the reading of
 //! their embeddings to the last product ([`chunk`]). Products run in registers, on the widest vectors the processor has
-//! ([`simd`], [`kernels`]). And nothing is allocated, dispatched or recorded a batch: a model is a fixed sum of terms
+//! ([`crate::simd`], [`kernels`]). And nothing is allocated, dispatched or recorded a batch: a model is a fixed sum of terms
 //! ([`model`]), each a file with its forward and backward part side by side.
 //!
 //! Results do not depend on the number of threads: chunks are fixed, sums over chunks run in their order, and gradients
@@ -21,7 +21,6 @@ mod model;
 mod pairwise;
 mod params;
 mod products;
-pub(crate) mod simd;
 mod tower;
 
 pub use adam::update;
@@ -30,5 +29,3 @@ pub use engine::{FusedModel, cross_entropy, design, load, load_optimizer_state, 
 pub use loss::{Mean, exp_of_negative, losses, losses_and_gradients};
 pub use model::{Batch, Design, Model, Picked, Source, TowerDesign};
 pub use params::{Kind, Params};
-pub use simd::Isa;
-pub(crate) use simd::kernel;

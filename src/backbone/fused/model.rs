@@ -8,12 +8,12 @@ use super::chunk::{CHUNK_ROWS, Chunk, ChunkShape};
 use super::cross::Cross;
 use super::embedding::{add_first_order, gather, scatter, scatter_first_order};
 use super::params::{Builder, Params, Table, Trained};
-use super::simd::Isa;
 use super::tower::{Tower, TowerShape};
 use super::{pairwise, products};
 use crate::backbone::key::{Init, ModelKey};
 use crate::backbone::optimizer::{OptimizerConfig, Update};
 use crate::random::Stream;
+use crate::simd::Isa;
 use crate::types;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -551,23 +551,38 @@ impl Fixed<'_> {
 
 /// Copies a chunk's rows out of the batch.
 fn load(chunk: &mut Chunk, batch: &Batch, design: &Design) {
-    let (source, fields) = (&batch.source, design.fields());
-    for i in 0..chunk.rows {
-        let position = batch.picked.position(chunk.first + i);
-        let from = &source.ids[position * source.fields..][..source.fields];
-        let to = &mut chunk.ids[i * fields..][..fields];
-        for (to, from) in to.iter_mut().zip(from) {
+    let (source, fields, rows) = (&batch.source, design.fields(), chunk.rows);
+    let whole = match batch.picked {
+        // Rows that lie together, as the model wants them: one copy.
+        Picked::From(first, _) if source.label_field.is_none() => Some(first + chunk.first),
+        _ => None,
+    };
+    if let Some(first) = whole {
+        let from = &source.ids[first * fields..][..rows * fields];
+        for (to, from) in chunk.ids.iter_mut().zip(from) {
             *to = *from as u32;
         }
-        let label = source.labels[position];
-        if let Some(start) = source.label_field {
-            to[source.fields] = start + u32::from(label);
+        for (to, from) in chunk.labels.iter_mut().zip(&source.labels[first..][..rows]) {
+            *to = f32::from(*from);
         }
-        chunk.labels[i] = f32::from(label);
+    } else {
+        for i in 0..rows {
+            let position = batch.picked.position(chunk.first + i);
+            let from = &source.ids[position * source.fields..][..source.fields];
+            let to = &mut chunk.ids[i * fields..][..fields];
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from as u32;
+            }
+            let label = source.labels[position];
+            if let Some(start) = source.label_field {
+                to[source.fields] = start + u32::from(label);
+            }
+            chunk.labels[i] = f32::from(label);
+        }
     }
     chunk.weights.clear();
     if let Some(weights) = batch.weights {
-        chunk.weights.extend_from_slice(&weights[chunk.first..][..chunk.rows]);
+        chunk.weights.extend_from_slice(&weights[chunk.first..][..rows]);
     }
 }
 

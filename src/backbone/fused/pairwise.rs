@@ -1,7 +1,7 @@
 //! The pairwise term of FM and DeepFM (FM2 of spec `backbones.md` section 1.1): z += 1/2 sum_e (S_e^2 - sum_f V_fe^2) with
 //! S = sum_f V_f; its gradient by V_f is dz (S - V_f).
 
-use super::simd::{LANES, Line, kernel};
+use crate::simd::{LANES, Line, kernel};
 
 kernel! {
     /// Adds the term to z `[n]` and keeps S `[n, E]`. x `[n, >= F E]`.

@@ -2,8 +2,8 @@
 //! PyTorch state-dict name and shape, wherever and however it lies in memory here.
 
 use super::memory::Buffer;
-use super::simd::LANES;
 use crate::backbone::key::{Init, ModelKey};
+use crate::simd::LANES;
 
 /// Parameters and what Adam keeps of them, of equal length.
 #[derive(Clone, Default)]

@@ -1,7 +1,7 @@
 //! The product layer of IPNN (spec `backbones.md` section 2): q_ij = V_i . V_j for all pairs i < j, in the order (0,1),
 //! (0,2), .., (1,2), ..; written behind the embeddings in the same row. Gradients: dV_i += dq_ij V_j, dV_j += dq_ij V_i.
 
-use super::simd::{LANES, Line, Simd, kernel};
+use crate::simd::{LANES, Line, Simd, kernel};
 
 pub fn pairs(fields: usize) -> usize {
     fields * (fields - 1) / 2

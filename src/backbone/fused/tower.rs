@@ -8,9 +8,9 @@ use super::chunk::{Chunk, Hidden};
 use super::kernels::{Start, add_dots, add_outer, add_rows, multiply};
 use super::memory::{Buffer, Matrix};
 use super::params::{Builder, Params, Place};
-use super::simd::{Isa, LANES, Line, kernel};
 use crate::backbone::key::Init;
 use crate::random::Stream;
+use crate::simd::{Isa, LANES, Line, kernel};
 
 const EPS: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;

@@ -8,9 +8,10 @@
 
 use super::step::{Gradient, Gradients};
 use super::{ParamKind, Params};
-use crate::backbone::fused::{Isa, update};
+use crate::backbone::fused::update;
 use crate::backbone::optimizer::{OptimizerConfig, Update};
 use crate::backbone::{TensorFile, WeightsError};
+use crate::simd::Isa;
 use crate::types::Optimizer;
 use tch::{Device, Tensor};
 

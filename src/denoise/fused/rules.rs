@@ -1,7 +1,8 @@
 //! Actions and rewards (spec `autodenoise.md`, equation 3 and section 6, rows 1, 2, 4, 5 and 7) over the rows of a batch.
 
-use crate::backbone::fused::{exp_of_negative, kernel};
+use crate::backbone::fused::exp_of_negative;
 use crate::random::{Purpose, Stream};
+use crate::simd::kernel;
 use crate::types::{Action, DeselectedReward, Options, Reward, RewardNorm, UpdateAction};
 
 /// The uniform numbers of one draw of actions.

@@ -5,13 +5,14 @@
 
 use super::rules::{act, act_again, keep_prob, rewards, uniforms};
 use crate::backbone::fused::{
-    Batch, Chunk, Design, FusedModel, Isa, Kind, Mean, Model, Picked, Source, TowerDesign, cross_entropy, load,
+    Batch, Chunk, Design, FusedModel, Kind, Mean, Model, Picked, Source, TowerDesign, cross_entropy, load,
     load_optimizer_state, losses, optimizer_state, save,
 };
 use crate::backbone::{FitError, ModelKey, OptimizerConfig, Rows, TensorFile, Tick, WeightsError, first_not_finite};
 use crate::denoise::searcher::Totals;
 use crate::denoise::{History, PolicyConfig, SearchEpoch, SearchError, SearchSummary, Searcher};
 use crate::metrics::of_logits;
+use crate::simd::Isa;
 use crate::types::{
     DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options, PolicyReduction, RewardForward,
 };

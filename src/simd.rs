@@ -4,6 +4,8 @@
 //! one when the program runs. A vector has 16 lanes everywhere (one register of AVX-512, two of AVX2, four of SSE or
 //! NEON), so that sums have the same order everywhere: every set with fused multiply-add gives the same bits.
 
+use std::sync::OnceLock;
+
 /// Lanes of a vector.
 pub const LANES: usize = 16;
 
@@ -63,7 +65,8 @@ pub enum Isa {
 impl Isa {
     /// The best this processor has.
     pub fn detect() -> Self {
-        Self::available()[0]
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available()[0])
     }
 
     /// All this processor has, the best first.
@@ -103,33 +106,34 @@ macro_rules! kernel {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$s:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments, reason = "the kernel's own arguments")]
-        $vis fn $name(isa: $crate::backbone::fused::simd::Isa, $($arg: $ty),*) {
+        $vis fn $name(isa: $crate::simd::Isa, $($arg: $ty),*) {
             #[inline(always)]
             #[allow(clippy::too_many_arguments, reason = "the kernel's own arguments")]
-            fn body<$s: $crate::backbone::fused::simd::Simd>($($arg: $ty),*) $body
+            #[allow(clippy::extra_unused_type_parameters, reason = "plain loops gain from the instruction set too")]
+            fn body<$s: $crate::simd::Simd>($($arg: $ty),*) $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2")]
             #[allow(clippy::too_many_arguments, reason = "the kernel's own arguments")]
             fn v4($($arg: $ty),*) {
-                body::<$crate::backbone::fused::simd::x86::V4>($($arg),*);
+                body::<$crate::simd::x86::V4>($($arg),*);
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,bmi1,bmi2")]
             #[allow(clippy::too_many_arguments, reason = "the kernel's own arguments")]
             fn v3($($arg: $ty),*) {
-                body::<$crate::backbone::fused::simd::x86::V3>($($arg),*);
+                body::<$crate::simd::x86::V3>($($arg),*);
             }
 
             match isa {
                 // SAFETY: an `Isa` is made only by `Isa::available`, which asked the processor.
                 #[cfg(target_arch = "x86_64")]
-                $crate::backbone::fused::simd::Isa::V4 => unsafe { v4($($arg),*) },
+                $crate::simd::Isa::V4 => unsafe { v4($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::backbone::fused::simd::Isa::V3 => unsafe { v3($($arg),*) },
-                $crate::backbone::fused::simd::Isa::Baseline => body::<$crate::backbone::fused::simd::Baseline>($($arg),*),
+                $crate::simd::Isa::V3 => unsafe { v3($($arg),*) },
+                $crate::simd::Isa::Baseline => body::<$crate::simd::Baseline>($($arg),*),
             }
         }
     };
