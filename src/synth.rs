@@ -5,6 +5,9 @@
 //! distinct (user, item) pairs. Side fields are factors cut into classes, so they carry signal. The labels of a share of
 //! the train and valid rows are then turned over; the test rows stay clean, so that they measure what was learned.
 //!
+//! A wide table has context columns beside: categories of a skewed distribution, each value of which adds its own small
+//! effect to the log-odds.
+//!
 //! Every draw is SplitMix64's mix of (seed, purpose, position): the same spec gives the same bytes.
 
 use crate::{
@@ -35,13 +38,16 @@ pub struct SynthSpec {
     pub rows: u64,
     /// Share of train and valid labels that are turned over, 0 to 0.5.
     pub flip_rate: f64,
+    /// Context columns, and the values each of them has.
+    pub contexts: u32,
+    pub context_values: u32,
     pub seed: u64,
 }
 
 impl Default for SynthSpec {
     /// Trains in seconds: 300 users, 200 items, every twelfth pair.
     fn default() -> Self {
-        Self { users: 300, items: 200, rows: 4_800, flip_rate: 0.1, seed: 0 }
+        Self { users: 300, items: 200, rows: 4_800, flip_rate: 0.1, contexts: 0, context_values: 100, seed: 0 }
     }
 }
 
@@ -78,7 +84,9 @@ pub fn write(spec: &SynthSpec, out: &Path, flips_out: Option<&Path>) -> Result<(
         move |source| SynthError::Io { path, source }
     };
     write_rows(out, |out| {
-        writeln!(out, "user,item,age,device,genre,timestamp,click,split")?;
+        write!(out, "user,item,age,device,genre,timestamp,click,split")?;
+        (0..spec.contexts).try_for_each(|column| write!(out, ",context_{column}"))?;
+        writeln!(out)?;
         (0..spec.rows).try_for_each(|row| world.row(row).write(out))
     })
     .map_err(failed(out))?;
@@ -108,6 +116,8 @@ enum Purpose {
     Time,
     Click,
     Flip,
+    Context,
+    ContextEffect,
 }
 
 #[derive(Clone, Copy)]
@@ -163,11 +173,15 @@ struct World {
     splits: Permutation,
     rows: u64,
     flip_rate: f64,
+    contexts: u32,
+    context_values: u32,
 }
 
 struct Row {
     user: usize,
     item: usize,
+    /// The value of each context column.
+    contexts: Vec<u32>,
     age: &'static str,
     device: &'static str,
     genre: &'static str,
@@ -179,15 +193,17 @@ struct Row {
 
 impl Row {
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { user, item, age, device, genre, timestamp, clean, flipped, split, .. } = self;
+        let Self { user, item, contexts, age, device, genre, timestamp, clean, flipped, split } = self;
         let click = u8::from(clean != flipped);
-        writeln!(out, "{user},{item},{age},{device},{genre},{timestamp},{click},{split}")
+        write!(out, "{user},{item},{age},{device},{genre},{timestamp},{click},{split}")?;
+        contexts.iter().try_for_each(|value| write!(out, ",{value}"))?;
+        writeln!(out)
     }
 }
 
 impl World {
     fn new(spec: &SynthSpec) -> Result<Self, SynthError> {
-        let &SynthSpec { users, items, rows, flip_rate, seed } = spec;
+        let &SynthSpec { users, items, rows, flip_rate, contexts, context_values, seed } = spec;
         let pairs = u64::from(users) * u64::from(items);
         if rows < 10 || rows > pairs {
             return Err(SynthError::Rows { rows, users, items, pairs });
@@ -204,6 +220,8 @@ impl World {
             splits: Permutation::new(rows, draws.bits(Purpose::Split, 0)),
             rows,
             flip_rate,
+            contexts,
+            context_values,
         })
     }
 
@@ -212,16 +230,37 @@ impl World {
         ((pair / items) as usize, (pair % items) as usize)
     }
 
-    fn click_chance(&self, user: usize, item: usize) -> f64 {
+    /// The row's value in each context column: low values are frequent, as in the logs of a service.
+    fn contexts(&self, row: u64) -> Vec<u32> {
+        let value = |column: u64| {
+            let u = self.draws.unit(Purpose::Context, row * u64::from(self.contexts) + column);
+            (u.powi(3) * f64::from(self.context_values)) as u32
+        };
+        (0..u64::from(self.contexts)).map(value).collect()
+    }
+
+    /// What the context adds to the log-odds: about a standard normal number in all.
+    fn context_effect(&self, contexts: &[u32]) -> f64 {
+        let effect = |(column, value): (u64, &u32)| {
+            let at = column * u64::from(self.context_values) + u64::from(*value);
+            self.draws.unit(Purpose::ContextEffect, at) - 0.5
+        };
+        // The variance of a uniform number is 1/12.
+        let scale = (12.0 / contexts.len().max(1) as f64).sqrt();
+        scale * (0..).zip(contexts).map(effect).sum::<f64>()
+    }
+
+    fn click_chance(&self, user: usize, item: usize, contexts: &[u32]) -> f64 {
         let (u, i) = (&self.users[user], &self.items[item]);
         let product: f64 = u.factors.iter().zip(&i.factors).map(|(u, i)| u * i).sum();
-        let logit = SCALE * (0.6 * u.bias + 0.6 * i.bias + 0.5 * product);
+        let logit = SCALE * (0.6 * u.bias + 0.6 * i.bias + 0.5 * product) + self.context_effect(contexts);
         1.0 / (1.0 + (-logit).exp())
     }
 
     fn row(&self, row: u64) -> Row {
         let (user, item) = self.pair(row);
         let (u, i) = (&self.users[user], &self.items[item]);
+        let contexts = self.contexts(row);
         let place = self.splits.image(row);
         let split = match place {
             _ if place < self.rows * 8 / 10 => "train",
@@ -235,7 +274,8 @@ impl World {
             device: u.class(1, &DEVICES),
             genre: i.class(0, &GENRES),
             timestamp: FIRST_TIME + row * INTERVAL + self.draws.bits(Purpose::Time, row) % INTERVAL,
-            clean: self.draws.unit(Purpose::Click, row) < self.click_chance(user, item),
+            clean: self.draws.unit(Purpose::Click, row) < self.click_chance(user, item, &contexts),
+            contexts,
             flipped: split != "test" && self.draws.unit(Purpose::Flip, row) < self.flip_rate,
             split,
         }
@@ -259,7 +299,7 @@ mod tests {
     fn bayes_auc(spec: &SynthSpec) -> f64 {
         let world = World::new(spec).unwrap();
         let mut rows: Vec<_> = (0..spec.rows).map(|row| world.row(row)).collect();
-        let chance = |row: &Row| world.click_chance(row.user, row.item);
+        let chance = |row: &Row| world.click_chance(row.user, row.item, &row.contexts);
         rows.sort_by(|a, b| chance(a).total_cmp(&chance(b)));
         let positives = rows.iter().filter(|row| row.clean).count() as f64;
         let ranks: f64 = rows.iter().zip(1..).filter(|(row, _)| row.clean).map(|(_, rank)| f64::from(rank)).sum();
@@ -301,6 +341,25 @@ mod tests {
         "56,65,18,desktop,Drama,1700000023,1,train",
         "107,51,1,tablet,Horror,1700000034,1,train",
     ];
+
+    #[test]
+    fn context_columns_are_skewed_and_carry_signal() {
+        let spec = SynthSpec { rows: 20_000, contexts: 6, context_values: 50, ..SynthSpec::default() };
+        let world = World::new(&spec).unwrap();
+        let rows: Vec<_> = (0..spec.rows).map(|row| world.row(row)).collect();
+        for column in 0..6 {
+            let low = rows.iter().filter(|row| row.contexts[column] < 10).count();
+            // u^3 < 1/5 for u < .585: mean 11696, deviation 70.
+            assert!(low.abs_diff(11_696) < 280, "{low}");
+            assert!(rows.iter().all(|row| row.contexts[column] < 50));
+        }
+        let bare = bayes_auc(&SynthSpec { contexts: 0, ..spec.clone() });
+        assert!(bayes_auc(&spec) > bare + 0.01, "{} {bare}", bayes_auc(&spec));
+        let folder = tempfile::tempdir().unwrap();
+        write(&spec, &folder.path().join("wide.csv"), None).unwrap();
+        let text = std::fs::read_to_string(folder.path().join("wide.csv")).unwrap();
+        assert!(text.lines().all(|line| line.split(',').count() == 8 + 6));
+    }
 
     #[test]
     fn impossible_specs_are_refused() {

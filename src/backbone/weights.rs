@@ -1,10 +1,11 @@
 //! Named tensors and one JSON document in one safetensors file, written so that a reader never sees half of it.
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fs::File,
-    io::{self, Write},
+    io,
     path::Path,
 };
 use tch::{Device, Kind, Tensor};
@@ -121,22 +122,16 @@ impl TensorFile {
     }
 
     pub fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
-        let mut raw = Vec::with_capacity(self.tensors.len());
-        for (name, tensor) in &self.tensors {
-            let kind = tensor.kind();
-            let dtype =
-                dtype(kind).ok_or_else(|| WeightsError::Type { name: name.clone(), kind: format!("{kind:?}") })?;
-            let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
-            tensor.copy_data_u8(&mut bytes, tensor.numel());
-            let shape = tensor.size().iter().map(|dim| *dim as usize).collect::<Vec<_>>();
-            raw.push((name.as_str(), dtype, shape, bytes));
-        }
-        let views = raw
-            .iter()
-            .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-        let metadata = self.description.clone().map(|text| HashMap::from([(DESCRIPTION.to_owned(), text)]));
-        Ok(safetensors::serialize(views, metadata)?)
+        Ok(safetensors::serialize(self.views()?, self.metadata())?)
+    }
+
+    /// The tensors as safetensors writes them, without a copy.
+    fn views(&self) -> Result<Vec<(&str, Stored<'_>)>, WeightsError> {
+        self.tensors.iter().map(|(name, tensor)| Ok((name.as_str(), Stored::new(name, tensor)?))).collect()
+    }
+
+    fn metadata(&self) -> Option<HashMap<String, String>> {
+        self.description.clone().map(|text| HashMap::from([(DESCRIPTION.to_owned(), text)]))
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
@@ -160,15 +155,65 @@ impl TensorFile {
 
     /// Writes to a neighbour, makes it durable, then renames it into place.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
-        let bytes = self.to_bytes()?;
-        write_durably(path, |file| file.write_all(&bytes))
-            .map_err(|source| WeightsError::Io { file: path.display().to_string(), source })
+        let failed = |source| WeightsError::Io { file: path.display().to_string(), source };
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".part");
+        // Tensor by tensor: the loss history of a large table is not held twice.
+        safetensors::serialize_to_file(self.views()?, self.metadata(), Path::new(&temporary)).map_err(|error| {
+            match error {
+                safetensors::SafeTensorError::IoError(source) => failed(source),
+                other => other.into(),
+            }
+        })?;
+        make_durable(Path::new(&temporary), path).map_err(failed)
     }
 
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| WeightsError::Io { file: path.display().to_string(), source })?;
+        let failed = |source| WeightsError::Io { file: path.display().to_string(), source };
+        let file = File::open(path).map_err(failed)?;
+        // SAFETY: files of tensors are written once, then renamed into place, and never changed.
+        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(failed)?;
         Self::from_bytes(&bytes)
+    }
+}
+
+/// A tensor's bytes where they lie.
+struct Stored<'a> {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Stored<'a> {
+    fn new(name: &str, tensor: &'a Tensor) -> Result<Self, WeightsError> {
+        let kind = tensor.kind();
+        let dtype =
+            dtype(kind).ok_or_else(|| WeightsError::Type { name: name.to_owned(), kind: format!("{kind:?}") })?;
+        assert!(tensor.is_contiguous() && tensor.device() == Device::Cpu, "as `put` stores them");
+        let bytes: &[u8] = match tensor.numel() * kind.elt_size_in_bytes() {
+            0 => &[],
+            // SAFETY: a contiguous CPU tensor's storage, which nobody writes to while the tensor is borrowed.
+            len => unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), len) },
+        };
+        Ok(Self { dtype, shape: tensor.size().iter().map(|dim| *dim as usize).collect(), bytes })
+    }
+}
+
+impl safetensors::View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.bytes.into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
     }
 }
 
@@ -188,10 +233,14 @@ fn dtype(kind: Kind) -> Option<Dtype> {
 pub fn write_durably(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".part");
-    let mut file = File::create(&temporary)?;
-    write(&mut file)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
+    write(&mut File::create(&temporary)?)?;
+    make_durable(Path::new(&temporary), path)
+}
+
+/// Syncs a written file, renames it into place, and syncs the folder.
+fn make_durable(temporary: &Path, path: &Path) -> io::Result<()> {
+    File::open(temporary)?.sync_all()?;
+    std::fs::rename(temporary, path)?;
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => Ok(()),

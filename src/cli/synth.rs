@@ -23,6 +23,15 @@ pub struct SynthArgs {
     /// Share of all user-item pairs that are rows
     #[arg(long, default_value_t = 0.08, value_name = "SHARE", value_parser = share)]
     density: f64,
+    /// Number of rows, instead of --density
+    #[arg(long, value_name = "N", conflicts_with = "density")]
+    rows: Option<u64>,
+    /// More columns of categories, for a wide table
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    contexts: u32,
+    /// Values of each of them
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    context_values: u32,
     /// Share of training and validation labels that are turned over
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", value_parser = flip_share)]
     flip_rate: f64,
@@ -41,8 +50,16 @@ fn flip_share(text: &str) -> Result<f64, String> {
 
 pub fn synth(args: SynthArgs) -> Result<(), CliError> {
     let pairs = f64::from(args.users) * f64::from(args.items);
-    let rows = (pairs * args.density).round() as u64;
-    let spec = SynthSpec { users: args.users, items: args.items, rows, flip_rate: args.flip_rate, seed: args.seed };
+    let rows = args.rows.unwrap_or((pairs * args.density).round() as u64);
+    let spec = SynthSpec {
+        users: args.users,
+        items: args.items,
+        rows,
+        flip_rate: args.flip_rate,
+        contexts: args.contexts,
+        context_values: args.context_values,
+        seed: args.seed,
+    };
     synth::write(&spec, &args.out, args.truth.as_deref()).map_err(CliError::failed)?;
     eprintln!("wrote {rows} rows to {}", args.out.display());
     Ok(())

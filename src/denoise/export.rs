@@ -189,8 +189,20 @@ impl<'r, 'a> Exports<'r, 'a> {
             test_reads: run.book.test_reads,
             warnings: run.book.warnings.clone(),
             seconds: run.book.spent.seconds,
+            peak_memory_bytes: peak_memory(),
         }
     }
+}
+
+/// The most memory this process has had resident.
+fn peak_memory() -> Option<u64> {
+    // SAFETY: all zero is a valid `rusage`, and the call only fills it.
+    let (status, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::getrusage(libc::RUSAGE_SELF, &mut usage), usage)
+    };
+    // Linux counts in KiB.
+    (status == 0 && cfg!(target_os = "linux")).then(|| usage.ru_maxrss as u64 * 1024)
 }
 
 fn announce(emit: &mut dyn FnMut(TrainerEvent), name: &str, file: &str, media_type: &str) {

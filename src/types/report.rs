@@ -25,6 +25,9 @@ pub struct Report {
     pub test_reads: u64,
     pub warnings: Vec<Warning>,
     pub seconds: f64,
+    /// Most memory the trainer's process had resident, the mapped dataset included; absent where the system does not say.
+    #[serde(default)]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// How a model trained on an arm's rows did.

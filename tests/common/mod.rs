@@ -156,5 +156,6 @@ pub fn report(spec: ResolvedSpec) -> Report {
         test_reads: 2,
         warnings: vec![],
         seconds: 9.0,
+        peak_memory_bytes: None,
     }
 }
