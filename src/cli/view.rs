@@ -109,7 +109,8 @@ fn describe_epoch(row: &EpochRow) -> String {
     if let Some(kept) = row.kept {
         text += &format!("{} {:.1} %  ", if row.phase == Phase::Search { "selected" } else { "kept" }, 100.0 * kept);
     }
-    text + &format!("{:.1} s", row.seconds)
+    let digits = if row.seconds < 9.995 { 2 } else { 1 };
+    text + &format!("{:.digits$} s", row.seconds)
 }
 
 /// `1 h 02 min`, `3 min 20 s`, `12 s`

@@ -70,3 +70,56 @@ pub fn scatter_first_order(g: &mut [f32], start: u32, ids: &[u32], fields: usize
         g[(ids[field] - start) as usize] += dz;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::fused::gradients::{check, numbers};
+    use crate::backbone::fused::memory::Matrix;
+    use crate::simd::Isa;
+
+    /// Two fields of 3 and 2 values; an id that comes twice adds up.
+    const IDS: [u32; 6] = [0, 3, 2, 4, 2, 3];
+
+    #[test]
+    fn the_gradient_of_a_lookup_is_that_of_its_rows() {
+        for (isa, width) in Isa::available().into_iter().flat_map(|isa| [16, 5, 32].map(|width| (isa, width))) {
+            let (table, weights) = (numbers(5 * width, 1), numbers(3 * 2 * width, 2));
+            let looked_up = |table: &[f32]| {
+                let mut x = Matrix::zeroed(3, 2 * width);
+                let stride = x.stride;
+                gather(isa, table, width, &IDS, 2, x.lines_mut(3), stride);
+                x
+            };
+            let mut dx = Matrix::zeroed(3, 2 * width);
+            for (row, weights) in weights.chunks(2 * width).enumerate() {
+                dx.row_mut(row)[..2 * width].copy_from_slice(weights);
+            }
+            let mut g = vec![0.0; 5 * width];
+            let (first, second) = g.split_at_mut(3 * width);
+            scatter(isa, first, 0, width, &IDS, 2, 0, dx.lines(3), dx.stride);
+            scatter(isa, second, 3, width, &IDS, 2, 1, dx.lines(3), dx.stride);
+            check("lookup", &table, &g, |table| {
+                let x = looked_up(table);
+                let sum = |(row, weights): (usize, &[f32])| -> f64 {
+                    x.row(row).iter().zip(weights).map(|(x, w)| f64::from(x * w)).sum()
+                };
+                weights.chunks(2 * width).enumerate().map(sum).sum()
+            });
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_first_order_weights_is_that_of_their_sum() {
+        let (table, dz) = (numbers(5, 1), numbers(3, 2));
+        let mut g = vec![0.0; 5];
+        let (first, second) = g.split_at_mut(3);
+        scatter_first_order(first, 0, &IDS, 2, 0, &dz);
+        scatter_first_order(second, 3, &IDS, 2, 1, &dz);
+        check("first order", &table, &g, |table| {
+            let mut z = [0.0; 3];
+            add_first_order(table, 0.5, &IDS, 2, &mut z, 1);
+            z.iter().zip(&dz).map(|(z, dz)| f64::from(z * dz)).sum()
+        });
+    }
+}

@@ -14,6 +14,8 @@ mod chunk;
 mod cross;
 mod embedding;
 mod engine;
+#[cfg(test)]
+mod gradients;
 mod kernels;
 mod loss;
 mod memory;

@@ -601,3 +601,87 @@ fn each(chunks: &mut [Chunk], work: impl Fn(&mut Chunk) + Sync + Send) {
         chunks.par_iter_mut().for_each(work);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::fused::gradients::{check, numbers};
+    use crate::backbone::fused::params::Kind;
+    use crate::random::Purpose;
+
+    const KEY: ModelKey = ModelKey { seed: 5, init: [1, 1], run: [1, 1] };
+    /// Three fields, of which the last two share their ids.
+    const IDS: [i32; 18] = [0, 2, 3, 1, 4, 3, 1, 2, 2, 0, 4, 4, 0, 3, 2, 1, 2, 4];
+    const LABELS: [u8; 6] = [1, 0, 0, 1, 1, 0];
+
+    fn design() -> Design {
+        Design {
+            ranges: vec![0..2, 2..5, 2..5],
+            embed_dim: 5,
+            first_order: false,
+            pairwise: false,
+            cross: None,
+            products: false,
+            tower: None,
+        }
+    }
+
+    fn tower(hidden: &[usize], batch_norm: bool) -> Option<TowerDesign> {
+        Some(TowerDesign { hidden: hidden.to_vec(), outputs: 1, dropout: 0.25, batch_norm })
+    }
+
+    /// Each term alone and all together, against differences, by every parameter; with dropout, whose mask stays the same.
+    #[test]
+    fn gradients_are_those_of_the_logits() {
+        let designs = [
+            ("first order", Design { first_order: true, ..design() }),
+            ("pairwise", Design { pairwise: true, ..design() }),
+            ("tower", Design { tower: tower(&[6], false), ..design() }),
+            ("tower without a hidden layer", Design { tower: tower(&[], false), ..design() }),
+            ("BatchNorm tower", Design { tower: tower(&[6, 17], true), ..design() }),
+            ("cross", Design { cross: Some(3), tower: tower(&[4], true), ..design() }),
+            ("products", Design { products: true, tower: tower(&[4], false), ..design() }),
+            (
+                "all",
+                Design {
+                    first_order: true,
+                    pairwise: true,
+                    cross: Some(2),
+                    products: true,
+                    tower: tower(&[7, 3], true),
+                    ..design()
+                },
+            ),
+        ];
+        let source = Source { ids: &IDS, labels: &LABELS, fields: 3, label_field: None };
+        let batch = Batch { source, picked: Picked::From(0, 6), weights: None };
+        let dz = numbers(6, 3);
+        let dropout = Stream::new(5, Purpose::Dropout, &[0]);
+        for (isa, (what, design)) in Isa::available().into_iter().flat_map(|isa| designs.clone().map(|d| (isa, d))) {
+            let mut model = Model::on(isa, design, &KEY);
+            let names: Vec<(String, usize)> = model
+                .params
+                .names()
+                .filter(|(_, _, trained)| *trained)
+                .map(|(name, shape, _)| (name.to_owned(), shape.iter().product()))
+                .collect();
+            // Initial embeddings are small, and ReLU has a corner at 0: numbers of size 1 keep away from it.
+            for (at, (name, len)) in names.iter().enumerate() {
+                model.params.write(name, Kind::Value, &numbers(*len, 100 + at as u32));
+            }
+            model.forward(batch, Some(dropout), false);
+            model.backward(|chunk| chunk.dz[..6].copy_from_slice(&dz));
+            for (name, _) in &names {
+                let (at, gradient) = (model.params.read(name, Kind::Value), model.params.read(name, Kind::Gradient));
+                // A bias before BatchNorm changes nothing; its gradient is left at zero.
+                check(&format!("{what}: {name}"), &at, &gradient, |values| {
+                    model.params.write(name, Kind::Value, values);
+                    model.forward(batch, Some(dropout), false);
+                    let z = &model.chunks()[0].z;
+                    z.iter().zip(&dz).map(|(z, dz)| f64::from(*z) * f64::from(*dz)).sum()
+                });
+                model.params.write(name, Kind::Value, &at);
+            }
+        }
+    }
+}

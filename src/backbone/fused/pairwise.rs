@@ -71,3 +71,41 @@ kernel! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{backward, forward};
+    use crate::backbone::fused::gradients::{check, numbers};
+    use crate::backbone::fused::memory::Matrix;
+    use crate::simd::Isa;
+
+    /// Rows `[n, F E]` in lines.
+    fn rows(values: &[f32], width: usize) -> Matrix {
+        let mut x = Matrix::zeroed(values.len() / width, width);
+        for (row, values) in values.chunks(width).enumerate() {
+            x.row_mut(row)[..width].copy_from_slice(values);
+        }
+        x
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_the_term() {
+        for (isa, dim) in Isa::available().into_iter().flat_map(|isa| [16, 5].map(|dim| (isa, dim))) {
+            let (n, fields) = (2, 3);
+            let (values, dz) = (numbers(n * fields * dim, 1), numbers(n, 2));
+            let term = |values: &[f32]| {
+                let (x, mut z, mut sums) = (rows(values, fields * dim), vec![0.0; n], Matrix::zeroed(n, dim));
+                let stride = sums.stride;
+                forward(isa, x.lines(n), x.stride, fields, dim, &mut z, sums.lines_mut(n), stride);
+                (x, z, sums)
+            };
+            let (x, _, sums) = term(&values);
+            let mut dx = Matrix::zeroed(n, fields * dim);
+            backward(isa, x.lines(n), x.stride, fields, dim, &dz, sums.lines(n), sums.stride, dx.lines_mut(n));
+            let gradient: Vec<f32> = (0..n).flat_map(|row| dx.row(row)[..fields * dim].to_vec()).collect();
+            check("pairwise", &values, &gradient, |values| {
+                term(values).1.iter().zip(&dz).map(|(z, dz)| f64::from(z * dz)).sum()
+            });
+        }
+    }
+}

@@ -62,3 +62,33 @@ fn add_scaled<S: Simd>(scale: f32, from: &[f32], to: &mut [f32]) {
         *to += scale * from;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{backward, forward, pairs};
+    use crate::backbone::fused::gradients::{check, numbers};
+    use crate::backbone::fused::memory::Matrix;
+    use crate::simd::Isa;
+
+    #[test]
+    fn the_gradient_is_that_of_the_products() {
+        for (isa, dim) in Isa::available().into_iter().flat_map(|isa| [16, 5, 19].map(|dim| (isa, dim))) {
+            let (fields, count) = (4, pairs(4));
+            let (values, dq) = (numbers(fields * dim, 1), numbers(count, 2));
+            let products = |values: &[f32]| {
+                let mut x = Matrix::zeroed(1, fields * dim + count);
+                x.row_mut(0)[..fields * dim].copy_from_slice(values);
+                let stride = x.stride;
+                forward(isa, x.lines_mut(1), stride, fields, dim);
+                x
+            };
+            let x = products(&values);
+            let mut dx = Matrix::zeroed(1, fields * dim + count);
+            dx.row_mut(0)[fields * dim..][..count].copy_from_slice(&dq);
+            backward(isa, x.lines(1), dx.lines_mut(1), x.stride, fields, dim);
+            check("products", &values, &dx.row(0)[..fields * dim], |values| {
+                products(values).row(0)[fields * dim..].iter().zip(&dq).map(|(q, dq)| f64::from(q * dq)).sum()
+            });
+        }
+    }
+}
