@@ -12,6 +12,23 @@ pub const LANES: usize = 16;
 /// A vector's place in memory.
 pub type Line = [f32; LANES];
 
+/// Whether a table is so large that its rows are usually not in a core's own cache: worth asking for ahead.
+pub fn is_far(table: &[f32]) -> bool {
+    table.len() > 1 << 18
+}
+
+/// Asks for a row of a table before it is needed, if there is one at `at`.
+#[inline(always)]
+pub fn prefetch(table: &[f32], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(number) = table.get(at) {
+        // SAFETY: a hint on a valid address; every x86-64 has the instruction.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(number).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (table, at);
+}
+
 /// Arithmetic on 16 lanes. Only [`kernel!`] may instantiate kernels with an implementation, after the processor was
 /// asked: its functions assume that the instructions exist.
 pub trait Simd {

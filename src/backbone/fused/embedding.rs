@@ -2,21 +2,30 @@
 //!
 //! A field has its own rows of a table, so different fields can be worked on at once, each in the order of the batch.
 
-use crate::simd::{LANES, Line, kernel};
+use crate::simd::{LANES, Line, is_far, kernel, prefetch};
+
+/// Rows of the batch whose places in a table are asked for ahead.
+const AHEAD: usize = 4;
 
 kernel! {
     /// x `[n, >= F E]` = the rows `ids` `[n, F]` of a table `[D, E]`, side by side.
     pub fn gather<S>(table: &[f32], width: usize, ids: &[u32], fields: usize, x: &mut [Line], stride: usize) {
-        for (x, ids) in x.chunks_exact_mut(stride).zip(ids.chunks_exact(fields)) {
+        let far = is_far(table);
+        for (row, (x, own)) in x.chunks_exact_mut(stride).zip(ids.chunks_exact(fields)).enumerate() {
+            if far {
+                for id in ids.iter().skip((row + AHEAD) * fields).take(fields) {
+                    prefetch(table, *id as usize * width);
+                }
+            }
             if width.is_multiple_of(LANES) {
-                for (x, id) in x.chunks_exact_mut(width / LANES).zip(ids) {
+                for (x, id) in x.chunks_exact_mut(width / LANES).zip(own) {
                     let row = &table[*id as usize * width..][..width];
                     for (x, line) in x.iter_mut().zip(row.as_chunks::<LANES>().0) {
                         S::store(x, S::load(line));
                     }
                 }
             } else {
-                for (x, id) in x.as_flattened_mut().chunks_exact_mut(width).zip(ids) {
+                for (x, id) in x.as_flattened_mut().chunks_exact_mut(width).zip(own) {
                     let row = &table[*id as usize * width..][..width];
                     for (x, value) in x.iter_mut().zip(row) {
                         *x = *value;
@@ -40,8 +49,12 @@ kernel! {
         dx: &[Line],
         stride: usize,
     ) {
-        for (dx, ids) in dx.chunks_exact(stride).zip(ids.chunks_exact(fields)) {
-            let row = &mut g[(ids[field] - start) as usize * width..][..width];
+        let far = is_far(g);
+        for (row, (dx, own)) in dx.chunks_exact(stride).zip(ids.chunks_exact(fields)).enumerate() {
+            if far && let Some(id) = ids.get((row + 2 * AHEAD) * fields + field) {
+                prefetch(g, (id - start) as usize * width);
+            }
+            let row = &mut g[(own[field] - start) as usize * width..][..width];
             if width.is_multiple_of(LANES) {
                 let dx = &dx[field * (width / LANES)..];
                 for (g, dx) in row.as_chunks_mut::<LANES>().0.iter_mut().zip(dx) {

@@ -25,7 +25,7 @@ mod params;
 mod products;
 mod tower;
 
-pub use adam::update;
+pub use adam::{update, update_rows};
 pub use chunk::Chunk;
 pub use engine::{FusedModel, cross_entropy, design, load, load_optimizer_state, optimizer_state, save};
 pub use loss::{Mean, exp_of_negative, losses, losses_and_gradients};

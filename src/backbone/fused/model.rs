@@ -3,7 +3,7 @@
 //! logit = [first-order] + [pairwise] + [cross] + [tower], each optional; the tower reads the flat embeddings and, where
 //! asked for, their inner products. All five backbones of the paper and the policy network are such sums.
 
-use super::adam::update;
+use super::adam::{update, update_rows};
 use super::chunk::{CHUNK_ROWS, Chunk, ChunkShape};
 use super::cross::Cross;
 use super::embedding::{add_first_order, gather, scatter, scatter_first_order};
@@ -369,18 +369,15 @@ impl Model {
             }
         }
         let (chunks, dim, fields) = (&*chunks, design.embed_dim, design.fields());
-        let mut tables = params.tables.iter_mut();
-        let mut embedding = &mut tables.next().expect("every model has embeddings").values.g[..];
-        let mut first = tables.next().map(|table| &mut table.values.g[..]);
-        let (mut tasks, mut end) = (Vec::with_capacity(groups.len()), 0);
-        for group in groups {
-            let (gap, rows) = ((group.ids.start - end) as usize, group.ids.len());
-            let own = cut(&mut embedding, gap * dim, rows * dim);
-            let own_first = first.as_mut().map(|first| cut(first, gap, rows));
-            end = group.ids.end;
-            tasks.push((group, own, own_first));
-        }
+        let mut parts = params.tables.iter_mut().map(|table| cut(&mut table.values.g, groups, table.width));
+        let embedding = parts.next().expect("every model has embeddings");
+        let mut first = parts.next().map(Vec::into_iter);
         let step = *steps + 1;
+        let tasks: Vec<_> = groups
+            .iter_mut()
+            .zip(embedding)
+            .map(|(group, own)| (group, own, first.as_mut().and_then(Iterator::next)))
+            .collect();
         tasks.into_par_iter().with_max_len(1).for_each(|(group, own, mut own_first)| {
             let start = group.ids.start;
             group.touched.clear();
@@ -411,10 +408,12 @@ impl Model {
         update(isa, with, p, m, v, g);
         for Table { width, values: Trained { p, m, v, g } } in &mut self.params.tables {
             if optimizer.kind == types::Optimizer::LazyAdam {
-                for row in self.groups.iter().flat_map(|group| &group.touched) {
-                    let at = *row as usize * *width..(*row as usize + 1) * *width;
-                    update(isa, with, &mut p[at.clone()], &mut m[at.clone()], &mut v[at.clone()], &mut g[at]);
-                }
+                let of = |values| cut(values, &self.groups, *width);
+                let parts = of(p).into_iter().zip(of(m)).zip(of(v).into_iter().zip(of(g)));
+                let tasks: Vec<_> = self.groups.iter().zip(parts).collect();
+                tasks.into_par_iter().with_max_len(1).for_each(|(group, ((p, m), (v, g)))| {
+                    update_rows(isa, with, &group.touched, group.ids.start, *width, p, m, v, g);
+                });
                 continue;
             }
             p.par_chunks_mut(UPDATE_BLOCK)
@@ -586,11 +585,16 @@ fn load(chunk: &mut Chunk, batch: &Batch, design: &Design) {
     }
 }
 
-/// Cuts `len` numbers off the front of `rest`, after `gap` that nobody gets.
-fn cut<'a>(rest: &mut &'a mut [f32], gap: usize, len: usize) -> &'a mut [f32] {
-    let (own, others) = std::mem::take(rest)[gap..].split_at_mut(len);
-    *rest = others;
-    own
+/// The rows of each group of a table of `width` columns.
+fn cut<'a>(mut rest: &'a mut [f32], groups: &[Group], width: usize) -> Vec<&'a mut [f32]> {
+    let (mut parts, mut end) = (Vec::with_capacity(groups.len()), 0);
+    for group in groups {
+        let gap = (group.ids.start - end) as usize * width;
+        let (own, others) = rest[gap..].split_at_mut(group.ids.len() * width);
+        parts.push(own);
+        (rest, end) = (others, group.ids.end);
+    }
+    parts
 }
 
 /// Works on all chunks, on as many threads as there are.

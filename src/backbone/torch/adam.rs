@@ -8,7 +8,7 @@
 
 use super::step::{Gradient, Gradients};
 use super::{ParamKind, Params};
-use crate::backbone::fused::update;
+use crate::backbone::fused::{update, update_rows};
 use crate::backbone::optimizer::{OptimizerConfig, Update};
 use crate::backbone::{TensorFile, WeightsError};
 use crate::simd::Isa;
@@ -173,11 +173,11 @@ fn dense_rows(table: &Tensor, ids: &Tensor, rows: &Tensor) -> Tensor {
 }
 
 /// The ids, each once, ascending.
-fn distinct(ids: &Tensor) -> Vec<usize> {
+fn distinct(ids: &Tensor) -> Vec<u32> {
     let mut distinct: Vec<i32> = Vec::try_from(ids.reshape([-1])).expect("32-bit ids");
     distinct.sort_unstable();
     distinct.dedup();
-    distinct.into_iter().map(|id| id as usize).collect()
+    distinct.into_iter().map(|id| id as u32).collect()
 }
 
 /// Gives the rows of tables `[.., D, W]` that are not among `ids` their former values back.
@@ -198,7 +198,7 @@ fn update_cpu(
     tensor: &Tensor,
     slot: &Slot,
     gradient: &Tensor,
-    touched: Option<&[usize]>,
+    touched: Option<&[u32]>,
 ) {
     let (per_replica, width) = (tensor.numel() / steps.len(), *tensor.size().last().unwrap_or(&1) as usize);
     let isa = Isa::detect();
@@ -211,9 +211,7 @@ fn update_cpu(
     for (((p, m), (v, g)), (steps, _)) in parts.zip(steps.iter().zip(active)).filter(|(_, (_, active))| **active) {
         let with = Update::new(config, *steps);
         if let Some(touched) = touched {
-            for at in touched.iter().map(|row| row * width..(row + 1) * width) {
-                update(isa, with, &mut p[at.clone()], &mut m[at.clone()], &mut v[at.clone()], &mut g[at]);
-            }
+            update_rows(isa, with, touched, 0, width, p, m, v, g);
             continue;
         }
         if p.len() < PARALLEL {
