@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint check-large measure measure-ingest openapi clean
+.PHONY: help setup build demo test check-large measure measure-ingest bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,6 +35,16 @@ measure-ingest: setup ## Reading 10 million rows (ROWS=n for others): seconds an
 
 measure: build ## MovieLens-1M with every backbone over REST; FILE=interactions.csv.zst
 	scripts/measure.sh "$(FILE)"
+
+# The PyTorch program needs all of PyTorch, which the build does not: a Python environment of its own.
+bench: build ## Ratios to a PyTorch program with the same work, into docs/performance.md; FILE=interactions.csv.zst adds a job
+	@[ -x "$(PYTHON)" ] || { python3 -m venv .bench && .bench/bin/pip install --quiet torch==2.11.0 numpy; }
+	scripts/bench.py --python "$(PYTHON)" --write docs/performance.md $(if $(FILE),--table "$(FILE)")
+
+PYTHON ?= .bench/bin/python
+
+bench-large: build ## Seconds and memory of one epoch on 1, 3 and 10 million rows of 39 fields
+	scripts/bench-large.py
 
 clean: ## Remove what was built; .torch stays
 	cargo clean
