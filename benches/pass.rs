@@ -8,6 +8,7 @@ use autodenoise::backbone::{
 };
 use autodenoise::denoise::{History, Policy, PolicyConfig, Search, select};
 use autodenoise::ingest::SplitData;
+use autodenoise::metrics::of_logits;
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::types::{
     BackboneKind, FeatureMap, Field, FieldKind, LabelRule, Options, Preset, SplitCounts, Vocabulary,
@@ -75,6 +76,13 @@ fn main() {
     report("select/deepfm", rows, &mut || {
         let scores = Vec::<f32>::try_from(policy.keep_prob(&train.ids)).expect("scores");
         select(&options, &scores, 1, 1);
+    });
+    // Spread like a trained model's logits.
+    let mut logits = vec![0.0; rows];
+    Stream::new(1, Purpose::Select, &[]).fill_uniform(&mut logits);
+    logits.iter_mut().for_each(|u| *u = (*u / (1.0 - *u).max(1e-6)).max(1e-6).ln());
+    report("metrics", rows, &mut || {
+        of_logits(&train.label_bytes, &logits, options.auc_on, options.logloss_eps).expect("metrics");
     });
     let model = fit(BackboneKind::DeepFm).model;
     let held_out = table(rows.min(100_000));
