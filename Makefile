@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check-large measure measure-ingest bench bench-large openapi clean
+.PHONY: help setup build demo test check-large measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,6 +32,9 @@ check-large: build ## Read a 5 GB CSV under a 1 GB memory limit (minutes, 12 GB 
 
 measure-ingest: setup ## Reading 10 million rows (ROWS=n for others): seconds and memory
 	ROWS=$(or $(ROWS),10000000) cargo test --release --locked --test ingest -- --ignored --nocapture scale
+
+measure-csv: setup ## Reading a CSV beside the csv crate's bare reading; FILE=table.csv SPEC='{"label": …}' for yours
+	cargo bench --locked --bench ingest -- $(if $(FILE),"$(abspath $(FILE))") $(if $(SPEC),'$(SPEC)')
 
 measure: build ## MovieLens-1M with every backbone over REST; FILE=interactions.csv.zst
 	scripts/measure.sh "$(FILE)"

@@ -5,18 +5,20 @@
 //! reads, never mapped, for the process may run under a limit on its address space.
 
 use super::{
-    IngestLimits, cell,
+    IngestLimits,
+    batch::{Batch, Span},
+    cell,
     error::{IngestError, InvalidTable, shown},
     pipeline::Ticker,
-    plan::{Plan, SlotKind, SplitPlan},
+    plan::{Plan, SPLIT_AT, Slot, SlotKind, SplitPlan, TIME_AT},
     table::Fault,
     vocabulary::Vocabulary,
 };
 use crate::types::{RowError, SplitCounts};
-use csv::ByteRecord;
 use std::{
     fs::File,
     io::Write,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -25,21 +27,22 @@ use std::{
 pub(super) const UNUSED: u32 = u32::MAX;
 
 const SPILL_BUFFER: usize = 1 << 20;
-/// Values are coded in batches of so many rows, or of so many bytes (see `vocabulary`).
-const BATCH_ROWS: usize = 1024;
-const BATCH_BYTES: usize = 1 << 20;
+/// Read back so many bytes at a time: what fits the processor's cache beside what is made of it.
+const SPILL_RUN: usize = 1 << 17;
+/// Values are coded so many rows at a time (see `vocabulary`).
+const CODED_ROWS: usize = 1024;
 
 pub(super) struct Encoder<'a> {
     plan: &'a Plan,
     limits: &'a IngestLimits,
+    /// The slots whose values can be wrong. A category cannot: its turn comes when the rows around are found to be good, a
+    /// column at a time, which is faster.
+    checked: Vec<&'a Slot>,
     pub vocabularies: Vec<Vocabulary>,
     folder: PathBuf,
     spill: File,
+    /// Whole records that wait to be written, the last ones with codes to be filled in.
     buffer: Vec<u8>,
-    record: Vec<u8>,
-    gathered_rows: usize,
-    gathered_bytes: usize,
-    scratch: Vec<u8>,
     faults: InvalidTable,
     pub rows: u64,
     pub split_rows: SplitCounts,
@@ -54,14 +57,11 @@ impl<'a> Encoder<'a> {
         Ok(Self {
             plan,
             limits,
+            checked: plan.slots.iter().filter(|slot| !matches!(slot.kind, SlotKind::Category { .. })).collect(),
             vocabularies: (0..plan.vocabularies).map(|_| Vocabulary::default()).collect(),
             spill: tempfile::tempfile_in(folder).map_err(IngestError::io("create a temporary file in", folder))?,
             folder: folder.to_owned(),
             buffer: Vec::with_capacity(SPILL_BUFFER + plan.width),
-            record: Vec::with_capacity(plan.width),
-            gathered_rows: 0,
-            gathered_bytes: 0,
-            scratch: Vec::new(),
             faults: InvalidTable::default(),
             rows: 0,
             split_rows: SplitCounts::default(),
@@ -70,18 +70,39 @@ impl<'a> Encoder<'a> {
         })
     }
 
-    /// Takes in the next row.
-    pub fn row(&mut self, cells: &ByteRecord, line: Option<u64>) -> Result<(), IngestError> {
-        let plan = self.plan;
-        let before = self.faults.total;
+    /// Takes in the next rows. May add to the batch's text.
+    pub fn take_in(&mut self, batch: &mut Batch) -> Result<(), IngestError> {
+        for first in (0..batch.rows.len()).step_by(CODED_ROWS) {
+            let rows = first..batch.rows.len().min(first + CODED_ROWS);
+            let record = self.buffer.len();
+            for row in rows.clone() {
+                match batch.rows[row].fault.take() {
+                    None => self.row(batch, row),
+                    Some(fault) => self.bad_row(*fault, batch.rows[row].line),
+                }
+            }
+            // Once a row is bad nothing will be encoded, and the rest is only checked.
+            if self.faults.total == 0 {
+                self.code(batch, rows, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, batch: &mut Batch, row: usize) {
+        let (plan, line, before) = (self.plan, batch.rows[row].line, self.faults.total);
+        let cells = batch.cells(row);
         if cells.len() == plan.columns.len() {
-            self.record.clear();
-            self.label(cells, line);
-            self.split(cells, line);
-            for slot in &plan.slots {
-                let value = &cells[slot.column];
-                if let Err(rule) = self.slot(&slot.kind, value) {
-                    self.fault(line, slot.column, value, rule);
+            let record = self.buffer.len();
+            // Places that stay unused are so already.
+            self.buffer.resize(record + plan.width, UNUSED as u8);
+            self.label(cells[plan.label].of(&batch.text), record, line);
+            self.split(&batch.text, cells, record, line);
+            for place in 0..self.checked.len() {
+                let slot = self.checked[place];
+                let value = batch.cells(row)[slot.column];
+                if let Err(rule) = self.slot(&slot.kind, &mut batch.text, value, record + slot.at) {
+                    self.fault(line, slot.column, value.of(&batch.text), rule);
                 }
             }
         } else {
@@ -92,25 +113,25 @@ impl<'a> Encoder<'a> {
         if self.faults.total > before {
             self.faults.rejected_rows += 1;
         }
-        // Once a row is bad nothing will be encoded, and the rest is only checked.
-        if self.faults.total == 0 {
-            self.buffer.extend_from_slice(&self.record);
-            self.gathered_rows += 1;
-            if self.gathered_rows >= BATCH_ROWS || self.gathered_bytes >= BATCH_BYTES {
-                self.settle()?;
-            }
+        if self.faults.total > 0 {
+            self.buffer.clear();
         }
-        Ok(())
     }
 
-    /// Codes the values gathered so far.
-    pub fn settle(&mut self) -> Result<(), IngestError> {
-        (self.gathered_rows, self.gathered_bytes) = (0, 0);
-        if self.faults.total > 0 {
-            return Ok(());
+    /// Puts the codes of the rows' values into their records, the first of which stands at `record` of the buffer. The
+    /// rows are good.
+    fn code(&mut self, batch: &Batch, rows: Range<usize>, record: usize) -> Result<(), IngestError> {
+        let cells = batch.cells_of(rows);
+        for slot in &self.plan.slots {
+            if let SlotKind::Category { vocabulary } = slot.kind {
+                let places = (record + slot.at..).step_by(self.plan.width);
+                for (cells, at) in cells.chunks_exact(self.plan.columns.len()).zip(places) {
+                    self.vocabularies[vocabulary].gather(&batch.text, cells[slot.column], at);
+                }
+            }
         }
         for vocabulary in &mut self.vocabularies {
-            vocabulary.code_gathered(&mut self.buffer);
+            vocabulary.code_gathered(&batch.text, &mut self.buffer);
         }
         if self.buffer.len() >= SPILL_BUFFER {
             let written = self.spill.write_all(&self.buffer);
@@ -120,17 +141,8 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    /// Leaves room for a code in the record; `settle` fills it.
-    fn gather(&mut self, vocabulary: usize, value: &[u8]) {
-        if self.faults.total == 0 {
-            self.gathered_bytes += value.len();
-            self.vocabularies[vocabulary].gather(value, self.buffer.len() + self.record.len());
-            self.record.extend_from_slice(&UNUSED.to_le_bytes());
-        }
-    }
-
     /// Takes in a row that could not be divided into cells.
-    pub fn bad_row(&mut self, fault: Fault, line: Option<u64>) {
+    fn bad_row(&mut self, fault: Fault, line: Option<u64>) {
         let column = fault.column.or_else(|| self.plan.columns.get(fault.position?).cloned());
         self.push_fault(RowError { row: self.rows, line, column, value: fault.value, rule: fault.rule });
         self.faults.rejected_rows += 1;
@@ -147,7 +159,7 @@ impl<'a> Encoder<'a> {
         self.rows += 1;
     }
 
-    /// Distinct values of all columns, as of the last `settle`.
+    /// Distinct values of all columns, of the rows taken in.
     pub fn distinct(&self) -> u64 {
         self.vocabularies.iter().map(|vocabulary| vocabulary.len() as u64).sum()
     }
@@ -158,7 +170,6 @@ impl<'a> Encoder<'a> {
             self.faults.rows_read = self.rows;
             return Err(IngestError::Invalid(self.faults));
         }
-        self.settle()?;
         self.spill.write_all(&self.buffer).map_err(IngestError::io("write a temporary file in", &self.folder))?;
         self.vocabularies.iter_mut().for_each(Vocabulary::seal);
         Ok((
@@ -167,8 +178,7 @@ impl<'a> Encoder<'a> {
         ))
     }
 
-    fn label(&mut self, cells: &ByteRecord, line: Option<u64>) {
-        let value = &cells[self.plan.label];
+    fn label(&mut self, value: &[u8], record: usize, line: Option<u64>) {
         let label = match self.plan.rule {
             None => cell::label(value)
                 .ok_or("the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`"),
@@ -177,29 +187,29 @@ impl<'a> Encoder<'a> {
                 .ok_or("the label's rule needs a number here"),
         };
         match label {
-            Ok(label) => self.record.push(label),
+            Ok(label) => self.buffer[record] = label,
             Err(rule) => self.fault(line, self.plan.label, value, rule),
         }
     }
 
-    fn split(&mut self, cells: &ByteRecord, line: Option<u64>) {
+    fn split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
         match self.plan.split {
-            SplitPlan::Ratio { .. } => self.record.push(0),
-            SplitPlan::Column(column) => match cell::split(&cells[column]) {
+            SplitPlan::Ratio { .. } => {}
+            SplitPlan::Column(column) => match cell::split(cells[column].of(text)) {
                 Some(split) => {
                     *self.split_rows.of_mut(split) += 1;
-                    self.record.push(split as u8);
+                    self.buffer[record + SPLIT_AT] = split as u8;
                 }
-                None => self.fault(line, column, &cells[column], "the split must be train, valid or test"),
+                None => self.fault(line, column, cells[column].of(text), "the split must be train, valid or test"),
             },
             SplitPlan::Time { column, .. } => {
-                let time = cell::time(&cells[column]);
+                let value = cells[column].of(text);
+                let time = cell::time(value);
                 match time.filter(|time| *self.time_kind.get_or_insert(time.kind) == time.kind) {
                     Some(cell::Time { key, .. }) => {
                         let (low, high) = self.times.unwrap_or((key, key));
                         self.times = Some((low.min(key), high.max(key)));
-                        self.record.push(0);
-                        self.record.extend_from_slice(&key.to_le_bytes());
+                        self.put(record + TIME_AT, key.to_le_bytes());
                     }
                     None => {
                         let rule = match self.time_kind {
@@ -209,50 +219,58 @@ impl<'a> Encoder<'a> {
                                 "the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z"
                             }
                         };
-                        self.fault(line, column, &cells[column], rule);
+                        self.fault(line, column, value, rule);
                     }
                 }
             }
         }
     }
 
-    fn slot(&mut self, kind: &SlotKind, value: &[u8]) -> Result<(), String> {
+    /// Puts what the value becomes at `at` of the buffer, or sees to it that `code` does.
+    fn slot(&mut self, kind: &SlotKind, text: &mut Vec<u8>, value: Span, at: usize) -> Result<(), String> {
         match kind {
-            SlotKind::Category { vocabulary } => {
-                self.gather(*vocabulary, value);
-            }
+            SlotKind::Category { .. } => {}
             SlotKind::Quantile { .. } => {
+                let value = value.of(text);
                 let number = if value.is_empty() { f64::NAN } else { number(value)? };
-                self.record.extend_from_slice(&number.to_le_bytes());
+                self.put(at, number.to_le_bytes());
             }
             SlotKind::Log { vocabulary } => {
-                let mut text = std::mem::take(&mut self.scratch);
-                text.clear();
-                if !value.is_empty() {
-                    let bucket = cell::log_bucket(number(value)?);
+                let start = text.len();
+                if !value.of(text).is_empty() {
+                    let bucket = cell::log_bucket(number(value.of(text))?);
                     write!(text, "{bucket:.0}").map_err(|error| error.to_string())?;
                 }
-                self.gather(*vocabulary, &text);
-                self.scratch = text;
+                self.gather(*vocabulary, text, Span::new(start, text.len()), at);
             }
             SlotKind::Multi { vocabulary, separator, places } => {
                 // The reader has checked that cells are UTF-8.
-                let text = std::str::from_utf8(value).map_err(|error| error.to_string())?;
-                let mut used = 0;
-                for part in text.split(separator.as_str()).filter(|_| !text.is_empty()) {
+                let cell = std::str::from_utf8(value.of(text)).map_err(|error| error.to_string())?;
+                let (mut used, mut start) = (0, value.start());
+                for part in cell.split(separator.as_str()).filter(|_| !cell.is_empty()) {
                     used += 1;
                     if used > *places {
-                        let all = text.split(separator.as_str()).count();
+                        let all = cell.split(separator.as_str()).count();
                         return Err(format!("{all} values in one cell; raise `max_values` (now {places})"));
                     }
-                    self.gather(*vocabulary, part.as_bytes());
-                }
-                for _ in used..*places {
-                    self.record.extend_from_slice(&UNUSED.to_le_bytes());
+                    let end = start + part.len();
+                    self.gather(*vocabulary, text, Span::new(start, end), at + 4 * (used as usize - 1));
+                    start = end + separator.len();
                 }
             }
         }
         Ok(())
+    }
+
+    /// `code` will put the value's code at `at` of the buffer.
+    fn gather(&mut self, vocabulary: usize, text: &[u8], value: Span, at: usize) {
+        if self.faults.total == 0 {
+            self.vocabularies[vocabulary].gather(text, value, at);
+        }
+    }
+
+    fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
+        self.buffer[at..at + N].copy_from_slice(&bytes);
     }
 
     fn fault(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl Into<String>) {
@@ -284,7 +302,7 @@ fn number(value: &[u8]) -> Result<f64, String> {
 pub(super) struct Spill {
     file: File,
     folder: PathBuf,
-    width: usize,
+    pub width: usize,
     pub rows: u32,
 }
 
@@ -302,19 +320,25 @@ impl Spill {
         ticker: &mut Ticker,
         mut each: impl FnMut(u32, &[u8]) -> Result<(), IngestError>,
     ) -> Result<(), IngestError> {
-        let mut buffer = vec![0; (SPILL_BUFFER / self.width).max(1) * self.width];
-        let (mut row, mut offset) = (0_u32, 0_u64);
-        let end = u64::from(self.rows) * self.width as u64;
-        while offset < end {
+        self.each_run(ticker, |first, records| {
+            (first..).zip(records.chunks_exact(self.width)).try_for_each(|(row, record)| each(row, record))
+        })
+    }
+
+    /// Calls `each` with runs of records and the number of their first row.
+    pub fn each_run(
+        &self,
+        ticker: &mut Ticker,
+        mut each: impl FnMut(u32, &[u8]) -> Result<(), IngestError>,
+    ) -> Result<(), IngestError> {
+        let run = (SPILL_RUN / self.width).max(1);
+        let mut buffer = vec![0; run * self.width];
+        for first in (0..self.rows).step_by(run) {
             ticker.tick()?;
-            let n = buffer.len().min((end - offset) as usize);
-            let read = self.file.read_exact_at(&mut buffer[..n], offset);
+            let records = &mut buffer[..run.min((self.rows - first) as usize) * self.width];
+            let read = self.file.read_exact_at(records, u64::from(first) * self.width as u64);
             read.map_err(IngestError::io("read a temporary file in", &self.folder))?;
-            for record in buffer[..n].chunks_exact(self.width) {
-                each(row, record)?;
-                row += 1;
-            }
-            offset += n as u64;
+            each(first, records)?;
         }
         Ok(())
     }

@@ -115,15 +115,6 @@ impl From<io::Error> for ReadError {
     }
 }
 
-impl From<csv::Error> for ReadError {
-    fn from(error: csv::Error) -> Self {
-        match error.into_kind() {
-            csv::ErrorKind::Io(error) => error.into(),
-            other => Self::Content(format!("the CSV cannot be read: {other:?}")),
-        }
-    }
-}
-
 /// `value` as an error shows it: at most 100 characters.
 pub(super) fn shown(value: &[u8]) -> String {
     // A character has at most 4 bytes.

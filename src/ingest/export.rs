@@ -20,7 +20,6 @@ use ::parquet::{
     file::{metadata::ParquetMetaData, properties::WriterProperties},
 };
 use arrow_array::BooleanArray;
-use csv::ByteRecord;
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -160,11 +159,18 @@ fn copy_records(
     out: &mut dyn Write,
 ) -> Result<ExportCounts, CopyError> {
     let mut counts = ExportCounts::default();
-    let mut record = ByteRecord::new();
+    let mut cells = Vec::new();
     // The record before: whether it was kept, and whether it ended in CR.
     let (mut kept, mut after_cr) = (true, false);
     loop {
-        let more = rows.read(&mut record)?;
+        cells.clear();
+        let more = loop {
+            match rows.read(&mut cells) {
+                true => break true,
+                false if rows.refill()? => {}
+                false => break false,
+            }
+        };
         let (lead, body) = rows.raw();
         // The LF of a CRLF stands before the next record but belongs to the one it ends.
         let (line_end, blank) = lead.split_at(usize::from(after_cr && lead.starts_with(b"\n")));

@@ -5,10 +5,11 @@
 //! buckets and then the id of empty cells. Places of one split column share a range.
 
 use super::{
+    assemble::{self, Assembly},
     duplicates::Duplicates,
     encode::{Encoder, Spill, UNUSED, code, float},
     error::IngestError,
-    layout::{Layout, Region},
+    layout::Layout,
     pipeline::Ticker,
     plan::{Plan, Slot, SlotKind, SplitPlan},
     quantile::{Sample, bucket},
@@ -63,31 +64,27 @@ pub(super) fn write(
     let feature_map = feature_map(plan, &encodings, table, rows);
 
     let layout = Layout::create(parent)?;
-    let fields = feature_map.fields.len();
-    let mut regions = layout.regions(rows, fields)?;
-    let mut duplicates = Duplicates::new(rows.train, parent)?;
-    let mut unknown = vec![0_u64; fields];
-    let mut ids: Vec<u8> = Vec::with_capacity(fields * 4);
-    spill.each(ticker, |row, record| {
-        let (split, label) = (splitter.assign(row, record), record[0]);
-        ids.clear();
-        let mut field = 0;
-        for (slot, encoding) in plan.slots.iter().zip(&encodings) {
-            for place in 0..slot.kind.places() {
-                let (id, unseen) = encoding.id(record, slot.at, place);
-                ids.extend_from_slice(&id.to_le_bytes());
-                // Training rows have no unseen values, so this counts valid and test rows alone.
-                unknown[field] += u64::from(unseen);
-                field += 1;
-            }
-        }
-        if split == Split::Train {
-            duplicates.add(&ids, label)?;
-        }
-        regions[split as usize].push(&ids, label, row)
+    let regions = layout.regions(rows, feature_map.fields.len())?;
+    let names = plan.slots.iter().zip(&encodings).filter_map(|(slot, encoding)| {
+        let vocabulary = &vocabularies[slot.kind.vocabulary()?];
+        Some((plan.columns[slot.column].as_str(), vocabulary, encoding.named()))
+    });
+    let mut assembly = Assembly {
+        plan,
+        encodings: &encodings,
+        splitter: &splitter,
+        duplicates: Duplicates::new(rows.train, parent)?,
+        unknown: vec![0; feature_map.fields.len()],
+        ids: Vec::new(),
+    };
+    let (hashes, (duplicates, unknown)) = assemble::write(regions, |blocks| {
+        assembly.blocks(&spill, ticker, &blocks)?;
+        // The files are made durable while this is done.
+        drop(blocks);
+        layout.write_vocabulary(names)?;
+        Ok((assembly.duplicates.count()?, assembly.unknown))
     })?;
-    let digest = layout.digest(&feature_map, regions.map(Region::finish))?;
-    let duplicates = duplicates.count()?;
+    let digest = layout.digest(&feature_map, &hashes);
     let counted = feature_map.fields.iter().zip(unknown);
     let profile = Profile {
         rows,
@@ -99,11 +96,6 @@ pub(super) fn write(
         bytes: table.bytes,
         digest,
     };
-    let names = plan.slots.iter().zip(&encodings).filter_map(|(slot, encoding)| {
-        let vocabulary = &vocabularies[slot.kind.vocabulary()?];
-        Some((plan.columns[slot.column].as_str(), vocabulary, encoding.named(vocabulary)))
-    });
-    layout.write_vocabulary(names)?;
     layout.finish(&feature_map, &profile, out_dir)?;
     Ok((feature_map, profile))
 }
@@ -231,7 +223,7 @@ fn bounds(plan: &Plan, spill: &Spill, splitter: &Splitter, ticker: &mut Ticker) 
 }
 
 /// How a slot's codes or numbers become ids.
-struct Encoding {
+pub(super) struct Encoding {
     offset: u32,
     cardinality: u32,
     unknown: Option<u32>,
@@ -242,47 +234,38 @@ struct Encoding {
 enum Values {
     Bounds(Vec<f64>),
     /// `first` is the id of rank 0 (of code 0, where all values have ids).
-    Ranks {
-        ranks: Vec<u32>,
-        first: u32,
+    /// By code its id, with `NO_TRAINING_ROW` on top of it where that holds.
+    Ids {
+        ids: Vec<u32>,
         by_code: bool,
     },
 }
 
+/// A bit that no id has, for ids are i32.
+const NO_TRAINING_ROW: u32 = 1 << 31;
+
 impl Encoding {
-    /// The id at `place` of a spilled row, and whether no training row has its value.
-    fn id(&self, record: &[u8], at: usize, place: usize) -> (u32, bool) {
+    /// The id of what stands at `at` of a spilled row, and whether no training row has its value.
+    pub fn id(&self, record: &[u8], at: usize) -> (u32, bool) {
         match &self.values {
             Values::Bounds(bounds) => {
                 let number = float(record, at);
                 let local = if number.is_nan() { bounds.len() as u32 + 1 } else { bucket(bounds, number) };
                 (self.offset + local, false)
             }
-            Values::Ranks { ranks, first, by_code } => {
-                let code = code(record, at + 4 * place);
-                if code == UNUSED {
-                    return (self.offset, false);
-                }
-                let rank = ranks[code as usize];
-                let unseen = rank == UNSEEN;
-                let id = match self.unknown {
-                    _ if *by_code => first + code,
-                    Some(unknown) if unseen => unknown,
-                    _ => first + rank,
-                };
-                (id, unseen)
+            Values::Ids { ids, .. } => {
+                // Only `UNUSED` is beyond the codes: the padding, whose id is the first.
+                let id = ids.get(code(record, at) as usize).copied().unwrap_or(self.offset);
+                (id & !NO_TRAINING_ROW, id & NO_TRAINING_ROW != 0)
             }
         }
     }
 
-    /// The codes that have ids, with their ids, ascending.
-    fn named(&self, vocabulary: &Vocabulary) -> Vec<(u32, u32)> {
-        let Values::Ranks { ranks, first, by_code } = &self.values else { return Vec::new() };
-        if *by_code {
-            return (0..vocabulary.len() as u32).map(|code| (first + code, code)).collect();
-        }
-        let coded = (0_u32..).zip(ranks).filter(|(_, rank)| **rank != UNSEEN);
-        let mut named: Vec<_> = coded.map(|(code, rank)| (first + rank, code)).collect();
+    /// The ids of values and their codes, by ascending id.
+    fn named(&self) -> Vec<(u32, u32)> {
+        let Values::Ids { ids, by_code } = &self.values else { return Vec::new() };
+        let named = (0_u32..).zip(ids).filter(|(_, id)| *by_code || **id & NO_TRAINING_ROW == 0);
+        let mut named: Vec<_> = named.map(|(code, id)| (id & !NO_TRAINING_ROW, code)).collect();
         named.sort_unstable();
         named
     }
@@ -302,18 +285,25 @@ fn encodings(plan: &Plan, ids: Vec<Ranks>, bounds: Vec<Vec<f64>>) -> Vec<Encodin
                 values: Values::Bounds(bounds),
             },
             Some(vocabulary) => {
-                let Ranks { of, seen } = ids[vocabulary].take().unwrap_or_default();
+                let Ranks { mut of, seen } = ids[vocabulary].take().unwrap_or_default();
                 let padding = matches!(slot.kind, SlotKind::Multi { .. }).then_some(offset);
                 let first = offset + u32::from(padding.is_some());
                 let by_code = plan.vocabulary == VocabularyRows::All;
                 let end = first + if by_code { of.len() as u32 } else { seen };
                 let unknown = (!by_code).then_some(end);
+                for (code, id) in (0..).zip(&mut of) {
+                    *id = match *id {
+                        UNSEEN => unknown.unwrap_or(first + code) | NO_TRAINING_ROW,
+                        _ if by_code => first + code,
+                        rank => first + rank,
+                    };
+                }
                 Encoding {
                     offset,
                     cardinality: end + u32::from(unknown.is_some()) - offset,
                     unknown,
                     padding,
-                    values: Values::Ranks { ranks: of, first, by_code },
+                    values: Values::Ids { ids: of, by_code },
                 }
             }
         };
@@ -332,7 +322,7 @@ fn feature_map(plan: &Plan, encodings: &[Encoding], table: &Table, rows: SplitCo
                 (SlotKind::Multi { .. }, _) => (format!("{column}[{place}]"), FieldKind::Multi { place: place as u32 }),
                 (SlotKind::Log { .. }, _) => (column.clone(), FieldKind::Log),
                 (_, Values::Bounds(bounds)) => (column.clone(), FieldKind::Quantile { bounds: bounds.clone() }),
-                (_, Values::Ranks { .. }) => (column.clone(), FieldKind::Category),
+                (_, Values::Ids { .. }) => (column.clone(), FieldKind::Category),
             };
             fields.push(Field {
                 name,

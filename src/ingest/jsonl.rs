@@ -2,11 +2,11 @@
 //! a list of scalars is its values joined.
 
 use super::{
+    batch::Batch,
     error::{ReadError, shown},
     lines::Lines,
     table::{Fault, Next},
 };
-use csv::ByteRecord;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
@@ -31,7 +31,7 @@ impl Json {
         Self { lines, index, joins, strict, names, text: Vec::new(), spans }
     }
 
-    pub fn read(&mut self, cells: &mut ByteRecord) -> Result<Next, ReadError> {
+    pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         if !self.lines.read_row()? {
             return Ok(Next::End);
         }
@@ -75,9 +75,8 @@ impl Json {
         if let Some(fault) = fault {
             return Ok(Next::Bad(fault));
         }
-        cells.clear();
         for span in spans.iter() {
-            cells.push_field(span.clone().map_or(&[], |span| &text[span]));
+            batch.push_cell(span.clone().map_or(&[], |span| &text[span]));
         }
         Ok(Next::Row)
     }

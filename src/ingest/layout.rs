@@ -10,18 +10,18 @@ use std::{
     io::{BufWriter, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 const BUFFER: usize = 1 << 18;
+const SYNCED_AT_ONCE: usize = 8 << 20;
 
 /// The dataset's folder while it is written.
 pub(super) struct Layout {
     folder: tempfile::TempDir,
 }
 
-/// sha256 of one split's ids, labels and rows.
-pub(super) type RegionHashes = Result<[String; 3], IngestError>;
+/// sha256 of each split's ids, labels and rows.
+pub(super) type RegionHashes = [[String; 3]; 3];
 
 impl Layout {
     pub fn create(parent: &Path) -> Result<Self, IngestError> {
@@ -29,25 +29,22 @@ impl Layout {
         Ok(Self { folder: folder.map_err(IngestError::io("create a folder in", parent))? })
     }
 
-    /// Writers of the three splits, each at its place of the three files.
-    pub fn regions(&self, rows: SplitCounts, fields: usize) -> Result<[Region; 3], IngestError> {
-        let create = |name: &str| {
+    /// The three files of rows, with a place for each split's.
+    pub fn regions(&self, rows: SplitCounts, fields: usize) -> Result<Regions, IngestError> {
+        let create = |name: &str, width: usize| {
             let path = self.folder.path().join(name);
             let file = File::create(&path).map_err(IngestError::io("create", &path))?;
-            Ok::<_, IngestError>((Arc::new(file), path))
+            let starts = [0, rows.train, rows.train + rows.valid];
+            let columns = starts.map(|row| Column { offset: row * width as u64, hasher: Sha256::new() });
+            Ok(RowFile { file, path, columns })
         };
-        let files = [create("ids.i32")?, create("labels.u8")?, create("rows.u32")?];
-        let widths = [4 * fields as u64, 1, 4];
-        let region = |first_row: u64| {
-            let column = |at: usize| Column::new(&files[at].0, &files[at].1, first_row * widths[at]);
-            Region { ids: column(0), labels: column(1), rows: column(2) }
-        };
-        Ok([region(0), region(rows.train), region(rows.train + rows.valid)])
+        let files = [create("ids.i32", 4 * fields)?, create("labels.u8", 1)?, create("rows.u32", 4)?];
+        Ok(Regions { files, unsynced: 0 })
     }
 
     /// The dataset's digest: sha256 over the fields' names, offsets and cardinalities, the sizes of the splits, and the
     /// hash of each split's ids, labels and rows. The file's format has no part in it.
-    pub fn digest(&self, map: &FeatureMap, regions: [RegionHashes; 3]) -> Result<String, IngestError> {
+    pub fn digest(&self, map: &FeatureMap, regions: &RegionHashes) -> String {
         let mut hasher = Sha256::new();
         let mut line = |text: String| hasher.update(text + "\n");
         for field in &map.fields {
@@ -55,9 +52,9 @@ impl Layout {
             line(format!("{} {} {}", serde_json::Value::from(field.name.as_str()), field.offset, field.cardinality));
         }
         for (split, hashes) in Split::ALL.into_iter().zip(regions) {
-            line(format!("{} {} {}", split.as_str(), map.rows.of(split), hashes?.join(" ")));
+            line(format!("{} {} {}", split.as_str(), map.rows.of(split), hashes.join(" ")));
         }
-        Ok(hex::encode(hasher.finalize()))
+        hex::encode(hasher.finalize())
     }
 
     /// Writes `vocabulary.jsonl`: for each column its values by ascending id. Places of a split column share the column's.
@@ -114,56 +111,82 @@ pub(super) fn sync(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// One split's part of the files.
-pub(super) struct Region {
-    ids: Column,
-    labels: Column,
-    rows: Column,
+/// Rows of one split on their way to the files.
+pub(super) struct Block {
+    split: Split,
+    /// As they will stand in the files.
+    ids: Vec<u8>,
+    labels: Vec<u8>,
+    rows: Vec<u8>,
 }
 
-impl Region {
-    pub fn push(&mut self, ids: &[u8], label: u8, row: u32) -> Result<(), IngestError> {
-        self.ids.push(ids)?;
-        self.labels.push(&[label])?;
-        self.rows.push(&row.to_le_bytes())
+impl Block {
+    pub fn new(split: Split) -> Self {
+        Self { split, ids: Vec::with_capacity(BUFFER), labels: Vec::new(), rows: Vec::new() }
     }
 
-    pub fn finish(self) -> RegionHashes {
-        Ok([self.ids.finish()?, self.labels.finish()?, self.rows.finish()?])
+    pub fn push(&mut self, ids: &[u8], label: u8, row: u32) {
+        self.ids.extend_from_slice(ids);
+        self.labels.push(label);
+        self.rows.extend_from_slice(&row.to_le_bytes());
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.ids.len() >= BUFFER
     }
 }
 
-/// A run of bytes of a file, written in order and hashed.
-struct Column {
-    file: Arc<File>,
+/// The files of rows. Each split's rows are written in order and hashed.
+pub(super) struct Regions {
+    files: [RowFile; 3],
+    /// Bytes written since the disk was last waited for.
+    unsynced: usize,
+}
+
+struct RowFile {
+    file: File,
     path: PathBuf,
+    /// By split.
+    columns: [Column; 3],
+}
+
+struct Column {
+    /// Where the next bytes go.
     offset: u64,
-    buffer: Vec<u8>,
     hasher: Sha256,
 }
 
-impl Column {
-    fn new(file: &Arc<File>, path: &Path, offset: u64) -> Self {
-        let buffer = Vec::with_capacity(BUFFER);
-        Self { file: Arc::clone(file), path: path.to_owned(), offset, buffer, hasher: Sha256::new() }
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> Result<(), IngestError> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), IngestError> {
-        self.file.write_all_at(&self.buffer, self.offset).map_err(IngestError::io("write", &self.path))?;
-        self.hasher.update(&self.buffer);
-        self.offset += self.buffer.len() as u64;
-        self.buffer.clear();
+impl Regions {
+    pub fn write(&mut self, block: &Block) -> Result<(), IngestError> {
+        for (file, bytes) in self.files.iter_mut().zip([&block.ids, &block.labels, &block.rows]) {
+            let column = &mut file.columns[block.split as usize];
+            let written = file.file.write_all_at(bytes, column.offset);
+            written.map_err(IngestError::io("write", &file.path))?;
+            column.hasher.update(bytes);
+            column.offset += bytes.len() as u64;
+            self.unsynced += bytes.len();
+        }
+        // The disk works while rows are made; all at the end it would be waited for.
+        if self.unsynced >= SYNCED_AT_ONCE {
+            self.unsynced = 0;
+            self.sync()?;
+        }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<String, IngestError> {
-        self.flush()?;
-        self.file.sync_all().map_err(IngestError::io("write", &self.path))?;
-        Ok(hex::encode(self.hasher.finalize()))
+    /// Makes the files durable.
+    pub fn finish(self) -> Result<RegionHashes, IngestError> {
+        self.sync()?;
+        let mut hashes = RegionHashes::default();
+        for (kind, file) in self.files.into_iter().enumerate() {
+            for (hashes, column) in hashes.iter_mut().zip(file.columns) {
+                hashes[kind] = hex::encode(column.hasher.finalize());
+            }
+        }
+        Ok(hashes)
+    }
+
+    fn sync(&self) -> Result<(), IngestError> {
+        self.files.iter().try_for_each(|file| file.file.sync_all().map_err(IngestError::io("write", &file.path)))
     }
 }

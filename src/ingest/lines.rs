@@ -1,11 +1,11 @@
 //! Lines of a text, for formats in which a row is a line: JSON lines, and separators of several characters (no quoting).
 
 use super::{
+    batch::Batch,
     error::{ReadError, shown},
     source::BUFFER,
     table::{Fault, Next},
 };
-use csv::ByteRecord;
 use std::io::{BufRead, BufReader, Read};
 
 pub(super) struct Lines {
@@ -77,15 +77,14 @@ impl Separated {
         Self { lines, separator }
     }
 
-    pub fn read(&mut self, cells: &mut ByteRecord) -> Result<Next, ReadError> {
+    pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         if !self.lines.read_row()? {
             return Ok(Next::End);
         }
-        cells.clear();
         match std::str::from_utf8(self.lines.text()) {
             Ok(text) => {
                 for cell in text.split(self.separator.as_str()) {
-                    cells.push_field(cell.as_bytes());
+                    batch.push_cell(cell.as_bytes());
                 }
                 Ok(Next::Row)
             }

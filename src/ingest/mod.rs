@@ -1,5 +1,7 @@
 //! From an uploaded table to an encoded dataset, and from a keep mask back to a table.
 
+mod assemble;
+mod batch;
 mod cell;
 mod dataset;
 mod delimited;
@@ -17,6 +19,7 @@ mod pipeline;
 mod plan;
 mod quantile;
 mod source;
+mod specials;
 mod split;
 mod table;
 mod vocabulary;

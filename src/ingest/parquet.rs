@@ -5,6 +5,7 @@
 //! are joined.
 
 use super::{
+    batch::Batch,
     error::{IngestError, ReadError},
     table::Next,
 };
@@ -17,7 +18,6 @@ use arrow_array::{
 };
 use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Schema};
-use csv::ByteRecord;
 use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
@@ -91,19 +91,18 @@ impl Parquet {
         Ok(Self { reader, places, joins, batch: Vec::new(), rows: 0, next: 0, left: max_bytes })
     }
 
-    pub fn read(&mut self, cells: &mut ByteRecord) -> Result<Next, ReadError> {
+    pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         while self.next == self.rows {
             let Some(batch) = self.reader.next() else { return Ok(Next::End) };
             self.load(&batch.map_err(damaged)?)?;
         }
-        cells.clear();
         for place in &self.places {
             let cell = match place {
                 // A null's slot may hold anything.
                 Some(place) if self.batch[*place].is_valid(self.next) => self.batch[*place].value(self.next),
                 _ => "",
             };
-            cells.push_field(cell.as_bytes());
+            batch.push_cell(cell.as_bytes());
         }
         self.next += 1;
         Ok(Next::Row)

@@ -4,15 +4,15 @@
 //! splits, files).
 
 use super::{
+    batch::{BATCH_ROWS, Batch},
     encode::Encoder,
     error::{IngestError, ReadError},
     finish,
     plan::Plan,
-    table::{Next, Table},
+    table::Table,
 };
 use crate::types::{DatasetSpec, FeatureMap, Profile};
-use csv::ByteRecord;
-use std::{io, ops::ControlFlow, path::Path};
+use std::{io, ops::ControlFlow, panic::resume_unwind, path::Path, sync::mpsc, thread};
 
 /// What a table may be. Every bound has a message of its own when it is passed.
 #[derive(Debug, Clone)]
@@ -63,9 +63,6 @@ pub struct Ingested {
     pub spec: DatasetSpec,
 }
 
-/// Rows between two calls of the progress function.
-const TICK_ROWS: u64 = 4096;
-
 /// Reports progress and asks whether to go on.
 pub(super) struct Ticker<'a> {
     progress: &'a mut dyn FnMut(IngestProgress) -> ControlFlow<()>,
@@ -111,6 +108,10 @@ pub fn ingest(
     Ok(Ingested { feature_map, profile, spec: table.spec })
 }
 
+/// Batches on their way: one that is read, one that is encoded, and one between them.
+const BATCHES: usize = 3;
+
+/// Reads the table on a thread of its own and encodes it on this one, which has the progress function.
 fn read_rows<'a>(
     table: &Table,
     plan: &'a Plan,
@@ -118,36 +119,72 @@ fn read_rows<'a>(
     folder: &Path,
     ticker: &mut Ticker,
 ) -> Result<Encoder<'a>, IngestError> {
-    let max_rows = limits.max_rows.min(u64::from(u32::MAX));
-    let mut rows = table.rows(&plan.needed(), limits)?;
     let mut encoder = Encoder::new(plan, limits, folder)?;
-    let mut cells = ByteRecord::new();
-    loop {
-        match rows.read(&mut cells) {
-            Ok(Next::Row) => encoder.row(&cells, rows.line())?,
-            Ok(Next::Bad(fault)) => encoder.bad_row(fault, rows.line()),
-            Ok(Next::End) => break,
-            Err(ReadError::Content(message)) => {
-                encoder.broken_off(&message, rows.line());
-                break;
-            }
-            Err(ReadError::Disk(error)) => return Err(IngestError::io("read", table.path)(error)),
+    thread::scope(|scope| {
+        let (full, batches) = mpsc::channel();
+        let (empty, spent) = mpsc::channel();
+        for _ in 0..BATCHES {
+            // The other end is below.
+            let _ = empty.send(Batch::default());
         }
-        if encoder.rows > max_rows {
-            return Err(IngestError::field("", format!("more than {max_rows} rows, the most this service reads")));
+        let reader = thread::Builder::new().name("ingest".to_owned());
+        let reader = reader.spawn_scoped(scope, move || read_batches(table, plan, limits, &spent, &full));
+        let reader = reader.map_err(IngestError::io("start a thread to read", table.path))?;
+        // The reader ends when it has sent the last batch, or when this one gives up and drops its ends.
+        while let Ok(batch) = batches.recv() {
+            let batch = encode_batch(&mut encoder, batch, plan, limits, ticker)?;
+            let _ = empty.send(batch);
         }
-        if encoder.rows % TICK_ROWS == 0 {
-            check_vocabulary(plan, &encoder, limits)?;
-            ticker.state.bytes_read = rows.bytes_read();
-            ticker.state.rows = encoder.rows;
-            ticker.tick()?;
-        }
-    }
-    encoder.settle()?;
-    check_vocabulary(plan, &encoder, limits)?;
+        reader.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
     ticker.state = IngestProgress { bytes_read: table.bytes, bytes_total: table.bytes, rows: encoder.rows };
     ticker.tick()?;
     Ok(encoder)
+}
+
+/// Fills the batches that come, and sends them on, to the end of the file or until nobody wants them.
+fn read_batches(
+    table: &Table,
+    plan: &Plan,
+    limits: &IngestLimits,
+    empty: &mpsc::Receiver<Batch>,
+    full: &mpsc::Sender<Batch>,
+) -> Result<(), IngestError> {
+    let mut rows = table.rows(&plan.needed(), limits)?;
+    let mut more = true;
+    while more && let Ok(mut batch) = empty.recv() {
+        more = match rows.fill(&mut batch, BATCH_ROWS) {
+            Ok(more) => more,
+            Err(ReadError::Content(message)) => {
+                batch.broken_off = Some((message, rows.line()));
+                false
+            }
+            Err(ReadError::Disk(error)) => return Err(IngestError::io("read", table.path)(error)),
+        };
+        more &= full.send(batch).is_ok();
+    }
+    Ok(())
+}
+
+fn encode_batch(
+    encoder: &mut Encoder,
+    mut batch: Batch,
+    plan: &Plan,
+    limits: &IngestLimits,
+    ticker: &mut Ticker,
+) -> Result<Batch, IngestError> {
+    encoder.take_in(&mut batch)?;
+    let max_rows = limits.max_rows.min(u64::from(u32::MAX));
+    if encoder.rows > max_rows {
+        return Err(IngestError::field("", format!("more than {max_rows} rows, the most this service reads")));
+    }
+    if let Some((message, line)) = batch.broken_off.take() {
+        encoder.broken_off(&message, line);
+    }
+    check_vocabulary(plan, encoder, limits)?;
+    (ticker.state.bytes_read, ticker.state.rows) = (batch.bytes_read, encoder.rows);
+    ticker.tick()?;
+    Ok(batch)
 }
 
 fn check_vocabulary(plan: &Plan, encoder: &Encoder, limits: &IngestLimits) -> Result<(), IngestError> {

@@ -2,22 +2,24 @@
 //! mistake in the spec out at once.
 
 use super::{
-    IngestLimits, cell,
+    IngestLimits,
+    batch::{BATCH_ROWS, Batch},
+    cell,
     error::{IngestError, ReadError},
     pipeline::Ticker,
-    table::{Next, SNIFF_ROWS, Table},
+    table::{SNIFF_ROWS, Table},
 };
 use crate::types::{
     Comparison, DatasetSpec, FieldError, FieldSpec, MultiMode, MultiSpec, NumericSpec, SplitSpec, Vocabulary,
 };
-use csv::ByteRecord;
 use std::collections::{HashMap, HashSet};
 
 /// Buckets of a column found to be numeric.
 const DEFAULT_BUCKETS: u32 = 32;
 const MAX_PLACES: u32 = 256;
 
-/// Where the time key stands in a spilled row, behind label and split.
+/// Where split and time key stand in a spilled row, behind the label.
+pub(super) const SPLIT_AT: usize = 1;
 pub(super) const TIME_AT: usize = 2;
 
 pub(super) struct Plan {
@@ -339,25 +341,26 @@ fn by_content(
         return Ok(fields);
     }
     let mut rows = table.rows(&needed, limits)?;
-    let mut cells = ByteRecord::new();
-    for row in 0..SNIFF_ROWS {
-        if row % 1000 == 0 {
-            ticker.tick()?;
-        }
-        match rows.read(&mut cells) {
-            Ok(Next::Row) => {}
-            Ok(Next::Bad(_)) => continue,
+    let (mut batch, mut left, mut more) = (Batch::default(), SNIFF_ROWS as usize, true);
+    while more && left > 0 {
+        ticker.tick()?;
+        more = match rows.fill(&mut batch, left.min(BATCH_ROWS)) {
+            Ok(more) => more,
             // What stops the reader here stops the reading proper too, which reports it with its row.
-            Ok(Next::End) | Err(ReadError::Content(_)) => break,
+            Err(ReadError::Content(_)) => false,
             Err(error) => return Err(error.at_start(table.path)),
-        }
-        for (cell, seen) in cells.iter().zip(&mut seen) {
-            if let Some(seen) = seen
-                && seen.numbers_only
-                && !cell.is_empty()
-            {
-                seen.numbers_only = cell::number(cell).is_some();
-                seen.decimal |= cell.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+        };
+        left -= batch.rows.len();
+        for row in 0..batch.rows.len() {
+            for (cell, seen) in batch.cells(row).iter().zip(&mut seen) {
+                let cell = cell.of(&batch.text);
+                if let Some(seen) = seen
+                    && seen.numbers_only
+                    && !cell.is_empty()
+                {
+                    seen.numbers_only = cell::number(cell).is_some();
+                    seen.decimal |= cell.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+                }
             }
         }
     }

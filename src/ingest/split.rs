@@ -1,6 +1,11 @@
 //! Which row is train, valid or test (spec `datasets.md`, section 5): by a column, by a seeded permutation, or by time.
 
-use super::{IngestError, encode::Spill, pipeline::Ticker, plan::TIME_AT};
+use super::{
+    IngestError,
+    encode::Spill,
+    pipeline::Ticker,
+    plan::{SPLIT_AT, TIME_AT},
+};
 use crate::types::{Split, SplitCounts};
 
 /// A seeded permutation of 0..n in constant memory.
@@ -86,7 +91,7 @@ pub(super) enum Splitter {
 impl Splitter {
     pub fn assign(&self, row: u32, record: &[u8]) -> Split {
         match self {
-            Self::Column => Split::ALL[usize::from(record[1])],
+            Self::Column => Split::ALL[usize::from(record[SPLIT_AT])],
             Self::Ratio { permutation, sizes } => {
                 let image = permutation.image(u64::from(row));
                 if image < sizes.train {

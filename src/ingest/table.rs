@@ -2,6 +2,7 @@
 
 use super::{
     IngestLimits,
+    batch::{BATCH_BYTES, Batch, Span},
     delimited::Delimited,
     error::{IngestError, ReadError, shown},
     format, jsonl,
@@ -9,7 +10,6 @@ use super::{
     parquet, source,
 };
 use crate::types::{Compression, DatasetSpec, FieldSpec, FileFormat};
-use csv::ByteRecord;
 use std::{cell::Cell, path::Path, rc::Rc};
 
 /// Rows looked at before the reading proper: for the keys of JSON objects, and to tell numbers from categories.
@@ -110,7 +110,7 @@ impl<'a> Table<'a> {
             _ => {
                 let mut rows = open_csv(self.path, &self.spec, limits)?;
                 if self.spec.columns.is_none() {
-                    rows.read(&mut ByteRecord::new()).map_err(|error| error.at_start(self.path))?;
+                    rows.fill(&mut Batch::default(), 1).map_err(|error| error.at_start(self.path))?;
                 }
                 rows
             }
@@ -141,35 +141,26 @@ enum Kind {
 }
 
 impl Rows {
-    pub fn read(&mut self, cells: &mut ByteRecord) -> Result<Next, ReadError> {
-        match &mut self.kind {
-            Kind::Delimited(reader, _) => {
-                if !reader.read(cells)? {
-                    return Ok(Next::End);
-                }
-                if reader.quote_open() {
-                    let last = cells.len() - 1;
-                    let fault = Fault {
-                        position: Some(last),
-                        ..Fault::new(None, Some(shown(&cells[last])), "a quote is opened here and never closed")
-                    };
-                    return Ok(Next::Bad(fault));
-                }
-                // All cells at once first: nearly every row is ASCII.
-                if !cells.as_slice().is_ascii()
-                    && let Some(position) = cells.iter().position(|cell| std::str::from_utf8(cell).is_err())
-                {
-                    return Ok(Next::Bad(Fault::not_utf8(Some(position), shown(&cells[position]))));
-                }
-                Ok(Next::Row)
+    /// Reads the next rows into `batch`, at most `most`, in place of those it held; false at the end of the file.
+    ///
+    /// Rows before an error are in the batch.
+    pub fn fill(&mut self, batch: &mut Batch, most: usize) -> Result<bool, ReadError> {
+        batch.clear();
+        let more = match &mut self.kind {
+            Kind::Delimited(reader, _) => fill_delimited(reader, batch, most),
+            Kind::Separated(reader, _) => {
+                fill_by_row(batch, most, |batch| Ok((reader.read(batch)?, Some(reader.lines.number()))))
             }
-            Kind::Separated(reader, _) => reader.read(cells),
-            Kind::Json(reader, _) => reader.read(cells),
-            Kind::Parquet { reader, read, .. } => {
+            Kind::Json(reader, _) => {
+                fill_by_row(batch, most, |batch| Ok((reader.read(batch)?, Some(reader.lines.number()))))
+            }
+            Kind::Parquet { reader, read, .. } => fill_by_row(batch, most, |batch| {
                 *read += 1;
-                reader.read(cells)
-            }
-        }
+                Ok((reader.read(batch)?, None))
+            }),
+        };
+        batch.bytes_read = self.bytes_read();
+        more
     }
 
     /// Line on which the current row starts, from 1; none for Parquet.
@@ -191,6 +182,59 @@ impl Rows {
             }
         }
     }
+}
+
+fn fill_delimited(reader: &mut Delimited, batch: &mut Batch, most: usize) -> Result<bool, ReadError> {
+    loop {
+        while batch.rows.len() < most && reader.read(&mut batch.cells) {
+            let line = Some(reader.line());
+            match delimited_fault(reader, &batch.cells[batch.open_row()..]) {
+                None => batch.end_row(line),
+                Some(fault) => batch.end_bad_row(fault, line),
+            }
+        }
+        // What is read on takes the place of the rows' text.
+        if !batch.rows.is_empty() {
+            reader.hand_over(&mut batch.text);
+            return Ok(true);
+        }
+        if !reader.refill()? {
+            return Ok(false);
+        }
+    }
+}
+
+fn delimited_fault(reader: &Delimited, cells: &[Span]) -> Option<Fault> {
+    if reader.quote_open() {
+        let last = cells.len() - 1;
+        let rule = "a quote is opened here and never closed";
+        return Some(Fault { position: Some(last), ..Fault::new(None, Some(shown(reader.cell(cells[last]))), rule) });
+    }
+    // All cells at once first: nearly every row is ASCII, and of the others nearly every one is UTF-8.
+    let body = reader.raw().1;
+    if body.is_ascii() || std::str::from_utf8(body).is_ok() {
+        return None;
+    }
+    let position = cells.iter().position(|cell| std::str::from_utf8(reader.cell(*cell)).is_err())?;
+    Some(Fault::not_utf8(Some(position), shown(reader.cell(cells[position]))))
+}
+
+fn fill_by_row(
+    batch: &mut Batch,
+    most: usize,
+    mut read: impl FnMut(&mut Batch) -> Result<(Next, Option<u64>), ReadError>,
+) -> Result<bool, ReadError> {
+    while batch.rows.len() < most && batch.text.len() < BATCH_BYTES {
+        match read(batch)? {
+            (Next::Row, line) => batch.end_row(line),
+            (Next::Bad(fault), line) => batch.end_bad_row(fault, line),
+            (Next::End, _) => return Ok(false),
+        }
+        if u32::try_from(batch.text.len()).is_err() {
+            return Err(ReadError::Content("the row that ends here is longer than 4 GiB".to_owned()));
+        }
+    }
+    Ok(true)
 }
 
 fn open_lines(path: &Path, spec: &DatasetSpec, limits: &IngestLimits) -> Result<(Lines, Rc<Cell<u64>>), IngestError> {
@@ -223,14 +267,19 @@ fn csv_columns(path: &Path, spec: &mut DatasetSpec, limits: &IngestLimits) -> Re
         lines.read_row().map_err(|error| error.at_start(path))?;
         spec.separator = Some(likely_separator(lines.text()).to_owned());
     }
-    let mut header = ByteRecord::new();
-    let mut rows = open_csv(path, spec, limits)?;
-    match rows.read(&mut header).map_err(|error| error.at_start(path))? {
-        Next::End => Err(IngestError::field("", "the file has no rows; upload a table of at least three")),
+    let mut first = Batch::default();
+    open_csv(path, spec, limits)?.fill(&mut first, 1).map_err(|error| error.at_start(path))?;
+    let Some(header) = first.rows.first() else {
+        return Err(IngestError::field("", "the file has no rows; upload a table of at least three"));
+    };
+    match (&spec.columns, &header.fault) {
         // Without a header this is a row, and reported with the rows.
-        _ if spec.columns.is_some() => Ok(spec.columns.clone().unwrap_or_default()),
-        Next::Bad(fault) => Err(IngestError::field("", format!("the header line cannot be read: {}", fault.rule))),
-        Next::Row => Ok(header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()),
+        (Some(columns), _) => Ok(columns.clone()),
+        (None, Some(fault)) => Err(IngestError::field("", format!("the header line cannot be read: {}", fault.rule))),
+        (None, None) => {
+            let name = |cell: &Span| String::from_utf8_lossy(cell.of(&first.text)).into_owned();
+            Ok(first.cells(0).iter().map(name).collect())
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //!   reads two, and the arena);
 //! - values are gathered and coded in batches: a first pass over a batch touches every line it will need, many at once.
 
+use super::batch::Span;
 use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
 
@@ -18,58 +19,56 @@ pub(super) struct Vocabulary {
     bytes: Vec<u8>,
     /// Where each value ends in `bytes`.
     ends: Vec<u64>,
-    /// Values that wait for their codes, one behind the other.
-    waiting: Vec<u8>,
-    places: Vec<Place>,
+    /// Values that wait for their codes.
+    waiting: Vec<Waiting>,
 }
 
-/// Twelve bytes, for there may be millions.
+/// Twelve bytes and not sixteen, for there may be millions.
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))]
 struct Slot {
-    key: [u8; 8],
+    key: u64,
     /// `FREE` where there is no value.
     code: u32,
 }
 
 const FREE: u32 = u32::MAX;
 
-/// Where a waiting value ends, where its code goes, its key and the hash of that.
-struct Place {
-    end: usize,
+const KEY_BYTES: usize = size_of::<u64>();
+
+/// A value's place in the text, where its code goes, its key and the hash of that.
+struct Waiting {
+    value: Span,
     out: usize,
-    key: [u8; 8],
+    key: u64,
     hash: usize,
 }
 
 impl Vocabulary {
-    /// Puts the value in line; its code will go to `out`.
-    pub fn gather(&mut self, value: &[u8], out: usize) {
-        self.waiting.extend_from_slice(value);
-        let key = key(&self.hasher, value);
-        self.places.push(Place { end: self.waiting.len(), out, key, hash: self.hash(key) });
+    /// Puts a value of `text` in line; its code will go to `out`.
+    pub fn gather(&mut self, text: &[u8], value: Span, out: usize) {
+        let key = key(&self.hasher, text, value);
+        self.waiting.push(Waiting { value, out, key, hash: self.hash(key) });
     }
 
-    /// Writes the codes of the values in line to their places in `out`, as u32.
-    pub fn code_gathered(&mut self, out: &mut [u8]) {
-        let (waiting, places) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.places));
-        self.make_room(places.len());
+    /// Writes the codes of the values in line to their places in `out`, as u32. The text is the one they were gathered from.
+    pub fn code_gathered(&mut self, text: &[u8], out: &mut [u8]) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.make_room(waiting.len());
         let mask = self.slots.len() - 1;
         // The sum is of no interest; it makes the reads happen.
-        let touched = places.iter().fold(0, |sum: u32, place| sum.wrapping_add(self.slots[place.hash & mask].code));
+        let touched = waiting.iter().fold(0, |sum: u32, next| sum.wrapping_add(self.slots[next.hash & mask].code));
         std::hint::black_box(touched);
-        let mut start = 0;
-        for place in &places {
-            let code = self.intern(&waiting[start..place.end], place);
-            out[place.out..place.out + 4].copy_from_slice(&code.to_le_bytes());
-            start = place.end;
+        for next in &waiting {
+            let code = self.intern(next.value.of(text), next);
+            out[next.out..next.out + 4].copy_from_slice(&code.to_le_bytes());
         }
-        (self.waiting, self.places) = (waiting, places);
-        self.waiting.clear();
-        self.places.clear();
+        waiting.clear();
+        self.waiting = waiting;
     }
 
     /// The value's code, new if need be.
-    fn intern(&mut self, value: &[u8], &Place { key, hash, .. }: &Place) -> u32 {
+    fn intern(&mut self, value: &[u8], &Waiting { key, hash, .. }: &Waiting) -> u32 {
         let mask = self.slots.len() - 1;
         let mut at = hash & mask;
         loop {
@@ -77,7 +76,7 @@ impl Vocabulary {
             if slot.code == FREE {
                 break;
             }
-            if slot.key == key && (value.len() <= key.len() || self.value(slot.code) == value) {
+            if slot.key == key && (value.len() <= KEY_BYTES || self.value(slot.code) == value) {
                 return slot.code;
             }
             at = (at + 1) & mask;
@@ -96,7 +95,7 @@ impl Vocabulary {
         if needed <= self.slots.len() {
             return;
         }
-        let free = Slot { key: [0; 8], code: FREE };
+        let free = Slot { key: 0, code: FREE };
         let old = std::mem::replace(&mut self.slots, vec![free; needed.next_power_of_two()]);
         let mask = self.slots.len() - 1;
         for slot in old.into_iter().filter(|slot| slot.code != FREE) {
@@ -108,8 +107,8 @@ impl Vocabulary {
         }
     }
 
-    fn hash(&self, key: [u8; 8]) -> usize {
-        self.hasher.hash_one(u64::from_le_bytes(key)) as usize
+    fn hash(&self, key: u64) -> usize {
+        self.hasher.hash_one(key) as usize
     }
 
     pub fn len(&self) -> usize {
@@ -124,22 +123,28 @@ impl Vocabulary {
 
     /// Gives back what only coding needs; no value can be coded after.
     pub fn seal(&mut self) {
-        (self.slots, self.waiting, self.places) = (Vec::new(), Vec::new(), Vec::new());
+        (self.slots, self.waiting) = (Vec::new(), Vec::new());
     }
 }
 
 /// A short value itself, filled up with 0xff; of a long one 0xff, 0, and 48 bits of its hash.
 ///
 /// Values are UTF-8, which has no 0xff byte: short values never share a key, and none has a long one's.
-fn key(hasher: &DefaultHashBuilder, value: &[u8]) -> [u8; 8] {
-    let mut key = [0xff; 8];
-    if value.len() <= key.len() {
-        key[..value.len()].copy_from_slice(value);
-    } else {
-        key = hasher.hash_one(value).to_le_bytes();
-        (key[0], key[1]) = (0xff, 0);
+fn key(hasher: &DefaultHashBuilder, text: &[u8], value: Span) -> u64 {
+    let len = value.end() - value.start();
+    if len > KEY_BYTES {
+        return hasher.hash_one(value.of(text)) << 16 | 0xff;
     }
-    key
+    let filling = u64::MAX.checked_shl(8 * len as u32).unwrap_or(0);
+    // With what stands behind the value where there is enough of it: copying a few bytes more is faster than fewer.
+    match text.get(value.start()..).and_then(|rest| rest.first_chunk()) {
+        Some(eight) => u64::from_le_bytes(*eight) | filling,
+        None => {
+            let mut eight = [0; KEY_BYTES];
+            eight[..len].copy_from_slice(value.of(text));
+            u64::from_le_bytes(eight) | filling
+        }
+    }
 }
 
 #[cfg(test)]
@@ -148,10 +153,14 @@ mod tests {
 
     fn codes(vocabulary: &mut Vocabulary, values: &[String]) -> Vec<u32> {
         let mut out = vec![0; values.len() * 4];
+        let mut text = Vec::new();
         for (place, value) in values.iter().enumerate() {
-            vocabulary.gather(value.as_bytes(), place * 4);
+            let start = text.len();
+            text.extend_from_slice(value.as_bytes());
+            // The text grows behind it, as it may in use.
+            vocabulary.gather(&text, Span::new(start, text.len()), place * 4);
         }
-        vocabulary.code_gathered(&mut out);
+        vocabulary.code_gathered(&text, &mut out);
         out.as_chunks::<4>().0.iter().map(|code| u32::from_le_bytes(*code)).collect()
     }
 

@@ -2,6 +2,7 @@
 
 mod auc;
 mod logloss;
+mod radix;
 
 pub use auc::auc;
 pub use logloss::{LogLoss, logloss, sigmoid};
@@ -17,14 +18,16 @@ pub enum MetricsError {
     Empty,
 }
 
-/// Both metrics of f32 logits `[n]` against labels `[n]` (0 or 1).
+/// Both metrics of f32 logits `[n]` against labels `[n]` (0 or 1). Eight bytes a row are taken for the while.
 pub fn of_logits(labels: &[u8], logits: &[f32], on: AucOn, eps: f64) -> Result<Metrics, MetricsError> {
     let probabilities: Vec<f32> = logits.iter().map(|z| sigmoid(*z)).collect();
-    let ranked = match on {
-        AucOn::Prob => &probabilities[..],
-        AucOn::Logit => logits,
-    };
-    let auc = auc(labels, ranked)?;
     let LogLoss { mean, clipped } = logloss(labels, probabilities.iter().map(|p| f64::from(*p)), eps)?;
-    Ok(Metrics { auc, logloss: mean, clipped })
+    let ranked = match on {
+        AucOn::Prob => probabilities,
+        AucOn::Logit => {
+            drop(probabilities);
+            logits.to_vec()
+        }
+    };
+    Ok(Metrics { auc: auc::auc_of(labels, ranked)?, logloss: mean, clipped })
 }

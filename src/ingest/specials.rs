@@ -1,0 +1,84 @@
+//! Finds the few bytes of a CSV that mean something, 64 at a time.
+
+const WINDOW: usize = 64;
+
+/// Goes over the positions of separators, quotes and line ends of a text, ascending.
+#[derive(Clone, Copy)]
+pub(super) struct Specials {
+    separator: u8,
+    /// Where the window starts, and which of its bytes are still to be named (the lowest bit is the first byte).
+    window: usize,
+    left: u64,
+    next_window: usize,
+}
+
+impl Specials {
+    pub fn new(separator: u8) -> Self {
+        Self { separator, window: 0, left: 0, next_window: 0 }
+    }
+
+    /// The next position; none at the end. The text is the same each time.
+    #[inline(always)]
+    pub fn next(&mut self, text: &[u8]) -> Option<usize> {
+        if self.left == 0 {
+            self.advance(text);
+            if self.left == 0 {
+                return None;
+            }
+        }
+        let place = self.left.trailing_zeros() as usize;
+        self.left &= self.left - 1;
+        Some(self.window + place)
+    }
+
+    /// To the next window that has any.
+    #[inline(never)]
+    fn advance(&mut self, text: &[u8]) {
+        while self.left == 0
+            && let Some(rest) = text.get(self.next_window..)
+            && !rest.is_empty()
+        {
+            self.window = self.next_window;
+            self.next_window += WINDOW;
+            self.left = match rest.first_chunk::<WINDOW>() {
+                Some(window) => self.find(window),
+                None => {
+                    let mut window = [0; WINDOW];
+                    window[..rest.len()].copy_from_slice(rest);
+                    self.find(&window) & ((1 << rest.len()) - 1)
+                }
+            };
+        }
+    }
+
+    /// One bit a byte. Written so that compilers compare many bytes in one instruction.
+    #[inline]
+    fn find(&self, window: &[u8; WINDOW]) -> u64 {
+        let mut found = [0_u8; WINDOW];
+        for (found, byte) in found.iter_mut().zip(window) {
+            let special = (*byte == self.separator) | (*byte == b'"') | (*byte == b'\n') | (*byte == b'\r');
+            *found = u8::from(special);
+        }
+        // Eight bytes of 0 or 1 to eight bits: the product moves byte k's bit to bit 56 + k, and no two sums meet.
+        let eights = found.as_chunks::<8>().0.iter();
+        let bits = eights.map(|eight| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56);
+        bits.enumerate().fold(0, |all, (place, bits)| all | bits << (8 * place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_special_byte_is_found_and_no_other() {
+        for len in [0, 1, 63, 64, 65, 200] {
+            let text: Vec<u8> = (0..len).map(|at: usize| b"a,\"\n\r;b0\x7f\xff\0"[at * at % 11]).collect();
+            let expected: Vec<usize> = (0..len).filter(|at| b";\"\n\r".contains(&text[*at])).collect();
+            let mut specials = Specials::new(b';');
+            let found: Vec<usize> = std::iter::from_fn(|| specials.next(&text)).collect();
+            assert_eq!(found, expected);
+            assert_eq!(specials.next(&text), None);
+        }
+    }
+}
