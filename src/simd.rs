@@ -104,6 +104,11 @@ impl Isa {
         all
     }
 
+    /// Whether multiplication and addition are rounded once: such sets give the same bits.
+    pub fn is_fused(self) -> bool {
+        self != Self::Baseline || cfg!(target_arch = "aarch64")
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]

@@ -688,4 +688,41 @@ mod tests {
             }
         }
     }
+
+    /// Sums have the same order on every instruction set; those that fuse multiplication and addition round alike.
+    #[test]
+    fn instruction_sets_agree_to_the_bit_or_to_rounding() {
+        let design = Design {
+            first_order: true,
+            pairwise: true,
+            cross: Some(2),
+            products: true,
+            embed_dim: 16,
+            tower: tower(&[16, 7], true),
+            ..design()
+        };
+        let source = Source { ids: &IDS, labels: &LABELS, fields: 3, label_field: None };
+        let positions: Vec<u32> = (0..300).map(|i| i * 7 % 6).collect();
+        let batch = Batch { source, picked: Picked::Positions(&positions), weights: None };
+        let optimizer = OptimizerConfig { kind: types::Optimizer::Adam, lr: 0.01, weight_decay: 1e-3 };
+        let trained = |isa: Isa| -> Vec<f32> {
+            let mut model = Model::on(isa, design.clone(), &KEY);
+            for step in 0..10 {
+                model.forward(batch, Some(Stream::new(5, Purpose::Dropout, &[step])), true);
+                let mean = super::super::loss::Mean { total: 300.0 };
+                model.backward(|chunk| super::super::cross_entropy(isa, mean, chunk));
+                model.step(&optimizer);
+            }
+            model.params.names().flat_map(|(name, _, _)| model.params.read(name, Kind::Value)).collect()
+        };
+        let all: Vec<(Isa, Vec<f32>)> = Isa::available().into_iter().map(|isa| (isa, trained(isa))).collect();
+        let (best, expected) = &all[0];
+        for (isa, found) in &all[1..] {
+            if isa.is_fused() && best.is_fused() {
+                assert!(found.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{isa:?}");
+            } else {
+                assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-2), "{isa:?}");
+            }
+        }
+    }
 }
