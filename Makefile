@@ -41,7 +41,7 @@ measure: build ## MovieLens-1M with every backbone over REST; FILE=interactions.
 
 # The PyTorch program needs all of PyTorch, which the build does not: a Python environment of its own.
 bench: build ## Ratios to a PyTorch program with the same work, into docs/performance.md; FILE=interactions.csv.zst adds a job
-	@[ -x "$(PYTHON)" ] || { python3 -m venv .bench && .bench/bin/pip install --quiet torch==2.11.0 numpy; }
+	@command -v "$(PYTHON)" >/dev/null || { python3 -m venv .bench && .bench/bin/pip install --quiet torch==2.11.0 numpy; }
 	scripts/bench.py --python "$(PYTHON)" --write docs/performance.md $(if $(FILE),--table "$(FILE)")
 
 PYTHON ?= .bench/bin/python

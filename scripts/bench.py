@@ -38,12 +38,12 @@ def works(command, environment=None):
     return found
 
 
-def outer_epochs(program, table, epochs, torch):
+def outer_epochs(program, options, table, epochs, torch):
     """A DeepFM job's outer epochs beside the same works of the PyTorch program: a Markdown table and a sentence."""
     fields = "movie_id,genres,year,user_id,occupation,age,gender,zip"
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "denoise", table, "--out", f"{folder}/kept.csv.zst", "--label", "rating > 3", "--features",
-                   fields, "--split-column", "split", "--epochs", str(epochs), "--seed", "7"]
+                   fields, "--split-column", "split", "--epochs", str(epochs), "--seed", "7", *options]
         print("+", *command, file=sys.stderr, flush=True)
         started = time.monotonic()
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -105,7 +105,8 @@ def main():
     arguments.add_argument("--epochs", type=int, default=50)
     arguments.add_argument("--write", help="Markdown file whose table is replaced")
     a = arguments.parse_args()
-    ours = [a.program, "bench", "--device", a.device, "--engine", a.engine]
+    options = ["--device", a.device, "--engine", a.engine]
+    ours = [a.program, "bench", *options]
     theirs = [a.python, str(HERE / "benches/pytorch_expert.py"), "--device", a.device] + ["--compile"] * a.compile
     # As the service starts its trainers: libtorch's waiting threads do not spin.
     environment = dict(os.environ, OMP_WAIT_POLICY="passive")
@@ -126,7 +127,7 @@ def main():
         write(a.write, f"bench:{a.device}", text)
     if a.table:
         medians = {work: statistics.median(pair[0][work] for pair in pairs) for work in pairs[0][0]}
-        text = outer_epochs(a.program, a.table, a.epochs, medians)
+        text = outer_epochs(a.program, options, a.table, a.epochs, medians)
         print(text)
         if a.write:
             write(a.write, "bench:job", text)

@@ -23,15 +23,17 @@ pub fn prefetch(table: &[f32], at: usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(number) = table.get(at) {
         // SAFETY: a hint on a valid address; every x86-64 has the instruction.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(number).cast()) };
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(number).cast())
+        };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (table, at);
 }
 
-/// Arithmetic on 16 lanes. Only [`kernel!`] may instantiate kernels with an implementation, after the processor was
-/// asked: its functions assume that the instructions exist.
-pub trait Simd {
+/// Arithmetic on 16 lanes. Only [`kernel!`] may name an implementation, after the processor was asked: its functions
+/// assume that the instructions exist.
+pub(crate) trait Simd {
     type V: Copy;
     /// Whether there are 32 registers of 16 lanes: decides how many rows a kernel holds in registers at once.
     const WIDE: bool;
@@ -66,9 +68,13 @@ fn sum_lanes(lanes: &Line) -> f32 {
     two[0] + two[1]
 }
 
-/// An instruction set.
+/// An instruction set that this processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isa {
+pub struct Isa(pub(crate) Level);
+
+/// The sets there are forms of [`Simd`] for. An [`Isa`] is made of one only by [`Isa::available`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
     /// x86-64-v4: AVX-512.
     #[cfg(target_arch = "x86_64")]
     V4,
@@ -94,30 +100,30 @@ impl Isa {
             use std::arch::is_x86_feature_detected as has;
             let v3 = has!("avx2") && has!("fma") && has!("bmi1") && has!("bmi2");
             if v3 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-                all.push(Self::V4);
+                all.push(Self(Level::V4));
             }
             if v3 {
-                all.push(Self::V3);
+                all.push(Self(Level::V3));
             }
         }
-        all.push(Self::Baseline);
+        all.push(Self(Level::Baseline));
         all
     }
 
     /// Whether multiplication and addition are rounded once: such sets give the same bits.
     pub fn is_fused(self) -> bool {
-        self != Self::Baseline || cfg!(target_arch = "aarch64")
+        self.0 != Level::Baseline || cfg!(target_arch = "aarch64")
     }
 
     pub fn name(self) -> &'static str {
-        match self {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Self::V4 => "x86-64-v4",
+            Level::V4 => "x86-64-v4",
             #[cfg(target_arch = "x86_64")]
-            Self::V3 => "x86-64-v3",
-            Self::Baseline if cfg!(target_arch = "x86_64") => "x86-64",
-            Self::Baseline if cfg!(target_arch = "aarch64") => "neon",
-            Self::Baseline => "portable",
+            Level::V3 => "x86-64-v3",
+            Level::Baseline if cfg!(target_arch = "x86_64") => "x86-64",
+            Level::Baseline if cfg!(target_arch = "aarch64") => "neon",
+            Level::Baseline => "portable",
         }
     }
 }
@@ -148,14 +154,14 @@ macro_rules! kernel {
                 body::<$crate::simd::x86::V3>($($arg),*);
             }
 
-            match isa {
+            match isa.0 {
                 // SAFETY: an `Isa` is made only by `Isa::available`, which asked the processor.
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Isa::V4 => unsafe { v4($($arg),*) },
+                $crate::simd::Level::V4 => unsafe { v4($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Isa::V3 => unsafe { v3($($arg),*) },
-                $crate::simd::Isa::Baseline => body::<$crate::simd::Baseline>($($arg),*),
+                $crate::simd::Level::V3 => unsafe { v3($($arg),*) },
+                $crate::simd::Level::Baseline => body::<$crate::simd::Baseline>($($arg),*),
             }
         }
     };
@@ -217,7 +223,7 @@ macro_rules! registers {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub mod x86 {
+pub(crate) mod x86 {
     use super::{LANES, Line, Simd};
     use std::arch::x86_64::*;
 
@@ -298,7 +304,7 @@ pub mod x86 {
     );
 }
 #[cfg(target_arch = "x86_64")]
-pub use x86::Sse as Baseline;
+pub(crate) use x86::Sse as Baseline;
 
 #[cfg(target_arch = "aarch64")]
 mod arm {
@@ -336,7 +342,7 @@ mod arm {
     );
 }
 #[cfg(target_arch = "aarch64")]
-pub use arm::Neon as Baseline;
+pub(crate) use arm::Neon as Baseline;
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod portable {
@@ -378,4 +384,47 @@ mod portable {
     }
 }
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub use portable::Portable as Baseline;
+pub(crate) use portable::Portable as Baseline;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    kernel! {
+        fn relu_and_mask<S>(v: &Line, by: &Line, relu: &mut Line, masked: &mut Line) {
+            S::store(relu, S::relu(S::load(v)));
+            S::store(masked, S::where_positive(S::load(by), S::load(v)));
+        }
+    }
+
+    kernel! {
+        fn sum<S>(v: &Line, out: &mut f32) {
+            *out = S::sum(S::fma(S::load(v), S::splat(2.0), S::splat(1.0)));
+        }
+    }
+
+    #[test]
+    fn relu_hands_on_what_is_not_a_number_and_a_mask_cuts() {
+        let mut v = [0.0; LANES];
+        v[..6].copy_from_slice(&[f32::NAN, -1.0, 2.0, f32::INFINITY, f32::NEG_INFINITY, -0.0]);
+        let mut by = [1.0; LANES];
+        by[..3].copy_from_slice(&[-1.0, f32::NAN, 0.0]);
+        for isa in Isa::available() {
+            let (mut relu, mut masked) = ([9.0; LANES], [9.0; LANES]);
+            relu_and_mask(isa, &v, &by, &mut relu, &mut masked);
+            assert!(relu[0].is_nan(), "{isa:?}");
+            assert_eq!(relu[1..5], [0.0, 2.0, f32::INFINITY, 0.0], "{isa:?}");
+            assert_eq!(masked[..5], [0.0, 0.0, 0.0, f32::INFINITY, f32::NEG_INFINITY], "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn a_sum_is_of_all_lanes() {
+        let v: Line = std::array::from_fn(|i| i as f32);
+        for isa in Isa::available() {
+            let mut total = 0.0;
+            sum(isa, &v, &mut total);
+            assert_eq!(total, 256.0, "{isa:?}");
+        }
+    }
+}

@@ -8,11 +8,11 @@ use crate::simd::Isa;
 use crate::types;
 use tch::Device;
 
+/// Most memory that the tables of models trained side by side take together.
+const SIDE_BY_SIDE_BYTES: usize = 1 << 30;
+
 /// R replicas of a recommender model with their optimiser.
 pub trait Model {
-    /// R.
-    fn replicas(&self) -> usize;
-
     /// Trains the active replicas for one pass; `tick` is called after every batch.
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError>;
 
@@ -137,12 +137,16 @@ impl Engine {
         }
     }
 
-    /// How many replicas are best trained side by side, of models that share nothing but their rows.
-    pub fn side_by_side(self, threads: usize) -> usize {
-        match self {
+    /// How many models that share nothing but their rows are best trained side by side: as many as there are threads (on
+    /// a GPU, all), unless their tables would take more than `SIDE_BY_SIDE_BYTES` together. The results are the same.
+    pub fn side_by_side(self, config: &BackboneConfig, threads: usize) -> usize {
+        let most = match self {
             Self::Torch(Device::Cpu) => 1,
             Self::Torch(_) => usize::MAX,
             Self::Fused => threads,
-        }
+        };
+        // Parameters, two running means and gradients; embeddings and first-order weights.
+        let state = 4 * size_of::<f32>() * config.cardinality() * (config.embed_dim + 1);
+        most.min(SIDE_BY_SIDE_BYTES / state.max(1)).max(1)
     }
 }

@@ -158,7 +158,7 @@ impl TensorFile {
         let failed = |source| WeightsError::Io { file: path.display().to_string(), source };
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".part");
-        // Tensor by tensor: the loss history of a large table is not held twice.
+        // Tensor by tensor: nothing is put together in memory first.
         safetensors::serialize_to_file(self.views()?, self.metadata(), Path::new(&temporary)).map_err(|error| {
             match error {
                 safetensors::SafeTensorError::IoError(source) => failed(source),

@@ -23,8 +23,9 @@ const EVALUATED: usize = 100_000;
 /// Times the method's inner loops on random rows with MovieLens-1M's field sizes; prints one JSON object a line:
 /// {"work": "pass/deepfm", "rows": ..., "seconds": ..., "rows_per_s": ...}
 ///
-/// pass/MODEL is one training pass, warmup4 the four rows of the warm-up, search one search epoch, select the scores of
-/// all rows and the choice, eval predictions of 100,000 rows and their AUC and log-loss.
+/// pass/MODEL is one training pass, warmup4 the four rows of the warm-up (with the losses that the updates themselves see;
+/// lmat_loss = eval costs one more forward pass), search one search epoch, select the scores of all rows and the choice,
+/// eval predictions of 100,000 rows and their AUC and log-loss.
 #[derive(Args)]
 pub struct BenchArgs {
     /// Training rows
@@ -144,7 +145,7 @@ impl Bench<'_> {
     ) -> Result<(), CliError> {
         let keys: Vec<ModelKey> = (0..4).map(|row| ModelKey { init: [2, row], run: [2, row], ..KEY }).collect();
         let mut row = 0;
-        for keys in keys.chunks(self.engine.side_by_side(self.threads).clamp(1, 4)) {
+        for keys in keys.chunks(self.engine.side_by_side(config, self.threads).min(4)) {
             let mut model = self.engine.model(config, keys, optimizer);
             let seen: Result<_, FitError> = model.train(&self.pass(keys, Some(Recorded::Train)), &mut || true);
             let losses = seen.map_err(CliError::failed)?.losses.expect("losses were asked for");

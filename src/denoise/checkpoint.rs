@@ -48,10 +48,11 @@ impl Run<'_> {
     pub fn save_checkpoint(&self) -> Result<String, CheckpointError> {
         let mut file = TensorFile::new();
         let fit = self.fit.as_ref().map(|fit| fit.save("fit/", &mut file)).transpose()?;
-        // After the last search epoch neither is needed any more, but both are small beside the rest.
-        file.put_all("policy/model/", &self.policy.weights());
-        file.put_all("policy/optimizer/", &self.policy.optimizer_state());
-        self.history.save("history/", &mut file);
+        if self.searches() {
+            file.put_all("policy/model/", &self.policy.weights());
+            file.put_all("policy/optimizer/", &self.policy.optimizer_state());
+            self.history.save("history/", &mut file);
+        }
         if let Some(subset) = &self.subset {
             file.put("subset", &positions(subset));
         }
@@ -81,6 +82,11 @@ impl Run<'_> {
         Ok(name)
     }
 
+    /// Whether the policy and the loss history are still needed.
+    fn searches(&self) -> bool {
+        !matches!(self.book.at, At::Evaluate | At::Export | At::Done)
+    }
+
     /// Takes up the state of a checkpoint of the same job.
     pub fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
         let file = TensorFile::read(path)?;
@@ -91,9 +97,12 @@ impl Run<'_> {
         if document.spec != *self.input.spec {
             return Err(CheckpointError::OtherSpec);
         }
-        self.policy.load_weights(&file.below("policy/model/"))?;
-        self.policy.load_optimizer_state(&file.below("policy/optimizer/"))?;
-        self.history.load("history/", &file)?;
+        self.book.at = document.book.at;
+        if self.searches() {
+            self.policy.load_weights(&file.below("policy/model/"))?;
+            self.policy.load_optimizer_state(&file.below("policy/optimizer/"))?;
+            self.history.load("history/", &file)?;
+        }
         let options = &self.input.spec.method.options;
         self.fit = document
             .fit

@@ -20,8 +20,8 @@ impl Run<'_> {
         let started = Instant::now();
         let mut fit = self.fit.take().unwrap_or_else(|| {
             // Rows of the warm-up share nothing but the data.
-            let side_by_side = self.input.engine.side_by_side(self.input.threads) as u32;
-            let rows = row..options.warmup_epochs.min(row.saturating_add(side_by_side.max(1)));
+            let side_by_side = self.input.engine.side_by_side(&self.config, self.input.threads);
+            let rows = row..options.warmup_epochs.min(row.saturating_add(side_by_side.try_into().unwrap_or(u32::MAX)));
             let keys: Vec<_> = rows.map(|row| key(self.input.spec, Role::Warmup, row)).collect();
             Fit::new(self.input.engine, &self.config, &keys, FitOptions::warmup(options))
         });

@@ -89,7 +89,7 @@ pub fn main(log: &LogConfig) -> ExitCode {
             let retryable = error.is_retryable();
             (with_causes(&error), retryable, if retryable { EXIT_RETRY } else { EXIT_FAILED })
         }
-        // Memory that ran out, here or on the GPU, comes as a panic of the tensor library: another attempt may fit.
+        // Memory that libtorch could not get, here or on the GPU, comes as a panic: another attempt may fit.
         Err(panic) => (format!("the trainer panicked: {}", panic_text(&*panic)), true, EXIT_PANIC),
     };
     tracing::error!(retryable, "training failed: {message}");

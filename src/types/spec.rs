@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $word)] $variant),+
+            $($(#[doc = $vdoc])* #[serde(rename = $word)] $variant),+
         }
 
         impl $name {
@@ -39,6 +39,20 @@ macro_rules! choice {
                 f.write_str(self.as_str())
             }
         }
+
+        // By hand: a derive does not see the words through the macro.
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                let words = concat!($("- `", $word, "`:", $($vdoc,)* "\n"),+);
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some([$($word),+]))
+                    .description(Some(format!("{}\n{words}", concat!($($doc, "\n"),*).trim())))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
     };
 }
 
@@ -137,8 +151,8 @@ choice!(
     /// Row 13.
     Optimizer {
         Adam = "adam",
-        /// Adam that moves only those rows of a table that the batch read: much cheaper where vocabularies are large, and
-        /// another algorithm (momentum and weight decay of the other rows rest).
+        /// Adam that moves only those rows of a table that the batch read: much cheaper on a CPU where vocabularies are
+        /// large, and another algorithm (momentum and weight decay of the other rows rest).
         LazyAdam = "lazy_adam",
         Sgd = "sgd",
     }
@@ -351,6 +365,13 @@ impl Options {
         let options = Self::deserialize(&merged).expect("every override was tried");
         errors.extend(options.out_of_range());
         if errors.is_empty() { Ok(options) } else { Err(errors) }
+    }
+
+    /// Whether a search epoch needs the losses of whole batches in evaluation mode.
+    pub fn search_evaluates(&self) -> bool {
+        self.reward_forward == RewardForward::Eval
+            || self.lmat_loss == LmatLoss::Eval
+            || self.lmat_deselected == LmatDeselected::EvaluateAll
     }
 
     fn out_of_range(&self) -> Vec<FieldError> {
@@ -645,6 +666,16 @@ mod tests {
             errors[0].rule
         );
         assert!(errors[2].rule.contains("batch_sum"), "a wrong word names the right ones: {}", errors[2].rule);
+    }
+
+    #[test]
+    fn the_api_document_names_the_words_that_are_read() {
+        fn words<T: utoipa::PartialSchema>() -> serde_json::Value {
+            serde_json::to_value(T::schema()).unwrap()["enum"].clone()
+        }
+        assert_eq!(words::<Engine>(), json!(["auto", "tch", "fused"]));
+        assert_eq!(words::<Optimizer>(), json!(["adam", "lazy_adam", "sgd"]));
+        assert_eq!(words::<BackboneKind>(), json!(BackboneKind::ALL));
     }
 
     #[test]

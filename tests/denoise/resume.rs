@@ -1,6 +1,6 @@
-use crate::world::{ENGINES, World, run, spec, with_run};
+use crate::world::{ENGINES, World, run, spec, with_run, with_run_of};
 use autodenoise::denoise::Step;
-use autodenoise::types::{BackboneKind, EpochRow, Preset, ResolvedSpec, TrainerEvent};
+use autodenoise::types::{BackboneKind, Engine, EpochRow, Preset, ResolvedSpec, TrainerEvent};
 use serde_json::json;
 
 const FILES: [&str; 8] = [
@@ -69,6 +69,43 @@ fn a_run_resumed_after_any_pass_is_the_uninterrupted_one() {
                     serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
                 assert_eq!(report.test_reads, whole.report().test_reads, "{place}");
             }
+        }
+    }
+}
+
+/// Rows of the warm-up that are trained side by side are the rows trained one after the other, and a run may go on with
+/// another number of threads.
+#[test]
+fn threads_change_neither_the_warm_up_nor_a_resumed_run() {
+    let world = World::new();
+    let dataset = world.dataset();
+    let options = json!({"warmup_epochs": 4, "warmup_passes_per_row": 2, "optimizer": "lazy_adam", "epochs": 1});
+    let spec = ResolvedSpec { engine: Engine::Fused, ..spec(Preset::Paper, BackboneKind::Dcn, 4, options) };
+    let whole = run(&world, &spec).unwrap();
+    let by_name = |rows: Vec<EpochRow>| {
+        let mut rows = rows;
+        rows.sort_by_key(|row| (row.phase, row.arm, row.epoch, row.pass));
+        rows
+    };
+    let expected = by_name(untimed(&whole.events));
+    for steps in [0, 1, 2, 3] {
+        let out = tempfile::tempdir().unwrap();
+        let mut events = Vec::new();
+        // Three threads train rows 1 to 3 in the first two steps, then row 4.
+        let saved = with_run_of(3, &dataset, &spec, out.path(), |mut run| {
+            for _ in 0..steps {
+                run.step(&mut |event| events.push(event)).unwrap();
+            }
+            run.save_checkpoint().unwrap()
+        });
+        assert_eq!(untimed(&events).len(), [0, 3, 6, 7][steps], "three rows a step, then one");
+        with_run_of(1, &dataset, &spec, out.path(), |mut run| {
+            run.resume(&out.path().join(saved)).unwrap();
+            while run.step(&mut |event| events.push(event)).unwrap() == Step::More {}
+        });
+        assert_eq!(by_name(untimed(&events)), expected, "after {steps} steps");
+        for name in FILES {
+            assert!(std::fs::read(out.path().join(name)).unwrap() == whole.file(name), "{steps} steps: {name} differs");
         }
     }
 }

@@ -153,6 +153,17 @@ fn write_dropped(dropped: &Dropped, out: &Path) -> Result<(), Box<dyn std::error
 
 /// Calls `body` with a run in the folder.
 pub fn with_run<T>(dataset: &Dataset, spec: &ResolvedSpec, out: &Path, body: impl FnOnce(Run) -> T) -> T {
+    with_run_of(1, dataset, spec, out, body)
+}
+
+/// The same for a run that reckons with this many threads.
+pub fn with_run_of<T>(
+    threads: usize,
+    dataset: &Dataset,
+    spec: &ResolvedSpec,
+    out: &Path,
+    body: impl FnOnce(Run) -> T,
+) -> T {
     let denoised = DenoisedWriter {
         file_name: "denoised.csv".to_owned(),
         media_type: "text/csv".to_owned(),
@@ -162,7 +173,7 @@ pub fn with_run<T>(dataset: &Dataset, spec: &ResolvedSpec, out: &Path, body: imp
         spec,
         dataset,
         engine: backbone::Engine::open(spec.engine, spec.device).unwrap(),
-        threads: 1,
+        threads,
         out_dir: out,
         denoised: &denoised,
     });

@@ -4,9 +4,7 @@ use crate::backbones::{ALL, config};
 use crate::policy::CASES;
 use crate::{KEY, close_numbers, global_ids, ints, numbers, vector};
 use autodenoise::backbone::OptimizerConfig;
-use autodenoise::backbone::fused::{
-    Batch, Design, Kind, Mean, Model, Picked, Source, TowerDesign, cross_entropy, design,
-};
+use autodenoise::backbone::fused::{Batch, Design, Kind, Model, Picked, Source, TowerDesign, cross_entropy, design};
 use autodenoise::denoise::fused::rewards;
 use autodenoise::simd::Isa;
 use autodenoise::types::{BackboneKind, Optimizer, Options, PolicyReduction, Preset};
@@ -80,7 +78,7 @@ fn the_backbones_compute_what_the_reference_computes() {
             let weights = weighted.then_some(&weights[..]);
             model.forward(Batch { source, picked: Picked::Positions(&positions), weights }, None, true);
             close_numbers(&format!("{what} logits"), &logits(&model)[..labels.len()], &expected["logits"]);
-            model.backward(|chunk| cross_entropy(isa, Mean { total: labels.len() as f32 }, chunk));
+            model.backward(|chunk| cross_entropy(isa, labels.len() as f32, chunk));
             let losses = &model.chunks()[0].losses[..labels.len()];
             close_numbers(&format!("{what} losses"), losses, &expected["loss_per_instance"]);
             check_gradients(&format!("{what} weighted {weighted}"), &model, &expected["grads"]);

@@ -20,8 +20,6 @@ pub struct ChunkShape {
     pub terms: Vec<usize>,
     /// Hidden widths of the tower.
     pub hidden: Vec<usize>,
-    /// Numbers of the dense parameters.
-    pub dense: usize,
 }
 
 pub struct Chunk {
@@ -48,8 +46,6 @@ pub struct Chunk {
     /// What each term keeps from its forward for its backward pass.
     pub terms: Vec<Matrix>,
     pub hidden: Vec<Hidden>,
-    /// This chunk's part of the dense parameters' gradients.
-    pub gradients: Buffer,
 }
 
 /// A hidden layer's part of a chunk; H columns.
@@ -102,7 +98,6 @@ impl Chunk {
             losses: Buffer::zeroed(CHUNK_ROWS),
             terms: shape.terms.iter().map(|width| matrix(*width)).collect(),
             hidden: hidden.collect(),
-            gradients: Buffer::zeroed(shape.dense),
         }
     }
 }

@@ -83,7 +83,7 @@ impl Cross {
         }
     }
 
-    pub fn backward(&self, isa: Isa, dense: &Buffer, chunk: &mut Chunk) {
+    pub fn backward(&self, isa: Isa, dense: &Buffer, chunk: &mut Chunk, gradients: &mut Buffer) {
         let (n, stride, layers) = (chunk.rows, chunk.x.stride, self.layers);
         let term = &mut chunk.terms[self.term];
         let columns = term.stride * LANES;
@@ -107,9 +107,9 @@ impl Cross {
         let weights = &dense.lines()[self.weights.at / LANES..][..(layers + 1) * stride];
         let d = chunk.terms[self.term].lines(n);
         multiply(isa, d, columns / LANES, weights, stride, layers + 1, Start::Kept, chunk.dx.lines_mut(n));
-        let gradients = &mut chunk.gradients.lines_mut()[self.weights.at / LANES..][..(layers + 1) * stride];
-        add_outer(isa, d, columns / LANES, layers + 1, chunk.x.lines(n), stride, gradients);
-        self.shifts_backward(dense, &by_shift, &mut chunk.gradients);
+        let own = &mut gradients.lines_mut()[self.weights.at / LANES..][..(layers + 1) * stride];
+        add_outer(isa, d, columns / LANES, layers + 1, chunk.x.lines(n), stride, own);
+        self.shifts_backward(dense, &by_shift, gradients);
     }
 
     /// e_l = w_l . B_l: (de_l) B_l for w_l, and (de_l) w_l for b_0 .. b_{l-1}.

@@ -17,7 +17,13 @@ kernel! {
                     prefetch(table, *id as usize * width);
                 }
             }
-            if width.is_multiple_of(LANES) {
+            if width == LANES {
+                // The usual width: a row is one vector.
+                for (x, id) in x.iter_mut().zip(own) {
+                    let line = table.as_chunks::<LANES>().0;
+                    S::store(x, S::load(&line[*id as usize]));
+                }
+            } else if width.is_multiple_of(LANES) {
                 for (x, id) in x.chunks_exact_mut(width / LANES).zip(own) {
                     let row = &table[*id as usize * width..][..width];
                     for (x, line) in x.iter_mut().zip(row.as_chunks::<LANES>().0) {

@@ -1,8 +1,9 @@
 //! The fused models as the training routine uses them: R replicas are R models, worked on side by side.
 
-use super::loss::{Mean, losses, losses_and_gradients};
-use super::model::{Batch, Design, Model, Picked, Source, TowerDesign};
+use super::loss::{losses, losses_and_gradients};
+use super::model::{Batch, Design, Model, Picked, Source};
 use super::params::Kind;
+use super::tower::TowerDesign;
 use crate::backbone::{
     BackboneConfig, FitError, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
     WeightsError,
@@ -72,10 +73,6 @@ struct Part<'a> {
 }
 
 impl crate::backbone::Model for FusedModel {
-    fn replicas(&self) -> usize {
-        self.replicas.len()
-    }
-
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError> {
         let (n, replicas) = (pass.len(), self.replicas.len());
         let mut logits = vec![0.0; n * replicas];
@@ -175,7 +172,7 @@ impl Part<'_> {
         let total = weights.as_ref().map_or(len as f32, |weights| weights.iter().sum::<f32>().max(f32::MIN_POSITIVE));
         let batch = Batch { source, picked, weights: weights.as_deref() };
         self.model.forward(batch, Some(self.key.dropout(at.pass, at.batch)), true);
-        self.model.backward(|chunk| cross_entropy(isa, Mean { total }, chunk));
+        self.model.backward(|chunk| cross_entropy(isa, total, chunk));
         for chunk in self.model.chunks() {
             logits[chunk.first..][..chunk.rows].copy_from_slice(&chunk.z[..chunk.rows]);
         }
@@ -188,17 +185,17 @@ impl Part<'_> {
     }
 }
 
-/// The head of a recommender: the weighted mean of the rows' losses.
-pub fn cross_entropy(isa: Isa, mean: Mean, chunk: &mut super::Chunk) {
+/// The head of a recommender: the weighted mean of the rows' losses. `total` is the sum of the batch's weights, or its
+/// number of rows.
+pub fn cross_entropy(isa: Isa, total: f32, chunk: &mut super::Chunk) {
     let n = chunk.rows;
     let (z, labels) = (&chunk.z[..n], &chunk.labels[..n]);
-    losses_and_gradients(isa, mean, z, labels, &chunk.weights, &mut chunk.losses[..n], &mut chunk.dz[..n]);
+    losses_and_gradients(isa, total, z, labels, &chunk.weights, &mut chunk.losses[..n], &mut chunk.dz[..n]);
 }
 
 /// Adds all tensors of one kind, stacked where there are several replicas.
 pub fn save(replicas: &[Model], prefix: &str, kind: Kind, file: &mut TensorFile) {
-    for (name, shape, trained) in replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value) {
-        debug_assert!(trained || kind == Kind::Value);
+    for (name, shape, _) in replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value) {
         let values: Vec<f32> = replicas.iter().flat_map(|model| model.params.read(name, kind)).collect();
         file.put_values(format!("{prefix}{name}"), &stacked(shape, replicas.len()), &values);
     }

@@ -2,13 +2,6 @@
 
 use crate::simd::kernel;
 
-/// What training minimises: the weighted mean of a batch's losses.
-#[derive(Debug, Clone, Copy)]
-pub struct Mean {
-    /// Sum of the batch's weights; its number of rows without weights.
-    pub total: f32,
-}
-
 kernel! {
     /// Losses `[n]` of logits z `[n]` against labels y `[n]`.
     pub fn losses<S>(z: &[f32], y: &[f32], losses: &mut [f32]) {
@@ -19,16 +12,17 @@ kernel! {
 }
 
 kernel! {
-    /// The same, and the derivative dz `[n]` of their weighted mean.
+    /// The same, and the derivative dz `[n]` of their weighted mean; `total` is the sum of the weights of the whole batch,
+    /// or its number of rows where there are none.
     pub fn losses_and_gradients<S>(
-        mean: Mean,
+        total: f32,
         z: &[f32],
         y: &[f32],
         weights: &[f32],
         losses: &mut [f32],
         dz: &mut [f32],
     ) {
-        let scale = 1.0 / mean.total;
+        let scale = 1.0 / total;
         for (((z, y), loss), dz) in z.iter().zip(y).zip(losses).zip(dz.iter_mut()) {
             let derivative;
             (*loss, derivative) = cross_entropy(*z, *y);
@@ -86,7 +80,7 @@ mod tests {
         for isa in Isa::available() {
             for y in [0.0_f32, 1.0, 0.3] {
                 let (mut loss, mut dz) = (vec![0.0; z.len()], vec![0.0; z.len()]);
-                losses_and_gradients(isa, Mean { total: 1.0 }, &z, &vec![y; z.len()], &[], &mut loss, &mut dz);
+                losses_and_gradients(isa, 1.0, &z, &vec![y; z.len()], &[], &mut loss, &mut dz);
                 for (i, z) in z.iter().map(|z| f64::from(*z)).enumerate() {
                     let y = f64::from(y);
                     let exact = z.max(0.0) - z * y + (-z.abs()).exp().ln_1p();
@@ -106,7 +100,7 @@ mod tests {
     #[test]
     fn what_is_not_a_number_stays_so() {
         let (mut loss, mut dz) = ([0.0], [0.0]);
-        losses_and_gradients(Isa::detect(), Mean { total: 1.0 }, &[f32::NAN], &[1.0], &[], &mut loss, &mut dz);
+        losses_and_gradients(Isa::detect(), 1.0, &[f32::NAN], &[1.0], &[], &mut loss, &mut dz);
         assert!(loss[0].is_nan() && dz[0].is_nan());
     }
 }

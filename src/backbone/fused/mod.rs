@@ -3,11 +3,11 @@
 //!
 //! Three things make it fast. A batch is worked on in chunks whose rows stay in a core's own cache from the reading of
 //! their embeddings to the last product ([`chunk`]). Products run in registers, on the widest vectors the processor has
-//! ([`crate::simd`], [`kernels`]). And nothing is allocated, dispatched or recorded a batch: a model is a fixed sum of terms
-//! ([`model`]), each a file with its forward and backward part side by side.
+//! ([`crate::simd`], [`kernels`]). And no graph is built or followed: a model is a fixed sum of terms ([`model`]), each a file
+//! with its forward and backward part side by side, that work in memory which stays from batch to batch.
 //!
 //! Results do not depend on the number of threads: chunks are fixed, sums over chunks run in their order, and gradients
-//! of a table are added by field, each in the order of the rows.
+//! of a table are added by field, in an order that the batch alone decides.
 
 mod adam;
 mod chunk;
@@ -28,6 +28,7 @@ mod tower;
 pub use adam::{update, update_rows};
 pub use chunk::Chunk;
 pub use engine::{FusedModel, cross_entropy, design, load, load_optimizer_state, optimizer_state, save};
-pub use loss::{Mean, exp_of_negative, losses, losses_and_gradients};
-pub use model::{Batch, Design, Model, Picked, Source, TowerDesign};
+pub use loss::{exp_of_negative, losses};
+pub use model::{Batch, Design, Model, Picked, Source};
 pub use params::{Kind, Params};
+pub use tower::TowerDesign;

@@ -7,8 +7,9 @@ use super::adam::{update, update_rows};
 use super::chunk::{CHUNK_ROWS, Chunk, ChunkShape};
 use super::cross::Cross;
 use super::embedding::{add_first_order, gather, scatter, scatter_first_order};
+use super::memory::Buffer;
 use super::params::{Builder, Params, Table, Trained};
-use super::tower::{Tower, TowerShape};
+use super::tower::{Tower, TowerDesign};
 use super::{pairwise, products};
 use crate::backbone::key::{Init, ModelKey};
 use crate::backbone::optimizer::{OptimizerConfig, Update};
@@ -20,6 +21,8 @@ use std::ops::Range;
 
 /// Numbers of a table that one task updates.
 const UPDATE_BLOCK: usize = 8192;
+/// Most parts that a batch's dense gradients are summed in.
+const PARTS: usize = 16;
 /// Rows of one prediction task.
 const PREDICT_ROWS: usize = 16 * CHUNK_ROWS;
 
@@ -37,14 +40,6 @@ pub struct Design {
     /// Whether the tower also reads the inner products of all pairs.
     pub products: bool,
     pub tower: Option<TowerDesign>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct TowerDesign {
-    pub hidden: Vec<usize>,
-    pub outputs: usize,
-    pub dropout: f64,
-    pub batch_norm: bool,
 }
 
 impl Design {
@@ -142,6 +137,8 @@ pub struct Model {
     tower: Option<Tower>,
     shape: ChunkShape,
     chunks: Vec<Chunk>,
+    /// Parts of the dense parameters' gradients, each of some chunks that follow one another.
+    partial: Vec<Buffer>,
     /// Chunks of the present batch.
     used: usize,
     /// Whether its forward pass had dropout.
@@ -183,6 +180,8 @@ impl Model {
     }
 
     pub fn on(isa: Isa, design: Design, key: &ModelKey) -> Self {
+        // The cross network's output is a part of the tower's, and it reads rows of embeddings alone.
+        assert!(design.cross.is_none() || design.tower.is_some() && !design.products && !design.first_order);
         let mut builder = Builder::new();
         let rows = design.cardinality();
         builder.table("embedding.embedding.weight", rows, design.embed_dim, Init::xavier(rows, design.embed_dim));
@@ -199,16 +198,10 @@ impl Model {
             terms.push(layers + 1);
             Cross::new(&mut builder, design.flat(), layers, terms.len() - 1)
         });
-        let tower = design.tower.as_ref().map(|tower| {
-            let shape = TowerShape {
-                inputs: design.width(),
-                hidden: tower.hidden.clone(),
-                outputs: tower.outputs,
-                dropout: tower.dropout,
-                batch_norm: tower.batch_norm,
-            };
-            Tower::new(&mut builder, &shape, cross.as_ref().map(Cross::output))
-        });
+        let tower = design
+            .tower
+            .as_ref()
+            .map(|tower| Tower::new(&mut builder, design.width(), tower, cross.as_ref().map(Cross::output)));
         let params = builder.finish(key);
         let shape = ChunkShape {
             fields: design.fields(),
@@ -216,7 +209,6 @@ impl Model {
             outputs: design.outputs(),
             terms,
             hidden: design.tower.as_ref().map_or_else(Vec::new, |tower| tower.hidden.clone()),
-            dense: params.dense.p.len(),
         };
         Self {
             params,
@@ -228,6 +220,7 @@ impl Model {
             tower,
             shape,
             chunks: Vec::new(),
+            partial: Vec::new(),
             used: 0,
             dropout: false,
             groups: Group::all(&design.ranges),
@@ -293,10 +286,15 @@ impl Model {
     /// The way back of the last `forward`, from the derivatives dz that `head` writes into each chunk, into the
     /// gradients.
     pub fn backward(&mut self, head: impl Fn(&mut Chunk) + Sync + Send) {
-        let Self { params, isa, pairwise, cross, tower, design, chunks, used, dropout, .. } = self;
+        let Self { params, isa, first_order, pairwise, cross, tower, design, chunks, partial, used, dropout, .. } =
+            self;
         let dropout = *dropout;
         let (isa, chunks) = (*isa, &mut chunks[..*used]);
-        let terms = |chunk: &mut Chunk, params: &Params| {
+        // However large the batch, the parts are so many at most: a wide tower's gradients are large.
+        let together = chunks.len().div_ceil(PARTS).max(1);
+        partial
+            .resize_with(chunks.len().div_ceil(together).max(partial.len()), || Buffer::zeroed(params.dense.p.len()));
+        let terms = |chunk: &mut Chunk, gradients: &mut Buffer, params: &Params| {
             let n = chunk.rows;
             if let Some(term) = *pairwise {
                 let Chunk { x, dx, dz, terms, .. } = chunk;
@@ -315,7 +313,10 @@ impl Model {
                 );
             }
             if let Some(cross) = &*cross {
-                cross.backward(isa, &params.dense.p, chunk);
+                cross.backward(isa, &params.dense.p, chunk, gradients);
+            }
+            if let Some((_, bias)) = *first_order {
+                gradients[bias] += chunk.dz[..n].iter().sum::<f32>();
             }
             if design.products {
                 let (x, dx) = (&chunk.x, &mut chunk.dx);
@@ -324,31 +325,31 @@ impl Model {
         };
         let layers = tower.as_ref().map_or(0, Tower::layers);
         let shared = &*params;
-        each(chunks, |chunk| {
+        each_adding(chunks, partial, together, |chunk, gradients| {
             head(chunk);
             match &*tower {
                 None => chunk.dx.lines_mut(chunk.rows).as_flattened_mut().fill(0.0),
                 Some(tower) => {
-                    tower.output_back(isa, &shared.dense.p, chunk);
+                    tower.output_back(isa, &shared.dense.p, chunk, gradients);
                     if layers > 0 {
                         tower.deactivate(isa, layers - 1, chunk, dropout);
                     }
                 }
             }
             if layers == 0 {
-                terms(chunk, shared);
+                terms(chunk, gradients, shared);
             }
         });
         if let Some(tower) = tower {
             for l in (0..layers).rev() {
                 tower.join_back(l, chunks, params);
                 let (tower, shared) = (&*tower, &*params);
-                each(chunks, |chunk| {
-                    tower.leave(isa, l, chunk);
+                each_adding(chunks, partial, together, |chunk, gradients| {
+                    tower.leave(isa, l, chunk, gradients);
                     if l > 0 {
                         tower.deactivate(isa, l - 1, chunk, dropout);
                     } else {
-                        terms(chunk, shared);
+                        terms(chunk, gradients, shared);
                     }
                 });
             }
@@ -356,17 +357,17 @@ impl Model {
         self.join_gradients();
     }
 
-    /// Sums the chunks' gradients, in the order of the chunks.
+    /// Sums the parts of the dense gradients in their order, and adds those of the tables.
     fn join_gradients(&mut self) {
-        let Self { params, chunks, used, design, first_order, groups, steps, isa, .. } = self;
+        let Self { params, chunks, partial, used, design, groups, steps, isa, .. } = self;
         let chunks = &mut chunks[..*used];
-        for chunk in &mut *chunks {
-            if let Some((_, bias)) = first_order {
-                chunk.gradients[*bias] += chunk.dz[..chunk.rows].iter().sum::<f32>();
-            }
-            for (total, own) in params.dense.g.iter_mut().zip(chunk.gradients.iter_mut()) {
-                *total += std::mem::take(own);
-            }
+        for own in partial {
+            let both = params.dense.g.par_chunks_mut(UPDATE_BLOCK).zip(own.par_chunks_mut(UPDATE_BLOCK));
+            both.for_each(|(total, own)| {
+                for (total, own) in total.iter_mut().zip(own) {
+                    *total += std::mem::take(own);
+                }
+            });
         }
         let (chunks, dim, fields) = (&*chunks, design.embed_dim, design.fields());
         let mut parts = params.tables.iter_mut().map(|table| cut(&mut table.values.g, groups, table.width));
@@ -389,7 +390,11 @@ impl Model {
                         scatter_first_order(first, start, ids, fields, *field, &chunk.dz);
                     }
                     if !group.seen.is_empty() {
-                        for id in ids.iter().skip(*field).step_by(fields) {
+                        for (row, id) in ids.iter().skip(*field).step_by(fields).enumerate() {
+                            // A row of weight 0 counts in nothing.
+                            if chunk.weights.get(row).is_some_and(|weight| *weight <= 0.0) {
+                                continue;
+                            }
                             if std::mem::replace(&mut group.seen[(id - start) as usize], step) != step {
                                 group.touched.push(*id);
                             }
@@ -597,6 +602,17 @@ fn cut<'a>(mut rest: &'a mut [f32], groups: &[Group], width: usize) -> Vec<&'a m
     parts
 }
 
+/// The same, with a buffer for each `together` chunks that what they work out is added to.
+fn each_adding(
+    chunks: &mut [Chunk],
+    partial: &mut [Buffer],
+    together: usize,
+    work: impl Fn(&mut Chunk, &mut Buffer) + Sync + Send,
+) {
+    let parts = chunks.par_chunks_mut(together).zip(partial);
+    parts.for_each(|(chunks, gradients)| chunks.iter_mut().for_each(|chunk| work(chunk, gradients)));
+}
+
 /// Works on all chunks, on as many threads as there are.
 fn each(chunks: &mut [Chunk], work: impl Fn(&mut Chunk) + Sync + Send) {
     if rayon::current_num_threads() == 1 {
@@ -645,16 +661,10 @@ mod tests {
             ("BatchNorm tower", Design { tower: tower(&[6, 17], true), ..design() }),
             ("cross", Design { cross: Some(3), tower: tower(&[4], true), ..design() }),
             ("products", Design { products: true, tower: tower(&[4], false), ..design() }),
+            ("cross and pairwise", Design { pairwise: true, cross: Some(2), tower: tower(&[], true), ..design() }),
             (
-                "all",
-                Design {
-                    first_order: true,
-                    pairwise: true,
-                    cross: Some(2),
-                    products: true,
-                    tower: tower(&[7, 3], true),
-                    ..design()
-                },
+                "all others",
+                Design { first_order: true, pairwise: true, products: true, tower: tower(&[5, 3], true), ..design() },
             ),
         ];
         let source = Source { ids: &IDS, labels: &LABELS, fields: 3, label_field: None };
@@ -692,15 +702,7 @@ mod tests {
     /// Sums have the same order on every instruction set; those that fuse multiplication and addition round alike.
     #[test]
     fn instruction_sets_agree_to_the_bit_or_to_rounding() {
-        let design = Design {
-            first_order: true,
-            pairwise: true,
-            cross: Some(2),
-            products: true,
-            embed_dim: 16,
-            tower: tower(&[16, 7], true),
-            ..design()
-        };
+        let design = Design { pairwise: true, cross: Some(2), embed_dim: 16, tower: tower(&[16, 7], true), ..design() };
         let source = Source { ids: &IDS, labels: &LABELS, fields: 3, label_field: None };
         let positions: Vec<u32> = (0..300).map(|i| i * 7 % 6).collect();
         let batch = Batch { source, picked: Picked::Positions(&positions), weights: None };
@@ -709,8 +711,7 @@ mod tests {
             let mut model = Model::on(isa, design.clone(), &KEY);
             for step in 0..10 {
                 model.forward(batch, Some(Stream::new(5, Purpose::Dropout, &[step])), true);
-                let mean = super::super::loss::Mean { total: 300.0 };
-                model.backward(|chunk| super::super::cross_entropy(isa, mean, chunk));
+                model.backward(|chunk| super::super::cross_entropy(isa, 300.0, chunk));
                 model.step(&optimizer);
             }
             model.params.names().flat_map(|(name, _, _)| model.params.read(name, Kind::Value)).collect()

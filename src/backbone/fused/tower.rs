@@ -16,8 +16,8 @@ const EPS: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct TowerShape {
-    pub inputs: usize,
+pub struct TowerDesign {
+    /// Hidden widths.
     pub hidden: Vec<usize>,
     pub outputs: usize,
     pub dropout: f64,
@@ -62,8 +62,7 @@ struct Norm {
 impl Tower {
     /// `joined` is the part of the output layer's weights that belongs to another term: those of DCN's output layer are
     /// one parameter named `linear`.
-    pub fn new(builder: &mut Builder, shape: &TowerShape, joined: Option<(usize, Place)>) -> Self {
-        let mut inputs = shape.inputs;
+    pub fn new(builder: &mut Builder, mut inputs: usize, shape: &TowerDesign, joined: Option<(usize, Place)>) -> Self {
         let mut hidden = Vec::with_capacity(shape.hidden.len());
         for (n, width) in shape.hidden.iter().enumerate() {
             let norm = shape.batch_norm.then(|| format!("mlp.mlp.{}", 4 * n + 1));
@@ -198,14 +197,14 @@ impl Tower {
     }
 
     /// The way back through the output layer: gradients of its parameters and by its inputs.
-    pub fn output_back(&self, isa: Isa, dense: &Buffer, chunk: &mut Chunk) {
+    pub fn output_back(&self, isa: Isa, dense: &Buffer, chunk: &mut Chunk, gradients: &mut Buffer) {
         let (n, outputs) = (chunk.rows, self.outputs);
         for dz in chunk.dz[..n * outputs].chunks_exact(outputs) {
-            for (g, dz) in chunk.gradients[self.output_bias..].iter_mut().zip(dz) {
+            for (g, dz) in gradients[self.output_bias..].iter_mut().zip(dz) {
                 *g += dz;
             }
         }
-        let Chunk { x, dx, hidden, gradients, dz, .. } = chunk;
+        let Chunk { x, dx, hidden, dz, .. } = chunk;
         let (input, d) = hidden.last_mut().map_or((&*x, dx), |hidden| (&hidden.h, &mut hidden.d));
         let weights = self.output_weights(dense);
         let gradients = &mut gradients.lines_mut()[self.output.at / LANES..][..weights.len()];
@@ -240,11 +239,11 @@ impl Tower {
     }
 
     /// Stage `l` of the way back, second part: gradients by a, by the layer's weights, and by its inputs.
-    pub fn leave(&self, isa: Isa, l: usize, chunk: &mut Chunk) {
+    pub fn leave(&self, isa: Isa, l: usize, chunk: &mut Chunk, gradients: &mut Buffer) {
         let (layer, n) = (&self.hidden[l], chunk.rows);
         let (before, rest) = chunk.hidden.split_at_mut(l);
         let Hidden { a, d, .. } = &mut rest[0];
-        let gradients = chunk.gradients.lines_mut();
+        let gradients = gradients.lines_mut();
         if let Some(norm) = &layer.norm {
             let (mean, constant, slope) = (norm.mean.lines(), norm.constant.lines(), norm.slope.lines());
             normalise_back(isa, a.lines(n), mean, layer.scale.lines(), constant, slope, &chunk.weights, d.lines_mut(n));

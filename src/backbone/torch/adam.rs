@@ -6,7 +6,7 @@
 //! and writes every number ten times. Gradients of table rows are first added into a buffer of the table's size, which
 //! the loop leaves at zero for the next step.
 
-use super::step::{Gradient, Gradients};
+use super::step::{Gradient, Gradients, RowGradients};
 use super::{ParamKind, Params};
 use crate::backbone::fused::{update, update_rows};
 use crate::backbone::optimizer::{OptimizerConfig, Update};
@@ -69,10 +69,10 @@ impl Adam {
                         let gradient = gradient.contiguous();
                         update_cpu(&self.config, &self.steps, active, tensor, slot, &gradient, None);
                     }
-                    (Device::Cpu, Gradient::Rows(ids, rows)) => {
+                    (Device::Cpu, Gradient::Rows(of)) => {
                         let sum = slot.sum.as_ref().expect("a table has a buffer").shallow_clone();
-                        add_rows(&sum, &ids, &rows.contiguous());
-                        let touched = lazy.then(|| distinct(&ids));
+                        add_rows(&sum, &of.ids, &of.rows.contiguous());
+                        let touched = lazy.then(|| touched(&of, active.len()));
                         update_cpu(&self.config, &self.steps, active, tensor, slot, &sum, touched.as_deref());
                         // The loop zeroes what it reads; replicas that are not updated are not read.
                         if active.iter().any(|active| !active) {
@@ -82,13 +82,12 @@ impl Adam {
                     (_, Gradient::Dense(gradient)) => {
                         update_device(&self.config, &self.steps, active, tensor, slot, &gradient);
                     }
-                    (_, Gradient::Rows(ids, rows)) => {
-                        let gradient = dense_rows(tensor, &ids, &rows);
-                        let before = (self.config.kind == Optimizer::LazyAdam)
-                            .then(|| [tensor, &slot.m, &slot.v].map(|tensor| tensor.detach().copy()));
+                    (_, Gradient::Rows(of)) => {
+                        let gradient = dense_rows(tensor, &of.ids, &of.rows);
+                        let before = lazy.then(|| [tensor, &slot.m, &slot.v].map(|tensor| tensor.detach().copy()));
                         update_device(&self.config, &self.steps, active, tensor, slot, &gradient);
                         if let Some(before) = before {
-                            keep_untouched(&ids, [tensor, &slot.m, &slot.v], &before);
+                            keep_untouched(&of, [tensor, &slot.m, &slot.v], &before);
                         }
                     }
                 }
@@ -172,21 +171,32 @@ fn dense_rows(table: &Tensor, ids: &Tensor, rows: &Tensor) -> Tensor {
     Tensor::stack(&rows.unbind(0).iter().map(one).collect::<Vec<_>>(), 0)
 }
 
-/// The ids, each once, ascending.
-fn distinct(ids: &Tensor) -> Vec<u32> {
-    let mut distinct: Vec<i32> = Vec::try_from(ids.reshape([-1])).expect("32-bit ids");
-    distinct.sort_unstable();
-    distinct.dedup();
-    distinct.into_iter().map(|id| id as u32).collect()
+/// Of each replica: the ids that were read for rows that count, each once, ascending.
+fn touched(of: &RowGradients, replicas: usize) -> Vec<Vec<u32>> {
+    let ids: Vec<i32> = Vec::try_from(of.ids.reshape([-1])).expect("32-bit ids");
+    let counted: Option<Vec<f32>> =
+        of.counted.as_ref().map(|counted| Vec::try_from(counted.contiguous().reshape([-1])).expect("flags"));
+    let of_replica = |r: usize| {
+        let counts = |i: usize| counted.as_ref().is_none_or(|counted| counted[r * ids.len() + i] > 0.0);
+        let mut distinct: Vec<u32> = (0..ids.len()).filter(|i| counts(*i)).map(|i| ids[i] as u32).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        distinct
+    };
+    (0..replicas).map(of_replica).collect()
 }
 
-/// Gives the rows of tables `[.., D, W]` that are not among `ids` their former values back.
-fn keep_untouched(ids: &Tensor, now: [&Tensor; 3], before: &[Tensor; 3]) {
+/// Gives the rows of tables `[.., D, W]` that were not read for a row that counts their former values back.
+fn keep_untouched(of: &RowGradients, now: [&Tensor; 3], before: &[Tensor; 3]) {
+    let mut size = now[0].size();
+    *size.last_mut().expect("a table has two dimensions") = 1;
+    let counted = match &of.counted {
+        Some(counted) => counted.shallow_clone(),
+        None => of.rows.narrow(-1, 0, 1).ones_like(),
+    };
+    let reads = Tensor::zeros(&size[..], (tch::Kind::Float, now[0].device())).index_add(-2, &of.ids, &counted);
     for (now, before) in now.into_iter().zip(before) {
-        let rows = now.size()[now.dim() - 2];
-        let touched =
-            Tensor::zeros([rows, 1], (tch::Kind::Bool, now.device())).index_fill(0, &ids.to_kind(tch::Kind::Int64), 1);
-        now.shallow_clone().copy_(&now.where_self(&touched, before));
+        now.shallow_clone().copy_(&now.where_self(&reads.gt(0.0), before));
     }
 }
 
@@ -198,7 +208,7 @@ fn update_cpu(
     tensor: &Tensor,
     slot: &Slot,
     gradient: &Tensor,
-    touched: Option<&[u32]>,
+    touched: Option<&[Vec<u32>]>,
 ) {
     let (per_replica, width) = (tensor.numel() / steps.len(), *tensor.size().last().unwrap_or(&1) as usize);
     let isa = Isa::detect();
@@ -208,10 +218,11 @@ fn update_cpu(
         .chunks_mut(per_replica)
         .zip(m.chunks_mut(per_replica))
         .zip(v.chunks_mut(per_replica).zip(g.chunks_mut(per_replica)));
-    for (((p, m), (v, g)), (steps, _)) in parts.zip(steps.iter().zip(active)).filter(|(_, (_, active))| **active) {
+    let replicas = steps.iter().zip(active).enumerate();
+    for (((p, m), (v, g)), (r, (steps, _))) in parts.zip(replicas).filter(|(_, (_, (_, active)))| **active) {
         let with = Update::new(config, *steps);
         if let Some(touched) = touched {
-            update_rows(isa, with, touched, 0, width, p, m, v, g);
+            update_rows(isa, with, &touched[r], 0, width, p, m, v, g);
             continue;
         }
         if p.len() < PARALLEL {
@@ -286,6 +297,24 @@ mod tests {
                 update_cpu(&config, &[step], &[true], &p1, &slot, &g, None);
             }
             assert!(f64::try_from((p1 - p2).abs().max()).unwrap() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn lazily_only_rows_read_for_rows_that_count_move() {
+        let ids = Tensor::from_slice(&[0_i32, 3, 3, 1]);
+        let rows = Tensor::ones([4, 2], tch::kind::FLOAT_CPU);
+        // The second row of the batch, which reads 3 and 1, weighs nothing.
+        let counted = Tensor::from_slice(&[1.0_f32, 1.0, 0.0, 0.0]).view([4, 1]);
+        let of = RowGradients { ids, rows, counted: Some(counted) };
+        assert_eq!(touched(&of, 1), [[0, 3]]);
+        let (before, now) =
+            (Tensor::zeros([5, 2], tch::kind::FLOAT_CPU), || Tensor::ones([5, 2], tch::kind::FLOAT_CPU));
+        let after = [now(), now(), now()];
+        keep_untouched(&of, after.each_ref(), &[before.copy(), before.copy(), before]);
+        for tensor in &after {
+            let moved: Vec<f32> = Vec::try_from(tensor.select(1, 0)).unwrap();
+            assert_eq!(moved, [1.0, 0.0, 0.0, 1.0, 0.0]);
         }
     }
 }

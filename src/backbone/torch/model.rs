@@ -23,13 +23,9 @@ impl TorchModel {
 }
 
 impl Model for TorchModel {
-    fn replicas(&self) -> usize {
-        self.backbone.replicas()
-    }
-
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError> {
         let mut feed = Feed::new(pass, self.device);
-        let replicas = self.replicas();
+        let replicas = self.backbone.replicas();
         let logits = stacked(replicas, pass.len(), self.device);
         let losses = pass.record.map(|_| stacked(replicas, pass.len(), self.device));
         for (number, (first, len)) in pass.batches().enumerate() {

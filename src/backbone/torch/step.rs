@@ -16,8 +16,17 @@ pub fn bce(logits: &Tensor, labels: &Tensor) -> Tensor {
 /// The gradient of one parameter.
 pub(super) enum Gradient {
     Dense(Tensor),
-    /// Of the rows `[.., n, W]` that were read of a table, by id `[n]`; an id may come more than once.
-    Rows(Tensor, Tensor),
+    /// Of the rows that were read of a table.
+    Rows(RowGradients),
+}
+
+pub(super) struct RowGradients {
+    /// `[n]`; an id may come more than once.
+    pub ids: Tensor,
+    /// `[.., n, W]`.
+    pub rows: Tensor,
+    /// `[.., n, 1]`: 1 for what was read for a row that counts, else 0. Absent: all was.
+    pub counted: Option<Tensor>,
 }
 
 /// Gradients by the parameters' numbers in the store.
@@ -28,6 +37,7 @@ pub struct Gradients {
 impl Gradients {
     /// Of the sum of `losses`. A parameter the losses do not depend on has none.
     pub fn of(losses: &Tensor, params: &Params, pass: Pass) -> Self {
+        let counted = pass.counted;
         let mut numbers = Vec::with_capacity(params.entries.len());
         let mut inputs = Vec::with_capacity(params.entries.len());
         for (number, entry) in params.entries.iter().enumerate() {
@@ -47,7 +57,13 @@ impl Gradients {
             .filter(|(_, gradient)| gradient.defined())
             .map(|((number, ids), gradient)| match ids {
                 None => (number, Gradient::Dense(gradient)),
-                Some(ids) => (number, Gradient::Rows(ids, gradient)),
+                Some(ids) => {
+                    let each = counted.as_ref().map(|counted| {
+                        let fields = ids.size()[0] / counted.size()[counted.dim() - 2];
+                        counted.repeat_interleave_self_int(fields, -2, None)
+                    });
+                    (number, Gradient::Rows(RowGradients { ids, rows: gradient, counted: each }))
+                }
             })
             .collect();
         Self { of }
@@ -73,7 +89,7 @@ impl Gradients {
                 let entry = &params.entries[*number];
                 let dense = match gradient {
                     Gradient::Dense(gradient) => gradient.shallow_clone(),
-                    Gradient::Rows(ids, rows) => entry.tensor.zeros_like().index_add(-2, ids, rows),
+                    Gradient::Rows(of) => entry.tensor.zeros_like().index_add(-2, &of.ids, &of.rows),
                 };
                 (entry.name.clone(), dense)
             })

@@ -69,7 +69,8 @@ pub fn rewards(options: &Options, look_back: &[f32], losses: &[f32], actions: &[
             each.zip(actions).map(give).collect()
         }
         Reward::BatchSum | Reward::BatchMean => {
-            let total: f32 = each.zip(actions).filter(|(_, action)| **action).map(|(reward, _)| reward).sum();
+            let own = each.zip(actions).filter(|(_, action)| **action).map(|(reward, _)| f64::from(reward));
+            let total = own.sum::<f64>() as f32;
             let mean = options.reward == Reward::BatchMean;
             let shared = if mean { total / (selected as f32).max(1.0) } else { total };
             let to_all = options.deselected_reward != DeselectedReward::Zero;

@@ -5,7 +5,7 @@
 
 use super::rules::{act, act_again, keep_prob, rewards, uniforms};
 use crate::backbone::fused::{
-    Batch, Chunk, Design, FusedModel, Kind, Mean, Model, Picked, Source, TowerDesign, cross_entropy, load,
+    Batch, Chunk, Design, FusedModel, Kind, Model, Picked, Source, TowerDesign, cross_entropy, load,
     load_optimizer_state, losses, optimizer_state, save,
 };
 use crate::backbone::{FitError, ModelKey, OptimizerConfig, Rows, TensorFile, Tick, WeightsError, first_not_finite};
@@ -176,7 +176,7 @@ impl Epoch<'_> {
         let (size, all) = (self.options.batch_size as usize, self.search.rows.len());
         for (number, offset) in (0..all).step_by(size).enumerate() {
             let rows = InBatch { number: number as u32, offset, len: size.min(all - offset) };
-            let evaluated = self.needs_eval().then(|| self.evaluate(model, rows));
+            let evaluated = self.options.search_evaluates().then(|| self.evaluate(model, rows));
             // BatchNorm cannot learn from a single row: it is only evaluated.
             if rows.len >= 2 {
                 self.teach(searcher, model, rows, evaluated.as_deref())?;
@@ -188,13 +188,6 @@ impl Epoch<'_> {
             }
         }
         Ok(())
-    }
-
-    fn needs_eval(&self) -> bool {
-        let options = self.options;
-        options.reward_forward == RewardForward::Eval
-            || options.lmat_loss == LmatLoss::Eval
-            || options.lmat_deselected == LmatDeselected::EvaluateAll
     }
 
     /// Losses `[B]` in evaluation mode.
@@ -335,10 +328,10 @@ impl Epoch<'_> {
             }
         }
         let isa = model.isa();
-        let mean = Mean { total: selected.len() as f32 };
+        let total = selected.len() as f32;
         let batch = Batch { source: self.source, picked: Picked::Positions(&selected), weights: None };
         model.forward(batch, Some(self.search.key.dropout(0, rows.number)), true);
-        model.backward(|chunk| cross_entropy(isa, mean, chunk));
+        model.backward(|chunk| cross_entropy(isa, total, chunk));
         for chunk in model.chunks() {
             let seen = &chunk.z[..chunk.rows];
             if seen.iter().any(|z| !z.is_finite()) {

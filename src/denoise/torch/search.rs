@@ -111,7 +111,8 @@ impl Search<'_> {
             let entries = entries.narrow(0, offset as i64, len as i64);
             let batch = Batch { number: number as u32, len, ids, labels, policy_ids, entries };
             let evaluated = self
-                .needs_eval()
+                .options
+                .search_evaluates()
                 .then(|| tch::no_grad(|| bce(&model.backbone.forward(&batch.ids, &mut Pass::eval()), &batch.labels)));
             // BatchNorm cannot learn from a single row: it is only evaluated.
             if len >= 2 {
@@ -129,13 +130,6 @@ impl Search<'_> {
         let summary = totals.summary(all, self.train_metrics(&seen)?);
         history.finish(self.search.epoch, entries);
         Ok(summary)
-    }
-
-    fn needs_eval(&self) -> bool {
-        let options = self.options;
-        options.reward_forward == RewardForward::Eval
-            || options.lmat_loss == LmatLoss::Eval
-            || options.lmat_deselected == LmatDeselected::EvaluateAll
     }
 
     /// The first action, its rewards, and the policy's steps.

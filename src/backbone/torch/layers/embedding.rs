@@ -13,8 +13,11 @@ pub struct Embedding {
 impl Embedding {
     /// Xavier's bound over the whole table, sqrt(6 / (D + E)).
     pub fn new(builder: &mut ParamsBuilder, cardinality: i64, dim: i64) -> Self {
-        let bound = (6.0 / (cardinality + dim) as f64).sqrt();
-        let (number, table) = builder.table("embedding.embedding.weight", [cardinality, dim], Init::Uniform(bound));
+        let (number, table) = builder.table(
+            "embedding.embedding.weight",
+            [cardinality, dim],
+            Init::xavier(cardinality as usize, dim as usize),
+        );
         Self { number, table }
     }
 

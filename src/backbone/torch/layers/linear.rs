@@ -13,13 +13,13 @@ pub struct Linear {
 
 impl Linear {
     pub fn new(builder: &mut ParamsBuilder, name: &str, inputs: i64, outputs: i64) -> Self {
-        let init = Init::Uniform(1.0 / (inputs as f64).sqrt());
+        let init = Init::linear(inputs as usize);
         let weight = builder.dense(format!("{name}.weight"), &[outputs, inputs], init);
         Self { weight, bias: Some(builder.dense(format!("{name}.bias"), &[outputs], init)) }
     }
 
     pub fn without_bias(builder: &mut ParamsBuilder, name: &str, inputs: i64, outputs: i64) -> Self {
-        let init = Init::Uniform(1.0 / (inputs as f64).sqrt());
+        let init = Init::linear(inputs as usize);
         Self { weight: builder.dense(format!("{name}.weight"), &[outputs, inputs], init), bias: None }
     }
 
