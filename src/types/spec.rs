@@ -43,7 +43,7 @@ macro_rules! choice {
         // By hand: a derive does not see the words through the macro.
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                let words = concat!($("- `", $word, "`:", $($vdoc,)* "\n"),+);
+                let words = concat!($("- `", $word, "`", $($vdoc,)* "\n"),+);
                 utoipa::openapi::ObjectBuilder::new()
                     .schema_type(utoipa::openapi::schema::Type::String)
                     .enum_values(Some([$($word),+]))
@@ -194,7 +194,7 @@ choice!(
         Auto = "auto",
         /// libtorch, on any device: the reference.
         Tch = "tch",
-        /// Our own for CPUs, several times faster.
+        /// For CPUs, several times faster than libtorch on one.
         Fused = "fused",
     }
 );
