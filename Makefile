@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: help setup build demo test check-large measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
 setup: ## Install libtorch into .torch, and PostgreSQL where there is none
 	@scripts/setup.sh

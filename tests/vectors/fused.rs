@@ -108,15 +108,7 @@ fn reinforce_computes_rewards_gradients_and_step_as_the_reference_does() {
 
             let config = crate::policy::config(&vector, reduction);
             let tower = TowerDesign { hidden: config.mlp_dims.clone(), outputs: 2, dropout: 0.0, batch_norm: true };
-            let policy = Design {
-                ranges: config.ranges.clone(),
-                embed_dim: config.embed_dim,
-                first_order: false,
-                pairwise: false,
-                cross: None,
-                products: false,
-                tower: Some(tower),
-            };
+            let policy = Design { tower: Some(tower), ..Design::bare(config.ranges.clone(), config.embed_dim) };
             let mut policy = Model::on(isa, policy, &KEY);
             load(&mut policy, &vector);
             let mut eval = vec![0.0; 2 * labels.len()];
@@ -160,15 +152,7 @@ fn adam_steps_as_the_reference_steps_also_on_zero_gradients() {
         let of = |key: &str| vector[case][key].as_f64().unwrap();
         let optimizer = OptimizerConfig { kind: Optimizer::Adam, lr: of("lr"), weight_decay: of("weight_decay") };
         for (at, start) in numbers(&vector["theta0"]).into_iter().enumerate() {
-            let design = Design {
-                ranges: vec![0..1, 1..2],
-                embed_dim: 1,
-                first_order: true,
-                pairwise: true,
-                cross: None,
-                products: false,
-                tower: None,
-            };
+            let design = Design { first_order: true, pairwise: true, ..Design::bare(vec![0..1, 1..2], 1) };
             let mut model = Model::on(isa, design, &KEY);
             model.params.write("linear.bias", Kind::Value, &[start as f32]);
             let steps = vector["grads"].as_array().unwrap().iter();

@@ -15,15 +15,7 @@ use rayon::prelude::*;
 /// What a backbone is composed of (spec `backbones.md`, section 2).
 pub fn design(config: &BackboneConfig) -> Design {
     let tower = TowerDesign { hidden: config.mlp_dims.clone(), outputs: 1, dropout: config.dropout, batch_norm: true };
-    let bare = Design {
-        ranges: config.ranges.clone(),
-        embed_dim: config.embed_dim,
-        first_order: false,
-        pairwise: false,
-        cross: None,
-        products: false,
-        tower: None,
-    };
+    let bare = Design::bare(config.ranges.clone(), config.embed_dim);
     match config.kind {
         BackboneKind::Fm => Design { first_order: true, pairwise: true, ..bare },
         BackboneKind::WideDeep => Design { first_order: true, tower: Some(tower), ..bare },

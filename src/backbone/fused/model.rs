@@ -43,6 +43,11 @@ pub struct Design {
 }
 
 impl Design {
+    /// Embeddings of these fields, and no term yet.
+    pub fn bare(ranges: Vec<Range<u32>>, embed_dim: usize) -> Self {
+        Self { ranges, embed_dim, first_order: false, pairwise: false, cross: None, products: false, tower: None }
+    }
+
     pub fn fields(&self) -> usize {
         self.ranges.len()
     }
@@ -635,15 +640,7 @@ mod tests {
     const LABELS: [u8; 6] = [1, 0, 0, 1, 1, 0];
 
     fn design() -> Design {
-        Design {
-            ranges: vec![0..2, 2..5, 2..5],
-            embed_dim: 5,
-            first_order: false,
-            pairwise: false,
-            cross: None,
-            products: false,
-            tower: None,
-        }
+        Design::bare(vec![0..2, 2..5, 2..5], 5)
     }
 
     fn tower(hidden: &[usize], batch_norm: bool) -> Option<TowerDesign> {

@@ -1,6 +1,6 @@
 //! Deep & Cross: x_0 = flat V; z = Linear([Cross(x_0) ; MLP(x_0)]). There is no first-order table.
 
-use super::layers::{Cross, Embedding, Linear, Mlp, MlpConfig};
+use super::layers::{Cross, Embedding, Linear, Mlp};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
 use tch::Tensor;
 
@@ -18,16 +18,7 @@ impl Dcn {
         Self {
             embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
             cross: Cross::new(builder, width, config.cross_layers),
-            mlp: Mlp::new(
-                builder,
-                MlpConfig {
-                    inputs: width,
-                    dims: &config.mlp_dims,
-                    outputs: None,
-                    dropout: config.dropout,
-                    batch_norm: true,
-                },
-            ),
+            mlp: Mlp::of_backbone(builder, config, width, None),
             output: Linear::new(builder, "linear", width + deep, 1),
         }
     }

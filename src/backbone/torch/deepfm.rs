@@ -1,6 +1,6 @@
 //! DeepFM: z = LINEAR + FM2(V) + MLP(flat V), one table of embeddings for both parts.
 
-use super::layers::{Embedding, FirstOrder, Mlp, MlpConfig, pairwise};
+use super::layers::{Embedding, FirstOrder, Mlp, pairwise};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
 use tch::Tensor;
 
@@ -15,16 +15,7 @@ impl DeepFm {
         Self {
             first_order: FirstOrder::new(builder, config.cardinality() as i64),
             embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
-            mlp: Mlp::new(
-                builder,
-                MlpConfig {
-                    inputs: (config.fields() * config.embed_dim) as i64,
-                    dims: &config.mlp_dims,
-                    outputs: Some(1),
-                    dropout: config.dropout,
-                    batch_norm: true,
-                },
-            ),
+            mlp: Mlp::of_backbone(builder, config, (config.fields() * config.embed_dim) as i64, Some(1)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! IPNN: z = MLP([flat V ; inner products of all pairs]). The reference's unused first-order table is left out.
 
-use super::layers::{Embedding, InnerProduct, Mlp, MlpConfig};
+use super::layers::{Embedding, InnerProduct, Mlp};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
 use tch::Tensor;
 
@@ -15,15 +15,11 @@ impl Ipnn {
         Self {
             embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
             product: InnerProduct::new(config.fields() as i64, builder.device()),
-            mlp: Mlp::new(
+            mlp: Mlp::of_backbone(
                 builder,
-                MlpConfig {
-                    inputs: (config.fields() * config.embed_dim) as i64 + InnerProduct::pairs(config.fields() as i64),
-                    dims: &config.mlp_dims,
-                    outputs: Some(1),
-                    dropout: config.dropout,
-                    batch_norm: true,
-                },
+                config,
+                (config.fields() * config.embed_dim) as i64 + InnerProduct::pairs(config.fields() as i64),
+                Some(1),
             ),
         }
     }

@@ -1,6 +1,6 @@
 //! Wide & Deep: z = LINEAR + MLP(flat V). The wide part is the plain first-order table.
 
-use super::layers::{Embedding, FirstOrder, Mlp, MlpConfig};
+use super::layers::{Embedding, FirstOrder, Mlp};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
 use tch::Tensor;
 
@@ -15,16 +15,7 @@ impl WideDeep {
         Self {
             first_order: FirstOrder::new(builder, config.cardinality() as i64),
             embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
-            mlp: Mlp::new(
-                builder,
-                MlpConfig {
-                    inputs: (config.fields() * config.embed_dim) as i64,
-                    dims: &config.mlp_dims,
-                    outputs: Some(1),
-                    dropout: config.dropout,
-                    batch_norm: true,
-                },
-            ),
+            mlp: Mlp::of_backbone(builder, config, (config.fields() * config.embed_dim) as i64, Some(1)),
         }
     }
 }

@@ -32,20 +32,13 @@ pub struct FusedSearcher {
 
 impl FusedSearcher {
     pub fn new(config: &PolicyConfig, key: ModelKey) -> Self {
-        let design = Design {
-            ranges: config.ranges.clone(),
-            embed_dim: config.embed_dim,
-            first_order: false,
-            pairwise: false,
-            cross: None,
-            products: false,
-            tower: Some(TowerDesign {
-                hidden: config.mlp_dims.clone(),
-                outputs: 2,
-                dropout: config.dropout,
-                batch_norm: config.batch_norm,
-            }),
+        let tower = TowerDesign {
+            hidden: config.mlp_dims.clone(),
+            outputs: 2,
+            dropout: config.dropout,
+            batch_norm: config.batch_norm,
         };
+        let design = Design { tower: Some(tower), ..Design::bare(config.ranges.clone(), config.embed_dim) };
         let mut policy = Model::new(design, &key);
         if config.optimizer.kind == Optimizer::LazyAdam {
             policy.track_touched();

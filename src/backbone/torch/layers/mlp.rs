@@ -3,6 +3,7 @@
 //! four parts.
 
 use super::{BatchNorm, Linear};
+use crate::backbone::BackboneConfig;
 use crate::backbone::torch::{ParamsBuilder, Pass};
 use tch::Tensor;
 
@@ -36,6 +37,17 @@ impl Mlp {
         let name = format!("mlp.mlp.{}", 4 * config.dims.len());
         let output = config.outputs.map(|outputs| Linear::new(builder, &name, width, outputs));
         Self { hidden, output, dropout: config.dropout }
+    }
+
+    /// The hidden layers of a backbone, `inputs` wide at the start.
+    pub fn of_backbone(
+        builder: &mut ParamsBuilder,
+        config: &BackboneConfig,
+        inputs: i64,
+        outputs: Option<i64>,
+    ) -> Self {
+        let (dims, dropout) = (&config.mlp_dims[..], config.dropout);
+        Self::new(builder, MlpConfig { inputs, dims, outputs, dropout, batch_norm: true })
     }
 
     pub fn forward(&self, x: &Tensor, pass: &mut Pass) -> Tensor {
