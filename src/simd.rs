@@ -1,6 +1,6 @@
 //! Vectors of 16 f32 on whatever the processor has, from one source.
 //!
-//! Kernels are written once against [`Simd`] and compiled for each instruction set by [`kernel!`]; [`Isa::detect`] picks
+//! Kernels are written once against `Simd` and compiled for each instruction set by `kernel!`; [`Isa::detect`] picks
 //! one when the program runs. A vector has 16 lanes everywhere (one register of AVX-512, two of AVX2, four of SSE or
 //! NEON), so that sums have the same order everywhere: every set with fused multiply-add gives the same bits.
 
@@ -31,7 +31,7 @@ pub fn prefetch(table: &[f32], at: usize) {
     let _ = (table, at);
 }
 
-/// Arithmetic on 16 lanes. Only [`kernel!`] may name an implementation, after the processor was asked: its functions
+/// Arithmetic on 16 lanes. Only `kernel!` may name an implementation, after the processor was asked: its functions
 /// assume that the instructions exist.
 pub(crate) trait Simd {
     type V: Copy;
@@ -72,7 +72,7 @@ fn sum_lanes(lanes: &Line) -> f32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(pub(crate) Level);
 
-/// The sets there are forms of [`Simd`] for. An [`Isa`] is made of one only by [`Isa::available`].
+/// The sets there are forms of `Simd` for. An [`Isa`] is made of one only by [`Isa::available`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     /// x86-64-v4: AVX-512.
@@ -128,7 +128,7 @@ impl Isa {
     }
 }
 
-/// Defines a function whose body is generic over [`Simd`] as one that takes an [`Isa`] first and runs the body compiled
+/// Defines a function whose body is generic over `Simd` as one that takes an [`Isa`] first and runs the body compiled
 /// for it. All that the body calls must be inlined into it, or it runs without the instruction set.
 macro_rules! kernel {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$s:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {

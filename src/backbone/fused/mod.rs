@@ -2,8 +2,8 @@
 //! sweeps over chunks of a batch's rows.
 //!
 //! Three things make it fast. A batch is worked on in chunks whose rows stay in a core's own cache from the reading of
-//! their embeddings to the last product ([`chunk`]). Products run in registers, on the widest vectors the processor has
-//! ([`crate::simd`], [`kernels`]). And no graph is built or followed: a model is a fixed sum of terms ([`model`]), each a file
+//! their embeddings to the last product (`chunk`). Products run in registers, on the widest vectors the processor has
+//! ([`crate::simd`], `kernels`). And no graph is built or followed: a model is a fixed sum of terms (`model`), each a file
 //! with its forward and backward part side by side, that work in memory which stays from batch to batch.
 //!
 //! Results do not depend on the number of threads: chunks are fixed, sums over chunks run in their order, and gradients

@@ -1,6 +1,6 @@
 //! A model as a sum of terms, and its training step in a few sweeps over chunks of rows.
 //!
-//! logit = [first-order] + [pairwise] + [cross] + [tower], each optional; the tower reads the flat embeddings and, where
+//! logit = first-order + pairwise + cross + tower, each optional; the tower reads the flat embeddings and, where
 //! asked for, their inner products. All five backbones of the paper and the policy network are such sums.
 
 use super::adam::{update, update_rows};
