@@ -2,8 +2,8 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, LabelRule, MethodName, MethodSpec,
-    MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Vocabulary,
+    BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, LabelRule, MethodName,
+    MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, Vocabulary,
 };
 use clap::Args;
 use serde::Deserialize;
@@ -255,7 +255,13 @@ pub struct SpecFile {
     pub dataset: Option<DatasetSpec>,
     #[serde(default)]
     pub method: MethodSpec,
+    #[serde(default)]
+    pub compare: Vec<CompareSpec>,
+    #[serde(default)]
+    pub transfer: Vec<BackboneKind>,
+    pub sweep: Option<Sweep>,
     pub seed: Option<u64>,
+    pub seeds: Option<u32>,
     #[serde(default)]
     pub device: Device,
     #[serde(default)]
@@ -275,13 +281,14 @@ impl SpecFile {
 
     pub fn job_spec(&self, dataset_id: crate::types::DatasetId) -> JobSpec {
         JobSpec {
-            dataset_id,
-            method: self.method.clone(),
+            compare: self.compare.clone(),
+            transfer: self.transfer.clone(),
+            sweep: self.sweep.clone(),
             seed: self.seed.unwrap_or(JobSpec::default_seed()),
+            seeds: self.seeds.unwrap_or(1),
             device: self.device,
             engine: self.engine,
-            deadline_seconds: None,
-            labels: Default::default(),
+            ..JobSpec::of(dataset_id, self.method.clone())
         }
     }
 }

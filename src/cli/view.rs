@@ -51,7 +51,8 @@ impl JobView {
             Phase::Warmup => format!("warmup {epoch}"),
             Phase::Search => format!("search, epoch {epoch}"),
             Phase::Validate => format!("validate, epoch {epoch}"),
-            Phase::Evaluate => "evaluate on all rows".to_owned(),
+            Phase::Select => "select rows".to_owned(),
+            Phase::Evaluate => "evaluate".to_owned(),
             Phase::Export => "write results".to_owned(),
         };
         if self.live {

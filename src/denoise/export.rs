@@ -186,6 +186,7 @@ impl<'r, 'a> Exports<'r, 'a> {
             kept_negative: share(&|at| labels[at] == 0),
             best_epoch: run.best.as_ref().map(|best| best.epoch),
             arms: run.arms(),
+            table: Vec::new(),
             test_reads: run.book.test_reads,
             warnings: run.book.warnings.clone(),
             seconds: run.book.spent.seconds,

@@ -262,6 +262,7 @@ impl Run<'_> {
 
     fn epoch_row(&self, arm: Arm, phase: Phase, epoch: u32, pass: u32) -> EpochRow {
         EpochRow {
+            contender: 0,
             arm,
             seed: self.input.spec.seed,
             phase,

@@ -1,6 +1,6 @@
 //! How far a run is: passes done and foreseen, time used, and when to say so.
 
-use crate::types::{MethodName, Options, Progress, ResolvedMethod};
+use crate::types::{Options, Progress, ResolvedMethod};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,8 @@ impl Spent {
         let options = &method.options;
         let expected = self.expected_retrain(options);
         let (fixed, retrains) = match method.name {
-            MethodName::None => (0, 1),
-            MethodName::Autodenoise => {
+            name if !name.searches() => (0, 1),
+            _ => {
                 let warmup = u64::from(options.warmup_epochs) * u64::from(options.warmup_passes_per_row);
                 (warmup + u64::from(options.epochs), u64::from(options.epochs) + 1)
             }
@@ -87,7 +87,7 @@ pub fn after(spent: &Spent, total: u64) -> Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{BackboneKind, Preset};
+    use crate::types::{BackboneKind, MethodName, Preset};
 
     #[test]
     fn the_total_follows_the_retrains_seen_and_ends_at_what_was_done() {
@@ -97,7 +97,9 @@ mod tests {
             name: MethodName::Autodenoise,
             preset: Preset::Paper,
             backbone: BackboneKind::Fm,
+            label: String::new(),
             options,
+            own: Default::default(),
         };
         // 4 warm-up rows, 2 search epochs, 3 retrains of 5.
         assert_eq!(Spent::default().total(&method, None), 4 + 2 + 3 * 5);

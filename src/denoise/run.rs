@@ -11,9 +11,7 @@ use crate::backbone::{
     BackboneConfig, Chosen, Engine, Fit, FitError, ModelKey, TensorFile, TrainingData, WeightsError,
 };
 use crate::ingest::Dataset;
-use crate::types::{
-    Arm, ArmResult, MethodName, Metrics, Options, Phase, Reinit, ResolvedSpec, Split, TrainerEvent, Warning,
-};
+use crate::types::{Arm, ArmResult, Metrics, Options, Phase, Reinit, ResolvedSpec, Split, TrainerEvent, Warning};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, time::Instant};
 
@@ -152,10 +150,7 @@ impl<'a> Run<'a> {
         let key = key(input.spec, Role::Policy, 0);
         let policy = searcher(input.engine, &PolicyConfig::new(&dataset.feature_map, options), key);
         let history = History::new(options.warmup_epochs, data.train.len(), options.lmat_deselected);
-        let at = match input.spec.method.name {
-            MethodName::Autodenoise => At::Warmup { row: 0 },
-            MethodName::None => At::Evaluate,
-        };
+        let at = if input.spec.method.name.searches() { At::Warmup { row: 0 } } else { At::Evaluate };
         Ok(Self {
             config: BackboneConfig::new(input.spec.method.backbone, &dataset.feature_map, options),
             test: SealedTest::new(dataset),

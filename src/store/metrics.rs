@@ -1,4 +1,4 @@
-//! One row a pass over the training rows, named by (job, arm, seed, phase, epoch, pass).
+//! One row a pass over the training rows, named by (job, contender, arm, seed, phase, epoch, pass).
 
 use super::{
     StoreError,
@@ -34,8 +34,8 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, row: &EpochRow) -> R
     let inserted = sqlx::query(
         "insert into epoch_metrics (
              job_id, arm, seed, phase, epoch, pass, attempt, seq, seconds, train_auc, train_logloss, train_clipped,
-             valid_auc, valid_logloss, valid_clipped, kept, reward_mean, reward_std, skipped_updates)
-         select id, $2, $3, $4, $5, $6, $7, last_event_seq + 1, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+             valid_auc, valid_logloss, valid_clipped, kept, reward_mean, reward_std, skipped_updates, contender)
+         select id, $2, $3, $4, $5, $6, $7, last_event_seq + 1, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
          from jobs where id = $1
          on conflict on constraint epoch_metrics_pkey do nothing",
     )
@@ -57,6 +57,7 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, row: &EpochRow) -> R
     .bind(row.reward_mean)
     .bind(row.reward_std)
     .bind(row.skipped_updates.map(|n| bigint("the skipped updates", n)).transpose()?)
+    .bind(int("the contender", row.contender)?)
     .execute(&mut *tx)
     .await?;
     let new = inserted.rows_affected() > 0;
@@ -77,7 +78,7 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<MetricRow>, StoreError> {
     let rows = sqlx::query(
-        "select arm, seed, phase, epoch, pass, attempt, seq, seconds, train_auc, train_logloss, train_clipped,
+        "select contender, arm, seed, phase, epoch, pass, attempt, seq, seconds, train_auc, train_logloss, train_clipped,
                 valid_auc, valid_logloss, valid_clipped, kept, reward_mean, reward_std, skipped_updates
          from epoch_metrics
          where job_id = $1 and seq > $2
@@ -100,6 +101,7 @@ fn metric(row: &PgRow) -> Result<MetricRow, sqlx::Error> {
         seq: row.try_get("seq")?,
         attempt: row.try_get("attempt")?,
         row: EpochRow {
+            contender: row.try_get::<i32, _>("contender")? as u32,
             arm: row.try_get("arm")?,
             seed: row.try_get::<i64, _>("seed")? as u64,
             phase: row.try_get("phase")?,

@@ -38,15 +38,19 @@ pub struct Metrics {
     pub clipped: u64,
 }
 
-/// What one pass over the training rows came to. (arm, seed, phase, epoch, pass) names it in its job.
+/// What one pass over the training rows came to. (contender, arm, seed, phase, epoch, pass) names it in its job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EpochRow {
+    /// Number of the method in the job: 0 its own, then those of `spec.compare`.
+    #[serde(default)]
+    pub contender: u32,
     pub arm: Arm,
     pub seed: u64,
     pub phase: Phase,
-    /// Warm-up row, or outer epoch of search and validation; counted from 1.
+    /// Warm-up row, outer epoch of search and validation, part of a cross-fitting, or backbone of the evaluation (1: the
+    /// method's own, then those of `spec.transfer`); counted from 1.
     pub epoch: u32,
-    /// Pass of the retrain in this epoch, counted from 1; 1 elsewhere.
+    /// Pass of the training in this epoch, counted from 1; 1 elsewhere.
     pub pass: u32,
     pub seconds: f64,
     /// Over the rows trained on, from the predictions made on the way (train mode, before each update).

@@ -62,7 +62,9 @@ pub enum Phase {
     Search,
     /// The policy's subset is selected and a fresh model trained on it (Optimization II).
     Validate,
-    /// The same training routine on all rows, then the one reading of the test split.
+    /// A method other than the policy chooses rows.
+    Select,
+    /// A model is trained on the rows chosen, then tested: the one reading of the test split.
     Evaluate,
     /// Results are written.
     Export,
@@ -74,6 +76,7 @@ impl Phase {
             Self::Warmup => "warmup",
             Self::Search => "search",
             Self::Validate => "validate",
+            Self::Select => "select",
             Self::Evaluate => "evaluate",
             Self::Export => "export",
         }
@@ -87,7 +90,7 @@ impl Phase {
 pub enum Arm {
     /// All training rows.
     Full,
-    /// The rows the policy kept.
+    /// The rows a method kept.
     Denoised,
 }
 

@@ -6,6 +6,8 @@ mod dataset;
 mod event;
 mod ids;
 mod job;
+mod method;
+mod options;
 mod problem;
 mod report;
 mod spec;
@@ -17,10 +19,11 @@ pub use dataset::{
 pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob};
 pub use ids::{DatasetId, JobId, ParseIdError};
 pub use job::{Arm, JobState, Phase, Progress};
-pub use problem::{FieldError, RowError};
-pub use report::{ArmResult, KeptShare, Report, Warning};
-pub use spec::{
-    Action, AucOn, BackboneKind, DeselectedReward, Device, Engine, JobSpec, LmatDeselected, LmatLoss, MethodName,
-    MethodSpec, OnFewSelected, Optimizer, Options, PolicyReduction, Preset, Reinit, ResolvedMethod, ResolvedSpec,
-    Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
+pub use method::{BaselineOptions, BdisInit, CeData, ClFilter, Distance, EnemyTies, MethodName};
+pub use options::{
+    Action, AucOn, BackboneKind, DeselectedReward, Device, Engine, LmatDeselected, LmatLoss, OnFewSelected, Optimizer,
+    Options, PolicyReduction, Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };
+pub use problem::{FieldError, RowError};
+pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
+pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};

@@ -1,6 +1,6 @@
 //! The report of a finished job: what was kept, how models with and without it did, and how often the test was read.
 
-use super::{Arm, Metrics, ResolvedSpec};
+use super::{Arm, BackboneKind, MethodName, Metrics, ResolvedSpec};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,21 +13,66 @@ pub struct Report {
     #[serde(default)]
     pub engine: String,
     pub threads: usize,
-    /// Rows the policy kept, in all and by label. All rows for method `none`.
+    /// Rows the job's method kept, in all and by label. All rows for method `none`.
     pub kept: KeptShare,
     pub kept_positive: KeptShare,
     pub kept_negative: KeptShare,
-    /// Outer epoch whose subset this is, counted from 1; absent for method `none`.
+    /// Outer epoch whose subset this is, counted from 1; absent where there was no search.
     pub best_epoch: Option<u32>,
-    /// One entry an arm: `full` always, `denoised` where there was a search.
+    /// With the job's own backbone and first seed: `full` always, `denoised` unless the method is `none`.
     pub arms: Vec<ArmResult>,
-    /// How often the test labels were read. 1 per arm when the subset was chosen on validation data.
+    /// Every method with every backbone that was trained on what it chose, all seeds. The job's own method comes first.
+    #[serde(default)]
+    pub table: Vec<TableLine>,
+    /// How often the test labels were read. Once for each model of the table when rows were chosen on validation data.
     pub test_reads: u64,
     pub warnings: Vec<Warning>,
     pub seconds: f64,
     /// Most memory the trainer's process had resident, the mapped dataset included; absent where the system does not say.
     #[serde(default)]
     pub peak_memory_bytes: Option<u64>,
+}
+
+/// A method and a backbone trained on what it chose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TableLine {
+    /// Number of the method in the job: 0 its own, then those of `spec.compare`.
+    pub contender: u32,
+    pub method: MethodName,
+    pub label: String,
+    /// The backbone the rows were chosen with, and the one trained on them.
+    pub chosen_with: BackboneKind,
+    pub backbone: BackboneKind,
+    /// One a seed.
+    pub runs: Vec<RunResult>,
+}
+
+/// What one seed came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunResult {
+    pub seed: u64,
+    pub kept: KeptShare,
+    pub kept_positive: KeptShare,
+    pub kept_negative: KeptShare,
+    /// Outer epoch whose subset this is, counted from 1; absent where there was no search.
+    pub best_epoch: Option<u32>,
+    /// Passes trained, and the one whose weights were used; counted from 1.
+    pub passes: u32,
+    pub best_pass: u32,
+    pub valid: Metrics,
+    pub test: Metrics,
+    /// The model of the best epoch as the validation phase trained it, where the epochs were chosen by their test results:
+    /// the number the paper reports. Its own test result chose it, so it is too good.
+    pub as_selected: Option<Tested>,
+    /// Seconds of choosing the rows, and of training this backbone on them.
+    pub select_seconds: f64,
+    pub train_seconds: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Tested {
+    pub valid: Metrics,
+    pub test: Metrics,
 }
 
 /// How a model trained on an arm's rows did.

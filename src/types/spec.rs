@@ -1,512 +1,38 @@
-//! A job's spec as sent, and as resolved: every default filled in, every option by name
-//! (spec `autodenoise.md`, sections 4 and 6).
+//! A job's spec as sent, and as resolved: every default filled in. A job has its own method and, where asked for, others
+//! to compare it with, values of an option to sweep over, and backbones to try the chosen rows on.
 
-use super::{DatasetId, FieldError};
+use super::method::{BaselineOptions, sort_options};
+use super::{BackboneKind, DatasetId, Device, Engine, FieldError, MethodName, Options, Preset};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-macro_rules! choice {
-    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[doc = $vdoc])* #[serde(rename = $word)] $variant),+
-        }
-
-        impl $name {
-            pub const ALL: &'static [$name] = &[$(Self::$variant),+];
-
-            /// The word in a spec.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = String;
-
-            fn from_str(word: &str) -> Result<Self, String> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(format!("`{word}` is not one of {}", [$($word),+].join(", "))),
-                }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        // By hand: a derive does not see the words through the macro.
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                let words = concat!($("- `", $word, "`", $($vdoc,)* "\n"),+);
-                utoipa::openapi::ObjectBuilder::new()
-                    .schema_type(utoipa::openapi::schema::Type::String)
-                    .enum_values(Some([$($word),+]))
-                    .description(Some(format!("{}\n{words}", concat!($($doc, "\n"),*).trim())))
-                    .into()
-            }
-        }
-
-        impl ToSchema for $name {}
-    };
-}
-
-choice!(
-    /// How the rows are chosen.
-    MethodName {
-        /// The paper's system.
-        Autodenoise = "autodenoise",
-        /// All rows: only the reference model is trained.
-        None = "none",
-    }
-);
-choice!(
-    /// A set of option values to start from.
-    Preset {
-        /// As the paper writes, with the safe choices of spec section 6.
-        Paper = "paper",
-        /// As the authors' released code computes.
-        ReleasedCode = "released_code",
-    }
-);
-choice!(
-    /// The recommender model (spec `backbones.md`).
-    BackboneKind {
-        Fm = "fm",
-        WideDeep = "wide_deep",
-        Dcn = "dcn",
-        Ipnn = "ipnn",
-        DeepFm = "deepfm",
-    }
-);
-choice!(
-    /// Section 6 row 1: how the first action is drawn.
-    Action {
-        Sample = "sample",
-        /// The likelier action, flipped with probability `epsilon`.
-        EpsGreedy = "eps_greedy",
-    }
-);
-choice!(
-    /// Row 2: how the second action, the one the model's update uses, is drawn.
-    UpdateAction { Sample = "sample", Greedy = "greedy" }
-);
-choice!(
-    /// Row 4: what a reward is.
-    Reward {
-        /// One per row.
-        Instance = "instance",
-        /// The sum over the batch's selected rows, given to every row.
-        BatchSum = "batch_sum",
-        /// The mean over the batch's selected rows, given to every row.
-        BatchMean = "batch_mean",
-    }
-);
-choice!(
-    /// Row 5: the reward of a deselected row.
-    DeselectedReward {
-        Zero = "zero",
-        /// Minus the reward it would have had.
-        Negate = "negate",
-        /// The batch's.
-        Batch = "batch",
-    }
-);
-choice!(
-    /// Row 6.
-    PolicyReduction { Mean = "mean", Sum = "sum" }
-);
-choice!(
-    /// Row 7: centring and scaling of rewards within a batch.
-    RewardNorm { None = "none", Center = "center", Standardize = "standardize" }
-);
-choice!(
-    /// Row 8: mode of the model when its loss makes a reward.
-    RewardForward {
-        /// Running BatchNorm statistics, no dropout.
-        Eval = "eval",
-        /// Batch statistics and dropout; running statistics stay as they are.
-        TrainNograd = "train_nograd",
-    }
-);
-choice!(
-    /// Row 9: which loss the history stores.
-    LmatLoss { Eval = "eval", Train = "train" }
-);
-choice!(
-    /// Row 10: what the history holds for a deselected row.
-    LmatDeselected {
-        EvaluateAll = "evaluate_all",
-        Carry = "carry",
-        KeepRow = "keep_row",
-        FillMean = "fill_mean",
-    }
-);
-choice!(
-    /// Row 13.
-    Optimizer {
-        Adam = "adam",
-        /// Adam that moves only those rows of a table that the batch read: much cheaper on a CPU where vocabularies are
-        /// large, and another algorithm (momentum and weight decay of the other rows rest).
-        LazyAdam = "lazy_adam",
-        Sgd = "sgd",
-    }
-);
-choice!(
-    /// Row 15: how the validation phase selects rows.
-    Select {
-        /// The k likeliest of each batch.
-        Topk = "topk",
-        /// Keep probability above one half.
-        Threshold = "threshold",
-        /// A draw for each row.
-        Sample = "sample",
-        /// The k likeliest of all rows.
-        TopkGlobal = "topk_global",
-    }
-);
-choice!(
-    /// Row 18: what makes an epoch's subset the best.
-    SelectBy { ValidAuc = "valid_auc", TestAuc = "test_auc", ValidLogloss = "valid_logloss" }
-);
-choice!(
-    /// Row 23: the initial weights of each fresh model.
-    Reinit { Fresh = "fresh", SameSeed = "same_seed" }
-);
-choice!(
-    /// Section 7: a model update with fewer than `min_selected` rows.
-    OnFewSelected {
-        Skip = "skip",
-        AdamZeroGrad = "adam_zero_grad",
-        SelectAll = "select_all",
-        Error = "error",
-    }
-);
-choice!(
-    /// What computes a job.
-    Engine {
-        /// `fused` on a CPU, `tch` on a GPU.
-        Auto = "auto",
-        /// libtorch, on any device: the reference.
-        Tch = "tch",
-        /// For CPUs, several times faster than libtorch on one.
-        Fused = "fused",
-    }
-);
-choice!(
-    /// What AUC ranks.
-    AucOn { Prob = "prob", Logit = "logit" }
-);
-
-/// Every option of the method, resolved. In a spec's `options` each is optional and overrides the preset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Options {
-    /// C: rows of the loss history, and look-back of the reward. 1 to 64.
-    pub warmup_epochs: u32,
-    /// Passes over the data for each row of the warm-up, each from fresh weights.
-    pub warmup_passes_per_row: u32,
-    /// T: outer epochs of search and validation. 1 to 10,000.
-    pub epochs: u32,
-    /// Share of rows kept, above 0 and at most 1.
-    pub select_ratio: f64,
-    /// M: rows of a mini-batch, 2 to 1,048,576.
-    pub batch_size: u32,
-    /// Learning rate of the recommender model.
-    pub lr: f64,
-    /// Coupled L2 penalty of the recommender model.
-    pub weight_decay: f64,
-    /// Learning rate of the policy, as a multiple of `lr`.
-    pub policy_lr_mult: f64,
-    /// L2 penalty of the policy, as a multiple of `weight_decay`.
-    pub policy_wd_mult: f64,
-    pub optimizer: Optimizer,
-    /// Width of an embedding, in the model and in the policy.
-    pub embed_dim: u32,
-    /// Hidden layers of the model.
-    pub mlp_dims: Vec<u32>,
-    /// Dropout of the model's hidden layers.
-    pub dropout: f64,
-    /// Cross layers of `dcn`.
-    pub cross_layers: u32,
-    /// Hidden layers of the policy.
-    pub policy_mlp_dims: Vec<u32>,
-    /// BatchNorm in the policy.
-    pub policy_bn: bool,
-    pub policy_dropout: f64,
-    /// Whether the policy sees the label, as one more field.
-    pub policy_label_field: bool,
-    /// Policy updates per batch.
-    pub policy_repeats: u32,
-    pub action: Action,
-    /// Flip probability of `eps_greedy`.
-    pub epsilon: f64,
-    pub update_action: UpdateAction,
-    pub reward: Reward,
-    pub deselected_reward: DeselectedReward,
-    pub policy_reduction: PolicyReduction,
-    pub reward_norm: RewardNorm,
-    pub reward_forward: RewardForward,
-    pub lmat_loss: LmatLoss,
-    pub lmat_deselected: LmatDeselected,
-    pub select: Select,
-    pub select_by: SelectBy,
-    pub restore_best: bool,
-    pub retrain_shuffle: bool,
-    /// Most passes of a retrain.
-    pub retrain_max_epoch: u32,
-    /// Passes without a better validation AUC after which a retrain stops.
-    pub patience: u32,
-    pub reinit: Reinit,
-    /// Fewest rows a model update may use; at least 2, because BatchNorm needs two.
-    pub min_selected: u32,
-    pub on_few_selected: OnFewSelected,
-    /// A search epoch that selects a smaller share is reported as a warning.
-    pub min_selected_fraction: f64,
-    pub auc_on: AucOn,
-    /// Probabilities are clipped to [eps, 1 - eps] before the logarithm.
-    pub logloss_eps: f64,
-}
-
-impl Options {
-    /// The preset's values for a backbone.
-    pub fn preset(preset: Preset, backbone: BackboneKind) -> Self {
-        let paper = Self {
-            warmup_epochs: 4,
-            warmup_passes_per_row: 1,
-            epochs: 50,
-            select_ratio: 0.98,
-            batch_size: 2048,
-            lr: 1e-3,
-            weight_decay: 1e-6,
-            policy_lr_mult: 10.0,
-            policy_wd_mult: 10.0,
-            optimizer: Optimizer::Adam,
-            embed_dim: 16,
-            mlp_dims: if backbone == BackboneKind::Ipnn { vec![16] } else { vec![16, 16] },
-            dropout: 0.2,
-            cross_layers: 3,
-            policy_mlp_dims: vec![16, 16],
-            policy_bn: true,
-            policy_dropout: 0.2,
-            policy_label_field: false,
-            policy_repeats: 1,
-            action: Action::Sample,
-            epsilon: 0.2,
-            update_action: UpdateAction::Sample,
-            reward: Reward::Instance,
-            deselected_reward: DeselectedReward::Zero,
-            policy_reduction: PolicyReduction::Mean,
-            reward_norm: RewardNorm::None,
-            reward_forward: RewardForward::Eval,
-            lmat_loss: LmatLoss::Eval,
-            lmat_deselected: LmatDeselected::EvaluateAll,
-            select: Select::Topk,
-            select_by: SelectBy::ValidAuc,
-            restore_best: true,
-            retrain_shuffle: true,
-            retrain_max_epoch: 100,
-            patience: 2,
-            reinit: Reinit::Fresh,
-            min_selected: 2,
-            on_few_selected: OnFewSelected::Skip,
-            min_selected_fraction: 0.05,
-            auc_on: AucOn::Prob,
-            logloss_eps: 1e-15,
-        };
-        match preset {
-            Preset::Paper => paper,
-            Preset::ReleasedCode => Self {
-                action: Action::EpsGreedy,
-                update_action: UpdateAction::Greedy,
-                policy_repeats: 3,
-                reward: Reward::BatchSum,
-                deselected_reward: DeselectedReward::Batch,
-                policy_reduction: PolicyReduction::Sum,
-                lmat_loss: LmatLoss::Train,
-                lmat_deselected: LmatDeselected::Carry,
-                select_by: SelectBy::TestAuc,
-                restore_best: false,
-                retrain_shuffle: false,
-                ..paper
-            },
-        }
-    }
-
-    /// The preset's values with `overrides` put over them; every key that is unknown, of the wrong type or out of range
-    /// is named.
-    pub fn resolve(
-        preset: Preset,
-        backbone: BackboneKind,
-        overrides: &serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Self, Vec<FieldError>> {
-        let base = serde_json::to_value(Self::preset(preset, backbone)).expect("options are plain data");
-        let serde_json::Value::Object(mut merged) = base else { unreachable!("a struct serialises to an object") };
-        let mut errors = Vec::new();
-        for (key, value) in overrides {
-            let pointer = format!("/method/options/{key}");
-            if !merged.contains_key(key) {
-                let known: Vec<_> = merged.keys().map(String::as_str).collect();
-                errors.push(FieldError::new(pointer, format!("no such option; there are {}", known.join(", "))));
-                continue;
-            }
-            // Each option is tried alone, so that every wrong one is reported and by its own name.
-            let previous = merged.insert(key.clone(), value.clone());
-            if let Err(error) = Self::deserialize(&merged) {
-                errors.push(FieldError::new(pointer, error.to_string()));
-                merged.insert(key.clone(), previous.expect("the key was there"));
-            }
-        }
-        let options = Self::deserialize(&merged).expect("every override was tried");
-        errors.extend(options.out_of_range());
-        if errors.is_empty() { Ok(options) } else { Err(errors) }
-    }
-
-    /// Whether a search epoch needs the losses of whole batches in evaluation mode.
-    pub fn search_evaluates(&self) -> bool {
-        self.reward_forward == RewardForward::Eval
-            || self.lmat_loss == LmatLoss::Eval
-            || self.lmat_deselected == LmatDeselected::EvaluateAll
-    }
-
-    fn out_of_range(&self) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        let mut check = |name: &str, holds: bool, rule: &str| {
-            if !holds {
-                errors.push(FieldError::new(format!("/method/options/{name}"), rule));
-            }
-        };
-        let probability = |p: f64| (0.0..1.0).contains(&p);
-        let widths = |dims: &[u32]| dims.len() <= 8 && dims.iter().all(|d| (1..=4096).contains(d));
-        let not_negative = |x: f64| x.is_finite() && x >= 0.0;
-        check("warmup_epochs", (1..=64).contains(&self.warmup_epochs), "from 1 to 64");
-        check("warmup_passes_per_row", (1..=100).contains(&self.warmup_passes_per_row), "from 1 to 100");
-        check("epochs", (1..=10_000).contains(&self.epochs), "from 1 to 10000");
-        check("select_ratio", self.select_ratio > 0.0 && self.select_ratio <= 1.0, "above 0 and at most 1");
-        check("batch_size", (2..=1 << 20).contains(&self.batch_size), "from 2 to 1048576");
-        check("lr", self.lr.is_finite() && self.lr > 0.0 && self.lr <= 10.0, "above 0 and at most 10");
-        check("weight_decay", not_negative(self.weight_decay), "0 or more");
-        check("policy_lr_mult", self.policy_lr_mult.is_finite() && self.policy_lr_mult > 0.0, "above 0");
-        check("policy_wd_mult", not_negative(self.policy_wd_mult), "0 or more");
-        check("embed_dim", (1..=1024).contains(&self.embed_dim), "from 1 to 1024");
-        check("mlp_dims", widths(&self.mlp_dims) && !self.mlp_dims.is_empty(), "1 to 8 widths, each from 1 to 4096");
-        check("dropout", probability(self.dropout), "at least 0 and below 1");
-        check("cross_layers", (1..=16).contains(&self.cross_layers), "from 1 to 16");
-        check("policy_mlp_dims", widths(&self.policy_mlp_dims), "at most 8 widths, each from 1 to 4096");
-        check("policy_dropout", probability(self.policy_dropout), "at least 0 and below 1");
-        check("policy_repeats", (1..=100).contains(&self.policy_repeats), "from 1 to 100");
-        check("epsilon", (0.0..=1.0).contains(&self.epsilon), "from 0 to 1");
-        check("retrain_max_epoch", (1..=10_000).contains(&self.retrain_max_epoch), "from 1 to 10000");
-        check("patience", (1..=10_000).contains(&self.patience), "from 1 to 10000");
-        check(
-            "min_selected",
-            self.min_selected >= 2 && self.min_selected <= self.batch_size,
-            "at least 2 and at most batch_size",
-        );
-        check("min_selected_fraction", (0.0..=1.0).contains(&self.min_selected_fraction), "from 0 to 1");
-        check("logloss_eps", self.logloss_eps > 0.0 && self.logloss_eps <= 0.01, "above 0 and at most 0.01");
-        check(
-            "lmat_deselected",
-            self.lmat_loss != LmatLoss::Eval || self.lmat_deselected == LmatDeselected::EvaluateAll,
-            "evaluate_all, because lmat_loss is eval; set lmat_loss to train for the others",
-        );
-        check(
-            "deselected_reward",
-            (self.deselected_reward == DeselectedReward::Batch) == (self.reward != Reward::Instance)
-                || self.deselected_reward == DeselectedReward::Zero,
-            "`batch` or `zero` where reward is batch_sum or batch_mean, `zero` or `negate` where it is instance",
-        );
-        errors
-    }
-}
-
-#[allow(clippy::derivable_impls, reason = "the words are made by a macro")]
-impl Default for Engine {
-    fn default() -> Self {
-        Self::Auto
-    }
-}
-
-/// Where a job runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Device {
-    /// A GPU where the worker has one, else the CPU.
-    #[default]
-    Auto,
-    Cpu,
-    /// The GPU of this number.
-    Cuda(u32),
-}
-
-impl std::str::FromStr for Device {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            _ => word
-                .strip_prefix("cuda:")
-                .and_then(|number| number.parse().ok())
-                .filter(|number| *number < 1024)
-                .map(Self::Cuda)
-                .ok_or_else(|| format!("`{word}` is not a device: write auto, cpu, or cuda:0")),
-        }
-    }
-}
-
-impl TryFrom<String> for Device {
-    type Error = String;
-
-    fn try_from(word: String) -> Result<Self, String> {
-        word.parse()
-    }
-}
-
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(number) => write!(f, "cuda:{number}"),
-        }
-    }
-}
-
-impl From<Device> for String {
-    fn from(device: Device) -> String {
-        device.to_string()
-    }
-}
-
-impl utoipa::PartialSchema for Device {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .pattern(Some("^(auto|cpu|cuda(:[0-9]+)?)$"))
-            .description(Some("`auto` takes a GPU where the worker has one."))
-            .into()
-    }
-}
-
-impl ToSchema for Device {}
+/// Most contenders of a job, in all.
+const MOST_CONTENDERS: usize = 64;
 
 /// A job as a client asks for it. Only `dataset_id` is required.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobSpec {
     pub dataset_id: DatasetId,
+    /// The method whose rows are the job's result.
     #[serde(default)]
     pub method: MethodSpec,
+    /// Other methods, on the same split, trained alike and judged alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compare: Vec<CompareSpec>,
+    /// Other backbones, each trained on what each method chose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfer: Vec<BackboneKind>,
+    /// The method again with each of these values of one of its options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
     #[serde(default = "JobSpec::default_seed")]
     pub seed: u64,
+    /// Everything is done with this many seeds: `seed`, `seed + 1`, ..; the job's result is that of the first. 1 to 100.
+    #[serde(default = "JobSpec::default_seeds")]
+    pub seeds: u32,
     #[serde(default)]
     pub device: Device,
     #[serde(default)]
@@ -519,12 +45,6 @@ pub struct JobSpec {
     pub labels: BTreeMap<String, String>,
 }
 
-impl JobSpec {
-    pub const fn default_seed() -> u64 {
-        42
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MethodSpec {
@@ -535,9 +55,9 @@ pub struct MethodSpec {
     #[serde(default = "MethodSpec::default_backbone")]
     pub backbone: BackboneKind,
     /// Options that differ from the preset's.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object, example = json!({"epochs": 10, "select_ratio": 0.98}))]
-    pub options: serde_json::Map<String, serde_json::Value>,
+    pub options: Map<String, Value>,
 }
 
 impl MethodSpec {
@@ -560,9 +80,34 @@ impl Default for MethodSpec {
             name: Self::default_name(),
             preset: Self::default_preset(),
             backbone: Self::default_backbone(),
-            options: serde_json::Map::new(),
+            options: Map::new(),
         }
     }
+}
+
+/// A method to compare with. What it does not say is as in the job's own method, so that all are trained alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompareSpec {
+    pub name: MethodName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<BackboneKind>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object, example = json!({"k": 5}))]
+    pub options: Map<String, Value>,
+}
+
+/// Values of one option.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// For example `warmup_epochs` or `select_ratio`.
+    pub option: String,
+    /// 1 to 32 values.
+    #[schema(value_type = Vec<Object>, example = json!([0.95, 0.98]))]
+    pub values: Vec<Value>,
 }
 
 /// A job as it is run: nothing left to a default.
@@ -572,7 +117,16 @@ pub struct ResolvedSpec {
     /// `Profile::digest` of the dataset.
     pub dataset_digest: String,
     pub method: ResolvedMethod,
+    /// What the method is compared with: the methods asked for, then the values of a sweep, and all rows (`none`) for each
+    /// backbone, unless it is there already.
+    #[serde(default)]
+    pub compare: Vec<ResolvedMethod>,
+    /// Backbones that are trained on what each method chose, beside its own.
+    #[serde(default)]
+    pub transfer: Vec<Trainee>,
     pub seed: u64,
+    #[serde(default = "JobSpec::default_seeds")]
+    pub seeds: u32,
     pub device: Device,
     /// Absent in jobs of versions that had only `tch`.
     #[serde(default)]
@@ -588,50 +142,211 @@ pub struct ResolvedMethod {
     pub name: MethodName,
     pub preset: Preset,
     pub backbone: BackboneKind,
+    /// What tells it apart in a table: its name, and what was swept over.
+    #[serde(default)]
+    pub label: String,
+    pub options: Options,
+    /// The method's own options beside those of the training.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub own: Map<String, Value>,
+}
+
+/// A backbone and the options it is trained with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Trainee {
+    pub backbone: BackboneKind,
     pub options: Options,
 }
 
+impl ResolvedMethod {
+    /// The method's own options.
+    pub fn baseline(&self) -> BaselineOptions {
+        BaselineOptions::of(&self.own)
+    }
+}
+
+impl ResolvedSpec {
+    /// The method of the job (number 0) and all it is compared with.
+    pub fn contenders(&self) -> Vec<&ResolvedMethod> {
+        std::iter::once(&self.method).chain(&self.compare).collect()
+    }
+
+    /// The seeds the job runs with.
+    pub fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        let first = self.seed;
+        (0..u64::from(self.seeds)).map(move |n| first + n)
+    }
+}
+
 impl JobSpec {
-    /// Fills every default; all that is wrong with the spec is named at once.
-    pub fn resolve(&self, dataset_digest: String) -> Result<ResolvedSpec, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        if self.labels.len() > 32 {
-            errors.push(FieldError::new("/labels", "at most 32"));
-        }
-        if self.labels.iter().any(|(key, value)| key.is_empty() || key.len() > 64 || value.len() > 256) {
-            errors.push(FieldError::new("/labels", "keys of 1 to 64 bytes, values of at most 256"));
-        }
-        if self.engine == Engine::Fused && matches!(self.device, Device::Cuda(_)) {
-            errors
-                .push(FieldError::new("/engine", "auto or tch, because fused computes on the CPU and device is a GPU"));
-        }
-        if self.deadline_seconds == Some(0) {
-            errors.push(FieldError::new("/deadline_seconds", "at least 1"));
-        }
-        // Postgres and JSON clients hold signed 64-bit numbers.
-        if self.seed > i64::MAX as u64 {
-            errors.push(FieldError::new("/seed", "at most 9223372036854775807"));
-        }
-        let method = &self.method;
-        match Options::resolve(method.preset, method.backbone, &method.options) {
-            Err(more) => {
-                errors.extend(more);
-                Err(errors)
-            }
-            Ok(_) if !errors.is_empty() => Err(errors),
-            Ok(options) => Ok(ResolvedSpec {
-                dataset_id: self.dataset_id,
-                dataset_digest,
-                method: ResolvedMethod { name: method.name, preset: method.preset, backbone: method.backbone, options },
-                seed: self.seed,
-                device: self.device,
-                engine: self.engine,
-                deadline_seconds: self.deadline_seconds,
-                labels: self.labels.clone(),
-                engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-            }),
+    pub const fn default_seed() -> u64 {
+        42
+    }
+
+    const fn default_seeds() -> u32 {
+        1
+    }
+
+    /// A job of one method with defaults for all else.
+    pub fn of(dataset_id: DatasetId, method: MethodSpec) -> Self {
+        Self {
+            dataset_id,
+            method,
+            compare: Vec::new(),
+            transfer: Vec::new(),
+            sweep: None,
+            seed: Self::default_seed(),
+            seeds: Self::default_seeds(),
+            device: Device::default(),
+            engine: Engine::default(),
+            deadline_seconds: None,
+            labels: BTreeMap::new(),
         }
     }
+
+    /// Fills every default; all that is wrong with the spec is named at once.
+    pub fn resolve(&self, dataset_digest: String) -> Result<ResolvedSpec, Vec<FieldError>> {
+        let mut errors = self.out_of_range();
+        let mut keep = |pointer: &str, resolved: Result<ResolvedMethod, Vec<FieldError>>| match resolved {
+            Ok(method) => Some(method),
+            Err(more) => {
+                errors.extend(more.into_iter().map(|error| at(pointer, error)));
+                None
+            }
+        };
+        let own = &self.method;
+        let method = keep("/method", resolve(own.name, own.preset, own.backbone, &[&own.options]));
+        let mut compare: Vec<ResolvedMethod> = Vec::new();
+        for (number, other) in self.compare.iter().enumerate() {
+            let shared = shared_options(own, other.name);
+            let preset = other.preset.unwrap_or(own.preset);
+            let resolved =
+                resolve(other.name, preset, other.backbone.unwrap_or(own.backbone), &[&shared, &other.options]);
+            compare
+                .extend(keep(&format!("/compare/{number}"), resolved).map(|method| relabelled(method, &other.options)));
+        }
+        for (number, value) in self.sweep.iter().flat_map(|sweep| sweep.values.iter().enumerate()) {
+            let option = &self.sweep.as_ref().expect("it has values").option;
+            let swept = Map::from_iter([(option.clone(), value.clone())]);
+            let resolved = resolve(own.name, own.preset, own.backbone, &[&own.options, &swept]);
+            compare.extend(keep(&format!("/sweep/values/{number}"), resolved).map(|method| relabelled(method, &swept)));
+        }
+        let transfer = self.transfer.iter().filter_map(|backbone| {
+            let shared = shared_options(own, MethodName::None);
+            let method = keep("/method", resolve(MethodName::None, own.preset, *backbone, &[&shared]))?;
+            Some(Trainee { backbone: *backbone, options: method.options })
+        });
+        let transfer = transfer.collect();
+        let Some(method) = method.filter(|_| errors.is_empty()) else { return Err(errors) };
+        add_references(&method, &mut compare);
+        Ok(ResolvedSpec {
+            dataset_id: self.dataset_id,
+            dataset_digest,
+            method,
+            compare,
+            transfer,
+            seed: self.seed,
+            seeds: self.seeds,
+            device: self.device,
+            engine: self.engine,
+            deadline_seconds: self.deadline_seconds,
+            labels: self.labels.clone(),
+            engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    fn out_of_range(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut check = |pointer: &str, holds: bool, rule: &str| {
+            if !holds {
+                errors.push(FieldError::new(pointer, rule));
+            }
+        };
+        check("/labels", self.labels.len() <= 32, "at most 32");
+        let short = |(key, value): (&String, &String)| !key.is_empty() && key.len() <= 64 && value.len() <= 256;
+        check("/labels", self.labels.iter().all(short), "keys of 1 to 64 bytes, values of at most 256");
+        check(
+            "/engine",
+            self.engine != Engine::Fused || !matches!(self.device, Device::Cuda(_)),
+            "auto or tch, because fused computes on the CPU and device is a GPU",
+        );
+        check("/deadline_seconds", self.deadline_seconds != Some(0), "at least 1");
+        // Postgres and JSON clients hold signed 64-bit numbers.
+        let last = self.seed.saturating_add(u64::from(self.seeds));
+        check("/seed", last <= i64::MAX as u64, "at most 9223372036854775807, the last of `seeds` included");
+        check("/seeds", (1..=100).contains(&self.seeds), "from 1 to 100");
+        let swept = self.sweep.as_ref().map_or(0, |sweep| sweep.values.len());
+        check("/sweep/values", self.sweep.is_none() || (1..=32).contains(&swept), "1 to 32 values");
+        check("/compare", self.compare.len() + swept < MOST_CONTENDERS, "at most 63 methods, swept values included");
+        let twice = |backbone: &BackboneKind| self.transfer.iter().filter(|other| *other == backbone).count() > 1;
+        check("/transfer", !self.transfer.iter().any(twice), "each backbone once");
+        check("/transfer", !self.transfer.contains(&self.method.backbone), "backbones other than the method's own");
+        errors
+    }
+}
+
+/// What of the job's options concerns another method too.
+fn shared_options(own: &MethodSpec, name: MethodName) -> Map<String, Value> {
+    let mut shared = own.options.clone();
+    let own_options = own.name.own_options();
+    shared.retain(|key, _| name.uses(key) && !own_options.contains(&key.as_str()));
+    shared
+}
+
+fn resolve(
+    name: MethodName,
+    preset: Preset,
+    backbone: BackboneKind,
+    overrides: &[&Map<String, Value>],
+) -> Result<ResolvedMethod, Vec<FieldError>> {
+    let overrides: Map<String, Value> = overrides.iter().flat_map(|map| (*map).clone()).collect();
+    let known = Options::preset(preset, backbone).to_map();
+    let (mut training, of_method, mut errors) = sort_options(name, &known, &overrides);
+    if name == MethodName::AutodenoiseV && !training.contains_key("select") {
+        training.insert("select".to_owned(), "sample".into());
+    }
+    let options = Options::resolve(preset, backbone, &training).map_err(|more| errors.extend(more));
+    let own = BaselineOptions::resolve(name, &of_method).map_err(|more| errors.extend(more));
+    match (options, own) {
+        (Ok(options), Ok(own)) if errors.is_empty() => {
+            Ok(ResolvedMethod { name, preset, backbone, label: name.to_string(), options, own })
+        }
+        _ => Err(errors),
+    }
+}
+
+/// The same with its own options in its label.
+fn relabelled(mut method: ResolvedMethod, options: &Map<String, Value>) -> ResolvedMethod {
+    for (key, value) in options {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        method.label += &format!(" {key}={value}");
+    }
+    method
+}
+
+/// Adds all rows as a contender for each backbone that has no such yet.
+fn add_references(method: &ResolvedMethod, compare: &mut Vec<ResolvedMethod>) {
+    let contenders: Vec<ResolvedMethod> = std::iter::once(method).chain(compare.iter()).cloned().collect();
+    for contender in &contenders {
+        let backbone = contender.backbone;
+        let has = |other: &ResolvedMethod| other.name == MethodName::None && other.backbone == backbone;
+        if !has(method) && !compare.iter().any(has) {
+            compare.push(ResolvedMethod {
+                name: MethodName::None,
+                label: MethodName::None.to_string(),
+                own: Map::new(),
+                ..contender.clone()
+            });
+        }
+    }
+}
+
+/// An error within the part of the spec at `pointer`.
+fn at(pointer: &str, error: FieldError) -> FieldError {
+    let within = error.pointer.strip_prefix("/method").unwrap_or(&error.pointer);
+    let pointer = if pointer.starts_with("/sweep") { pointer.to_owned() } else { format!("{pointer}{within}") };
+    FieldError { pointer, rule: error.rule }
 }
 
 #[cfg(test)]
@@ -639,49 +354,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn resolve(options: serde_json::Value) -> Result<Options, Vec<FieldError>> {
-        Options::resolve(Preset::Paper, BackboneKind::DeepFm, options.as_object().unwrap())
-    }
-
-    #[test]
-    fn the_presets_are_within_their_own_ranges() {
-        for preset in Preset::ALL {
-            for backbone in BackboneKind::ALL {
-                assert_eq!(Options::preset(*preset, *backbone).out_of_range(), []);
-            }
-        }
-    }
-
-    #[test]
-    fn every_wrong_option_is_named_at_once() {
-        let errors = resolve(json!({"epochz": 3, "lr": "fast", "select_ratio": 1.5, "reward": "best"})).unwrap_err();
-        let pointers: Vec<_> = errors.iter().map(|e| e.pointer.as_str()).collect();
-        assert_eq!(
-            pointers,
-            ["/method/options/epochz", "/method/options/lr", "/method/options/reward", "/method/options/select_ratio"]
-        );
-        assert!(
-            errors[0].rule.contains("warmup_epochs"),
-            "an unknown option names those there are: {}",
-            errors[0].rule
-        );
-        assert!(errors[2].rule.contains("batch_sum"), "a wrong word names the right ones: {}", errors[2].rule);
-    }
-
-    #[test]
-    fn the_api_document_names_the_words_that_are_read() {
-        fn words<T: utoipa::PartialSchema>() -> serde_json::Value {
-            serde_json::to_value(T::schema()).unwrap()["enum"].clone()
-        }
-        assert_eq!(words::<Engine>(), json!(["auto", "tch", "fused"]));
-        assert_eq!(words::<Optimizer>(), json!(["adam", "lazy_adam", "sgd"]));
-        assert_eq!(words::<BackboneKind>(), json!(BackboneKind::ALL));
-    }
-
-    #[test]
-    fn an_override_wins_over_the_preset() {
-        let options = resolve(json!({"epochs": 3, "mlp_dims": [8]})).unwrap();
-        assert_eq!((options.epochs, options.mlp_dims, options.warmup_epochs), (3, vec![8], 4));
+    fn job(spec: Value) -> Result<ResolvedSpec, Vec<FieldError>> {
+        let mut spec = spec;
+        spec["dataset_id"] = json!(DatasetId::new());
+        serde_json::from_value::<JobSpec>(spec).unwrap().resolve(String::new())
     }
 
     #[test]
@@ -689,5 +365,64 @@ mod tests {
         let spec = json!({"dataset_id": DatasetId::new(), "sede": 7});
         let error = serde_json::from_value::<JobSpec>(spec).unwrap_err().to_string();
         assert!(error.contains("unknown field `sede`") && error.contains("seed"), "{error}");
+    }
+
+    #[test]
+    fn contenders_share_the_training_and_each_backbone_has_its_reference() {
+        let spec = job(json!({
+            "method": {"backbone": "fm", "options": {"lr": 0.01, "epochs": 3, "select_ratio": 0.9}},
+            "compare": [{"name": "enn", "options": {"k": 5}}, {"name": "random_drop"}, {"name": "autodenoise_v"},
+                {"name": "autodenoise", "backbone": "dcn"}],
+            "sweep": {"option": "select_ratio", "values": [0.99, 0.95]},
+        }))
+        .unwrap();
+        let labels: Vec<_> =
+            spec.contenders().iter().map(|method| (method.label.clone(), method.backbone.as_str())).collect();
+        let expected = [
+            ("autodenoise", "fm"),
+            ("enn k=5", "fm"),
+            ("random_drop", "fm"),
+            ("autodenoise_v", "fm"),
+            ("autodenoise", "dcn"),
+            ("autodenoise select_ratio=0.99", "fm"),
+            ("autodenoise select_ratio=0.95", "fm"),
+            ("none", "fm"),
+            ("none", "dcn"),
+        ];
+        assert_eq!(labels, expected.map(|(label, backbone)| (label.to_owned(), backbone)));
+        assert!(spec.contenders().iter().all(|method| method.options.lr == 0.01));
+        assert_eq!(spec.compare[1].options.select_ratio, 0.9, "random_drop drops as many");
+        assert_eq!(spec.compare[2].options.select, super::super::Select::Sample);
+        assert_eq!(spec.compare[0].baseline().k, 5);
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ResolvedSpec>(&text).unwrap(), spec);
+    }
+
+    #[test]
+    fn errors_point_into_the_part_they_are_of() {
+        let errors = job(json!({
+            "method": {"options": {"epochz": 1}},
+            "compare": [{"name": "enn", "options": {"k": 0}}, {"name": "bdis", "options": {"k": 3}},
+                {"name": "none", "options": {"epochs": 3}}],
+            "sweep": {"option": "select_ratio", "values": [0.9, 2.0]},
+            "transfer": ["fm", "fm"], "seeds": 0,
+        }))
+        .unwrap_err();
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        let expected = [
+            "/seeds",
+            "/transfer",
+            "/method/options/epochz",
+            "/compare/0/options/k",
+            "/compare/1/options/k",
+            "/compare/2/options/epochs",
+            "/sweep/values/1",
+        ];
+        for pointer in expected {
+            assert!(pointers.contains(&pointer), "{pointer} in {errors:?}");
+        }
+        let rule = |pointer: &str| &errors.iter().find(|error| error.pointer == pointer).unwrap().rule;
+        assert!(rule("/compare/1/options/k").contains("bdis_t1"), "it names what there is");
+        assert!(rule("/compare/2/options/epochs").contains("makes no difference to method none"));
     }
 }

@@ -1,0 +1,18 @@
+-- What the version before cannot show is dropped. A word of an enum cannot be: the type is made anew.
+
+delete from epoch_metrics where contender <> 0 or phase = 'select';
+
+alter table epoch_metrics
+    drop constraint epoch_metrics_pkey,
+    drop column contender,
+    add constraint epoch_metrics_pkey primary key (job_id, arm, seed, phase, epoch, pass);
+
+update jobs set phase = 'validate' where phase = 'select';
+update checkpoints set phase = 'validate' where phase = 'select';
+
+alter type phase rename to phase_with_select;
+create type phase as enum ('warmup', 'search', 'validate', 'evaluate', 'export');
+alter table jobs alter column phase type phase using phase::text::phase;
+alter table epoch_metrics alter column phase type phase using phase::text::phase;
+alter table checkpoints alter column phase type phase using phase::text::phase;
+drop type phase_with_select;
