@@ -7,6 +7,8 @@ alter table epoch_metrics
     drop column contender,
     add constraint epoch_metrics_pkey primary key (job_id, arm, seed, phase, epoch, pass);
 
+alter table jobs drop column contender;
+
 update jobs set phase = 'validate' where phase = 'select';
 update checkpoints set phase = 'validate' where phase = 'select';
 

@@ -2,6 +2,8 @@
 
 alter type phase add value 'select' before 'evaluate';
 
+alter table jobs add column contender int not null default 0;
+
 alter table epoch_metrics
     add column contender int not null default 0,
     drop constraint epoch_metrics_pkey,

@@ -3,7 +3,8 @@
 //! The rooms, and which way dependence goes (`docs/architecture.md` has the reasons):
 //!
 //! ```text
-//! simd <- random; types <- {metrics, random, ingest} <- backbone <- denoise <- trainer
+//! simd <- random; types <- {metrics, random, ingest} <- backbone <- selection
+//! selection <- {denoise, baseline} <- evaluate <- trainer
 //! types <- {store, files} <- {api, worker} <- cli
 //! ```
 //!
@@ -11,13 +12,16 @@
 
 pub mod api;
 pub mod backbone;
+pub mod baseline;
 pub mod cli;
 pub mod config;
 pub mod denoise;
+pub mod evaluate;
 pub mod files;
 pub mod ingest;
 pub mod metrics;
 pub mod random;
+pub mod selection;
 pub mod simd;
 pub mod store;
 pub mod synth;

@@ -21,6 +21,8 @@ pub enum Purpose {
     Shuffle = 4,
     /// Rows kept by `select = sample`; path: epoch.
     Select = 5,
+    /// Rows kept by `random_drop`.
+    RandomDrop = 6,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

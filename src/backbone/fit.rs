@@ -26,8 +26,6 @@ pub enum FitError {
     Stopped,
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
 }
 
 /// Called after every batch; `false` ends the pass at once.
@@ -259,13 +257,13 @@ impl Fit {
         chosen
     }
 
-    pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<serde_json::Value, FitError> {
+    pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<serde_json::Value, WeightsError> {
         file.put_all(&format!("{prefix}model/"), &self.model.weights());
         file.put_all(&format!("{prefix}optimizer/"), &self.model.optimizer_state());
         if let Some(best) = &self.best {
             file.put_all(&format!("{prefix}best/"), best);
         }
-        Ok(serde_json::to_value(&self.state).map_err(WeightsError::from)?)
+        Ok(serde_json::to_value(&self.state)?)
     }
 
     /// Takes up a saved run. `state` is what `save` returned.
@@ -276,8 +274,8 @@ impl Fit {
         prefix: &str,
         file: &TensorFile,
         state: serde_json::Value,
-    ) -> Result<Self, FitError> {
-        let state: State = serde_json::from_value(state).map_err(WeightsError::from)?;
+    ) -> Result<Self, WeightsError> {
+        let state: State = serde_json::from_value(state)?;
         let mut fit = Self::new(engine, config, &state.keys, options);
         fit.model.load_weights(&file.below(&format!("{prefix}model/")))?;
         fit.model.load_optimizer_state(&file.below(&format!("{prefix}optimizer/")))?;

@@ -77,6 +77,19 @@ impl TensorFile {
         Ok(super::to_host(&self.get_shaped(name, &shape)?))
     }
 
+    /// Adds positions of rows.
+    pub fn put_positions(&mut self, name: impl Into<String>, rows: &[u32]) {
+        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+        self.tensors.insert(name.into(), Tensor::from_slice(&rows));
+    }
+
+    pub fn positions(&self, name: &str) -> Result<Vec<u32>, WeightsError> {
+        let tensor = self.get(name)?;
+        let mut rows = vec![0_i32; tensor.numel()];
+        tensor.copy_data(&mut rows, tensor.numel());
+        Ok(rows.into_iter().map(|row| row as u32).collect())
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }

@@ -144,6 +144,7 @@ async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<Arti
     line.push(b'\n');
     stdin.write_all(&line).await.map_err(CliError::failed)?;
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    view.methods(&job.spec);
     let mut artifacts = Vec::new();
     let mut report = None;
     while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
@@ -152,7 +153,7 @@ async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<Arti
             TrainerEvent::Started { device, engine, threads, .. } => {
                 view.line(&format!("computing on {device} ({engine}), {threads} threads"))
             }
-            TrainerEvent::Phase { phase, epoch } => view.phase(phase, epoch),
+            TrainerEvent::Phase { contender, phase, epoch } => view.phase(contender, phase, epoch),
             TrainerEvent::Epoch(row) => view.epoch(&row),
             TrainerEvent::Progress(progress) => view.progress(progress),
             TrainerEvent::Checkpoint { .. } => {}

@@ -125,7 +125,8 @@ async fn follow(client: &Client, id: JobId) -> Result<(), CliError> {
     let mut view = view::JobView::new();
     let mut after = 0;
     // Before the first answer a server that cannot be reached is a wrong address, not a restart.
-    let _: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
+    let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
+    view.methods(&job.spec);
     loop {
         let page: EventPage = patiently(client, &format!("/v1/jobs/{id}/events?after={after}&wait=2")).await?;
         for event in page.data {
@@ -167,11 +168,9 @@ async fn show(
         EventType::JobRequeued => view.line(&format!("requeued: {}", text("reason"))),
         EventType::JobCancelling => view.line("cancelling"),
         EventType::PhaseStarted => {
-            if let (Ok(phase), epoch) = (
-                serde_json::from_value::<Phase>(event.data["phase"].clone()),
-                event.data["epoch"].as_u64().unwrap_or(1),
-            ) {
-                view.phase(phase, epoch as u32);
+            let number = |key: &str, otherwise| event.data[key].as_u64().unwrap_or(otherwise) as u32;
+            if let Ok(phase) = serde_json::from_value::<Phase>(event.data["phase"].clone()) {
+                view.phase(number("contender", 0), phase, number("epoch", 1));
             }
         }
         EventType::EpochCompleted => {

@@ -1,6 +1,6 @@
 //! Live progress of a job: a bar on a terminal, a line per pass elsewhere.
 
-use crate::types::{Arm, EpochRow, Phase, Progress};
+use crate::types::{BackboneKind, EpochRow, Phase, Progress, ResolvedMethod, ResolvedSpec};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{io::IsTerminal, time::Duration};
 
@@ -9,6 +9,10 @@ pub struct JobView {
     live: bool,
     /// Validation AUC last seen.
     auc: Option<f64>,
+    /// What each method of the job is called.
+    methods: Vec<String>,
+    /// Backbones tried on the rows chosen, beside the method's own.
+    transfer: Vec<BackboneKind>,
 }
 
 impl JobView {
@@ -18,7 +22,34 @@ impl JobView {
             None,
             if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
         );
-        Self { bar, live, auc: None }
+        Self { bar, live, auc: None, methods: Vec::new(), transfer: Vec::new() }
+    }
+
+    /// Tells it which methods the job has.
+    pub fn methods(&mut self, spec: &ResolvedSpec) {
+        let contenders = spec.contenders();
+        let one_backbone = contenders.iter().all(|method| method.backbone == spec.method.backbone);
+        let name = |method: &ResolvedMethod| {
+            if one_backbone { method.label.clone() } else { format!("{} {}", method.backbone, method.label) }
+        };
+        self.methods = contenders.into_iter().map(name).collect();
+        self.transfer = spec.transfer.iter().map(|trainee| trainee.backbone).collect();
+    }
+
+    /// The method's name, where there are several, and what is done.
+    fn doing(&self, contender: u32, what: String) -> String {
+        // All rows are a method of every job, and "evaluate" says which rows are meant.
+        match self.methods.get(contender as usize) {
+            Some(name) if self.methods.len() > 2 || contender > 0 => format!("{name}: {what}"),
+            _ => what,
+        }
+    }
+
+    fn evaluating(&self, epoch: u32) -> String {
+        match (epoch as usize).checked_sub(2).and_then(|number| self.transfer.get(number)) {
+            Some(backbone) => format!("evaluate {backbone}"),
+            None => "evaluate".to_owned(),
+        }
     }
 
     /// What is being done, while no progress can be given.
@@ -46,17 +77,17 @@ impl JobView {
         }
     }
 
-    pub fn phase(&self, phase: Phase, epoch: u32) {
+    pub fn phase(&self, contender: u32, phase: Phase, epoch: u32) {
         let what = match phase {
             Phase::Warmup => format!("warmup {epoch}"),
             Phase::Search => format!("search, epoch {epoch}"),
             Phase::Validate => format!("validate, epoch {epoch}"),
             Phase::Select => "select rows".to_owned(),
-            Phase::Evaluate => "evaluate".to_owned(),
+            Phase::Evaluate => self.evaluating(epoch),
             Phase::Export => "write results".to_owned(),
         };
         if self.live {
-            self.bar.set_message(what);
+            self.bar.set_message(self.doing(contender, what));
         }
     }
 
@@ -77,7 +108,12 @@ impl JobView {
 
     pub fn epoch(&mut self, row: &EpochRow) {
         self.auc = row.valid.and_then(|valid| valid.auc).or(self.auc);
-        self.line(&describe_epoch(row));
+        let what = match row.phase {
+            Phase::Validate => format!("validate {}, pass {}", row.epoch, row.pass),
+            Phase::Evaluate => format!("{}, pass {}", self.evaluating(row.epoch), row.pass),
+            phase => format!("{} {}", phase.as_str(), row.epoch),
+        };
+        self.line(&describe_epoch(&self.doing(row.contender, what), row));
     }
 
     /// A line that stays.
@@ -90,12 +126,7 @@ impl JobView {
     }
 }
 
-fn describe_epoch(row: &EpochRow) -> String {
-    let what = match (row.phase, row.arm) {
-        (Phase::Validate, _) => format!("validate {}, pass {}", row.epoch, row.pass),
-        (Phase::Evaluate, Arm::Full) => format!("all rows, pass {}", row.pass),
-        (phase, _) => format!("{} {}", phase.as_str(), row.epoch),
-    };
+fn describe_epoch(what: &str, row: &EpochRow) -> String {
     let metrics = |m: &crate::types::Metrics| match m.auc {
         Some(auc) => format!("AUC {auc:.4}  log-loss {:.4}", m.logloss),
         None => format!("AUC    nan  log-loss {:.4}", m.logloss),

@@ -168,20 +168,28 @@ pub async fn heartbeat(conn: &mut PgConnection, lease: &Lease, time: Duration) -
     Ok(Beat { cancel: state == JobState::Cancelling })
 }
 
-/// What the job does now; its `phase.started` event is written where the phase or the epoch is a new one.
-pub async fn start_phase(conn: &mut PgConnection, lease: &Lease, phase: Phase, epoch: u32) -> Result<(), StoreError> {
+/// What the job does now, and for which of its methods; the `phase.started` event is written where that is new.
+pub async fn start_phase(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    contender: u32,
+    phase: Phase,
+    epoch: u32,
+) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
     let changed = sqlx::query(
-        "update jobs set phase = $2, epoch = $3 where id = $1 and (phase, epoch) is distinct from ($2, $3)",
+        "update jobs set phase = $2, epoch = $3, contender = $4
+         where id = $1 and (phase, epoch, contender) is distinct from ($2, $3, $4)",
     )
     .bind(lease.job)
     .bind(phase)
     .bind(int("the epoch", epoch)?)
+    .bind(int("the contender", contender)?)
     .execute(&mut *tx)
     .await?;
     if changed.rows_affected() > 0 {
-        let data = json!({"phase": phase, "epoch": epoch});
+        let data = json!({"contender": contender, "phase": phase, "epoch": epoch});
         events::append(&mut tx, lease.job, EventType::PhaseStarted, &data).await?;
     }
     tx.commit().await?;

@@ -7,8 +7,9 @@ mod lifeline;
 mod output;
 
 use crate::backbone::{Engine, start_threads};
-use crate::denoise::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
+use crate::evaluate::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
 use crate::ingest::{self, Dataset, DatasetError};
+use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
 use crate::types::{Compression, DatasetSpec, FileFormat, TrainerEvent, TrainerJob};
 use output::Output;
@@ -48,8 +49,11 @@ impl TrainerError {
             Self::Folder { .. } | Self::Threads { .. } | Self::Dataset(DatasetError::Io { .. }) => true,
             Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) => false,
             Self::Run(error) => match error {
-                RunError::Export(ExportError::Write { .. } | ExportError::Denoised(_)) | RunError::Stopped => true,
-                RunError::Weights(error) | RunError::Export(ExportError::Weights(error)) => is_io(error),
+                RunError::Export(ExportError::Write { .. } | ExportError::Denoised(_)) => true,
+                RunError::Select(SelectError::Stopped) => true,
+                RunError::Select(SelectError::Weights(error)) | RunError::Export(ExportError::Weights(error)) => {
+                    is_io(error)
+                }
                 RunError::Checkpoint(CheckpointError::Weights(error)) => is_io(error),
                 RunError::Checkpoint(CheckpointError::Remove { .. }) => true,
                 _ => false,

@@ -88,6 +88,8 @@ pub enum TrainerEvent {
         resumed: bool,
     },
     Phase {
+        #[serde(default)]
+        contender: u32,
         phase: Phase,
         epoch: u32,
     },

@@ -66,8 +66,8 @@ impl<'a> Ledger<'a> {
                 });
                 events::record(conn, lease, EventType::JobStarted, &data).await?;
             }
-            Heard::Event(TrainerEvent::Phase { phase, epoch }) => {
-                queue::start_phase(conn, lease, *phase, *epoch).await?;
+            Heard::Event(TrainerEvent::Phase { contender, phase, epoch }) => {
+                queue::start_phase(conn, lease, *contender, *phase, *epoch).await?;
             }
             Heard::Event(TrainerEvent::Epoch(row)) => {
                 if metrics::record(conn, lease, row).await? {

@@ -116,6 +116,7 @@ pub fn metrics() -> Metrics {
 
 pub fn epoch(epoch: u32) -> EpochRow {
     EpochRow {
+        contender: 0,
         arm: Arm::Denoised,
         seed: 42,
         phase: Phase::Search,
@@ -153,6 +154,7 @@ pub fn report(spec: ResolvedSpec) -> Report {
         kept_negative: kept,
         best_epoch: Some(1),
         arms: vec![arm.clone(), ArmResult { arm: Arm::Denoised, ..arm }],
+        table: Vec::new(),
         test_reads: 2,
         warnings: vec![],
         seconds: 9.0,

@@ -1,5 +1,5 @@
 use crate::world::{ENGINES, World, run, spec, with_run, with_run_of};
-use autodenoise::denoise::Step;
+use autodenoise::evaluate::Step;
 use autodenoise::types::{BackboneKind, Engine, EpochRow, Preset, ResolvedSpec, TrainerEvent};
 use serde_json::json;
 
@@ -84,7 +84,7 @@ fn threads_change_neither_the_warm_up_nor_a_resumed_run() {
     let whole = run(&world, &spec).unwrap();
     let by_name = |rows: Vec<EpochRow>| {
         let mut rows = rows;
-        rows.sort_by_key(|row| (row.phase, row.arm, row.epoch, row.pass));
+        rows.sort_by_key(|row| (row.contender, row.phase, row.epoch, row.pass));
         rows
     };
     let expected = by_name(untimed(&whole.events));

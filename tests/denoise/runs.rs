@@ -1,5 +1,6 @@
-use crate::world::{ENGINES, Outcome, ROWS, World, run, spec};
-use autodenoise::denoise::RunError;
+use crate::world::{ENGINES, Outcome, ROWS, World, job, run, spec};
+use autodenoise::evaluate::RunError;
+use autodenoise::selection::SelectError;
 use autodenoise::types::{Arm, BackboneKind, Engine, MethodName, Phase, Preset, ResolvedSpec, TrainerEvent};
 use serde_json::json;
 
@@ -24,11 +25,11 @@ fn a_run_goes_through_its_phases_and_its_files_agree() {
     let world = World::new();
     for (preset, engine) in cases() {
         let outcome = run(&world, &on(engine, spec(preset, BackboneKind::DeepFm, 1, json!({})))).unwrap();
-        let phases: Vec<(Phase, u32)> = outcome
+        let phases: Vec<(u32, Phase, u32)> = outcome
             .events
             .iter()
             .filter_map(|event| match event {
-                TrainerEvent::Phase { phase, epoch } => Some((*phase, *epoch)),
+                TrainerEvent::Phase { contender, phase, epoch } => Some((*contender, *phase, *epoch)),
                 _ => None,
             })
             .collect();
@@ -36,18 +37,19 @@ fn a_run_goes_through_its_phases_and_its_files_agree() {
         assert_eq!(
             phases,
             [
-                (Warmup, 1),
-                (Warmup, 2),
-                (Search, 1),
-                (Validate, 1),
-                (Search, 2),
-                (Validate, 2),
-                (Evaluate, 1),
-                (Export, 1)
+                (0, Warmup, 1),
+                (0, Warmup, 2),
+                (0, Search, 1),
+                (0, Validate, 1),
+                (0, Search, 2),
+                (0, Validate, 2),
+                (0, Evaluate, 1),
+                (1, Evaluate, 1),
+                (0, Export, 1)
             ]
         );
-        // (arm, phase, epoch, pass) names a row.
-        let mut names: Vec<_> = outcome.epochs().map(|row| (row.arm, row.phase, row.epoch, row.pass)).collect();
+        // (contender, phase, epoch, pass) names a row.
+        let mut names: Vec<_> = outcome.epochs().map(|row| (row.contender, row.phase, row.epoch, row.pass)).collect();
         let rows = names.len();
         names.sort();
         names.dedup();
@@ -76,8 +78,14 @@ fn a_run_goes_through_its_phases_and_its_files_agree() {
         assert_eq!(report.kept_positive.rows + report.kept_negative.rows, report.kept.rows);
         let arms: Vec<Arm> = report.arms.iter().map(|arm| arm.arm).collect();
         assert_eq!(arms, [Arm::Full, Arm::Denoised]);
-        // The paper's preset reads the test once an arm; the released code also to choose, every epoch.
-        assert_eq!(report.test_reads, if preset == Preset::Paper { 2 } else { 3 });
+        // The paper's preset reads the test once a model; the released code also to choose, every epoch.
+        assert_eq!(report.test_reads, if preset == Preset::Paper { 2 } else { 4 });
+        let line = &report.table[0];
+        assert_eq!(
+            (line.method, line.runs[0].kept, line.runs[0].best_epoch),
+            (MethodName::Autodenoise, report.kept, report.best_epoch)
+        );
+        assert_eq!(line.runs[0].as_selected.is_some(), preset == Preset::ReleasedCode);
         for name in ["indices.parquet", "scores.parquet", "policy.safetensors", "model.safetensors"] {
             assert!(!outcome.file(name).is_empty());
         }
@@ -118,8 +126,7 @@ fn test_labels_do_not_reach_the_choice() {
 
 #[test]
 fn method_none_trains_on_all_rows_and_keeps_them() {
-    let mut spec = spec(Preset::Paper, BackboneKind::DeepFm, 1, json!({"retrain_max_epoch": 30}));
-    spec.method.name = MethodName::None;
+    let spec = job(json!({"method": {"name": "none", "options": {"retrain_max_epoch": 30}}, "seed": 1}));
     let outcome = run(&World::new(), &spec).unwrap();
     let report = outcome.report();
     assert_eq!((report.kept.rows, report.test_reads, report.arms.len()), (ROWS.train, 1, 1));
@@ -196,7 +203,7 @@ fn a_loss_that_is_not_a_number_names_its_place() {
     let message = error(options.clone()).to_string();
     assert!(message.starts_with("warmup epoch 1: the loss of batch ") && message.contains("lr"), "{message}");
     options["epochs"] = json!(1);
-    assert!(matches!(error(options), RunError::Fit { phase: Phase::Warmup, epoch: 1, .. }));
+    assert!(matches!(error(options), RunError::Select(SelectError::Fit { phase: Phase::Warmup, epoch: 1, .. })));
 }
 
 #[test]

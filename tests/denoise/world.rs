@@ -1,12 +1,12 @@
 //! A dataset small enough to run the whole method on in a second, and a way to run it.
 
 use autodenoise::backbone;
-use autodenoise::denoise::{DenoisedWriter, Dropped, Run, RunError, RunInput, Step};
+use autodenoise::evaluate::{DenoisedWriter, Dropped, Run, RunError, RunInput, Step};
 use autodenoise::ingest::Dataset;
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::types::{
-    BackboneKind, DatasetId, Device, Engine, FeatureMap, Field, FieldKind, LabelRule, MethodName, MethodSpec, Preset,
-    Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+    BackboneKind, DatasetId, Engine, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Preset, Profile, ResolvedSpec,
+    SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
@@ -104,22 +104,27 @@ pub const ENGINES: [Engine; 2] = [Engine::Tch, Engine::Fused];
 
 /// A resolved spec with quick options; `changes` win over them.
 pub fn spec(preset: Preset, backbone: BackboneKind, seed: u64, changes: Value) -> ResolvedSpec {
-    let mut options = json!({
+    let method = json!({"preset": preset, "backbone": backbone, "options": changes});
+    job(json!({"method": method, "seed": seed}))
+}
+
+/// A resolved job on the CPU; its own method has quick options where it does not say otherwise.
+pub fn job(spec: Value) -> ResolvedSpec {
+    let mut spec: JobSpec = {
+        let mut spec = spec;
+        spec["dataset_id"] = json!(DatasetId(uuid::Uuid::nil()));
+        spec["device"] = json!("cpu");
+        serde_json::from_value(spec).unwrap()
+    };
+    let quick = json!({
         "warmup_epochs": 2, "epochs": 2, "batch_size": 32, "embed_dim": 4, "mlp_dims": [8], "policy_mlp_dims": [8],
         "lr": 0.01, "retrain_max_epoch": 4, "select_ratio": 0.8,
     });
-    options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    let options = options.as_object().unwrap().clone();
-    let method = MethodSpec { name: MethodName::Autodenoise, preset, backbone, options };
-    let spec = autodenoise::types::JobSpec {
-        dataset_id: DatasetId(uuid::Uuid::nil()),
-        method,
-        seed,
-        device: Device::Cpu,
-        engine: Engine::Auto,
-        deadline_seconds: None,
-        labels: BTreeMap::new(),
-    };
+    for (name, value) in quick.as_object().unwrap() {
+        if spec.method.name.uses(name) {
+            spec.method.options.entry(name).or_insert_with(|| value.clone());
+        }
+    }
     spec.resolve("test".to_owned()).unwrap()
 }
 

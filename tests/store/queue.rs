@@ -79,7 +79,7 @@ async fn a_stale_holder_is_refused_every_write() {
     let progress = Progress { done: 1, total: 2, eta_seconds: None };
     let refused = [
         queue::heartbeat(conn, &lease, LEASE).await.map(drop),
-        queue::start_phase(conn, &lease, Phase::Search, 1).await,
+        queue::start_phase(conn, &lease, 0, Phase::Search, 1).await,
         queue::set_progress(conn, &lease, progress).await,
         queue::finish_succeeded(conn, &lease, &report(stale.spec)).await,
         queue::finish_failed(conn, &lease, "x").await,
@@ -154,7 +154,7 @@ async fn a_job_handed_back_costs_nothing_and_one_that_died_an_attempt() {
     assert_eq!(find_job(&db.store, job).await.deaths, 0);
     for expected in [JobState::Queued, JobState::Queued, JobState::Failed] {
         let lease = claim(&db.store, "w").await.unwrap().lease;
-        queue::start_phase(conn, &lease, Phase::Search, 2).await.unwrap();
+        queue::start_phase(conn, &lease, 0, Phase::Search, 2).await.unwrap();
         assert_eq!(queue::retry_or_fail(conn, &lease, "signal 9", MAX_DEATHS).await.unwrap(), expected);
         let row = find_job(&db.store, job).await;
         assert_eq!(row.phase.is_some(), expected == JobState::Failed, "a waiting job is in no phase");

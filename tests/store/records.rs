@@ -88,7 +88,7 @@ async fn a_phase_is_announced_once() {
     let lease = claim(&db.store, "w").await.unwrap().lease;
     let conn = &mut *db.store.acquire().await.unwrap();
     for (phase, epoch) in [(Phase::Warmup, 1), (Phase::Warmup, 1), (Phase::Warmup, 2), (Phase::Search, 1)] {
-        queue::start_phase(conn, &lease, phase, epoch).await.unwrap();
+        queue::start_phase(conn, &lease, 0, phase, epoch).await.unwrap();
     }
     let progress = Progress { done: 3, total: 9, eta_seconds: Some(1.5) };
     queue::set_progress(conn, &lease, progress).await.unwrap();

@@ -1,6 +1,7 @@
 use crate::{close, close_numbers, ints, numbers, vector};
 use autodenoise::backbone::Stopper;
-use autodenoise::denoise::{History, fused, keep_count, top_k, torch};
+use autodenoise::denoise::{History, fused, torch};
+use autodenoise::selection::{keep_count, top_k};
 use autodenoise::types::{Action, BackboneKind, LmatDeselected, Options, Preset};
 use serde_json::Value;
 use tch::{Kind, Tensor};

@@ -1,10 +1,10 @@
 //! The results of a run as files, each durable before it is announced. Rows are named by their position in the uploaded
 //! file.
 
-use super::run::{Best, Run, RunError};
-use super::searcher::{PolicyConfig, searcher};
-use crate::backbone::{ModelKey, TensorFile, WeightsError, write_durably};
-use crate::types::{ArtifactFile, KeptShare, Report, Split, TrainerEvent};
+use super::run::{Run, shares};
+use super::table::{arms, table};
+use crate::backbone::{TensorFile, WeightsError, write_durably};
+use crate::types::{ArtifactFile, Report, Split, TrainerEvent};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, UInt64Array};
 use parquet::arrow::ArrowWriter;
 use std::{
@@ -47,26 +47,22 @@ pub(super) struct Exports<'r, 'a> {
     rows: &'a [u32],
     /// Of every training row.
     kept: Vec<bool>,
-    /// Of every training row; absent without a policy.
-    keep_prob: Option<Vec<f32>>,
     /// Of every row of the file: 0 where it is dropped.
     mask: Vec<u8>,
 }
 
 impl<'r, 'a> Exports<'r, 'a> {
-    pub fn new(run: &'r Run<'a>) -> Result<Self, RunError> {
+    pub fn new(run: &'r Run<'a>) -> Self {
         let split = run.input.dataset.split(Split::Train);
-        let mut kept = vec![run.best.is_none(); split.len()];
-        let mut keep_prob = None;
-        if let Some(best) = &run.best {
-            best.kept.iter().for_each(|position| kept[*position as usize] = true);
-            keep_prob = Some(scores(run, best)?);
+        let mut kept = vec![run.own.is_none(); split.len()];
+        if let Some(own) = &run.own {
+            own.kept.iter().for_each(|position| kept[*position as usize] = true);
         }
         let mut mask = vec![1; run.input.dataset.feature_map.rows.total() as usize];
         for (row, _) in split.rows.iter().zip(&kept).filter(|(_, kept)| !**kept) {
             mask[*row as usize] = 0;
         }
-        Ok(Self { run, rows: split.rows, kept, keep_prob, mask })
+        Self { run, rows: split.rows, kept, mask }
     }
 
     pub fn write(&self, emit: &mut dyn FnMut(TrainerEvent)) -> Result<(), ExportError> {
@@ -94,26 +90,30 @@ impl<'r, 'a> Exports<'r, 'a> {
             write_npy(out, &rows)
         })?;
         self.file(emit, "keep_mask", "keep_mask.npy", NPY, |out| write_npy(out, &self.mask))?;
-        if let Some(keep_prob) = &self.keep_prob {
+        let run = self.run;
+        if let Some(scores) = run.own.as_ref().and_then(|own| own.scores.as_ref()) {
             self.file(emit, "scores", "scores.parquet", PARQUET, |out| {
                 write_parquet(out, self.rows.len(), &|range| {
                     let rows = self.rows[range.clone()].iter().map(|row| u64::from(*row));
                     vec![
                         ("row", Arc::new(UInt64Array::from_iter_values(rows)) as ArrayRef),
-                        ("keep_prob", Arc::new(Float32Array::from(keep_prob[range.clone()].to_vec()))),
+                        (&scores.name, Arc::new(Float32Array::from(scores.values[range.clone()].to_vec()))),
                         ("kept", Arc::new(BooleanArray::from(self.kept[range].to_vec()))),
                     ]
                 })
             })?;
         }
         self.denoised(emit)?;
-        let run = self.run;
-        if let Some(best) = &run.best {
-            self.tensors(emit, "policy", "policy.safetensors", SAFETENSORS, &best.policy)?;
+        if let Some(policy) = run.own.as_ref().and_then(|own| own.policy.as_ref()) {
+            self.tensors(emit, "policy", "policy.safetensors", SAFETENSORS, policy)?;
         }
-        let model = run.best.as_ref().map(|best| &best.trained).or(run.full.as_ref());
-        if let Some(model) = model {
-            self.tensors(emit, "model", "model.safetensors", SAFETENSORS, &model.model)?;
+        for (name, file, model) in [
+            ("model", "model.safetensors", &run.model),
+            ("reference_model", "reference_model.safetensors", &run.reference),
+        ] {
+            if let Some(model) = model {
+                self.tensors(emit, name, file, SAFETENSORS, model)?;
+            }
         }
         let report = self.report();
         self.file(emit, "report.json", "report.json", "application/json", |out| {
@@ -171,22 +171,21 @@ impl<'r, 'a> Exports<'r, 'a> {
     }
 
     fn report(&self) -> Report {
-        let (run, labels) = (self.run, &self.run.data.train.labels);
-        let share = |of: &dyn Fn(usize) -> bool| KeptShare {
-            rows: (0..labels.len()).filter(|at| of(*at) && self.kept[*at]).count() as u64,
-            of: (0..labels.len()).filter(|at| of(*at)).count() as u64,
-        };
+        let run = self.run;
+        let kept = run.own.as_ref().map(|own| &own.kept[..]);
+        let [kept, kept_positive, kept_negative] = shares(run.data.train.labels, kept);
+        let table = table(run.input.spec, &run.book.results);
         Report {
             spec: run.input.spec.clone(),
             device: run.input.engine.device_name(),
             engine: run.input.engine.describe(),
             threads: run.input.threads,
-            kept: share(&|_| true),
-            kept_positive: share(&|at| labels[at] == 1),
-            kept_negative: share(&|at| labels[at] == 0),
-            best_epoch: run.best.as_ref().map(|best| best.epoch),
-            arms: run.arms(),
-            table: Vec::new(),
+            kept,
+            kept_positive,
+            kept_negative,
+            best_epoch: run.own.as_ref().and_then(|own| own.note.best_epoch),
+            arms: arms(run.input.spec, &table),
+            table,
             test_reads: run.book.test_reads,
             warnings: run.book.warnings.clone(),
             seconds: run.book.spent.seconds,
@@ -215,24 +214,14 @@ fn announce(emit: &mut dyn FnMut(TrainerEvent), name: &str, file: &str, media_ty
     }));
 }
 
-/// Keep probabilities of all training rows by the best epoch's policy.
-fn scores(run: &Run, best: &Best) -> Result<Vec<f32>, RunError> {
-    let options = &run.input.spec.method.options;
-    let config = PolicyConfig::new(&run.input.dataset.feature_map, options);
-    let any = ModelKey { seed: 0, init: [0, 0], run: [0, 0] };
-    let mut policy = searcher(run.input.engine, &config, any);
-    policy.load_weights(&best.policy)?;
-    let scores = policy.keep_prob(&run.data.train);
-    if scores.iter().any(|p| !p.is_finite()) {
-        return Err(RunError::PolicyNotFinite { epoch: best.epoch });
-    }
-    Ok(scores)
-}
-
-type Columns = Vec<(&'static str, ArrayRef)>;
+type Columns<'n> = Vec<(&'n str, ArrayRef)>;
 
 /// Writes `rows` rows whose columns `part` makes, a group at a time.
-fn write_parquet(out: &mut File, rows: usize, part: &dyn Fn(std::ops::Range<usize>) -> Columns) -> io::Result<()> {
+fn write_parquet<'n>(
+    out: &mut File,
+    rows: usize,
+    part: &dyn Fn(std::ops::Range<usize>) -> Columns<'n>,
+) -> io::Result<()> {
     let batch = |range| RecordBatch::try_from_iter(part(range)).map_err(io::Error::other);
     let mut writer = ArrowWriter::try_new(out, batch(0..0)?.schema(), None).map_err(io::Error::other)?;
     for start in (0..rows).step_by(GROUP) {

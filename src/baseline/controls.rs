@@ -1,0 +1,79 @@
+//! Controls (spec `baselines.md`, section 8): without them a gain cannot be put down to a method.
+
+use crate::backbone::{TensorFile, WeightsError};
+use crate::random::{Purpose, Stream};
+use crate::selection::{Context, SelectError, Selected, Selector, Session, Warmup, keep_count, top_k, top_k_per_batch};
+use crate::types::Phase;
+use serde_json::Value;
+
+/// `select_ratio` of the rows at random, of each batch or of all.
+pub struct RandomDrop;
+
+impl Selector for RandomDrop {
+    fn step(&mut self, context: &Context, _: &mut Session) -> Result<Option<Selected>, SelectError> {
+        let mut draw = vec![0.0; context.data.train.len()];
+        Stream::new(context.seed, Purpose::RandomDrop, &[]).fill_uniform(&mut draw);
+        Ok(Some(Selected::rows(highest(context, &draw))))
+    }
+
+    fn position(&self) -> (Phase, u32) {
+        (Phase::Select, 1)
+    }
+
+    fn save(&self, _: &str, _: &mut TensorFile) -> Result<Value, WeightsError> {
+        Ok(Value::Null)
+    }
+
+    fn load(&mut self, _: &Context, _: &str, _: &TensorFile, _: Value) -> Result<(), WeightsError> {
+        Ok(())
+    }
+}
+
+/// Drops the rows of the highest mean loss over the warm-up, which is the one a policy starts from.
+#[derive(Default)]
+pub struct LossDrop {
+    warmup: Warmup,
+    /// `[N]` of each row of the warm-up so far.
+    losses: Vec<Vec<f32>>,
+}
+
+impl Selector for LossDrop {
+    fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
+        self.warmup.step(context, session, &mut |_, losses| self.losses.push(losses))?;
+        if !self.warmup.is_over(context) {
+            return Ok(None);
+        }
+        let mean = |i: usize| self.losses.iter().map(|row| f64::from(row[i])).sum::<f64>() / self.losses.len() as f64;
+        let scores: Vec<f32> = (0..context.data.train.len()).map(|i| -mean(i) as f32).collect();
+        Ok(Some(Selected::scored(highest(context, &scores), "minus_mean_loss", scores)))
+    }
+
+    fn position(&self) -> (Phase, u32) {
+        (Phase::Warmup, self.warmup.done() + 1)
+    }
+
+    fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
+        for (row, losses) in self.losses.iter().enumerate() {
+            file.put_values(format!("{prefix}losses/{row}"), &[losses.len()], losses);
+        }
+        self.warmup.save(prefix, file)
+    }
+
+    fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
+        self.warmup.load(context, prefix, file, state)?;
+        let rows = context.data.train.len();
+        let losses = |row| file.values(&format!("{prefix}losses/{row}"), &[rows]);
+        self.losses = (0..self.warmup.done()).map(losses).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+}
+
+/// The `select_ratio` of the rows with the highest scores, of each batch or of all.
+fn highest(context: &Context, scores: &[f32]) -> Vec<u32> {
+    let options = context.options();
+    if context.method.baseline().per_batch {
+        top_k_per_batch(scores, options.batch_size as usize, options.select_ratio)
+    } else {
+        top_k(scores, keep_count(scores.len(), options.select_ratio))
+    }
+}

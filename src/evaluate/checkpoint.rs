@@ -1,0 +1,173 @@
+//! The state of a run in one safetensors file: tensors by name, all else as JSON in the header. Written whole or not at
+//! all, so that a killed trainer always leaves a usable one behind.
+
+use super::run::{Book, Run, Stage, fit_options};
+use super::tasks::{Task, selector, trainee};
+use crate::backbone::{Fit, TensorFile, WeightsError};
+use crate::selection::{Scores, Selected, SelectedNote};
+use crate::types::ResolvedSpec;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A change of what is saved changes this number.
+const FORMAT: u32 = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("the checkpoint has format {found}, this program reads {FORMAT}; start the job anew")]
+    Format { found: u32 },
+    #[error("the checkpoint is of another job, or of another version of its spec; start the job anew")]
+    OtherSpec,
+    #[error("the checkpoint cannot be used: {0}")]
+    Weights(#[from] WeightsError),
+    #[error("cannot remove the old checkpoint `{file}`: {source}")]
+    Remove { file: String, source: std::io::Error },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: u32,
+    spec: ResolvedSpec,
+    book: Book,
+    /// Of the selector or the training under way.
+    stage: Option<serde_json::Value>,
+    selected: Option<SelectedMeta>,
+    own: Option<SelectedMeta>,
+    has_model: bool,
+    has_reference: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SelectedMeta {
+    note: SelectedNote,
+    scores: Option<String>,
+    has_policy: bool,
+}
+
+impl Run<'_> {
+    /// Writes `checkpoint-PASSES.safetensors` into the run's folder, removes all but the one before it, and returns its
+    /// name. The name differs each time, so a reader of the last one is never handed a newer.
+    pub fn save_checkpoint(&self) -> Result<String, CheckpointError> {
+        let mut file = TensorFile::new();
+        let stage = match &self.stage {
+            None => None,
+            Some(Stage::Selecting(selector)) => Some(selector.save("stage/", &mut file)?),
+            Some(Stage::Training(fit)) => Some(fit.save("stage/", &mut file)?),
+        };
+        let selected = self.selected.as_ref().map(|selected| save_selected(selected, "selected/", &mut file));
+        let own = self.own.as_ref().map(|own| save_selected(own, "own/", &mut file));
+        for (prefix, weights) in [("model/", &self.model), ("reference/", &self.reference)] {
+            if let Some(weights) = weights {
+                file.put_all(prefix, weights);
+            }
+        }
+        file.describe(&Document {
+            format: FORMAT,
+            spec: self.input.spec.clone(),
+            book: self.book.clone(),
+            stage,
+            selected,
+            own,
+            has_model: self.model.is_some(),
+            has_reference: self.reference.is_some(),
+        })?;
+        let name = format!("checkpoint-{:08}.safetensors", self.book.spent.passes);
+        file.write(&self.input.out_dir.join(&name))?;
+        remove_older(self.input.out_dir, 2)?;
+        Ok(name)
+    }
+
+    /// Takes up the state of a checkpoint of the same job.
+    pub fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
+        let file = TensorFile::read(path)?;
+        let Header { format } = file.description()?;
+        if format != FORMAT {
+            return Err(CheckpointError::Format { found: format });
+        }
+        let document: Document = file.description()?;
+        if document.spec != *self.input.spec {
+            return Err(CheckpointError::OtherSpec);
+        }
+        self.book = document.book;
+        self.test.resume(self.book.test_reads);
+        self.selected = document.selected.map(|meta| load_selected(meta, "selected/", &file)).transpose()?;
+        self.own = document.own.map(|meta| load_selected(meta, "own/", &file)).transpose()?;
+        self.model = document.has_model.then(|| file.below("model/"));
+        self.reference = document.has_reference.then(|| file.below("reference/"));
+        let stage = document.stage.map(|state| self.load_stage(&file, state));
+        self.stage = stage.transpose()?;
+        Ok(())
+    }
+
+    fn load_stage(&self, file: &TensorFile, state: serde_json::Value) -> Result<Stage, WeightsError> {
+        let spec = self.input.spec;
+        Ok(match self.task() {
+            Task::Select(of) => {
+                let method = of.method(spec);
+                let context = of.context(&self.input, &self.data, method.backbone, &method.options);
+                let mut selector = selector(&context);
+                selector.load(&context, "stage/", file, state)?;
+                Stage::Selecting(selector)
+            }
+            Task::Train(of, number) => {
+                let trainee = trainee(spec, of.method(spec), number);
+                let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options);
+                let options = fit_options(&context);
+                Stage::Training(Fit::load(context.engine, &context.config, options, "stage/", file, state)?)
+            }
+            Task::Export => return Err(WeightsError::Missing("stage of an export".to_owned())),
+        })
+    }
+}
+
+fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> SelectedMeta {
+    file.put_positions(format!("{prefix}kept"), &selected.kept);
+    if let Some(scores) = &selected.scores {
+        file.put_values(format!("{prefix}scores"), &[scores.values.len()], &scores.values);
+    }
+    if let Some(policy) = &selected.policy {
+        file.put_all(&format!("{prefix}policy/"), policy);
+    }
+    SelectedMeta {
+        note: selected.note.clone(),
+        scores: selected.scores.as_ref().map(|scores| scores.name.clone()),
+        has_policy: selected.policy.is_some(),
+    }
+}
+
+fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<Selected, WeightsError> {
+    let scores = meta.scores.map(|name| {
+        let tensor = format!("{prefix}scores");
+        let rows = file.get(&tensor)?.numel();
+        Ok::<_, WeightsError>(Scores { name, values: file.values(&tensor, &[rows])? })
+    });
+    Ok(Selected {
+        kept: file.positions(&format!("{prefix}kept"))?,
+        scores: scores.transpose()?,
+        policy: meta.has_policy.then(|| file.below(&format!("{prefix}policy/"))),
+        note: meta.note,
+    })
+}
+
+/// Removes all checkpoints of the folder but the newest `keep`.
+fn remove_older(folder: &Path, keep: usize) -> Result<(), CheckpointError> {
+    let failed = |file: &Path, source| CheckpointError::Remove { file: file.display().to_string(), source };
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(|source| failed(folder, source))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with("checkpoint-") && name.ends_with(".safetensors")
+        })
+        .collect();
+    found.sort();
+    for old in found.iter().rev().skip(keep) {
+        std::fs::remove_file(old).map_err(|source| failed(old, source))?;
+    }
+    Ok(())
+}

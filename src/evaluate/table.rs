@@ -1,0 +1,49 @@
+//! The table of a report: a line for each method and each backbone trained on what it chose.
+
+use super::run::Tried;
+use super::tasks::trainee;
+use crate::types::{Arm, ArmResult, MethodName, ResolvedSpec, TableLine};
+
+/// All trainings, those of the seeds of a line together, in the order of the methods.
+pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
+    let mut lines: Vec<TableLine> = Vec::new();
+    for (contender, method) in spec.contenders().into_iter().enumerate() {
+        for number in 0..=spec.transfer.len() {
+            let of_line = |tried: &&Tried| tried.contender == contender && tried.trainee == number;
+            let runs: Vec<_> = results.iter().filter(of_line).map(|tried| tried.result.clone()).collect();
+            if !runs.is_empty() {
+                lines.push(TableLine {
+                    contender: contender as u32,
+                    method: method.name,
+                    label: method.label.clone(),
+                    chosen_with: method.backbone,
+                    backbone: trainee(spec, method, number).backbone,
+                    runs,
+                });
+            }
+        }
+    }
+    lines
+}
+
+/// The first seed's results with the job's own backbone: all rows, and the rows its method kept.
+pub(super) fn arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
+    let arm = |arm, line: &TableLine| {
+        let run = &line.runs[0];
+        ArmResult {
+            arm,
+            seed: run.seed,
+            train_rows: run.kept.rows,
+            passes: run.passes,
+            best_pass: run.best_pass,
+            valid: run.valid,
+            test: run.test,
+            seconds: run.train_seconds,
+        }
+    };
+    let backbone = spec.method.backbone;
+    let direct = |line: &&TableLine| line.backbone == backbone && line.chosen_with == backbone;
+    let full = table.iter().filter(direct).find(|line| line.method == MethodName::None);
+    let own = table.iter().filter(direct).find(|line| line.contender == 0 && line.method != MethodName::None);
+    full.map(|line| arm(Arm::Full, line)).into_iter().chain(own.map(|line| arm(Arm::Denoised, line))).collect()
+}

@@ -1,0 +1,96 @@
+//! The work of a job in order, and who does it.
+
+use super::RunInput;
+use crate::backbone::{BackboneConfig, TrainingData};
+use crate::baseline::{LossDrop, RandomDrop};
+use crate::denoise::AutoDenoise;
+use crate::selection::{Context, Selector};
+use crate::types::{BackboneKind, MethodName, Options, ResolvedMethod, ResolvedSpec, Trainee};
+
+/// A method of the job with one of its seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Contender {
+    /// Number of the method: 0 the job's own, then those of `spec.compare`.
+    pub number: usize,
+    pub seed: u64,
+}
+
+/// A part of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// A method chooses rows.
+    Select(Contender),
+    /// A backbone is trained on them: trainee 0 is the method's own, then those of `spec.transfer`.
+    Train(Contender, usize),
+    Export,
+}
+
+/// Seed by seed, method by method.
+pub(super) fn tasks(spec: &ResolvedSpec) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for seed in spec.all_seeds() {
+        for (number, method) in spec.contenders().into_iter().enumerate() {
+            let contender = Contender { number, seed };
+            if chooses_first(method.name) {
+                tasks.push(Task::Select(contender));
+            }
+            let untried = |trainee: &usize| *trainee == 0 || spec.transfer[trainee - 1].backbone != method.backbone;
+            tasks.extend((0..=spec.transfer.len()).filter(untried).map(|trainee| Task::Train(contender, trainee)));
+        }
+    }
+    tasks.push(Task::Export);
+    tasks
+}
+
+impl Contender {
+    pub fn method(self, spec: &ResolvedSpec) -> &ResolvedMethod {
+        match self.number {
+            0 => &spec.method,
+            number => &spec.compare[number - 1],
+        }
+    }
+
+    /// What it works on, with models of this kind.
+    pub fn context<'c>(
+        self,
+        input: &'c RunInput,
+        data: &'c TrainingData<'c>,
+        backbone: BackboneKind,
+        options: &'c Options,
+    ) -> Context<'c> {
+        Context {
+            data,
+            map: &input.dataset.feature_map,
+            engine: input.engine,
+            threads: input.threads,
+            contender: self.number as u32,
+            method: self.method(input.spec),
+            options,
+            config: BackboneConfig::new(backbone, &input.dataset.feature_map, options),
+            seed: self.seed,
+        }
+    }
+}
+
+/// Whether the method chooses rows before a model is trained on them; the losses choose while it is.
+fn chooses_first(name: MethodName) -> bool {
+    !matches!(name, MethodName::None | MethodName::TCe | MethodName::RCe)
+}
+
+/// Who chooses the rows of a method.
+pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
+    match context.method.name {
+        MethodName::Autodenoise | MethodName::AutodenoiseV => Box::new(AutoDenoise::new(context)),
+        MethodName::RandomDrop => Box::new(RandomDrop),
+        MethodName::LossDrop => Box::new(LossDrop::default()),
+        name => unreachable!("{name} has no selector"),
+    }
+}
+
+/// What a trainee is trained as.
+pub(super) fn trainee(spec: &ResolvedSpec, method: &ResolvedMethod, number: usize) -> Trainee {
+    match number {
+        0 => Trainee { backbone: method.backbone, options: method.options.clone() },
+        number => spec.transfer[number - 1].clone(),
+    }
+}

@@ -1,0 +1,111 @@
+//! What a step tells the world, and the one way it trains: a pass, its row of metrics, and whether to go on.
+
+use super::progress::{Meter, Spent};
+use super::{Context, SealedTest, SelectError};
+use crate::backbone::{Fit, Model, PassOptions, PassSummary, Rows};
+use crate::types::{Arm, EpochRow, Metrics, Phase, TrainerEvent, Warning};
+use std::time::Instant;
+
+/// One step's dealings with the outside.
+pub struct Session<'s, 'a> {
+    pub emit: &'s mut (dyn FnMut(TrainerEvent) + Send),
+    pub go_on: &'s (dyn Fn() -> bool + Sync),
+    pub spent: &'s mut Spent,
+    pub warnings: &'s mut Vec<Warning>,
+    pub test: &'s mut SealedTest<'a>,
+    /// Passes of the whole job, as far as foreseen.
+    pub total: u64,
+}
+
+/// What a pass belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub arm: Arm,
+    pub phase: Phase,
+    /// Counted from 1.
+    pub epoch: u32,
+}
+
+impl Session<'_, '_> {
+    /// Calls `work` with a tick that reports progress now and then, and says false once the job is to stop.
+    pub fn ticking<T>(&mut self, work: impl FnOnce(&mut (dyn FnMut() -> bool + Send)) -> T) -> T {
+        let mut meter = Meter::new(self.spent, self.total);
+        let (emit, go_on) = (&mut self.emit, self.go_on);
+        work(&mut || {
+            if let Some(progress) = meter.due() {
+                emit(TrainerEvent::Progress(progress));
+            }
+            go_on()
+        })
+    }
+
+    /// A pass of a training of one replica over the rows, and its row of metrics.
+    pub fn pass(
+        &mut self,
+        context: &Context,
+        place: Place,
+        fit: &mut Fit,
+        rows: &Rows,
+        what: &PassOptions,
+    ) -> Result<PassSummary, SelectError> {
+        let started = Instant::now();
+        let summary = self
+            .ticking(|tick| fit.run_pass(rows, &context.data.valid, what, tick))
+            .map_err(|source| SelectError::fit(place.phase, place.epoch, source))?;
+        let share = what.subset.map_or(1.0, |subset| subset.len() as f64 / rows.len() as f64);
+        self.row(EpochRow {
+            seconds: started.elapsed().as_secs_f64(),
+            train: summary.train[0],
+            valid: summary.valid[0],
+            kept: Some(share),
+            ..row(context, place, fit.passes())
+        });
+        if fit.is_done() {
+            self.spent.retrains += 1;
+            self.spent.retrain_passes += u64::from(fit.passes());
+        }
+        Ok(summary)
+    }
+
+    pub fn row(&mut self, row: EpochRow) {
+        (self.emit)(TrainerEvent::Epoch(row));
+    }
+
+    /// How a (single) model does on the test rows; counted.
+    pub fn read_test(
+        &mut self,
+        context: &Context,
+        place: Place,
+        model: &mut dyn Model,
+    ) -> Result<Metrics, SelectError> {
+        self.test.read(model, context.options()).map_err(|source| SelectError::fit(place.phase, place.epoch, source))
+    }
+
+    /// Warns of a thing once a job.
+    pub fn warn_once(&mut self, code: &str, message: impl FnOnce() -> String) {
+        if self.warnings.iter().all(|warning| warning.code != code) {
+            let warning = Warning { code: code.to_owned(), message: message() };
+            self.warnings.push(warning.clone());
+            (self.emit)(TrainerEvent::Warning(warning));
+        }
+    }
+}
+
+/// A pass's row without its results.
+pub fn row(context: &Context, place: Place, pass: u32) -> EpochRow {
+    EpochRow {
+        contender: context.contender,
+        arm: place.arm,
+        seed: context.seed,
+        phase: place.phase,
+        epoch: place.epoch,
+        pass,
+        seconds: 0.0,
+        train: None,
+        valid: None,
+        kept: None,
+        reward_mean: None,
+        reward_std: None,
+        skipped_updates: None,
+    }
+}
