@@ -1,5 +1,7 @@
 //! Whole runs of the method on a small generated dataset, and the properties a result must have.
 
+#[path = "denoise/contenders.rs"]
+mod contenders;
 #[path = "denoise/process.rs"]
 mod process;
 #[path = "denoise/replicas.rs"]

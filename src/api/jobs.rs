@@ -13,7 +13,7 @@ use crate::{
         jobs::{self, CancelOutcome, Creation, Idempotency, JobFilter, JobRow},
         metrics::{self, MetricFilter},
     },
-    types::{Arm, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, Report},
+    types::{Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, Report},
 };
 use axum::{
     extract::State,
@@ -46,8 +46,8 @@ pub async fn create_job(
         )])
     })?;
     // What is wrong with the spec is said before what is wrong with the moment.
-    let digest = dataset.profile.as_ref().map(|profile| profile.digest.clone()).unwrap_or_default();
-    let resolved = spec.resolve(digest).map_err(ApiError::invalid_spec)?;
+    let facts = DatasetFacts::new(dataset.profile.as_deref(), dataset.feature_map.as_deref());
+    let resolved = spec.resolve(&facts).map_err(ApiError::invalid_spec)?;
     match dataset.status {
         DatasetStatus::Ready => {}
         DatasetStatus::Processing => {

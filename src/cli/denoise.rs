@@ -8,7 +8,9 @@ use super::{
     view::JobView,
 };
 use crate::{
-    types::{ArtifactFile, DatasetId, DatasetSpec, JobId, Report, ResolvedSpec, TrainerEvent, TrainerJob},
+    types::{
+        ArtifactFile, DatasetFacts, DatasetId, DatasetSpec, JobId, Report, ResolvedSpec, TrainerEvent, TrainerJob,
+    },
     worker::TrainerCommand,
 };
 use clap::Args;
@@ -55,7 +57,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     args.method.apply(&mut job_spec)?;
     let table_spec = args.table.dataset_spec(spec_file.dataset)?;
     // A wrong option is said before the table is read.
-    job_spec.resolve(String::new()).map_err(CliError::invalid_spec)?;
+    job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
 
     let source = reading::existing_file(&args.file)?;
     check_outputs(&args, &source)?;
@@ -63,7 +65,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let mut view = JobView::new();
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
-    let spec = job_spec.resolve(ingested.profile.digest.clone()).map_err(CliError::invalid_spec)?;
+    let spec = job_spec
+        .resolve(&DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map)))
+        .map_err(CliError::invalid_spec)?;
     let out_dir = work.path().join("out");
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
     let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);

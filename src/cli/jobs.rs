@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{ArtifactList, EventPage, EventView, JobView, MetricsView, Page},
-    types::{DatasetId, EventType, JobId, JobState, Phase, Report},
+    types::{DatasetFacts, DatasetId, EventType, JobId, JobState, Phase, Report},
 };
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -99,7 +99,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
             tag.split_once('=').ok_or_else(|| CliError::usage(format!("--tag {tag}: write NAME=VALUE")))?;
         spec.labels.insert(name.to_owned(), value.to_owned());
     }
-    spec.resolve(String::new()).map_err(CliError::invalid_spec)?;
+    spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
     spec.dataset_id = match dataset {
         Some(id) => id,
         None if PathBuf::from(&args.input).exists() => {

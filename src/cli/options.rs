@@ -174,9 +174,27 @@ fn assignment<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The method")]
 pub struct MethodArgs {
-    /// How rows are chosen: autodenoise, or none (train on all rows only)
-    #[arg(long, value_name = "NAME")]
+    /// How rows are chosen: autodenoise, autodenoise_v, none (train on all rows only), random_drop, loss_drop, enn, cnn,
+    /// drop3, lssm, lsbo, bdis, t_ce, r_ce or confident_learning [default: autodenoise]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
     pub method: Option<MethodName>,
+
+    /// Other methods to set beside it, separated by commas, or `all`; with options as METHOD:NAME=VALUE;NAME=VALUE
+    /// (repeatable)
+    #[arg(long, value_name = "METHODS")]
+    pub compare: Vec<String>,
+
+    /// Other backbones to train on what each method chose, separated by commas
+    #[arg(long, value_name = "BACKBONES", value_delimiter = ',')]
+    pub transfer: Vec<BackboneKind>,
+
+    /// The method again with each of these values of one option: NAME=VALUE,VALUE,..
+    #[arg(long, value_name = "NAME=VALUES")]
+    pub sweep: Option<String>,
+
+    /// Do everything with this many seeds: --seed and those after it [default: 1]
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u32>,
 
     /// Option values to start from: paper or released_code
     #[arg(long, value_name = "NAME")]
@@ -222,6 +240,18 @@ impl MethodArgs {
         method.name = self.method.unwrap_or(method.name);
         method.preset = self.preset.unwrap_or(method.preset);
         method.backbone = self.backbone.unwrap_or(method.backbone);
+        for text in &self.compare {
+            spec.compare.extend(compared(text, method.name)?);
+        }
+        if !self.transfer.is_empty() {
+            spec.transfer.clone_from(&self.transfer);
+        }
+        if let Some(text) = &self.sweep {
+            let (option, values) = assignment(text, "--sweep", "NAME=VALUE,VALUE")?;
+            let values = values.split(',').map(option_value).collect();
+            spec.sweep = Some(Sweep { option: option.to_owned(), values });
+        }
+        spec.seeds = self.seeds.unwrap_or(spec.seeds);
         spec.seed = self.seed.unwrap_or(spec.seed);
         spec.device = self.device.unwrap_or(spec.device);
         spec.engine = self.engine.unwrap_or(spec.engine);
@@ -239,6 +269,24 @@ impl MethodArgs {
         }
         Ok(())
     }
+}
+
+/// The methods of one --compare.
+fn compared(text: &str, own: MethodName) -> Result<Vec<CompareSpec>, CliError> {
+    let plain = |name| CompareSpec { name, preset: None, backbone: None, options: serde_json::Map::new() };
+    let parse = |name: &str| name.parse().map_err(|error| CliError::usage(format!("--compare {text}: {error}")));
+    if text == "all" {
+        return Ok(MethodName::ALL.iter().filter(|name| **name != own).map(|name| plain(*name)).collect());
+    }
+    let Some((name, options)) = text.split_once(':') else {
+        return text.split(',').map(|name| Ok(plain(parse(name)?))).collect();
+    };
+    let option = |option| {
+        let (name, value) = assignment(option, "--compare", "METHOD:NAME=VALUE;NAME=VALUE")?;
+        Ok((name.to_owned(), option_value(value)))
+    };
+    let options = options.split(';').map(option).collect::<Result<_, CliError>>()?;
+    Ok(vec![CompareSpec { options, ..plain(parse(name)?) }])
 }
 
 /// `0.5`, `true` and `[8,8]` are JSON, `8,8` is short for the last; anything else is a word.

@@ -1,6 +1,7 @@
 //! Tables for a terminal: of jobs, datasets, epochs and results.
 
-use crate::types::{Arm, EpochRow, Metrics, Report};
+use crate::metrics::{mean, sample_sd};
+use crate::types::{Arm, EpochRow, KeptShare, Metrics, Report, RunResult, TableLine};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A table whose columns from `first_number` on are right-aligned.
@@ -55,6 +56,42 @@ pub fn epochs(rows: &[EpochRow]) -> Table {
     table(&header, lines, 2)
 }
 
+/// Every method of a job with every backbone that was trained on what it chose.
+fn methods(lines: &[TableLine]) -> Table {
+    let header = [
+        "method",
+        "trained",
+        "kept %",
+        "of label 1 %",
+        "of label 0 %",
+        "test AUC",
+        "test log-loss",
+        "choosing s",
+        "training s",
+    ];
+    let rows = lines.iter().map(|line| {
+        let over = |digits: usize, number: &dyn Fn(&RunResult) -> f64| {
+            let values: Vec<f64> = line.runs.iter().map(number).collect();
+            let spread = sample_sd(&values).map(|sd| format!(" +- {sd:.digits$}")).unwrap_or_default();
+            format!("{:.digits$}{spread}", mean(&values))
+        };
+        let share = |kept: KeptShare| 100.0 * kept.share();
+        let mean_of = |number: &dyn Fn(&RunResult) -> f64| mean(&line.runs.iter().map(number).collect::<Vec<_>>());
+        vec![
+            line.label.clone(),
+            line.backbone.to_string(),
+            format!("{:.2}", mean_of(&|run| share(run.kept))),
+            format!("{:.2}", mean_of(&|run| share(run.kept_positive))),
+            format!("{:.2}", mean_of(&|run| share(run.kept_negative))),
+            over(4, &|run| run.test.auc.unwrap_or(f64::NAN)),
+            over(4, &|run| run.test.logloss),
+            format!("{:.1}", mean_of(&|run| run.select_seconds)),
+            format!("{:.1}", mean_of(&|run| run.train_seconds)),
+        ]
+    });
+    table(&header, rows, 2)
+}
+
 /// What a finished job came to.
 pub fn report(report: &Report) -> String {
     let header =
@@ -89,10 +126,14 @@ pub fn report(report: &Report) -> String {
             100.0 - 100.0 * kept.share()
         );
     }
-    text += &format!(
-        "\nreadings of the test labels: {}; one seed, so no claim about a difference can be made from it",
-        report.test_reads
-    );
+    if report.table.len() > 2 || report.spec.seeds > 1 {
+        text += &format!("\n\n{}\n", methods(&report.table));
+    }
+    let seeds = match report.spec.seeds {
+        1 => "one seed, so no claim about a difference can be made from it".to_owned(),
+        n => format!("{n} seeds; +- is the standard deviation over them"),
+    };
+    text += &format!("\nreadings of the test labels: {}; {seeds}", report.test_reads);
     for warning in &report.warnings {
         text += &format!("\nwarning: {}", warning.message);
     }

@@ -26,4 +26,4 @@ pub use options::{
 };
 pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
-pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};
+pub use spec::{CompareSpec, DatasetFacts, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};

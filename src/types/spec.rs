@@ -2,7 +2,9 @@
 //! to compare it with, values of an option to sweep over, and backbones to try the chosen rows on.
 
 use super::method::{BaselineOptions, sort_options};
-use super::{BackboneKind, DatasetId, Device, Engine, FieldError, MethodName, Options, Preset};
+use super::{
+    BackboneKind, CeData, DatasetId, Device, Engine, FeatureMap, FieldError, MethodName, Options, Preset, Profile,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -110,6 +112,26 @@ pub struct Sweep {
     pub values: Vec<Value>,
 }
 
+/// What is known of a job's dataset while its spec is resolved. What is absent is not checked.
+#[derive(Debug, Clone, Default)]
+pub struct DatasetFacts {
+    /// `Profile::digest`.
+    pub digest: String,
+    pub train_rows: Option<u64>,
+    /// Names of the fields.
+    pub fields: Option<Vec<String>>,
+}
+
+impl DatasetFacts {
+    pub fn new(profile: Option<&Profile>, map: Option<&FeatureMap>) -> Self {
+        Self {
+            digest: profile.map(|profile| profile.digest.clone()).unwrap_or_default(),
+            train_rows: profile.map(|profile| profile.rows.train),
+            fields: map.map(|map| map.fields.iter().map(|field| field.name.clone()).collect()),
+        }
+    }
+}
+
 /// A job as it is run: nothing left to a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResolvedSpec {
@@ -206,10 +228,13 @@ impl JobSpec {
     }
 
     /// Fills every default; all that is wrong with the spec is named at once.
-    pub fn resolve(&self, dataset_digest: String) -> Result<ResolvedSpec, Vec<FieldError>> {
+    pub fn resolve(&self, dataset: &DatasetFacts) -> Result<ResolvedSpec, Vec<FieldError>> {
         let mut errors = self.out_of_range();
         let mut keep = |pointer: &str, resolved: Result<ResolvedMethod, Vec<FieldError>>| match resolved {
-            Ok(method) => Some(method),
+            Ok(method) => {
+                errors.extend(unsuitable(&method, dataset).into_iter().map(|error| at(pointer, error)));
+                Some(method)
+            }
             Err(more) => {
                 errors.extend(more.into_iter().map(|error| at(pointer, error)));
                 None
@@ -242,7 +267,7 @@ impl JobSpec {
         add_references(&method, &mut compare);
         Ok(ResolvedSpec {
             dataset_id: self.dataset_id,
-            dataset_digest,
+            dataset_digest: dataset.digest.clone(),
             method,
             compare,
             transfer,
@@ -316,6 +341,36 @@ fn resolve(
     }
 }
 
+/// What of the method does not suit the dataset.
+fn unsuitable(method: &ResolvedMethod, dataset: &DatasetFacts) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let own = method.baseline();
+    let quadratic = method.name.is_instance_selection() && method.name != MethodName::Bdis;
+    if let Some(rows) = dataset.train_rows.filter(|_| quadratic) {
+        let block = if own.block_size == 0 { rows } else { rows.min(own.block_size.into()) };
+        let distances = rows.saturating_mul(block);
+        if distances > own.max_distances {
+            let rule = format!(
+                "{} compares {rows} training rows with {block} each, {distances} distances, more than max_distances = {}; \
+                 set block_size to at most {}, or max_distances to at least {distances}",
+                method.name,
+                own.max_distances,
+                (own.max_distances / rows).max(2),
+            );
+            errors.push(FieldError::new("/method/options/block_size", rule));
+        }
+    }
+    if let Some(fields) = dataset.fields.as_ref().filter(|_| own.ce_data == CeData::Sampled) {
+        for (option, column) in [("user_column", &own.user_column), ("item_column", &own.item_column)] {
+            if !fields.contains(column) {
+                let rule = format!("one of the dataset's fields: {}", fields.join(", "));
+                errors.push(FieldError::new(format!("/method/options/{option}"), rule));
+            }
+        }
+    }
+    errors
+}
+
 /// The same with its own options in its label.
 fn relabelled(mut method: ResolvedMethod, options: &Map<String, Value>) -> ResolvedMethod {
     for (key, value) in options {
@@ -357,7 +412,28 @@ mod tests {
     fn job(spec: Value) -> Result<ResolvedSpec, Vec<FieldError>> {
         let mut spec = spec;
         spec["dataset_id"] = json!(DatasetId::new());
-        serde_json::from_value::<JobSpec>(spec).unwrap().resolve(String::new())
+        serde_json::from_value::<JobSpec>(spec).unwrap().resolve(&facts())
+    }
+
+    fn facts() -> DatasetFacts {
+        let fields = ["user", "movie"].map(str::to_owned).to_vec();
+        DatasetFacts { digest: String::new(), train_rows: Some(1_000_000), fields: Some(fields) }
+    }
+
+    #[test]
+    fn what_a_dataset_is_too_large_for_is_refused_with_the_way_out() {
+        let errors = job(json!({"method": {"name": "drop3", "options": {"block_size": 0}},
+            "compare": [{"name": "enn"}, {"name": "bdis", "options": {"block_size": 0}},
+                {"name": "t_ce", "options": {"ce_data": "sampled", "user_column": "user", "item_column": "item"}}]}))
+        .unwrap_err();
+        let found: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(found, ["/method/options/block_size", "/compare/2/options/item_column"]);
+        for part in
+            ["1000000000000 distances", "block_size to at most 100000,", "max_distances to at least 1000000000000"]
+        {
+            assert!(errors[0].rule.contains(part), "{part} in {}", errors[0].rule);
+        }
+        assert!(errors[1].rule.contains("user, movie"), "{}", errors[1].rule);
     }
 
     #[test]

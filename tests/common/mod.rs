@@ -5,8 +5,8 @@
 use autodenoise::{
     store::{Store, datasets, ingest_queue, jobs, queue},
     types::{
-        Arm, ArmResult, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId, JobSpec, KeptShare,
-        LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, SplitCounts, Vocabulary,
+        Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId, JobSpec,
+        KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, SplitCounts, Vocabulary,
     },
 };
 use serde_json::json;
@@ -76,7 +76,7 @@ pub fn job_spec(dataset: DatasetId, labels: &[(&str, &str)]) -> ResolvedSpec {
         labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         ..serde_json::from_value(json!({"dataset_id": dataset})).unwrap()
     };
-    spec.resolve("d1".to_owned()).unwrap()
+    spec.resolve(&DatasetFacts { digest: "d1".to_owned(), ..DatasetFacts::default() }).unwrap()
 }
 
 pub async fn create_job(store: &Store, spec: &ResolvedSpec) -> JobId {

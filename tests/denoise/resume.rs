@@ -1,6 +1,6 @@
-use crate::world::{ENGINES, World, run, spec, with_run, with_run_of};
+use crate::world::{ENGINES, World, interrupted, run, spec, untimed, with_run, with_run_of};
 use autodenoise::evaluate::Step;
-use autodenoise::types::{BackboneKind, Engine, EpochRow, Preset, ResolvedSpec, TrainerEvent};
+use autodenoise::types::{BackboneKind, Engine, EpochRow, Preset, ResolvedSpec};
 use serde_json::json;
 
 const FILES: [&str; 8] = [
@@ -13,34 +13,6 @@ const FILES: [&str; 8] = [
     "policy.safetensors",
     "model.safetensors",
 ];
-
-fn untimed(events: &[TrainerEvent]) -> Vec<EpochRow> {
-    let row = |event: &TrainerEvent| match event {
-        TrainerEvent::Epoch(row) => Some(EpochRow { seconds: 0.0, ..row.clone() }),
-        _ => None,
-    };
-    events.iter().filter_map(row).collect()
-}
-
-/// Runs `steps` steps, saves, forgets everything, and goes on from the file to the end.
-fn interrupted(world: &World, spec: &ResolvedSpec, steps: usize) -> (Vec<TrainerEvent>, tempfile::TempDir, bool) {
-    let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
-    let mut events = Vec::new();
-    let saved = with_run(&dataset, spec, out.path(), |mut run| {
-        for _ in 0..steps {
-            if run.step(&mut |event| events.push(event)).unwrap() == Step::Done {
-                return None;
-            }
-        }
-        Some(run.save_checkpoint().unwrap())
-    });
-    let Some(saved) = saved else { return (events, out, true) };
-    with_run(&dataset, spec, out.path(), |mut run| {
-        run.resume(&out.path().join(saved)).unwrap();
-        while run.step(&mut |event| events.push(event)).unwrap() == Step::More {}
-    });
-    (events, out, false)
-}
 
 #[test]
 fn a_run_resumed_after_any_pass_is_the_uninterrupted_one() {

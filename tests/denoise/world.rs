@@ -5,8 +5,8 @@ use autodenoise::evaluate::{DenoisedWriter, Dropped, Run, RunError, RunInput, St
 use autodenoise::ingest::Dataset;
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::types::{
-    BackboneKind, DatasetId, Engine, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Preset, Profile, ResolvedSpec,
-    SplitCounts, TrainerEvent, Vocabulary,
+    BackboneKind, DatasetFacts, DatasetId, Engine, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Preset,
+    Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
@@ -125,7 +125,7 @@ pub fn job(spec: Value) -> ResolvedSpec {
             spec.method.options.entry(name).or_insert_with(|| value.clone());
         }
     }
-    spec.resolve("test".to_owned()).unwrap()
+    spec.resolve(&DatasetFacts { digest: "test".to_owned(), ..DatasetFacts::default() }).unwrap()
 }
 
 /// What a run left behind.
@@ -194,4 +194,33 @@ pub fn run(world: &World, spec: &ResolvedSpec) -> Result<Outcome, RunError> {
         Ok::<_, RunError>(())
     })?;
     Ok(Outcome { events, out })
+}
+
+/// The rows of metrics without what differs from run to run.
+pub fn untimed(events: &[TrainerEvent]) -> Vec<EpochRow> {
+    let row = |event: &TrainerEvent| match event {
+        TrainerEvent::Epoch(row) => Some(EpochRow { seconds: 0.0, ..row.clone() }),
+        _ => None,
+    };
+    events.iter().filter_map(row).collect()
+}
+
+/// Runs `steps` steps, saves, forgets everything, and goes on from the file to the end.
+pub fn interrupted(world: &World, spec: &ResolvedSpec, steps: usize) -> (Vec<TrainerEvent>, tempfile::TempDir, bool) {
+    let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
+    let mut events = Vec::new();
+    let saved = with_run(&dataset, spec, out.path(), |mut run| {
+        for _ in 0..steps {
+            if run.step(&mut |event| events.push(event)).unwrap() == Step::Done {
+                return None;
+            }
+        }
+        Some(run.save_checkpoint().unwrap())
+    });
+    let Some(saved) = saved else { return (events, out, true) };
+    with_run(&dataset, spec, out.path(), |mut run| {
+        run.resume(&out.path().join(saved)).unwrap();
+        while run.step(&mut |event| events.push(event)).unwrap() == Step::More {}
+    });
+    (events, out, false)
 }

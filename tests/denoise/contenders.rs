@@ -1,0 +1,107 @@
+//! Jobs of several methods, backbones and seeds.
+
+use crate::world::{ROWS, World, interrupted, job, run, untimed};
+use autodenoise::types::{BackboneKind, MethodName, Report, TableLine};
+use serde_json::json;
+
+fn line<'r>(report: &'r Report, label: &str, backbone: BackboneKind) -> &'r TableLine {
+    let found = report.table.iter().find(|line| line.label == label && line.backbone == backbone);
+    found.unwrap_or_else(|| panic!("no {label} with {backbone} in {:?}", report.table))
+}
+
+#[test]
+fn a_job_sets_methods_backbones_and_seeds_side_by_side() {
+    let world = World::new();
+    let spec = job(json!({
+        "method": {"name": "loss_drop"},
+        "compare": [{"name": "random_drop"}, {"name": "loss_drop", "options": {"per_batch": false}},
+            {"name": "autodenoise_v", "options": {"epochs": 1}}],
+        "sweep": {"option": "select_ratio", "values": [0.5]}, "transfer": ["fm"], "seed": 3, "seeds": 2,
+    }));
+    let report = run(&world, &spec).unwrap().report();
+    // Five methods and all rows, each with deepfm and fm.
+    assert_eq!(report.table.len(), 12);
+    assert!(report.table.iter().all(|line| line.runs.iter().map(|run| run.seed).eq([3, 4])));
+    assert_eq!(report.test_reads, 24, "once a model");
+    let kept = |label| line(&report, label, BackboneKind::DeepFm).runs[0].kept.rows;
+    // 11 batches of 32 keep 26, one of 1 keeps 1; of all 353, 282.4 are kept; half of the batches is 16.
+    assert_eq!((kept("random_drop"), kept("loss_drop per_batch=false")), (11 * 26 + 1, 282));
+    assert_eq!((kept("loss_drop select_ratio=0.5"), kept("none")), (11 * 16 + 1, ROWS.train));
+    assert_eq!((report.kept.rows, report.kept.of), (kept("loss_drop"), ROWS.train));
+    // The backbones were trained on the same rows, and each with its own start.
+    let (own, other) = (line(&report, "loss_drop", BackboneKind::DeepFm), line(&report, "loss_drop", BackboneKind::Fm));
+    assert_eq!(own.runs[1].kept, other.runs[1].kept);
+    assert_ne!(own.runs[1].test, other.runs[1].test);
+    // Drawn one by one, kept rows are as many as their probabilities add up to; not the 80 % of top-k.
+    assert_ne!(kept("autodenoise_v epochs=1"), kept("loss_drop"));
+    assert_eq!(report.arms.len(), 2);
+}
+
+/// A job's result does not depend on what it is compared with.
+#[test]
+fn methods_of_a_job_do_not_touch_each_other() {
+    let world = World::new();
+    let alone = run(&world, &job(json!({"method": {"name": "random_drop"}}))).unwrap().report();
+    let spec = job(json!({
+        "method": {"name": "autodenoise", "options": {"epochs": 1}},
+        "compare": [{"name": "loss_drop"}, {"name": "random_drop"}],
+    }));
+    let among = run(&world, &spec).unwrap().report();
+    for label in ["random_drop", "none"] {
+        let of = |report| {
+            let run = &line(report, label, BackboneKind::DeepFm).runs[0];
+            (run.kept, run.valid, run.test, run.passes)
+        };
+        assert_eq!(of(&alone), of(&among), "{label}");
+    }
+    assert_eq!(alone.arms[1].train_rows, alone.kept.rows);
+}
+
+#[test]
+fn the_highest_losses_and_no_others_are_dropped() {
+    let spec = job(json!({"method": {"name": "loss_drop", "options": {"per_batch": false, "select_ratio": 0.9}}}));
+    let outcome = run(&World::new(), &spec).unwrap();
+    let file = bytes::Bytes::from(outcome.file("scores.parquet"));
+    let mut reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 10_000).unwrap();
+    let batch = reader.next().unwrap().unwrap();
+    let scores = batch.column_by_name("minus_mean_loss").unwrap();
+    let scores = scores.as_any().downcast_ref::<arrow_array::Float32Array>().unwrap();
+    let kept = batch.column_by_name("kept").unwrap().as_any().downcast_ref::<arrow_array::BooleanArray>().unwrap();
+    let of = |wanted| {
+        scores.iter().zip(kept).filter(move |(_, kept)| *kept == Some(wanted)).map(|(score, _)| score.unwrap())
+    };
+    let (best_dropped, worst_kept) = (of(false).fold(f32::MIN, f32::max), of(true).fold(f32::MAX, f32::min));
+    assert!(best_dropped <= worst_kept && worst_kept < 0.0, "{best_dropped} {worst_kept}");
+}
+
+#[test]
+fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
+    let world = World::new();
+    let spec = job(json!({
+        "method": {"name": "autodenoise", "options": {"epochs": 1, "retrain_max_epoch": 2}},
+        "compare": [{"name": "random_drop"}, {"name": "loss_drop", "options": {"warmup_passes_per_row": 2}}],
+        "transfer": ["fm"], "seeds": 2,
+    }));
+    let whole = run(&world, &spec).unwrap();
+    let table = |report: Report| {
+        let mut lines = report.table;
+        for run in lines.iter_mut().flat_map(|line| &mut line.runs) {
+            (run.select_seconds, run.train_seconds) = (0.0, 0.0);
+        }
+        (lines, report.test_reads, report.kept)
+    };
+    for steps in 1.. {
+        let (events, out, ended) = interrupted(&world, &spec, steps);
+        if ended {
+            assert!(steps > 40, "every kind of step was interrupted");
+            break;
+        }
+        assert_eq!(untimed(&events), untimed(&whole.events), "after {steps} steps");
+        let report = std::fs::read(out.path().join("report.json")).unwrap();
+        assert_eq!(table(serde_json::from_slice(&report).unwrap()), table(whole.report()), "after {steps} steps");
+        for name in ["indices.parquet", "scores.parquet", "model.safetensors", "reference_model.safetensors"] {
+            assert!(std::fs::read(out.path().join(name)).unwrap() == whole.file(name), "{steps} steps: {name} differs");
+        }
+    }
+    assert_eq!(whole.report().table[0].method, MethodName::Autodenoise);
+}
