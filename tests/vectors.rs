@@ -4,6 +4,8 @@
 mod backbones;
 #[path = "vectors/fused.rs"]
 mod fused;
+#[path = "vectors/losses.rs"]
+mod losses;
 #[path = "vectors/metrics.rs"]
 mod metrics;
 #[path = "vectors/policy.rs"]
