@@ -21,6 +21,10 @@ pub enum Purpose {
     Shuffle = 4,
     /// Rows kept by `select = sample`; path: epoch.
     Select = 5,
+    /// Fold of each row of confident learning; path: label.
+    Folds = 8,
+    /// Items of sampled negatives; path: pass.
+    Negatives = 9,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

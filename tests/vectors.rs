@@ -2,6 +2,8 @@
 
 #[path = "vectors/backbones.rs"]
 mod backbones;
+#[path = "vectors/confident.rs"]
+mod confident;
 #[path = "vectors/fused.rs"]
 mod fused;
 #[path = "vectors/losses.rs"]

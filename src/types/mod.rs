@@ -20,7 +20,7 @@ pub use job::{Arm, JobState, Phase, Progress};
 pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, Warning};
 pub use spec::{
-    Action, AucOn, BackboneKind, DeselectedReward, Device, Engine, JobSpec, LmatDeselected, LmatLoss, MethodName,
-    MethodSpec, OnFewSelected, Optimizer, Options, PolicyReduction, Preset, Reinit, ResolvedMethod, ResolvedSpec,
-    Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
+    Action, AucOn, BackboneKind, CeData, ClFilter, DeselectedReward, Device, Engine, JobSpec, LmatDeselected, LmatLoss,
+    MethodName, MethodSpec, OnFewSelected, Optimizer, Options, PolicyReduction, Preset, Reinit, ResolvedMethod,
+    ResolvedSpec, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };

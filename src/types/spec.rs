@@ -202,6 +202,30 @@ choice!(
     /// What AUC ranks.
     AucOn { Prob = "prob", Logit = "logit" }
 );
+choice!(
+    /// Which rows confident learning leaves out (spec `baselines.md`, section 7). With two classes the last three find the
+    /// same.
+    ClFilter {
+        /// Those counted with another label than their own.
+        ConfidentLearning = "confident_learning",
+        /// Of each label as many as are counted with the other, those that most probably are.
+        PruneByNoiseRate = "prune_by_noise_rate",
+        /// Of each label as many as are not counted with it, those that least probably are.
+        PruneByClass = "prune_by_class",
+        /// Those of the two before alike.
+        Both = "both",
+    }
+);
+choice!(
+    /// What the losses `t_ce` and `r_ce` train on (spec `baselines.md`, section 6).
+    CeData {
+        /// The labelled rows.
+        Explicit = "explicit",
+        /// The official protocol: rows labelled 1, and in each pass anew other items for the same users as rows
+        /// labelled 0.
+        Sampled = "sampled",
+    }
+);
 
 /// Every option of the method, resolved. In a spec's `options` each is optional and overrides the preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
