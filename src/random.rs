@@ -23,6 +23,10 @@ pub enum Purpose {
     Select = 5,
     /// Rows kept by `random_drop`.
     RandomDrop = 6,
+    /// Fold of each row of confident learning; path: label.
+    Folds = 8,
+    /// Items of sampled negatives; path: pass.
+    Negatives = 9,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

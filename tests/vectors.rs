@@ -2,8 +2,12 @@
 
 #[path = "vectors/backbones.rs"]
 mod backbones;
+#[path = "vectors/confident.rs"]
+mod confident;
 #[path = "vectors/fused.rs"]
 mod fused;
+#[path = "vectors/losses.rs"]
+mod losses;
 #[path = "vectors/metrics.rs"]
 mod metrics;
 #[path = "vectors/policy.rs"]

@@ -2,7 +2,8 @@
 
 use super::fit::{FitError, Recorded, Tick};
 use super::{
-    BackboneConfig, DeviceError, ModelKey, OptimizerConfig, Rows, TensorFile, WeightsError, fused, open_device, torch,
+    BackboneConfig, BatchLoss, DeviceError, ModelKey, OptimizerConfig, Rows, TensorFile, TrainingLoss, WeightsError,
+    fused, open_device, torch,
 };
 use crate::simd::Isa;
 use crate::types;
@@ -39,6 +40,9 @@ pub struct TrainPass<'a> {
     /// `[R, N]`: a weight for each row and replica; 0 leaves the row out.
     pub weights: Option<&'a [f32]>,
     pub batch_size: usize,
+    pub loss: TrainingLoss,
+    /// Batches of the fit before this pass: T-CE counts on.
+    pub first_batch: u64,
     /// One a replica, and the pass's number: they name the dropout.
     pub keys: &'a [ModelKey],
     pub number: u32,
@@ -54,6 +58,11 @@ impl TrainPass<'_> {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The loss of the pass's batch of this number.
+    pub fn loss_of(&self, batch: usize) -> BatchLoss {
+        self.loss.at(self.first_batch + batch as u64)
     }
 
     /// First row and length of each batch.

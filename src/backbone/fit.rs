@@ -5,7 +5,8 @@
 
 use super::data::order;
 use super::{
-    BackboneConfig, Engine, Model, ModelKey, OptimizerConfig, Rows, Seen, Stopper, TensorFile, TrainPass, WeightsError,
+    BackboneConfig, Engine, Model, ModelKey, OptimizerConfig, Rows, Seen, Stopper, TensorFile, TrainPass, TrainingLoss,
+    WeightsError,
 };
 use crate::metrics::{MetricsError, of_logits};
 use crate::types::{AucOn, Metrics, Options};
@@ -39,6 +40,7 @@ pub struct FitOptions {
     pub shuffle: bool,
     pub restore_best: bool,
     pub optimizer: OptimizerConfig,
+    pub loss: TrainingLoss,
     pub auc_on: AucOn,
     pub logloss_eps: f64,
 }
@@ -53,6 +55,7 @@ impl FitOptions {
             shuffle: options.retrain_shuffle,
             restore_best: options.restore_best,
             optimizer: OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: options.weight_decay },
+            loss: TrainingLoss::Bce,
             auc_on: options.auc_on,
             logloss_eps: options.logloss_eps,
         }
@@ -174,11 +177,15 @@ impl Fit {
         let number = self.state.pass;
         let shuffle = self.options.shuffle.then(|| self.state.keys[0].shuffle(number));
         let order = order(rows.len(), what.subset, shuffle);
+        let batches = order.as_ref().map_or(rows.len(), |order| order.len()).div_ceil(self.options.batch_size);
         let pass = TrainPass {
             rows,
             order: order.as_deref(),
             weights: what.weights,
             batch_size: self.options.batch_size,
+            loss: self.options.loss,
+            // All passes of a fit have as many batches.
+            first_batch: u64::from(number) * batches as u64,
             keys: &self.state.keys,
             number,
             active,

@@ -3,7 +3,7 @@
 
 use super::error::CliError;
 use crate::backbone::{
-    BackboneConfig, Engine, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, evaluate,
+    BackboneConfig, Engine, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss, evaluate,
 };
 use crate::denoise::{History, PolicyConfig, SearchEpoch, SearchError, searcher, select};
 use crate::ingest::SplitData;
@@ -129,6 +129,8 @@ impl Bench<'_> {
             order: None,
             weights: None,
             batch_size: Options::preset(Preset::Paper, BackboneKind::DeepFm).batch_size as usize,
+            loss: TrainingLoss::Bce,
+            first_batch: 0,
             keys,
             number: 0,
             active: &[true; 4][..keys.len()],

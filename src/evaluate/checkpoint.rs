@@ -1,10 +1,11 @@
 //! The state of a run in one safetensors file: tensors by name, all else as JSON in the header. Written whole or not at
 //! all, so that a killed trainer always leaves a usable one behind.
 
-use super::run::{Book, Run, Stage, fit_options};
+use super::run::{Book, Run, Stage};
 use super::tasks::{Task, selector, trainee};
+use super::training::Training;
 use crate::backbone::{Fit, TensorFile, WeightsError};
-use crate::selection::{Scores, Selected, SelectedNote};
+use crate::selection::{Scores, SelectError, Selected, SelectedNote};
 use crate::types::ResolvedSpec;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub enum CheckpointError {
     OtherSpec,
     #[error("the checkpoint cannot be used: {0}")]
     Weights(#[from] WeightsError),
+    #[error("the checkpoint cannot be used: {0}")]
+    Select(#[from] SelectError),
     #[error("cannot remove the old checkpoint `{file}`: {source}")]
     Remove { file: String, source: std::io::Error },
 }
@@ -104,7 +107,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn load_stage(&self, file: &TensorFile, state: serde_json::Value) -> Result<Stage, WeightsError> {
+    fn load_stage(&self, file: &TensorFile, state: serde_json::Value) -> Result<Stage, CheckpointError> {
         let spec = self.input.spec;
         Ok(match self.task() {
             Task::Select(of) => {
@@ -117,10 +120,10 @@ impl Run<'_> {
             Task::Train(of, number) => {
                 let trainee = trainee(spec, of.method(spec), number);
                 let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options);
-                let options = fit_options(&context);
+                let options = Training::new(&context)?.fit_options(&context);
                 Stage::Training(Fit::load(context.engine, &context.config, options, "stage/", file, state)?)
             }
-            Task::Export => return Err(WeightsError::Missing("stage of an export".to_owned())),
+            Task::Export => return Err(WeightsError::Missing("stage of an export".to_owned()).into()),
         })
     }
 }

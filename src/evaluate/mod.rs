@@ -7,6 +7,7 @@ mod export;
 mod run;
 mod table;
 mod tasks;
+mod training;
 
 pub use checkpoint::CheckpointError;
 pub use export::{DenoisedWriter, Dropped, ExportError};

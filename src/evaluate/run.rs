@@ -4,9 +4,10 @@
 use super::CheckpointError;
 use super::export::{DenoisedWriter, ExportError, Exports};
 use super::tasks::{Contender, Task, selector, tasks, trainee};
-use crate::backbone::{Chosen, Engine, Fit, FitOptions, PassOptions, TensorFile, TrainingData};
+use super::training::Training;
+use crate::backbone::{Chosen, Engine, Fit, PassOptions, TensorFile, TrainingData, TrainingLoss};
 use crate::ingest::Dataset;
-use crate::selection::{Context, Place, Role, SealedTest, SelectError, Selected, Selector, Session, Spent, after};
+use crate::selection::{Place, Role, SealedTest, SelectError, Selected, Selector, Session, Spent, after};
 use crate::types::{
     KeptShare, MethodName, Metrics, Phase, ResolvedSpec, RunResult, Split, Trainee, TrainerEvent, Warning,
 };
@@ -201,21 +202,25 @@ impl<'a> Run<'a> {
         let method = of.method(self.input.spec);
         let Trainee { backbone, options } = &trainee(self.input.spec, method, number);
         let context = of.context(&self.input, &self.data, *backbone, options);
+        let training = Training::new(&context)?;
         let mut fit = match self.stage.take() {
             Some(Stage::Training(fit)) => fit,
             // Methods of a seed start alike and go through the rows alike: their results are paired.
             _ => {
                 let key = context.key(Role::Evaluate, 0);
-                Fit::new(context.engine, &context.config, &[key], fit_options(&context))
+                Fit::new(context.engine, &context.config, &[key], training.fit_options(&context))
             }
         };
         let place = Place { arm: context.arm(), phase: Phase::Evaluate, epoch: number as u32 + 1 };
         self.book.announce(of.number, (place.phase, place.epoch), emit);
         let (spent, warnings, test) = (&mut self.book.spent, &mut self.book.warnings, &mut self.test);
         let mut session = Session { emit, go_on, spent, warnings, test, total };
-        let subset = self.selected.as_ref().map(|selected| &selected.kept[..]);
+        // A loss is trained on all rows, whichever it came down to before.
+        let selected = self.selected.as_ref().filter(|_| training.loss == TrainingLoss::Bce);
+        let subset = selected.map(|selected| &selected.kept[..]);
         let what = PassOptions { subset, ..PassOptions::default() };
-        session.pass(&context, place, &mut fit, &self.data.train, &what)?;
+        let pass = fit.passes();
+        training.with_rows(&context, pass, |rows| session.pass(&context, place, &mut fit, rows, &what))?;
         if !fit.is_done() {
             self.book.passed(started, self.test.reads());
             self.stage = Some(Stage::Training(fit));
@@ -223,7 +228,11 @@ impl<'a> Run<'a> {
         }
         let chosen = fit.finish()[0];
         let test = session.read_test(&context, place, &mut *fit.model)?;
+        let induced = training.induced(&context, &mut *fit.model);
         self.book.passed(started, self.test.reads());
+        if number == 0 && induced.is_some() {
+            self.selected = induced;
+        }
         self.keep(of, number, fit, chosen, test);
         Ok(())
     }
@@ -312,11 +321,6 @@ impl Book {
     fn next_task(&mut self) {
         (self.task, self.task_passes, self.task_seconds) = (self.task + 1, 0, 0.0);
     }
-}
-
-/// How a backbone is trained on what a method chose.
-pub(super) fn fit_options(context: &Context) -> FitOptions {
-    FitOptions::retrain(context.options)
 }
 
 /// Rows kept: in all, of label 1, of label 0.

@@ -2,7 +2,7 @@
 
 use super::RunInput;
 use crate::backbone::{BackboneConfig, TrainingData};
-use crate::baseline::{LossDrop, RandomDrop};
+use crate::baseline::{ConfidentLearning, LossDrop, RandomDrop};
 use crate::denoise::AutoDenoise;
 use crate::selection::{Context, Selector};
 use crate::types::{BackboneKind, MethodName, Options, ResolvedMethod, ResolvedSpec, Trainee};
@@ -82,6 +82,7 @@ pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
     match context.method.name {
         MethodName::Autodenoise | MethodName::AutodenoiseV => Box::new(AutoDenoise::new(context)),
         MethodName::RandomDrop => Box::new(RandomDrop),
+        MethodName::ConfidentLearning => Box::new(ConfidentLearning::new(context)),
         MethodName::LossDrop => Box::new(LossDrop::default()),
         name => unreachable!("{name} has no selector"),
     }

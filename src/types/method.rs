@@ -73,24 +73,26 @@ choice!(
     }
 );
 choice!(
-    /// What a training loss is trained on.
+    /// What the losses `t_ce` and `r_ce` train on (spec `baselines.md`, section 6).
     CeData {
         /// The labelled rows.
         Explicit = "explicit",
-        /// Rows of label 1, and for each `num_neg` items the user has no such row of, drawn anew each pass.
+        /// The official protocol: rows labelled 1, and in each pass anew other items for the same users as rows
+        /// labelled 0.
         Sampled = "sampled",
     }
 );
 choice!(
-    /// Which rows confident learning drops.
+    /// Which rows confident learning leaves out (spec `baselines.md`, section 7). With two classes the last three find the
+    /// same.
     ClFilter {
-        /// Rows counted off the diagonal of the confident joint.
+        /// Those counted with another label than their own.
         ConfidentLearning = "confident_learning",
-        /// As many as the joint estimates for each pair of labels, of the largest margin.
+        /// Of each label as many as are counted with the other, those that most probably are.
         PruneByNoiseRate = "prune_by_noise_rate",
-        /// As many as the joint estimates for each label, of the smallest self-confidence.
+        /// Of each label as many as are not counted with it, those that least probably are.
         PruneByClass = "prune_by_class",
-        /// What both of the prunings drop.
+        /// Those of the two before alike.
         Both = "both",
     }
 );

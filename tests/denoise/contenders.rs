@@ -1,7 +1,7 @@
 //! Jobs of several methods, backbones and seeds.
 
 use crate::world::{ROWS, World, interrupted, job, run, untimed};
-use autodenoise::types::{BackboneKind, MethodName, Report, TableLine};
+use autodenoise::types::{BackboneKind, MethodName, Report, Split, TableLine};
 use serde_json::json;
 
 fn line<'r>(report: &'r Report, label: &str, backbone: BackboneKind) -> &'r TableLine {
@@ -79,8 +79,10 @@ fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
     let world = World::new();
     let spec = job(json!({
         "method": {"name": "autodenoise", "options": {"epochs": 1, "retrain_max_epoch": 2}},
-        "compare": [{"name": "random_drop"}, {"name": "loss_drop", "options": {"warmup_passes_per_row": 2}}],
-        "transfer": ["fm"], "seeds": 2,
+        "compare": [{"name": "random_drop"}, {"name": "loss_drop", "options": {"warmup_passes_per_row": 2}},
+            {"name": "confident_learning", "options": {"folds": 2}}, {"name": "t_ce", "options": {"ramp_epochs": 1}},
+            {"name": "r_ce", "options": {"ce_data": "sampled", "user_column": "f0", "item_column": "f1"}}],
+        "transfer": ["fm"],
     }));
     let whole = run(&world, &spec).unwrap();
     let table = |report: Report| {
@@ -93,7 +95,7 @@ fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
     for steps in 1.. {
         let (events, out, ended) = interrupted(&world, &spec, steps);
         if ended {
-            assert!(steps > 40, "every kind of step was interrupted");
+            assert!(steps > 20, "every kind of step was interrupted");
             break;
         }
         assert_eq!(untimed(&events), untimed(&whole.events), "after {steps} steps");
@@ -104,4 +106,46 @@ fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
         }
     }
     assert_eq!(whole.report().table[0].method, MethodName::Autodenoise);
+}
+
+#[test]
+fn losses_choose_while_they_train() {
+    let loss = |options: serde_json::Value| {
+        let spec = job(json!({"method": options, "seed": 5}));
+        run(&World::new(), &spec).unwrap().report()
+    };
+    let truncated = loss(json!({"name": "t_ce", "options": {"drop_rate": 0.2, "ramp_epochs": 1}}));
+    // 11 batches of 32 keep trunc(25.6), the last of one row none; what is dropped has label 1.
+    assert_eq!(truncated.kept.rows, 11 * 25);
+    assert!(truncated.kept_negative.rows >= truncated.kept_negative.of - 1, "{:?}", truncated.kept_negative);
+    let [full, own] = &truncated.arms[..] else { panic!("two arms") };
+    assert_ne!(full.test, own.test, "the loss makes a difference");
+    // Without a share to drop it is the plain loss, paired with all rows to the last bit.
+    let plain = loss(json!({"name": "t_ce", "options": {"drop_rate": 0.0}}));
+    assert_eq!((plain.arms[0].test, plain.arms[0].passes), (plain.arms[1].test, plain.arms[1].passes));
+    let weighted = loss(json!({"name": "r_ce", "options": {"beta": 0.5}}));
+    assert!((10..ROWS.train).contains(&weighted.kept.rows), "{:?}", weighted.kept);
+    let sampled = loss(json!({"name": "r_ce",
+        "options": {"beta": 0.0, "ce_data": "sampled", "user_column": "f0", "item_column": "f1"}}));
+    // With beta 0 nothing is taken away; but it was trained on other rows.
+    assert_eq!(sampled.kept.rows, ROWS.train);
+    assert_ne!(sampled.arms[0].valid, sampled.arms[1].valid);
+}
+
+#[test]
+fn confident_learning_drops_labels_that_other_rows_contradict() {
+    // Every 20th row's label is turned; the two fields that decide are otherwise clear.
+    let turned = |row: u64| row < ROWS.train && row.is_multiple_of(20);
+    let world = World::with_labels(|row, label| if turned(row) { 1 - label } else { label });
+    let method = json!({"name": "confident_learning", "options": {"folds": 4, "retrain_max_epoch": 20, "patience": 5}});
+    let outcome = run(&world, &job(json!({"method": method}))).unwrap();
+    let text = String::from_utf8(outcome.file("indices.csv")).unwrap();
+    let kept: Vec<u32> = text.lines().skip(1).map(|line| line.parse().unwrap()).collect();
+    let dataset = world.dataset();
+    let train = dataset.split(Split::Train).rows.iter().zip(0..);
+    let dropped: Vec<u64> = train.filter(|(row, _)| kept.binary_search(row).is_err()).map(|(_, at)| at).collect();
+    let hits = dropped.iter().filter(|at| turned(**at)).count();
+    // One row in twenty is turned; at least one dropped row in eight is.
+    assert!(dropped.len() < 150 && 8 * hits > dropped.len(), "{hits} of {}", dropped.len());
+    assert_eq!(outcome.report().kept.rows, kept.len() as u64);
 }

@@ -1,7 +1,7 @@
 use crate::world::{World, spec};
 use autodenoise::backbone::{
     BackboneConfig, Engine, Fit, FitOptions, ModelKey, OptimizerConfig, PassOptions, Recorded, Rows, TensorFile,
-    TrainingData,
+    TrainingData, TrainingLoss,
 };
 use autodenoise::denoise::{History, PolicyConfig, SearchEpoch, SearchSummary, searcher};
 use autodenoise::ingest::SplitData;
@@ -12,6 +12,10 @@ use tch::{Device, Tensor};
 
 const REPLICAS: usize = 3;
 const ENGINES: [Engine; 2] = [Engine::Torch(Device::Cpu), Engine::Fused];
+/// T-CE whose ramp lasts several passes of 32 rows a batch.
+const TRUNCATED: TrainingLoss =
+    TrainingLoss::TruncatedCe { drop_rate: 0.2, ramp_batches: 60, exponent: 1.0, protect_negatives: false };
+const REWEIGHTED: TrainingLoss = TrainingLoss::ReweightedCe { beta: 0.5 };
 
 fn config(kind: BackboneKind, mlp_dims: &[usize], dropout: f64) -> BackboneConfig {
     let (ranges, mlp_dims) = (vec![0..12, 12..21, 21..25], mlp_dims.to_vec());
@@ -26,6 +30,7 @@ fn options(patience: u32) -> FitOptions {
         shuffle: true,
         restore_best: true,
         optimizer: OptimizerConfig { kind: Optimizer::Adam, lr: 0.02, weight_decay: 1e-4 },
+        loss: TrainingLoss::Bce,
         auc_on: AucOn::Prob,
         logloss_eps: 1e-15,
     }
@@ -65,14 +70,15 @@ fn replicas_train_as_single_models_do() {
     let data = TrainingData::new(&dataset);
     for (kind, engine) in BackboneKind::ALL.iter().flat_map(|kind| ENGINES.map(|engine| (*kind, engine))) {
         let config = config(kind, &[8, 6], 0.2);
-        for weighted in [false, true] {
+        let cases = [TrainingLoss::Bce, TRUNCATED, REWEIGHTED].map(|loss| [(false, loss), (true, loss)]);
+        for (weighted, loss) in cases.into_iter().flatten() {
             // The gradient of a bias before BatchNorm is rounding noise, and Adam makes a full step of any noise: with
             // BatchNorm only SGD repeats to a tolerance.
             let optimizer = match kind {
                 BackboneKind::Fm => OptimizerConfig { kind: Optimizer::Adam, lr: 0.02, weight_decay: 1e-4 },
                 _ => OptimizerConfig { kind: Optimizer::Sgd, lr: 0.3, weight_decay: 1e-4 },
             };
-            let options = FitOptions { optimizer, ..options(2) };
+            let options = FitOptions { optimizer, loss, ..options(2) };
             let keys: Vec<ModelKey> = (0..REPLICAS).map(key).collect();
             let mut stacked = Fit::new(engine, &config, &keys, options);
             let mut singles: Vec<Fit> = keys.iter().map(|key| Fit::new(engine, &config, &[*key], options)).collect();
@@ -101,7 +107,7 @@ fn replicas_train_as_single_models_do() {
             for (r, single) in singles.iter_mut().enumerate() {
                 assert!(single.is_done(), "{kind} replica {r} stopped with its single run");
                 assert_eq!(single.finish()[0].pass, chosen[r].pass, "{kind} replica {r}");
-                let what = format!("{engine:?} {kind} weighted {weighted} replica {r}");
+                let what = format!("{engine:?} {kind} {loss:?} weighted {weighted} replica {r}");
                 compare(&what, &together, &single.model.weights(), |tensor| tensor.get(r as i64));
             }
         }
@@ -171,24 +177,65 @@ fn the_engines_train_alike_over_hundreds_of_steps() {
     let dataset = World::new().dataset();
     let data = TrainingData::new(&dataset);
     // Batches of one chunk, and of three that are not full.
-    let cases = [(Optimizer::Adam, 32), (Optimizer::LazyAdam, 32), (Optimizer::Sgd, 32), (Optimizer::Adam, 300)];
-    for (kind, (optimizer, batch_size)) in BackboneKind::ALL.iter().flat_map(|kind| cases.map(|case| (*kind, case))) {
+    let cases = [
+        (Optimizer::Adam, 32, TrainingLoss::Bce),
+        (Optimizer::LazyAdam, 32, TrainingLoss::Bce),
+        (Optimizer::Sgd, 32, TrainingLoss::Bce),
+        (Optimizer::Adam, 300, TrainingLoss::Bce),
+        (Optimizer::Sgd, 32, TRUNCATED),
+        (Optimizer::Adam, 300, TRUNCATED),
+        (Optimizer::Sgd, 32, REWEIGHTED),
+    ];
+    for (kind, (optimizer, batch_size, loss)) in
+        BackboneKind::ALL.iter().flat_map(|kind| cases.map(|case| (*kind, case)))
+    {
         let lr = if optimizer == Optimizer::Sgd { 0.2 } else { 0.01 };
         let optimizer = OptimizerConfig { kind: optimizer, lr, weight_decay: 1e-4 };
-        let options = FitOptions { optimizer, batch_size, max_passes: 25, restore_best: false, ..options(100) };
+        let options = FitOptions { optimizer, batch_size, loss, max_passes: 25, restore_best: false, ..options(100) };
         let config = config(kind, &[8, 6], 0.2);
         let mut fits = ENGINES.map(|engine| Fit::new(engine, &config, &[key(0)], options));
         let mut worst: f32 = 0.0;
         for pass in 0..25 {
             let what = PassOptions::default();
             let seen = fits.each_mut().map(|fit| fit.run_pass(&data.train, &data.valid, &what, &mut || true).unwrap());
-            let loss = |at: usize| seen[at].train[0].unwrap().logloss;
-            assert!((loss(0) - loss(1)).abs() < 2e-4, "{kind} {optimizer:?} pass {pass}: {} {}", loss(0), loss(1));
+            let [a, b] = seen.map(|seen| seen.train[0].unwrap().logloss);
+            assert!((a - b).abs() < 2e-4, "{kind} {optimizer:?} {loss:?} pass {pass}: {a} {b}");
             let [torch, fused] = fits.each_mut().map(|fit| fit.model.predict(&data.valid));
             worst = torch.iter().zip(&fused).fold(worst, |worst, (a, b)| worst.max((a - b).abs()));
         }
         // 25 passes of 12 batches are 300 steps; logits are of the order of 1.
-        assert!(worst < 5e-3, "{kind} {optimizer:?}: logits differ by {worst}");
+        assert!(worst < 5e-3, "{kind} {optimizer:?} {loss:?}: logits differ by {worst}");
+    }
+}
+
+/// The drop rate goes on where it was when a fit was saved in the ramp.
+#[test]
+fn a_fit_resumed_in_the_ramp_is_the_uninterrupted_one() {
+    let dataset = World::new().dataset();
+    let data = TrainingData::new(&dataset);
+    let config = config(BackboneKind::DeepFm, &[8], 0.2);
+    let pass =
+        |fit: &mut Fit| drop(fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || true).unwrap());
+    let bytes = |fit: &Fit| fit.model.weights().to_bytes().unwrap();
+    for engine in ENGINES {
+        let options = FitOptions { loss: TRUNCATED, ..options(100) };
+        let mut whole = Fit::new(engine, &config, &[key(0), key(1)], options);
+        (0..4).for_each(|_| pass(&mut whole));
+        for saved_after in 1..4 {
+            let mut first = Fit::new(engine, &config, &[key(0), key(1)], options);
+            (0..saved_after).for_each(|_| pass(&mut first));
+            let mut file = TensorFile::new();
+            let state = first.save("", &mut file).unwrap();
+            let mut second = Fit::load(engine, &config, options, "", &file, state).unwrap();
+            (saved_after..4).for_each(|_| pass(&mut second));
+            assert!(bytes(&second) == bytes(&whole), "{engine:?} saved after {saved_after}");
+        }
+        // The ramp is over after 5 passes of 12 batches: the rate of later passes matters.
+        let drop_rate_0 =
+            TrainingLoss::TruncatedCe { drop_rate: 0.0, ramp_batches: 0, exponent: 1.0, protect_negatives: false };
+        let mut plain = Fit::new(engine, &config, &[key(0), key(1)], FitOptions { loss: drop_rate_0, ..options });
+        (0..4).for_each(|_| pass(&mut plain));
+        assert!(bytes(&plain) != bytes(&whole), "{engine:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use super::model::{Batch, Design, Model, Picked, Source};
 use super::params::Kind;
 use super::tower::TowerDesign;
 use crate::backbone::{
-    BackboneConfig, FitError, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
+    BackboneConfig, BatchLoss, FitError, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
     WeightsError,
 };
 use crate::simd::Isa;
@@ -87,7 +87,8 @@ impl crate::backbone::Model for FusedModel {
                 None => Picked::From(first, len),
                 Some(order) => Picked::Positions(&order[first..first + len]),
             };
-            let at = At { source, picked, first, pass: pass.number, batch: number as u32, record: pass.record };
+            let loss = pass.loss_of(number);
+            let at = At { source, picked, first, pass: pass.number, batch: number as u32, loss, record: pass.record };
             match &mut parts[..] {
                 [one] => one.train(&at, &self.optimizer),
                 several => several.par_iter_mut().for_each(|part| part.train(&at, &self.optimizer)),
@@ -135,6 +136,7 @@ struct At<'a> {
     /// Numbers of the pass and of the batch in it.
     pass: u32,
     batch: u32,
+    loss: BatchLoss,
     record: Option<Recorded>,
 }
 
@@ -161,12 +163,21 @@ impl Part<'_> {
             }
             return;
         }
-        let total = weights.as_ref().map_or(len as f32, |weights| weights.iter().sum::<f32>().max(f32::MIN_POSITIVE));
         let batch = Batch { source, picked, weights: weights.as_deref() };
         self.model.forward(batch, Some(self.key.dropout(at.pass, at.batch)), true);
-        self.model.backward(|chunk| cross_entropy(isa, total, chunk));
         for chunk in self.model.chunks() {
             logits[chunk.first..][..chunk.rows].copy_from_slice(&chunk.z[..chunk.rows]);
+        }
+        if at.loss == BatchLoss::Mean {
+            let total = |weights: &Vec<f32>| weights.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+            let total = weights.as_ref().map_or(len as f32, total);
+            self.model.backward(|chunk| cross_entropy(isa, total, chunk));
+        } else {
+            let mut own = vec![0.0; len];
+            losses(isa, logits, &picked.labels(source.labels), &mut own);
+            let labels: Vec<u8> = picked.positions().map(|position| source.labels[position]).collect();
+            let (shares, total) = at.loss.shares(&own, &labels, weights.as_deref());
+            self.model.backward(|chunk| cross_entropy_of(isa, &shares, total, chunk));
         }
         if let (Some(Recorded::Train), Some(kept)) = (at.record, kept) {
             for chunk in self.model.chunks() {
@@ -183,6 +194,13 @@ pub fn cross_entropy(isa: Isa, total: f32, chunk: &mut super::Chunk) {
     let n = chunk.rows;
     let (z, labels) = (&chunk.z[..n], &chunk.labels[..n]);
     losses_and_gradients(isa, total, z, labels, &chunk.weights, &mut chunk.losses[..n], &mut chunk.dz[..n]);
+}
+
+/// The head of a loss that gives each row of the batch a share (`BatchLoss::shares`).
+fn cross_entropy_of(isa: Isa, shares: &[f32], total: f32, chunk: &mut super::Chunk) {
+    let n = chunk.rows;
+    let (z, labels, shares) = (&chunk.z[..n], &chunk.labels[..n], &shares[chunk.first..][..n]);
+    losses_and_gradients(isa, total, z, labels, shares, &mut chunk.losses[..n], &mut chunk.dz[..n]);
 }
 
 /// Adds all tensors of one kind, stacked where there are several replicas.

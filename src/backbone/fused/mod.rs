@@ -28,7 +28,7 @@ mod tower;
 pub use adam::{update, update_rows};
 pub use chunk::Chunk;
 pub use engine::{FusedModel, cross_entropy, design, load, load_optimizer_state, optimizer_state, save};
-pub use loss::{exp_of_negative, losses};
+pub use loss::{exp_of_negative, losses, losses_and_gradients};
 pub use model::{Batch, Design, Model, Picked, Source};
 pub use params::{Kind, Params};
 pub use tower::TowerDesign;

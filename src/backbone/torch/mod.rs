@@ -22,7 +22,7 @@ pub use feed::OnDevice;
 pub use model::TorchModel;
 pub use params::{ParamKind, Params, ParamsBuilder};
 pub use pass::Pass;
-pub use step::{Gradients, bce, predict, train_step};
+pub use step::{Gradients, batch_loss, bce, predict, train_step};
 
 use super::{BackboneConfig, ModelKey};
 use crate::types::BackboneKind;

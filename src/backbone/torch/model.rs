@@ -1,7 +1,8 @@
 //! A recommender model and its optimiser on libtorch, as the training routine uses them.
 
 use super::feed::Feed;
-use super::{Adam, Backbone, Pass, bce, predict, train_step};
+use super::step::train_batch;
+use super::{Adam, Backbone, Pass, bce, predict};
 use crate::backbone::{
     BackboneConfig, FitError, Model, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
     WeightsError, to_host,
@@ -39,15 +40,8 @@ impl Model for TorchModel {
             let active = trainable(pass.active, &batch.weights, len);
             let (seen, own_losses) = if active.contains(&true) {
                 let streams = pass.keys.iter().map(|key| key.dropout(pass.number, number as u32)).collect();
-                let step = train_step(
-                    &self.backbone,
-                    &mut self.optimizer,
-                    &batch.ids,
-                    &batch.labels,
-                    batch.weights.as_ref(),
-                    Pass::train(streams),
-                    &active,
-                );
+                let (loss, mode) = (pass.loss_of(number), Pass::train(streams));
+                let step = train_batch(&self.backbone, &mut self.optimizer, &batch, loss, mode, &active);
                 (step.logits, step.losses)
             } else {
                 let seen = tch::no_grad(|| self.backbone.forward(&batch.ids, &mut Pass::eval()));

@@ -1,8 +1,10 @@
 //! One training step and one prediction: forward, loss, backward, update. The only place that knows how gradients of
 //! dense parameters and of table rows come about.
 
+use super::feed::Batch;
 use super::{Adam, Backbone, ParamKind, Params, Pass};
-use tch::{Reduction, Tensor};
+use crate::backbone::BatchLoss;
+use tch::{Kind, Reduction, Tensor};
 
 /// Rows of one forward pass in evaluation mode: enough that overhead vanishes, few enough that activations stay in cache.
 const EVAL_ROWS: i64 = 4096;
@@ -113,27 +115,73 @@ pub fn train_step(
     ids: &Tensor,
     labels: &Tensor,
     weights: Option<&Tensor>,
+    pass: Pass,
+    active: &[bool],
+) -> Step {
+    let weights = weights.map(Tensor::shallow_clone);
+    let batch = Batch { ids: ids.shallow_clone(), labels: labels.shallow_clone(), weights };
+    train_batch(model, optimizer, &batch, BatchLoss::Mean, pass, active)
+}
+
+/// `train_step` of any loss.
+pub(super) fn train_batch(
+    model: &Backbone,
+    optimizer: &mut Adam,
+    batch: &Batch,
+    loss: BatchLoss,
     mut pass: Pass,
     active: &[bool],
 ) -> Step {
+    let weights = batch.weights.as_ref();
     if let Some(weights) = weights {
-        pass.counted = Some(weights.gt(0.0).to_kind(tch::Kind::Float).unsqueeze(-1));
+        pass.counted = Some(weights.gt(0.0).to_kind(Kind::Float).unsqueeze(-1));
     }
     if active.iter().any(|active| !active) {
         pass.active = Some(active.to_vec());
     }
-    let logits = model.forward(ids, &mut pass);
-    let losses = bce(&logits, labels);
-    let mean = match weights {
-        None => losses.mean_dim(-1, false, None),
-        Some(weights) => {
-            let total = weights.sum_dim_intlist(-1, false, None).clamp_min(f64::from(f32::MIN_POSITIVE));
-            (&losses * weights).sum_dim_intlist(-1, false, None) / total
-        }
-    };
-    let gradients = Gradients::of(&mean, &model.params, pass);
+    let logits = model.forward(&batch.ids, &mut pass);
+    let losses = bce(&logits, &batch.labels);
+    let gradients = Gradients::of(&batch_loss(loss, &losses, &batch.labels, weights), &model.params, pass);
     optimizer.step(&model.params, gradients, active);
     Step { logits: logits.detach(), losses: losses.detach() }
+}
+
+/// The loss `[..]` of a batch from its rows' losses `[.., B]`; labels `[B]`, weights `[.., B]`. `BatchLoss::shares` says
+/// the same over slices.
+pub fn batch_loss(loss: BatchLoss, losses: &Tensor, labels: &Tensor, weights: Option<&Tensor>) -> Tensor {
+    if let (BatchLoss::Mean, None) = (loss, weights) {
+        return losses.mean_dim(-1, false, None);
+    }
+    let fixed = losses.detach();
+    let weights = weights.map_or_else(|| fixed.ones_like(), Tensor::shallow_clone);
+    let (shares, counted) = match loss {
+        BatchLoss::Mean => (weights.shallow_clone(), weights),
+        BatchLoss::Truncated { drop_rate, protect_negatives } => {
+            let kept = &weights * truncation(drop_rate, protect_negatives, &fixed, labels, &weights);
+            (kept.shallow_clone(), kept)
+        }
+        BatchLoss::Reweighted { beta } => (&weights * (fixed * -beta).exp(), weights),
+    };
+    let total = counted.sum_dim_intlist(-1, false, None).clamp_min(f64::from(f32::MIN_POSITIVE));
+    (losses * shares).sum_dim_intlist(-1, false, None) / total
+}
+
+/// 1 for the rows that T-CE keeps, else 0, `[.., B]`. Without a wait for the device: ranks are compared with counts.
+fn truncation(drop_rate: f64, protect_negatives: bool, losses: &Tensor, labels: &Tensor, weights: &Tensor) -> Tensor {
+    let rows = |which: &Tensor| which.sum_dim_intlist(-1, true, Kind::Double);
+    let counted = weights.gt(0.0);
+    let all = rows(&counted);
+    let mut stay = (&all * (1.0 - drop_rate)).trunc();
+    let mut keys = losses * labels;
+    if protect_negatives {
+        stay = stay.maximum(&(all - rows(&(&counted * labels))));
+        keys += labels - 1.0;
+    }
+    // Rows that do not count come last.
+    let (_, order) = keys.where_scalarother(&counted, f64::INFINITY).sort_stable(true, -1, false);
+    let rank = Tensor::arange(labels.numel() as i64, (Kind::Double, losses.device()));
+    let kept = rank.lt_tensor(&stay).to_kind(Kind::Float);
+    losses.zeros_like().scatter(-1, &order, &kept)
 }
 
 /// Logits `[.., n]` of ids `[n, F]` in evaluation mode.
