@@ -1,7 +1,7 @@
 //! The methods a job can run and compare, and what each can be told beside the training's options (spec `baselines.md`).
 
-use super::FieldError;
 use super::options::choice;
+use super::{BdisInit, Distance, EnemyTies, FieldError, Knn};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -39,37 +39,6 @@ choice!(
         RCe = "r_ce",
         /// Confident learning (Northcutt et al. 2021) from cross-fitted probabilities.
         ConfidentLearning = "confident_learning",
-    }
-);
-choice!(
-    /// How far two rows are apart.
-    Distance {
-        /// Euclidean between the label rates of the rows' values: the value-difference metric.
-        Hvdm = "hvdm",
-        /// Fields that differ.
-        Hamming = "hamming",
-        /// Euclidean between the embeddings of a model trained on all rows.
-        Embedding = "embedding",
-        /// Euclidean between raw ids: of no meaning, for reproductions only.
-        EuclideanCodes = "euclidean_codes",
-    }
-);
-choice!(
-    /// Who counts as an enemy's nearest among rows equally far.
-    EnemyTies {
-        /// The row that comes first.
-        Lowest = "lowest",
-        /// All of them, with equal shares.
-        Split = "split",
-    }
-);
-choice!(
-    /// Where 2-means starts.
-    BdisInit {
-        /// From the row farthest from the mean, and the one farthest from that.
-        Farthest = "farthest",
-        /// From two rows at random.
-        Random = "random",
     }
 );
 choice!(
@@ -115,6 +84,8 @@ pub struct BaselineOptions {
     pub max_distances: u64,
     /// CNN starts from a random row of each label, drawn with this seed, instead of the first.
     pub cnn_seed: Option<u64>,
+    /// Does not change what is kept.
+    pub knn: Knn,
     /// Whether rows that DROP3's first step removed stay associates.
     pub drop3_enn_associates: bool,
     /// Whether a row belongs to its own local set.
@@ -159,6 +130,7 @@ impl Default for BaselineOptions {
             block_size: 10_000,
             max_distances: 100_000_000_000,
             cnn_seed: None,
+            knn: Knn::Brute,
             drop3_enn_associates: false,
             lss_include_self: false,
             enemy_ties: EnemyTies::Lowest,
@@ -207,7 +179,7 @@ const SEARCH: &[&str] = &[
 ];
 /// Options of the warm-up.
 const WARMUP: &[&str] = &["warmup_epochs", "warmup_passes_per_row", "lmat_loss"];
-const NEIGHBOURS: &[&str] = &["distance", "hvdm_smoothing", "block_size", "max_distances"];
+const NEIGHBOURS: &[&str] = &["distance", "hvdm_smoothing", "block_size", "max_distances", "knn"];
 const SAMPLED: &[&str] = &["ce_data", "num_neg", "user_column", "item_column"];
 
 impl MethodName {
@@ -303,6 +275,15 @@ impl BaselineOptions {
         check("beta", from_0(self.beta) && self.beta <= 100.0, "from 0 to 100");
         check("num_neg", (1..=100).contains(&self.num_neg), "from 1 to 100");
         check("folds", (2..=20).contains(&self.folds), "from 2 to 20");
+        if name.own_options().contains(&"knn") {
+            check(
+                "knn",
+                self.knn.serves(self.distance),
+                "kdtree for any distance but hamming, per_user for hamming alone",
+            );
+        }
+        let centres = name != MethodName::Bdis || self.distance != Distance::Hamming;
+        check("distance", centres, "one with centres: hvdm, embedding or euclidean_codes");
         if matches!(name, MethodName::TCe | MethodName::RCe) && self.ce_data == CeData::Sampled {
             check("user_column", !self.user_column.is_empty(), "the field of users is needed where ce_data is sampled");
             check("item_column", !self.item_column.is_empty(), "the field of items is needed where ce_data is sampled");

@@ -2,6 +2,7 @@
 //!
 //! Plain data with serde, sqlx and OpenAPI derives; no I/O, no web framework, no libtorch.
 
+mod baseline;
 mod dataset;
 mod event;
 mod ids;
@@ -12,6 +13,7 @@ mod problem;
 mod report;
 mod spec;
 
+pub use baseline::{BdisInit, Distance, EnemyTies, Knn};
 pub use dataset::{
     Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
     LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
@@ -19,7 +21,7 @@ pub use dataset::{
 pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob};
 pub use ids::{DatasetId, JobId, ParseIdError};
 pub use job::{Arm, JobState, Phase, Progress};
-pub use method::{BaselineOptions, BdisInit, CeData, ClFilter, Distance, EnemyTies, MethodName};
+pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
 pub use options::{
     Action, AucOn, BackboneKind, DeselectedReward, Device, Engine, LmatDeselected, LmatLoss, OnFewSelected, Optimizer,
     Options, PolicyReduction, Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,

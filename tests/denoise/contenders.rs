@@ -145,7 +145,7 @@ fn confident_learning_drops_labels_that_other_rows_contradict() {
     let train = dataset.split(Split::Train).rows.iter().zip(0..);
     let dropped: Vec<u64> = train.filter(|(row, _)| kept.binary_search(row).is_err()).map(|(_, at)| at).collect();
     let hits = dropped.iter().filter(|at| turned(**at)).count();
-    // One row in twenty is turned; at least one dropped row in eight is.
-    assert!(dropped.len() < 150 && 8 * hits > dropped.len(), "{hits} of {}", dropped.len());
+    // One row in twenty is turned; more than one in ten of those dropped is.
+    assert!(dropped.len() < 150 && 10 * hits > dropped.len(), "{hits} of {}", dropped.len());
     assert_eq!(outcome.report().kept.rows, kept.len() as u64);
 }

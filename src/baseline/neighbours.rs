@@ -1,0 +1,125 @@
+//! Instance selection as methods that choose rows; with `distance = embedding`, after a model was trained on all of them.
+
+use super::instance::{Config, Method, Space, select};
+use crate::backbone::{Fit, FitOptions, PassOptions, TensorFile, WeightsError};
+use crate::selection::{Context, Place, Role, SelectError, Selected, Selector, Session};
+use crate::types::{Arm, BaselineOptions, Distance, MethodName, Phase};
+use serde_json::Value;
+use std::sync::{Mutex, PoisonError};
+
+/// The table whose rows a model's fields are embedded as.
+const TABLE: &str = "embedding.embedding.weight";
+
+/// ENN, CNN, DROP3, LSSm, LSBo or BDIS.
+pub struct InstanceSelection {
+    /// The model whose embeddings tell distances.
+    fit: Option<Fit>,
+}
+
+impl InstanceSelection {
+    pub fn new(context: &Context) -> Self {
+        let fit = || {
+            let key = context.key(Role::Embed, 0);
+            Fit::new(context.engine, &context.config, &[key], FitOptions::retrain(context.options()))
+        };
+        Self { fit: (context.method.baseline().distance == Distance::Embedding).then(fit) }
+    }
+
+    fn choose(&self, context: &Context, session: &mut Session) -> Result<Selected, SelectError> {
+        let (own, rows) = (context.method.baseline(), &context.data.train);
+        let vectors = self.fit.as_ref().map(|fit| embedded(context, fit)).transpose()?;
+        let space = match own.distance {
+            Distance::Hvdm => Space::Hvdm { smoothing: own.hvdm_smoothing },
+            Distance::Hamming => Space::Hamming,
+            Distance::EuclideanCodes => Space::EuclideanCodes,
+            Distance::Embedding => {
+                let data = vectors.as_ref().expect("a model was trained");
+                Space::Vectors { data, dim: data.len() / rows.len() }
+            }
+        };
+        let config = Config {
+            method: method(context.method.name, &own),
+            space,
+            block_size: own.block_size as usize,
+            knn: own.knn,
+            seed: context.seed,
+        };
+        let kept = session.ticking(|tick| {
+            let tick = Mutex::new(tick);
+            let go_on = |_| tick.lock().unwrap_or_else(PoisonError::into_inner)();
+            select(rows.ids, rows.labels, rows.fields, &config, &go_on)
+        });
+        kept.map(Selected::rows).map_err(|_| SelectError::Stopped)
+    }
+}
+
+fn method(name: MethodName, own: &BaselineOptions) -> Method {
+    let (k, include_self, enemy_ties) = (own.k as usize, own.lss_include_self, own.enemy_ties);
+    match name {
+        MethodName::Enn => Method::Enn { k },
+        MethodName::Cnn => Method::Cnn { seed: own.cnn_seed },
+        MethodName::Drop3 => Method::Drop3 { k, enn_associates: own.drop3_enn_associates },
+        MethodName::Lssm => Method::Lssm { include_self, enemy_ties },
+        MethodName::Lsbo => Method::Lsbo { include_self, enemy_ties },
+        MethodName::Bdis => Method::Bdis {
+            t1: own.bdis_t1,
+            t2: own.bdis_t2,
+            init: own.bdis_init,
+            subsample: own.bdis_subsample as usize,
+        },
+        name => unreachable!("{name} selects by something else"),
+    }
+}
+
+/// `[N, F E]`: the embeddings of each training row's fields.
+fn embedded(context: &Context, fit: &Fit) -> Result<Vec<f32>, SelectError> {
+    let weights = fit.model.weights();
+    let width = match weights.get(TABLE) {
+        Ok(table) => table.size()[1] as usize,
+        Err(_) => {
+            let backbone = context.config.kind;
+            return Err(SelectError::Unsuitable(format!(
+                "{backbone} has no table of embeddings for distance = embedding; choose another backbone or distance"
+            )));
+        }
+    };
+    let table = weights.values(TABLE, &[context.config.cardinality(), width])?;
+    let ids = context.data.train.ids.iter().map(|id| *id as usize);
+    Ok(ids.flat_map(|id| table[id * width..][..width].iter().copied()).collect())
+}
+
+impl Selector for InstanceSelection {
+    fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
+        if let Some(fit) = self.fit.as_mut().filter(|fit| !fit.is_done()) {
+            let place = Place { arm: Arm::Denoised, phase: Phase::Select, epoch: 1 };
+            session.pass(context, place, fit, &context.data.train, &PassOptions::default())?;
+            if fit.is_done() {
+                fit.finish();
+            }
+            return Ok(None);
+        }
+        self.choose(context, session).map(Some)
+    }
+
+    fn position(&self) -> (Phase, u32) {
+        (Phase::Select, 1)
+    }
+
+    fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
+        self.fit.as_ref().map_or(Ok(Value::Null), |fit| fit.save(prefix, file))
+    }
+
+    fn load(
+        &mut self,
+        context: &Context,
+        prefix: &str,
+        file: &TensorFile,
+        state: Value,
+    ) -> Result<(), WeightsError> {
+        if self.fit.is_some() {
+            let options = FitOptions::retrain(context.options());
+            self.fit = Some(Fit::load(context.engine, &context.config, options, prefix, file, state)?);
+        }
+        Ok(())
+    }
+}
