@@ -8,7 +8,7 @@ use super::sealed::SealedTest;
 use super::searcher::{PolicyConfig, SearchError, Searcher, searcher};
 use super::{CheckpointError, History};
 use crate::backbone::{
-    BackboneConfig, Chosen, Engine, Fit, FitError, ModelKey, TensorFile, TrainingData, WeightsError,
+    BackboneConfig, Chosen, ConfigError, Engine, Fit, FitError, ModelKey, TensorFile, TrainingData, WeightsError,
 };
 use crate::ingest::Dataset;
 use crate::types::{
@@ -31,6 +31,8 @@ pub enum RunError {
         "the policy's probabilities are not finite numbers after search epoch {epoch}; a smaller policy_lr_mult usually helps"
     )]
     PolicyNotFinite { epoch: u32 },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error(transparent)]
@@ -157,7 +159,7 @@ impl<'a> Run<'a> {
             MethodName::None => At::Evaluate,
         };
         Ok(Self {
-            config: BackboneConfig::new(input.spec.method.backbone, &dataset.feature_map, options),
+            config: BackboneConfig::new(input.spec.method.backbone, &dataset.feature_map, options)?,
             test: SealedTest::new(dataset),
             book: Book {
                 at,

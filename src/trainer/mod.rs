@@ -6,7 +6,7 @@
 mod lifeline;
 mod output;
 
-use crate::backbone::{Engine, start_threads};
+use crate::backbone::{Engines, start_threads};
 use crate::denoise::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
 use crate::ingest::{self, Dataset, DatasetError};
 use crate::telemetry::{self, LogConfig};
@@ -100,7 +100,7 @@ pub fn main(log: &LogConfig) -> ExitCode {
 fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     let threads = job.threads.max(1);
     start_threads(threads).map_err(|source| TrainerError::Threads { threads, source })?;
-    let engine = Engine::open(job.spec.engine, job.spec.device)?;
+    let engine = Engines::open(job.spec.engine, job.spec.device)?.for_model(job.spec.method.backbone)?;
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;

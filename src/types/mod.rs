@@ -2,6 +2,7 @@
 //!
 //! Plain data with serde, sqlx and OpenAPI derives; no I/O, no web framework, no libtorch.
 
+mod backbone;
 mod dataset;
 mod event;
 mod ids;
@@ -10,6 +11,7 @@ mod problem;
 mod report;
 mod spec;
 
+pub use backbone::{BackboneKind, Structure};
 pub use dataset::{
     Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
     LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
@@ -20,7 +22,7 @@ pub use job::{Arm, JobState, Phase, Progress};
 pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, Warning};
 pub use spec::{
-    Action, AucOn, BackboneKind, DeselectedReward, Device, Engine, JobSpec, LmatDeselected, LmatLoss, MethodName,
-    MethodSpec, OnFewSelected, Optimizer, Options, PolicyReduction, Preset, Reinit, ResolvedMethod, ResolvedSpec,
-    Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
+    Action, AucOn, DeselectedReward, Device, Engine, JobSpec, LmatDeselected, LmatLoss, MethodName, MethodSpec,
+    OnFewSelected, Optimizer, Options, PolicyReduction, Preset, Reinit, ResolvedMethod, ResolvedSpec, Reward,
+    RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };

@@ -172,7 +172,7 @@ pub fn with_run_of<T>(
     let run = Run::new(RunInput {
         spec,
         dataset,
-        engine: backbone::Engine::open(spec.engine, spec.device).unwrap(),
+        engine: backbone::Engines::open(spec.engine, spec.device).unwrap().for_model(spec.method.backbone).unwrap(),
         threads,
         out_dir: out,
         denoised: &denoised,
