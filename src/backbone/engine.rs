@@ -6,7 +6,7 @@ use super::{
     fused, open_device, torch,
 };
 use crate::simd::Isa;
-use crate::types;
+use crate::types::{self, BackboneKind};
 use tch::Device;
 
 /// Most memory that the tables of models trained side by side take together.
@@ -87,7 +87,7 @@ pub fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> 
     rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global()
 }
 
-/// An engine, ready to make models.
+/// What computes a model, ready to make it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Engine {
     /// libtorch on a device.
@@ -104,37 +104,53 @@ pub enum EngineError {
         "engine fused computes on the CPU, and {0} was asked for; run the job with engine auto or tch, or with device cpu"
     )]
     FusedOnGpu(types::Device),
+    #[error("engine fused cannot train {0}: run the job with engine {why}", why = .0.why_not_fused().unwrap_or_default())]
+    NotFused(BackboneKind),
 }
 
-impl Engine {
-    /// The engine for what a job asks for: `auto` is the fused one on a CPU and libtorch on a GPU.
-    pub fn open(engine: types::Engine, device: types::Device) -> Result<Self, EngineError> {
-        match engine {
-            types::Engine::Fused => match device {
-                types::Device::Cuda(_) => Err(EngineError::FusedOnGpu(device)),
-                types::Device::Auto | types::Device::Cpu => Ok(Self::Fused),
-            },
-            types::Engine::Tch => Ok(Self::Torch(open_device(device)?)),
-            types::Engine::Auto => Ok(match open_device(device)? {
-                Device::Cpu => Self::Fused,
-                device => Self::Torch(device),
-            }),
-        }
+/// What a job's models run on: the job's device, opened once, and the engine it asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Engines {
+    wanted: types::Engine,
+    device: Device,
+}
+
+impl Engines {
+    pub fn open(wanted: types::Engine, device: types::Device) -> Result<Self, EngineError> {
+        let device = match (wanted, device) {
+            (types::Engine::Fused, types::Device::Cuda(_)) => return Err(EngineError::FusedOnGpu(device)),
+            (types::Engine::Fused, _) => Device::Cpu,
+            _ => open_device(device)?,
+        };
+        Ok(Self { wanted, device })
     }
 
-    /// For reports: the engine, and what it computes with.
-    pub fn describe(self) -> String {
-        match self {
-            Self::Torch(_) => "tch".to_owned(),
-            Self::Fused => format!("fused, {}", Isa::detect().name()),
+    /// The engine of a backbone, and of a policy that searches with it: `auto` is the fused one on a CPU where that has the
+    /// backbone, else libtorch.
+    pub fn for_model(self, kind: BackboneKind) -> Result<Engine, EngineError> {
+        match self.wanted {
+            types::Engine::Fused if !kind.is_fused() => Err(EngineError::NotFused(kind)),
+            types::Engine::Fused => Ok(Engine::Fused),
+            types::Engine::Auto if self.device == Device::Cpu && kind.is_fused() => Ok(Engine::Fused),
+            types::Engine::Auto | types::Engine::Tch => Ok(Engine::Torch(self.device)),
         }
     }
 
     /// The device's name: `cpu` or `cuda:0`.
     pub fn device_name(self) -> String {
-        match self {
-            Self::Torch(Device::Cuda(number)) => format!("cuda:{number}"),
+        match self.device {
+            Device::Cuda(number) => format!("cuda:{number}"),
             _ => "cpu".to_owned(),
+        }
+    }
+}
+
+impl Engine {
+    /// For reports: the engine, and what it computes with.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Torch(_) => "tch".to_owned(),
+            Self::Fused => format!("fused, {}", Isa::detect().name()),
         }
     }
 
@@ -155,7 +171,34 @@ impl Engine {
             Self::Fused => threads,
         };
         // Parameters, two running means and gradients; embeddings and first-order weights.
-        let state = 4 * size_of::<f32>() * config.cardinality() * (config.embed_dim + 1);
+        let state = 4 * size_of::<f32>() * config.cardinality() * config.numbers_per_id();
         most.min(SIDE_BY_SIDE_BYTES / state.max(1)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Engine::{Auto, Fused, Tch};
+
+    #[test]
+    fn a_backbone_runs_on_the_engine_asked_for_or_the_fastest_that_has_it() {
+        let torch = Engine::Torch(Device::Cpu);
+        for (wanted, kind, engine) in [
+            (Auto, BackboneKind::DeepFm, Engine::Fused),
+            (Auto, BackboneKind::Lr, torch),
+            (Tch, BackboneKind::DeepFm, torch),
+            (Tch, BackboneKind::Lr, torch),
+            (Fused, BackboneKind::DeepFm, Engine::Fused),
+        ] {
+            assert_eq!(Engines::open(wanted, types::Device::Cpu).unwrap().for_model(kind).unwrap(), engine);
+        }
+        let error = Engines::open(Fused, types::Device::Auto).unwrap().for_model(BackboneKind::Lr).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "engine fused cannot train lr: run the job with engine auto or tch, because fused has the backbones fm, \
+             wide_deep, dcn, ipnn and deepfm, not lr"
+        );
+        assert!(matches!(Engines::open(Fused, types::Device::Cuda(0)), Err(EngineError::FusedOnGpu(_))));
     }
 }

@@ -3,7 +3,8 @@
 
 use super::error::CliError;
 use crate::backbone::{
-    BackboneConfig, Engine, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss, evaluate,
+    BackboneConfig, Engine, Engines, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss,
+    evaluate,
 };
 use crate::denoise::{History, PolicyConfig, SearchEpoch, SearchError, searcher, select};
 use crate::ingest::SplitData;
@@ -23,7 +24,7 @@ const EVALUATED: usize = 100_000;
 /// Times the method's inner loops on random rows with MovieLens-1M's field sizes; prints one JSON object a line:
 /// {"work": "pass/deepfm", "rows": ..., "seconds": ..., "rows_per_s": ...}
 ///
-/// pass/MODEL is one training pass, warmup4 the four rows of the warm-up (with the losses that the updates themselves see;
+/// pass/MODEL is one training pass (of the paper's five models; of the others where --only begins with pass/), warmup4 the four rows of the warm-up (with the losses that the updates themselves see;
 /// lmat_loss = eval costs one more forward pass), search one search epoch, select the scores of all rows and the choice,
 /// eval predictions of 100,000 rows and their AUC and log-loss.
 #[derive(Args)]
@@ -51,9 +52,9 @@ pub struct BenchArgs {
 pub fn bench(args: BenchArgs) -> Result<(), CliError> {
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
     crate::backbone::start_threads(threads).map_err(CliError::failed)?;
-    let engine = Engine::open(args.engine, args.device).map_err(CliError::failed)?;
+    let engines = Engines::open(args.engine, args.device).map_err(CliError::failed)?;
     let (ids, labels) = table(args.rows as usize);
-    let bench = Bench { engine, threads, map: feature_map(), rows: rows(&ids, &labels) };
+    let bench = Bench { engines, threads, only: &args.only, map: feature_map(), rows: rows(&ids, &labels) };
     let report = |name: &str, rows: usize, work: &mut dyn FnMut() -> Result<(), CliError>| {
         if !name.starts_with(&args.only) {
             return Ok(());
@@ -75,8 +76,9 @@ pub fn bench(args: BenchArgs) -> Result<(), CliError> {
 type Report<'a> = dyn Fn(&str, usize, &mut dyn FnMut() -> Result<(), CliError>) -> Result<(), CliError> + 'a;
 
 struct Bench<'a> {
-    engine: Engine,
+    engines: Engines,
     threads: usize,
+    only: &'a str,
     map: FeatureMap,
     rows: Rows<'a>,
 }
@@ -84,19 +86,20 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn run(&self, report: &Report) -> Result<(), CliError> {
         let n = self.rows.len();
-        for kind in BackboneKind::ALL {
+        for kind in BackboneKind::ALL.iter().filter(|kind| self.is_asked_for(**kind)) {
             let (config, optimizer) = self.config(*kind);
-            let mut model = self.engine.model(&config, &[KEY], optimizer);
+            let mut model = self.engine(*kind)?.model(&config, &[KEY], optimizer);
             report(&format!("pass/{kind}"), n, &mut || {
                 model.train(&self.pass(&[KEY], None), &mut || true).map_err(CliError::failed).map(drop)
             })?;
         }
         let options = Options::preset(Preset::Paper, BackboneKind::DeepFm);
         let (config, optimizer) = self.config(BackboneKind::DeepFm);
+        let engine = self.engine(BackboneKind::DeepFm)?;
         let mut history = History::new(4, n, options.lmat_deselected);
         report("warmup4/deepfm", 4 * n, &mut || self.warmup(&config, optimizer, &mut history))?;
 
-        let mut policy = searcher(self.engine, &PolicyConfig::new(&self.map, &options), KEY);
+        let mut policy = searcher(engine, &PolicyConfig::new(&self.map, &options), KEY);
         report("search/deepfm", n, &mut || {
             let search =
                 SearchEpoch { options: &options, config: &config, rows: &self.rows, seed: 1, epoch: 1, key: KEY };
@@ -108,7 +111,7 @@ impl Bench<'_> {
             Ok(())
         })?;
 
-        let mut model = self.engine.model(&config, &[KEY], optimizer);
+        let mut model = engine.model(&config, &[KEY], optimizer);
         let (ids, labels) = table(n.min(EVALUATED));
         let held_out = rows(&ids, &labels);
         report("eval/deepfm", held_out.len(), &mut || {
@@ -117,10 +120,19 @@ impl Bench<'_> {
         })
     }
 
+    /// The paper's backbones, and those named: some of the others take an hour.
+    fn is_asked_for(&self, kind: BackboneKind) -> bool {
+        kind.is_fused() || !self.only.is_empty() && format!("pass/{kind}").starts_with(self.only)
+    }
+
+    fn engine(&self, kind: BackboneKind) -> Result<Engine, CliError> {
+        self.engines.for_model(kind).map_err(CliError::failed)
+    }
+
     fn config(&self, kind: BackboneKind) -> (BackboneConfig, OptimizerConfig) {
         let options = Options::preset(Preset::Paper, kind);
         let optimizer = OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: options.weight_decay };
-        (BackboneConfig::new(kind, &self.map, &options), optimizer)
+        (BackboneConfig::preset(kind, self.map.id_ranges()), optimizer)
     }
 
     fn pass<'a>(&'a self, keys: &'a [ModelKey], record: Option<Recorded>) -> TrainPass<'a> {
@@ -147,8 +159,9 @@ impl Bench<'_> {
     ) -> Result<(), CliError> {
         let keys: Vec<ModelKey> = (0..4).map(|row| ModelKey { init: [2, row], run: [2, row], ..KEY }).collect();
         let mut row = 0;
-        for keys in keys.chunks(self.engine.side_by_side(config, self.threads).min(4)) {
-            let mut model = self.engine.model(config, keys, optimizer);
+        let engine = self.engine(config.kind)?;
+        for keys in keys.chunks(engine.side_by_side(config, self.threads).min(4)) {
+            let mut model = engine.model(config, keys, optimizer);
             let seen: Result<_, FitError> = model.train(&self.pass(keys, Some(Recorded::Train)), &mut || true);
             let losses = seen.map_err(CliError::failed)?.losses.expect("losses were asked for");
             for losses in losses.chunks(self.rows.len()) {

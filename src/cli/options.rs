@@ -200,7 +200,8 @@ pub struct MethodArgs {
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
 
-    /// The recommender model: fm, wide_deep, dcn, ipnn or deepfm
+    /// The recommender model: fm, wide_deep, dcn, ipnn, deepfm (on every engine), lr, hofm, ffm, fnn, opnn, nfm, fnfm, ncf,
+    /// xdeepfm, afm, autoint, afn, dcnv2, gdcn, masknet or finalmlp (on libtorch)
     #[arg(long, value_name = "NAME")]
     pub backbone: Option<BackboneKind>,
 

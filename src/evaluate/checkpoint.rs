@@ -112,14 +112,14 @@ impl Run<'_> {
         Ok(match self.task() {
             Task::Select(of) => {
                 let method = of.method(spec);
-                let context = of.context(&self.input, &self.data, method.backbone, &method.options);
+                let context = of.context(&self.input, &self.data, method.backbone, &method.options)?;
                 let mut selector = selector(&context);
                 selector.load(&context, "stage/", file, state)?;
                 Stage::Selecting(selector)
             }
             Task::Train(of, number) => {
                 let trainee = trainee(spec, of.method(spec), number);
-                let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options);
+                let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options)?;
                 let options = Training::new(&context)?.fit_options(&context);
                 Stage::Training(Fit::load(context.engine, &context.config, options, "stage/", file, state)?)
             }

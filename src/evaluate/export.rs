@@ -1,6 +1,7 @@
 //! The results of a run as files, each durable before it is announced. Rows are named by their position in the uploaded
 //! file.
 
+use super::describe_engines;
 use super::run::{Run, shares};
 use super::table::{arms, table};
 use crate::backbone::{TensorFile, WeightsError, write_durably};
@@ -177,8 +178,8 @@ impl<'r, 'a> Exports<'r, 'a> {
         let table = table(run.input.spec, &run.book.results);
         Report {
             spec: run.input.spec.clone(),
-            device: run.input.engine.device_name(),
-            engine: run.input.engine.describe(),
+            device: run.input.engines.device_name(),
+            engine: describe_engines(run.input.engines, run.input.spec),
             threads: run.input.threads,
             kept,
             kept_positive,

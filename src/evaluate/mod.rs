@@ -9,6 +9,22 @@ mod table;
 mod tasks;
 mod training;
 
+use crate::backbone::Engines;
+use crate::types::ResolvedSpec;
+
 pub use checkpoint::CheckpointError;
 pub use export::{DenoisedWriter, Dropped, ExportError};
 pub use run::{Run, RunError, RunInput, Step};
+
+/// What computes a job's models, for reports.
+pub fn describe_engines(engines: Engines, spec: &ResolvedSpec) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for trainee in tasks::trainees(spec) {
+        // One that cannot be had ends the job in other words.
+        let Ok(engine) = engines.for_model(trainee.backbone) else { continue };
+        if !found.contains(&engine.describe()) {
+            found.push(engine.describe());
+        }
+    }
+    found.join("; ")
+}

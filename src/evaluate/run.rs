@@ -3,9 +3,9 @@
 
 use super::CheckpointError;
 use super::export::{DenoisedWriter, ExportError, Exports};
-use super::tasks::{Contender, Task, selector, tasks, trainee};
+use super::tasks::{Contender, Task, selector, tasks, trainee, trainees};
 use super::training::Training;
-use crate::backbone::{Chosen, Engine, Fit, PassOptions, TensorFile, TrainingData, TrainingLoss};
+use crate::backbone::{BackboneConfig, Chosen, Engines, Fit, PassOptions, TensorFile, TrainingData, TrainingLoss};
 use crate::ingest::Dataset;
 use crate::selection::{Place, Role, SealedTest, SelectError, Selected, Selector, Session, Spent, after};
 use crate::types::{
@@ -30,7 +30,7 @@ pub enum RunError {
 pub struct RunInput<'a> {
     pub spec: &'a ResolvedSpec,
     pub dataset: &'a Dataset,
-    pub engine: Engine,
+    pub engines: Engines,
     pub threads: usize,
     /// Folder for checkpoints and results.
     pub out_dir: &'a Path,
@@ -97,6 +97,11 @@ impl<'a> Run<'a> {
         let dataset = input.dataset;
         if let Some(empty) = Split::ALL.into_iter().find(|split| dataset.len(*split) == 0) {
             return Err(RunError::EmptySplit(empty));
+        }
+        // What cannot be trained is said before anything is.
+        for Trainee { backbone, options } in trainees(input.spec) {
+            BackboneConfig::new(backbone, &dataset.feature_map, &options).map_err(SelectError::from)?;
+            input.engines.for_model(backbone).map_err(SelectError::from)?;
         }
         Ok(Self {
             data: TrainingData::new(dataset),
@@ -165,7 +170,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), RunError> {
         let started = Instant::now();
         let method = of.method(self.input.spec);
-        let context = of.context(&self.input, &self.data, method.backbone, &method.options);
+        let context = of.context(&self.input, &self.data, method.backbone, &method.options)?;
         let mut selector = match self.stage.take() {
             Some(Stage::Selecting(selector)) => selector,
             _ => selector(&context),
@@ -201,7 +206,7 @@ impl<'a> Run<'a> {
         let started = Instant::now();
         let method = of.method(self.input.spec);
         let Trainee { backbone, options } = &trainee(self.input.spec, method, number);
-        let context = of.context(&self.input, &self.data, *backbone, options);
+        let context = of.context(&self.input, &self.data, *backbone, options)?;
         let training = Training::new(&context)?;
         let mut fit = match self.stage.take() {
             Some(Stage::Training(fit)) => fit,

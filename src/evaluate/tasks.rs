@@ -4,7 +4,7 @@ use super::RunInput;
 use crate::backbone::{BackboneConfig, TrainingData};
 use crate::baseline::{ConfidentLearning, LossDrop, RandomDrop};
 use crate::denoise::AutoDenoise;
-use crate::selection::{Context, Selector};
+use crate::selection::{Context, SelectError, Selector};
 use crate::types::{BackboneKind, MethodName, Options, ResolvedMethod, ResolvedSpec, Trainee};
 
 /// A method of the job with one of its seeds.
@@ -57,18 +57,18 @@ impl Contender {
         data: &'c TrainingData<'c>,
         backbone: BackboneKind,
         options: &'c Options,
-    ) -> Context<'c> {
-        Context {
+    ) -> Result<Context<'c>, SelectError> {
+        Ok(Context {
             data,
             map: &input.dataset.feature_map,
-            engine: input.engine,
+            engine: input.engines.for_model(backbone)?,
             threads: input.threads,
             contender: self.number as u32,
             method: self.method(input.spec),
             options,
-            config: BackboneConfig::new(backbone, &input.dataset.feature_map, options),
+            config: BackboneConfig::new(backbone, &input.dataset.feature_map, options)?,
             seed: self.seed,
-        }
+        })
     }
 }
 
@@ -86,6 +86,12 @@ pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
         MethodName::LossDrop => Box::new(LossDrop::default()),
         name => unreachable!("{name} has no selector"),
     }
+}
+
+/// Every backbone of the job, with its options.
+pub(super) fn trainees(spec: &ResolvedSpec) -> Vec<Trainee> {
+    let own = spec.contenders().into_iter().map(|method| trainee(spec, method, 0));
+    own.chain(spec.transfer.iter().cloned()).collect()
 }
 
 /// What a trainee is trained as.

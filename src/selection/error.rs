@@ -1,6 +1,6 @@
 //! What can end a method's work.
 
-use crate::backbone::{FitError, WeightsError};
+use crate::backbone::{ConfigError, EngineError, FitError, WeightsError};
 use crate::types::Phase;
 
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,10 @@ pub enum SelectError {
     Unsuitable(String),
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error("stopped")]
     Stopped,
 }

@@ -6,8 +6,10 @@
 mod lifeline;
 mod output;
 
-use crate::backbone::{Engine, start_threads};
-use crate::evaluate::{CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step};
+use crate::backbone::{Engines, start_threads};
+use crate::evaluate::{
+    CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step, describe_engines,
+};
 use crate::ingest::{self, Dataset, DatasetError};
 use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
@@ -104,7 +106,7 @@ pub fn main(log: &LogConfig) -> ExitCode {
 fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     let threads = job.threads.max(1);
     start_threads(threads).map_err(|source| TrainerError::Threads { threads, source })?;
-    let engine = Engine::open(job.spec.engine, job.spec.device)?;
+    let engines = Engines::open(job.spec.engine, job.spec.device)?;
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
@@ -117,7 +119,7 @@ fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     let mut run = Run::new(RunInput {
         spec: &job.spec,
         dataset: &dataset,
-        engine,
+        engines,
         threads,
         out_dir: &job.out_dir,
         denoised: &denoised,
@@ -128,8 +130,8 @@ fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
         tracing::info!(epoch, "resumed in the {} phase from {}", phase.as_str(), checkpoint.display());
     }
     output.emit(&TrainerEvent::Started {
-        device: engine.device_name(),
-        engine: engine.describe(),
+        device: engines.device_name(),
+        engine: describe_engines(engines, &job.spec),
         threads: job.threads,
         resumed: job.resume_from.is_some(),
     });

@@ -2,6 +2,7 @@
 //!
 //! Plain data with serde, sqlx and OpenAPI derives; no I/O, no web framework, no libtorch.
 
+mod backbone;
 mod baseline;
 mod dataset;
 mod event;
@@ -13,6 +14,7 @@ mod problem;
 mod report;
 mod spec;
 
+pub use backbone::{BackboneKind, Structure};
 pub use baseline::{BdisInit, Distance, EnemyTies, Knn};
 pub use dataset::{
     Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
@@ -23,8 +25,8 @@ pub use ids::{DatasetId, JobId, ParseIdError};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
 pub use options::{
-    Action, AucOn, BackboneKind, DeselectedReward, Device, Engine, LmatDeselected, LmatLoss, OnFewSelected, Optimizer,
-    Options, PolicyReduction, Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
+    Action, AucOn, DeselectedReward, Device, Engine, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options,
+    PolicyReduction, Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };
 pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};

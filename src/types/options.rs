@@ -1,6 +1,7 @@
 //! Every option of the method and of the training, by name (spec `autodenoise.md`, sections 4 and 6), and where a job runs.
 
 use super::FieldError;
+use super::backbone::{BackboneKind, Structure, widths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -63,16 +64,6 @@ choice!(
         Paper = "paper",
         /// As the authors' released code computes.
         ReleasedCode = "released_code",
-    }
-);
-choice!(
-    /// The recommender model (spec `backbones.md`).
-    BackboneKind {
-        Fm = "fm",
-        WideDeep = "wide_deep",
-        Dcn = "dcn",
-        Ipnn = "ipnn",
-        DeepFm = "deepfm",
     }
 );
 choice!(
@@ -181,11 +172,11 @@ choice!(
 choice!(
     /// What computes a job.
     Engine {
-        /// `fused` on a CPU, `tch` on a GPU.
+        /// `fused` on a CPU for the backbones it has, else `tch`.
         Auto = "auto",
-        /// libtorch, on any device: the reference.
+        /// libtorch, every backbone on any device: the reference.
         Tch = "tch",
-        /// For CPUs, several times faster than libtorch on one.
+        /// For CPUs, several times faster than libtorch on one; has the paper's five backbones.
         Fused = "fused",
     }
 );
@@ -221,10 +212,39 @@ pub struct Options {
     pub embed_dim: u32,
     /// Hidden layers of the model.
     pub mlp_dims: Vec<u32>,
-    /// Dropout of the model's hidden layers.
+    /// Dropout of the model's hidden layers, and of what `afm` pools.
     pub dropout: f64,
-    /// Cross layers of `dcn`.
+    /// Dropout before the tower: of the products of `nfm` and `fnfm`, and of the attention of `afm` and `autoint`.
+    pub interaction_dropout: f64,
+    /// Cross layers of `dcn`, `dcnv2` and `gdcn`.
     pub cross_layers: u32,
+    /// How the parts of `dcnv2`, `gdcn` and `masknet` stand to each other.
+    pub structure: Structure,
+    /// Highest order of the interactions of `hofm`, 2 to 8.
+    pub hofm_order: u32,
+    /// The interaction layers of `xdeepfm`.
+    pub cin_dims: Vec<u32>,
+    /// Whether one half of each of them feeds the next and the other half the output; else all of it does both.
+    pub cin_split_half: bool,
+    /// Width of the attention of `afm` and `autoint`.
+    pub attention_dim: u32,
+    /// Attention layers of `autoint`.
+    pub attention_layers: u32,
+    /// Heads of the attention of `autoint`, and of the product of the towers of `finalmlp`.
+    pub heads: u32,
+    /// Logarithmic neurons of `afn`.
+    pub lnn_dim: u32,
+    /// Parallel blocks of `masknet`, and how wide they are.
+    pub mask_blocks: u32,
+    pub mask_block_dim: u32,
+    /// The second tower of `finalmlp`; `mlp_dims` is the first.
+    pub second_mlp_dims: Vec<u32>,
+    /// Hidden layers of the gates before the towers of `finalmlp`.
+    pub gate_dims: Vec<u32>,
+    /// The field that is the user to `ncf`, by name. Absent: the first field that is not `item_field`.
+    pub user_field: Option<String>,
+    /// The field that is the item to `ncf`, by name. Absent: the first field that is not the user's.
+    pub item_field: Option<String>,
     /// Hidden layers of the policy.
     pub policy_mlp_dims: Vec<u32>,
     /// BatchNorm in the policy.
@@ -279,9 +299,24 @@ impl Options {
             policy_wd_mult: 10.0,
             optimizer: Optimizer::Adam,
             embed_dim: 16,
-            mlp_dims: if backbone == BackboneKind::Ipnn { vec![16] } else { vec![16, 16] },
+            mlp_dims: vec![16, 16],
             dropout: 0.2,
+            interaction_dropout: 0.2,
             cross_layers: 3,
+            structure: Structure::Parallel,
+            hofm_order: 3,
+            cin_dims: vec![16, 16],
+            cin_split_half: false,
+            attention_dim: 16,
+            attention_layers: 3,
+            heads: 2,
+            lnn_dim: 1500,
+            mask_blocks: 3,
+            mask_block_dim: 64,
+            second_mlp_dims: vec![64, 64],
+            gate_dims: vec![64],
+            user_field: None,
+            item_field: None,
             policy_mlp_dims: vec![16, 16],
             policy_bn: true,
             policy_dropout: 0.2,
@@ -309,7 +344,8 @@ impl Options {
             min_selected_fraction: 0.05,
             auc_on: AucOn::Prob,
             logloss_eps: 1e-15,
-        };
+        }
+        .of_backbone(backbone);
         match preset {
             Preset::Paper => paper,
             Preset::ReleasedCode => Self {
@@ -336,12 +372,7 @@ impl Options {
         backbone: BackboneKind,
         overrides: &Map<String, Value>,
     ) -> Result<Self, Vec<FieldError>> {
-        Self::preset(preset, backbone).with(overrides)
-    }
-
-    /// These options with others put over them.
-    fn with(&self, overrides: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
-        let mut merged = self.to_map();
+        let mut merged = Self::preset(preset, backbone).to_map();
         let mut errors = Vec::new();
         for (key, value) in overrides {
             let pointer = format!("/method/options/{key}");
@@ -358,7 +389,7 @@ impl Options {
             }
         }
         let options = Self::deserialize(&merged).expect("every override was tried");
-        errors.extend(options.out_of_range());
+        errors.extend(options.out_of_range(backbone));
         if errors.is_empty() { Ok(options) } else { Err(errors) }
     }
 
@@ -377,7 +408,7 @@ impl Options {
             || self.lmat_deselected == LmatDeselected::EvaluateAll
     }
 
-    fn out_of_range(&self) -> Vec<FieldError> {
+    fn out_of_range(&self, backbone: BackboneKind) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let mut check = |name: &str, holds: bool, rule: &str| {
             if !holds {
@@ -385,7 +416,6 @@ impl Options {
             }
         };
         let probability = |p: f64| (0.0..1.0).contains(&p);
-        let widths = |dims: &[u32]| dims.len() <= 8 && dims.iter().all(|d| (1..=4096).contains(d));
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
         check("warmup_epochs", (1..=64).contains(&self.warmup_epochs), "from 1 to 64");
         check("warmup_passes_per_row", (1..=100).contains(&self.warmup_passes_per_row), "from 1 to 100");
@@ -396,10 +426,6 @@ impl Options {
         check("weight_decay", not_negative(self.weight_decay), "0 or more");
         check("policy_lr_mult", self.policy_lr_mult.is_finite() && self.policy_lr_mult > 0.0, "above 0");
         check("policy_wd_mult", not_negative(self.policy_wd_mult), "0 or more");
-        check("embed_dim", (1..=1024).contains(&self.embed_dim), "from 1 to 1024");
-        check("mlp_dims", widths(&self.mlp_dims) && !self.mlp_dims.is_empty(), "1 to 8 widths, each from 1 to 4096");
-        check("dropout", probability(self.dropout), "at least 0 and below 1");
-        check("cross_layers", (1..=16).contains(&self.cross_layers), "from 1 to 16");
         check("policy_mlp_dims", widths(&self.policy_mlp_dims), "at most 8 widths, each from 1 to 4096");
         check("policy_dropout", probability(self.policy_dropout), "at least 0 and below 1");
         check("policy_repeats", (1..=100).contains(&self.policy_repeats), "from 1 to 100");
@@ -424,6 +450,7 @@ impl Options {
                 || self.deselected_reward == DeselectedReward::Zero,
             "`batch` or `zero` where reward is batch_sum or batch_mean, `zero` or `negate` where it is instance",
         );
+        errors.extend(self.model_faults(backbone));
         errors
     }
 }
@@ -514,7 +541,7 @@ mod tests {
     fn the_presets_are_within_their_own_ranges() {
         for preset in Preset::ALL {
             for backbone in BackboneKind::ALL {
-                assert_eq!(Options::preset(*preset, *backbone).out_of_range(), []);
+                assert_eq!(Options::preset(*preset, *backbone).out_of_range(*backbone), []);
             }
         }
     }

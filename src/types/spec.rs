@@ -296,6 +296,10 @@ impl JobSpec {
             self.engine != Engine::Fused || !matches!(self.device, Device::Cuda(_)),
             "auto or tch, because fused computes on the CPU and device is a GPU",
         );
+        for backbone in std::iter::once(&self.method.backbone).chain(&self.transfer) {
+            let why = backbone.why_not_fused().filter(|_| self.engine == Engine::Fused);
+            check("/engine", why.is_none(), why.as_deref().unwrap_or_default());
+        }
         check("/deadline_seconds", self.deadline_seconds != Some(0), "at least 1");
         // Postgres and JSON clients hold signed 64-bit numbers.
         let last = self.seed.saturating_add(u64::from(self.seeds));
@@ -360,8 +364,16 @@ fn unsuitable(method: &ResolvedMethod, dataset: &DatasetFacts) -> Vec<FieldError
             errors.push(FieldError::new("/method/options/block_size", rule));
         }
     }
-    if let Some(fields) = dataset.fields.as_ref().filter(|_| own.ce_data == CeData::Sampled) {
-        for (option, column) in [("user_column", &own.user_column), ("item_column", &own.item_column)] {
+    if let Some(fields) = &dataset.fields {
+        let sampled = own.ce_data == CeData::Sampled;
+        let named = |option, column| sampled.then_some((option, column));
+        let named = [
+            named("user_column", &own.user_column),
+            named("item_column", &own.item_column),
+            method.options.user_field.as_ref().map(|field| ("user_field", field)),
+            method.options.item_field.as_ref().map(|field| ("item_field", field)),
+        ];
+        for (option, column) in named.into_iter().flatten() {
             if !fields.contains(column) {
                 let rule = format!("one of the dataset's fields: {}", fields.join(", "));
                 errors.push(FieldError::new(format!("/method/options/{option}"), rule));

@@ -177,7 +177,7 @@ pub fn with_run_of<T>(
     let run = Run::new(RunInput {
         spec,
         dataset,
-        engine: backbone::Engine::open(spec.engine, spec.device).unwrap(),
+        engines: backbone::Engines::open(spec.engine, spec.device).unwrap(),
         threads,
         out_dir: out,
         denoised: &denoised,

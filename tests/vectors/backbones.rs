@@ -1,11 +1,12 @@
 use crate::{KEY, close, global_ids, id_ranges, ints, load, numbers, vector};
 use autodenoise::backbone::torch::{Adam, Backbone, Gradients, ParamsBuilder, Pass, bce};
 use autodenoise::backbone::{BackboneConfig, Init, OptimizerConfig};
-use autodenoise::types::{BackboneKind, Optimizer};
+use autodenoise::types::{BackboneKind, Optimizer, Structure};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-pub const ALL: [(&str, BackboneKind); 5] = [
+/// The models of both engines, a file each.
+pub const FUSED: [(&str, BackboneKind); 5] = [
     ("backbone_fm", BackboneKind::Fm),
     ("backbone_wd", BackboneKind::WideDeep),
     ("backbone_dcn", BackboneKind::Dcn),
@@ -13,27 +14,95 @@ pub const ALL: [(&str, BackboneKind); 5] = [
     ("backbone_dfm", BackboneKind::DeepFm),
 ];
 
+/// Those of libtorch alone, many a file.
+const TORCH: [(&str, &str, BackboneKind, Structure); 19] = [
+    ("backbones_extra", "lr", BackboneKind::Lr, Structure::Parallel),
+    ("backbones_extra", "hofm", BackboneKind::Hofm, Structure::Parallel),
+    ("backbones_extra", "ffm", BackboneKind::Ffm, Structure::Parallel),
+    ("backbones_extra", "fnn", BackboneKind::Fnn, Structure::Parallel),
+    ("backbones_extra", "opnn", BackboneKind::Opnn, Structure::Parallel),
+    ("backbones_extra", "nfm", BackboneKind::Nfm, Structure::Parallel),
+    ("backbones_extra", "fnfm", BackboneKind::Fnfm, Structure::Parallel),
+    ("backbones_extra", "ncf", BackboneKind::Ncf, Structure::Parallel),
+    ("backbones_extra", "xdfm", BackboneKind::XDeepFm, Structure::Parallel),
+    ("backbones_extra", "xdfm_split_half", BackboneKind::XDeepFm, Structure::Parallel),
+    ("backbones_extra", "afm", BackboneKind::Afm, Structure::Parallel),
+    ("backbones_extra", "afi", BackboneKind::AutoInt, Structure::Parallel),
+    ("backbones_extra", "afn", BackboneKind::Afn, Structure::Parallel),
+    ("backbones_new", "dcnv2_parallel", BackboneKind::DcnV2, Structure::Parallel),
+    ("backbones_new", "gdcn_stacked", BackboneKind::Gdcn, Structure::Stacked),
+    ("backbones_new", "gdcn_parallel", BackboneKind::Gdcn, Structure::Parallel),
+    ("backbones_new", "masknet_serial", BackboneKind::MaskNet, Structure::Serial),
+    ("backbones_new", "masknet_parallel", BackboneKind::MaskNet, Structure::Parallel),
+    ("backbones_new", "finalmlp", BackboneKind::FinalMlp, Structure::Parallel),
+];
+
+/// A model with a vector of its numbers.
+struct Case {
+    name: &'static str,
+    config: BackboneConfig,
+    vector: Value,
+}
+
+fn cases() -> Vec<Case> {
+    let fused = FUSED.map(|(name, kind)| {
+        let vector = vector(name);
+        Case { name, config: config(&vector, kind), vector }
+    });
+    let files = ["backbones_extra", "backbones_new"].map(|file| (file, vector(file)));
+    for (file, all) in &files {
+        let taken = TORCH.iter().filter(|case| case.0 == *file);
+        assert_eq!(taken.count(), all.as_object().unwrap().len(), "every vector of {file} is compared");
+    }
+    let torch = TORCH.map(|(file, name, kind, structure)| {
+        let (_, all) = files.iter().find(|(of, _)| *of == file).unwrap();
+        let vector = all[name].clone();
+        Case { name, config: BackboneConfig { structure, ..config(&vector, kind) }, vector }
+    });
+    fused.into_iter().chain(torch).collect()
+}
+
+/// The structure of a vector's model: what its `config` names, by any of the names for it, and no dropout.
 pub fn config(vector: &Value, kind: BackboneKind) -> BackboneConfig {
-    let dims = &vector["config"]["mlp_dims"];
+    let given = &vector["config"];
+    let find = |names: &[&str]| names.iter().map(|name| &given[*name]).find(|value| !value.is_null());
+    let number = |names: &[&str]| find(names).map_or(1, |value| value.as_u64().unwrap() as usize);
+    let widths =
+        |names: &[&str]| find(names).map_or(vec![], |dims| ints(dims).iter().map(|dim| *dim as usize).collect());
+    let field = |name, otherwise| find(&[name]).map_or(otherwise, |place| ints(place)[0] as usize);
     BackboneConfig {
-        kind,
-        ranges: id_ranges(vector),
-        embed_dim: vector["config"]["embed_dim"].as_u64().unwrap() as usize,
-        mlp_dims: if dims.is_null() { vec![] } else { ints(dims).iter().map(|dim| *dim as usize).collect() },
+        user_item: [field("user_field_idx", 0), field("item_field_idx", 1)],
+        embed_dim: number(&["embed_dim"]),
+        mlp_dims: widths(&["mlp_dims", "dnn_hidden_units", "parallel_dnn_hidden_units", "mlp1"]),
         dropout: 0.0,
-        cross_layers: vector["config"]["num_layers"].as_u64().unwrap_or(0) as usize,
+        interaction_dropout: 0.0,
+        cross_layers: number(&["num_cross_layers", "num_layers"]),
+        hofm_order: number(&["order"]),
+        cin_dims: widths(&["cross_layer_sizes"]),
+        cin_split_half: find(&["split_half"]).is_some_and(|split| split.as_bool().unwrap()),
+        attention_dim: number(&["attn_size", "atten_embed_dim"]),
+        attention_layers: number(&["num_layers"]),
+        heads: number(&["num_heads"]),
+        lnn_dim: number(&["lnn_dim"]),
+        mask_blocks: number(&["num_blocks"]),
+        mask_block_dim: number(&["block_dim"]),
+        second_mlp_dims: widths(&["mlp2"]),
+        gate_dims: widths(&["fs_hidden_units"]),
+        ..BackboneConfig::preset(kind, id_ranges(vector))
     }
 }
 
-fn model(vector: &Value, kind: BackboneKind, replicas: usize) -> Backbone {
-    let model = Backbone::new(&config(vector, kind), &vec![KEY; replicas], Device::Cpu);
-    load(&model.params, vector);
+fn model(case: &Case, replicas: usize) -> Backbone {
+    let model = Backbone::new(&case.config, &vec![KEY; replicas], Device::Cpu);
+    load(&model.params, &case.vector);
     model
 }
 
 /// Forward, loss and gradients in one mode; `weights` as training takes them.
-fn check(name: &str, vector: &Value, model: &Backbone, mode: &str, mut pass: Pass, weights: Option<&Tensor>) {
-    let expected = &vector[mode];
+fn check(case: &Case, model: &Backbone, mode: &str, mut pass: Pass, weights: Option<&Tensor>) {
+    let Case { name, vector, .. } = case;
+    // Models without BatchNorm compute the same in both modes and have one set of numbers.
+    let expected = vector.get(mode).unwrap_or(vector);
     let mut ids = global_ids(vector);
     let mut labels = Tensor::from_slice(&numbers(&vector["y"])).to_kind(Kind::Float);
     let rows = labels.size()[0];
@@ -76,22 +145,32 @@ fn check(name: &str, vector: &Value, model: &Backbone, mode: &str, mut pass: Pas
     }
 }
 
+/// Running BatchNorm statistics, with gradients.
+fn eval() -> Pass {
+    let mut eval = Pass::train(vec![]);
+    eval.use_running_stats();
+    eval
+}
+
 #[test]
 fn the_backbones_compute_what_the_reference_computes() {
-    for (name, kind) in ALL {
-        let vector = vector(name);
-        check(name, &vector, &model(&vector, kind, 1), "train_dropout0", Pass::train(vec![]), None);
-        let mut eval = Pass::train(vec![]);
-        eval.use_running_stats();
-        check(name, &vector, &model(&vector, kind, 1), "eval", eval, None);
+    for case in cases() {
+        check(&case, &model(&case, 1), "train_dropout0", Pass::train(vec![]), None);
+        check(&case, &model(&case, 1), "eval", eval(), None);
+    }
+}
+
+#[test]
+fn every_backbone_has_a_vector() {
+    for kind in BackboneKind::ALL {
+        assert!(cases().iter().any(|case| case.config.kind == *kind), "{kind}");
     }
 }
 
 #[test]
 fn stacked_replicas_and_dropped_rows_change_nothing() {
-    for (name, kind) in ALL {
-        let vector = vector(name);
-        let rows = ints(&vector["y"]).len() as i64;
+    for case in cases() {
+        let rows = ints(&case.vector["y"]).len() as i64;
         let weights = |lead: &[i64]| {
             let size = |n: i64| [lead, &[n]].concat();
             Tensor::cat(
@@ -104,14 +183,55 @@ fn stacked_replicas_and_dropped_rows_change_nothing() {
         };
         for (replicas, lead) in [(1, &[][..]), (3, &[3][..])] {
             let weights = weights(lead);
-            let model = || model(&vector, kind, replicas);
-            check(name, &vector, &model(), "train_dropout0", Pass::train(vec![]), None);
-            check(name, &vector, &model(), "train_dropout0", Pass::train(vec![]), Some(&weights));
+            check(&case, &model(&case, replicas), "train_dropout0", Pass::train(vec![]), None);
+            check(&case, &model(&case, replicas), "train_dropout0", Pass::train(vec![]), Some(&weights));
         }
-        let mut eval = Pass::train(vec![]);
-        eval.use_running_stats();
-        check(name, &vector, &model(&vector, kind, 3), "eval", eval, None);
+        check(&case, &model(&case, 3), "eval", eval(), None);
     }
+}
+
+/// The vectors have the parallel structure of DCNv2; the others are put together from its parts.
+#[test]
+fn the_structures_of_dcnv2_agree_with_each_other() {
+    let vector = vector("backbones_new")["dcnv2_parallel"].clone();
+    let saved = |name: &str| {
+        let saved = &vector["params"][name];
+        Tensor::from_slice(&numbers(saved)).to_kind(Kind::Float).view(&ints(&saved["shape"])[..])
+    };
+    // Of the last layer's 9 columns 6 are for the cross part, 3 for the tower.
+    let output = saved("fc.weight");
+    let (of_cross, of_tower) = (output.narrow(1, 0, 6), output.narrow(1, 6, 3));
+    let logits = |structure, output: &Tensor, changes: &[(&str, Tensor)]| {
+        let config = BackboneConfig { structure, ..config(&vector, BackboneKind::DcnV2) };
+        let model = Backbone::new(&config, &[KEY], Device::Cpu);
+        for (name, _, tensor) in model.params.iter() {
+            let value = match changes.iter().find(|(changed, _)| *changed == name) {
+                Some((_, value)) => value.shallow_clone(),
+                None if name == "fc.weight" => output.shallow_clone(),
+                None => saved(name.trim_start_matches("stacked_")),
+            };
+            tch::no_grad(|| tensor.shallow_clone().copy_(&value));
+        }
+        model.forward(&global_ids(&vector), &mut Pass::eval()).detach()
+    };
+    let cross = ["0.weight", "0.bias", "1.weight", "1.bias"].map(|part| format!("cross.cross_layers.{part}"));
+    // x_L = x_0, and no bias at the end.
+    let bare = || {
+        let names = cross.iter().map(String::as_str).chain(["fc.bias"]);
+        names.map(|name| (name, saved(name).zeros_like())).collect::<Vec<_>>()
+    };
+    let same = |a: Tensor, b: Tensor| assert!(a.allclose(&b, 1e-5, 1e-6, false), "{a:?} {b:?}");
+    let tower = logits(Structure::Stacked, &of_tower, &bare());
+    let crossnet = logits(Structure::CrossnetOnly, &of_cross, &[]);
+    same(logits(Structure::Parallel, &output, &[]), crossnet + &tower);
+    let twice = Tensor::cat(&[&of_tower, &of_tower], 1);
+    same(logits(Structure::StackedParallel, &twice, &bare()), &tower * 2.0);
+    // x_1 = x_0 (0 + 1) + x_0 is what the tower reads.
+    let mut doubled = bare();
+    doubled[1].1 = doubled[1].1.ones_like();
+    let mut as_weights = bare();
+    as_weights.push(("stacked_dnn.mlp.0.weight", saved("dnn.mlp.0.weight") * 2.0));
+    same(logits(Structure::Stacked, &of_tower, &doubled), logits(Structure::Stacked, &of_tower, &as_weights));
 }
 
 #[test]

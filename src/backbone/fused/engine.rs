@@ -12,17 +12,18 @@ use crate::simd::Isa;
 use crate::types::{BackboneKind, Optimizer};
 use rayon::prelude::*;
 
-/// What a backbone is composed of (spec `backbones.md`, section 2).
-pub fn design(config: &BackboneConfig) -> Design {
+/// What a backbone is composed of (spec `backbones.md`, section 2), if this engine has it.
+pub fn design(config: &BackboneConfig) -> Option<Design> {
     let tower = TowerDesign { hidden: config.mlp_dims.clone(), outputs: 1, dropout: config.dropout, batch_norm: true };
     let bare = Design::bare(config.ranges.clone(), config.embed_dim);
-    match config.kind {
+    Some(match config.kind {
         BackboneKind::Fm => Design { first_order: true, pairwise: true, ..bare },
         BackboneKind::WideDeep => Design { first_order: true, tower: Some(tower), ..bare },
         BackboneKind::DeepFm => Design { first_order: true, pairwise: true, tower: Some(tower), ..bare },
         BackboneKind::Dcn => Design { cross: Some(config.cross_layers), tower: Some(tower), ..bare },
         BackboneKind::Ipnn => Design { products: true, tower: Some(tower), ..bare },
-    }
+        _ => return None,
+    })
 }
 
 pub struct FusedModel {
@@ -32,8 +33,9 @@ pub struct FusedModel {
 
 impl FusedModel {
     pub fn new(config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Self {
+        let design = design(config).expect("`Engines` gives a backbone an engine that has it");
         let model = |key| {
-            let mut model = Model::new(design(config), key);
+            let mut model = Model::new(design.clone(), key);
             if optimizer.kind == Optimizer::LazyAdam {
                 model.track_touched();
             }

@@ -12,8 +12,8 @@ pub struct Fm {
 impl Fm {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         Self {
-            first_order: FirstOrder::new(builder, config.cardinality() as i64),
-            embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
+            first_order: FirstOrder::of_backbone(builder, config),
+            embedding: Embedding::of_backbone(builder, config),
         }
     }
 }

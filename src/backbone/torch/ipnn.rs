@@ -1,6 +1,6 @@
 //! IPNN: z = MLP([flat V ; inner products of all pairs]). The reference's unused first-order table is left out.
 
-use super::layers::{Embedding, InnerProduct, Mlp};
+use super::layers::{Embedding, InnerProduct, Mlp, pair_count};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
 use tch::Tensor;
 
@@ -13,14 +13,9 @@ pub struct Ipnn {
 impl Ipnn {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         Self {
-            embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
+            embedding: Embedding::of_backbone(builder, config),
             product: InnerProduct::new(config.fields() as i64, builder.device()),
-            mlp: Mlp::of_backbone(
-                builder,
-                config,
-                (config.fields() * config.embed_dim) as i64 + InnerProduct::pairs(config.fields() as i64),
-                Some(1),
-            ),
+            mlp: Mlp::of_backbone(builder, config, config.flat() as i64 + pair_count(config.fields() as i64), Some(1)),
         }
     }
 }

@@ -75,8 +75,17 @@ impl Pass {
         rows
     }
 
-    /// The next dropout layer's mask for activations of this size (`[.., B, H]`), or none where there is no dropout.
-    pub fn dropout_mask(&mut self, p: f64, size: &[i64], device: Device) -> Option<Tensor> {
+    /// The next dropout layer over activations `[.., B, ..]`.
+    pub fn dropout(&mut self, p: f64, x: Tensor) -> Tensor {
+        match self.dropout_mask(p, &x.size(), x.device()) {
+            // Not in place: ReLU's backward pass reads its own output.
+            Some(mask) => x.g_mul(&mask),
+            None => x,
+        }
+    }
+
+    /// The next dropout layer's mask for activations of this size, or none where there is no dropout.
+    fn dropout_mask(&mut self, p: f64, size: &[i64], device: Device) -> Option<Tensor> {
         if !self.train || p == 0.0 || self.dropout.is_empty() {
             return None;
         }

@@ -13,9 +13,9 @@ pub struct WideDeep {
 impl WideDeep {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         Self {
-            first_order: FirstOrder::new(builder, config.cardinality() as i64),
-            embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
-            mlp: Mlp::of_backbone(builder, config, (config.fields() * config.embed_dim) as i64, Some(1)),
+            first_order: FirstOrder::of_backbone(builder, config),
+            embedding: Embedding::of_backbone(builder, config),
+            mlp: Mlp::of_backbone(builder, config, config.flat() as i64, Some(1)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Embedding tables: EMB and LINEAR of spec `backbones.md` section 1.1. One table serves all fields; ids are global.
 
-use crate::backbone::Init;
 use crate::backbone::torch::{ParamsBuilder, Pass};
+use crate::backbone::{BackboneConfig, Init};
 use tch::Tensor;
 
 /// EMB: ids `[B, F]` to `[.., B, F, E]`.
@@ -13,11 +13,22 @@ pub struct Embedding {
 impl Embedding {
     /// Xavier's bound over the whole table, sqrt(6 / (D + E)).
     pub fn new(builder: &mut ParamsBuilder, cardinality: i64, dim: i64) -> Self {
-        let (number, table) = builder.table(
-            "embedding.embedding.weight",
-            [cardinality, dim],
-            Init::xavier(cardinality as usize, dim as usize),
-        );
+        Self::table(builder, "embedding.embedding.weight", cardinality, dim)
+    }
+
+    /// The one table of a backbone.
+    pub fn of_backbone(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
+        Self::named(builder, "embedding.embedding.weight", config)
+    }
+
+    /// A table of a backbone, by another name.
+    pub fn named(builder: &mut ParamsBuilder, name: &str, config: &BackboneConfig) -> Self {
+        Self::table(builder, name, config.cardinality() as i64, config.embed_dim as i64)
+    }
+
+    fn table(builder: &mut ParamsBuilder, name: &str, cardinality: i64, dim: i64) -> Self {
+        let init = Init::xavier(cardinality as usize, dim as usize);
+        let (number, table) = builder.table(name, [cardinality, dim], init);
         Self { number, table }
     }
 
@@ -40,8 +51,8 @@ pub struct FirstOrder {
 
 impl FirstOrder {
     /// The table starts at N(0, 1), PyTorch's default for embeddings: first logits have a deviation of about sqrt(F).
-    pub fn new(builder: &mut ParamsBuilder, cardinality: i64) -> Self {
-        let (number, table) = builder.table("linear.fc.weight", [cardinality, 1], Init::Normal);
+    pub fn of_backbone(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
+        let (number, table) = builder.table("linear.fc.weight", [config.cardinality() as i64, 1], Init::Normal);
         Self { number, table, bias: builder.dense("linear.bias", &[1], Init::Const(0.0)) }
     }
 

@@ -12,10 +12,6 @@ pub struct InnerProduct {
 }
 
 impl InnerProduct {
-    pub fn pairs(fields: i64) -> i64 {
-        fields * (fields - 1) / 2
-    }
-
     pub fn new(fields: i64, device: Device) -> Self {
         let above: Vec<i64> = (0..fields).flat_map(|i| (i + 1..fields).map(move |j| i * fields + j)).collect();
         Self { above: Tensor::from_slice(&above).to_device(device) }

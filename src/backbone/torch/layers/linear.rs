@@ -1,4 +1,5 @@
 //! A fully connected layer, `[.., B, in]` to `[.., B, out]`, with PyTorch's initial values: U(+-1/sqrt(in)) for both parts.
+//! There may be more dimensions between B and in, such as fields or pairs.
 
 use crate::backbone::Init;
 use crate::backbone::torch::ParamsBuilder;
@@ -24,13 +25,23 @@ impl Linear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        if self.weight.dim() == 2 {
-            return x.linear(&self.weight, self.bias.as_ref());
-        }
-        let transposed = self.weight.transpose(-1, -2);
-        match &self.bias {
-            Some(bias) => bias.unsqueeze(-2).baddbmm(x, &transposed, 1.0, 1.0),
-            None => x.bmm(&transposed),
-        }
+        linear(x, &self.weight, self.bias.as_ref())
     }
+}
+
+/// x W^T + b of weights `[.., out, in]` and a bias `[.., out]`.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    if weight.dim() == 2 {
+        return x.linear(weight, bias);
+    }
+    let transposed = weight.transpose(-1, -2);
+    // One matrix a replica, whatever lies between its rows and its columns.
+    let rows = x.flatten(1, -2);
+    let y = match bias {
+        Some(bias) => bias.unsqueeze(-2).baddbmm(&rows, &transposed, 1.0, 1.0),
+        None => rows.bmm(&transposed),
+    };
+    let mut size = x.size();
+    *size.last_mut().expect("rows of numbers") = -1;
+    y.view(&size[..])
 }

@@ -1,6 +1,5 @@
 //! MLP of spec `backbones.md` section 1.1: for each hidden width Linear, BatchNorm, ReLU, Dropout; then an optional output
-//! Linear. `[.., B, in]` to `[.., B, out]`. Layer n has the sequential numbers 4n to 4n + 3, whether or not it has all
-//! four parts.
+//! Linear. `[.., B, in]` to `[.., B, out]`.
 
 use super::{BatchNorm, Linear};
 use crate::backbone::BackboneConfig;
@@ -24,19 +23,9 @@ pub struct Mlp {
 }
 
 impl Mlp {
+    /// Layer n has the sequential numbers 4n to 4n + 3 under `mlp.mlp`, whether or not it has all four parts.
     pub fn new(builder: &mut ParamsBuilder, config: MlpConfig) -> Self {
-        let mut width = config.inputs;
-        let mut hidden = Vec::with_capacity(config.dims.len());
-        for (n, dim) in config.dims.iter().enumerate() {
-            let linear = Linear::new(builder, &format!("mlp.mlp.{}", 4 * n), width, *dim as i64);
-            let norm =
-                config.batch_norm.then(|| BatchNorm::new(builder, &format!("mlp.mlp.{}", 4 * n + 1), *dim as i64));
-            hidden.push((linear, norm));
-            width = *dim as i64;
-        }
-        let name = format!("mlp.mlp.{}", 4 * config.dims.len());
-        let output = config.outputs.map(|outputs| Linear::new(builder, &name, width, outputs));
-        Self { hidden, output, dropout: config.dropout }
+        Self::numbered(builder, "mlp.mlp", 4, config)
     }
 
     /// The hidden layers of a backbone, `inputs` wide at the start.
@@ -50,6 +39,33 @@ impl Mlp {
         Self::new(builder, MlpConfig { inputs, dims, outputs, dropout, batch_norm: true })
     }
 
+    /// The MLP of the models of spec section 4: no BatchNorm, and layer n has the numbers 2n and 2n + 1 under `name`.
+    pub fn plain(
+        builder: &mut ParamsBuilder,
+        name: &str,
+        inputs: i64,
+        dims: &[usize],
+        outputs: Option<i64>,
+        dropout: f64,
+    ) -> Self {
+        Self::numbered(builder, name, 2, MlpConfig { inputs, dims, outputs, dropout, batch_norm: false })
+    }
+
+    fn numbered(builder: &mut ParamsBuilder, name: &str, step: usize, config: MlpConfig) -> Self {
+        let mut width = config.inputs;
+        let mut hidden = Vec::with_capacity(config.dims.len());
+        for (n, dim) in config.dims.iter().enumerate() {
+            let linear = Linear::new(builder, &format!("{name}.{}", step * n), width, *dim as i64);
+            let norm =
+                config.batch_norm.then(|| BatchNorm::new(builder, &format!("{name}.{}", step * n + 1), *dim as i64));
+            hidden.push((linear, norm));
+            width = *dim as i64;
+        }
+        let name = format!("{name}.{}", step * config.dims.len());
+        let output = config.outputs.map(|outputs| Linear::new(builder, &name, width, outputs));
+        Self { hidden, output, dropout: config.dropout }
+    }
+
     pub fn forward(&self, x: &Tensor, pass: &mut Pass) -> Tensor {
         let mut x = x.shallow_clone();
         for (linear, norm) in &self.hidden {
@@ -57,11 +73,7 @@ impl Mlp {
             if let Some(norm) = norm {
                 x = norm.forward(&x, pass);
             }
-            x = x.relu();
-            if let Some(mask) = pass.dropout_mask(self.dropout, &x.size(), x.device()) {
-                // Not in place: ReLU's backward pass reads its own output.
-                x = x.g_mul(&mask);
-            }
+            x = pass.dropout(self.dropout, x.relu());
         }
         match &self.output {
             Some(output) => output.forward(&x),

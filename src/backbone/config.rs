@@ -1,0 +1,175 @@
+//! What a model is made of: the values of a job's options and of its dataset.
+
+use crate::types::{BackboneKind, FeatureMap, Field, Options, Preset, Structure};
+use std::ops::Range;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{option} is `{name}`, and the dataset has no such field; it has {fields}")]
+    NoSuchField { option: &'static str, name: String, fields: String },
+    #[error("user_field and item_field are both `{0}`; name two fields")]
+    SameField(String),
+    #[error("backbone {backbone} is made of pairs of fields, and the dataset has {fields}; use another backbone")]
+    TooFewFields { backbone: BackboneKind, fields: usize },
+}
+
+/// A model's structure. What each option means is said at `Options`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackboneConfig {
+    pub kind: BackboneKind,
+    /// The global ids of each of the F fields. Fields share a range (places of one split column) or nothing.
+    pub ranges: Vec<Range<u32>>,
+    /// Positions of the user's and the item's field among them.
+    pub user_item: [usize; 2],
+    /// E.
+    pub embed_dim: usize,
+    pub mlp_dims: Vec<usize>,
+    pub dropout: f64,
+    pub interaction_dropout: f64,
+    pub cross_layers: usize,
+    pub structure: Structure,
+    pub hofm_order: usize,
+    pub cin_dims: Vec<usize>,
+    pub cin_split_half: bool,
+    pub attention_dim: usize,
+    pub attention_layers: usize,
+    pub heads: usize,
+    pub lnn_dim: usize,
+    pub mask_blocks: usize,
+    pub mask_block_dim: usize,
+    pub second_mlp_dims: Vec<usize>,
+    pub gate_dims: Vec<usize>,
+}
+
+impl BackboneConfig {
+    pub fn new(kind: BackboneKind, map: &FeatureMap, options: &Options) -> Result<Self, ConfigError> {
+        let pairs = matches!(
+            kind,
+            BackboneKind::Ffm | BackboneKind::Fnfm | BackboneKind::Opnn | BackboneKind::Afm | BackboneKind::Ncf
+        );
+        if pairs && map.fields.len() < 2 {
+            return Err(ConfigError::TooFewFields { backbone: kind, fields: map.fields.len() });
+        }
+        let user_item = user_item(&map.fields, options)?;
+        Ok(Self { user_item, ..Self::over(map.id_ranges(), kind, options) })
+    }
+
+    /// The preset `paper` of a model over these fields.
+    pub fn preset(kind: BackboneKind, ranges: Vec<Range<u32>>) -> Self {
+        Self::over(ranges, kind, &Options::preset(Preset::Paper, kind))
+    }
+
+    fn over(ranges: Vec<Range<u32>>, kind: BackboneKind, options: &Options) -> Self {
+        let widths = |dims: &[u32]| dims.iter().map(|dim| *dim as usize).collect();
+        Self {
+            kind,
+            ranges,
+            user_item: [0, 1],
+            embed_dim: options.embed_dim as usize,
+            mlp_dims: widths(&options.mlp_dims),
+            dropout: options.dropout,
+            interaction_dropout: options.interaction_dropout,
+            cross_layers: options.cross_layers as usize,
+            structure: options.structure,
+            hofm_order: options.hofm_order as usize,
+            cin_dims: widths(&options.cin_dims),
+            cin_split_half: options.cin_split_half,
+            attention_dim: options.attention_dim as usize,
+            attention_layers: options.attention_layers as usize,
+            heads: options.heads as usize,
+            lnn_dim: options.lnn_dim as usize,
+            mask_blocks: options.mask_blocks as usize,
+            mask_block_dim: options.mask_block_dim as usize,
+            second_mlp_dims: widths(&options.second_mlp_dims),
+            gate_dims: widths(&options.gate_dims),
+        }
+    }
+
+    /// F.
+    pub fn fields(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// D: rows of the embedding table.
+    pub fn cardinality(&self) -> usize {
+        self.ranges.iter().map(|range| range.end).max().unwrap_or(0) as usize
+    }
+
+    /// F E: width of the flat embeddings.
+    pub fn flat(&self) -> usize {
+        self.fields() * self.embed_dim
+    }
+
+    /// Numbers that all tables together hold for one id, where there is a first-order weight.
+    pub fn numbers_per_id(&self) -> usize {
+        let tables = match self.kind {
+            BackboneKind::Ffm | BackboneKind::Fnfm => self.fields(),
+            BackboneKind::Hofm => self.hofm_order - 1,
+            _ => 1,
+        };
+        tables * self.embed_dim + 1
+    }
+}
+
+/// Positions of the user's and the item's field: those named, else the first that is not the other.
+fn user_item(fields: &[Field], options: &Options) -> Result<[usize; 2], ConfigError> {
+    let find = |option, name: &Option<String>| {
+        name.as_ref().map(|name| {
+            fields.iter().position(|field| field.name == *name).ok_or_else(|| ConfigError::NoSuchField {
+                option,
+                name: name.clone(),
+                fields: fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", "),
+            })
+        })
+    };
+    let named_item = find("item_field", &options.item_field).transpose()?;
+    let first_but = |other: Option<usize>| usize::from(other == Some(0));
+    let user = find("user_field", &options.user_field).transpose()?.unwrap_or_else(|| first_but(named_item));
+    let item = named_item.unwrap_or_else(|| first_but(Some(user)));
+    if user == item {
+        return Err(ConfigError::SameField(fields[user].name.clone()));
+    }
+    Ok([user, item])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::FieldKind;
+
+    fn fields(names: &[&str]) -> Vec<Field> {
+        let field = |name: &&str| Field {
+            name: (*name).to_owned(),
+            column: (*name).to_owned(),
+            kind: FieldKind::Category,
+            cardinality: 2,
+            offset: 0,
+            unknown: None,
+            padding: None,
+        };
+        names.iter().map(field).collect()
+    }
+
+    fn found(user: Option<&str>, item: Option<&str>) -> Result<[usize; 2], ConfigError> {
+        let options = Options {
+            user_field: user.map(str::to_owned),
+            item_field: item.map(str::to_owned),
+            ..Options::preset(Preset::Paper, BackboneKind::Ncf)
+        };
+        user_item(&fields(&["movie", "genre", "user"]), &options)
+    }
+
+    #[test]
+    fn fields_are_found_by_name_and_unknown_ones_are_answered_with_those_there_are() {
+        assert_eq!(found(None, None), Ok([0, 1]));
+        assert_eq!(found(Some("user"), Some("movie")), Ok([2, 0]));
+        assert_eq!(found(Some("user"), None), Ok([2, 0]));
+        assert_eq!(found(Some("movie"), None), Ok([0, 1]));
+        assert_eq!(found(None, Some("movie")), Ok([1, 0]));
+        assert_eq!(found(Some("user"), Some("user")), Err(ConfigError::SameField("user".to_owned())));
+        assert_eq!(
+            found(Some("usr"), None).unwrap_err().to_string(),
+            "user_field is `usr`, and the dataset has no such field; it has movie, genre, user"
+        );
+    }
+}
