@@ -250,3 +250,16 @@ pub fn load_optimizer_state(replicas: &mut [Model], state: &TensorFile) -> Resul
 fn stacked(shape: &[usize], replicas: usize) -> Vec<usize> {
     if replicas == 1 { shape.to_vec() } else { [&[replicas], shape].concat() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_has_the_backbones_it_is_said_to_have() {
+        for kind in BackboneKind::ALL {
+            let config = BackboneConfig::preset(*kind, vec![0..2, 2..4]);
+            assert_eq!(design(&config).is_some(), kind.is_fused(), "{kind}");
+        }
+    }
+}

@@ -43,9 +43,14 @@ impl Net for DcnV2 {
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
         let x0 = self.embedding.forward(ids, pass).flatten(-2, -1);
         let crossed = self.cross.forward(&x0);
-        let mut parts =
-            vec![self.over.as_ref().map_or_else(|| crossed.shallow_clone(), |mlp| mlp.forward(&crossed, pass))];
-        parts.extend(self.beside.as_ref().map(|mlp| mlp.forward(&x0, pass)));
-        self.output.forward(&Tensor::cat(&parts, -1)).squeeze_dim(-1)
+        let crossed = match &self.over {
+            Some(mlp) => mlp.forward(&crossed, pass),
+            None => crossed,
+        };
+        let top = match &self.beside {
+            Some(mlp) => Tensor::cat(&[crossed, mlp.forward(&x0, pass)], -1),
+            None => crossed,
+        };
+        self.output.forward(&top).squeeze_dim(-1)
     }
 }

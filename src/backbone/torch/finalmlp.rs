@@ -8,19 +8,20 @@ use tch::Tensor;
 
 pub struct FinalMlp {
     embedding: Embedding,
-    streams: [Stream; 2],
+    towers: [Tower; 2],
     product: Bilinear,
 }
 
-/// A tower with its gate and its first-order output.
-struct Stream {
+/// A tower with its gate and its own share of the logit.
+struct Tower {
+    /// c.
     context: Tensor,
     gate: Mlp,
     mlp: Mlp,
     output: Linear,
 }
 
-impl Stream {
+impl Tower {
     fn new(builder: &mut ParamsBuilder, config: &BackboneConfig, n: usize, letter: &str, dims: &[usize]) -> Self {
         let (flat, dim) = (config.flat() as i64, config.embed_dim as i64);
         Self {
@@ -31,9 +32,12 @@ impl Stream {
         }
     }
 
-    fn forward(&self, v: &Tensor, pass: &mut Pass) -> Tensor {
+    /// Flat V to o `[.., B, last]` and w o + b `[.., B]`.
+    fn forward(&self, v: &Tensor, pass: &mut Pass) -> (Tensor, Tensor) {
         let gate = self.gate.forward(&self.context, pass).sigmoid() * 2.0;
-        self.mlp.forward(&(v * gate), pass)
+        let o = self.mlp.forward(&(v * gate), pass);
+        let share = self.output.forward(&o).squeeze_dim(-1);
+        (o, share)
     }
 }
 
@@ -43,17 +47,11 @@ fn last(dims: &[usize]) -> i64 {
 
 impl FinalMlp {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
+        let (first, second) = (&config.mlp_dims, &config.second_mlp_dims);
         Self {
             embedding: Embedding::named(builder, "emb.weight", config),
-            streams: [(1, "x", &config.mlp_dims), (2, "y", &config.second_mlp_dims)]
-                .map(|(n, letter, dims)| Stream::new(builder, config, n, letter, dims)),
-            product: Bilinear::new(
-                builder,
-                "agg.w_xy",
-                last(&config.mlp_dims),
-                last(&config.second_mlp_dims),
-                config.heads as i64,
-            ),
+            towers: [Tower::new(builder, config, 1, "x", first), Tower::new(builder, config, 2, "y", second)],
+            product: Bilinear::new(builder, "agg.w_xy", last(first), last(second), config.heads as i64),
         }
     }
 }
@@ -61,8 +59,7 @@ impl FinalMlp {
 impl Net for FinalMlp {
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
         let v = self.embedding.forward(ids, pass).flatten(-2, -1);
-        let [x, y] = self.streams.each_ref().map(|stream| stream.forward(&v, pass));
-        let [of_x, of_y] = [(0, &x), (1, &y)].map(|(n, o)| self.streams[n].output.forward(o).squeeze_dim(-1));
-        of_x + of_y + self.product.forward(&x, &y)
+        let [(o1, z1), (o2, z2)] = self.towers.each_ref().map(|tower| tower.forward(&v, pass));
+        z1 + z2 + self.product.forward(&o1, &o2)
     }
 }
