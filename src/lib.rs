@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod backbone;
+pub mod baseline;
 pub mod cli;
 pub mod config;
 pub mod denoise;

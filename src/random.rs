@@ -21,6 +21,10 @@ pub enum Purpose {
     Shuffle = 4,
     /// Rows kept by `select = sample`; path: epoch.
     Select = 5,
+    /// Rows dealt to blocks of instance selection; path: label.
+    Blocks = 20,
+    /// Draws within a block of instance selection; path: block, then the method's own.
+    Instances = 21,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

@@ -4,6 +4,8 @@
 mod backbones;
 #[path = "vectors/fused.rs"]
 mod fused;
+#[path = "vectors/instance.rs"]
+mod instance;
 #[path = "vectors/metrics.rs"]
 mod metrics;
 #[path = "vectors/policy.rs"]

@@ -8,8 +8,12 @@ mod ids;
 mod job;
 mod problem;
 mod report;
+#[macro_use]
 mod spec;
+// Below the macro that makes its words.
+mod baseline;
 
+pub use baseline::{BdisInit, Distance, EnemyTies, Knn};
 pub use dataset::{
     Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
     LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,

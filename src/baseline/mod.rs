@@ -1,0 +1,3 @@
+//! The methods AutoDenoise is compared with (spec `baselines.md`).
+
+pub mod instance;
