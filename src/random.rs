@@ -27,6 +27,10 @@ pub enum Purpose {
     Folds = 8,
     /// Items of sampled negatives; path: pass.
     Negatives = 9,
+    /// Rows dealt to blocks of instance selection; path: label.
+    Blocks = 20,
+    /// Draws within a block of instance selection; path: block, then the method's own.
+    Instances = 21,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

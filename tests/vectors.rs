@@ -6,6 +6,8 @@ mod backbones;
 mod confident;
 #[path = "vectors/fused.rs"]
 mod fused;
+#[path = "vectors/instance.rs"]
+mod instance;
 #[path = "vectors/losses.rs"]
 mod losses;
 #[path = "vectors/metrics.rs"]

@@ -4,7 +4,10 @@
 pub mod confident;
 mod controls;
 mod crossfit;
+pub mod instance;
+mod neighbours;
 pub mod sampled;
 
 pub use controls::{LossDrop, RandomDrop};
 pub use crossfit::ConfidentLearning;
+pub use neighbours::InstanceSelection;

@@ -109,13 +109,7 @@ impl Selector for InstanceSelection {
         self.fit.as_ref().map_or(Ok(Value::Null), |fit| fit.save(prefix, file))
     }
 
-    fn load(
-        &mut self,
-        context: &Context,
-        prefix: &str,
-        file: &TensorFile,
-        state: Value,
-    ) -> Result<(), WeightsError> {
+    fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
         if self.fit.is_some() {
             let options = FitOptions::retrain(context.options());
             self.fit = Some(Fit::load(context.engine, &context.config, options, prefix, file, state)?);

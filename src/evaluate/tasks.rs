@@ -2,7 +2,7 @@
 
 use super::RunInput;
 use crate::backbone::{BackboneConfig, TrainingData};
-use crate::baseline::{ConfidentLearning, LossDrop, RandomDrop};
+use crate::baseline::{ConfidentLearning, InstanceSelection, LossDrop, RandomDrop};
 use crate::denoise::AutoDenoise;
 use crate::selection::{Context, SelectError, Selector};
 use crate::types::{BackboneKind, MethodName, Options, ResolvedMethod, ResolvedSpec, Trainee};
@@ -84,7 +84,13 @@ pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
         MethodName::RandomDrop => Box::new(RandomDrop),
         MethodName::ConfidentLearning => Box::new(ConfidentLearning::new(context)),
         MethodName::LossDrop => Box::new(LossDrop::default()),
-        name => unreachable!("{name} has no selector"),
+        MethodName::Enn
+        | MethodName::Cnn
+        | MethodName::Drop3
+        | MethodName::Lssm
+        | MethodName::Lsbo
+        | MethodName::Bdis => Box::new(InstanceSelection::new(context)),
+        name @ (MethodName::None | MethodName::TCe | MethodName::RCe) => unreachable!("{name} has no selector"),
     }
 }
 

@@ -78,7 +78,7 @@ pub struct BaselineOptions {
     /// Rows of the prior that smooth the label rate of a value. 0 is the textbook's; 10 suits rare values.
     pub hvdm_smoothing: f64,
     /// Rows of a block: the method runs within random blocks of equal label shares, and what they keep is joined. 0: one
-    /// block.
+    /// block, the default of BDIS.
     pub block_size: u32,
     /// Most distances a run may compute; a larger one is refused.
     pub max_distances: u64,
@@ -230,9 +230,7 @@ impl BaselineOptions {
         overrides: &Map<String, Value>,
     ) -> Result<Map<String, Value>, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let Value::Object(mut merged) = serde_json::to_value(Self::default()).expect("options are plain data") else {
-            unreachable!("a struct serialises to an object")
-        };
+        let mut merged = Self::of_method(name).to_map();
         for (key, value) in overrides {
             let previous = merged.insert(key.clone(), value.clone()).expect("one of the options");
             if let Err(error) = Self::deserialize(&merged) {
@@ -248,11 +246,23 @@ impl BaselineOptions {
 
     /// From the map that `resolve` made.
     pub(super) fn of(own: &Map<String, Value>) -> Self {
-        let Value::Object(mut merged) = serde_json::to_value(Self::default()).expect("options are plain data") else {
-            unreachable!("a struct serialises to an object")
-        };
+        let mut merged = Self::default().to_map();
         merged.extend(own.clone());
-        Self::deserialize(merged).unwrap_or_default()
+        Self::deserialize(merged).expect("options that were resolved")
+    }
+
+    /// A method's defaults.
+    fn of_method(name: MethodName) -> Self {
+        // The cost of BDIS does not grow with the square of the rows.
+        let block_size = if name == MethodName::Bdis { 0 } else { Self::default().block_size };
+        Self { block_size, ..Self::default() }
+    }
+
+    fn to_map(&self) -> Map<String, Value> {
+        match serde_json::to_value(self).expect("options are plain data") {
+            Value::Object(map) => map,
+            _ => unreachable!("a struct serialises to an object"),
+        }
     }
 
     fn out_of_range(&self, name: MethodName) -> Vec<FieldError> {
