@@ -113,7 +113,9 @@ impl JobView {
             Phase::Evaluate => format!("{}, pass {}", self.evaluating(row.epoch), row.pass),
             phase => format!("{} {}", phase.as_str(), row.epoch),
         };
-        self.line(&describe_epoch(&self.doing(row.contender, what), row));
+        let longest = self.methods.iter().map(String::len).max().unwrap_or(0);
+        let width = if self.methods.len() > 2 { longest + 21 } else { 24 };
+        self.line(&describe_epoch(&self.doing(row.contender, what), width, row));
     }
 
     /// A line that stays.
@@ -126,12 +128,12 @@ impl JobView {
     }
 }
 
-fn describe_epoch(what: &str, row: &EpochRow) -> String {
+fn describe_epoch(what: &str, width: usize, row: &EpochRow) -> String {
     let metrics = |m: &crate::types::Metrics| match m.auc {
         Some(auc) => format!("AUC {auc:.4}  log-loss {:.4}", m.logloss),
         None => format!("AUC    nan  log-loss {:.4}", m.logloss),
     };
-    let mut text = format!("{what:<24}");
+    let mut text = format!("{what:<width$}");
     if let Some(train) = &row.train {
         text += &format!("train {}  ", metrics(train));
     }
