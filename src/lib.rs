@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! simd <- random; types <- {metrics, random, ingest} <- backbone <- denoise <- trainer
+//! ingest <- import <- cli
 //! types <- {store, files} <- {api, worker} <- cli
 //! ```
 //!
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod denoise;
 pub mod files;
+pub mod import;
 pub mod ingest;
 pub mod metrics;
 pub mod random;

@@ -21,6 +21,8 @@ pub enum Purpose {
     Shuffle = 4,
     /// Rows kept by `select = sample`; path: epoch.
     Select = 5,
+    /// Raw rows taken into a table, and their order in it; path: 0 or 1.
+    Import = 30,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

@@ -5,6 +5,7 @@ mod client;
 mod datasets;
 mod denoise;
 mod error;
+mod import;
 mod jobs;
 mod options;
 mod reading;
@@ -60,6 +61,9 @@ enum Command {
     /// Check, upload, list, show or delete datasets
     #[command(subcommand)]
     Datasets(datasets::DatasetsCommand),
+    /// Turn a raw public dataset (MovieLens-1M, KuaiRec, Netflix, the authors' files) into a table and its spec
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Write a table with planted noise, and which rows were flipped
     Synth(synth::SynthArgs),
     /// Time the method's inner loops on this machine
@@ -103,6 +107,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Worker(args) => serve::worker(args),
         Command::Migrate(args) => serve::migrate(args),
         Command::Denoise(args) => denoise::denoise(args),
+        Command::Import(command) => import::import(command),
         Command::Synth(args) => synth::synth(args),
         Command::Bench(args) => bench::bench(args),
         Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),

@@ -26,8 +26,10 @@ mod vocabulary;
 
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
 pub use error::{IngestError, InvalidTable};
+pub(crate) use error::{ReadError, shown};
 pub use export::{ExportCounts, write_denoised};
 pub use format::{SNIFF_BYTES, resolve_format};
+pub(crate) use lines::Lines;
 pub use pipeline::{IngestLimits, IngestProgress, Ingested, ingest};
 pub use split::Permutation;
 pub(crate) use split::mix;
