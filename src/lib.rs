@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! simd <- random; types <- {metrics, random, ingest} <- backbone <- denoise <- trainer
-//! ingest <- import <- cli
+//! ingest <- import <- cli; backbone <- reproduce <- cli
 //! types <- {store, files} <- {api, worker} <- cli
 //! ```
 //!
@@ -20,6 +20,7 @@ pub mod import;
 pub mod ingest;
 pub mod metrics;
 pub mod random;
+pub mod reproduce;
 pub mod simd;
 pub mod store;
 pub mod synth;

@@ -16,16 +16,17 @@ use std::{
 };
 
 const AFTER: &str = "\
-Beside the table comes its spec, named alike with .spec.json at the end, for `--spec` of the other commands:
+Beside the table comes its spec, named alike with .spec.json at the end, for `--spec` of the
+other commands:
 
   autodenoise import movielens-1m ml-1m --out ml-1m.csv.zst
   autodenoise denoise ml-1m.csv.zst --spec ml-1m.spec.json -o clean.csv.zst
 
-Raw files may be gzip or zstd, lines may end in CRLF. Archives are to be unpacked first. What is wrong with a raw
-file is said with its line; then nothing is written.";
+Raw files may be gzip or zstd, lines may end in CRLF. Archives are to be unpacked first. What is
+wrong with a raw file is said with its line; then nothing is written.";
 
-/// Turns a raw public dataset into a table (CSV) with its spec: label, fields, split; prints rows, the share of label 1,
-/// the number of values of each field, and the density.
+/// Turns a raw public dataset into a table (CSV) with its spec: label, fields, split; prints rows, the share of label
+/// 1, the number of values of each field, and the density.
 #[derive(Subcommand)]
 #[command(after_help = AFTER)]
 pub enum ImportCommand {
@@ -71,7 +72,8 @@ pub enum ImportCommand {
         #[arg(long)]
         by_time: bool,
     },
-    /// The files the authors' code reads: a folder with NAME_train_12345.txt, NAME_valid_12345.txt and NAME_test_12345.txt
+    /// The files the authors' code reads: a folder with NAME_train_12345.txt, NAME_valid_12345.txt and
+    /// NAME_test_12345.txt
     ///
     /// Codes between commas, the label last, no header. Their split is kept (a column of the table), and the order of
     /// the rows. Files of 8 codes get MovieLens-1M's field names, others field_1 and so on.
@@ -94,11 +96,12 @@ pub struct CommonArgs {
     /// Seed of the order of the rows, of a sample, and of the random split (80 % train, 10 % valid, 10 % test)
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Keep the raw order of the rows. Raw files stand sorted by user or movie, which makes poor mini-batches: rows come
-    /// in random order unless this is given, or the files are the authors'
+    /// Keep the raw order of the rows. Raw files stand sorted by user or movie, which makes poor mini-batches: rows
+    /// come in random order unless this is given, or the files are the authors'
     #[arg(long)]
     keep_order: bool,
-    /// Rows the vocabulary is taken from: all, as the authors do, or train (values seen in no training row are one value)
+    /// Rows the vocabulary is taken from: all, as the authors do, or train (values seen in no training row are one
+    /// value)
     #[arg(long, default_value = "all", value_name = "ROWS", value_parser = ["all", "train"])]
     vocabulary: String,
 }

@@ -1,5 +1,5 @@
-//! The files the authors' code reads (spec `datasets.md`, section 0): `NAME_train_12345.txt`, `NAME_valid_12345.txt` and
-//! `NAME_test_12345.txt`, codes between commas, the label last. Their split and their order are kept.
+//! The files the authors' code reads (spec `datasets.md`, section 0): `NAME_train_12345.txt`, `NAME_valid_12345.txt`
+//! and `NAME_test_12345.txt`, codes between commas, the label last. Their split and their order are kept.
 
 use super::{ImportError, ImportOptions, Imported, Tick, movielens, raw::RawFile, table::TableWriter};
 use crate::types::{Split, SplitSpec};

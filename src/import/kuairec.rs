@@ -1,5 +1,5 @@
-//! KuaiRec's small matrix (spec `datasets.md`, section 2): `small_matrix.csv`, of which the user, the video and the watch ratio
-//! are read. Its other columns may have empty cells.
+//! KuaiRec's small matrix (spec `datasets.md`, section 2): `small_matrix.csv`, of which the user, the video and the
+//! watch ratio are read. Its other columns may have empty cells.
 
 use super::{ImportError, ImportOptions, Imported, Tick, names, raw::RawFile, spill::Spill, table::TableWriter};
 use std::path::{Path, PathBuf};

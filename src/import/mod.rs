@@ -1,8 +1,8 @@
-//! Raw public datasets into tables that `ingest` reads (spec `datasets.md`): the rows as CSV, and the `DatasetSpec` that says
-//! what in them is the label, what the models see, and how they are split.
+//! Raw public datasets into tables that `ingest` reads (spec `datasets.md`): the rows as CSV, and the `DatasetSpec`
+//! that says what in them is the label, what the models see, and how they are split.
 //!
-//! A raw dataset stands sorted by user or by movie. The method walks over the rows in their order, batch by batch, and the
-//! authors' files are in random order: so is the table, unless it is asked to keep the raw order.
+//! A raw dataset stands sorted by user or by movie. The method walks over the rows in their order, batch by batch, and
+//! the authors' files are in random order: so is the table, unless it is asked to keep the raw order.
 
 mod authors;
 mod error;
@@ -77,8 +77,8 @@ impl Density {
 /// Called now and then with the rows written so far; can stop the import.
 pub type Tick<'t> = &'t mut dyn FnMut(u64) -> ControlFlow<()>;
 
-/// Reads a raw dataset and writes it to `out` as CSV with a header, packed where the name ends in `.zst`. The table appears
-/// when it is whole; the first thing wrong with the raw files ends the import.
+/// Reads a raw dataset and writes it to `out` as CSV with a header, packed where the name ends in `.zst`. The table
+/// appears when it is whole; the first thing wrong with the raw files ends the import.
 pub fn import(raw: &RawDataset, options: ImportOptions, out: &Path, tick: Tick) -> Result<Imported, ImportError> {
     match raw {
         RawDataset::MovieLens1m(raw) => raw.import(options, out, tick),

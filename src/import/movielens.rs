@@ -1,5 +1,5 @@
-//! MovieLens-1M as GroupLens gives it (spec `datasets.md`, section 1): `ratings.dat`, `users.dat` and `movies.dat`, values
-//! between `::`, Latin-1, no header.
+//! MovieLens-1M as GroupLens gives it (spec `datasets.md`, section 1): `ratings.dat`, `users.dat` and `movies.dat`,
+//! values between `::`, Latin-1, no header.
 
 use super::{
     ImportError, ImportOptions, Imported, Tick, names,

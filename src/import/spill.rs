@@ -61,8 +61,8 @@ impl Spill {
     }
 }
 
-/// Positions of the rows to write. The draw without replacement is selection sampling (Knuth, volume 2, 3.4.2, algorithm S):
-/// of the rows left, each has the chance (still to draw) / (left).
+/// Positions of the rows to write. The draw without replacement is selection sampling (Knuth, volume 2, 3.4.2,
+/// algorithm S): of the rows left, each has the chance (still to draw) / (left).
 fn picked(rows: u32, pick: Pick) -> Vec<u32> {
     let wanted = pick.sample.unwrap_or(u64::MAX).min(u64::from(rows));
     let draws = Stream::new(pick.seed, Purpose::Import, &[0]);

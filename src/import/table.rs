@@ -3,9 +3,10 @@
 use super::{Tick, error::ImportError};
 use hashbrown::HashSet;
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io::{self, BufWriter, Write},
     ops::ControlFlow,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 use tempfile::NamedTempFile;
@@ -43,7 +44,10 @@ impl<'t> TableWriter<'t> {
     /// Begins a table that appears at `out` when it is whole.
     pub fn create(out: &Path, columns: &[String], tick: Tick<'t>) -> Result<Self, ImportError> {
         let failed = |error| ImportError::io("write", out)(error);
-        let temporary = tempfile::Builder::new().prefix(".import-").tempfile_in(folder_of(out)).map_err(failed)?;
+        let mut builder = tempfile::Builder::new();
+        // The permissions of any new file: the umask takes its part away.
+        builder.prefix(".import-").permissions(Permissions::from_mode(0o666));
+        let temporary = builder.tempfile_in(folder_of(out)).map_err(failed)?;
         let file = BufWriter::with_capacity(1 << 18, temporary.reopen().map_err(failed)?);
         let text = match out.extension() {
             Some(end) if end == "zst" => Text::Zstd(zstd::Encoder::new(file, ZSTD_LEVEL).map_err(failed)?),

@@ -3,9 +3,11 @@
 mod auc;
 mod logloss;
 mod radix;
+mod stats;
 
 pub use auc::auc;
 pub use logloss::{LogLoss, logloss, sigmoid};
+pub use stats::{mean, sample_sd};
 
 use crate::types::{AucOn, Metrics};
 
