@@ -5,6 +5,7 @@
 //! ```text
 //! simd <- random; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- trainer
+//! ingest <- import <- cli; evaluate <- reproduce <- cli
 //! types <- {store, files} <- {api, worker} <- cli
 //! ```
 //!
@@ -18,9 +19,11 @@ pub mod config;
 pub mod denoise;
 pub mod evaluate;
 pub mod files;
+pub mod import;
 pub mod ingest;
 pub mod metrics;
 pub mod random;
+pub mod reproduce;
 pub mod selection;
 pub mod simd;
 pub mod store;

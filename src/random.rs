@@ -24,13 +24,15 @@ pub enum Purpose {
     /// Rows kept by `random_drop`.
     RandomDrop = 6,
     /// Fold of each row of confident learning; path: label.
-    Folds = 8,
+    Folds = 7,
     /// Items of sampled negatives; path: pass.
-    Negatives = 9,
+    Negatives = 8,
     /// Rows dealt to blocks of instance selection; path: label.
-    Blocks = 20,
+    Blocks = 9,
     /// Draws within a block of instance selection; path: block, then the method's own.
-    Instances = 21,
+    Instances = 10,
+    /// Raw rows taken into a table, and their order in it; path: 0 or 1.
+    Import = 11,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

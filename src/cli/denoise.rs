@@ -107,7 +107,7 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn trainer_job(
+pub(super) fn trainer_job(
     spec: ResolvedSpec,
     dataset_dir: PathBuf,
     source: PathBuf,
@@ -132,7 +132,7 @@ fn trainer_job(
 }
 
 /// Runs the trainer and shows what it says.
-async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<ArtifactFile>), CliError> {
+pub(super) async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<ArtifactFile>), CliError> {
     let mut trainer = TrainerCommand::own().map_err(CliError::failed)?;
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
@@ -181,7 +181,7 @@ async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<Arti
 }
 
 /// Copies a result to its place; what stood there is replaced only by the whole file.
-fn place(from: &Path, to: &Path) -> Result<(), CliError> {
+pub(super) fn place(from: &Path, to: &Path) -> Result<(), CliError> {
     // The permissions of any new file: the umask takes its part away.
     let mut new = tempfile::Builder::new();
     new.permissions(std::fs::Permissions::from_mode(0o666));
@@ -194,7 +194,7 @@ fn place(from: &Path, to: &Path) -> Result<(), CliError> {
     copied.map_err(|error| cannot_write(to, &error))
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
+pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
     // The kind alone: the rest may name a temporary file.
     CliError::failed_because(format!("cannot write {}: {}", path.display(), error.kind()))
 }

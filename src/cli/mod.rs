@@ -5,9 +5,11 @@ mod client;
 mod datasets;
 mod denoise;
 mod error;
+mod import;
 mod jobs;
 mod options;
 mod reading;
+mod reproduce;
 mod serve;
 mod synth;
 mod tables;
@@ -60,6 +62,11 @@ enum Command {
     /// Check, upload, list, show or delete datasets
     #[command(subcommand)]
     Datasets(datasets::DatasetsCommand),
+    /// Turn a raw public dataset (MovieLens-1M, KuaiRec, Netflix, the authors' files) into a table and its spec
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Make the paper's tables and figures from a table of clicks, beside the paper's numbers
+    Reproduce(reproduce::ReproduceArgs),
     /// Write a table with planted noise, and which rows were flipped
     Synth(synth::SynthArgs),
     /// Time the method's inner loops on this machine
@@ -83,7 +90,7 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
-    if !matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Denoise(_)) {
+    if !matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Denoise(_) | Command::Reproduce(_)) {
         // `autodenoise status | head` ends quietly, as other programs do. The rest must outlive their readers.
         // SAFETY: no other thread runs yet.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
@@ -103,6 +110,8 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Worker(args) => serve::worker(args),
         Command::Migrate(args) => serve::migrate(args),
         Command::Denoise(args) => denoise::denoise(args),
+        Command::Import(command) => import::import(command),
+        Command::Reproduce(args) => reproduce::reproduce(args),
         Command::Synth(args) => synth::synth(args),
         Command::Bench(args) => bench::bench(args),
         Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),

@@ -164,7 +164,7 @@ impl TableArgs {
     }
 }
 
-fn assignment<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), CliError> {
+pub(super) fn assignment<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), CliError> {
     text.split_once('=')
         .filter(|(name, value)| !name.is_empty() && !value.is_empty())
         .ok_or_else(|| CliError::usage(format!("{flag} {text}: write {form}")))
@@ -291,7 +291,7 @@ fn compared(text: &str, own: MethodName) -> Result<Vec<CompareSpec>, CliError> {
 }
 
 /// `0.5`, `true` and `[8,8]` are JSON, `8,8` is short for the last; anything else is a word.
-fn option_value(text: &str) -> serde_json::Value {
+pub(super) fn option_value(text: &str) -> serde_json::Value {
     serde_json::from_str(text)
         .or_else(|error| if text.contains(',') { serde_json::from_str(&format!("[{text}]")) } else { Err(error) })
         .unwrap_or_else(|_| text.into())

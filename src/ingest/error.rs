@@ -90,7 +90,7 @@ impl ContentError {
 
 /// Why a reader stopped before the end.
 #[derive(Debug)]
-pub(super) enum ReadError {
+pub(crate) enum ReadError {
     Disk(io::Error),
     /// The bytes are at fault; the message says how and what to do.
     Content(String),
@@ -116,7 +116,7 @@ impl From<io::Error> for ReadError {
 }
 
 /// `value` as an error shows it: at most 100 characters.
-pub(super) fn shown(value: &[u8]) -> String {
+pub(crate) fn shown(value: &[u8]) -> String {
     // A character has at most 4 bytes.
     let text = String::from_utf8_lossy(&value[..value.len().min(400)]);
     // The database's text cannot hold a NUL; its picture can stand for it.

@@ -56,6 +56,11 @@ pub(super) fn resolved(path: &Path, spec: &DatasetSpec) -> Result<DatasetSpec, I
     Ok(spec)
 }
 
+/// How the file is compressed, by its first bytes.
+pub(super) fn compression_of(path: &Path) -> Result<Compression, IngestError> {
+    Ok(magic(&first_bytes(path)?))
+}
+
 fn first_bytes(path: &Path) -> Result<Vec<u8>, IngestError> {
     let mut first = Vec::with_capacity(SNIFF_BYTES);
     let file = File::open(path).map_err(IngestError::io("open", path))?;

@@ -1,14 +1,19 @@
 //! Lines of a text, for formats in which a row is a line: JSON lines, and separators of several characters (no quoting).
 
+use super::{IngestError, IngestLimits};
 use super::{
     batch::Batch,
     error::{ReadError, shown},
-    source::BUFFER,
+    format,
+    source::{self, BUFFER},
     table::{Fault, Next},
 };
-use std::io::{BufRead, BufReader, Read};
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
 
-pub(super) struct Lines {
+pub(crate) struct Lines {
     input: BufReader<Box<dyn Read>>,
     buffer: Vec<u8>,
     max_bytes: usize,
@@ -18,6 +23,13 @@ pub(super) struct Lines {
 impl Lines {
     pub fn new(input: Box<dyn Read>, max_bytes: usize) -> Self {
         Self { input: BufReader::with_capacity(BUFFER, input), buffer: Vec::new(), max_bytes, line: 0 }
+    }
+
+    /// Lines of a text file, which may be gzip or zstd.
+    pub fn open(path: &Path) -> Result<Self, IngestError> {
+        let limits = IngestLimits::default();
+        let text = source::open(path, format::compression_of(path)?, limits.max_decompressed_bytes)?;
+        Ok(Self::new(text.reader, limits.max_line_bytes))
     }
 
     /// Reads the next line; false at the end of the file.

@@ -1,0 +1,59 @@
+//! What a page says of the run that made it: the dataset, the program, the options and the jobs.
+
+use super::{DatasetName, Protocol};
+use crate::types::{LabelRule, Preset, ResolvedSpec, SplitCounts};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A dataset in numbers; no row of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DatasetSummary {
+    pub name: DatasetName,
+    /// Name of the file, without its folder.
+    pub file: String,
+    pub label: LabelRule,
+    pub rows: SplitCounts,
+    /// Rows with label 1.
+    pub positives: SplitCounts,
+    /// Name and number of ids of each field.
+    pub fields: Vec<(String, u32)>,
+    pub total_cardinality: u32,
+    pub digest: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Facts {
+    /// Of this program.
+    pub version: String,
+    pub dataset: DatasetSummary,
+    pub protocols: Vec<Protocol>,
+    pub preset: Preset,
+    /// Options asked for, over the preset's and the protocol's.
+    pub options: Map<String, Value>,
+    pub seeds: Vec<u64>,
+    pub jobs: Vec<JobFacts>,
+}
+
+/// A job that a page's numbers are from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobFacts {
+    pub title: String,
+    pub protocol: Protocol,
+    /// What it was run with; absent where it could not be.
+    pub spec: Option<ResolvedSpec>,
+    pub device: String,
+    pub engine: String,
+    pub threads: usize,
+    pub seconds: f64,
+    pub test_reads: u64,
+    pub warnings: Vec<String>,
+    /// Why there are no numbers.
+    pub failed: Option<String>,
+}
+
+impl Facts {
+    /// Of all jobs together.
+    pub fn seconds(&self) -> f64 {
+        self.jobs.iter().fold(0.0, |sum, job| sum + job.seconds)
+    }
+}

@@ -1,0 +1,61 @@
+//! From numbers to places along an axis, with round marks.
+
+/// From numbers to places on the drawing.
+pub(super) struct Scale {
+    low: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+    step: f64,
+}
+
+impl Scale {
+    /// Ends on round numbers around all of `values`.
+    pub fn around(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Self {
+        let (low, high) = values
+            .filter(|value| value.is_finite())
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        let span = (high - low).max(1e-3);
+        let raw = span / 5.0;
+        let size = 10_f64.powf(raw.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].map(|times| times * size).into_iter().find(|step| *step >= raw);
+        let step = step.unwrap_or(10.0 * size);
+        // A bar of the lowest value is to be seen.
+        let low = ((low - 0.3 * step) / step).floor() * step;
+        let high = ((high + 0.1 * step) / step).ceil() * step;
+        Self { low, high, from, to, step }
+    }
+
+    pub fn at(&self, value: f64) -> f64 {
+        self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
+    }
+
+    pub fn ticks(&self) -> impl Iterator<Item = (f64, String)> + '_ {
+        let digits = (-self.step.log10().floor()).max(0.0) as usize;
+        let count = ((self.high - self.low) / self.step).round() as u32;
+        (0..=count)
+            .map(move |n| self.low + f64::from(n) * self.step)
+            .map(move |tick| (tick, format!("{tick:.digits$}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_has_round_ends_around_its_values() {
+        let scale = Scale::around([0.7957, 0.8115].into_iter(), 0.0, 100.0);
+        assert!((scale.low - 0.79).abs() < 1e-12 && (scale.high - 0.815).abs() < 1e-12, "{} {}", scale.low, scale.high);
+        assert_eq!(
+            scale.ticks().map(|(_, words)| words).collect::<Vec<_>>(),
+            ["0.790", "0.795", "0.800", "0.805", "0.810", "0.815"]
+        );
+        assert!((scale.at(0.7975) - 30.0).abs() < 1e-9);
+        let one = Scale::around([0.5].into_iter(), 0.0, 1.0);
+        assert!(one.low < 0.5 && one.high > 0.5);
+        let none = Scale::around(std::iter::empty(), 0.0, 1.0);
+        assert!(none.low <= 0.0 && none.high >= 1.0);
+    }
+}

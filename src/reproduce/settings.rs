@@ -1,0 +1,57 @@
+//! What the user asks of a table, and which of the options concern which method.
+
+use super::DatasetName;
+use crate::types::{BackboneKind, Device, Engine, FieldError, MethodName, Options, Preset};
+use serde_json::{Map, Value};
+
+/// What is asked for, whatever the table.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub dataset: DatasetName,
+    pub preset: Preset,
+    /// Options put over the preset's and the protocol's; each goes to the methods that have it.
+    pub options: Map<String, Value>,
+    /// Of tables 1 and 3 and figure 3.
+    pub backbones: Vec<BackboneKind>,
+    pub seed: u64,
+    pub seeds: u32,
+    pub device: Device,
+    pub engine: Engine,
+    /// Names of the fields of users and items, for T-CE and R-CE with drawn negatives.
+    pub user_item: Option<(String, String)>,
+}
+
+impl Settings {
+    /// Those of the options that concern a method. Options that no method has go to all, where they are an error.
+    pub(super) fn options_of(&self, method: MethodName) -> Map<String, Value> {
+        let training = preset_options(self.preset, BackboneKind::DeepFm);
+        let of_method = |name: MethodName, key: &str| name.own_options().contains(&key);
+        let mut options = self.options.clone();
+        options.retain(|key, _| {
+            let of_any = MethodName::ALL.iter().any(|name| of_method(*name, key));
+            if training.contains_key(key) { method.uses(key) } else { !of_any || of_method(method, key) }
+        });
+        options
+    }
+
+    /// Takes out what the preset says already, so that equal jobs have equal specs. (`select` differs by method.)
+    pub(super) fn drop_presets(&self, backbone: BackboneKind, options: &mut Map<String, Value>) {
+        let preset = preset_options(self.preset, backbone);
+        options.retain(|key, value| key == "select" || preset.get(key) != Some(value));
+    }
+
+    /// What the protocols settle themselves cannot be asked for.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        match self.options.contains_key("select_by") {
+            false => Ok(()),
+            true => Err(vec![FieldError::new("/method/options/select_by", "the protocols set it; see --protocol")]),
+        }
+    }
+}
+
+fn preset_options(preset: Preset, backbone: BackboneKind) -> Map<String, Value> {
+    match serde_json::to_value(Options::preset(preset, backbone)) {
+        Ok(Value::Object(options)) => options,
+        _ => unreachable!("options are a plain struct"),
+    }
+}
