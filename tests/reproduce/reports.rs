@@ -2,12 +2,12 @@
 
 use autodenoise::{
     reproduce::{
-        DatasetName, DatasetSummary, Facts, JobFacts, Outcome, PlannedJob, Protocol, Reproduction, Settings, Target,
-        jobs, lines, reproduction,
+        DatasetName, DatasetSummary, Facts, JobFacts, Outcome, PAPER_BACKBONES, PlannedJob, Protocol, Reproduction,
+        Settings, Target, jobs, lines, reproduction,
     },
     types::{
-        BackboneKind, Device, Engine, KeptShare, LabelRule, MethodName, Metrics, Preset, Report, ResolvedSpec,
-        RunResult, SplitCounts, TableLine, Tested,
+        Device, Engine, KeptShare, LabelRule, MethodName, Metrics, Preset, Report, ResolvedSpec, RunResult,
+        SplitCounts, TableLine, Tested,
     },
 };
 
@@ -16,7 +16,7 @@ pub fn settings(seeds: u32) -> Settings {
         dataset: DatasetName::Ml1m,
         preset: Preset::Paper,
         options: serde_json::Map::new(),
-        backbones: BackboneKind::ALL.to_vec(),
+        backbones: PAPER_BACKBONES.to_vec(),
         seed: 42,
         seeds,
         device: Device::Auto,
