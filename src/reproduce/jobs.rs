@@ -1,7 +1,7 @@
 //! Which jobs make a table: a line of the table names the job whose report has it, and the place in that report. Lines
 //! of one job share it, and so do tables: what AutoDenoise does with DeepFM is run once for all of them.
 
-use super::{Protocol, Published, Settings, Target, published, transferred};
+use super::{PAPER_BACKBONES, Protocol, Published, Settings, Target, published, transferred};
 use crate::types::{BackboneKind, DatasetId, JobSpec, MethodName, MethodSpec, Report, TableLine};
 use serde_json::{Map, Value, json};
 
@@ -146,7 +146,7 @@ impl Plan<'_> {
             title: format!("{} {word}", title_of(backbone)),
             backbone,
             method,
-            in_paper: true,
+            in_paper: PAPER_BACKBONES.contains(&backbone),
             published: published(self.settings.dataset, backbone, method),
             against: None,
             point: None,
@@ -162,7 +162,7 @@ impl Plan<'_> {
             title,
             backbone: job.backbone,
             method: job.method,
-            in_paper: true,
+            in_paper: PAPER_BACKBONES.contains(&job.backbone),
             published: published(self.settings.dataset, job.backbone, job.method),
             against,
             point: None,
@@ -265,15 +265,11 @@ fn word(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// The paper's name of a backbone, or ours.
 fn title_of(backbone: BackboneKind) -> &'static str {
-    match backbone {
-        BackboneKind::Fm => "FM",
-        BackboneKind::WideDeep => "Wide & Deep",
-        BackboneKind::Dcn => "DCN",
-        BackboneKind::Ipnn => "IPNN",
-        BackboneKind::DeepFm => "DeepFM",
-        other => other.as_str(),
-    }
+    let paper = ["FM", "Wide & Deep", "DCN", "IPNN", "DeepFM"];
+    let found = PAPER_BACKBONES.iter().zip(paper).find(|(kind, _)| **kind == backbone);
+    found.map_or(backbone.as_str(), |(_, title)| title)
 }
 
 fn title_of_method(method: MethodName) -> &'static str {

@@ -28,7 +28,7 @@ pub use markdown::markdown;
 pub use page::{Block, Grid, GridRow, Page};
 pub use plot::{BarChart, Category, LineChart, Series, Value};
 pub use protocol::Protocol;
-pub use published::{CASE_USER, Published, published, transferred};
+pub use published::{CASE_USER, PAPER_BACKBONES, Published, published, transferred};
 pub use results::{Gain, Line, Measured, Outcome, Reproduction, Spread, reproduction};
 pub use settings::Settings;
 

@@ -26,7 +26,7 @@ fn place(dataset: DatasetName) -> Option<usize> {
 }
 
 /// Backbones in the order of the paper's columns.
-const BACKBONES: [BackboneKind; 5] =
+pub const PAPER_BACKBONES: [BackboneKind; 5] =
     [BackboneKind::Fm, BackboneKind::WideDeep, BackboneKind::Dcn, BackboneKind::Ipnn, BackboneKind::DeepFm];
 
 /// Table 1, without AutoDenoise (w/o).
@@ -64,7 +64,7 @@ const TRANSFERRED: [[(f64, f64); 4]; 3] = [
 /// The paper's number for a backbone trained on what a method chose with the same backbone; none where it prints none.
 pub fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodName) -> Option<Published> {
     let dataset = place(dataset)?;
-    let column = BACKBONES.iter().position(|kind| *kind == backbone)?;
+    let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
     match method {
         MethodName::None => Some(of(WITHOUT[dataset][column])),
         MethodName::Autodenoise => Some(of(WITH[dataset][column])),
@@ -77,7 +77,7 @@ pub fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodNam
 
 /// The paper's number for a backbone trained on the rows that AutoDenoise chose with DeepFM.
 pub fn transferred(dataset: DatasetName, backbone: BackboneKind) -> Option<Published> {
-    let column = BACKBONES.iter().position(|kind| *kind == backbone)?;
+    let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
     TRANSFERRED[place(dataset)?].get(column).map(|numbers| of(*numbers))
 }
 

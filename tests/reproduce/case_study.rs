@@ -9,7 +9,7 @@ use autodenoise::{
     reproduce::{
         CaseError, CaseFiles, CaseUser, DatasetName, Protocol, Target, case_study_page, html, jobs, lines, markdown,
     },
-    types::{ResolvedSpec, Split},
+    types::{DatasetFacts, ResolvedSpec, Split},
 };
 use parquet::arrow::ArrowWriter;
 use serde_json::json;
@@ -55,7 +55,7 @@ impl World {
     fn spec(&self) -> ResolvedSpec {
         let settings = settings(1);
         let job = &jobs(&lines(Target::CaseStudy, &settings), &[Protocol::Validation], &settings)[0];
-        ResolvedSpec { device: autodenoise::types::Device::Cpu, ..job.spec.resolve(String::new()).unwrap() }
+        ResolvedSpec { device: autodenoise::types::Device::Cpu, ..job.spec.resolve(&DatasetFacts::default()).unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -65,7 +65,7 @@ impl World {
     /// Untrained weights of number `init`, and the predictions of all test rows by them.
     fn model(&self, spec: &ResolvedSpec, init: u32) -> (PathBuf, Vec<f32>) {
         let options = &spec.method.options;
-        let config = BackboneConfig::new(spec.method.backbone, &self.dataset.feature_map, options);
+        let config = BackboneConfig::new(spec.method.backbone, &self.dataset.feature_map, options).unwrap();
         let optimizer = OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: 0.0 };
         let key = ModelKey { seed: 1, init: [init, 0], run: [0, 0] };
         let mut model = Engine::Fused.model(&config, &[key], optimizer);

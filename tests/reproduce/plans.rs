@@ -2,8 +2,8 @@
 
 use super::reports::settings;
 use autodenoise::{
-    reproduce::{DatasetName, PlannedJob, Protocol, Settings, Target, jobs, lines},
-    types::{BackboneKind, JobSpec, MethodName, Options, Preset, ResolvedSpec, Select, SelectBy},
+    reproduce::{DatasetName, PAPER_BACKBONES, PlannedJob, Protocol, Settings, Target, jobs, lines},
+    types::{BackboneKind, DatasetFacts, JobSpec, MethodName, Options, Preset, ResolvedSpec, Select, SelectBy},
 };
 use serde_json::json;
 use std::collections::HashSet;
@@ -13,12 +13,12 @@ fn planned(target: Target, settings: &Settings) -> Vec<PlannedJob> {
 }
 
 fn resolved(spec: &JobSpec) -> ResolvedSpec {
-    spec.resolve(String::new()).unwrap_or_else(|errors| panic!("{errors:?}"))
+    spec.resolve(&DatasetFacts::default()).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 #[test]
 fn table_1_is_one_job_for_each_backbone_and_protocol() {
-    let (settings, all) = (settings(3), BackboneKind::ALL.len());
+    let (settings, all) = (settings(3), PAPER_BACKBONES.len());
     let jobs = planned(Target::Table1, &settings);
     assert_eq!((jobs.len(), lines(Target::Table1, &settings).len()), (2 * all, 2 * all));
     for job in &jobs {
@@ -113,7 +113,7 @@ fn options_that_no_method_has_and_the_protocols_own_are_refused() {
     let mut settings = settings(1);
     settings.options = json!({"epochz": 2}).as_object().unwrap().clone();
     for job in planned(Target::Table2, &settings) {
-        assert!(job.spec.resolve(String::new()).is_err(), "{}", job.title);
+        assert!(job.spec.resolve(&DatasetFacts::default()).is_err(), "{}", job.title);
     }
     assert!(settings.check().is_ok());
     settings.options = json!({"select_by": "valid_auc"}).as_object().unwrap().clone();

@@ -2,11 +2,11 @@
 
 use autodenoise::{
     reproduce::{
-        DatasetName, DatasetSummary, Facts, JobFacts, Outcome, PlannedJob, Protocol, Reproduction, Settings, Target,
-        jobs, lines, reproduction,
+        DatasetName, DatasetSummary, Facts, JobFacts, Outcome, PAPER_BACKBONES, PlannedJob, Protocol, Reproduction,
+        Settings, Target, jobs, lines, reproduction,
     },
     types::{
-        BackboneKind, Device, Engine, KeptShare, LabelRule, MethodName, Metrics, Preset, Report, ResolvedSpec,
+        DatasetFacts, Device, Engine, KeptShare, LabelRule, MethodName, Metrics, Preset, Report, ResolvedSpec,
         RunResult, SplitCounts, TableLine, Tested,
     },
 };
@@ -16,7 +16,7 @@ pub fn settings(seeds: u32) -> Settings {
         dataset: DatasetName::Ml1m,
         preset: Preset::Paper,
         options: serde_json::Map::new(),
-        backbones: BackboneKind::ALL.to_vec(),
+        backbones: PAPER_BACKBONES.to_vec(),
         seed: 42,
         seeds,
         device: Device::Auto,
@@ -51,7 +51,7 @@ fn run(seed: u64, auc: f64, searched: bool) -> RunResult {
 
 /// The report of a job: every line's AUC by `auc`, of the line, the seed's number and the protocol.
 pub fn report(job: &PlannedJob, auc: &dyn Fn(&TableLine, u32) -> f64) -> Report {
-    let spec: ResolvedSpec = job.spec.resolve(String::new()).unwrap();
+    let spec: ResolvedSpec = job.spec.resolve(&DatasetFacts::default()).unwrap();
     let mut table = Vec::new();
     for (contender, method) in spec.contenders().into_iter().enumerate() {
         let trainees = spec.transfer.iter().map(|trainee| trainee.backbone);
