@@ -18,3 +18,17 @@ alter table jobs alter column phase type phase using phase::text::phase;
 alter table epoch_metrics alter column phase type phase using phase::text::phase;
 alter table checkpoints alter column phase type phase using phase::text::phase;
 drop type phase_with_select;
+
+-- Jobs whose specs the version before cannot read go; of the others go the options it does not know.
+delete from jobs
+where spec #>> '{method,name}' not in ('autodenoise', 'none')
+   or spec #>> '{method,backbone}' not in ('fm', 'wide_deep', 'dcn', 'ipnn', 'deepfm');
+
+update jobs
+set spec = jsonb_set(spec, '{method,options}', (spec #> '{method,options}') - unknown.options),
+    report = jsonb_set(report, '{spec,method,options}', (report #> '{spec,method,options}') - unknown.options)
+from (
+    select array['interaction_dropout', 'structure', 'hofm_order', 'cin_dims', 'cin_split_half', 'attention_dim',
+                 'attention_layers', 'heads', 'lnn_dim', 'mask_blocks', 'mask_block_dim', 'second_mlp_dims', 'gate_dims',
+                 'user_field', 'item_field'] as options
+) as unknown;

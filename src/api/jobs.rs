@@ -196,6 +196,8 @@ pub async fn cancel_job(State(state): State<AppState>, Path(id): Path<JobId>) ->
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListMetricsQuery {
+    /// Only passes of the method of this number: 0 the job's own, then those of `spec.compare`.
+    contender: Option<u32>,
     /// Only passes over these rows.
     arm: Option<Arm>,
     /// Only passes of this seed.
@@ -221,7 +223,7 @@ pub async fn list_metrics(
     if !(1..=1000).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is {limit}; it must be from 1 to 1000")));
     }
-    let filter = MetricFilter { arm: query.arm, seed: query.seed, phase: query.phase };
+    let filter = MetricFilter { contender: query.contender, arm: query.arm, seed: query.seed, phase: query.phase };
     let rows = metrics::list(&mut *state.connection().await?, id, &filter, query.after.unwrap_or(0), limit).await?;
     let has_more = rows.len() == limit as usize;
     let next = rows.last().filter(|_| has_more).map(|row| row.seq);

@@ -7,8 +7,8 @@ use crate::types::{Arm, BaselineOptions, Distance, MethodName, Phase};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 
-/// The table whose rows a model's fields are embedded as.
-const TABLE: &str = "embedding.embedding.weight";
+/// What the table that embeds a model's fields is called: by the library most models are of, and by the other.
+const TABLES: [&str; 2] = ["embedding.embedding.weight", "emb.weight"];
 
 /// ENN, CNN, DROP3, LSSm, LSBo or BDIS.
 pub struct InstanceSelection {
@@ -74,16 +74,12 @@ fn method(name: MethodName, own: &BaselineOptions) -> Method {
 /// `[N, F E]`: the embeddings of each training row's fields.
 fn embedded(context: &Context, fit: &Fit) -> Result<Vec<f32>, SelectError> {
     let weights = fit.model.weights();
-    let width = match weights.get(TABLE) {
-        Ok(table) => table.size()[1] as usize,
-        Err(_) => {
-            let backbone = context.config.kind;
-            return Err(SelectError::Unsuitable(format!(
-                "{backbone} has no table of embeddings for distance = embedding; choose another backbone or distance"
-            )));
-        }
+    let Some((name, table)) = TABLES.iter().find_map(|name| Some((*name, weights.get(name).ok()?))) else {
+        let backbone = context.config.kind;
+        return Err(SelectError::Unsuitable(format!("{backbone} has no table of embeddings for distance = embedding")));
     };
-    let table = weights.values(TABLE, &[context.config.cardinality(), width])?;
+    let width = table.size()[1] as usize;
+    let table = weights.values(name, &[context.config.cardinality(), width])?;
     let ids = context.data.train.ids.iter().map(|id| *id as usize);
     Ok(ids.flat_map(|id| table[id * width..][..width].iter().copied()).collect())
 }

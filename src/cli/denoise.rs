@@ -32,7 +32,8 @@ pub struct DenoiseArgs {
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// JSON file with `dataset`, `method`, `seed`, `device`, `engine`; flags win over it
+    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `device`, `engine`;
+    /// flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Threads to compute with [default: all cores]

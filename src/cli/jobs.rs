@@ -22,7 +22,8 @@ pub struct SubmitArgs {
     /// A dataset's id, or a file to upload first
     #[arg(value_name = "DATASET|FILE")]
     input: String,
-    /// JSON file with `dataset`, `method`, `seed`, `device`, `engine`; flags win over it
+    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `device`, `engine`;
+    /// flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Your own words to find the job by: NAME=VALUE (repeatable), for example commit=3fe1
@@ -229,7 +230,7 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
         next = page.next;
     }
     if !epochs.is_empty() {
-        println!("\n{}", tables::epochs(&epochs));
+        println!("\n{}", tables::epochs(&epochs, &job.spec.contenders()));
     }
     if job.status == JobState::Succeeded {
         let report: Report = client.json(client.get(&format!("/v1/jobs/{id}/report"))).await?;

@@ -249,7 +249,9 @@ impl MethodArgs {
         }
         if let Some(text) = &self.sweep {
             let (option, values) = assignment(text, "--sweep", "NAME=VALUE,VALUE")?;
-            let values = values.split(',').map(option_value).collect();
+            // Lists among the values are JSON; words are not.
+            let list = serde_json::from_str(&format!("[{values}]"));
+            let values = list.unwrap_or_else(|_| values.split(',').map(option_value).collect());
             spec.sweep = Some(Sweep { option: option.to_owned(), values });
         }
         spec.seeds = self.seeds.unwrap_or(spec.seeds);

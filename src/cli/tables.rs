@@ -1,7 +1,7 @@
 //! Tables for a terminal: of jobs, datasets, epochs and results.
 
 use crate::metrics::{mean, sample_sd};
-use crate::types::{Arm, EpochRow, KeptShare, Metrics, Report, RunResult, TableLine};
+use crate::types::{Arm, EpochRow, KeptShare, Metrics, Report, ResolvedMethod, RunResult, TableLine};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A table whose columns from `first_number` on are right-aligned.
@@ -26,10 +26,11 @@ fn logloss(metrics: Option<&Metrics>) -> String {
 }
 
 /// One line per pass.
-pub fn epochs(rows: &[EpochRow]) -> Table {
+pub fn epochs(rows: &[EpochRow], methods: &[&ResolvedMethod]) -> Table {
     let header = [
+        "method",
+        "seed",
         "phase",
-        "rows",
         "epoch",
         "pass",
         "train AUC",
@@ -41,8 +42,9 @@ pub fn epochs(rows: &[EpochRow]) -> Table {
     ];
     let lines = rows.iter().map(|row| {
         vec![
+            methods.get(row.contender as usize).map_or(String::new(), |method| method.label.clone()),
+            row.seed.to_string(),
             row.phase.as_str().to_owned(),
-            row.arm.as_str().to_owned(),
             row.epoch.to_string(),
             row.pass.to_string(),
             auc(row.train.as_ref()),
@@ -53,7 +55,7 @@ pub fn epochs(rows: &[EpochRow]) -> Table {
             format!("{:.2}", row.seconds),
         ]
     });
-    table(&header, lines, 2)
+    table(&header, lines, 3)
 }
 
 /// Every method of a job with every backbone that was trained on what it chose.
@@ -79,7 +81,11 @@ fn methods(lines: &[TableLine]) -> Table {
         let mean_of = |number: &dyn Fn(&RunResult) -> f64| mean(&line.runs.iter().map(number).collect::<Vec<_>>());
         vec![
             line.label.clone(),
-            line.backbone.to_string(),
+            if line.backbone == line.chosen_with {
+                line.backbone.to_string()
+            } else {
+                format!("{} on {}'s", line.backbone, line.chosen_with)
+            },
             format!("{:.2}", mean_of(&|run| share(run.kept))),
             format!("{:.2}", mean_of(&|run| share(run.kept_positive))),
             format!("{:.2}", mean_of(&|run| share(run.kept_negative))),

@@ -98,7 +98,7 @@ impl AutoDenoise {
             ..row(context, place, 1)
         });
         if summary.kept < options.min_selected_fraction {
-            session.warn_once("min_selected_fraction", || {
+            session.warn_once(context, "min_selected_fraction", || {
                 format!(
                     "in search epoch {epoch} the policy selected {:.3} % of the rows, below min_selected_fraction = {:.3} %, and \
                      {} model updates had too few rows; rewards drift this way where a model trained on fewer rows learns more \

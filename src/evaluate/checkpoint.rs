@@ -15,7 +15,7 @@ const FORMAT: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    #[error("the checkpoint has format {found}, this program reads {FORMAT}; start the job anew")]
+    #[error("the checkpoint has format {found}, this program reads {FORMAT}: the job starts anew")]
     Format { found: u32 },
     #[error("the checkpoint is of another job, or of another version of its spec; start the job anew")]
     OtherSpec,
@@ -96,7 +96,8 @@ impl Run<'_> {
         if document.spec != *self.input.spec {
             return Err(CheckpointError::OtherSpec);
         }
-        self.book = document.book;
+        // What was begun is said again: the attempt before may not have been heard.
+        self.book = Book { announced: None, ..document.book };
         self.test.resume(self.book.test_reads);
         self.selected = document.selected.map(|meta| load_selected(meta, "selected/", &file)).transpose()?;
         self.own = document.own.map(|meta| load_selected(meta, "own/", &file)).transpose()?;
@@ -121,7 +122,8 @@ impl Run<'_> {
                 let trainee = trainee(spec, of.method(spec), number);
                 let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options)?;
                 let options = Training::new(&context)?.fit_options(&context);
-                Stage::Training(Fit::load(context.engine, &context.config, options, "stage/", file, state)?)
+                let fit = Fit::load(context.engine, &context.config, options, "stage/", file, state)?;
+                Stage::Training(Box::new(fit))
             }
             Task::Export => return Err(WeightsError::Missing("stage of an export".to_owned()).into()),
         })

@@ -3,14 +3,13 @@
 
 use super::CheckpointError;
 use super::export::{DenoisedWriter, ExportError, Exports};
-use super::tasks::{Contender, Task, selector, tasks, trainee, trainees};
+use super::table::reference;
+use super::tasks::{Contender, Task, chooses_first, selector, tasks, trainee, trainees};
 use super::training::Training;
 use crate::backbone::{BackboneConfig, Chosen, Engines, Fit, PassOptions, TensorFile, TrainingData, TrainingLoss};
 use crate::ingest::Dataset;
 use crate::selection::{Place, Role, SealedTest, SelectError, Selected, Selector, Session, Spent, after};
-use crate::types::{
-    KeptShare, MethodName, Metrics, Phase, ResolvedSpec, RunResult, Split, Trainee, TrainerEvent, Warning,
-};
+use crate::types::{KeptShare, Metrics, Phase, ResolvedSpec, RunResult, Split, Trainee, TrainerEvent, Warning};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, time::Instant};
 
@@ -48,9 +47,9 @@ pub enum Step {
 /// What a checkpoint holds beside tensors and the stage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Book {
-    /// Number of the task under way, its passes and its seconds so far.
+    /// Number of the task under way, the passes before it, and its seconds so far.
     pub task: usize,
-    pub task_passes: u64,
+    pub passes_before: u64,
     pub task_seconds: f64,
     /// Seconds of the current method's choice.
     pub select_seconds: f64,
@@ -72,7 +71,7 @@ pub(super) struct Tried {
 /// What is under way within a task.
 pub(super) enum Stage {
     Selecting(Box<dyn Selector>),
-    Training(Fit),
+    Training(Box<Fit>),
 }
 
 pub struct Run<'a> {
@@ -148,8 +147,14 @@ impl<'a> Run<'a> {
         }
         let total = self.total();
         match self.task() {
-            Task::Select(of) => self.select(of, total, emit, go_on)?,
-            Task::Train(of, trainee) => self.train(of, trainee, total, emit, go_on)?,
+            Task::Select(of) => {
+                let done = self.select(of, total, emit, go_on);
+                self.or_leave_out(of, done, emit)?;
+            }
+            Task::Train(of, trainee) => {
+                let done = self.train(of, trainee, total, emit, go_on);
+                self.or_leave_out(of, done, emit)?;
+            }
             Task::Export => {
                 self.book.announce(0, self.position(), emit);
                 Exports::new(self).write(emit)?;
@@ -159,6 +164,33 @@ impl<'a> Run<'a> {
         }
         emit(TrainerEvent::Progress(after(&self.book.spent, self.total())));
         Ok(Step::More)
+    }
+
+    /// A method that is only compared with, and fails, is left out with a warning: what else the job has found is worth
+    /// having. The job's own method and the reference it is judged against are not.
+    fn or_leave_out(
+        &mut self,
+        of: Contender,
+        done: Result<(), RunError>,
+        emit: &mut (dyn FnMut(TrainerEvent) + Send),
+    ) -> Result<(), RunError> {
+        let spec = self.input.spec;
+        let error = match done {
+            Err(RunError::Select(error)) if !matches!(error, SelectError::Stopped | SelectError::Weights(_)) => error,
+            done => return done,
+        };
+        if of.number == 0 || reference(spec) == Some(of.number) {
+            return Err(error.into());
+        }
+        let message = format!("{} with seed {} is left out: {error}", of.method(spec).label, of.seed);
+        let warning = Warning { code: "left_out".to_owned(), contender: of.number as u32, message };
+        self.book.warnings.push(warning.clone());
+        emit(TrainerEvent::Warning(warning));
+        (self.stage, self.selected) = (None, None);
+        while matches!(self.task(), Task::Select(next) | Task::Train(next, _) if next == of) {
+            self.book.next_task();
+        }
+        Ok(())
     }
 
     fn select(
@@ -213,7 +245,7 @@ impl<'a> Run<'a> {
             // Methods of a seed start alike and go through the rows alike: their results are paired.
             _ => {
                 let key = context.key(Role::Evaluate, 0);
-                Fit::new(context.engine, &context.config, &[key], training.fit_options(&context))
+                Box::new(Fit::new(context.engine, &context.config, &[key], training.fit_options(&context)))
             }
         };
         let place = Place { arm: context.arm(), phase: Phase::Evaluate, epoch: number as u32 + 1 };
@@ -238,7 +270,7 @@ impl<'a> Run<'a> {
         if number == 0 && induced.is_some() {
             self.selected = induced;
         }
-        self.keep(of, number, fit, chosen, test);
+        self.keep(of, number, *fit, chosen, test);
         Ok(())
     }
 
@@ -249,8 +281,7 @@ impl<'a> Run<'a> {
         if first && of.number == 0 {
             self.model = Some(fit.model.weights());
         }
-        let method = of.method(spec);
-        if first && method.name == MethodName::None && method.backbone == spec.method.backbone {
+        if first && reference(spec) == Some(of.number) {
             self.reference = Some(fit.model.weights());
         }
         let labels = self.data.train.labels;
@@ -263,11 +294,12 @@ impl<'a> Run<'a> {
             kept_positive,
             kept_negative,
             best_epoch: note.best_epoch,
+            trained_rows: if chooses_first(of.method(spec).name) { kept.rows } else { kept.of },
             passes: fit.passes(),
             best_pass: chosen.pass,
             valid: chosen.valid,
             test,
-            as_selected: note.as_selected,
+            as_selected: note.as_selected.filter(|_| trainee == 0),
             select_seconds: self.book.select_seconds,
             train_seconds: self.book.task_seconds,
         };
@@ -293,7 +325,7 @@ impl<'a> Run<'a> {
         let ahead = self.tasks.get(self.book.task + 1..).unwrap_or_default().iter().map(foreseen).sum::<u64>();
         let current = match self.task() {
             Task::Export => 0,
-            task => foreseen(&task).saturating_sub(self.book.task_passes).max(1),
+            task => foreseen(&task).saturating_sub(spent.passes - self.book.passes_before).max(1),
         };
         spent.passes + current + ahead
     }
@@ -319,12 +351,11 @@ impl Book {
         self.spent.seconds += seconds;
         self.spent.passes += 1;
         self.task_seconds += seconds;
-        self.task_passes += 1;
         self.test_reads = test_reads;
     }
 
     fn next_task(&mut self) {
-        (self.task, self.task_passes, self.task_seconds) = (self.task + 1, 0, 0.0);
+        (self.task, self.passes_before, self.task_seconds) = (self.task + 1, self.spent.passes, 0.0);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::run::Tried;
 use super::tasks::trainee;
-use crate::types::{Arm, ArmResult, MethodName, ResolvedSpec, TableLine};
+use crate::types::{Arm, ArmResult, MethodName, ResolvedMethod, ResolvedSpec, TableLine};
 
 /// All trainings, those of the seeds of a line together, in the order of the methods.
 pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
@@ -26,6 +26,12 @@ pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
     lines
 }
 
+/// Number of the contender that is all rows, trained as the job's own method trains.
+pub(super) fn reference(spec: &ResolvedSpec) -> Option<usize> {
+    let fits = |method: &&ResolvedMethod| method.name == MethodName::None && method.trains_like(&spec.method);
+    spec.contenders().iter().position(fits)
+}
+
 /// The first seed's results with the job's own backbone: all rows, and the rows its method kept.
 pub(super) fn arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
     let arm = |arm, line: &TableLine| {
@@ -33,7 +39,7 @@ pub(super) fn arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
         ArmResult {
             arm,
             seed: run.seed,
-            train_rows: run.kept.rows,
+            train_rows: run.trained_rows,
             passes: run.passes,
             best_pass: run.best_pass,
             valid: run.valid,
@@ -41,9 +47,11 @@ pub(super) fn arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
             seconds: run.train_seconds,
         }
     };
-    let backbone = spec.method.backbone;
-    let direct = |line: &&TableLine| line.backbone == backbone && line.chosen_with == backbone;
-    let full = table.iter().filter(direct).find(|line| line.method == MethodName::None);
-    let own = table.iter().filter(direct).find(|line| line.contender == 0 && line.method != MethodName::None);
+    let of = |number: Option<usize>| {
+        let direct = |line: &&TableLine| line.backbone == line.chosen_with && Some(line.contender as usize) == number;
+        table.iter().find(direct)
+    };
+    let full = of(reference(spec));
+    let own = of(Some(0)).filter(|line| line.method != MethodName::None);
     full.map(|line| arm(Arm::Full, line)).into_iter().chain(own.map(|line| arm(Arm::Denoised, line))).collect()
 }

@@ -73,7 +73,7 @@ impl Contender {
 }
 
 /// Whether the method chooses rows before a model is trained on them; the losses choose while it is.
-fn chooses_first(name: MethodName) -> bool {
+pub(super) fn chooses_first(name: MethodName) -> bool {
     !matches!(name, MethodName::None | MethodName::TCe | MethodName::RCe)
 }
 

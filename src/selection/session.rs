@@ -81,10 +81,12 @@ impl Session<'_, '_> {
         self.test.read(model, context.options()).map_err(|source| SelectError::fit(place.phase, place.epoch, source))
     }
 
-    /// Warns of a thing once a job.
-    pub fn warn_once(&mut self, code: &str, message: impl FnOnce() -> String) {
-        if self.warnings.iter().all(|warning| warning.code != code) {
-            let warning = Warning { code: code.to_owned(), message: message() };
+    /// Warns of a thing once for each method of the job.
+    pub fn warn_once(&mut self, context: &Context, code: &str, message: impl FnOnce() -> String) {
+        let contender = context.contender;
+        if self.warnings.iter().all(|warning| warning.code != code || warning.contender != contender) {
+            let name = if contender == 0 { String::new() } else { format!("{}: ", context.method.label) };
+            let warning = Warning { code: code.to_owned(), contender, message: name + &message() };
             self.warnings.push(warning.clone());
             (self.emit)(TrainerEvent::Warning(warning));
         }

@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 
 macro_rules! columns {
     () => {
+        concat!("report, ", columns!(listed))
+    };
+    // Of lists, which leave out what may be large.
+    (listed) => {
         "id, state, phase, epoch, spec, spec_sha256, labels, attempt, deaths, lease_until, worker, cancel_requested_at, \
-         progress, last_event_seq, error, report, created_at, started_at, finished_at"
+         progress, last_event_seq, error, created_at, started_at, finished_at"
     };
 }
 
@@ -37,6 +41,8 @@ pub struct JobRow {
     /// Present where the job failed.
     pub error: Option<Json<JobFailure>>,
     /// Present where it succeeded.
+    /// Not in lists.
+    #[sqlx(default)]
     pub report: Option<Json<Report>>,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
@@ -190,7 +196,7 @@ pub async fn list(
 ) -> Result<Page<JobRow>, StoreError> {
     let rows = sqlx::query_as(concat!(
         "select ",
-        columns!(),
+        columns!(listed),
         " from jobs
           where ($1::job_state is null or state = $1)
             and ($2::uuid is null or dataset_id = $2)

@@ -20,6 +20,8 @@ pub struct MetricRow {
 /// Which passes to list; all that is given must hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MetricFilter {
+    /// Number of the method in the job.
+    pub contender: Option<u32>,
     pub arm: Option<Arm>,
     pub seed: Option<u64>,
     pub phase: Option<Phase>,
@@ -83,13 +85,15 @@ pub async fn list(
          from epoch_metrics
          where job_id = $1 and seq > $2
            and ($3::arm is null or arm = $3) and ($4::bigint is null or seed = $4) and ($5::phase is null or phase = $5)
-         order by seq limit $6",
+           and ($6::int is null or contender = $6)
+         order by seq limit $7",
     )
     .bind(job)
     .bind(after)
     .bind(filter.arm)
     .bind(filter.seed.map(|seed| bigint("the seed", seed)).transpose()?)
     .bind(filter.phase)
+    .bind(filter.contender.map(|number| int("the contender", number)).transpose()?)
     .bind(i64::from(limit))
     .fetch_all(conn)
     .await?;

@@ -212,8 +212,17 @@ pub async fn set_progress(conn: &mut PgConnection, lease: &Lease, progress: Prog
 pub async fn finish_succeeded(conn: &mut PgConnection, lease: &Lease, report: &Report) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    for arm in &report.arms {
-        events::append(&mut tx, lease.job, EventType::SeedCompleted, &to_value(arm)).await?;
+    for line in &report.table {
+        for run in &line.runs {
+            let mut data = json!({
+                "contender": line.contender, "method": line.method, "label": line.label,
+                "chosen_with": line.chosen_with, "backbone": line.backbone,
+            });
+            if let (Some(data), Value::Object(run)) = (data.as_object_mut(), to_value(run)) {
+                data.extend(run);
+            }
+            events::append(&mut tx, lease.job, EventType::SeedCompleted, &data).await?;
+        }
     }
     let end = End { state: JobState::Succeeded, outcome: "succeeded", died: false, reason: None, report: Some(report) };
     end.write(&mut tx, lease).await?;

@@ -125,9 +125,15 @@ fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
         denoised: &denoised,
     })?;
     if let Some(checkpoint) = &job.resume_from {
-        run.resume(checkpoint).map_err(RunError::from)?;
-        let (phase, epoch) = run.position();
-        tracing::info!(epoch, "resumed in the {} phase from {}", phase.as_str(), checkpoint.display());
+        match run.resume(checkpoint) {
+            // Of another version of the program: its work is lost, the job is not.
+            Err(error @ CheckpointError::Format { .. }) => tracing::warn!("{error}"),
+            resumed => {
+                resumed.map_err(RunError::from)?;
+                let (phase, epoch) = run.position();
+                tracing::info!(epoch, "resumed in the {} phase from {}", phase.as_str(), checkpoint.display());
+            }
+        }
     }
     output.emit(&TrainerEvent::Started {
         device: engines.device_name(),

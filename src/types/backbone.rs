@@ -78,6 +78,11 @@ impl BackboneKind {
         Self::FUSED.contains(&self)
     }
 
+    /// Whether it has one table of embeddings for all its fields.
+    pub fn has_embedding(self) -> bool {
+        !matches!(self, Self::Lr | Self::Ffm | Self::Fnfm)
+    }
+
     /// Why the engine `fused` is not to be had with this model, if so.
     pub fn why_not_fused(self) -> Option<String> {
         let fused: Vec<_> = Self::FUSED.iter().map(|kind| kind.as_str()).collect();

@@ -283,7 +283,7 @@ impl BaselineOptions {
         check("ramp_epochs", from_0(self.ramp_epochs) && self.ramp_epochs <= 10_000.0, "from 0 to 10000");
         check("ramp_exponent", self.ramp_exponent.is_finite() && self.ramp_exponent > 0.0, "above 0");
         check("beta", from_0(self.beta) && self.beta <= 100.0, "from 0 to 100");
-        check("num_neg", (1..=100).contains(&self.num_neg), "from 1 to 100");
+        check("num_neg", (1..=20).contains(&self.num_neg), "from 1 to 20");
         check("folds", (2..=20).contains(&self.folds), "from 2 to 20");
         if name.own_options().contains(&"knn") {
             check(

@@ -12,6 +12,7 @@ mod method;
 mod options;
 mod problem;
 mod report;
+mod resolve;
 mod spec;
 
 pub use backbone::{BackboneKind, Structure};

@@ -186,8 +186,9 @@ choice!(
 );
 
 /// Every option of the method, resolved. In a spec's `options` each is optional and overrides the preset.
+/// What is absent in a stored spec, because its version had no such option, has the value of preset `paper`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// C: rows of the loss history, and look-back of the reward. 1 to 64.
     pub warmup_epochs: u32,
@@ -282,6 +283,12 @@ pub struct Options {
     pub auc_on: AucOn,
     /// Probabilities are clipped to [eps, 1 - eps] before the logarithm.
     pub logloss_eps: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::preset(Preset::Paper, BackboneKind::DeepFm)
+    }
 }
 
 impl Options {

@@ -56,6 +56,8 @@ pub struct RunResult {
     pub kept_negative: KeptShare,
     /// Outer epoch whose subset this is, counted from 1; absent where there was no search.
     pub best_epoch: Option<u32>,
+    /// Rows trained on: those kept, but for the losses, which are trained on all rows and keep some of them.
+    pub trained_rows: u64,
     /// Passes trained, and the one whose weights were used; counted from 1.
     pub passes: u32,
     pub best_pass: u32,
@@ -106,5 +108,8 @@ impl KeptShare {
 pub struct Warning {
     /// A stable word, for example `min_selected_fraction`.
     pub code: String,
+    /// Number of the method in the job: 0 its own, then those of `spec.compare`.
+    #[serde(default)]
+    pub contender: u32,
     pub message: String,
 }

@@ -6,7 +6,8 @@ use autodenoise::{
     store::{Store, datasets, ingest_queue, jobs, queue},
     types::{
         Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId, JobSpec,
-        KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, SplitCounts, Vocabulary,
+        KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SplitCounts, TableLine,
+        Vocabulary,
     },
 };
 use serde_json::json;
@@ -144,7 +145,31 @@ pub fn report(spec: ResolvedSpec) -> Report {
         test: metrics(),
         seconds: 3.0,
     };
+    let run = RunResult {
+        seed: 42,
+        kept,
+        kept_positive: kept,
+        kept_negative: kept,
+        best_epoch: None,
+        trained_rows: 8,
+        passes: 3,
+        best_pass: 2,
+        valid: metrics(),
+        test: metrics(),
+        as_selected: None,
+        select_seconds: 1.0,
+        train_seconds: 3.0,
+    };
+    let line = |contender| TableLine {
+        contender,
+        method: spec.contenders()[contender as usize].name,
+        label: spec.contenders()[contender as usize].label.clone(),
+        chosen_with: spec.method.backbone,
+        backbone: spec.method.backbone,
+        runs: vec![run.clone()],
+    };
     Report {
+        table: vec![line(0), line(1)],
         spec,
         device: "cpu".to_owned(),
         engine: "fused".to_owned(),
@@ -154,7 +179,6 @@ pub fn report(spec: ResolvedSpec) -> Report {
         kept_negative: kept,
         best_epoch: Some(1),
         arms: vec![arm.clone(), ArmResult { arm: Arm::Denoised, ..arm }],
-        table: Vec::new(),
         test_reads: 2,
         warnings: vec![],
         seconds: 9.0,

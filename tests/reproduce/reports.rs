@@ -34,6 +34,7 @@ fn run(seed: u64, auc: f64, searched: bool) -> RunResult {
     let kept = |rows| KeptShare { rows, of: 100 };
     let test = metrics(auc, 1.3 - auc);
     RunResult {
+        trained_rows: 1,
         seed,
         kept: kept(if searched { 98 } else { 100 }),
         kept_positive: kept(50),

@@ -1,0 +1,456 @@
+//! From a spec as sent to one with nothing left to a default; what is wrong with it is named at once, each thing where the
+//! client wrote it.
+
+use super::method::{BaselineOptions, sort_options};
+use super::{
+    BackboneKind, CeData, DatasetFacts, Device, Distance, Engine, FieldError, JobSpec, MethodName, MethodSpec, Options,
+    Preset, ResolvedMethod, ResolvedSpec, Trainee,
+};
+use serde_json::{Map, Value};
+
+/// Most methods of a job, swept values included.
+const MOST_METHODS: usize = 64;
+/// Most models that are trained on what methods chose: methods x backbones x seeds. A report has a line for each.
+const MOST_MODELS: usize = 2000;
+
+type Overrides = Map<String, Value>;
+
+/// A method as asked for.
+struct Asked {
+    /// Where in the spec.
+    pointer: String,
+    name: MethodName,
+    preset: Preset,
+    backbone: BackboneKind,
+    /// Options of the job's own method that hold for it too.
+    shared: Overrides,
+    /// Options said at `pointer`.
+    own: Overrides,
+}
+
+impl JobSpec {
+    /// Fills every default; all that is wrong with the spec is named at once.
+    pub fn resolve(&self, dataset: &DatasetFacts) -> Result<ResolvedSpec, Vec<FieldError>> {
+        let mut errors = self.out_of_range();
+        let mut keep = |asked: &Asked| {
+            let resolved = asked.resolve().and_then(|method| {
+                let unsuitable = unsuitable(&method, dataset);
+                if unsuitable.is_empty() { Ok(method) } else { Err(unsuitable) }
+            });
+            resolved.map_err(|more| errors.extend(more.into_iter().map(|error| asked.place(error)))).ok()
+        };
+        let asked = self.asked();
+        let mut methods: Vec<ResolvedMethod> = asked.iter().filter_map(&mut keep).collect();
+        let transfer = self.transfer.iter().filter_map(|backbone| {
+            let shared = shared_options(&self.method, MethodName::None, *backbone);
+            let asked = Asked { name: MethodName::None, backbone: *backbone, shared, own: Map::new(), ..self.own() };
+            keep(&asked).map(|method| Trainee { backbone: *backbone, options: method.options })
+        });
+        let transfer: Vec<_> = transfer.collect();
+        if errors.is_empty() {
+            add_references(&asked, &mut methods);
+        }
+        let models = methods.len() * (1 + transfer.len()) * self.seeds as usize;
+        if models > MOST_MODELS {
+            let rule = format!(
+                "at most {MOST_MODELS} models: {} methods (all rows included) x {} backbones x {} seeds are {models}",
+                methods.len(),
+                1 + transfer.len(),
+                self.seeds
+            );
+            errors.push(FieldError::new("/seeds", rule));
+        }
+        if !errors.is_empty() {
+            let mut once: Vec<FieldError> = Vec::new();
+            for error in errors {
+                if !once.contains(&error) {
+                    once.push(error);
+                }
+            }
+            return Err(once);
+        }
+        let compare = methods.split_off(1);
+        Ok(ResolvedSpec {
+            dataset_id: self.dataset_id,
+            dataset_digest: dataset.digest.clone(),
+            method: methods.remove(0),
+            compare,
+            transfer,
+            seed: self.seed,
+            seeds: self.seeds,
+            device: self.device,
+            engine: self.engine,
+            deadline_seconds: self.deadline_seconds,
+            labels: self.labels.clone(),
+            engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// The job's own method.
+    fn own(&self) -> Asked {
+        let MethodSpec { name, preset, backbone, options } = self.method.clone();
+        Asked { pointer: "/method".to_owned(), name, preset, backbone, shared: Map::new(), own: options }
+    }
+
+    /// Every method asked for, the job's own first.
+    fn asked(&self) -> Vec<Asked> {
+        let own = &self.method;
+        let compared = self.compare.iter().enumerate().map(|(number, other)| {
+            let backbone = other.backbone.unwrap_or(own.backbone);
+            Asked {
+                pointer: format!("/compare/{number}"),
+                name: other.name,
+                preset: other.preset.unwrap_or(own.preset),
+                backbone,
+                shared: shared_options(own, other.name, backbone),
+                own: other.options.clone(),
+            }
+        });
+        let swept = self.sweep.iter().filter(|_| self.knows_swept()).flat_map(|sweep| {
+            sweep.values.iter().enumerate().map(|(number, value)| Asked {
+                pointer: format!("/sweep/values/{number}"),
+                shared: own.options.clone(),
+                own: Map::from_iter([(sweep.option.clone(), value.clone())]),
+                ..self.own()
+            })
+        });
+        std::iter::once(self.own()).chain(compared).chain(swept).collect()
+    }
+
+    /// Whether the method has the option that is swept over.
+    fn knows_swept(&self) -> bool {
+        let MethodSpec { name, preset, backbone, .. } = self.method;
+        let training = || Options::preset(preset, backbone).to_map();
+        self.sweep.as_ref().is_none_or(|sweep| {
+            let option = sweep.option.as_str();
+            name.own_options().contains(&option) || (name.uses(option) && training().contains_key(option))
+        })
+    }
+
+    fn out_of_range(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut check = |pointer: &str, holds: bool, rule: &str| {
+            if !holds {
+                errors.push(FieldError::new(pointer, rule));
+            }
+        };
+        check("/labels", self.labels.len() <= 32, "at most 32");
+        let short = |(key, value): (&String, &String)| !key.is_empty() && key.len() <= 64 && value.len() <= 256;
+        check("/labels", self.labels.iter().all(short), "keys of 1 to 64 bytes, values of at most 256");
+        check(
+            "/engine",
+            self.engine != Engine::Fused || !matches!(self.device, Device::Cuda(_)),
+            "auto or tch, because fused computes on the CPU and device is a GPU",
+        );
+        let compared = self.compare.iter().filter_map(|other| other.backbone);
+        for backbone in std::iter::once(self.method.backbone).chain(compared).chain(self.transfer.iter().copied()) {
+            let why = backbone.why_not_fused().filter(|_| self.engine == Engine::Fused);
+            check("/engine", why.is_none(), why.as_deref().unwrap_or_default());
+        }
+        check("/deadline_seconds", self.deadline_seconds != Some(0), "at least 1");
+        check("/seeds", (1..=100).contains(&self.seeds), "from 1 to 100");
+        // Postgres and JSON clients hold signed 64-bit numbers.
+        let last = self.seed.saturating_add(u64::from(self.seeds.saturating_sub(1)));
+        check("/seed", last <= i64::MAX as u64, "at most 9223372036854775807, the last of `seeds` included");
+        let swept = self.sweep.as_ref().map_or(0, |sweep| sweep.values.len());
+        check("/sweep/values", self.sweep.is_none() || (1..=32).contains(&swept), "1 to 32 values");
+        check("/sweep/option", self.knows_swept(), "an option of the job's method, for example select_ratio");
+        check("/compare", self.compare.len() + swept < MOST_METHODS, "at most 63 methods, swept values included");
+        let twice = |backbone: &BackboneKind| self.transfer.iter().filter(|other| *other == backbone).count() > 1;
+        check("/transfer", !self.transfer.iter().any(twice), "each backbone once");
+        check("/transfer", !self.transfer.contains(&self.method.backbone), "backbones other than the method's own");
+        errors
+    }
+}
+
+impl Asked {
+    fn overrides(&self) -> Overrides {
+        self.shared.clone().into_iter().chain(self.own.clone()).collect()
+    }
+
+    fn resolve(&self) -> Result<ResolvedMethod, Vec<FieldError>> {
+        let known = Options::preset(self.preset, self.backbone).to_map();
+        let (mut training, of_method, mut errors) = sort_options(self.name, &known, &self.overrides());
+        if self.name == MethodName::AutodenoiseV && !training.contains_key("select") {
+            training.insert("select".to_owned(), "sample".into());
+        }
+        if !self.name.searches() {
+            // Whatever the preset has: it goes with every `lmat_loss`, and only a search reads it.
+            training.insert("lmat_deselected".to_owned(), "evaluate_all".into());
+        }
+        let options = Options::resolve(self.preset, self.backbone, &training).map_err(|more| errors.extend(more));
+        let own = BaselineOptions::resolve(self.name, &of_method).map_err(|more| errors.extend(more));
+        let (Ok(options), Ok(own)) = (options, own) else { return Err(errors) };
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let said = self.own.iter().filter(|_| self.pointer != "/method").map(|(key, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!(" {key}={value}")
+        });
+        let label = format!("{}{}", self.name, said.collect::<String>());
+        let (name, preset, backbone) = (self.name, self.preset, self.backbone);
+        Ok(ResolvedMethod { name, preset, backbone, label, options, own })
+    }
+
+    /// An error of this method where the client wrote what is wrong.
+    fn place(&self, error: FieldError) -> FieldError {
+        let Some(within) = error.pointer.strip_prefix("/method") else { return error };
+        let option = within.strip_prefix("/options/").unwrap_or_default();
+        let pointer = match &self.pointer {
+            _ if self.shared.contains_key(option) && !self.own.contains_key(option) => error.pointer.clone(),
+            sweep if sweep.starts_with("/sweep") => sweep.clone(),
+            pointer => format!("{pointer}{within}"),
+        };
+        FieldError { pointer, rule: error.rule }
+    }
+
+    /// All rows, trained as this method's are.
+    fn reference(&self) -> Self {
+        let none = MethodName::None;
+        let of_training = |options: &Overrides| {
+            options
+                .iter()
+                .filter(|(name, _)| none.uses(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        };
+        let own_options = self.name.own_options();
+        let mut own: Overrides = of_training(&self.own);
+        own.retain(|name, _| !own_options.contains(&name.as_str()));
+        let mut shared: Overrides = of_training(&self.shared);
+        shared.retain(|name, _| !own_options.contains(&name.as_str()));
+        Self { pointer: self.pointer.clone(), name: none, shared, own, ..*self }
+    }
+}
+
+/// What of the job's options concerns another method, with another backbone maybe.
+fn shared_options(own: &MethodSpec, name: MethodName, backbone: BackboneKind) -> Overrides {
+    let mut shared = own.options.clone();
+    let training = Options::preset(own.preset, own.backbone).to_map();
+    shared.retain(|key, _| {
+        // How rows are selected tells AutoDenoise and its ablation apart; a structure is of one model.
+        let apart = key == "select" && name != own.name || key == "structure" && backbone != own.backbone;
+        name.uses(key) && training.contains_key(key) && !apart
+    });
+    shared
+}
+
+/// Adds all rows as a contender for each way of training that has no such yet.
+fn add_references(asked: &[Asked], methods: &mut Vec<ResolvedMethod>) {
+    for asked in asked {
+        // It has options of a method that was resolved.
+        let Ok(reference) = asked.reference().resolve() else { continue };
+        let has = |method: &ResolvedMethod| method.name == MethodName::None && method.trains_like(&reference);
+        if !methods.iter().any(has) {
+            methods.push(reference);
+        }
+    }
+}
+
+/// What of the method does not suit the dataset.
+fn unsuitable(method: &ResolvedMethod, dataset: &DatasetFacts) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let own = method.baseline();
+    let quadratic = method.name.is_instance_selection() && method.name != MethodName::Bdis;
+    if let Some(rows) = dataset.train_rows.filter(|_| quadratic) {
+        let block = if own.block_size == 0 { rows } else { rows.min(own.block_size.into()) };
+        let distances = rows.saturating_mul(block);
+        if distances > own.max_distances {
+            let rule = format!(
+                "{} compares {rows} training rows with {block} each, {distances} distances, more than max_distances = {}; \
+                 set block_size to at most {}, or max_distances to at least {distances}",
+                method.name,
+                own.max_distances,
+                (own.max_distances / rows).max(2),
+            );
+            errors.push(FieldError::new("/method/options/block_size", rule));
+        }
+    }
+    if method.name.is_instance_selection() && own.distance == Distance::Embedding && !method.backbone.has_embedding() {
+        let rule = format!("hvdm, hamming or euclidean_codes: {} has no table of embeddings", method.backbone);
+        errors.push(FieldError::new("/method/options/distance", rule));
+    }
+    if let Some(fields) = &dataset.fields {
+        let sampled = own.ce_data == CeData::Sampled;
+        let named = |option, column| sampled.then_some((option, column));
+        let options = [
+            named("user_column", &own.user_column),
+            named("item_column", &own.item_column),
+            method.options.user_field.as_ref().map(|field| ("user_field", field)),
+            method.options.item_field.as_ref().map(|field| ("item_field", field)),
+        ];
+        for (option, column) in options.into_iter().flatten() {
+            if !fields.contains(column) {
+                let rule = format!("one of the dataset's fields: {}", fields.join(", "));
+                errors.push(FieldError::new(format!("/method/options/{option}"), rule));
+            }
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{DatasetId, Select};
+    use serde_json::json;
+
+    fn job(spec: Value) -> Result<ResolvedSpec, Vec<FieldError>> {
+        let mut spec = spec;
+        spec["dataset_id"] = json!(DatasetId::new());
+        serde_json::from_value::<JobSpec>(spec).unwrap().resolve(&facts())
+    }
+
+    fn facts() -> DatasetFacts {
+        let fields = ["user", "movie"].map(str::to_owned).to_vec();
+        DatasetFacts { digest: String::new(), train_rows: Some(1_000_000), fields: Some(fields) }
+    }
+
+    #[test]
+    fn every_way_of_training_has_its_reference() {
+        let labels = |spec: Value| -> Vec<String> {
+            let spec = job(spec).unwrap();
+            spec.contenders().iter().map(|method| method.label.clone()).collect()
+        };
+        // A reference of another learning rate is no reference of the job's own method.
+        let compare =
+            json!([{"name": "none", "options": {"lr": 0.5}}, {"name": "random_drop", "options": {"lr": 0.5}}]);
+        assert_eq!(labels(json!({"compare": compare})), ["autodenoise", "none lr=0.5", "random_drop lr=0.5", "none"]);
+        let sweep = json!({"option": "batch_size", "values": [512, 1024]});
+        assert_eq!(
+            labels(json!({"method": {"name": "loss_drop"}, "sweep": sweep})),
+            [
+                "loss_drop",
+                "loss_drop batch_size=512",
+                "loss_drop batch_size=1024",
+                "none",
+                "none batch_size=512",
+                "none batch_size=1024"
+            ]
+        );
+        // What only a search reads makes no other reference, whatever the preset has.
+        let method =
+            json!({"preset": "released_code", "options": {"lmat_loss": "eval", "lmat_deselected": "evaluate_all"}});
+        assert_eq!(
+            labels(json!({"method": method, "compare": [{"name": "loss_drop"}]})),
+            ["autodenoise", "loss_drop", "none"]
+        );
+    }
+
+    #[test]
+    fn the_ablation_draws_also_where_the_method_does_not() {
+        let spec =
+            job(json!({"method": {"options": {"select": "topk"}}, "compare": [{"name": "autodenoise_v"}]})).unwrap();
+        assert_eq!((spec.method.options.select, spec.compare[0].options.select), (Select::Topk, Select::Sample));
+    }
+
+    #[test]
+    fn a_job_of_more_models_than_a_report_may_have_is_refused() {
+        let errors =
+            job(json!({"compare": vec![json!({"name": "enn"}); 62], "transfer": ["fm"], "seeds": 17})).unwrap_err();
+        assert_eq!(errors[0].pointer, "/seeds");
+        assert!(
+            errors[0].rule.contains("64 methods (all rows included) x 2 backbones x 17 seeds are 2176"),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn a_spec_stored_by_a_version_with_fewer_options_is_read() {
+        let mut stored = serde_json::to_value(job(json!({})).unwrap()).unwrap();
+        let options = stored["method"]["options"].as_object_mut().unwrap();
+        for name in ["interaction_dropout", "structure", "heads", "user_field"] {
+            options.remove(name).unwrap();
+        }
+        for name in ["compare", "transfer", "seeds"] {
+            stored.as_object_mut().unwrap().remove(name);
+        }
+        stored["method"].as_object_mut().unwrap().remove("label");
+        let read: ResolvedSpec = serde_json::from_value(stored).unwrap();
+        assert_eq!((read.seeds, read.method.options.heads, read.compare.len()), (1, 2, 0));
+    }
+
+    #[test]
+    fn what_a_dataset_is_too_large_for_is_refused_with_the_way_out() {
+        let errors = job(json!({"method": {"name": "drop3", "options": {"block_size": 0}},
+            "compare": [{"name": "enn"}, {"name": "bdis", "options": {"block_size": 0}},
+                {"name": "t_ce", "options": {"ce_data": "sampled", "user_column": "user", "item_column": "item"}}]}))
+        .unwrap_err();
+        let found: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(found, ["/method/options/block_size", "/compare/2/options/item_column"]);
+        for part in
+            ["1000000000000 distances", "block_size to at most 100000,", "max_distances to at least 1000000000000"]
+        {
+            assert!(errors[0].rule.contains(part), "{part} in {}", errors[0].rule);
+        }
+        assert!(errors[1].rule.contains("user, movie"), "{}", errors[1].rule);
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_spec_is_an_error() {
+        let spec = json!({"dataset_id": DatasetId::new(), "sede": 7});
+        let error = serde_json::from_value::<JobSpec>(spec).unwrap_err().to_string();
+        assert!(error.contains("unknown field `sede`") && error.contains("seed"), "{error}");
+    }
+
+    #[test]
+    fn contenders_share_the_training_and_each_backbone_has_its_reference() {
+        let spec = job(json!({
+            "method": {"backbone": "fm", "options": {"lr": 0.01, "epochs": 3, "select_ratio": 0.9}},
+            "compare": [{"name": "enn", "options": {"k": 5}}, {"name": "random_drop"}, {"name": "autodenoise_v"},
+                {"name": "autodenoise", "backbone": "dcn"}],
+            "sweep": {"option": "select_ratio", "values": [0.99, 0.95]},
+        }))
+        .unwrap();
+        let labels: Vec<_> =
+            spec.contenders().iter().map(|method| (method.label.clone(), method.backbone.as_str())).collect();
+        let expected = [
+            ("autodenoise", "fm"),
+            ("enn k=5", "fm"),
+            ("random_drop", "fm"),
+            ("autodenoise_v", "fm"),
+            ("autodenoise", "dcn"),
+            ("autodenoise select_ratio=0.99", "fm"),
+            ("autodenoise select_ratio=0.95", "fm"),
+            ("none", "fm"),
+            ("none", "dcn"),
+        ];
+        assert_eq!(labels, expected.map(|(label, backbone)| (label.to_owned(), backbone)));
+        assert!(spec.contenders().iter().all(|method| method.options.lr == 0.01));
+        assert_eq!(spec.compare[1].options.select_ratio, 0.9, "random_drop drops as many");
+        assert_eq!(spec.compare[2].options.select, Select::Sample);
+        assert_eq!(spec.compare[0].baseline().k, 5);
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ResolvedSpec>(&text).unwrap(), spec);
+    }
+
+    #[test]
+    fn errors_point_into_the_part_they_are_of() {
+        let errors = job(json!({
+            "method": {"options": {"epochz": 1}},
+            "compare": [{"name": "enn", "options": {"k": 0}}, {"name": "bdis", "options": {"k": 3}},
+                {"name": "none", "options": {"epochs": 3}}],
+            "sweep": {"option": "select_ratio", "values": [0.9, 2.0]},
+            "transfer": ["fm", "fm"], "seeds": 0,
+        }))
+        .unwrap_err();
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        let expected = [
+            "/seeds",
+            "/transfer",
+            "/method/options/epochz",
+            "/compare/0/options/k",
+            "/compare/1/options/k",
+            "/compare/2/options/epochs",
+            "/sweep/values/1",
+        ];
+        assert_eq!(pointers.len(), expected.len(), "each fault once: {errors:?}");
+        for pointer in expected {
+            assert!(pointers.contains(&pointer), "{pointer} in {errors:?}");
+        }
+        let rule = |pointer: &str| &errors.iter().find(|error| error.pointer == pointer).unwrap().rule;
+        assert!(rule("/compare/1/options/k").contains("bdis_t1"), "it names what there is");
+        assert!(rule("/compare/2/options/epochs").contains("makes no difference to method none"));
+    }
+}
