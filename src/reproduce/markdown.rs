@@ -3,7 +3,7 @@
 use super::{Block, Grid, GridRow, Page};
 use std::fmt::Write;
 
-/// Drawings are left out: the tables have their numbers.
+/// Drawings and details are left out: the tables have the numbers, and the JSON file has all.
 pub fn markdown(page: &Page) -> String {
     let mut out = format!("# {}\n", page.title);
     for block in &page.blocks {
@@ -13,7 +13,7 @@ pub fn markdown(page: &Page) -> String {
             Block::Text(text) => writeln!(out, "{text}"),
             Block::Items(items) => items.iter().try_for_each(|item| writeln!(out, "- {item}")),
             Block::Table(grid) => write!(out, "{}", table(grid)),
-            Block::Details { summary, text } => writeln!(out, "{summary}:\n\n```\n{text}\n```"),
+            Block::Details { summary, .. } => writeln!(out, "{summary}: in the JSON file beside this one."),
             Block::Figure { .. } => {
                 out.pop();
                 Ok(())

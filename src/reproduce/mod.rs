@@ -130,7 +130,7 @@ impl DatasetName {
             Self::Ml1m => "MovieLens-1M",
             Self::KuaiRec => "KuaiRec-Small",
             Self::Netflix => "Netflix",
-            Self::Other => "a dataset that is not the paper's",
+            Self::Other => "A dataset that is not the paper's",
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Block {
         caption: String,
         svg: String,
     },
-    /// Text of many lines that few want to see.
+    /// Text of many lines that few want to see; what a JSON file beside the page has too.
     Details {
         summary: String,
         text: String,

@@ -1,7 +1,7 @@
 //! What the numbers say, in sentences: nothing is called a difference that lies within the run-to-run spread.
 
 use super::results::Metric;
-use super::{Facts, Line, Spread};
+use super::{Facts, Line, Protocol, Spread};
 
 /// Sentences on every protocol and metric: how near the paper's numbers are, and what choosing rows changes.
 pub(super) fn verdicts(lines: &[Line], facts: &Facts) -> Vec<String> {
@@ -14,7 +14,7 @@ pub(super) fn verdicts(lines: &[Line], facts: &Facts) -> Vec<String> {
         for metric in Metric::BOTH {
             let place = format!("{}, {}", protocol.title(), metric.title());
             verdicts.extend(beside_paper(&place, lines, number, metric));
-            verdicts.extend(beside_all_rows(&place, lines, number, metric));
+            verdicts.extend(beside_all_rows(*protocol, &place, lines, number, metric));
         }
     }
     verdicts.iter_mut().for_each(|verdict| capitalise(verdict));
@@ -35,14 +35,18 @@ fn beside_paper(place: &str, lines: &[Line], protocol: usize, metric: Metric) ->
     joined(place, parts)
 }
 
-fn beside_all_rows(place: &str, lines: &[Line], protocol: usize, metric: Metric) -> Option<String> {
+fn beside_all_rows(protocol: Protocol, place: &str, lines: &[Line], number: usize, metric: Metric) -> Option<String> {
     let (mut same, mut better, mut worse) = (Vec::new(), Vec::new(), Vec::new());
+    let mut chose_itself = false;
     for line in lines {
-        let gain = line.measured[protocol].gain.and_then(|gain| metric.gain(gain));
+        let gain = line.measured[number].gain.and_then(|gain| metric.gain(gain));
         if let Some(Spread { mean, sd: Some(sd), .. }) = gain {
             let list = match mean.abs() <= sd {
                 true => &mut same,
-                false if metric.is_better(mean) => &mut better,
+                false if metric.is_better(mean) => {
+                    chose_itself |= protocol == Protocol::Published && line.method.searches();
+                    &mut better
+                }
                 false => &mut worse,
             };
             list.push(line.title.as_str());
@@ -51,6 +55,7 @@ fn beside_all_rows(place: &str, lines: &[Line], protocol: usize, metric: Metric)
     let parts = [
         listed(&same, "the difference to training on all rows is within the run-to-run spread, so none is seen:"),
         listed(&better, "better than all rows by more than one standard deviation:"),
+        chose_itself.then(|| "AutoDenoise's rows were chosen by their test result, so this is no evidence".to_owned()),
         listed(&worse, "worse than all rows by more than one standard deviation:"),
     ];
     joined(place, parts)

@@ -62,7 +62,10 @@ fn sentences_call_nothing_a_difference_that_is_within_the_spread() {
     ];
     assert_eq!(of("On validation, AUC"), expected);
     assert_eq!(of("As published, AUC").len(), 2);
-    assert!(of("As published, AUC")[1].contains("better than all rows by more than one standard deviation: DeepFM w."));
+    assert!(
+        of("As published, AUC")[1]
+            .contains("better than all rows by more than one standard deviation: DeepFM w; AutoDenoise's rows were chosen by their test result")
+    );
     assert!(of("As published, log-loss")[1].contains("better than all rows"), "a lower log-loss is better");
 
     let alone = Settings { seeds: 1, ..one };
