@@ -8,3 +8,5 @@ mod pages;
 mod plans;
 #[path = "reproduce/reports.rs"]
 mod reports;
+#[path = "reproduce/runs.rs"]
+mod runs;
