@@ -153,9 +153,7 @@ fn confident_learning_drops_labels_that_other_rows_contradict() {
 #[test]
 fn every_method_is_a_line_of_one_table() {
     let names: Vec<_> = MethodName::ALL.iter().filter(|name| **name != MethodName::Autodenoise).collect();
-    // The table is too small for the middle-sized clusters of BDIS as they are by default.
-    let options = |name| if name == MethodName::Bdis { json!({"bdis_t2": 100}) } else { json!({}) };
-    let compare: Vec<_> = names.iter().map(|name| json!({"name": name, "options": options(**name)})).collect();
+    let compare: Vec<_> = names.iter().map(|name| json!({"name": name})).collect();
     let report = run(&World::new(), &job(json!({"compare": compare}))).unwrap().report();
     assert_eq!(report.table.len(), MethodName::ALL.len());
     for line in &report.table {
@@ -170,9 +168,10 @@ fn every_method_is_a_line_of_one_table() {
 #[test]
 fn a_compared_method_that_fails_is_left_out_and_the_job_goes_on() {
     let world = World::new();
-    // No cluster of so small a table is of the size BDIS keeps a row of.
+    // No cluster is of a size that BDIS keeps a row of.
+    let nothing = json!({"name": "bdis", "options": {"bdis_t1": 100}});
     let absurd = json!({"optimizer": "sgd", "lr": 10.0, "weight_decay": 1e30});
-    let compare = json!([{"name": "bdis"}, {"name": "random_drop", "options": absurd}, {"name": "loss_drop"}]);
+    let compare = json!([nothing, {"name": "random_drop", "options": absurd}, {"name": "loss_drop"}]);
     let spec = job(json!({"method": {"name": "random_drop"}, "compare": compare, "transfer": ["fm"]}));
     let report = run(&world, &spec).unwrap().report();
     let labels: Vec<_> = report.table.iter().map(|line| (line.label.as_str(), line.backbone.as_str())).collect();
@@ -181,8 +180,12 @@ fn a_compared_method_that_fails_is_left_out_and_the_job_goes_on() {
     let codes: Vec<_> = report.warnings.iter().map(|warning| (warning.code.as_str(), warning.contender)).collect();
     // The training with an absurd penalty, and all rows trained that way.
     assert_eq!(codes, [("left_out", 1), ("left_out", 2), ("left_out", 5)], "{:?}", report.warnings);
-    assert!(report.warnings[0].message.starts_with("bdis with seed 42 is left out: "), "{:?}", report.warnings[0]);
+    assert!(
+        report.warnings[0].message.starts_with("bdis bdis_t1=100 with seed 42 is left out: "),
+        "{:?}",
+        report.warnings[0]
+    );
     // The job's own method is not left out: its failure is the job's.
-    let error = run(&world, &job(json!({"method": {"name": "bdis"}}))).err().unwrap().to_string();
+    let error = run(&world, &job(json!({"method": nothing}))).err().unwrap().to_string();
     assert!(error.starts_with("bdis kept "), "{error}");
 }
