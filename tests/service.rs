@@ -114,6 +114,56 @@ fn a_table_goes_in_and_the_rows_worth_training_on_come_out() {
 }
 
 #[test]
+fn a_job_sets_methods_side_by_side_and_refuses_what_it_could_not_finish() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 300, 150);
+    let service = Service::start(&dir.path().join("data"));
+    let dataset = service.upload(&table, &TABLE);
+    let options = json!({"batch_size": 512, "retrain_max_epoch": 2, "select_ratio": 0.9});
+    let spec = |more: Value| {
+        let method = json!({"name": "random_drop", "options": options});
+        let mut spec = json!({"dataset_id": dataset["id"], "seed": 7, "device": "cpu", "method": method});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+
+    let job = service.submit(spec(json!({
+        "compare": [{"name": "enn"}, {"name": "t_ce", "options": {"drop_rate": 0.1}}, {"name": "none", "backbone": "lr"}],
+        "transfer": ["fm"], "seeds": 2,
+    })));
+    let events = service.wait_for(&job, "job.succeeded");
+    assert_gapless(&events);
+    let report = service.expect(service.get(&format!("/v1/jobs/{job}/report")), 200);
+    let lines = report["table"].as_array().unwrap().iter().map(|line| {
+        assert_eq!(line["runs"].as_array().unwrap().len(), 2);
+        (line["label"].as_str().unwrap().to_owned(), line["backbone"].as_str().unwrap().to_owned())
+    });
+    let lines = lines.collect::<BTreeSet<_>>();
+    let expected = ["random_drop", "enn", "t_ce drop_rate=0.1", "none"];
+    let expected = expected
+        .iter()
+        .flat_map(|label| ["deepfm", "fm", "lr"].map(|backbone| (label.to_string(), backbone.to_owned())));
+    let expected: BTreeSet<_> = expected.filter(|(label, backbone)| backbone != "lr" || label == "none").collect();
+    assert_eq!(lines, expected);
+    // Each training said what it came to, and the passes of one method can be asked for alone.
+    let seeds = events.iter().filter(|event| event["type"] == "seed.completed").count();
+    let runs: usize =
+        report["table"].as_array().unwrap().iter().map(|line| line["runs"].as_array().unwrap().len()).sum();
+    assert_eq!((seeds, report["test_reads"].as_u64()), (runs, Some(runs as u64)));
+    let metrics = service.expect(service.get(&format!("/v1/jobs/{job}/metrics?contender=2")), 200);
+    let rows = metrics["data"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["contender"] == 2 && row["arm"] == "denoised"));
+
+    // What would take days is refused before it starts, with the option that lifts the limit.
+    let refused = |more: Value| service.expect(service.post("/v1/jobs").json(&spec(more)), 422);
+    let problem = refused(json!({"compare": [{"name": "drop3", "options": {"block_size": 0, "max_distances": 1000}}]}));
+    assert_eq!(problem["errors"][0]["pointer"], "/compare/0/options/block_size", "{problem:#}");
+    assert!(problem["errors"][0]["rule"].as_str().unwrap().contains("max_distances to at least"), "{problem:#}");
+    let problem = refused(json!({"engine": "fused", "transfer": ["lr"]}));
+    assert_eq!(problem["errors"][0]["pointer"], "/engine", "{problem:#}");
+}
+
+#[test]
 fn every_backbone_and_preset_runs_and_the_same_seed_gives_the_same_bytes() {
     let dir = scratch();
     let table = clicks(dir.path(), 200, 100);

@@ -252,5 +252,5 @@ pub fn assert_gapless(events: &[Value]) {
 
 /// What names a pass: arm, seed, phase, epoch, pass.
 pub fn pass_key(row: &Value) -> String {
-    format!("{} {} {} {} {}", row["arm"], row["seed"], row["phase"], row["epoch"], row["pass"])
+    format!("{} {} {} {} {} {}", row["contender"], row["arm"], row["seed"], row["phase"], row["epoch"], row["pass"])
 }
