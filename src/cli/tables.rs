@@ -84,7 +84,7 @@ fn methods(lines: &[TableLine]) -> Table {
             if line.backbone == line.chosen_with {
                 line.backbone.to_string()
             } else {
-                format!("{} on {}'s", line.backbone, line.chosen_with)
+                format!("{}, rows of {}", line.backbone, line.chosen_with)
             },
             format!("{:.2}", mean_of(&|run| share(run.kept))),
             format!("{:.2}", mean_of(&|run| share(run.kept_positive))),

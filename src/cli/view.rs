@@ -114,7 +114,8 @@ impl JobView {
             phase => format!("{} {}", phase.as_str(), row.epoch),
         };
         let longest = self.methods.iter().map(String::len).max().unwrap_or(0);
-        let width = if self.methods.len() > 2 { longest + 21 } else { 24 };
+        let tried = self.transfer.iter().map(|backbone| backbone.as_str().len() + 1).max().unwrap_or(0);
+        let width = if self.methods.len() > 2 { longest + tried + 21 } else { 24 + tried };
         self.line(&describe_epoch(&self.doing(row.contender, what), width, row));
     }
 

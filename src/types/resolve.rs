@@ -106,7 +106,7 @@ impl JobSpec {
                 own: other.options.clone(),
             }
         });
-        let swept = self.sweep.iter().filter(|_| self.knows_swept()).flat_map(|sweep| {
+        let swept = self.sweep.iter().filter(|_| self.unknown_swept().is_none()).flat_map(|sweep| {
             sweep.values.iter().enumerate().map(|(number, value)| Asked {
                 pointer: format!("/sweep/values/{number}"),
                 shared: own.options.clone(),
@@ -117,14 +117,12 @@ impl JobSpec {
         std::iter::once(self.own()).chain(compared).chain(swept).collect()
     }
 
-    /// Whether the method has the option that is swept over.
-    fn knows_swept(&self) -> bool {
+    /// What is wrong with the option that is swept over: the method has none of that name.
+    fn unknown_swept(&self) -> Option<FieldError> {
         let MethodSpec { name, preset, backbone, .. } = self.method;
-        let training = || Options::preset(preset, backbone).to_map();
-        self.sweep.as_ref().is_none_or(|sweep| {
-            let option = sweep.option.as_str();
-            name.own_options().contains(&option) || (name.uses(option) && training().contains_key(option))
-        })
+        let swept = Map::from_iter([(self.sweep.as_ref()?.option.clone(), Value::Null)]);
+        let (_, _, errors) = sort_options(name, &Options::preset(preset, backbone).to_map(), &swept);
+        Some(FieldError::new("/sweep/option", errors.into_iter().next()?.rule))
     }
 
     fn out_of_range(&self) -> Vec<FieldError> {
@@ -154,11 +152,11 @@ impl JobSpec {
         check("/seed", last <= i64::MAX as u64, "at most 9223372036854775807, the last of `seeds` included");
         let swept = self.sweep.as_ref().map_or(0, |sweep| sweep.values.len());
         check("/sweep/values", self.sweep.is_none() || (1..=32).contains(&swept), "1 to 32 values");
-        check("/sweep/option", self.knows_swept(), "an option of the job's method, for example select_ratio");
         check("/compare", self.compare.len() + swept < MOST_METHODS, "at most 63 methods, swept values included");
         let twice = |backbone: &BackboneKind| self.transfer.iter().filter(|other| *other == backbone).count() > 1;
         check("/transfer", !self.transfer.iter().any(twice), "each backbone once");
         check("/transfer", !self.transfer.contains(&self.method.backbone), "backbones other than the method's own");
+        errors.extend(self.unknown_swept());
         errors
     }
 }
