@@ -2,30 +2,50 @@
 
 use crate::backbone::{TensorFile, WeightsError};
 use crate::random::{Purpose, Stream};
-use crate::selection::{Context, SelectError, Selected, Selector, Session, Warmup, keep_count, top_k, top_k_per_batch};
+use crate::selection::{
+    Contest, Context, SelectError, Selected, Selector, Session, Warmup, keep_count, top_k, top_k_per_batch,
+};
 use crate::types::Phase;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-/// `select_ratio` of the rows at random, of each batch or of all.
-pub struct RandomDrop;
+/// `select_ratio` of the rows at random, of each batch or of all. With several `tries` it has the choice AutoDenoise has:
+/// a model is trained on each draw, and the best by `select_by` is kept.
+#[derive(Default)]
+pub struct RandomDrop {
+    /// Tries done.
+    done: u32,
+    contest: Contest,
+}
 
 impl Selector for RandomDrop {
-    fn step(&mut self, context: &Context, _: &mut Session) -> Result<Option<Selected>, SelectError> {
-        let mut draw = vec![0.0; context.data.train.len()];
-        Stream::new(context.seed, Purpose::RandomDrop, &[]).fill_uniform(&mut draw);
-        Ok(Some(Selected::rows(highest(context, &draw))))
+    fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
+        let (number, tries) = (self.done, context.method.baseline().tries);
+        let draw = || {
+            let mut draw = vec![0.0; context.data.train.len()];
+            Stream::new(context.seed, Purpose::RandomDrop, &[number]).fill_uniform(&mut draw);
+            highest(context, &draw)
+        };
+        if tries == 1 {
+            return Ok(Some(Selected::rows(draw())));
+        }
+        if self.contest.step(number + 1, context, session, || Ok(draw()))?.is_some() {
+            self.done += 1;
+        }
+        Ok((self.done == tries).then(|| self.contest.selected()))
     }
 
     fn position(&self) -> (Phase, u32) {
-        (Phase::Select, 1)
+        (Phase::Validate, self.done + 1)
     }
 
-    fn save(&self, _: &str, _: &mut TensorFile) -> Result<Value, WeightsError> {
-        Ok(Value::Null)
+    fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
+        Ok(json!({"done": self.done, "contest": self.contest.save(prefix, file)?}))
     }
 
-    fn load(&mut self, _: &Context, _: &str, _: &TensorFile, _: Value) -> Result<(), WeightsError> {
-        Ok(())
+    fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
+        self.done = u32::deserialize(&state["done"])?;
+        self.contest.load(context, prefix, file, state["contest"].clone())
     }
 }
 

@@ -4,11 +4,9 @@
 
 use super::searcher::{PolicyConfig, SearchEpoch, SearchError, Searcher, searcher};
 use super::{History, select};
-use crate::backbone::{Chosen, Fit, FitError, FitOptions, PassOptions, TensorFile, WeightsError, evaluate};
-use crate::selection::{
-    Context, Place, Role, Scores, SelectError, Selected, SelectedNote, Selector, Session, Warmup, row,
-};
-use crate::types::{Arm, EpochRow, Metrics, Phase, SelectBy, Tested};
+use crate::backbone::{FitError, TensorFile, WeightsError, evaluate};
+use crate::selection::{Contest, Context, Place, Role, Scores, SelectError, Selected, Selector, Session, Warmup, row};
+use crate::types::{Arm, EpochRow, Phase};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -17,9 +15,9 @@ pub struct AutoDenoise {
     warmup: Warmup,
     policy: Box<dyn Searcher>,
     history: History,
-    /// The running retrain and its rows.
-    retrain: Option<(Fit, Vec<u32>)>,
-    best: Option<Best>,
+    contest: Contest,
+    /// The policy of the best epoch so far.
+    best: Option<TensorFile>,
 }
 
 /// What the next step is.
@@ -31,27 +29,12 @@ enum At {
     Validate { epoch: u32 },
 }
 
-/// The best epoch so far.
-struct Best {
-    meta: BestMeta,
-    kept: Vec<u32>,
-    policy: TensorFile,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct BestMeta {
-    epoch: u32,
-    score: f64,
-    chosen: Chosen,
-    test: Option<Metrics>,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Saved {
     at: At,
     warmup: serde_json::Value,
-    retrain: Option<serde_json::Value>,
-    best: Option<BestMeta>,
+    contest: serde_json::Value,
+    has_best: bool,
 }
 
 impl AutoDenoise {
@@ -63,7 +46,7 @@ impl AutoDenoise {
             warmup: Warmup::default(),
             policy: searcher(context.engine, &config, context.key(Role::Policy, 0)),
             history: History::new(options.warmup_epochs, context.data.train.len(), options.lmat_deselected),
-            retrain: None,
+            contest: Contest::default(),
             best: None,
         }
     }
@@ -119,39 +102,16 @@ impl AutoDenoise {
         context: &Context,
         session: &mut Session,
     ) -> Result<Option<Selected>, SelectError> {
-        let options = context.options();
-        let (mut fit, subset) = match self.retrain.take() {
-            Some(retrain) => retrain,
-            None => {
-                let scores = self.keep_prob(epoch, context)?;
-                let key = context.key(Role::Retrain, epoch);
-                let fit = Fit::new(context.engine, &context.config, &[key], FitOptions::retrain(options));
-                (fit, select(options, &scores, context.seed, epoch))
-            }
+        let policy = &mut self.policy;
+        let subset = || {
+            let scores = keep_prob(&mut **policy, epoch, context)?;
+            Ok(select(context.options(), &scores, context.seed, epoch))
         };
-        let what = PassOptions { subset: Some(&subset), ..PassOptions::default() };
-        let place = Place { arm: Arm::Denoised, phase: Phase::Validate, epoch };
-        session.pass(context, place, &mut fit, &context.data.train, &what)?;
-        if !fit.is_done() {
-            self.retrain = Some((fit, subset));
-            return Ok(None);
+        let Some(better) = self.contest.step(epoch, context, session, subset)? else { return Ok(None) };
+        if better {
+            self.best = Some(self.policy.weights());
         }
-        let chosen = fit.finish()[0];
-        let mut test = None;
-        let score = match options.select_by {
-            SelectBy::ValidAuc => chosen.valid.auc.expect("a retrain without an AUC is an error"),
-            SelectBy::ValidLogloss => -chosen.valid.logloss,
-            SelectBy::TestAuc => {
-                let metrics = session.read_test(context, place, &mut *fit.model)?;
-                test = Some(metrics);
-                metrics.auc.ok_or(SelectError::TestOneClass)?
-            }
-        };
-        if self.best.as_ref().is_none_or(|best| score > best.meta.score) {
-            let meta = BestMeta { epoch, score, chosen, test };
-            self.best = Some(Best { meta, kept: subset, policy: self.policy.weights() });
-        }
-        if epoch < options.epochs {
+        if epoch < context.options().epochs {
             self.at = At::Search { epoch: epoch + 1 };
             return Ok(None);
         }
@@ -160,22 +120,20 @@ impl AutoDenoise {
 
     /// The best epoch's subset and what its policy says of every row.
     fn choice(&mut self, context: &Context) -> Result<Selected, SelectError> {
-        let Best { meta, kept, policy } = self.best.take().expect("an epoch was validated");
+        let selected = self.contest.selected();
+        let policy = self.best.take().expect("the best epoch had a policy");
         self.policy.load_weights(&policy)?;
-        let values = self.keep_prob(meta.epoch, context)?;
-        let as_selected = meta.test.map(|test| Tested { valid: meta.chosen.valid, test });
-        Ok(Selected {
-            kept,
-            scores: Some(Scores { name: "keep_prob".to_owned(), values }),
-            policy: Some(policy),
-            note: SelectedNote { best_epoch: Some(meta.epoch), as_selected },
-        })
+        let epoch = selected.note.best_epoch.unwrap_or_default();
+        let values = keep_prob(&mut *self.policy, epoch, context)?;
+        let scores = Some(Scores { name: "keep_prob".to_owned(), values });
+        Ok(Selected { scores, policy: Some(policy), ..selected })
     }
+}
 
-    fn keep_prob(&mut self, epoch: u32, context: &Context) -> Result<Vec<f32>, SelectError> {
-        let scores = self.policy.keep_prob(&context.data.train);
-        if scores.iter().all(|p| p.is_finite()) { Ok(scores) } else { Err(SelectError::PolicyNotFinite { epoch }) }
-    }
+/// Keep probabilities of the training rows after an epoch's search.
+fn keep_prob(policy: &mut dyn Searcher, epoch: u32, context: &Context) -> Result<Vec<f32>, SelectError> {
+    let scores = policy.keep_prob(&context.data.train);
+    if scores.iter().all(|p| p.is_finite()) { Ok(scores) } else { Err(SelectError::PolicyNotFinite { epoch }) }
 }
 
 impl Selector for AutoDenoise {
@@ -206,19 +164,14 @@ impl Selector for AutoDenoise {
         file.put_all(&format!("{prefix}policy/model/"), &self.policy.weights());
         file.put_all(&format!("{prefix}policy/optimizer/"), &self.policy.optimizer_state());
         self.history.save(&format!("{prefix}history/"), file);
-        let retrain = self.retrain.as_ref().map(|(fit, subset)| {
-            file.put_positions(format!("{prefix}subset"), subset);
-            fit.save(&format!("{prefix}fit/"), file)
-        });
-        if let Some(best) = &self.best {
-            file.put_positions(format!("{prefix}best/kept"), &best.kept);
-            file.put_all(&format!("{prefix}best/policy/"), &best.policy);
+        if let Some(policy) = &self.best {
+            file.put_all(&format!("{prefix}best/"), policy);
         }
         Ok(serde_json::to_value(Saved {
             at: self.at,
             warmup: self.warmup.save(&format!("{prefix}warmup/"), file)?,
-            retrain: retrain.transpose()?,
-            best: self.best.as_ref().map(|best| best.meta.clone()),
+            contest: self.contest.save(&format!("{prefix}contest/"), file)?,
+            has_best: self.best.is_some(),
         })?)
     }
 
@@ -235,15 +188,8 @@ impl Selector for AutoDenoise {
         self.policy.load_weights(&file.below(&format!("{prefix}policy/model/")))?;
         self.policy.load_optimizer_state(&file.below(&format!("{prefix}policy/optimizer/")))?;
         self.history.load(&format!("{prefix}history/"), file)?;
-        if let Some(state) = saved.retrain {
-            let options = FitOptions::retrain(context.options());
-            let fit = Fit::load(context.engine, &context.config, options, &format!("{prefix}fit/"), file, state)?;
-            self.retrain = Some((fit, file.positions(&format!("{prefix}subset"))?));
-        }
-        if let Some(meta) = saved.best {
-            let kept = file.positions(&format!("{prefix}best/kept"))?;
-            self.best = Some(Best { meta, kept, policy: file.below(&format!("{prefix}best/policy/")) });
-        }
+        self.contest.load(context, &format!("{prefix}contest/"), file, saved.contest)?;
+        self.best = saved.has_best.then(|| file.below(&format!("{prefix}best/")));
         Ok(())
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn chooses_first(name: MethodName) -> bool {
 pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
     match context.method.name {
         MethodName::Autodenoise | MethodName::AutodenoiseV => Box::new(AutoDenoise::new(context)),
-        MethodName::RandomDrop => Box::new(RandomDrop),
+        MethodName::RandomDrop => Box::new(RandomDrop::default()),
         MethodName::ConfidentLearning => Box::new(ConfidentLearning::new(context)),
         MethodName::LossDrop => Box::new(LossDrop::default()),
         MethodName::Enn

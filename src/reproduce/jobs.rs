@@ -95,6 +95,11 @@ impl Plan<'_> {
             self.own(title_of_method(method).to_owned(), &Job::of(method, DEEPFM), without);
             self.last().in_paper = false;
         }
+        // The control with AutoDenoise's choice among T subsets, and nothing else of it.
+        let tries = self.settings.epochs();
+        let tried = Job::of(RandomDrop, DEEPFM).with(json!({"tries": tries}));
+        self.own(format!("random drop, best of {tries}"), &tried, without);
+        self.last().in_paper = false;
     }
 
     fn table3(&mut self) {

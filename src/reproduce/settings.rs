@@ -22,6 +22,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// T: outer epochs.
+    pub(super) fn epochs(&self) -> u64 {
+        let preset = Options::preset(self.preset, BackboneKind::DeepFm).epochs;
+        self.options.get("epochs").and_then(Value::as_u64).unwrap_or(preset.into())
+    }
+
     /// Those of the options that concern a method. Options that no method has go to all, where they are an error.
     pub(super) fn options_of(&self, method: MethodName) -> Map<String, Value> {
         let training = preset_options(self.preset, BackboneKind::DeepFm);

@@ -1,6 +1,7 @@
 //! What a method that chooses rows is to the job that runs it: a state machine whose steps are single passes, like the
 //! job's own. The methods are in `denoise` and `baseline`; `evaluate` runs them.
 
+mod contest;
 mod context;
 mod error;
 mod pick;
@@ -9,6 +10,7 @@ mod sealed;
 mod session;
 mod warmup;
 
+pub use contest::Contest;
 pub use context::{Context, Role};
 pub use error::SelectError;
 pub use pick::{keep_count, top_k, top_k_per_batch};

@@ -35,6 +35,7 @@ impl Spent {
         let warmup = u64::from(options.warmup_epochs) * u64::from(options.warmup_passes_per_row);
         match method.name {
             MethodName::Autodenoise | MethodName::AutodenoiseV => warmup + u64::from(options.epochs) * (1 + training),
+            MethodName::RandomDrop if method.baseline().tries > 1 => u64::from(method.baseline().tries) * training,
             MethodName::LossDrop => warmup,
             MethodName::ConfidentLearning => u64::from(method.baseline().folds) * training,
             MethodName::None | MethodName::TCe | MethodName::RCe => 0,

@@ -68,10 +68,13 @@ choice!(
 
 /// Options of the baselines beside those of the training. Each method has some of them, see [`MethodName::own_options`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct BaselineOptions {
     /// Whether `random_drop` and `loss_drop` drop the same share of every batch.
     pub per_batch: bool,
+    /// Draws of `random_drop`. With several, a model is trained on each and the best by `select_by` is kept, as AutoDenoise
+    /// keeps the best of its epochs: the fair control of its best of T. 1 to 10,000.
+    pub tries: u32,
     /// Neighbours that vote. 1 to 100.
     pub k: u32,
     pub distance: Distance,
@@ -124,6 +127,7 @@ impl Default for BaselineOptions {
     fn default() -> Self {
         Self {
             per_batch: true,
+            tries: 1,
             k: 3,
             distance: Distance::Hvdm,
             hvdm_smoothing: 0.0,
@@ -197,7 +201,8 @@ impl MethodName {
     pub fn own_options(self) -> Vec<&'static str> {
         let (shared, own): (&[&str], &[&str]) = match self {
             Self::Autodenoise | Self::AutodenoiseV | Self::None => (&[], &[]),
-            Self::RandomDrop | Self::LossDrop => (&[], &["per_batch"]),
+            Self::RandomDrop => (&[], &["per_batch", "tries"]),
+            Self::LossDrop => (&[], &["per_batch"]),
             Self::Enn => (NEIGHBOURS, &["k"]),
             Self::Cnn => (NEIGHBOURS, &["cnn_seed"]),
             Self::Drop3 => (NEIGHBOURS, &["k", "drop3_enn_associates"]),
@@ -217,7 +222,7 @@ impl MethodName {
         match self {
             Self::Autodenoise | Self::AutodenoiseV => true,
             Self::LossDrop => !SEARCH.contains(&option),
-            Self::RandomDrop => !SEARCH.contains(&option) && !WARMUP.contains(&option),
+            Self::RandomDrop => option == "select_by" || !SEARCH.contains(&option) && !WARMUP.contains(&option),
             _ => !SEARCH.contains(&option) && !WARMUP.contains(&option) && option != "select_ratio",
         }
     }
@@ -273,6 +278,7 @@ impl BaselineOptions {
             }
         };
         let from_0 = |x: f64| x.is_finite() && x >= 0.0;
+        check("tries", (1..=10_000).contains(&self.tries), "from 1 to 10000");
         check("k", (1..=100).contains(&self.k), "from 1 to 100");
         check("hvdm_smoothing", from_0(self.hvdm_smoothing), "0 or more");
         check("block_size", self.block_size != 1, "0 for one block, or at least 2");

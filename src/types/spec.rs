@@ -163,9 +163,9 @@ pub struct ResolvedMethod {
     #[serde(default)]
     pub label: String,
     pub options: Options,
-    /// The method's own options beside those of the training.
+    /// The method's own options beside those of the training; of those below it has some.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = BaselineOptions)]
     pub own: Map<String, Value>,
 }
 

@@ -1,7 +1,7 @@
 //! Jobs of several methods, backbones and seeds.
 
 use crate::world::{ROWS, World, interrupted, job, run, untimed};
-use autodenoise::types::{BackboneKind, MethodName, Report, Split, TableLine};
+use autodenoise::types::{BackboneKind, MethodName, Phase, Report, Split, TableLine};
 use serde_json::json;
 
 fn line<'r>(report: &'r Report, label: &str, backbone: BackboneKind) -> &'r TableLine {
@@ -79,7 +79,8 @@ fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
     let world = World::new();
     let spec = job(json!({
         "method": {"name": "autodenoise", "options": {"epochs": 1, "retrain_max_epoch": 2}},
-        "compare": [{"name": "random_drop"}, {"name": "loss_drop", "options": {"warmup_passes_per_row": 2}},
+        "compare": [{"name": "random_drop", "options": {"tries": 2}},
+            {"name": "loss_drop", "options": {"warmup_passes_per_row": 2}},
             {"name": "confident_learning", "options": {"folds": 2}}, {"name": "enn", "options": {"distance": "embedding"}}, {"name": "t_ce", "options": {"ramp_epochs": 1}},
             {"name": "r_ce", "options": {"ce_data": "sampled", "user_column": "f0", "item_column": "f1"}}],
         "transfer": ["fm"],
@@ -188,4 +189,26 @@ fn a_compared_method_that_fails_is_left_out_and_the_job_goes_on() {
     // The job's own method is not left out: its failure is the job's.
     let error = run(&world, &job(json!({"method": nothing}))).err().unwrap().to_string();
     assert!(error.starts_with("bdis kept "), "{error}");
+}
+
+#[test]
+fn a_control_may_choose_among_as_many_subsets_as_the_policy() {
+    let world = World::new();
+    let drop = |tries: u32, select_by: &str| {
+        let options = json!({"tries": tries, "select_by": select_by});
+        run(&world, &job(json!({"method": {"name": "random_drop", "options": options}, "seed": 5}))).unwrap()
+    };
+    let outcome = drop(4, "valid_auc");
+    let best = outcome.report().best_epoch.unwrap();
+    // The best pass of each try, by validation AUC.
+    let of_try = |number: u32| {
+        let rows = outcome.epochs().filter(move |row| row.phase == Phase::Validate && row.epoch == number);
+        rows.map(|row| row.valid.unwrap().auc.unwrap()).fold(0.0, f64::max)
+    };
+    let scores: Vec<f64> = (1..=4).map(of_try).collect();
+    assert!(scores.iter().all(|score| *score > 0.0 && *score <= scores[best as usize - 1]), "{best} of {scores:?}");
+    // Chosen by the test, its result there is the best of the draws and is said apart from the fresh model's.
+    let tested = drop(4, "test_auc").report();
+    assert_eq!(tested.test_reads, 4 + 2);
+    assert!(tested.table[0].runs[0].as_selected.is_some());
 }

@@ -47,7 +47,10 @@ fn table_2_has_the_papers_baselines_then_our_own() {
     };
     let paper = ["DeepFM w/o", "DROP3", "BDIS", "LSBo", "LSSm", "T-CE, explicit", "R-CE, explicit", "AutoDenoise"];
     assert_eq!(titles(&settings, true), paper);
-    assert_eq!(titles(&settings, false), ["random drop", "loss drop", "ENN", "CNN", "confident learning"]);
+    assert_eq!(
+        titles(&settings, false),
+        ["random drop", "loss drop", "ENN", "CNN", "confident learning", "random drop, best of 2"]
+    );
 
     settings.user_item = Some(("user".to_owned(), "movie".to_owned()));
     let with_drawn = titles(&settings, true);
