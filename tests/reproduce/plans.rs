@@ -56,7 +56,7 @@ fn table_2_has_the_papers_baselines_then_our_own() {
     let with_drawn = titles(&settings, true);
     assert!(with_drawn.contains(&"T-CE, sampled".to_owned()) && with_drawn.contains(&"R-CE, sampled".to_owned()));
     let jobs = planned(Target::Table2, &settings);
-    assert_eq!(jobs.len(), 2 * 14);
+    assert_eq!(jobs.len(), 2 * 15);
     for job in &jobs {
         let spec = resolved(&job.spec);
         let votes = matches!(spec.method.name, MethodName::Enn | MethodName::Drop3);
