@@ -6,7 +6,7 @@
 //! simd <- random; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- trainer
 //! ingest <- import <- cli; evaluate <- reproduce <- cli
-//! types <- {store, files} <- {api, worker} <- cli
+//! types <- {store, files, certificate} <- {api, worker} <- cli
 //! ```
 //!
 //! `api` and `store` never see libtorch, only `store` holds SQL, only `config` reads the environment.
@@ -14,6 +14,7 @@
 pub mod api;
 pub mod backbone;
 pub mod baseline;
+pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod denoise;

@@ -33,6 +33,10 @@ pub enum Purpose {
     Instances = 10,
     /// Raw rows taken into a table, and their order in it; path: 0 or 1.
     Import = 11,
+    /// Rows of the random arm of a verdict; path: label.
+    RandomArm = 12,
+    /// Labels flipped by a self-check; path: split.
+    Plant = 13,
 }
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.

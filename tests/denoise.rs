@@ -2,6 +2,8 @@
 
 #[path = "denoise/contenders.rs"]
 mod contenders;
+#[path = "denoise/evidence.rs"]
+mod evidence;
 #[path = "denoise/process.rs"]
 mod process;
 #[path = "denoise/replicas.rs"]

@@ -94,6 +94,8 @@ kinds! {
         "A job needs a dataset whose status is `ready`. While it is `processing`, wait; if it is `invalid`, its `errors` say what to mend before uploading it again.";
     NotFinished = "not-finished", CONFLICT, "The job has not finished",
         "Results exist once the job has `succeeded`. Watch /v1/jobs/{id}/events, which ends with the job.";
+    NotCertified = "not-certified", CONFLICT, "The denoised table was not certified",
+        "The job asked for a verdict (`certify`), and it is not `certified`: /v1/jobs/{id}/verdict says why. The table is handed out with ?allow=uncertified; `indices`, `scores` and the report are open.";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The upload is larger than this server accepts",
         "The limit stands at /v1/capabilities; the operator sets it by --max-upload-bytes. Compressed uploads (gzip, zstd) count compressed.";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "This media type is not one we read",

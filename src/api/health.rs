@@ -52,6 +52,7 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
         version: env!("CARGO_PKG_VERSION").to_owned(),
         max_upload_bytes: state.config.max_upload_bytes,
         max_rows: state.config.max_rows,
+        signing_key: state.config.signing_key.clone(),
         methods: words(MethodName::ALL.iter().map(|method| method.as_str()).collect()),
         presets: words(Preset::ALL.iter().map(|preset| preset.as_str()).collect()),
         backbones: words(BackboneKind::ALL.iter().map(|backbone| backbone.as_str()).collect()),

@@ -5,15 +5,18 @@ use super::{
     error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
     state::{AppState, checked_cursor, checked_limit},
-    views::{JobView, MetricsView, Page},
+    views::{JobView, MetricsView, Page, Reproduction, VerdictView},
 };
 use crate::{
     store::{
-        datasets,
+        artifacts::{self, ArtifactRow},
+        datasets::{self, DatasetRow},
         jobs::{self, CancelOutcome, Creation, Idempotency, JobFilter, JobRow},
         metrics::{self, MetricFilter},
     },
-    types::{Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, Report},
+    types::{
+        Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, Report, ResolvedSpec,
+    },
 };
 use axum::{
     extract::State,
@@ -22,6 +25,7 @@ use axum::{
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
 use utoipa::IntoParams;
 
 /// Submit a job.
@@ -39,7 +43,24 @@ pub async fn create_job(
 ) -> Result<Response, ApiError> {
     let idempotency = idempotency(&headers, &spec)?;
     let mut connection = state.connection().await?;
-    let dataset = datasets::find(&mut connection, spec.dataset_id).await?.ok_or_else(|| {
+    let (_, resolved) = resolve_for(&mut connection, &spec).await?;
+    match jobs::create(&mut connection, &resolved, idempotency.as_ref(), None).await? {
+        Creation::New(row) => Ok(created(*row).into_response()),
+        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], created(*row)).into_response()),
+        Creation::KeyReused => Err(ApiError::new(
+            Kind::InvalidSpec,
+            "this Idempotency-Key came with another request before; use a new key for a new job",
+        )),
+        Creation::DatasetNotReady => Err(ApiError::new(Kind::DatasetNotReady, format!("{} is gone", spec.dataset_id))),
+    }
+}
+
+/// The spec with nothing left to a default, and the dataset it is for, which is ready.
+pub(super) async fn resolve_for(
+    connection: &mut PgConnection,
+    spec: &JobSpec,
+) -> Result<(DatasetRow, ResolvedSpec), ApiError> {
+    let dataset = datasets::find(connection, spec.dataset_id).await?.ok_or_else(|| {
         ApiError::invalid_spec(vec![FieldError::new(
             "/dataset_id",
             format!("there is no dataset `{}`", spec.dataset_id),
@@ -59,15 +80,7 @@ pub async fn create_job(
             return Err(ApiError::new(Kind::DatasetNotReady, detail));
         }
     }
-    match jobs::create(&mut connection, &resolved, idempotency.as_ref()).await? {
-        Creation::New(row) => Ok(created(*row).into_response()),
-        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], created(*row)).into_response()),
-        Creation::KeyReused => Err(ApiError::new(
-            Kind::InvalidSpec,
-            "this Idempotency-Key came with another request before; use a new key for a new job",
-        )),
-        Creation::DatasetNotReady => Err(ApiError::new(Kind::DatasetNotReady, format!("{} is gone", spec.dataset_id))),
-    }
+    Ok((dataset, resolved))
 }
 
 fn created(row: JobRow) -> impl IntoResponse {
@@ -99,6 +112,8 @@ fn view(row: JobRow) -> JobView {
         attempt: row.attempt as u32,
         progress: row.progress.map(|progress| progress.0),
         error: row.error.map(|error| error.0.message),
+        verdict: row.verdict.and_then(|word| word.parse().ok()),
+        reproduces: row.reproduces,
         spec: row.spec.0,
         spec_sha256: row.spec_sha256,
         created_at: row.created_at,
@@ -238,4 +253,51 @@ pub async fn get_report(State(state): State<AppState>, Path(id): Path<JobId>) ->
     let job = find_succeeded(&state, id).await?;
     let report = job.report.expect("the constraint jobs_succeeded_has_report");
     Ok(Json(report.0))
+}
+
+/// What a finished job proved: the verdict, and what it rests on.
+#[utoipa::path(get, path = "/v1/jobs/{id}/verdict", tag = "results", params(("id" = JobId, Path)),
+    responses((status = 200, body = VerdictView), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json")))]
+pub async fn get_verdict(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Json<VerdictView>, ApiError> {
+    let job = find_succeeded(&state, id).await?;
+    let reproduction = match job.reproduces {
+        Some(of) => reproduction(&state, of, id).await?,
+        None => None,
+    };
+    let report = job.report.expect("the constraint jobs_succeeded_has_report").0;
+    Ok(Json(VerdictView {
+        verdict: report.verdict,
+        certification: report.certification,
+        transfers: report.transfers,
+        self_check: report.self_check,
+        reproduction,
+    }))
+}
+
+/// How a job's results compare with those of the job it runs again.
+async fn reproduction(state: &AppState, of: JobId, again: JobId) -> Result<Option<Reproduction>, ApiError> {
+    let conn = &mut *state.connection().await?;
+    let (first, second) = (artifacts::list(conn, of).await?, artifacts::list(conn, again).await?);
+    let timeless = first.iter().filter(|artifact| !["report.json", "certificate"].contains(&&artifact.name[..]));
+    let differs = |artifact: &&ArtifactRow| {
+        second.iter().any(|other| other.name == artifact.name && other.sha256 != artifact.sha256)
+    };
+    let differing: Vec<String> = timeless.filter(differs).map(|artifact| artifact.name.clone()).collect();
+    Ok(Some(Reproduction { of, identical: differing.is_empty(), differing }))
+}
+
+/// Run a finished job again: a new job with the same resolved spec. Its verdict says whether the results are the same.
+#[utoipa::path(post, path = "/v1/jobs/{id}/reproductions", tag = "results", params(("id" = JobId, Path)),
+    responses((status = 201, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Not finished, or the dataset is gone")))]
+pub async fn create_reproduction(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Response, ApiError> {
+    let job = find_succeeded(&state, id).await?;
+    let mut spec = job.spec.0;
+    // What will run it, whatever ran the first.
+    env!("CARGO_PKG_VERSION").clone_into(&mut spec.engine_version);
+    match jobs::create(&mut *state.connection().await?, &spec, None, Some(id)).await? {
+        Creation::New(row) => Ok(created(*row).into_response()),
+        _ => Err(ApiError::new(Kind::DatasetNotReady, format!("{}, the dataset of {id}, is gone", spec.dataset_id))),
+    }
 }

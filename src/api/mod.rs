@@ -12,6 +12,8 @@ mod extract;
 mod health;
 mod jobs;
 mod openapi;
+mod plan;
+mod rows;
 mod state;
 mod views;
 
@@ -21,6 +23,7 @@ pub use openapi::openapi_json;
 pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, Capabilities, DatasetView, EventPage, EventView, Health, JobView, MetricsView, Page,
+    Reproduction, RowView, VerdictView,
 };
 
 use axum::{
@@ -73,11 +76,15 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::create_dataset, datasets::list_datasets))
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
         .routes(routes!(jobs::create_job, jobs::list_jobs))
+        .routes(routes!(plan::plan_job))
         .routes(routes!(jobs::find_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(events::list_events))
         .routes(routes!(jobs::list_metrics))
         .routes(routes!(jobs::get_report))
+        .routes(routes!(jobs::get_verdict))
+        .routes(routes!(rows::list_rows))
+        .routes(routes!(jobs::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
         .routes(routes!(health::get_capabilities))

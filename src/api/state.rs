@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 pub struct ApiConfig {
     pub max_upload_bytes: u64,
     pub max_rows: u64,
+    /// Public key of the certificates.
+    pub signing_key: String,
 }
 
 /// Shared by all requests; clones are cheap.

@@ -2,8 +2,8 @@
 
 use super::error::ProblemItem;
 use crate::types::{
-    DatasetId, DatasetSpec, DatasetStatus, EpochRow, FeatureMap, JobId, JobState, Phase, Profile, Progress,
-    ResolvedSpec,
+    Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, FeatureMap, JobId, JobState, Phase, Profile,
+    Progress, RarestValue, ResolvedSpec, SelfCheckResult, Verdict,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,12 @@ pub struct JobView {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+    /// What the test rows say of the result, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// The job this one runs again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reproduces: Option<JobId>,
     /// The spec with nothing left to a default.
     pub spec: ResolvedSpec,
     /// sha256 of the resolved spec, hexadecimal.
@@ -74,6 +80,33 @@ pub struct JobView {
     pub started_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// What a finished job proved.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct VerdictView {
+    pub verdict: Verdict,
+    /// What the verdict rests on; absent where none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub certification: Option<Certification>,
+    /// The same for other backbones trained on the job's rows.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub transfers: Vec<Certification>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub self_check: Option<SelfCheckResult>,
+    /// Of a job that runs another again: whether it came to the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reproduction: Option<Reproduction>,
+}
+
+/// Results of a job that runs another again beside that job's.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Reproduction {
+    pub of: JobId,
+    /// Whether every result that both have, but the report, which has times in it, is the same to the byte.
+    pub identical: bool,
+    /// Results that differ.
+    pub differing: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -123,12 +156,35 @@ pub struct ArtifactList {
     pub data: Vec<ArtifactView>,
 }
 
+/// Why a training row was dropped, or nearly was.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RowView {
+    /// Its position in the uploaded file, from 0.
+    pub row: u64,
+    pub kept: bool,
+    pub label: u8,
+    /// The method's: the larger, the rather the row is kept. Of AutoDenoise the keep probability.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub score: Option<f32>,
+    /// Its losses in the method's look-back, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub losses: Vec<f32>,
+    /// Seeds with which it was kept, where the job ran with several.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kept_by: Option<u32>,
+    /// Training rows that equal it in every field and have the other label.
+    pub opposite_duplicates: u32,
+    pub rarest: RarestValue,
+}
+
 /// What this server can do and how much of it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Capabilities {
     pub version: String,
     pub max_upload_bytes: u64,
     pub max_rows: u64,
+    /// Public key that certificates of this server are signed with: `ed25519:` and hexadecimal.
+    pub signing_key: String,
     pub methods: Vec<String>,
     pub presets: Vec<String>,
     pub backbones: Vec<String>,

@@ -65,7 +65,9 @@ impl Selector for LossDrop {
         }
         let mean = |i: usize| self.losses.iter().map(|row| f64::from(row[i])).sum::<f64>() / self.losses.len() as f64;
         let scores: Vec<f32> = (0..context.data.train.len()).map(|i| -mean(i) as f32).collect();
-        Ok(Some(Selected::scored(highest(context, &scores), "minus_mean_loss", scores)))
+        let kept = highest(context, &scores);
+        let losses = std::mem::take(&mut self.losses);
+        Ok(Some(Selected { losses, ..Selected::scored(kept, "minus_mean_loss", scores) }))
     }
 
     fn position(&self) -> (Phase, u32) {

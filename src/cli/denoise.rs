@@ -3,13 +3,17 @@
 
 use super::{
     error::CliError,
+    evidence::{EvidenceArgs, outcome},
     options::{MethodArgs, SpecFile, TableArgs},
     reading, tables,
     view::JobView,
 };
 use crate::{
+    certificate::{self, SigningKey},
+    store::json_sha256,
     types::{
-        ArtifactFile, DatasetFacts, DatasetId, DatasetSpec, JobId, Report, ResolvedSpec, TrainerEvent, TrainerJob,
+        ArtifactFile, Certificate, DatasetFacts, DatasetId, DatasetSpec, Envelope, JobId, MethodName, Report,
+        ResolvedSpec, TrainerEvent, TrainerJob,
     },
     worker::TrainerCommand,
 };
@@ -32,7 +36,8 @@ pub struct DenoiseArgs {
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `device`, `engine`;
+    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `certify`,
+    /// `self_check`, `device`, `engine`;
     /// flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
@@ -44,6 +49,15 @@ pub struct DenoiseArgs {
     work_dir: PathBuf,
     #[command(flatten)]
     method: MethodArgs,
+    /// Key that the certificate in --results is signed with; made where the file is missing [default: a fresh key, which
+    /// shows that nothing was changed, but not by whom it was made]
+    #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+    /// Do not train again and again for a verdict
+    #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss"])]
+    no_certify: bool,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     #[command(flatten)]
     table: TableArgs,
 }
@@ -56,6 +70,12 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let spec_file = SpecFile::read(args.spec.as_ref())?;
     let mut job_spec = spec_file.job_spec(DatasetId::new());
     args.method.apply(&mut job_spec)?;
+    if args.no_certify {
+        job_spec.certify = None;
+    }
+    // Keeping every row is nothing to prove.
+    let certify = !args.no_certify && job_spec.method.name != MethodName::None;
+    args.evidence.apply(&mut job_spec, certify);
     let table_spec = args.table.dataset_spec(spec_file.dataset)?;
     // A wrong option is said before the table is read.
     job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
@@ -82,9 +102,40 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
             place(&from, &folder.join(&artifact.download_name))?;
         }
     }
+    if let Some(folder) = &args.results {
+        let envelope = sign(&args, &job, &report, &artifacts)?;
+        let text = serde_json::to_vec_pretty(&envelope).expect("an envelope is plain data");
+        std::fs::write(out_dir.join("certificate.json"), text).map_err(CliError::failed)?;
+        place(&out_dir.join("certificate.json"), &folder.join("certificate.json"))?;
+    }
+    eprintln!("wrote {}", args.out.display());
     println!("{}", tables::report(&report));
-    println!("\nwrote {}", args.out.display());
-    Ok(())
+    outcome(&report)
+}
+
+/// The certificate of the results.
+fn sign(args: &DenoiseArgs, job: &TrainerJob, report: &Report, files: &[ArtifactFile]) -> Result<Envelope, CliError> {
+    let key = match &args.signing_key {
+        Some(path) => SigningKey::open(path),
+        None => SigningKey::ephemeral(),
+    };
+    let digest = |name: &str, path: &Path| {
+        let digest = std::fs::File::open(path).and_then(|file| certificate::digest(name, file));
+        digest.map_err(CliError::failed)
+    };
+    let artifacts = files.iter().map(|file| digest(&file.name, &job.out_dir.join(&file.file)));
+    let certificate = Certificate {
+        job_id: job.job_id,
+        issued_at: chrono::Utc::now(),
+        program: concat!("autodenoise ", env!("CARGO_PKG_VERSION")).to_owned(),
+        dataset_digest: job.spec.dataset_digest.clone(),
+        source: digest("source", &job.source)?,
+        spec_sha256: json_sha256(&job.spec),
+        verdict: report.verdict,
+        kept: report.kept,
+        artifacts: artifacts.collect::<Result<_, _>>()?,
+    };
+    Ok(key.map_err(CliError::failed)?.sign(&certificate))
 }
 
 /// Finds out before the work, not after it, that its results have no place.
@@ -124,6 +175,7 @@ pub(super) fn trainer_job(
         dataset_dir,
         source,
         source_spec,
+        plant: None,
         out_dir,
         resume_from: None,
         // Nothing would go on from a checkpoint of a one-shot run.

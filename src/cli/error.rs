@@ -1,6 +1,7 @@
 //! What a command ends with when it does not end well: words for a person, a code for a script.
 
 use crate::api::Problem;
+use crate::types::Verdict;
 use std::{fmt, process::ExitCode};
 
 #[derive(Debug)]
@@ -53,6 +54,20 @@ impl CliError {
 
     pub fn job_cancelled() -> Self {
         Self::new(6, "the job was cancelled")
+    }
+
+    /// The job asked for a verdict, and it is not `certified`.
+    pub fn not_certified(verdict: Verdict) -> Self {
+        let (code, words) = match verdict {
+            Verdict::NotBetter => (7, "the rows kept are no better than all rows"),
+            _ => (8, "the runs do not tell whether the rows kept are better than all rows"),
+        };
+        Self::new(code, format!("not certified: {words}"))
+    }
+
+    /// A file or certificate is not what it is said to be.
+    pub fn not_verified(error: impl fmt::Display) -> Self {
+        Self::new(9, format!("not verified: {error}"))
     }
 
     pub fn interrupted() -> Self {

@@ -4,12 +4,13 @@ use super::{
     client::{Client, ServerArgs},
     datasets,
     error::CliError,
+    evidence::{self, EvidenceArgs, outcome},
     options::{MethodArgs, SpecFile, TableArgs},
     tables, view,
 };
 use crate::{
     api::{ArtifactList, EventPage, EventView, JobView, MetricsView, Page},
-    types::{DatasetFacts, DatasetId, EventType, JobId, JobState, Phase, Report},
+    types::{DatasetFacts, DatasetId, EventType, JobId, JobState, Phase, Report, Verdict},
 };
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -22,7 +23,8 @@ pub struct SubmitArgs {
     /// A dataset's id, or a file to upload first
     #[arg(value_name = "DATASET|FILE")]
     input: String,
-    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `device`, `engine`;
+    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `certify`,
+    /// `self_check`, `device`, `engine`;
     /// flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
@@ -35,8 +37,16 @@ pub struct SubmitArgs {
     /// Follow the job until it ends, as `watch` does
     #[arg(long)]
     wait: bool,
+    /// Say what the job would take and could show, and run nothing
+    #[arg(long, conflicts_with = "wait")]
+    plan: bool,
+    /// Ask for a verdict: the denoised table is handed out once that is `certified`
+    #[arg(long)]
+    certify: bool,
     #[command(flatten)]
     method: MethodArgs,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     #[command(flatten)]
     table: TableArgs,
     #[command(flatten)]
@@ -75,6 +85,9 @@ pub struct DownloadArgs {
     /// Folder to write to
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+    /// Download the denoised table also where it was not certified
+    #[arg(long)]
+    allow_uncertified: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -94,6 +107,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     // What is wrong with the flags is said before a file is uploaded; the id is put in once there is one.
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
     args.method.apply(&mut spec)?;
+    args.evidence.apply(&mut spec, args.certify);
     spec.deadline_seconds = args.deadline;
     for tag in &args.tags {
         let (name, value) =
@@ -111,6 +125,11 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
             return Err(CliError::usage(format!("`{}` is neither a dataset's id (ds_…) nor a file", args.input)));
         }
     };
+    if args.plan {
+        let plan = client.json(client.post("/v1/jobs/plan").json(&spec)).await?;
+        println!("{}", evidence::describe_plan(&plan));
+        return Ok(());
+    }
     let job: JobView = client.json(client.post("/v1/jobs").json(&spec)).await?;
     println!("{}", job.id);
     if args.wait { follow(&client, job.id).await } else { Ok(()) }
@@ -180,12 +199,15 @@ async fn show(
             }
         }
         EventType::Log => view.line(&format!("{}: {}", text("level"), text("message"))),
-        EventType::CheckpointSaved | EventType::SeedCompleted => {}
+        EventType::CheckpointSaved
+        | EventType::SeedCompleted
+        | EventType::SelfcheckCompleted
+        | EventType::VerdictIssued => {}
         EventType::JobSucceeded => {
             view.done();
             let report: Report = patiently(client, &format!("/v1/jobs/{id}/report")).await?;
             println!("{}", tables::report(&report));
-            return Ok(Some(Ok(())));
+            return Ok(Some(outcome(&report)));
         }
         EventType::JobFailed => {
             view.done();
@@ -279,11 +301,25 @@ pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
             return Err(CliError::usage(format!("there is no artifact `{unknown}`; there are {}", known.join(", "))));
         }
     }
+    let job: JobView = client.json(client.get(&format!("/v1/jobs/{}", args.id))).await?;
+    let verdict = job.verdict.filter(|verdict| job.spec.certify.is_some() && *verdict != Verdict::Certified);
+    let withheld = |name: &str| name == "denoised" && verdict.is_some() && !args.allow_uncertified;
     let io =
         |error: std::io::Error| CliError::failed_because(format!("cannot write to {}: {error}", args.out.display()));
     tokio::fs::create_dir_all(&args.out).await.map_err(io)?;
     let chosen = list.data.iter().filter(|a| args.artifacts.as_ref().is_none_or(|wanted| wanted.contains(&a.name)));
     for artifact in chosen {
+        if withheld(&artifact.name) {
+            let verdict = verdict.unwrap_or(Verdict::Inconclusive);
+            if args.artifacts.is_some() {
+                return Err(CliError::not_certified(verdict));
+            }
+            eprintln!(
+                "left out: {}, for the verdict is {verdict}; --allow-uncertified downloads it",
+                artifact.download_name
+            );
+            continue;
+        }
         // A server must not choose the folder it is written to.
         if artifact.download_name.is_empty()
             || artifact.download_name.contains(['/', '\\'])
@@ -295,9 +331,10 @@ pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
             )));
         }
         let path = args.out.join(&artifact.download_name);
+        let allow = if artifact.name == "denoised" && args.allow_uncertified { "?allow=uncertified" } else { "" };
         let partial = args.out.join(format!(".{}.part", artifact.download_name));
         let mut response =
-            client.send(client.get(&format!("/v1/jobs/{}/artifacts/{}", args.id, artifact.name))).await?;
+            client.send(client.get(&format!("/v1/jobs/{}/artifacts/{}{allow}", args.id, artifact.name))).await?;
         let mut file = tokio::fs::File::create(&partial).await.map_err(io)?;
         let mut hash = Sha256::new();
         while let Some(chunk) = response.chunk().await.map_err(CliError::failed)? {

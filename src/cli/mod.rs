@@ -5,6 +5,7 @@ mod client;
 mod datasets;
 mod denoise;
 mod error;
+mod evidence;
 mod import;
 mod jobs;
 mod options;
@@ -13,6 +14,7 @@ mod reproduce;
 mod serve;
 mod synth;
 mod tables;
+mod verify;
 mod view;
 
 use crate::telemetry;
@@ -29,6 +31,9 @@ Exit codes:
   4  the server cannot be reached
   5  the job failed
   6  the job was cancelled
+  7  done, and the verdict is not_better: train on all rows
+  8  done, and the verdict is inconclusive
+  9  a file or certificate is not what it is said to be
   130  interrupted";
 
 /// Finds the rows of a click dataset worth training on.
@@ -57,6 +62,8 @@ enum Command {
     Watch(jobs::WatchArgs),
     /// Download a finished job's results
     Download(jobs::DownloadArgs),
+    /// Hold results against a job's certificate, without a server
+    Verify(verify::VerifyArgs),
     /// Cancel a job
     Cancel(jobs::CancelArgs),
     /// Check, upload, list, show or delete datasets
@@ -115,6 +122,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Synth(args) => synth::synth(args),
         Command::Bench(args) => bench::bench(args),
         Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),
+        Command::Verify(args) => verify::verify(args),
         Command::Openapi => {
             println!("{}", crate::api::openapi_json());
             Ok(())

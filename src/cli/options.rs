@@ -2,8 +2,8 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, LabelRule, MethodName,
-    MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, Vocabulary,
+    BackboneKind, Certify, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, LabelRule,
+    MethodName, MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SelfCheck, SplitSpec, Sweep, Vocabulary,
 };
 use clap::Args;
 use serde::Deserialize;
@@ -313,6 +313,8 @@ pub struct SpecFile {
     pub sweep: Option<Sweep>,
     pub seed: Option<u64>,
     pub seeds: Option<u32>,
+    pub certify: Option<Certify>,
+    pub self_check: Option<SelfCheck>,
     #[serde(default)]
     pub device: Device,
     #[serde(default)]
@@ -337,6 +339,8 @@ impl SpecFile {
             sweep: self.sweep.clone(),
             seed: self.seed.unwrap_or(JobSpec::default_seed()),
             seeds: self.seeds.unwrap_or(1),
+            certify: self.certify,
+            self_check: self.self_check,
             device: self.device,
             engine: self.engine,
             ..JobSpec::of(dataset_id, self.method.clone())

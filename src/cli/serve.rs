@@ -3,6 +3,7 @@
 use super::error::CliError;
 use crate::{
     api::{self, ApiConfig, AppState, EventHub},
+    certificate::SigningKey,
     config::{ServerConfig, StorageConfig, WorkerConfig},
     files::Files,
     ingest::{self, IngestError, IngestLimits, Ingested},
@@ -61,7 +62,11 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
         let address = listener.local_addr().map_err(CliError::failed)?;
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
         let hub_stop = CancellationToken::new();
-        let config = ApiConfig { max_upload_bytes: args.server.max_upload_bytes, max_rows: IngestLimits::default().max_rows };
+        let config = ApiConfig {
+            max_upload_bytes: args.server.max_upload_bytes,
+            max_rows: IngestLimits::default().max_rows,
+            signing_key: storage.signing_key.public(),
+        };
         let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
         let state = AppState::new(storage.store.clone(), storage.files.clone(), config, events, prometheus, stop.clone());
         if !address.ip().is_loopback() {
@@ -124,6 +129,7 @@ fn runtime() -> tokio::runtime::Runtime {
 struct Storage {
     store: Store,
     files: Files,
+    signing_key: Arc<SigningKey>,
     /// Stopped last.
     embedded: Option<EmbeddedPostgres>,
 }
@@ -138,6 +144,8 @@ impl Storage {
             ))
         })?;
         let files = Files::open(&folder).map_err(CliError::failed)?;
+        let key = config.signing_key.clone().unwrap_or_else(|| folder.join("signing.key"));
+        let signing_key = Arc::new(SigningKey::open(&key).map_err(CliError::failed)?);
         let (options, embedded) = match &config.database_url {
             Some(url) => {
                 let wrong = |error| CliError::usage(format!("--database-url is not a PostgreSQL address: {error}"));
@@ -152,12 +160,19 @@ impl Storage {
         };
         let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
         store.migrate().await.map_err(CliError::failed)?;
-        Ok(Self { store, files, embedded })
+        Ok(Self { store, files, signing_key, embedded })
     }
 
     fn start_worker(&self, config: &WorkerConfig, stop: &CancellationToken) -> Result<JoinHandle<()>, CliError> {
         let trainer = TrainerCommand::own().map_err(CliError::failed)?;
-        let worker = Worker::new(self.store.clone(), self.files.clone(), config.clone(), trainer, Arc::new(read_table));
+        let worker = Worker::new(
+            self.store.clone(),
+            self.files.clone(),
+            config.clone(),
+            trainer,
+            Arc::new(read_table),
+            self.signing_key.clone(),
+        );
         Ok(tokio::spawn(worker.run(stop.clone())))
     }
 

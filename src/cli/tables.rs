@@ -1,7 +1,9 @@
 //! Tables for a terminal: of jobs, datasets, epochs and results.
 
+use super::evidence::evidence;
+use super::view::arm_words;
 use crate::metrics::{mean, sample_sd};
-use crate::types::{Arm, EpochRow, KeptShare, Metrics, Report, ResolvedMethod, RunResult, TableLine};
+use crate::types::{EpochRow, KeptShare, MethodName, Metrics, Report, ResolvedMethod, RunResult, TableLine};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A table whose columns from `first_number` on are right-aligned.
@@ -103,12 +105,8 @@ pub fn report(report: &Report) -> String {
     let header =
         ["trained on", "rows", "passes", "best pass", "valid AUC", "valid log-loss", "test AUC", "test log-loss"];
     let lines = report.arms.iter().map(|arm| {
-        let name = match arm.arm {
-            Arm::Full => "all rows",
-            Arm::Denoised => "kept rows",
-        };
         vec![
-            name.to_owned(),
+            arm_words(arm.arm).to_owned(),
             arm.train_rows.to_string(),
             arm.passes.to_string(),
             arm.best_pass.to_string(),
@@ -136,12 +134,17 @@ pub fn report(report: &Report) -> String {
         text += &format!("\n\n{}\n", methods(&report.table));
     }
     let seeds = match report.spec.seeds {
+        1 if report.certification.is_some() => "one seed for the table, those of the verdict above".to_owned(),
         1 => "one seed, so no claim about a difference can be made from it".to_owned(),
         n => format!("{n} seeds; +- is the standard deviation over them"),
     };
+    text += &evidence(report);
     text += &format!("\nreadings of the test labels: {}; {seeds}", report.test_reads);
     for warning in &report.warnings {
         text += &format!("\nwarning: {}", warning.message);
+    }
+    if report.spec.method.name != MethodName::None {
+        text += &format!("\nverdict: {}", report.verdict);
     }
     text
 }

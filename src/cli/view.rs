@@ -1,6 +1,6 @@
 //! Live progress of a job: a bar on a terminal, a line per pass elsewhere.
 
-use crate::types::{BackboneKind, EpochRow, Phase, Progress, ResolvedMethod, ResolvedSpec};
+use crate::types::{Arm, BackboneKind, EpochRow, Phase, Progress, ResolvedMethod, ResolvedSpec};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{io::IsTerminal, time::Duration};
 
@@ -84,6 +84,8 @@ impl JobView {
             Phase::Validate => format!("validate, epoch {epoch}"),
             Phase::Select => "select rows".to_owned(),
             Phase::Evaluate => self.evaluating(epoch),
+            Phase::SelfCheck => "self-check".to_owned(),
+            Phase::Certify => "certify".to_owned(),
             Phase::Export => "write results".to_owned(),
         };
         if self.live {
@@ -108,6 +110,15 @@ impl JobView {
 
     pub fn epoch(&mut self, row: &EpochRow) {
         self.auc = row.valid.and_then(|valid| valid.auc).or(self.auc);
+        if row.phase == Phase::Certify {
+            // Many trainings of many passes: a line for each training.
+            if row.pass == 1 {
+                let backbone = row.epoch.checked_sub(2).and_then(|number| self.transfer.get(number as usize));
+                let backbone = backbone.map(|backbone| format!(" {backbone}")).unwrap_or_default();
+                self.line(&format!("certify{backbone}: seed {}, {}", row.seed, arm_words(row.arm)));
+            }
+            return;
+        }
         let what = match row.phase {
             Phase::Validate => format!("validate {}, pass {}", row.epoch, row.pass),
             Phase::Evaluate => format!("{}, pass {}", self.evaluating(row.epoch), row.pass),
@@ -126,6 +137,15 @@ impl JobView {
 
     pub fn done(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// What an arm is trained on.
+pub fn arm_words(arm: Arm) -> &'static str {
+    match arm {
+        Arm::Full => "all rows",
+        Arm::Denoised => "kept rows",
+        Arm::Random => "random rows",
     }
 }
 

@@ -19,6 +19,11 @@ pub struct StorageConfig {
     /// Folder of `initdb` and `postgres` for the private cluster [default: the newest under /usr/lib/postgresql, then PATH]
     #[arg(long, env = "AUTODENOISE_POSTGRES_BIN", value_name = "DIR")]
     pub postgres_bin: Option<PathBuf>,
+
+    /// Key that certificates are signed with (Ed25519, PKCS #8); made where it is missing [default: signing.key in the data
+    /// folder]
+    #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
+    pub signing_key: Option<PathBuf>,
 }
 
 impl StorageConfig {

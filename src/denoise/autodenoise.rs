@@ -126,7 +126,8 @@ impl AutoDenoise {
         let epoch = selected.note.best_epoch.unwrap_or_default();
         let values = keep_prob(&mut *self.policy, epoch, context)?;
         let scores = Some(Scores { name: "keep_prob".to_owned(), values });
-        Ok(Selected { scores, policy: Some(policy), ..selected })
+        let losses = self.history.by_age(context.options().epochs);
+        Ok(Selected { scores, losses, policy: Some(policy), ..selected })
     }
 }
 

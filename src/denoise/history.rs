@@ -55,6 +55,14 @@ impl History {
         self.rows[oldest] = losses;
     }
 
+    /// The rows after `epochs` search epochs, the oldest first.
+    pub fn by_age(&self, epochs: u32) -> Vec<Vec<f32>> {
+        let mut rows = self.rows.clone();
+        let oldest = self.oldest(epochs + 1);
+        rows.rotate_left(oldest);
+        rows
+    }
+
     /// C rows of N losses.
     pub fn rows(&self) -> &[Vec<f32>] {
         &self.rows

@@ -1,17 +1,19 @@
 //! The state of a run in one safetensors file: tensors by name, all else as JSON in the header. Written whole or not at
 //! all, so that a killed trainer always leaves a usable one behind.
 
+use super::proof::Placed;
 use super::run::{Book, Run, Stage};
-use super::tasks::{Task, selector, trainee};
+use super::tasks::{Contender, Task, chooses_first, selector, trainee};
 use super::training::Training;
 use crate::backbone::{Fit, TensorFile, WeightsError};
-use crate::selection::{Scores, SelectError, Selected, SelectedNote};
+use crate::metrics::RowDifferences;
+use crate::selection::{Context, Scores, SelectError, Selected, SelectedNote};
 use crate::types::ResolvedSpec;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A change of what is saved changes this number.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -43,12 +45,17 @@ struct Document {
     own: Option<SelectedMeta>,
     has_model: bool,
     has_reference: bool,
+    /// Seeds whose rows are saved.
+    by_seed: usize,
+    /// Pairs of the proof's differences: to all rows, to random drops.
+    placed: Option<[u32; 2]>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SelectedMeta {
     note: SelectedNote,
     scores: Option<String>,
+    losses: usize,
     has_policy: bool,
 }
 
@@ -69,6 +76,10 @@ impl Run<'_> {
                 file.put_all(prefix, weights);
             }
         }
+        for (number, kept) in self.by_seed.iter().enumerate() {
+            file.put_positions(format!("by_seed/{number}"), kept);
+        }
+        let placed = (!self.placed.denoised.is_empty()).then(|| self.save_placed(&mut file));
         file.describe(&Document {
             format: FORMAT,
             spec: self.input.spec.clone(),
@@ -78,6 +89,8 @@ impl Run<'_> {
             own,
             has_model: self.model.is_some(),
             has_reference: self.reference.is_some(),
+            by_seed: self.by_seed.len(),
+            placed,
         })?;
         let name = format!("checkpoint-{:08}.safetensors", self.book.spent.passes);
         file.write(&self.input.out_dir.join(&name))?;
@@ -103,9 +116,22 @@ impl Run<'_> {
         self.own = document.own.map(|meta| load_selected(meta, "own/", &file)).transpose()?;
         self.model = document.has_model.then(|| file.below("model/"));
         self.reference = document.has_reference.then(|| file.below("reference/"));
+        let kept = |number| file.positions(&format!("by_seed/{number}"));
+        self.by_seed = (0..document.by_seed).map(kept).collect::<Result<_, _>>()?;
+        if let Some(pairs) = document.placed {
+            self.placed = load_placed(pairs, &file)?;
+        }
         let stage = document.stage.map(|state| self.load_stage(&file, state));
         self.stage = stage.transpose()?;
         Ok(())
+    }
+
+    fn save_placed(&self, file: &mut TensorFile) -> [u32; 2] {
+        let Placed { denoised, full, random } = &self.placed;
+        for (name, values) in [("denoised", denoised), ("full", &full.sums), ("random", &random.sums)] {
+            file.put_values(format!("placed/{name}"), &[values.len()], values);
+        }
+        [full.pairs, random.pairs]
     }
 
     fn load_stage(&self, file: &TensorFile, state: serde_json::Value) -> Result<Stage, CheckpointError> {
@@ -121,13 +147,58 @@ impl Run<'_> {
             Task::Train(of, number) => {
                 let trainee = trainee(spec, of.method(spec), number);
                 let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options)?;
-                let options = Training::new(&context)?.fit_options(&context);
-                let fit = Fit::load(context.engine, &context.config, options, "stage/", file, state)?;
-                Stage::Training(Box::new(fit))
+                load_training(&context, &Training::new(&context)?, file, state)?
+            }
+            Task::Oracle(seed) => {
+                let (backbone, options) = (spec.method.backbone, &spec.method.options);
+                let context = Contender::own(seed).context(&self.input, &self.data, backbone, options)?;
+                load_training(&context, &Training::plain(), file, state)?
+            }
+            Task::Certify(trial) => {
+                let trainee = trainee(spec, &spec.method, trial.trainee);
+                let of = Contender::own(spec.seed + u64::from(trial.number));
+                let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options)?;
+                load_training(&context, &Training::plain(), file, state)?
+            }
+            Task::SelfCheck => {
+                let data = self.check_data.as_ref().unwrap_or(&self.data);
+                let (backbone, options) = (spec.method.backbone, &spec.method.options);
+                let context = Contender::own(spec.seed).context(&self.input, data, backbone, options)?;
+                if chooses_first(spec.method.name) {
+                    let mut selector = selector(&context);
+                    selector.load(&context, "stage/", file, state)?;
+                    Stage::Selecting(selector)
+                } else {
+                    load_training(&context, &Training::new(&context)?, file, state)?
+                }
             }
             Task::Export => return Err(WeightsError::Missing("stage of an export".to_owned()).into()),
         })
     }
+}
+
+fn load_training(
+    context: &Context,
+    training: &Training,
+    file: &TensorFile,
+    state: serde_json::Value,
+) -> Result<Stage, WeightsError> {
+    let options = training.fit_options(context);
+    let fit = Fit::load(context.engine, &context.config, options, "stage/", file, state)?;
+    Ok(Stage::Training(Box::new(fit)))
+}
+
+fn load_placed([full, random]: [u32; 2], file: &TensorFile) -> Result<Placed, WeightsError> {
+    let values = |name: &str| {
+        let tensor = format!("placed/{name}");
+        let rows = file.get(&tensor)?.numel();
+        file.values(&tensor, &[rows])
+    };
+    Ok(Placed {
+        denoised: values("denoised")?,
+        full: RowDifferences { sums: values("full")?, pairs: full },
+        random: RowDifferences { sums: values("random")?, pairs: random },
+    })
 }
 
 fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> SelectedMeta {
@@ -135,25 +206,32 @@ fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> Se
     if let Some(scores) = &selected.scores {
         file.put_values(format!("{prefix}scores"), &[scores.values.len()], &scores.values);
     }
+    for (number, losses) in selected.losses.iter().enumerate() {
+        file.put_values(format!("{prefix}losses/{number}"), &[losses.len()], losses);
+    }
     if let Some(policy) = &selected.policy {
         file.put_all(&format!("{prefix}policy/"), policy);
     }
     SelectedMeta {
         note: selected.note.clone(),
         scores: selected.scores.as_ref().map(|scores| scores.name.clone()),
+        losses: selected.losses.len(),
         has_policy: selected.policy.is_some(),
     }
 }
 
 fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<Selected, WeightsError> {
-    let scores = meta.scores.map(|name| {
-        let tensor = format!("{prefix}scores");
+    let values = |tensor: String| {
         let rows = file.get(&tensor)?.numel();
-        Ok::<_, WeightsError>(Scores { name, values: file.values(&tensor, &[rows])? })
-    });
+        file.values(&tensor, &[rows])
+    };
+    let scores =
+        meta.scores.map(|name| Ok::<_, WeightsError>(Scores { name, values: values(format!("{prefix}scores"))? }));
+    let losses = (0..meta.losses).map(|number| values(format!("{prefix}losses/{number}")));
     Ok(Selected {
         kept: file.positions(&format!("{prefix}kept"))?,
         scores: scores.transpose()?,
+        losses: losses.collect::<Result<_, _>>()?,
         policy: meta.has_policy.then(|| file.below(&format!("{prefix}policy/"))),
         note: meta.note,
     })

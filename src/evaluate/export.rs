@@ -2,12 +2,15 @@
 //! file.
 
 use super::describe_engines;
+use super::explain::Explanations;
+use super::guard::{guard, stability};
 use super::run::{Run, shares};
 use super::table::{arms, table};
 use crate::backbone::{TensorFile, WeightsError, write_durably};
-use crate::types::{ArtifactFile, Report, Split, TrainerEvent};
-use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, UInt64Array};
-use parquet::arrow::ArrowWriter;
+use crate::ingest::DatasetError;
+use crate::types::{ArtifactFile, Report, Split, Stability, TrainerEvent, Verdict};
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, UInt32Array, UInt64Array};
+use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -17,6 +20,8 @@ use std::{
 
 /// Rows of one group of a Parquet file: bounds the memory of writing it.
 const GROUP: usize = 1 << 20;
+/// The same of explanations, which are read a page at a time.
+const EXPLAINED_GROUP: usize = 1 << 15;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Says whether a row of the uploaded file is left out.
@@ -38,6 +43,8 @@ pub enum ExportError {
     #[error("cannot write the denoised table: {0}")]
     Denoised(BoxError),
     #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
     Weights(#[from] WeightsError),
 }
 
@@ -50,6 +57,8 @@ pub(super) struct Exports<'r, 'a> {
     kept: Vec<bool>,
     /// Of every row of the file: 0 where it is dropped.
     mask: Vec<u8>,
+    /// Where the job ran with several seeds: how often each training row was kept.
+    votes: Option<(Stability, Vec<u32>)>,
 }
 
 impl<'r, 'a> Exports<'r, 'a> {
@@ -63,7 +72,8 @@ impl<'r, 'a> Exports<'r, 'a> {
         for (row, _) in split.rows.iter().zip(&kept).filter(|(_, kept)| !**kept) {
             mask[*row as usize] = 0;
         }
-        Self { run, rows: split.rows, kept, mask }
+        let votes = (run.by_seed.len() > 1).then(|| stability(&run.by_seed, kept.len()));
+        Self { run, rows: split.rows, kept, mask, votes }
     }
 
     pub fn write(&self, emit: &mut dyn FnMut(TrainerEvent)) -> Result<(), ExportError> {
@@ -104,6 +114,37 @@ impl<'r, 'a> Exports<'r, 'a> {
                 })
             })?;
         }
+        if let Some(weights) = run.own.as_ref().and_then(|own| own.weights()) {
+            self.file(emit, "weights", "weights.parquet", PARQUET, |out| {
+                write_parquet(out, self.rows.len(), &|range| {
+                    let rows = self.rows[range.clone()].iter().map(|row| u64::from(*row));
+                    vec![
+                        ("row", Arc::new(UInt64Array::from_iter_values(rows)) as ArrayRef),
+                        ("weight", Arc::new(Float32Array::from(weights[range].to_vec()))),
+                    ]
+                })
+            })?;
+        }
+        if let Some((stability, votes)) = &self.votes {
+            self.file(emit, "stability", "stability.parquet", PARQUET, |out| {
+                write_parquet(out, self.rows.len(), &|range| {
+                    let rows = self.rows[range.clone()].iter().map(|row| u64::from(*row));
+                    let consensus = votes[range.clone()].iter().map(|votes| Some(2 * votes > stability.seeds));
+                    vec![
+                        ("row", Arc::new(UInt64Array::from_iter_values(rows)) as ArrayRef),
+                        ("kept_by", Arc::new(UInt32Array::from(votes[range].to_vec()))),
+                        ("consensus", Arc::new(consensus.collect::<BooleanArray>())),
+                    ]
+                })
+            })?;
+        }
+        if let Some(own) = run.own.as_ref().filter(|_| self.kept.contains(&false)) {
+            let votes = self.votes.as_ref().map(|(_, votes)| &votes[..]);
+            let explained = Explanations::new(run.input.dataset, run.data.train.labels, &self.kept, own, votes)?;
+            self.file(emit, "explanations", "explanations.parquet", PARQUET, |out| {
+                write_batches(out, explained.len(), EXPLAINED_GROUP, &|range| explained.batch(range))
+            })?;
+        }
         self.denoised(emit)?;
         if let Some(policy) = run.own.as_ref().and_then(|own| own.policy.as_ref()) {
             self.tensors(emit, "policy", "policy.safetensors", SAFETENSORS, policy)?;
@@ -116,7 +157,7 @@ impl<'r, 'a> Exports<'r, 'a> {
                 self.tensors(emit, name, file, SAFETENSORS, model)?;
             }
         }
-        let report = self.report();
+        let report = self.report()?;
         self.file(emit, "report.json", "report.json", "application/json", |out| {
             let mut out = BufWriter::new(out);
             serde_json::to_writer_pretty(&mut out, &report)?;
@@ -171,12 +212,14 @@ impl<'r, 'a> Exports<'r, 'a> {
         Ok(())
     }
 
-    fn report(&self) -> Report {
+    fn report(&self) -> Result<Report, ExportError> {
         let run = self.run;
+        let (certification, transfers) = run.certifications().unzip();
+        let dropped = self.kept.contains(&false);
         let kept = run.own.as_ref().map(|own| &own.kept[..]);
         let [kept, kept_positive, kept_negative] = shares(run.data.train.labels, kept);
         let table = table(run.input.spec, &run.book.results);
-        Report {
+        Ok(Report {
             spec: run.input.spec.clone(),
             device: run.input.engines.device_name(),
             engine: describe_engines(run.input.engines, run.input.spec),
@@ -187,11 +230,18 @@ impl<'r, 'a> Exports<'r, 'a> {
             best_epoch: run.own.as_ref().and_then(|own| own.note.best_epoch),
             arms: arms(run.input.spec, &table),
             table,
+            verdict: certification.as_ref().map_or(Verdict::NotEvaluated, |own| own.verdict),
+            certification,
+            transfers: transfers.unwrap_or_default(),
+            self_check: run.book.self_check.clone(),
+            guard: dropped.then(|| guard(run.input.dataset, run.data.train.labels, &self.kept)).transpose()?,
+            stability: self.votes.as_ref().map(|(stability, _)| stability.clone()),
+            oracle: run.book.oracle.clone(),
             test_reads: run.book.test_reads,
             warnings: run.book.warnings.clone(),
             seconds: run.book.spent.seconds,
             peak_memory_bytes: peak_memory(),
-        }
+        })
     }
 }
 
@@ -224,9 +274,20 @@ fn write_parquet<'n>(
     part: &dyn Fn(std::ops::Range<usize>) -> Columns<'n>,
 ) -> io::Result<()> {
     let batch = |range| RecordBatch::try_from_iter(part(range)).map_err(io::Error::other);
-    let mut writer = ArrowWriter::try_new(out, batch(0..0)?.schema(), None).map_err(io::Error::other)?;
-    for start in (0..rows).step_by(GROUP) {
-        writer.write(&batch(start..rows.min(start + GROUP))?).map_err(io::Error::other)?;
+    write_batches(out, rows, GROUP, &batch)
+}
+
+/// The same in groups of so many rows.
+fn write_batches(
+    out: &mut File,
+    rows: usize,
+    group: usize,
+    batch: &dyn Fn(std::ops::Range<usize>) -> io::Result<RecordBatch>,
+) -> io::Result<()> {
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let mut writer = ArrowWriter::try_new(out, batch(0..0)?.schema(), Some(properties)).map_err(io::Error::other)?;
+    for start in (0..rows).step_by(group) {
+        writer.write(&batch(start..rows.min(start + group))?).map_err(io::Error::other)?;
     }
     writer.close().map_err(io::Error::other)?;
     Ok(())

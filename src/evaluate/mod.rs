@@ -3,17 +3,24 @@
 //! [`Selector`](crate::selection::Selector)'s.
 
 mod checkpoint;
+mod evidence;
+mod explain;
 mod export;
+mod guard;
+mod planted;
+mod proof;
 mod run;
 mod table;
 mod tasks;
 mod training;
+mod verdict;
 
 use crate::backbone::Engines;
 use crate::types::ResolvedSpec;
 
 pub use checkpoint::CheckpointError;
 pub use export::{DenoisedWriter, Dropped, ExportError};
+pub use planted::Planted;
 pub use run::{Run, RunError, RunInput, Step};
 
 /// What computes a job's models, for reports.

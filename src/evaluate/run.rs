@@ -3,13 +3,17 @@
 
 use super::CheckpointError;
 use super::export::{DenoisedWriter, ExportError, Exports};
+use super::planted::Planted;
+use super::proof::{Placed, Proven, RowPart};
 use super::table::reference;
 use super::tasks::{Contender, Task, chooses_first, selector, tasks, trainee, trainees};
 use super::training::Training;
 use crate::backbone::{BackboneConfig, Chosen, Engines, Fit, PassOptions, TensorFile, TrainingData, TrainingLoss};
 use crate::ingest::Dataset;
-use crate::selection::{Place, Role, SealedTest, SelectError, Selected, Selector, Session, Spent, after};
-use crate::types::{KeptShare, Metrics, Phase, ResolvedSpec, RunResult, Split, Trainee, TrainerEvent, Warning};
+use crate::selection::{
+    Context, Place, Reading, Role, SealedTest, SelectError, Selected, Selector, Session, Spent, after,
+};
+use crate::types::{KeptShare, Phase, ResolvedSpec, RunResult, SelfCheckResult, Split, Trainee, TrainerEvent, Warning};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, time::Instant};
 
@@ -31,6 +35,9 @@ pub struct RunInput<'a> {
     pub dataset: &'a Dataset,
     pub engines: Engines,
     pub threads: usize,
+    /// Noise in the labels of the whole job, and of its self-check.
+    pub planted: Option<&'a Planted<'a>>,
+    pub check: Option<&'a Planted<'a>>,
     /// Folder for checkpoints and results.
     pub out_dir: &'a Path,
     /// Writes the table without the dropped rows.
@@ -58,6 +65,10 @@ pub(super) struct Book {
     pub warnings: Vec<Warning>,
     pub test_reads: u64,
     pub results: Vec<Tried>,
+    pub proven: Vec<Proven>,
+    pub row_parts: Vec<RowPart>,
+    pub self_check: Option<SelfCheckResult>,
+    pub oracle: Vec<RunResult>,
 }
 
 /// A finished training.
@@ -77,6 +88,8 @@ pub(super) enum Stage {
 pub struct Run<'a> {
     pub(super) input: RunInput<'a>,
     pub(super) data: TrainingData<'a>,
+    /// The same with the labels of the self-check.
+    pub(super) check_data: Option<TrainingData<'a>>,
     pub(super) tasks: Vec<Task>,
     pub(super) book: Book,
     /// Absent between tasks.
@@ -88,6 +101,9 @@ pub struct Run<'a> {
     pub(super) model: Option<TensorFile>,
     /// The same backbone trained on all rows.
     pub(super) reference: Option<TensorFile>,
+    /// What the job's own method kept with each seed, where there are several.
+    pub(super) by_seed: Vec<Vec<u32>>,
+    pub(super) placed: Placed,
     pub(super) test: SealedTest<'a>,
 }
 
@@ -103,8 +119,9 @@ impl<'a> Run<'a> {
             input.engines.for_model(backbone).map_err(SelectError::from)?;
         }
         Ok(Self {
-            data: TrainingData::new(dataset),
-            tasks: tasks(input.spec),
+            data: input.planted.map_or_else(|| TrainingData::new(dataset), Planted::data),
+            check_data: input.check.map(Planted::data),
+            tasks: tasks(input.spec, input.planted.is_some()),
             test: SealedTest::new(dataset),
             book: Book::default(),
             stage: None,
@@ -112,6 +129,8 @@ impl<'a> Run<'a> {
             own: None,
             model: None,
             reference: None,
+            by_seed: Vec::new(),
+            placed: Placed::default(),
             input,
         })
     }
@@ -127,6 +146,9 @@ impl<'a> Run<'a> {
             (Task::Select(_), Some(Stage::Selecting(selector))) => selector.position(),
             (Task::Select(_), _) => (Phase::Select, 1),
             (Task::Train(_, trainee), _) => (Phase::Evaluate, trainee as u32 + 1),
+            (Task::Oracle(_), _) => (Phase::Evaluate, 1),
+            (Task::SelfCheck, _) => (Phase::SelfCheck, 1),
+            (Task::Certify(trial), _) => (Phase::Certify, trial.trainee as u32 + 1),
             (Task::Export, _) => (Phase::Export, 1),
         }
     }
@@ -145,16 +167,22 @@ impl<'a> Run<'a> {
         if self.book.task == self.tasks.len() {
             return Ok(Step::Done);
         }
-        let total = self.total();
+        let mut outside = Outside { emit, go_on, total: self.total() };
         match self.task() {
             Task::Select(of) => {
-                let done = self.select(of, total, emit, go_on);
-                self.or_leave_out(of, done, emit)?;
+                let done = self.select(of, &mut outside);
+                self.or_leave_out(of, done, outside.emit)?;
             }
             Task::Train(of, trainee) => {
-                let done = self.train(of, trainee, total, emit, go_on);
-                self.or_leave_out(of, done, emit)?;
+                let done = self.train(of, trainee, &mut outside);
+                self.or_leave_out(of, done, outside.emit)?;
             }
+            Task::Oracle(seed) => self.oracle(seed, &mut outside)?,
+            Task::SelfCheck => {
+                let done = self.self_check(&mut outside);
+                self.or_without_check(done, outside.emit)?;
+            }
+            Task::Certify(trial) => self.certify(trial, &mut outside)?,
             Task::Export => {
                 self.book.announce(0, self.position(), emit);
                 Exports::new(self).write(emit)?;
@@ -183,9 +211,7 @@ impl<'a> Run<'a> {
             return Err(error.into());
         }
         let message = format!("{} with seed {} is left out: {error}", of.method(spec).label, of.seed);
-        let warning = Warning { code: "left_out".to_owned(), contender: of.number as u32, message };
-        self.book.warnings.push(warning.clone());
-        emit(TrainerEvent::Warning(warning));
+        self.book.warn(Warning { code: "left_out".to_owned(), contender: of.number as u32, message }, emit);
         (self.stage, self.selected) = (None, None);
         while matches!(self.task(), Task::Select(next) | Task::Train(next, _) if next == of) {
             self.book.next_task();
@@ -193,13 +219,24 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn select(
+    /// A self-check that fails costs the job nothing but its answer.
+    fn or_without_check(
         &mut self,
-        of: Contender,
-        total: u64,
+        done: Result<(), RunError>,
         emit: &mut (dyn FnMut(TrainerEvent) + Send),
-        go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<(), RunError> {
+        let error = match done {
+            Err(RunError::Select(error)) if !matches!(error, SelectError::Stopped | SelectError::Weights(_)) => error,
+            done => return done,
+        };
+        let message = format!("the self-check could not be done: {error}");
+        self.book.warn(Warning { code: "self_check".to_owned(), contender: 0, message }, emit);
+        self.stage = None;
+        self.book.next_task();
+        Ok(())
+    }
+
+    fn select(&mut self, of: Contender, outside: &mut Outside) -> Result<(), RunError> {
         let started = Instant::now();
         let method = of.method(self.input.spec);
         let context = of.context(&self.input, &self.data, method.backbone, &method.options)?;
@@ -207,9 +244,8 @@ impl<'a> Run<'a> {
             Some(Stage::Selecting(selector)) => selector,
             _ => selector(&context),
         };
-        self.book.announce(of.number, selector.position(), emit);
-        let (spent, warnings, test) = (&mut self.book.spent, &mut self.book.warnings, &mut self.test);
-        let selected = selector.step(&context, &mut Session { emit, go_on, spent, warnings, test, total })?;
+        self.book.announce(of.number, selector.position(), outside.emit);
+        let selected = selector.step(&context, &mut outside.session(&mut self.book, &mut self.test))?;
         self.book.passed(started, self.test.reads());
         match selected {
             None => self.stage = Some(Stage::Selecting(selector)),
@@ -227,55 +263,31 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn train(
-        &mut self,
-        of: Contender,
-        number: usize,
-        total: u64,
-        emit: &mut (dyn FnMut(TrainerEvent) + Send),
-        go_on: &(dyn Fn() -> bool + Sync),
-    ) -> Result<(), RunError> {
-        let started = Instant::now();
+    fn train(&mut self, of: Contender, number: usize, outside: &mut Outside) -> Result<(), RunError> {
         let method = of.method(self.input.spec);
         let Trainee { backbone, options } = &trainee(self.input.spec, method, number);
         let context = of.context(&self.input, &self.data, *backbone, options)?;
         let training = Training::new(&context)?;
-        let mut fit = match self.stage.take() {
-            Some(Stage::Training(fit)) => fit,
-            // Methods of a seed start alike and go through the rows alike: their results are paired.
-            _ => {
-                let key = context.key(Role::Evaluate, 0);
-                Box::new(Fit::new(context.engine, &context.config, &[key], training.fit_options(&context)))
-            }
-        };
         let place = Place { arm: context.arm(), phase: Phase::Evaluate, epoch: number as u32 + 1 };
-        self.book.announce(of.number, (place.phase, place.epoch), emit);
-        let (spent, warnings, test) = (&mut self.book.spent, &mut self.book.warnings, &mut self.test);
-        let mut session = Session { emit, go_on, spent, warnings, test, total };
+        self.book.announce(of.number, (place.phase, place.epoch), outside.emit);
         // A loss is trained on all rows, whichever it came down to before.
         let selected = self.selected.as_ref().filter(|_| training.loss == TrainingLoss::Bce);
         let subset = selected.map(|selected| &selected.kept[..]);
-        let what = PassOptions { subset, ..PassOptions::default() };
-        let pass = fit.passes();
-        training.with_rows(&context, pass, |rows| session.pass(&context, place, &mut fit, rows, &what))?;
-        if !fit.is_done() {
-            self.book.passed(started, self.test.reads());
-            self.stage = Some(Stage::Training(fit));
-            return Ok(());
+        let (book, stage) = (&mut self.book, &mut self.stage);
+        let trained = outside.train(book, stage, &mut self.test, &context, place, &training, subset)?;
+        let Some(mut trained) = trained else { return Ok(()) };
+        if number == 0
+            && let Some(induced) = training.induced(&context, &mut *trained.fit.model)
+        {
+            self.selected = Some(induced);
         }
-        let chosen = fit.finish()[0];
-        let test = session.read_test(&context, place, &mut *fit.model)?;
-        let induced = training.induced(&context, &mut *fit.model);
-        self.book.passed(started, self.test.reads());
-        if number == 0 && induced.is_some() {
-            self.selected = induced;
-        }
-        self.keep(of, number, *fit, chosen, test);
+        self.keep(of, number, trained);
         Ok(())
     }
 
     /// Writes down what a training came to.
-    fn keep(&mut self, of: Contender, trainee: usize, fit: Fit, chosen: Chosen, test: Metrics) {
+    fn keep(&mut self, of: Contender, trainee: usize, trained: Trained) {
+        let Trained { fit, chosen, reading } = trained;
         let spec = self.input.spec;
         let first = of.seed == spec.seed && trainee == 0;
         if first && of.number == 0 {
@@ -284,33 +296,59 @@ impl<'a> Run<'a> {
         if first && reference(spec) == Some(of.number) {
             self.reference = Some(fit.model.weights());
         }
-        let labels = self.data.train.labels;
         let selected = self.selected.as_ref();
         let note = selected.map(|selected| selected.note.clone()).unwrap_or_default();
-        let [kept, kept_positive, kept_negative] = shares(labels, selected.map(|selected| &selected.kept[..]));
-        let result = RunResult {
-            seed: of.seed,
-            kept,
-            kept_positive,
-            kept_negative,
-            best_epoch: note.best_epoch,
-            trained_rows: if chooses_first(of.method(spec).name) { kept.rows } else { kept.of },
-            passes: fit.passes(),
-            best_pass: chosen.pass,
-            valid: chosen.valid,
-            test,
-            as_selected: note.as_selected.filter(|_| trainee == 0),
-            select_seconds: self.book.select_seconds,
-            train_seconds: self.book.task_seconds,
-        };
+        let kept = selected.map(|selected| &selected.kept[..]);
+        let mut result = self.result(of.seed, kept, &fit, chosen, &reading);
+        if !chooses_first(of.method(spec).name) {
+            result.trained_rows = result.kept.of;
+        }
+        result.best_epoch = note.best_epoch;
+        result.as_selected = note.as_selected.filter(|_| trainee == 0);
+        result.found = self.input.planted.map(|planted| planted.found(selected));
         self.book.results.push(Tried { contender: of.number, trainee, result });
         self.book.next_task();
         if !matches!(self.task(), Task::Train(next, _) if next == of) {
             let selected = self.selected.take();
-            if of.number == 0 && of.seed == spec.seed {
-                self.own = selected;
+            if of.number == 0 {
+                if spec.seeds > 1 {
+                    let all = || (0..self.data.train.len() as u32).collect();
+                    self.by_seed.push(selected.as_ref().map_or_else(all, |selected| selected.kept.clone()));
+                }
+                if of.seed == spec.seed {
+                    self.own = selected;
+                }
             }
             self.book.select_seconds = 0.0;
+        }
+    }
+
+    /// What a training on these rows came to.
+    pub(super) fn result(
+        &self,
+        seed: u64,
+        kept: Option<&[u32]>,
+        fit: &Fit,
+        chosen: Chosen,
+        reading: &Reading,
+    ) -> RunResult {
+        let [kept, kept_positive, kept_negative] = shares(self.data.train.labels, kept);
+        RunResult {
+            seed,
+            kept,
+            kept_positive,
+            kept_negative,
+            best_epoch: None,
+            trained_rows: kept.rows,
+            passes: fit.passes(),
+            best_pass: chosen.pass,
+            valid: chosen.valid,
+            test: reading.metrics,
+            calibration: Some(reading.calibration),
+            as_selected: None,
+            found: None,
+            select_seconds: self.book.select_seconds,
+            train_seconds: self.book.task_seconds,
         }
     }
 
@@ -320,6 +358,10 @@ impl<'a> Run<'a> {
         let foreseen = |task: &Task| match task {
             Task::Select(of) => spent.expected_selection(of.method(spec)),
             Task::Train(of, number) => spent.expected_training(&trainee(spec, of.method(spec), *number).options),
+            Task::Oracle(_) => spent.expected_training(&spec.method.options),
+            Task::SelfCheck if chooses_first(spec.method.name) => spent.expected_selection(&spec.method),
+            Task::SelfCheck => spent.expected_training(&spec.method.options),
+            Task::Certify(trial) => spent.expected_training(&trainee(spec, &spec.method, trial.trainee).options),
             Task::Export => 0,
         };
         let ahead = self.tasks.get(self.book.task + 1..).unwrap_or_default().iter().map(foreseen).sum::<u64>();
@@ -331,9 +373,68 @@ impl<'a> Run<'a> {
     }
 }
 
+/// What a step may use of the world.
+pub(super) struct Outside<'o> {
+    pub emit: &'o mut (dyn FnMut(TrainerEvent) + Send),
+    pub go_on: &'o (dyn Fn() -> bool + Sync),
+    /// Passes of the whole job, as far as foreseen.
+    pub total: u64,
+}
+
+/// A training that has ended, and its one reading of the test rows.
+pub(super) struct Trained {
+    pub fit: Fit,
+    pub chosen: Chosen,
+    pub reading: Reading,
+}
+
+impl Outside<'_> {
+    pub fn session<'s, 'a>(&'s mut self, book: &'s mut Book, test: &'s mut SealedTest<'a>) -> Session<'s, 'a> {
+        let (spent, warnings) = (&mut book.spent, &mut book.warnings);
+        Session { emit: self.emit, go_on: self.go_on, spent, warnings, test, total: self.total }
+    }
+
+    /// Trains the next pass on a subset. Methods of a seed start alike and go through the rows alike: their results are
+    /// paired.
+    #[allow(clippy::too_many_arguments, reason = "parts of a run that are borrowed apart")]
+    pub fn train(
+        &mut self,
+        book: &mut Book,
+        stage: &mut Option<Stage>,
+        test: &mut SealedTest,
+        context: &Context,
+        place: Place,
+        training: &Training,
+        subset: Option<&[u32]>,
+    ) -> Result<Option<Trained>, RunError> {
+        let started = Instant::now();
+        let mut fit = match stage.take() {
+            Some(Stage::Training(fit)) => fit,
+            _ => {
+                let key = context.key(Role::Evaluate, 0);
+                Box::new(Fit::new(context.engine, &context.config, &[key], training.fit_options(context)))
+            }
+        };
+        let mut session = self.session(book, test);
+        let what = PassOptions { subset, ..PassOptions::default() };
+        let pass = fit.passes();
+        training.with_rows(context, pass, |rows| session.pass(context, place, &mut fit, rows, &what))?;
+        let trained = if fit.is_done() {
+            let chosen = fit.finish()[0];
+            let reading = session.read_test(context, place, &mut *fit.model)?;
+            Some(Trained { fit: *fit, chosen, reading })
+        } else {
+            *stage = Some(Stage::Training(fit));
+            None
+        };
+        book.passed(started, test.reads());
+        Ok(trained)
+    }
+}
+
 impl Book {
     /// Says what is begun, once.
-    fn announce(
+    pub fn announce(
         &mut self,
         contender: usize,
         (phase, epoch): (Phase, u32),
@@ -345,8 +446,13 @@ impl Book {
         }
     }
 
+    pub fn warn(&mut self, warning: Warning, emit: &mut (dyn FnMut(TrainerEvent) + Send)) {
+        self.warnings.push(warning.clone());
+        emit(TrainerEvent::Warning(warning));
+    }
+
     /// A pass is over.
-    fn passed(&mut self, started: Instant, test_reads: u64) {
+    pub fn passed(&mut self, started: Instant, test_reads: u64) {
         let seconds = started.elapsed().as_secs_f64();
         self.spent.seconds += seconds;
         self.spent.passes += 1;
@@ -354,7 +460,7 @@ impl Book {
         self.test_reads = test_reads;
     }
 
-    fn next_task(&mut self) {
+    pub fn next_task(&mut self) {
         (self.task, self.passes_before, self.task_seconds) = (self.task + 1, self.spent.passes, 0.0);
     }
 }

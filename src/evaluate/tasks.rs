@@ -1,6 +1,7 @@
 //! The work of a job in order, and who does it.
 
 use super::RunInput;
+use super::proof::{Trial, trials};
 use crate::backbone::{BackboneConfig, TrainingData};
 use crate::baseline::{ConfidentLearning, InstanceSelection, LossDrop, RandomDrop};
 use crate::denoise::AutoDenoise;
@@ -22,11 +23,16 @@ pub(super) enum Task {
     Select(Contender),
     /// A backbone is trained on them: trainee 0 is the method's own, then those of `spec.transfer`.
     Train(Contender, usize),
+    /// With planted noise: the job's backbone is trained on the rows that were left alone.
+    Oracle(u64),
+    SelfCheck,
+    /// A training of the proof.
+    Certify(Trial),
     Export,
 }
 
 /// Seed by seed, method by method.
-pub(super) fn tasks(spec: &ResolvedSpec) -> Vec<Task> {
+pub(super) fn tasks(spec: &ResolvedSpec, planted: bool) -> Vec<Task> {
     let mut tasks = Vec::new();
     for seed in spec.all_seeds() {
         for (number, method) in spec.contenders().into_iter().enumerate() {
@@ -37,12 +43,20 @@ pub(super) fn tasks(spec: &ResolvedSpec) -> Vec<Task> {
             let untried = |trainee: &usize| *trainee == 0 || spec.transfer[trainee - 1].backbone != method.backbone;
             tasks.extend((0..=spec.transfer.len()).filter(untried).map(|trainee| Task::Train(contender, trainee)));
         }
+        tasks.extend(planted.then_some(Task::Oracle(seed)));
     }
+    tasks.extend(spec.self_check.map(|_| Task::SelfCheck));
+    tasks.extend(trials(spec).into_iter().map(Task::Certify));
     tasks.push(Task::Export);
     tasks
 }
 
 impl Contender {
+    /// The job's own method.
+    pub fn own(seed: u64) -> Self {
+        Self { number: 0, seed }
+    }
+
     pub fn method(self, spec: &ResolvedSpec) -> &ResolvedMethod {
         match self.number {
             0 => &spec.method,

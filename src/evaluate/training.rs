@@ -14,6 +14,11 @@ pub(super) struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
+    /// On labelled rows, whatever the method.
+    pub fn plain() -> Self {
+        Self { loss: TrainingLoss::Bce, sampled: None }
+    }
+
     pub fn new(context: &Context<'a>) -> Result<Self, SelectError> {
         let own = context.method.baseline();
         let is_loss = matches!(context.method.name, MethodName::TCe | MethodName::RCe);

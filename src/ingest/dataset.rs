@@ -14,7 +14,14 @@
 
 use crate::types::{FeatureMap, Profile, Split};
 use memmap2::Mmap;
-use std::{fs::File, io, ops::Range, path::Path};
+use serde::Deserialize;
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io::{self, BufRead, BufReader},
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 /// Part of every dataset's folder name on disk; a change of the layout above changes it.
 pub const FORMAT_VERSION: u32 = 1;
@@ -31,6 +38,7 @@ pub enum DatasetError {
 pub struct Dataset {
     pub feature_map: FeatureMap,
     pub profile: Profile,
+    dir: PathBuf,
     ids: Mmap,
     labels: Mmap,
     rows: Mmap,
@@ -66,7 +74,7 @@ impl Dataset {
         let ids = map(dir, "ids.i32", n * feature_map.fields.len() * 4)?;
         let labels = map(dir, "labels.u8", n)?;
         let rows = map(dir, "rows.u32", n * 4)?;
-        Ok(Self { feature_map, profile, ids, labels, rows })
+        Ok(Self { feature_map, profile, dir: dir.to_owned(), ids, labels, rows })
     }
 
     /// F.
@@ -87,6 +95,26 @@ impl Dataset {
             labels: &self.labels[start..end],
             rows: &as_u32(&self.rows)[start..end],
         }
+    }
+
+    /// What these ids stand for in the table. Of unknown and padding ids, and of buckets, there is nothing.
+    pub fn values(&self, ids: &HashSet<u32>) -> Result<HashMap<u32, String>, DatasetError> {
+        #[derive(Deserialize)]
+        struct Line {
+            value: String,
+            id: u32,
+        }
+        const FILE: &str = "vocabulary.jsonl";
+        let io = |source| DatasetError::Io { file: FILE.to_owned(), source };
+        let mut found = HashMap::new();
+        for line in BufReader::new(File::open(self.dir.join(FILE)).map_err(io)?).lines() {
+            let line: Line = serde_json::from_str(&line.map_err(io)?)
+                .map_err(|error| DatasetError::Damaged { file: FILE.to_owned(), reason: error.to_string() })?;
+            if ids.contains(&line.id) {
+                found.insert(line.id, line.value);
+            }
+        }
+        Ok(found)
     }
 
     fn range(&self, split: Split) -> Range<usize> {

@@ -1,12 +1,23 @@
-//! What predictions are judged by (spec `metrics.md`): exact AUC with ties, and log-loss with its clipped rows counted.
+//! What predictions are judged by (spec `metrics.md`): exact AUC with ties, log-loss with its clipped rows counted, and
+//! tests of whether one set of runs is better than another.
 
 mod auc;
+mod beta;
+mod calibration;
+mod compare;
 mod logloss;
+mod placements;
 mod radix;
 mod stats;
 
 pub use auc::auc;
+pub use beta::{incomplete_beta, student_t_two_sided};
+pub use calibration::calibration;
+pub use compare::{
+    MOST_PAIRS, TTest, hanley_mcneil, holm, mean_interval, normal_quantile, paired_t, sign_flip, welch_t,
+};
 pub use logloss::{LogLoss, logloss, sigmoid};
+pub use placements::{RowDifferences, RowError, placements};
 pub use stats::{mean, sample_sd};
 
 use crate::types::{AucOn, Metrics};

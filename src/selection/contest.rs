@@ -66,7 +66,7 @@ impl Contest {
             SelectBy::ValidAuc => chosen.valid.auc.expect("a retrain without an AUC is an error"),
             SelectBy::ValidLogloss => -chosen.valid.logloss,
             SelectBy::TestAuc => {
-                let metrics = session.read_test(context, place, &mut *fit.model)?;
+                let metrics = session.read_test(context, place, &mut *fit.model)?.metrics;
                 test = Some(metrics);
                 metrics.auc.ok_or(SelectError::TestOneClass)?
             }

@@ -15,7 +15,7 @@ pub use context::{Context, Role};
 pub use error::SelectError;
 pub use pick::{keep_count, top_k, top_k_per_batch};
 pub use progress::{Spent, after};
-pub use sealed::SealedTest;
+pub use sealed::{Reading, SealedTest};
 pub use session::{Place, Session, row};
 pub use warmup::Warmup;
 
@@ -50,6 +50,8 @@ pub struct Selected {
     pub kept: Vec<u32>,
     /// Of every training row: the larger, the rather it is kept.
     pub scores: Option<Scores>,
+    /// The loss history it was made from, `[N]` a row of it, the oldest first; empty where there is none.
+    pub losses: Vec<Vec<f32>>,
     /// The policy that chose.
     pub policy: Option<TensorFile>,
     pub note: SelectedNote,
@@ -72,9 +74,15 @@ pub struct SelectedNote {
 }
 
 impl Selected {
+    /// How much each training row is worth in training, where the scores are probabilities that a row is right.
+    pub fn weights(&self) -> Option<&[f32]> {
+        let probabilities = |scores: &&Scores| matches!(&scores.name[..], "keep_prob" | "self_confidence");
+        self.scores.as_ref().filter(probabilities).map(|scores| &scores.values[..])
+    }
+
     /// A choice without scores.
     pub fn rows(kept: Vec<u32>) -> Self {
-        Self { kept, scores: None, policy: None, note: SelectedNote::default() }
+        Self { kept, scores: None, losses: Vec::new(), policy: None, note: SelectedNote::default() }
     }
 
     pub fn scored(kept: Vec<u32>, name: &str, values: Vec<f32>) -> Self {

@@ -1,6 +1,6 @@
 //! How far a run is: passes done and foreseen, time used, and when to say so.
 
-use crate::types::{MethodName, Options, Progress, ResolvedMethod};
+use crate::types::{Options, Progress, ResolvedMethod};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -30,17 +30,7 @@ impl Spent {
 
     /// Passes (and other steps) in which a method chooses its rows.
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
-        let options = &method.options;
-        let training = self.expected_training(options);
-        let warmup = u64::from(options.warmup_epochs) * u64::from(options.warmup_passes_per_row);
-        match method.name {
-            MethodName::Autodenoise | MethodName::AutodenoiseV => warmup + u64::from(options.epochs) * (1 + training),
-            MethodName::RandomDrop if method.baseline().tries > 1 => u64::from(method.baseline().tries) * training,
-            MethodName::LossDrop => warmup,
-            MethodName::ConfidentLearning => u64::from(method.baseline().folds) * training,
-            MethodName::None | MethodName::TCe | MethodName::RCe => 0,
-            _ => 1,
-        }
+        method.selection_passes(self.expected_training(&method.options))
     }
 }
 

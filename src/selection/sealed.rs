@@ -1,12 +1,21 @@
 //! The test rows, sealed: one function reads them, and it counts its reads (spec `design.md`, section 3).
 
-use crate::backbone::{FitError, Model, Rows, evaluate};
+use crate::backbone::{FitError, Model, Rows};
 use crate::ingest::Dataset;
-use crate::types::{Metrics, Options, Split};
+use crate::metrics::{RowDifferences, RowError, calibration, of_logits, placements};
+use crate::types::{Calibration, Metrics, Options, Split};
 
 pub struct SealedTest<'a> {
     dataset: &'a Dataset,
     reads: u64,
+}
+
+/// How a model does on the test rows.
+pub struct Reading {
+    pub metrics: Metrics,
+    pub calibration: Calibration,
+    /// [`placements`] of the test rows. Absent where they have one label.
+    pub placements: Option<Vec<f32>>,
 }
 
 impl<'a> SealedTest<'a> {
@@ -15,10 +24,23 @@ impl<'a> SealedTest<'a> {
     }
 
     /// How a (single) model does on the test rows. The rows are on the device only while this runs.
-    pub fn read(&mut self, model: &mut dyn Model, options: &Options) -> Result<Metrics, FitError> {
+    pub fn read(&mut self, model: &mut dyn Model, options: &Options) -> Result<Reading, FitError> {
         self.reads += 1;
         let rows = Rows::new(self.dataset.split(Split::Test), self.dataset.fields());
-        Ok(evaluate(model, &rows, options.auc_on, options.logloss_eps)?.swap_remove(0))
+        let logits = model.predict(&rows);
+        if logits.iter().any(|z| !z.is_finite()) {
+            return Err(FitError::NotFinitePrediction);
+        }
+        Ok(Reading {
+            metrics: of_logits(rows.labels, &logits, options.auc_on, options.logloss_eps)?,
+            calibration: calibration(rows.labels, &logits),
+            placements: placements(rows.labels, &logits)?,
+        })
+    }
+
+    /// What differences of models already read owe to the draw of the test rows.
+    pub fn row_error(&self, differences: &RowDifferences) -> Option<RowError> {
+        differences.error(self.dataset.split(Split::Test).labels)
     }
 
     /// Goes on counting from the reads of earlier attempts.

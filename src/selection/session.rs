@@ -1,9 +1,9 @@
 //! What a step tells the world, and the one way it trains: a pass, its row of metrics, and whether to go on.
 
 use super::progress::{Meter, Spent};
-use super::{Context, SealedTest, SelectError};
+use super::{Context, Reading, SealedTest, SelectError};
 use crate::backbone::{Fit, Model, PassOptions, PassSummary, Rows};
-use crate::types::{Arm, EpochRow, Metrics, Phase, TrainerEvent, Warning};
+use crate::types::{Arm, EpochRow, Phase, TrainerEvent, Warning};
 use std::time::Instant;
 
 /// One step's dealings with the outside.
@@ -77,7 +77,7 @@ impl Session<'_, '_> {
         context: &Context,
         place: Place,
         model: &mut dyn Model,
-    ) -> Result<Metrics, SelectError> {
+    ) -> Result<Reading, SelectError> {
         self.test.read(model, context.options()).map_err(|source| SelectError::fit(place.phase, place.epoch, source))
     }
 

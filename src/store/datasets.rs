@@ -170,7 +170,7 @@ pub async fn delete(conn: &mut PgConnection, id: DatasetId) -> Result<Deletion, 
 }
 
 /// sha256 of a value's JSON text, in hexadecimal.
-pub(super) fn json_sha256(value: &impl serde::Serialize) -> String {
+pub fn json_sha256(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_vec(value).expect("specs are plain data");
     hex::encode(Sha256::digest(&text))
 }

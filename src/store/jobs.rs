@@ -15,7 +15,7 @@ macro_rules! columns {
     // Of lists, which leave out what may be large.
     (listed) => {
         "id, state, phase, epoch, spec, spec_sha256, labels, attempt, deaths, lease_until, worker, cancel_requested_at, \
-         progress, last_event_seq, error, created_at, started_at, finished_at"
+         progress, last_event_seq, error, verdict, reproduces, created_at, started_at, finished_at"
     };
 }
 
@@ -40,8 +40,11 @@ pub struct JobRow {
     pub last_event_seq: i64,
     /// Present where the job failed.
     pub error: Option<Json<JobFailure>>,
-    /// Present where it succeeded.
-    /// Not in lists.
+    /// One of `Verdict`'s words, once the job has succeeded.
+    pub verdict: Option<String>,
+    /// The job this one runs again.
+    pub reproduces: Option<JobId>,
+    /// Present where it succeeded. Not in lists.
     #[sqlx(default)]
     pub report: Option<Json<Report>>,
     pub created_at: DateTime<Utc>,
@@ -114,6 +117,7 @@ pub async fn create(
     conn: &mut PgConnection,
     spec: &ResolvedSpec,
     idempotency: Option<&Idempotency>,
+    reproduces: Option<JobId>,
 ) -> Result<Creation, StoreError> {
     let mut tx = conn.begin().await?;
     if let Some(Idempotency { key, .. }) = idempotency {
@@ -127,8 +131,8 @@ pub async fn create(
         .await?;
     }
     let inserted: Result<Option<JobRow>, StoreError> = sqlx::query_as(concat!(
-        "insert into jobs (id, dataset_id, spec, spec_sha256, labels, idempotency_key, request_sha256)
-         select $1, id, $3, $4, $5, $6, $7 from datasets where id = $2 and status = 'ready'
+        "insert into jobs (id, dataset_id, spec, spec_sha256, labels, idempotency_key, request_sha256, reproduces)
+         select $1, id, $3, $4, $5, $6, $7, $8 from datasets where id = $2 and status = 'ready'
          on conflict (idempotency_key) where idempotency_key is not null do nothing
          returning ",
         columns!()
@@ -140,6 +144,7 @@ pub async fn create(
     .bind(Json(&spec.labels))
     .bind(idempotency.map(|it| &it.key))
     .bind(idempotency.map(|it| &it.request_sha256))
+    .bind(reproduces)
     .fetch_optional(&mut *tx)
     .await
     .map_err(StoreError::from);

@@ -6,8 +6,8 @@ use super::{
     events,
     queue::Lease,
 };
-use crate::types::{Arm, EpochRow, EventType, JobId, Metrics, Phase};
-use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+use crate::types::{Arm, BackboneKind, DatasetId, EpochRow, EventType, JobId, Metrics, Phase};
+use sqlx::{Connection, FromRow, PgConnection, Row, postgres::PgRow};
 
 /// A pass, with the number of its `epoch.completed` event.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +98,40 @@ pub async fn list(
     .fetch_all(conn)
     .await?;
     rows.iter().map(|row| Ok(metric(row)?)).collect()
+}
+
+/// How fast trainings have gone.
+#[derive(Debug, Clone, Copy, PartialEq, FromRow)]
+pub struct Pace {
+    /// Passes this is known from.
+    pub count: i64,
+    /// Seconds of a pass.
+    pub seconds: f64,
+    /// Passes of a training to early stopping.
+    pub passes: f64,
+}
+
+/// Of a backbone on a dataset, from its last hundred jobs that trained it; none where none has.
+pub async fn pace(
+    conn: &mut PgConnection,
+    dataset: DatasetId,
+    backbone: BackboneKind,
+) -> Result<Option<Pace>, StoreError> {
+    let pace: Pace = sqlx::query_as(
+        "with recent as (
+             select id from jobs
+             where dataset_id = $1 and spec #>> '{method,backbone}' = $2 and state = 'succeeded'
+             order by created_at desc, id desc limit 100
+         )
+         select count(*) as count, coalesce(avg(seconds), 0) as seconds,
+                coalesce(count(*)::float8 / nullif(count(*) filter (where pass = 1), 0), 0) as passes
+         from epoch_metrics where job_id in (select id from recent) and phase = 'evaluate' and epoch = 1",
+    )
+    .bind(dataset)
+    .bind(backbone.as_str())
+    .fetch_one(conn)
+    .await?;
+    Ok(Some(pace).filter(|pace| pace.count > 0))
 }
 
 fn metric(row: &PgRow) -> Result<MetricRow, sqlx::Error> {

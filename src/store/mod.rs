@@ -18,6 +18,7 @@ pub mod queue;
 #[doc(hidden)]
 pub mod testing;
 
+pub use datasets::json_sha256;
 pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};
 pub use error::StoreError;
 pub use page::{Cursor, Page, ParseCursorError};

@@ -4,7 +4,9 @@
 //! claim, so a worker that was thought dead finds no row to write to. A claim that ended badly counts one death.
 
 use super::{StoreError, checkpoints::CheckpointRow, error::int, events, jobs::JobFailure};
-use crate::types::{DatasetSpec, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec};
+use crate::types::{
+    Arm, Certification, DatasetSpec, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec,
+};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow, types::Json};
 use std::time::Duration;
@@ -224,10 +226,32 @@ pub async fn finish_succeeded(conn: &mut PgConnection, lease: &Lease, report: &R
             events::append(&mut tx, lease.job, EventType::SeedCompleted, &data).await?;
         }
     }
+    if let Some(result) = &report.self_check {
+        events::append(&mut tx, lease.job, EventType::SelfcheckCompleted, &to_value(result)).await?;
+    }
+    if let Some(certification) = &report.certification {
+        events::append(&mut tx, lease.job, EventType::VerdictIssued, &verdict_issued(certification)).await?;
+    }
     let end = End { state: JobState::Succeeded, outcome: "succeeded", died: false, reason: None, report: Some(report) };
     end.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// The verdict and the numbers it is read with; the report has the rest.
+fn verdict_issued(certification: &Certification) -> Value {
+    let gain = |arm| {
+        certification.gains.iter().find(|gain| gain.over == arm).map(|gain| {
+            json!({
+                "delta_auc": gain.mean, "ci95": gain.ci95, "p": gain.p_seeds.max(gain.p_rows),
+            })
+        })
+    };
+    json!({
+        "verdict": certification.verdict, "backbone": certification.backbone, "seeds": certification.asked.seeds,
+        "over_full": gain(Arm::Full), "over_random": gain(Arm::Random),
+        "delta_logloss": certification.delta_logloss, "reasons": certification.reasons,
+    })
 }
 
 /// The job failed for a reason another attempt would meet too.

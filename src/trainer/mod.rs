@@ -8,12 +8,12 @@ mod output;
 
 use crate::backbone::{Engines, start_threads};
 use crate::evaluate::{
-    CheckpointError, DenoisedWriter, Dropped, ExportError, Run, RunError, RunInput, Step, describe_engines,
+    CheckpointError, DenoisedWriter, Dropped, ExportError, Planted, Run, RunError, RunInput, Step, describe_engines,
 };
 use crate::ingest::{self, Dataset, DatasetError};
 use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
-use crate::types::{Compression, DatasetSpec, FileFormat, TrainerEvent, TrainerJob};
+use crate::types::{Compression, DatasetSpec, FileFormat, Noise, TrainerEvent, TrainerJob};
 use output::Output;
 use std::{
     io,
@@ -40,6 +40,8 @@ enum TrainerError {
     Dataset(#[from] DatasetError),
     #[error("cannot make the folder `{folder}`: {source}")]
     Folder { folder: String, source: io::Error },
+    #[error("noise cannot be planted: {0}")]
+    Noise(String),
     #[error(transparent)]
     Run(#[from] RunError),
 }
@@ -49,9 +51,10 @@ impl TrainerError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Folder { .. } | Self::Threads { .. } | Self::Dataset(DatasetError::Io { .. }) => true,
-            Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) => false,
+            Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) | Self::Noise(_) => false,
             Self::Run(error) => match error {
                 RunError::Export(ExportError::Write { .. } | ExportError::Denoised(_)) => true,
+                RunError::Export(ExportError::Dataset(DatasetError::Io { .. })) => true,
                 RunError::Select(SelectError::Stopped) => true,
                 RunError::Select(SelectError::Weights(error)) | RunError::Export(ExportError::Weights(error)) => {
                     is_io(error)
@@ -116,11 +119,17 @@ fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     };
     let (file_name, media_type) = denoised_name(&job.source_spec);
     let denoised = DenoisedWriter { file_name, media_type, write: &write };
+    let seed = job.spec.seed;
+    let plant = |noise: &Noise| Planted::new(&dataset, noise, seed).map_err(TrainerError::Noise);
+    let planted = job.plant.as_ref().map(plant).transpose()?;
+    let check = job.spec.self_check.map(|check| plant(&Noise::Flips { rate: check.planted_rate })).transpose()?;
     let mut run = Run::new(RunInput {
         spec: &job.spec,
         dataset: &dataset,
         engines,
         threads,
+        planted: planted.as_ref(),
+        check: check.as_ref(),
         out_dir: &job.out_dir,
         denoised: &denoised,
     })?;

@@ -1,7 +1,7 @@
 //! What a worker tells its trainer process (one JSON document on stdin) and what it hears back (one JSON event a line
 //! on stdout), and the names of the events clients see.
 
-use super::{Arm, DatasetSpec, JobId, Phase, Progress, Report, ResolvedSpec, Warning};
+use super::{Arm, DatasetSpec, JobId, Noise, Phase, Progress, Report, ResolvedSpec, Warning};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -17,6 +17,9 @@ pub struct TrainerJob {
     /// The uploaded file, as it came.
     pub source: PathBuf,
     pub source_spec: DatasetSpec,
+    /// Noise to put into the training and validation labels first.
+    #[serde(default)]
+    pub plant: Option<Noise>,
     /// Folder for checkpoints and results; the trainer's own.
     pub out_dir: PathBuf,
     /// Checkpoint file to go on from.
@@ -137,6 +140,10 @@ pub enum EventType {
     CheckpointSaved,
     #[serde(rename = "seed.completed")]
     SeedCompleted,
+    #[serde(rename = "selfcheck.completed")]
+    SelfcheckCompleted,
+    #[serde(rename = "verdict.issued")]
+    VerdictIssued,
     #[serde(rename = "log")]
     Log,
 }
@@ -155,6 +162,8 @@ impl EventType {
             Self::EpochCompleted => "epoch.completed",
             Self::CheckpointSaved => "checkpoint.saved",
             Self::SeedCompleted => "seed.completed",
+            Self::SelfcheckCompleted => "selfcheck.completed",
+            Self::VerdictIssued => "verdict.issued",
             Self::Log => "log",
         }
     }

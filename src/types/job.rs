@@ -66,6 +66,10 @@ pub enum Phase {
     Select,
     /// A model is trained on the rows chosen, then tested: the one reading of the test split.
     Evaluate,
+    /// The method is run on labels flipped on purpose.
+    SelfCheck,
+    /// The rows kept, all rows and random drops are trained seed by seed, for the verdict.
+    Certify,
     /// Results are written.
     Export,
 }
@@ -78,6 +82,8 @@ impl Phase {
             Self::Validate => "validate",
             Self::Select => "select",
             Self::Evaluate => "evaluate",
+            Self::SelfCheck => "self_check",
+            Self::Certify => "certify",
             Self::Export => "export",
         }
     }
@@ -92,6 +98,8 @@ pub enum Arm {
     Full,
     /// The rows a method kept.
     Denoised,
+    /// As many rows of each label, drawn at random.
+    Random,
 }
 
 impl Arm {
@@ -99,6 +107,7 @@ impl Arm {
         match self {
             Self::Full => "full",
             Self::Denoised => "denoised",
+            Self::Random => "random",
         }
     }
 }

@@ -6,10 +6,12 @@ mod backbone;
 mod baseline;
 mod dataset;
 mod event;
+mod evidence;
 mod ids;
 mod job;
 mod method;
 mod options;
+mod plan;
 mod problem;
 mod report;
 mod resolve;
@@ -22,6 +24,10 @@ pub use dataset::{
     LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
 };
 pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob};
+pub use evidence::{
+    ArtifactDigest, Calibration, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Envelope,
+    EnvelopeSignature, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability, Verdict,
+};
 pub use ids::{DatasetId, JobId, ParseIdError};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
@@ -29,6 +35,7 @@ pub use options::{
     Action, AucOn, DeselectedReward, Device, Engine, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options,
     PolicyReduction, Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };
+pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
 pub use spec::{CompareSpec, DatasetFacts, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};

@@ -1,6 +1,9 @@
 //! The report of a finished job: what was kept, how models with and without it did, and how often the test was read.
 
-use super::{Arm, BackboneKind, MethodName, Metrics, ResolvedSpec};
+use super::{
+    Arm, BackboneKind, Calibration, Certification, Found, Guard, MethodName, Metrics, ResolvedSpec, SelfCheckResult,
+    Stability, Verdict,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,7 +27,27 @@ pub struct Report {
     /// Every method with every backbone that was trained on what it chose, all seeds. The job's own method comes first.
     #[serde(default)]
     pub table: Vec<TableLine>,
-    /// How often the test labels were read. Once for each model of the table when rows were chosen on validation data.
+    #[serde(default = "Report::not_evaluated")]
+    pub verdict: Verdict,
+    /// Where the job asked for one: what the verdict rests on.
+    #[serde(default)]
+    pub certification: Option<Certification>,
+    /// The same for the backbones of `spec.transfer`, trained on the job's rows; corrected for being several (Holm).
+    #[serde(default)]
+    pub transfers: Vec<Certification>,
+    #[serde(default)]
+    pub self_check: Option<SelfCheckResult>,
+    /// Absent where every row was kept.
+    #[serde(default)]
+    pub guard: Option<Guard>,
+    /// Where the job ran with several seeds.
+    #[serde(default)]
+    pub stability: Option<Stability>,
+    /// Where noise was planted in the whole job: what training on the rows that were left alone comes to, one a seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oracle: Vec<RunResult>,
+    /// How often the test labels were read: once for each model of the table and of the proof, where rows were chosen on
+    /// validation data.
     pub test_reads: u64,
     pub warnings: Vec<Warning>,
     pub seconds: f64,
@@ -63,9 +86,15 @@ pub struct RunResult {
     pub best_pass: u32,
     pub valid: Metrics,
     pub test: Metrics,
+    /// On the test rows; absent in reports of earlier versions.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// The model of the best epoch as the validation phase trained it, where the epochs were chosen by their test results:
     /// the number the paper reports. Its own test result chose it, so it is too good.
     pub as_selected: Option<Tested>,
+    /// Where noise was planted in the whole job: how well it was told from the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
     /// Seconds of choosing the rows, and of training this backbone on them.
     pub select_seconds: f64,
     pub train_seconds: f64,
@@ -95,6 +124,12 @@ pub struct ArmResult {
 pub struct KeptShare {
     pub rows: u64,
     pub of: u64,
+}
+
+impl Report {
+    fn not_evaluated() -> Verdict {
+        Verdict::NotEvaluated
+    }
 }
 
 impl KeptShare {

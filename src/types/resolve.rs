@@ -3,8 +3,8 @@
 
 use super::method::{BaselineOptions, sort_options};
 use super::{
-    BackboneKind, CeData, DatasetFacts, Device, Distance, Engine, FieldError, JobSpec, MethodName, MethodSpec, Options,
-    Preset, ResolvedMethod, ResolvedSpec, Trainee,
+    BackboneKind, CeData, Certify, DatasetFacts, Device, Distance, Engine, FieldError, JobSpec, MethodName, MethodSpec,
+    Options, Preset, ResolvedMethod, ResolvedSpec, SelfCheck, Trainee,
 };
 use serde_json::{Map, Value};
 
@@ -78,6 +78,8 @@ impl JobSpec {
             transfer,
             seed: self.seed,
             seeds: self.seeds,
+            certify: self.certify,
+            self_check: self.self_check,
             device: self.device,
             engine: self.engine,
             deadline_seconds: self.deadline_seconds,
@@ -145,10 +147,15 @@ impl JobSpec {
             let why = backbone.why_not_fused().filter(|_| self.engine == Engine::Fused);
             check("/engine", why.is_none(), why.as_deref().unwrap_or_default());
         }
+        let proven = self.method.name != MethodName::None;
+        let rule = "another method than none, which keeps every row";
+        check("/certify", self.certify.is_none() || proven, rule);
+        check("/self_check", self.self_check.is_none() || proven, rule);
         check("/deadline_seconds", self.deadline_seconds != Some(0), "at least 1");
         check("/seeds", (1..=100).contains(&self.seeds), "from 1 to 100");
         // Postgres and JSON clients hold signed 64-bit numbers.
-        let last = self.seed.saturating_add(u64::from(self.seeds.saturating_sub(1)));
+        let seeds = self.seeds.max(self.certify.map_or(0, |certify| certify.seeds));
+        let last = self.seed.saturating_add(u64::from(seeds.saturating_sub(1)));
         check("/seed", last <= i64::MAX as u64, "at most 9223372036854775807, the last of `seeds` included");
         let swept = self.sweep.as_ref().map_or(0, |sweep| sweep.values.len());
         check("/sweep/values", self.sweep.is_none() || (1..=32).contains(&swept), "1 to 32 values");
@@ -157,6 +164,8 @@ impl JobSpec {
         check("/transfer", !self.transfer.iter().any(twice), "each backbone once");
         check("/transfer", !self.transfer.contains(&self.method.backbone), "backbones other than the method's own");
         errors.extend(self.unknown_swept());
+        errors.extend(self.certify.iter().flat_map(Certify::out_of_range));
+        errors.extend(self.self_check.iter().filter_map(SelfCheck::out_of_range));
         errors
     }
 }

@@ -2,7 +2,9 @@
 //! to compare it with, values of an option to sweep over, and backbones to try the chosen rows on.
 
 use super::method::BaselineOptions;
-use super::{BackboneKind, DatasetId, Device, Engine, FeatureMap, MethodName, Options, Preset, Profile};
+use super::{
+    BackboneKind, Certify, DatasetId, Device, Engine, FeatureMap, MethodName, Options, Preset, Profile, SelfCheck,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -30,6 +32,12 @@ pub struct JobSpec {
     /// Everything is done with this many seeds: `seed`, `seed + 1`, ..; the job's result is that of the first. 1 to 100.
     #[serde(default = "JobSpec::default_seeds", skip_serializing_if = "JobSpec::is_one")]
     pub seeds: u32,
+    /// Prove on the test rows that the rows kept are worth more than all; `denoised` is handed out once that is certified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certify: Option<Certify>,
+    /// Plant noise and see whether the method finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_check: Option<SelfCheck>,
     #[serde(default)]
     pub device: Device,
     #[serde(default)]
@@ -144,6 +152,10 @@ pub struct ResolvedSpec {
     pub seed: u64,
     #[serde(default = "JobSpec::default_seeds")]
     pub seeds: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certify: Option<Certify>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_check: Option<SelfCheck>,
     pub device: Device,
     /// Absent in jobs of versions that had only `tch`.
     #[serde(default)]
@@ -229,6 +241,8 @@ impl JobSpec {
             sweep: None,
             seed: Self::default_seed(),
             seeds: Self::default_seeds(),
+            certify: None,
+            self_check: None,
             device: Device::default(),
             engine: Engine::default(),
             deadline_seconds: None,

@@ -1,7 +1,7 @@
 //! One claimed job, from the claim to its end or back into the queue.
 
 use super::{
-    Shared,
+    Shared, certificate,
     encode::IngestFailure,
     heart::{Heart, Stop},
     ledger::{Ledger, Patience},
@@ -11,9 +11,10 @@ use crate::{
     files::Key,
     store::{
         StoreError,
+        artifacts::NewArtifact,
         queue::{self, ClaimedJob, Lease},
     },
-    types::{JobState, Report, TrainerEvent, TrainerJob},
+    types::{ArtifactDigest, JobState, Report, TrainerEvent, TrainerJob},
 };
 use metrics::{counter, histogram};
 use std::{
@@ -103,6 +104,7 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob) -> End {
     };
     let mut ledger = Ledger::new(shared, claimed.lease);
     let mut last_word = None;
+    let mut results = Vec::new();
     while let Some(heard) = trainer.next().await {
         let entry = match heard {
             Heard::Event(TrainerEvent::Finished(report)) => {
@@ -117,12 +119,25 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob) -> End {
             Heard::Broken(reason) => return End::Failed(reason),
             entry => entry,
         };
+        if let Heard::Artifact(new) = &entry {
+            let NewArtifact { name, sha256, bytes, .. } = new.clone();
+            results.push(ArtifactDigest { name, sha256, bytes: bytes as u64 });
+        }
         if let Err(error) = ledger.write(entry).await {
             return error.into();
         }
     }
     if let Err(error) = ledger.flush().await {
         return error.into();
+    }
+    if let Some(End::Succeeded(report)) = &last_word {
+        let written = match certificate::issue(shared, claimed, report, results).await {
+            Ok(new) => ledger.write(Heard::Artifact(new)).await,
+            Err(error) => return End::Died(format!("the certificate could not be stored: {error}")),
+        };
+        if let Err(error) = written {
+            return error.into();
+        }
     }
     let status = trainer.end().await;
     last_word.unwrap_or(End::Died(status))
@@ -159,6 +174,7 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> 
         dataset_dir,
         source: shared.files.local_path(&Key::upload(&claimed.object).map_err(|error| End::Died(error.to_string()))?),
         source_spec: claimed.dataset_spec.clone(),
+        plant: None,
         out_dir: shared.files.work_dir(job_id, attempt).await.map_err(died)?,
         resume_from,
         checkpoint_seconds: shared.config.checkpoint_seconds,

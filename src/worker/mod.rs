@@ -9,6 +9,7 @@
 //! The claim is one short transaction, the work runs outside of any, and every write asks for the lease. NOTIFY makes
 //! it quick, polling makes it certain.
 
+mod certificate;
 mod dataset;
 mod encode;
 mod heart;
@@ -22,6 +23,7 @@ pub use encode::{Encoded, Ingest, IngestFailure};
 pub use trainer::TrainerCommand;
 
 use crate::{
+    certificate::SigningKey,
     config::WorkerConfig,
     files::Files,
     store::{
@@ -63,6 +65,7 @@ struct Shared {
     config: WorkerConfig,
     trainer: TrainerCommand,
     ingest: Arc<Ingest>,
+    signing_key: Arc<SigningKey>,
     /// Who holds a lease, for people to read: host, process, and a word that differs after a restart.
     name: String,
     wake: Notify,
@@ -76,7 +79,14 @@ enum Claimed {
 }
 
 impl Worker {
-    pub fn new(store: Store, files: Files, config: WorkerConfig, trainer: TrainerCommand, ingest: Arc<Ingest>) -> Self {
+    pub fn new(
+        store: Store,
+        files: Files,
+        config: WorkerConfig,
+        trainer: TrainerCommand,
+        ingest: Arc<Ingest>,
+        signing_key: Arc<SigningKey>,
+    ) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let id = Uuid::new_v4().simple().to_string();
         let shared = Shared {
@@ -86,6 +96,7 @@ impl Worker {
             config,
             trainer,
             ingest,
+            signing_key,
             name: format!("{}:{}:{}", host.trim(), std::process::id(), &id[..6]),
             wake: Notify::new(),
             cancels: broadcast::channel(1024).0,

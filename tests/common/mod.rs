@@ -7,7 +7,7 @@ use autodenoise::{
     types::{
         Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId, JobSpec,
         KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SplitCounts, TableLine,
-        Vocabulary,
+        Verdict, Vocabulary,
     },
 };
 use serde_json::json;
@@ -82,7 +82,7 @@ pub fn job_spec(dataset: DatasetId, labels: &[(&str, &str)]) -> ResolvedSpec {
 
 pub async fn create_job(store: &Store, spec: &ResolvedSpec) -> JobId {
     let conn = &mut *store.acquire().await.unwrap();
-    match jobs::create(conn, spec, None).await.unwrap() {
+    match jobs::create(conn, spec, None, None).await.unwrap() {
         jobs::Creation::New(row) => row.id,
         other => panic!("{other:?}"),
     }
@@ -156,7 +156,9 @@ pub fn report(spec: ResolvedSpec) -> Report {
         best_pass: 2,
         valid: metrics(),
         test: metrics(),
+        calibration: None,
         as_selected: None,
+        found: None,
         select_seconds: 1.0,
         train_seconds: 3.0,
     };
@@ -183,5 +185,12 @@ pub fn report(spec: ResolvedSpec) -> Report {
         warnings: vec![],
         seconds: 9.0,
         peak_memory_bytes: None,
+        verdict: Verdict::NotEvaluated,
+        certification: None,
+        transfers: Vec::new(),
+        self_check: None,
+        guard: None,
+        stability: None,
+        oracle: Vec::new(),
     }
 }

@@ -64,14 +64,14 @@ fn threads_change_neither_the_warm_up_nor_a_resumed_run() {
         let out = tempfile::tempdir().unwrap();
         let mut events = Vec::new();
         // Three threads train rows 1 to 3 in the first two steps, then row 4.
-        let saved = with_run_of(3, &dataset, &spec, out.path(), |mut run| {
+        let saved = with_run_of(3, None, &dataset, &spec, out.path(), |mut run| {
             for _ in 0..steps {
                 run.step(&mut |event| events.push(event)).unwrap();
             }
             run.save_checkpoint().unwrap()
         });
         assert_eq!(untimed(&events).len(), [0, 3, 6, 7][steps], "three rows a step, then one");
-        with_run_of(1, &dataset, &spec, out.path(), |mut run| {
+        with_run_of(1, None, &dataset, &spec, out.path(), |mut run| {
             run.resume(&out.path().join(saved)).unwrap();
             while run.step(&mut |event| events.push(event)).unwrap() == Step::More {}
         });

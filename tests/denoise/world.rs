@@ -1,12 +1,12 @@
 //! A dataset small enough to run the whole method on in a second, and a way to run it.
 
 use autodenoise::backbone;
-use autodenoise::evaluate::{DenoisedWriter, Dropped, Run, RunError, RunInput, Step};
+use autodenoise::evaluate::{DenoisedWriter, Dropped, Planted, Run, RunError, RunInput, Step};
 use autodenoise::ingest::Dataset;
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::types::{
-    BackboneKind, DatasetFacts, DatasetId, Engine, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Preset,
-    Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+    BackboneKind, DatasetFacts, DatasetId, Engine, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Noise,
+    Preset, Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
@@ -90,6 +90,7 @@ impl World {
             digest: "test".to_owned(),
         };
         write("feature_map.json", &serde_json::to_vec(&map).unwrap());
+        write("vocabulary.jsonl", b"");
         write("profile.json", &serde_json::to_vec(&profile).unwrap());
         Self { dir }
     }
@@ -158,12 +159,13 @@ fn write_dropped(dropped: &Dropped, out: &Path) -> Result<(), Box<dyn std::error
 
 /// Calls `body` with a run in the folder.
 pub fn with_run<T>(dataset: &Dataset, spec: &ResolvedSpec, out: &Path, body: impl FnOnce(Run) -> T) -> T {
-    with_run_of(1, dataset, spec, out, body)
+    with_run_of(1, None, dataset, spec, out, body)
 }
 
-/// The same for a run that reckons with this many threads.
+/// The same for a run that reckons with this many threads, its labels corrupted first where noise is given.
 pub fn with_run_of<T>(
     threads: usize,
+    planted: Option<&Noise>,
     dataset: &Dataset,
     spec: &ResolvedSpec,
     out: &Path,
@@ -174,11 +176,16 @@ pub fn with_run_of<T>(
         media_type: "text/csv".to_owned(),
         write: &write_dropped,
     };
+    let plant = |noise: Noise| Planted::new(dataset, &noise, spec.seed).unwrap();
+    let check = spec.self_check.map(|check| plant(Noise::Flips { rate: check.planted_rate }));
+    let planted = planted.cloned().map(plant);
     let run = Run::new(RunInput {
         spec,
         dataset,
         engines: backbone::Engines::open(spec.engine, spec.device).unwrap(),
         threads,
+        planted: planted.as_ref(),
+        check: check.as_ref(),
         out_dir: out,
         denoised: &denoised,
     });
@@ -187,9 +194,14 @@ pub fn with_run_of<T>(
 
 /// Runs the spec to its end.
 pub fn run(world: &World, spec: &ResolvedSpec) -> Result<Outcome, RunError> {
+    run_with_noise(world, spec, None)
+}
+
+/// The same, on labels corrupted first where noise is given.
+pub fn run_with_noise(world: &World, spec: &ResolvedSpec, noise: Option<&Noise>) -> Result<Outcome, RunError> {
     let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
     let mut events = Vec::new();
-    with_run(&dataset, spec, out.path(), |mut run| {
+    with_run_of(1, noise, &dataset, spec, out.path(), |mut run| {
         while run.step(&mut |event| events.push(event))? == Step::More {}
         Ok::<_, RunError>(())
     })?;

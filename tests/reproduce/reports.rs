@@ -7,7 +7,7 @@ use autodenoise::{
     },
     types::{
         DatasetFacts, Device, Engine, KeptShare, LabelRule, MethodName, Metrics, Preset, Report, ResolvedSpec,
-        RunResult, SplitCounts, TableLine, Tested,
+        RunResult, SplitCounts, TableLine, Tested, Verdict,
     },
 };
 
@@ -45,6 +45,8 @@ fn run(seed: u64, auc: f64, searched: bool) -> RunResult {
         valid: test,
         test,
         as_selected: searched.then(|| Tested { valid: test, test: metrics(auc + 0.01, 1.29 - auc) }),
+        found: None,
+        calibration: None,
         select_seconds: 10.0,
         train_seconds: 2.5,
     }
@@ -85,6 +87,13 @@ pub fn report(job: &PlannedJob, auc: &dyn Fn(&TableLine, u32) -> f64) -> Report 
         warnings: Vec::new(),
         seconds: 12.5,
         peak_memory_bytes: None,
+        verdict: Verdict::NotEvaluated,
+        certification: None,
+        transfers: Vec::new(),
+        self_check: None,
+        guard: None,
+        stability: None,
+        oracle: Vec::new(),
         spec,
     }
 }

@@ -78,7 +78,7 @@ async fn a_dataset_is_deleted_only_when_no_active_job_needs_it() {
     assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::Missing);
     let row = jobs::find(conn, job).await.unwrap().unwrap();
     assert_eq!(row.spec.dataset_id, dataset, "the finished job keeps its spec");
-    let again = jobs::create(conn, &job_spec(dataset, &[]), None).await.unwrap();
+    let again = jobs::create(conn, &job_spec(dataset, &[]), None, None).await.unwrap();
     assert!(matches!(again, jobs::Creation::DatasetNotReady), "{again:?}");
 }
 

@@ -36,7 +36,7 @@ async fn a_new_job_waits_and_says_so() {
 async fn a_job_needs_a_ready_dataset() {
     let db = TestDb::new().await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    let created = jobs::create(conn, &job_spec(DatasetId::new(), &[]), None).await.unwrap();
+    let created = jobs::create(conn, &job_spec(DatasetId::new(), &[]), None, None).await.unwrap();
     assert!(matches!(created, Creation::DatasetNotReady), "{created:?}");
 }
 
@@ -48,7 +48,9 @@ async fn a_repeated_request_makes_one_job() {
     let key = |request: &str| Idempotency { key: "k".to_owned(), request_sha256: request.to_owned() };
     let tries = (0..8).map(|_| {
         let (store, spec, key) = (db.store.clone(), spec.clone(), key("one"));
-        tokio::spawn(async move { jobs::create(&mut store.acquire().await.unwrap(), &spec, Some(&key)).await.unwrap() })
+        tokio::spawn(async move {
+            jobs::create(&mut store.acquire().await.unwrap(), &spec, Some(&key), None).await.unwrap()
+        })
     });
     let mut new = 0;
     let mut ids = std::collections::BTreeSet::new();
@@ -66,10 +68,10 @@ async fn a_repeated_request_makes_one_job() {
     }
     assert_eq!((new, ids.len()), (1, 1));
     let conn = &mut *db.store.acquire().await.unwrap();
-    let reused = jobs::create(conn, &spec, Some(&key("two"))).await.unwrap();
+    let reused = jobs::create(conn, &spec, Some(&key("two")), None).await.unwrap();
     assert!(matches!(reused, Creation::KeyReused), "{reused:?}");
     sqlx::query("update jobs set created_at = now() - interval '25 hours'").execute(&mut *conn).await.unwrap();
-    let later = jobs::create(conn, &spec, Some(&key("two"))).await.unwrap();
+    let later = jobs::create(conn, &spec, Some(&key("two")), None).await.unwrap();
     assert!(matches!(later, Creation::New(_)), "a key is good for a day: {later:?}");
 }
 

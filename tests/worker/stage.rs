@@ -2,6 +2,7 @@
 
 use crate::common::{self, dataset_spec, feature_map, job_spec, profile, report};
 use autodenoise::{
+    certificate::SigningKey,
     config::WorkerConfig,
     files::Files,
     store::{JOB_EVENT, datasets, jobs, testing::TestDb},
@@ -88,8 +89,9 @@ impl Stage {
     }
 
     pub fn start_with(&self, trainer: TrainerCommand) -> Running {
+        let key = Arc::new(SigningKey::ephemeral().unwrap());
         let worker =
-            Worker::new(self.db.store.clone(), self.files.clone(), self.config.clone(), trainer, self.ingest());
+            Worker::new(self.db.store.clone(), self.files.clone(), self.config.clone(), trainer, self.ingest(), key);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(worker.run(shutdown.clone()));
         Running { shutdown, task }

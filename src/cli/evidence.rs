@@ -1,0 +1,194 @@
+//! What a result is worth: the flags that ask for it, its words on a terminal, and its exit code.
+
+use super::error::CliError;
+use super::tables::table;
+use super::view::{arm_words, human_seconds};
+use crate::metrics::{mean, sample_sd};
+use crate::types::{
+    Certification, CertifiedRun, Certify, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult, Stability, Verdict,
+};
+use clap::Args;
+
+/// How a verdict is come by.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The evidence")]
+pub struct EvidenceArgs {
+    /// Seeds that kept rows, all rows and random rows are each trained with for the verdict [default: 5]
+    #[arg(long, value_name = "N")]
+    pub certify_seeds: Option<u32>,
+
+    /// The most that a test may err by [default: 0.05]
+    #[arg(long, value_name = "P")]
+    pub alpha: Option<f64>,
+
+    /// The gain in AUC must be above this [default: 0]
+    #[arg(long, value_name = "AUC")]
+    pub min_delta_auc: Option<f64>,
+
+    /// Log-loss may rise by at most this [default: 0]
+    #[arg(long, value_name = "LOSS")]
+    pub max_delta_logloss: Option<f64>,
+
+    /// Also flip this share of the labels, and see whether the method finds the flips
+    #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "0.1")]
+    pub self_check: Option<f64>,
+}
+
+impl EvidenceArgs {
+    /// Puts the flags over `spec`. A verdict is asked for where `certify` says so, the spec or a flag.
+    pub fn apply(&self, spec: &mut JobSpec, certify: bool) {
+        let flags = self.certify_seeds.is_some()
+            || self.alpha.is_some()
+            || self.min_delta_auc.is_some()
+            || self.max_delta_logloss.is_some();
+        if certify || flags || spec.certify.is_some() {
+            let base = spec.certify.unwrap_or_default();
+            spec.certify = Some(Certify {
+                seeds: self.certify_seeds.unwrap_or(base.seeds),
+                alpha: self.alpha.unwrap_or(base.alpha),
+                min_delta_auc: self.min_delta_auc.unwrap_or(base.min_delta_auc),
+                max_delta_logloss: self.max_delta_logloss.unwrap_or(base.max_delta_logloss),
+            });
+        }
+        if let Some(planted_rate) = self.self_check {
+            spec.self_check = Some(SelfCheck { planted_rate });
+        }
+    }
+}
+
+/// The command's outcome by the verdict of a job that asked for one.
+pub fn outcome(report: &Report) -> Result<(), CliError> {
+    match report.verdict {
+        Verdict::Certified | Verdict::NotEvaluated => Ok(()),
+        verdict => Err(CliError::not_certified(verdict)),
+    }
+}
+
+/// All evidence of a report, in words and tables; nothing where there is none.
+pub fn evidence(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(guard) = &report.guard {
+        text += &format!("\n{}\n", describe_guard(guard));
+    }
+    if let Some(stability) = &report.stability {
+        text += &format!("\n{}\n", describe_stability(stability));
+    }
+    if let Some(check) = &report.self_check {
+        text += &format!("\n{}\n", describe_check(check));
+    }
+    for certification in report.certification.iter().chain(&report.transfers) {
+        text += &format!("\n{}", describe_certification(certification));
+    }
+    text
+}
+
+fn describe_guard(guard: &Guard) -> String {
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    let mut text = format!(
+        "label 1 is {} of all training rows and {} of those kept",
+        percent(guard.label_rate_before),
+        percent(guard.label_rate_after)
+    );
+    if !guard.slices.is_empty() {
+        let rows = guard.slices.iter().take(5).map(|slice| {
+            vec![
+                slice.field.clone(),
+                slice.value.clone(),
+                slice.kept.of.to_string(),
+                percent(1.0 - slice.kept.share()),
+                format!("{:+.1}", slice.z),
+            ]
+        });
+        let header = ["field", "value", "rows", "dropped", "z"];
+        text += &format!("\nvalues that lose far more or fewer rows than the rest:\n\n{}", table(&header, rows, 2));
+        if guard.slices.len() > 5 {
+            text += &format!("\n and {} more in the report", guard.slices.len() - 5);
+        }
+    }
+    text
+}
+
+fn describe_stability(stability: &Stability) -> String {
+    format!(
+        "{} seeds agree on {:.1} % of what two of them drop (chance: {:.1} %); more than half of them keep {} of {} rows",
+        stability.seeds,
+        100.0 * stability.jaccard,
+        100.0 * stability.jaccard_by_chance,
+        stability.consensus.rows,
+        stability.consensus.of
+    )
+}
+
+fn describe_check(check: &SelfCheckResult) -> String {
+    let found = &check.found;
+    let share = |share: Option<f64>| share.map_or("nan".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+    let auroc = match (found.auroc, found.auroc_standard_error) {
+        (Some(auroc), Some(error)) => format!("{auroc:.3} +- {error:.3}"),
+        _ => "nan".to_owned(),
+    };
+    format!(
+        "self-check {}: of {:.0} % labels flipped on purpose, AUROC {auroc} (chance: 0.5); {} of the dropped rows were \
+         flipped, {} of the flipped rows were dropped",
+        if check.passed { "passed" } else { "failed" },
+        100.0 * check.planted_rate,
+        share(found.precision),
+        share(found.recall),
+    )
+}
+
+fn describe_certification(certification: &Certification) -> String {
+    let mut text = format!("{}, {} seeds\n", certification.backbone, certification.asked.seeds);
+    if !certification.arms.is_empty() {
+        let spread = |runs: &[CertifiedRun], of: &dyn Fn(&CertifiedRun) -> f64| {
+            let values: Vec<f64> = runs.iter().map(of).collect();
+            let sd = sample_sd(&values).map(|sd| format!(" +- {sd:.4}")).unwrap_or_default();
+            format!("{:.4}{sd}", mean(&values))
+        };
+        let rows = certification.arms.iter().map(|arm| {
+            vec![
+                arm_words(arm.arm).to_owned(),
+                arm.rows.to_string(),
+                spread(&arm.runs, &|run| run.test.auc.unwrap_or(f64::NAN)),
+                spread(&arm.runs, &|run| run.test.logloss),
+                spread(&arm.runs, &|run| run.calibration.expected_error),
+            ]
+        });
+        let header = ["trained on", "rows", "test AUC", "test log-loss", "calibration error"];
+        text += &format!("\n{}\n\n", table(&header, rows, 1));
+    }
+    for reason in &certification.reasons {
+        text += &format!("{reason}\n");
+    }
+    text
+}
+
+/// A plan in words.
+pub fn describe_plan(plan: &Plan) -> String {
+    let mut text = format!(
+        "{} training, {} validation and {} test rows\n{} models in {} passes over the training rows; the test labels are read {} \
+         times\nabout {} of memory\nabout {} ({})",
+        plan.rows.train,
+        plan.rows.valid,
+        plan.rows.test,
+        plan.trainings,
+        plan.passes,
+        plan.test_reads,
+        indicatif::HumanBytes(plan.memory_bytes),
+        human_seconds(plan.seconds.value),
+        plan.seconds.basis,
+    );
+    match (&plan.spec.certify, &plan.detectable_gain) {
+        (None, _) => {}
+        (Some(_), Some(gain)) => {
+            text += &format!("\nthe smallest gain in AUC it can certify: about {:.4} ({})", gain.value, gain.basis);
+        }
+        (Some(certify), None) => {
+            let needed = (1.0 / certify.alpha).log2().ceil();
+            text += &format!(
+                "\n{} seeds never certify at alpha = {}; at least {needed} are needed",
+                certify.seeds, certify.alpha
+            );
+        }
+    }
+    text
+}

@@ -1,0 +1,126 @@
+//! Why rows were dropped: for each of those least worth keeping, what the method saw and what else speaks against it.
+
+use crate::ingest::{Dataset, DatasetError};
+use crate::selection::Selected;
+use crate::types::Split;
+use arrow_array::{
+    ArrayRef, BooleanArray, Float32Array, ListArray, RecordBatch, StringArray, UInt8Array, UInt32Array, UInt64Array,
+    types::Float32Type,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    ops::Range,
+    sync::Arc,
+};
+
+/// Most rows that are explained, the ones least worth keeping: bounds the memory and the file.
+const MOST: usize = 1_000_000;
+
+pub(super) struct Explanations<'a> {
+    dataset: &'a Dataset,
+    labels: &'a [u8],
+    kept: &'a [bool],
+    selected: &'a Selected,
+    /// How often each row was kept, where the job ran with several seeds.
+    votes: Option<&'a [u32]>,
+    /// Positions within the training split, those least worth keeping first.
+    order: Vec<u32>,
+    /// Of each of them, the field and id that the fewest training rows have, and how many have it.
+    rarest: Vec<(usize, u32, u32)>,
+    /// What those ids stand for.
+    names: HashMap<u32, String>,
+    /// Of each explained row's fields (hashed), the rows with label 0 and 1.
+    twins: HashMap<u64, [u32; 2]>,
+}
+
+impl<'a> Explanations<'a> {
+    pub fn new(
+        dataset: &'a Dataset,
+        labels: &'a [u8],
+        kept: &'a [bool],
+        selected: &'a Selected,
+        votes: Option<&'a [u32]>,
+    ) -> Result<Self, DatasetError> {
+        let train = dataset.split(Split::Train);
+        let fields = dataset.fields();
+        let mut order: Vec<u32> = (0..labels.len() as u32).collect();
+        // What was dropped comes first also where scores only rank within a batch.
+        let score = |row: u32| selected.scores.as_ref().map_or(0.0, |scores| scores.values[row as usize]);
+        order.sort_by(|a, b| {
+            let kept = kept[*a as usize].cmp(&kept[*b as usize]);
+            kept.then(score(*a).total_cmp(&score(*b))).then(a.cmp(b))
+        });
+        order.truncate(MOST);
+        let mut counts = vec![0; dataset.feature_map.total_cardinality as usize];
+        train.ids.iter().for_each(|id| counts[*id as usize] += 1);
+        let mut twins: HashMap<u64, [u32; 2]> =
+            order.iter().map(|row| (hash(&train.ids[*row as usize * fields..][..fields]), [0; 2])).collect();
+        for (ids, label) in train.ids.chunks_exact(fields).zip(labels) {
+            if let Some(counts) = twins.get_mut(&hash(ids)) {
+                counts[usize::from(*label)] += 1;
+            }
+        }
+        let rarest: Vec<_> = order
+            .iter()
+            .map(|row| {
+                let of = |field: usize| train.ids[*row as usize * fields + field] as u32;
+                // Of values as rare, the first field's.
+                let rarest = (0..fields).min_by_key(|field| counts[of(*field) as usize]).expect("a dataset has fields");
+                (rarest, of(rarest), counts[of(rarest) as usize])
+            })
+            .collect();
+        let names = dataset.values(&rarest.iter().map(|(_, id, _)| *id).collect::<HashSet<u32>>())?;
+        Ok(Self { dataset, labels, kept, selected, votes, order, rarest, names, twins })
+    }
+
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The rows at these places of the order.
+    pub fn batch(&self, range: Range<usize>) -> io::Result<RecordBatch> {
+        let train = self.dataset.split(Split::Train);
+        let fields = self.dataset.fields();
+        let (rows, rare) = (&self.order[range.clone()], &self.rarest[range]);
+        let ids = |row: u32| &train.ids[row as usize * fields..][..fields];
+        let opposite = |row: &u32| self.twins[&hash(ids(*row))][1 - usize::from(self.labels[*row as usize])];
+        let scores = self.selected.scores.as_ref();
+        let field_name = |field: &usize| self.dataset.feature_map.fields[*field].name.clone();
+        let losses = ListArray::from_iter_primitive::<Float32Type, _, _>(rows.iter().map(|row| {
+            let history = &self.selected.losses;
+            (!history.is_empty()).then(|| history.iter().map(|losses| Some(losses[*row as usize])).collect::<Vec<_>>())
+        }));
+        let columns: [(&str, ArrayRef); 10] = [
+            ("row", Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| train.rows[*row as usize].into())))),
+            ("kept", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(self.kept[*row as usize]))))),
+            ("label", Arc::new(UInt8Array::from_iter_values(rows.iter().map(|row| self.labels[*row as usize])))),
+            (
+                "score",
+                Arc::new(Float32Array::from_iter(
+                    rows.iter().map(|row| scores.map(|scores| scores.values[*row as usize])),
+                )),
+            ),
+            ("losses", Arc::new(losses)),
+            (
+                "kept_by",
+                Arc::new(UInt32Array::from_iter(rows.iter().map(|row| self.votes.map(|votes| votes[*row as usize])))),
+            ),
+            ("opposite_duplicates", Arc::new(UInt32Array::from_iter_values(rows.iter().map(opposite)))),
+            ("rarest_field", Arc::new(StringArray::from_iter_values(rare.iter().map(|(field, ..)| field_name(field))))),
+            ("rarest_value", Arc::new(rare.iter().map(|(_, id, _)| self.names.get(id)).collect::<StringArray>())),
+            ("rarest_rows", Arc::new(UInt32Array::from_iter_values(rare.iter().map(|(.., rows)| *rows)))),
+        ];
+        // Whether a column may lack values is a matter of the file, not of one group of it.
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, values)| (name, values, true)))
+            .map_err(io::Error::other)
+    }
+}
+
+/// Of a row's ids. Two different rows share one with a chance of n^2 / 2^65.
+fn hash(ids: &[i32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    ids.hash(&mut hasher);
+    hasher.finish()
+}

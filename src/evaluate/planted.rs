@@ -1,0 +1,115 @@
+//! Labels corrupted on purpose, so that it is known which rows a method ought to drop. Test labels are never touched.
+
+use crate::backbone::{Rows, TrainingData};
+use crate::ingest::{Dataset, SplitData};
+use crate::metrics::{auc, hanley_mcneil};
+use crate::random::{Purpose, Stream};
+use crate::selection::{Selected, top_k};
+use crate::types::{Found, Noise, Split};
+
+/// A dataset's training and validation labels with noise in them.
+pub struct Planted<'a> {
+    dataset: &'a Dataset,
+    train: Vec<u8>,
+    valid: Vec<u8>,
+    /// `[N]`: training rows the noise had in its hands, also those whose label it happened to leave as it was.
+    corrupted: Vec<bool>,
+}
+
+impl<'a> Planted<'a> {
+    /// Fails where the dataset lacks a field that the noise names.
+    pub fn new(dataset: &'a Dataset, noise: &Noise, seed: u64) -> Result<Self, String> {
+        let (train, corrupted) = corrupt(dataset, Split::Train, noise, seed)?;
+        let (valid, _) = corrupt(dataset, Split::Valid, noise, seed)?;
+        Ok(Self { dataset, train, valid, corrupted })
+    }
+
+    /// What models train on and are chosen on.
+    pub fn data(&'a self) -> TrainingData<'a> {
+        let rows = |split, labels| {
+            let clean = self.dataset.split(split);
+            Rows::new(SplitData { labels, ..clean }, self.dataset.fields())
+        };
+        TrainingData { train: rows(Split::Train, &self.train), valid: rows(Split::Valid, &self.valid) }
+    }
+
+    /// The training rows that were left alone.
+    pub fn clean_rows(&self) -> Vec<u32> {
+        (0..).zip(&self.corrupted).filter(|(_, corrupted)| !**corrupted).map(|(row, _)| row).collect()
+    }
+
+    /// How well a choice tells the corrupted rows; by `None`, which keeps every row, not at all.
+    pub fn found(&self, selected: Option<&Selected>) -> Found {
+        let rows = self.corrupted.len();
+        let mut kept = vec![selected.is_none(); rows];
+        for row in selected.iter().flat_map(|selected| &selected.kept) {
+            kept[*row as usize] = true;
+        }
+        // The lower a score, the rather the row is corrupted.
+        let suspicion: Vec<f32> = match selected.and_then(|selected| selected.scores.as_ref()) {
+            Some(scores) => scores.values.iter().map(|score| -score).collect(),
+            None => kept.iter().map(|kept| f32::from(u8::from(!kept))).collect(),
+        };
+        let truth: Vec<u8> = self.corrupted.iter().map(|corrupted| u8::from(*corrupted)).collect();
+        let corrupted = truth.iter().map(|corrupted| u64::from(*corrupted)).sum::<u64>();
+        let dropped = kept.iter().filter(|kept| !**kept).count() as u64;
+        let both = kept.iter().zip(&self.corrupted).filter(|(kept, corrupted)| !**kept && **corrupted).count() as u64;
+        let share = |of: u64| (of > 0).then(|| both as f64 / of as f64);
+        let auroc = auc(&truth, &suspicion).ok().flatten();
+        Found {
+            corrupted,
+            dropped,
+            auroc,
+            auroc_standard_error: auroc.map(|auroc| hanley_mcneil(auroc, corrupted, rows as u64 - corrupted)),
+            precision: share(dropped),
+            recall: share(corrupted),
+        }
+    }
+}
+
+/// The labels of a split with the noise in them, and the rows it touched.
+fn corrupt(dataset: &Dataset, split: Split, noise: &Noise, seed: u64) -> Result<(Vec<u8>, Vec<bool>), String> {
+    let clean = dataset.split(split);
+    let mut labels = clean.labels.to_vec();
+    let mut draws = vec![0.0; labels.len()];
+    Stream::new(seed, Purpose::Plant, &[split as u32]).fill_uniform(&mut draws);
+    let corrupted: Vec<bool> = match noise {
+        Noise::Flips { rate } => draws.iter().map(|draw| f64::from(*draw) < *rate).collect(),
+        Noise::RandomValues { field, share } | Noise::InvertedValues { field, share } => {
+            let values = chosen_values(dataset, field, *share, seed)?;
+            let column = column(dataset, field)?;
+            let ids = clean.ids.iter().skip(column).step_by(dataset.fields());
+            ids.map(|id| values.contains(&(*id as u32))).collect()
+        }
+    };
+    for ((label, draw), _) in labels.iter_mut().zip(&draws).zip(&corrupted).filter(|(_, corrupted)| **corrupted) {
+        *label = match noise {
+            Noise::Flips { .. } | Noise::InvertedValues { .. } => 1 - *label,
+            Noise::RandomValues { .. } => u8::from(*draw < 0.5),
+        };
+    }
+    Ok((labels, corrupted))
+}
+
+fn column(dataset: &Dataset, field: &str) -> Result<usize, String> {
+    let fields = &dataset.feature_map.fields;
+    let names = || fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
+    fields
+        .iter()
+        .position(|own| own.name == field)
+        .ok_or_else(|| format!("there is no field `{field}`; there are {}", names()))
+}
+
+/// A share of a field's values, the same in every split.
+fn chosen_values(
+    dataset: &Dataset,
+    field: &str,
+    share: f64,
+    seed: u64,
+) -> Result<std::collections::HashSet<u32>, String> {
+    let field = &dataset.feature_map.fields[column(dataset, field)?];
+    let mut draws = vec![0.0; field.cardinality as usize];
+    Stream::new(seed, Purpose::Plant, &[u32::MAX]).fill_uniform(&mut draws);
+    let count = (f64::from(field.cardinality) * share).round() as usize;
+    Ok(top_k(&draws, count).into_iter().map(|value| field.offset + value).collect())
+}

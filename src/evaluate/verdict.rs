@@ -1,0 +1,269 @@
+//! From paired runs to a verdict (`api.md`, "The verdict"): arithmetic alone.
+
+use super::proof::Proven;
+use crate::metrics::{RowError, holm, mean, mean_interval, paired_t, sign_flip, welch_t};
+use crate::types::{Arm, BackboneKind, Certification, CertifiedArm, Certify, Gain, Verdict};
+
+/// Share that the intervals leave out.
+const OUTSIDE: f64 = 0.05;
+
+/// What the runs of one backbone came to. `rows_of` says what an arm's gain owes to the test rows.
+pub(super) fn certification(
+    asked: Certify,
+    backbone: BackboneKind,
+    arms: Vec<CertifiedArm>,
+    row_error: &dyn Fn(Arm) -> Option<RowError>,
+) -> Certification {
+    let certification = |gains: Vec<Gain>, delta_logloss, delta_logloss_ci95| Certification {
+        verdict: Verdict::NotEvaluated,
+        reasons: Vec::new(),
+        backbone,
+        asked,
+        arms: arms.clone(),
+        gains,
+        delta_logloss,
+        delta_logloss_ci95,
+    };
+    let of = |arm: Arm| arms.iter().find(|own| own.arm == arm).map(|own| &own.runs[..]).unwrap_or_default();
+    let aucs = |arm: Arm| -> Option<Vec<f64>> { of(arm).iter().map(|run| run.test.auc).collect() };
+    let (Some(ours), false) = (aucs(Arm::Denoised), of(Arm::Denoised).is_empty()) else {
+        return certification(Vec::new(), 0.0, None);
+    };
+    let gain = |over: Arm| {
+        let theirs = aucs(over)?;
+        let deltas: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs).collect();
+        let above: Vec<f64> = deltas.iter().map(|delta| delta - asked.min_delta_auc).collect();
+        let rows = row_error(over)?;
+        Some(Gain {
+            over,
+            mean: mean(&deltas),
+            ci95: mean_interval(&deltas, OUTSIDE)?,
+            p_seeds: sign_flip(&above),
+            p_rows: rows.p_above(asked.min_delta_auc),
+            standard_error_rows: rows.standard_error,
+            p_paired_t: paired_t(&deltas)?.p,
+            p_welch_t: welch_t(&ours, &theirs)?.p,
+            deltas,
+        })
+    };
+    let gains = [Arm::Full, Arm::Random].into_iter().filter_map(gain).collect();
+    let losses = of(Arm::Denoised).iter().zip(of(Arm::Full));
+    let increases: Vec<f64> = losses.map(|(ours, theirs)| ours.test.logloss - theirs.test.logloss).collect();
+    certification(gains, mean(&increases), mean_interval(&increases, OUTSIDE))
+}
+
+/// Gives the verdict on the job's own backbone; and on those of a transfer, whose tests are corrected for being several.
+pub(super) fn judge(own: &mut Certification, transfers: &mut [Certification]) {
+    judge_by(own, &certain(own));
+    let tests = transfers.iter().map(certain);
+    let tests: Vec<[f64; 2]> = tests.collect();
+    let [full, random] = [0, 1].map(|at| holm(&tests.iter().map(|p| p[at]).collect::<Vec<_>>()));
+    for (at, transfer) in transfers.iter_mut().enumerate() {
+        judge_by(transfer, &[full[at], random[at]]);
+    }
+}
+
+/// p of each gain, over seeds and over rows: the larger.
+fn certain(certification: &Certification) -> [f64; 2] {
+    let p = |over: Arm| certification.gains.iter().find(|gain| gain.over == over);
+    [Arm::Full, Arm::Random].map(|over| p(over).map_or(1.0, |gain| gain.p_seeds.max(gain.p_rows)))
+}
+
+fn judge_by(certification: &mut Certification, p: &[f64; 2]) {
+    let asked = certification.asked;
+    let mut reasons = Vec::new();
+    if certification.arms.is_empty() {
+        certification.verdict = Verdict::NotBetter;
+        certification.reasons = vec!["the method kept every row, so there is nothing to gain".to_owned()];
+        return;
+    }
+    if certification.gains.len() < 2 {
+        certification.verdict = Verdict::Inconclusive;
+        certification.reasons = vec!["the test rows have too few rows of a label for an AUC and its error".to_owned()];
+        return;
+    }
+    let (mut certain, mut worse) = (true, false);
+    for (gain, p) in certification.gains.iter().zip(p) {
+        let over = match gain.over {
+            Arm::Random => "random drops of the same size",
+            _ => "all rows",
+        };
+        let text = format!(
+            "AUC over {over}: {:+.5} (95 % interval {:+.5} to {:+.5}), p {p:.4}",
+            gain.mean, gain.ci95[0], gain.ci95[1]
+        );
+        if *p <= asked.alpha {
+            reasons.push(format!("{text}: above {} for certain", asked.min_delta_auc));
+            continue;
+        }
+        certain = false;
+        if gain.ci95[1] <= asked.min_delta_auc {
+            worse = true;
+            reasons.push(format!("{text}: not above {}", asked.min_delta_auc));
+        } else {
+            reasons.push(format!("{text}: not known to be above {}", asked.min_delta_auc));
+        }
+    }
+    let rise = certification.delta_logloss;
+    let text = format!("log-loss against all rows: {rise:+.5}, allowed is {:+.5}", asked.max_delta_logloss);
+    if rise <= asked.max_delta_logloss {
+        reasons.push(format!("{text}: no worse"));
+    } else {
+        certain = false;
+        worse |= certification.delta_logloss_ci95.is_some_and(|[low, _]| low > asked.max_delta_logloss);
+        reasons.push(format!("{text}: worse"));
+    }
+    let least = 0.5_f64.powi(asked.seeds as i32);
+    if least > asked.alpha {
+        let needed = (1.0 / asked.alpha).log2().ceil();
+        reasons.push(format!(
+            "{} seeds cannot give a p below {least}; alpha = {} needs {needed} seeds",
+            asked.seeds, asked.alpha
+        ));
+    }
+    certification.verdict = match (certain, worse) {
+        (true, _) => Verdict::Certified,
+        (false, true) => Verdict::NotBetter,
+        (false, false) => Verdict::Inconclusive,
+    };
+    certification.reasons = reasons;
+}
+
+/// The runs of a backbone, arm by arm.
+pub(super) fn arms(proven: &[Proven], trainee: usize, rows: &dyn Fn(Arm) -> u64) -> Vec<CertifiedArm> {
+    let of = |arm: Arm| {
+        let own = proven.iter().filter(|one| one.trainee == trainee && one.arm == arm);
+        CertifiedArm { arm, rows: rows(arm), runs: own.map(|one| one.run.clone()).collect() }
+    };
+    [Arm::Denoised, Arm::Full, Arm::Random].map(of).into_iter().filter(|arm| !arm.runs.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+    use crate::types::{Calibration, CertifiedRun, Metrics};
+
+    fn arm(arm: Arm, results: &[(f64, f64)]) -> CertifiedArm {
+        let run = |(seed, (auc, logloss)): (u64, &(f64, f64))| {
+            let metrics = Metrics { auc: Some(*auc), logloss: *logloss, clipped: 0 };
+            CertifiedRun {
+                seed,
+                passes: 1,
+                best_pass: 1,
+                valid: metrics,
+                test: metrics,
+                calibration: Calibration { mean_prediction: 0.5, label_rate: 0.5, expected_error: 0.0 },
+                seconds: 0.0,
+            }
+        };
+        CertifiedArm { arm, rows: 10, runs: (0..).zip(results).map(run).collect() }
+    }
+
+    /// The verdict on AUCs of the rows kept, of all rows and of random drops, and log-losses of the first two.
+    fn verdict(
+        asked: Certify,
+        ours: &[f64],
+        full: &[f64],
+        random: &[f64],
+        losses: [f64; 2],
+        row_se: f64,
+    ) -> Certification {
+        let with = |aucs: &[f64], loss: f64| aucs.iter().map(|auc| (*auc, loss)).collect::<Vec<_>>();
+        let arms = vec![
+            arm(Arm::Denoised, &with(ours, losses[0])),
+            arm(Arm::Full, &with(full, losses[1])),
+            arm(Arm::Random, &with(random, losses[1])),
+        ];
+        let rows = |over: Arm| {
+            let theirs = if over == Arm::Full { full } else { random };
+            Some(RowError { mean: mean(ours) - mean(theirs), standard_error: row_se })
+        };
+        let mut own = certification(asked, BackboneKind::DeepFm, arms, &rows);
+        judge(&mut own, &mut []);
+        own
+    }
+
+    const FULL: [f64; 5] = [0.800, 0.801, 0.799, 0.802, 0.800];
+
+    fn plus(by: f64) -> [f64; 5] {
+        // Seeds differ a little in what they gain.
+        let spread = [0.0, 1e-4, -1e-4, 2e-4, -2e-4];
+        std::array::from_fn(|at| FULL[at] + by + spread[at])
+    }
+
+    #[test]
+    fn a_gain_over_both_arms_on_seeds_and_rows_is_certified() {
+        let asked = Certify::default();
+        let found = verdict(asked, &plus(0.01), &FULL, &plus(-0.002), [0.5, 0.5], 0.001);
+        assert_eq!(found.verdict, Verdict::Certified, "{:?}", found.reasons);
+        assert_eq!(found.gains[0].p_seeds, 1.0 / 32.0);
+        // Each of these alone stands in its way.
+        for (what, found, expected) in [
+            (
+                "no gain over random",
+                verdict(asked, &plus(0.01), &FULL, &plus(0.02), [0.5; 2], 0.001),
+                Verdict::NotBetter,
+            ),
+            ("test rows too few", verdict(asked, &plus(0.01), &FULL, &FULL, [0.5; 2], 0.02), Verdict::Inconclusive),
+            ("log-loss", verdict(asked, &plus(0.01), &FULL, &FULL, [0.51, 0.5], 0.001), Verdict::NotBetter),
+            (
+                "a bound above the gain",
+                verdict(Certify { min_delta_auc: 0.02, ..asked }, &plus(0.01), &FULL, &FULL, [0.5; 2], 0.001),
+                Verdict::NotBetter,
+            ),
+        ] {
+            assert_eq!(found.verdict, expected, "{what}: {:?}", found.reasons);
+        }
+        let allowed = Certify { max_delta_logloss: 0.02, ..asked };
+        assert_eq!(verdict(allowed, &plus(0.01), &FULL, &FULL, [0.51, 0.5], 0.001).verdict, Verdict::Certified);
+    }
+
+    #[test]
+    fn too_few_seeds_never_certify() {
+        let asked = Certify { seeds: 4, ..Certify::default() };
+        let found = verdict(asked, &plus(0.01)[..4], &FULL[..4], &FULL[..4], [0.5; 2], 0.001);
+        assert_eq!(found.verdict, Verdict::Inconclusive);
+        assert!(found.reasons.iter().any(|reason| reason.contains("needs 5 seeds")), "{:?}", found.reasons);
+    }
+
+    #[test]
+    fn keeping_every_row_is_not_better() {
+        let mut own = certification(Certify::default(), BackboneKind::Fm, Vec::new(), &|_| None);
+        judge(&mut own, &mut []);
+        assert_eq!(own.verdict, Verdict::NotBetter);
+    }
+
+    #[test]
+    fn transfers_are_corrected_for_being_several() {
+        let one = || verdict(Certify::default(), &plus(0.01), &FULL, &FULL, [0.5; 2], 0.001);
+        let (mut own, mut transfers) = (one(), vec![one(), one()]);
+        judge(&mut own, &mut transfers);
+        assert_eq!(own.verdict, Verdict::Certified);
+        // 1/32 twice is 1/16.
+        assert!(transfers.iter().all(|transfer| transfer.verdict == Verdict::Inconclusive));
+    }
+
+    /// A random drop offered as the candidate: what it happens to gain on the test rows at hand is the same with every seed,
+    /// so over seeds alone it would pass far too often.
+    #[test]
+    fn a_random_drop_is_certified_no_more_often_than_alpha() {
+        let mut normals = vec![0.0_f32; 16];
+        for (luck, of_seeds) in [(0.0, 1e-3), (1e-3, 1e-3), (3e-3, 1e-3)] {
+            let (runs, mut certified) = (1000, 0);
+            for run in 0..runs {
+                Stream::new(run, Purpose::Init, &[5]).fill_normal(&mut normals);
+                let draw = |at: usize| f64::from(normals[at]);
+                let run_of =
+                    |arm: usize| -> Vec<f64> { (0..5).map(|seed| 0.8 + of_seeds * draw(5 * arm + seed)).collect() };
+                // No arm is better than another, but for the luck of the candidate's rows.
+                let ours: Vec<f64> = run_of(0).iter().map(|auc| auc + luck * draw(15)).collect();
+                let row_se = f64::hypot(luck, of_seeds / 5.0_f64.sqrt());
+                let found = verdict(Certify::default(), &ours, &run_of(1), &run_of(2), [0.5; 2], row_se);
+                certified += u32::from(found.verdict == Verdict::Certified);
+            }
+            // alpha = 5 %, and three standard errors of 1,000 runs.
+            assert!(certified <= 70, "{certified} of {runs} with luck {luck}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What makes a result worth believing: what a job may ask to have proven, and what the proof came to (`api.md`, "The
+//! verdict").
+
+use super::options::choice;
+use super::{Arm, BackboneKind, FieldError, JobId, KeptShare, Metrics};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+choice!(
+    /// What the test rows say of the rows kept.
+    Verdict {
+        /// A model trained on the rows kept ranks better than one trained on all rows and better than one trained on as many
+        /// rows at random, and its log-loss is no worse than allowed.
+        Certified = "certified",
+        /// It does not: the interval of the gain lies at or below the bound, or that of the log-loss above what is allowed.
+        NotBetter = "not_better",
+        /// The runs do not tell.
+        Inconclusive = "inconclusive",
+        /// Nobody asked.
+        NotEvaluated = "not_evaluated",
+    }
+);
+
+/// Asks for a verdict: the rows kept, all rows and random drops of the same size, each trained with several seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Certify {
+    /// Seeds of the evaluation: the job's and those after it. 2 to 20; fewer than log2(1 / alpha) cannot certify.
+    pub seeds: u32,
+    /// The most that a test may err by, one-sided. Above 0, at most 0.5.
+    pub alpha: f64,
+    /// The gain in AUC must be above this.
+    pub min_delta_auc: f64,
+    /// Log-loss may rise by at most this.
+    pub max_delta_logloss: f64,
+}
+
+impl Default for Certify {
+    fn default() -> Self {
+        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.0 }
+    }
+}
+
+impl Certify {
+    pub(super) fn out_of_range(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut check = |name: &str, holds: bool, rule: &str| {
+            if !holds {
+                errors.push(FieldError::new(format!("/certify/{name}"), rule));
+            }
+        };
+        check("seeds", (2..=20).contains(&self.seeds), "from 2 to 20");
+        check("alpha", self.alpha > 0.0 && self.alpha <= 0.5, "above 0 and at most 0.5");
+        check("min_delta_auc", (0.0..1.0).contains(&self.min_delta_auc), "at least 0 and below 1");
+        check("max_delta_logloss", (0.0..=100.0).contains(&self.max_delta_logloss), "from 0 to 100");
+        errors
+    }
+}
+
+/// Asks whether the method finds noise at all: labels are flipped on purpose, and the method is to drop those.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelfCheck {
+    /// Share of the training and validation labels flipped. Above 0, at most 0.4.
+    pub planted_rate: f64,
+}
+
+impl Default for SelfCheck {
+    fn default() -> Self {
+        Self { planted_rate: 0.1 }
+    }
+}
+
+impl SelfCheck {
+    pub(super) fn out_of_range(&self) -> Option<FieldError> {
+        let holds = self.planted_rate > 0.0 && self.planted_rate <= 0.4;
+        (!holds).then(|| FieldError::new("/self_check/planted_rate", "above 0 and at most 0.4"))
+    }
+}
+
+/// Noise put into labels on purpose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Noise {
+    /// Labels flipped at random.
+    Flips { rate: f64 },
+    /// A share of a field's values, users for example, whose labels are all drawn by a coin.
+    RandomValues { field: String, share: f64 },
+    /// A share of a field's values, items for example, whose labels are all inverted.
+    InvertedValues { field: String, share: f64 },
+}
+
+/// How far predictions are from probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Calibration {
+    pub mean_prediction: f64,
+    pub label_rate: f64,
+    /// Expected calibration error: over ten bins of equal width, |mean prediction - label rate|, weighted by rows.
+    pub expected_error: f64,
+}
+
+/// The verdict and all it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Certification {
+    pub verdict: Verdict,
+    /// The verdict in words, a reason each.
+    pub reasons: Vec<String>,
+    /// Trained on the rows kept.
+    pub backbone: BackboneKind,
+    pub asked: Certify,
+    /// `denoised`, `full` and `random`; none where the method kept every row.
+    pub arms: Vec<CertifiedArm>,
+    /// Over all rows, and over random drops.
+    pub gains: Vec<Gain>,
+    /// Mean increase of the log-loss over all rows, and its 95 % interval over seeds.
+    pub delta_logloss: f64,
+    pub delta_logloss_ci95: Option<[f64; 2]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CertifiedArm {
+    pub arm: Arm,
+    pub rows: u64,
+    /// One a seed.
+    pub runs: Vec<CertifiedRun>,
+}
+
+/// A model trained on an arm's rows, and tested once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CertifiedRun {
+    pub seed: u64,
+    /// Passes trained, and the one whose weights were used; counted from 1.
+    pub passes: u32,
+    pub best_pass: u32,
+    pub valid: Metrics,
+    pub test: Metrics,
+    pub calibration: Calibration,
+    pub seconds: f64,
+}
+
+/// AUC of the rows kept less that of another arm, seed by seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Gain {
+    pub over: Arm,
+    /// One a seed.
+    pub deltas: Vec<f64>,
+    pub mean: f64,
+    /// The 95 % interval of the mean over seeds, by Student's t.
+    pub ci95: [f64; 2],
+    /// One-sided p that the gain is above `min_delta_auc`, over seeds: the exact paired sign-flip test.
+    pub p_seeds: f64,
+    /// The same over test rows: DeLong's paired test of the mean over seeds. A gain is certain only if both are.
+    pub p_rows: f64,
+    /// Standard error over test rows.
+    pub standard_error_rows: f64,
+    /// Two-sided p of t-tests over seeds, paired and not (Welch), for comparison with what others publish.
+    pub p_paired_t: f64,
+    pub p_welch_t: f64,
+}
+
+/// Whether planted noise was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SelfCheckResult {
+    pub planted_rate: f64,
+    pub found: Found,
+    /// Whether flipped rows score worse than others beyond chance: the AUROC less three standard errors is above 0.5.
+    pub passed: bool,
+}
+
+/// How well a method told corrupted rows, which are known, from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Found {
+    /// Corrupted training rows.
+    pub corrupted: u64,
+    pub dropped: u64,
+    /// Chance that a corrupted row has a lower score than another row; by the rows kept where there are no scores. 0.5 is
+    /// chance. Absent where all rows are of one kind.
+    pub auroc: Option<f64>,
+    /// Standard error of the AUROC (Hanley and McNeil 1982).
+    pub auroc_standard_error: Option<f64>,
+    /// Of the dropped rows, the share that was corrupted; of the corrupted rows, the share that was dropped.
+    pub precision: Option<f64>,
+    pub recall: Option<f64>,
+}
+
+/// What the drop does to the data as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Guard {
+    /// Share of label 1 among the training rows before and after.
+    pub label_rate_before: f64,
+    pub label_rate_after: f64,
+    /// Values of fields that lose far more or fewer of their rows than all values do, the farthest first: at most 20.
+    pub slices: Vec<Slice>,
+}
+
+/// The rows of one value of a field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Slice {
+    pub field: String,
+    pub value: String,
+    pub kept: KeptShare,
+    /// How far its dropped share is from that of all rows, in standard errors of a random drop.
+    pub z: f64,
+}
+
+/// How far the rows kept depend on the seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Stability {
+    pub seeds: u32,
+    /// Mean over pairs of seeds of the share that both drop of what either drops.
+    pub jaccard: f64,
+    /// What random drops of the same sizes would have.
+    pub jaccard_by_chance: f64,
+    /// Rows kept by more than half of the seeds.
+    pub consensus: KeptShare,
+}
+
+/// The value of a row's that the fewest training rows have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RarestValue {
+    pub field: String,
+    /// Absent for a bucket, and for a value outside of the vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<String>,
+    /// Training rows with it.
+    pub rows: u32,
+}
+
+/// What a job came to, for whoever was handed its results: signed, it stands in an [`Envelope`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Certificate {
+    pub job_id: JobId,
+    pub issued_at: DateTime<Utc>,
+    /// The program that ran the job, and its version.
+    pub program: String,
+    /// `Profile::digest` of the dataset.
+    pub dataset_digest: String,
+    /// The uploaded table.
+    pub source: ArtifactDigest,
+    /// sha256 of the resolved spec.
+    pub spec_sha256: String,
+    pub verdict: Verdict,
+    pub kept: KeptShare,
+    /// Every result of the job.
+    pub artifacts: Vec<ArtifactDigest>,
+}
+
+/// A file by its content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ArtifactDigest {
+    pub name: String,
+    /// Hexadecimal.
+    pub sha256: String,
+    pub bytes: u64,
+}
+
+/// A signed certificate, as DSSE has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    pub payload_type: String,
+    /// The [`Certificate`] as JSON, in base64.
+    pub payload: String,
+    pub signatures: Vec<EnvelopeSignature>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnvelopeSignature {
+    /// The public key: `ed25519:` and its bytes in hexadecimal.
+    pub keyid: String,
+    /// In base64.
+    pub sig: String,
+}

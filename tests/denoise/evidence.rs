@@ -1,0 +1,172 @@
+//! What a job proves of its result.
+
+use crate::world::{ROWS, World, interrupted, job, run, run_with_noise, untimed};
+use autodenoise::evaluate::Planted;
+use autodenoise::selection::Selected;
+use autodenoise::types::{Arm, Noise, Phase, TrainerEvent, Verdict};
+use serde_json::json;
+
+fn certified() -> autodenoise::types::ResolvedSpec {
+    job(json!({
+        "method": {"name": "loss_drop"}, "transfer": ["fm"], "certify": {"seeds": 3, "alpha": 0.2},
+        "self_check": {"planted_rate": 0.2}, "seed": 5,
+    }))
+}
+
+#[test]
+fn every_arm_is_trained_with_every_seed_and_tested_once() {
+    let outcome = run(&World::new(), &certified()).unwrap();
+    let report = outcome.report();
+    let certification = report.certification.as_ref().unwrap();
+    assert_eq!(report.verdict, certification.verdict);
+    assert_ne!(report.verdict, Verdict::NotEvaluated);
+    assert!(!certification.reasons.is_empty());
+    assert_eq!(
+        certification.arms.iter().map(|arm| arm.arm).collect::<Vec<_>>(),
+        [Arm::Denoised, Arm::Full, Arm::Random]
+    );
+    assert_eq!(
+        certification.arms.iter().map(|arm| arm.rows).collect::<Vec<_>>(),
+        [report.kept.rows, ROWS.train, report.kept.rows]
+    );
+    for arm in &certification.arms {
+        assert!(arm.runs.iter().map(|run| run.seed).eq(5..8));
+        assert!(arm.runs.iter().all(|run| run.calibration.label_rate == arm.runs[0].calibration.label_rate));
+    }
+    assert_eq!(report.transfers.len(), 1);
+    // Four models of the table (all rows and kept rows, two backbones), and 2 backbones x 3 seeds x 3 arms of the proof.
+    assert_eq!(report.test_reads, 4 + 18);
+    // The proof's runs of the first seed are the table's, trained again.
+    let (table, proof) = (&report.table[0].runs[0], &certification.arms[0].runs[0]);
+    assert_eq!((table.valid, table.test, table.passes), (proof.valid, proof.test, proof.passes));
+    let certify = outcome.epochs().filter(|row| row.phase == Phase::Certify);
+    assert!(certify.map(|row| row.seed).max() == Some(7));
+    let self_check = report.self_check.unwrap();
+    assert!(self_check.found.corrupted > 30 && self_check.found.dropped == ROWS.train - report.kept.rows);
+    assert!(outcome.epochs().all(|row| row.phase != Phase::SelfCheck), "its passes are no results of the job");
+}
+
+#[test]
+fn a_proof_resumed_after_any_step_is_the_uninterrupted_one() {
+    let world = World::new();
+    let whole = run(&world, &certified()).unwrap();
+    let mut timeless = whole.report();
+    forget_time(&mut timeless);
+    for steps in (0..).step_by(7) {
+        let (events, out, done) = interrupted(&world, &certified(), steps);
+        assert_eq!(untimed(&events), untimed(&whole.events), "after {steps} steps");
+        let mut report = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
+        forget_time(&mut report);
+        assert_eq!(report, timeless, "after {steps} steps");
+        if done {
+            break;
+        }
+    }
+}
+
+fn forget_time(report: &mut autodenoise::types::Report) {
+    report.seconds = 0.0;
+    report.peak_memory_bytes = None;
+    for arm in &mut report.arms {
+        arm.seconds = 0.0;
+    }
+    for run in report.table.iter_mut().flat_map(|line| &mut line.runs) {
+        (run.select_seconds, run.train_seconds) = (0.0, 0.0);
+    }
+    let certifications = report.certification.iter_mut().chain(&mut report.transfers);
+    for run in certifications.flat_map(|one| &mut one.arms).flat_map(|arm| &mut arm.runs) {
+        run.seconds = 0.0;
+    }
+}
+
+/// The rows kept, and what is said of them, cannot depend on labels that nobody may see before they are chosen.
+#[test]
+fn shuffled_test_labels_leave_the_chosen_rows_as_they_are() {
+    let spec = certified();
+    let first_test = ROWS.train + ROWS.valid;
+    let world =
+        |test: &dyn Fn(u64) -> u8| World::with_labels(|row, label| if row < first_test { label } else { test(row) });
+    let (one, other) = (world(&|row| (row % 2) as u8), world(&|row| (row / 2 % 2) as u8));
+    let (one, other) = (run(&one, &spec).unwrap(), run(&other, &spec).unwrap());
+    for file in ["indices.csv", "indices.npy", "keep_mask.npy", "scores.parquet", "denoised.csv", "model.safetensors"] {
+        assert_eq!(one.file(file), other.file(file), "{file}");
+    }
+    assert_ne!(one.report().certification, other.report().certification, "what is tested differs");
+}
+
+#[test]
+fn keeping_every_row_needs_no_proof() {
+    let options = json!({"per_batch": false, "select_ratio": 1.0});
+    let spec = job(json!({"method": {"name": "random_drop", "options": options}, "certify": {"seeds": 5}}));
+    let report = run(&World::new(), &spec).unwrap().report();
+    assert_eq!((report.verdict, report.test_reads), (Verdict::NotBetter, 2));
+    assert_eq!(report.guard, None);
+}
+
+#[test]
+fn planted_noise_is_looked_for_and_the_oracle_knows_it() {
+    let world = World::new();
+    let spec = job(json!({
+        "method": {"name": "loss_drop"}, "compare": [{"name": "random_drop"}, {"name": "r_ce"}], "seeds": 2,
+    }));
+    let noise = Noise::Flips { rate: 0.3 };
+    let report = run_with_noise(&world, &spec, Some(&noise)).unwrap().report();
+    assert_eq!(report.oracle.iter().map(|run| run.seed).collect::<Vec<_>>(), [42, 43]);
+    let oracle = report.oracle[0].found.unwrap();
+    assert_eq!((oracle.auroc, oracle.precision, oracle.recall), (Some(1.0), Some(1.0), Some(1.0)));
+    assert!((80..130).contains(&oracle.corrupted), "{}", oracle.corrupted);
+    for run in report.table.iter().flat_map(|line| &line.runs) {
+        let found = run.found.unwrap();
+        assert_eq!(found.corrupted, oracle.corrupted, "noise is of the job, not of a run's seed");
+        assert_eq!(found.dropped, run.kept.of - run.kept.rows);
+    }
+    let of = |label: &str| report.table.iter().find(|line| line.label == label).unwrap().runs[0].found.unwrap();
+    assert_eq!((of("none").auroc, of("none").precision), (Some(0.5), None));
+}
+
+/// The self-check's own check: scores that know the flips pass, the same scores turned round are worse than chance.
+#[test]
+fn an_inverted_score_is_worse_than_chance() {
+    let (world, noise) = (World::new(), Noise::Flips { rate: 0.2 });
+    let dataset = world.dataset();
+    let planted = Planted::new(&dataset, &noise, 1).unwrap();
+    let clean = planted.clean_rows();
+    let mut scores = vec![0.1; ROWS.train as usize];
+    clean.iter().for_each(|row| scores[*row as usize] = 0.9);
+    // Some it does not know.
+    scores.iter_mut().step_by(7).for_each(|score| *score = 0.5);
+    let found = |scores: Vec<f32>| planted.found(Some(&Selected::scored(clean.clone(), "keep_prob", scores)));
+    let right = found(scores.clone());
+    let inverted = found(scores.iter().map(|score| 1.0 - score).collect());
+    let error = right.auroc_standard_error.unwrap();
+    assert!(right.auroc.unwrap() - 3.0 * error > 0.5, "{right:?}");
+    assert!(inverted.auroc.unwrap() < 0.5, "{inverted:?}");
+    assert!((right.auroc.unwrap() + inverted.auroc.unwrap() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn values_that_answer_at_random_are_all_or_none() {
+    let world = World::new();
+    let spec = job(json!({"method": {"name": "random_drop"}}));
+    for noise in [
+        Noise::RandomValues { field: "f0".to_owned(), share: 0.25 },
+        Noise::InvertedValues { field: "f0".to_owned(), share: 0.25 },
+    ] {
+        let report = run_with_noise(&world, &spec, Some(&noise)).unwrap().report();
+        let corrupted = report.oracle[0].found.unwrap().corrupted;
+        assert!((20..180).contains(&corrupted), "{noise:?}: {corrupted}");
+    }
+}
+
+#[test]
+fn seeds_that_agree_no_more_than_chance_are_seen_to() {
+    let spec = job(json!({"method": {"name": "random_drop", "options": {"select_ratio": 0.5}}, "seeds": 4}));
+    let outcome = run(&World::new(), &spec).unwrap();
+    let stability = outcome.report().stability.unwrap();
+    assert_eq!(stability.seeds, 4);
+    assert!((stability.jaccard - stability.jaccard_by_chance).abs() < 0.08, "{stability:?}");
+    let votes = outcome.file("stability.parquet");
+    assert!(!votes.is_empty());
+    let warned = outcome.events.iter().any(|event| matches!(event, TrainerEvent::Warning(_)));
+    assert!(!warned);
+}
