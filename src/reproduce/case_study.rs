@@ -147,7 +147,7 @@ impl<'d> CaseUser<'d> {
             .sort_by(|a, b| (a.1, a.0, a.2.row).partial_cmp(&(b.1, b.0, b.2.row)).expect("probabilities are numbers"));
         let kept = scored.iter().filter(|(_, kept, _)| *kept).count();
         let train_rows = scored.iter().map(|(probability, kept, row)| {
-            let own = [if *kept { "yes" } else { "no" }.to_owned(), format!("{probability:.4}")];
+            let own = [if *kept { "yes" } else { "no" }.to_owned(), keep_probability(*probability)];
             self.table_row(row, &CASE_TRAIN, &own)
         });
         let train_rows = train_rows.collect();
@@ -258,4 +258,8 @@ fn read_scores(path: &Path, wanted: impl Fn(u32) -> bool) -> Result<HashMap<u32,
 fn score_columns(batch: &RecordBatch) -> Option<(&UInt64Array, &Float32Array, &BooleanArray)> {
     let [rows, values, kept] = batch.columns() else { return None };
     Some((rows.as_any().downcast_ref()?, values.as_any().downcast_ref()?, kept.as_any().downcast_ref()?))
+}
+/// With digits enough to tell rows apart where a policy has drifted towards 0.
+fn keep_probability(probability: f32) -> String {
+    if probability < 1e-3 { format!("{probability:.1e}") } else { format!("{probability:.4}") }
 }
