@@ -10,6 +10,8 @@ mod process;
 mod replicas;
 #[path = "denoise/resume.rs"]
 mod resume;
+#[path = "denoise/robust.rs"]
+mod robust;
 #[path = "denoise/runs.rs"]
 mod runs;
 #[path = "denoise/world.rs"]

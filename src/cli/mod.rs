@@ -1,6 +1,7 @@
 //! The command line: `serve` and `worker` run the service, `denoise` does one file without it, the rest are its client.
 
 mod bench;
+mod bench_noise;
 mod client;
 mod datasets;
 mod denoise;
@@ -76,6 +77,8 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     /// Write a table with planted noise, and which rows were flipped
     Synth(synth::SynthArgs),
+    /// Plant noise in a table, and set every method beside what perfect knowledge of it is worth
+    BenchNoise(bench_noise::BenchNoiseArgs),
     /// Time the method's inner loops on this machine
     Bench(bench::BenchArgs),
     /// Bring a database's schema up to date
@@ -120,6 +123,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Import(command) => import::import(command),
         Command::Reproduce(args) => reproduce::reproduce(args),
         Command::Synth(args) => synth::synth(args),
+        Command::BenchNoise(args) => bench_noise::bench_noise(args),
         Command::Bench(args) => bench::bench(args),
         Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),
         Command::Verify(args) => verify::verify(args),

@@ -7,6 +7,8 @@ use std::{io::IsTerminal, time::Duration};
 pub struct JobView {
     bar: ProgressBar,
     live: bool,
+    /// No line for each pass.
+    quiet: bool,
     /// Validation AUC last seen.
     auc: Option<f64>,
     /// What each method of the job is called.
@@ -22,7 +24,12 @@ impl JobView {
             None,
             if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
         );
-        Self { bar, live, auc: None, methods: Vec::new(), transfer: Vec::new() }
+        Self { bar, live, quiet: false, auc: None, methods: Vec::new(), transfer: Vec::new() }
+    }
+
+    /// One that shows progress on a terminal, and no line for each pass.
+    pub fn quiet() -> Self {
+        Self { quiet: true, ..Self::new() }
     }
 
     /// Tells it which methods the job has.
@@ -110,6 +117,9 @@ impl JobView {
 
     pub fn epoch(&mut self, row: &EpochRow) {
         self.auc = row.valid.and_then(|valid| valid.auc).or(self.auc);
+        if self.quiet {
+            return;
+        }
         if row.phase == Phase::Certify {
             // Many trainings of many passes: a line for each training.
             if row.pass == 1 {
@@ -126,7 +136,7 @@ impl JobView {
         };
         let longest = self.methods.iter().map(String::len).max().unwrap_or(0);
         let tried = self.transfer.iter().map(|backbone| backbone.as_str().len() + 1).max().unwrap_or(0);
-        let width = if self.methods.len() > 2 { longest + tried + 21 } else { 24 + tried };
+        let width = if self.methods.len() > 2 { longest + tried + 22 } else { 25 + tried };
         self.line(&describe_epoch(&self.doing(row.contender, what), width, row));
     }
 

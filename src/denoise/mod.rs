@@ -6,11 +6,13 @@
 mod autodenoise;
 pub mod fused;
 mod history;
+mod robust;
 mod searcher;
 mod select;
 pub mod torch;
 
 pub use autodenoise::AutoDenoise;
 pub use history::History;
+pub use robust::Robust;
 pub use searcher::{PolicyConfig, SearchEpoch, SearchError, SearchSummary, Searcher, searcher};
 pub use select::select;

@@ -4,9 +4,9 @@ use super::RunInput;
 use super::proof::{Trial, trials};
 use crate::backbone::{BackboneConfig, TrainingData};
 use crate::baseline::{ConfidentLearning, InstanceSelection, LossDrop, RandomDrop};
-use crate::denoise::AutoDenoise;
+use crate::denoise::{AutoDenoise, Robust};
 use crate::selection::{Context, SelectError, Selector};
-use crate::types::{BackboneKind, MethodName, Options, ResolvedMethod, ResolvedSpec, Trainee};
+use crate::types::{BackboneKind, MethodName, Options, Preset, ResolvedMethod, ResolvedSpec, Trainee};
 
 /// A method of the job with one of its seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,7 @@ pub(super) fn chooses_first(name: MethodName) -> bool {
 /// Who chooses the rows of a method.
 pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
     match context.method.name {
+        MethodName::Autodenoise if context.method.preset == Preset::Robust => Box::new(Robust::new(context)),
         MethodName::Autodenoise | MethodName::AutodenoiseV => Box::new(AutoDenoise::new(context)),
         MethodName::RandomDrop => Box::new(RandomDrop::default()),
         MethodName::ConfidentLearning => Box::new(ConfidentLearning::new(context)),

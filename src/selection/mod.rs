@@ -3,6 +3,7 @@
 
 mod contest;
 mod context;
+mod crossfit;
 mod error;
 mod pick;
 mod progress;
@@ -12,6 +13,7 @@ mod warmup;
 
 pub use contest::Contest;
 pub use context::{Context, Role};
+pub use crossfit::{CrossFit, CrossFitted};
 pub use error::SelectError;
 pub use pick::{keep_count, top_k, top_k_per_batch};
 pub use progress::{Spent, after};

@@ -1,7 +1,7 @@
 //! The methods a job can run and compare, and what each can be told beside the training's options (spec `baselines.md`).
 
 use super::options::choice;
-use super::{BdisInit, Distance, EnemyTies, FieldError, Knn};
+use super::{BackboneKind, BdisInit, Distance, EnemyTies, FieldError, Knn, Preset};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -121,6 +121,13 @@ pub struct BaselineOptions {
     /// Parts of the cross-fitting. 2 to 20.
     pub folds: u32,
     pub filter: ClFilter,
+    /// Preset `robust`: the backbone that judges rows it has not seen, and its weight decay. A model that barely trusts a single
+    /// row is the better judge.
+    pub teacher: BackboneKind,
+    pub teacher_weight_decay: f64,
+    /// Preset `robust`: times that all rows are judged; from the second on by models that trust rows as far as the round
+    /// before does. 1 to 5.
+    pub rounds: u32,
 }
 
 impl Default for BaselineOptions {
@@ -153,6 +160,9 @@ impl Default for BaselineOptions {
             item_column: String::new(),
             folds: 5,
             filter: ClFilter::PruneByNoiseRate,
+            teacher: BackboneKind::Ipnn,
+            teacher_weight_decay: 5e-4,
+            rounds: 2,
         }
     }
 }
@@ -183,6 +193,8 @@ const SEARCH: &[&str] = &[
 ];
 /// Options of the warm-up.
 const WARMUP: &[&str] = &["warmup_epochs", "warmup_passes_per_row", "lmat_loss"];
+/// Options of `autodenoise` with the preset `robust`.
+const ROBUST: &[&str] = &["folds", "rounds", "teacher", "teacher_weight_decay"];
 const NEIGHBOURS: &[&str] = &["distance", "hvdm_smoothing", "block_size", "max_distances", "knn"];
 const SAMPLED: &[&str] = &["ce_data", "num_neg", "user_column", "item_column"];
 
@@ -198,8 +210,9 @@ impl MethodName {
     }
 
     /// Names of the method's [`BaselineOptions`].
-    pub fn own_options(self) -> Vec<&'static str> {
+    pub fn own_options(self, preset: Preset) -> Vec<&'static str> {
         let (shared, own): (&[&str], &[&str]) = match self {
+            Self::Autodenoise if preset == Preset::Robust => (&[], ROBUST),
             Self::Autodenoise | Self::AutodenoiseV | Self::None => (&[], &[]),
             Self::RandomDrop => (&[], &["per_batch", "tries"]),
             Self::LossDrop => (&[], &["per_batch"]),
@@ -218,8 +231,9 @@ impl MethodName {
     }
 
     /// Whether an option of [`super::Options`] makes any difference to the method.
-    pub fn uses(self, option: &str) -> bool {
+    pub fn uses(self, preset: Preset, option: &str) -> bool {
         match self {
+            Self::Autodenoise if preset == Preset::Robust => Self::None.uses(preset, option),
             Self::Autodenoise | Self::AutodenoiseV => true,
             Self::LossDrop => !SEARCH.contains(&option),
             Self::RandomDrop => option == "select_by" || !SEARCH.contains(&option) && !WARMUP.contains(&option),
@@ -232,6 +246,7 @@ impl BaselineOptions {
     /// The defaults with `overrides` (all of them the method's own) put over them, as a map of the method's own options.
     pub(super) fn resolve(
         name: MethodName,
+        preset: Preset,
         overrides: &Map<String, Value>,
     ) -> Result<Map<String, Value>, Vec<FieldError>> {
         let mut errors = Vec::new();
@@ -244,7 +259,7 @@ impl BaselineOptions {
             }
         }
         errors.extend(Self::deserialize(&merged).expect("every override was tried").out_of_range(name));
-        let own = name.own_options();
+        let own = name.own_options(preset);
         merged.retain(|key, _| own.contains(&key.as_str()));
         if errors.is_empty() { Ok(merged) } else { Err(errors) }
     }
@@ -259,8 +274,10 @@ impl BaselineOptions {
     /// A method's defaults.
     fn of_method(name: MethodName) -> Self {
         // The cost of BDIS does not grow with the square of the rows.
-        let block_size = if name == MethodName::Bdis { 0 } else { Self::default().block_size };
-        Self { block_size, ..Self::default() }
+        let default = Self::default();
+        let block_size = if name == MethodName::Bdis { 0 } else { default.block_size };
+        let folds = if name == MethodName::Autodenoise { 4 } else { default.folds };
+        Self { block_size, folds, ..default }
     }
 
     fn to_map(&self) -> Map<String, Value> {
@@ -290,8 +307,14 @@ impl BaselineOptions {
         check("ramp_exponent", self.ramp_exponent.is_finite() && self.ramp_exponent > 0.0, "above 0");
         check("beta", from_0(self.beta) && self.beta <= 100.0, "from 0 to 100");
         check("num_neg", (1..=20).contains(&self.num_neg), "from 1 to 20");
+        check("rounds", (1..=5).contains(&self.rounds), "from 1 to 5");
+        check(
+            "teacher_weight_decay",
+            from_0(self.teacher_weight_decay) && self.teacher_weight_decay <= 1.0,
+            "from 0 to 1",
+        );
         check("folds", (2..=20).contains(&self.folds), "from 2 to 20");
-        if name.own_options().contains(&"knn") {
+        if name.is_instance_selection() && name != MethodName::Bdis {
             check(
                 "knn",
                 self.knn.serves(self.distance),
@@ -312,18 +335,20 @@ impl BaselineOptions {
 /// the method's own.
 pub(super) fn sort_options(
     name: MethodName,
+    preset: Preset,
     known: &Map<String, Value>,
     overrides: &Map<String, Value>,
 ) -> (Map<String, Value>, Map<String, Value>, Vec<FieldError>) {
-    let own = name.own_options();
+    let own = name.own_options(preset);
+    let uses = |key: &str| name.uses(preset, key);
     let (mut training, mut of_method, mut errors) = (Map::new(), Map::new(), Vec::new());
     for (key, value) in overrides {
         if own.contains(&key.as_str()) {
             of_method.insert(key.clone(), value.clone());
-        } else if known.contains_key(key) && name.uses(key) {
+        } else if known.contains_key(key) && uses(key) {
             training.insert(key.clone(), value.clone());
         } else {
-            let all = own.iter().copied().chain(known.keys().map(String::as_str).filter(|key| name.uses(key)));
+            let all = own.iter().copied().chain(known.keys().map(String::as_str).filter(|key| uses(key)));
             let all: Vec<_> = all.collect();
             let what = if known.contains_key(key) { "makes no difference to" } else { "is no option of" };
             let rule = format!("`{key}` {what} method {name}; there are {}", all.join(", "));
@@ -336,12 +361,13 @@ pub(super) fn sort_options(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{BackboneKind, Options, Preset};
+    use crate::types::Options;
 
     #[test]
     fn every_named_option_exists() {
         let Value::Object(all) = serde_json::to_value(BaselineOptions::default()).unwrap() else { panic!() };
-        let named: Vec<&str> = MethodName::ALL.iter().flat_map(|name| name.own_options()).collect();
+        let of = |preset| MethodName::ALL.iter().flat_map(move |name| name.own_options(preset));
+        let named: Vec<&str> = of(Preset::Paper).chain(of(Preset::Robust)).collect();
         assert!(named.iter().all(|name| all.contains_key(*name)), "{named:?}");
         assert!(all.keys().all(|key| named.contains(&key.as_str())), "every option is some method's");
         let options = Options::preset(Preset::Paper, BackboneKind::DeepFm);

@@ -64,6 +64,9 @@ choice!(
         Paper = "paper",
         /// As the authors' released code computes.
         ReleasedCode = "released_code",
+        /// Ours: AutoDenoise with a loss history that is cross-fitted, rewards that see the label, and a subset that keeps
+        /// models calibrated; it may keep every row. `docs/robust.md` has what it is worth.
+        Robust = "robust",
     }
 );
 choice!(
@@ -354,7 +357,7 @@ impl Options {
         }
         .of_backbone(backbone);
         match preset {
-            Preset::Paper => paper,
+            Preset::Paper | Preset::Robust => paper,
             Preset::ReleasedCode => Self {
                 action: Action::EpsGreedy,
                 update_action: UpdateAction::Greedy,

@@ -1,6 +1,6 @@
 //! What a job would take and could show, before any of it is computed.
 
-use super::{BackboneKind, MethodName, ResolvedMethod, ResolvedSpec, SplitCounts};
+use super::{BackboneKind, MethodName, Preset, ResolvedMethod, ResolvedSpec, SplitCounts};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,6 +38,11 @@ impl ResolvedMethod {
         let options = &self.options;
         let warmup = u64::from(options.warmup_epochs) * u64::from(options.warmup_passes_per_row);
         match self.name {
+            // Values, the history, directions, the search, and candidates.
+            MethodName::Autodenoise if self.preset == Preset::Robust => {
+                let own = self.baseline();
+                20 + 2 * u64::from(own.rounds * own.folds) * training / 2 + training + 5 * training
+            }
             MethodName::Autodenoise | MethodName::AutodenoiseV => warmup + u64::from(options.epochs) * (1 + training),
             MethodName::RandomDrop if self.baseline().tries > 1 => u64::from(self.baseline().tries) * training,
             MethodName::LossDrop => warmup,
@@ -50,6 +55,10 @@ impl ResolvedMethod {
     /// Models the method trains to early stopping to choose its rows.
     fn selection_trainings(&self) -> u64 {
         match self.name {
+            MethodName::Autodenoise if self.preset == Preset::Robust => {
+                let own = self.baseline();
+                15 + 2 * u64::from(own.rounds * own.folds)
+            }
             MethodName::Autodenoise | MethodName::AutodenoiseV => u64::from(self.options.epochs),
             MethodName::RandomDrop if self.baseline().tries > 1 => u64::from(self.baseline().tries),
             MethodName::ConfidentLearning => u64::from(self.baseline().folds),

@@ -26,6 +26,8 @@ struct Asked {
     shared: Overrides,
     /// Options said at `pointer`.
     own: Overrides,
+    /// Whether the preset was said at `pointer` and is another than the job's.
+    other_preset: bool,
 }
 
 impl JobSpec {
@@ -42,7 +44,7 @@ impl JobSpec {
         let asked = self.asked();
         let mut methods: Vec<ResolvedMethod> = asked.iter().filter_map(&mut keep).collect();
         let transfer = self.transfer.iter().filter_map(|backbone| {
-            let shared = shared_options(&self.method, MethodName::None, *backbone);
+            let shared = shared_options(&self.method, MethodName::None, self.method.preset, *backbone);
             let asked = Asked { name: MethodName::None, backbone: *backbone, shared, own: Map::new(), ..self.own() };
             keep(&asked).map(|method| Trainee { backbone: *backbone, options: method.options })
         });
@@ -91,7 +93,15 @@ impl JobSpec {
     /// The job's own method.
     fn own(&self) -> Asked {
         let MethodSpec { name, preset, backbone, options } = self.method.clone();
-        Asked { pointer: "/method".to_owned(), name, preset, backbone, shared: Map::new(), own: options }
+        Asked {
+            pointer: "/method".to_owned(),
+            name,
+            preset,
+            backbone,
+            shared: Map::new(),
+            own: options,
+            other_preset: false,
+        }
     }
 
     /// Every method asked for, the job's own first.
@@ -99,13 +109,15 @@ impl JobSpec {
         let own = &self.method;
         let compared = self.compare.iter().enumerate().map(|(number, other)| {
             let backbone = other.backbone.unwrap_or(own.backbone);
+            let preset = other.preset.unwrap_or(own.preset);
             Asked {
                 pointer: format!("/compare/{number}"),
                 name: other.name,
-                preset: other.preset.unwrap_or(own.preset),
+                preset,
                 backbone,
-                shared: shared_options(own, other.name, backbone),
+                shared: shared_options(own, other.name, preset, backbone),
                 own: other.options.clone(),
+                other_preset: preset != own.preset && other.name.searches(),
             }
         });
         let swept = self.sweep.iter().filter(|_| self.unknown_swept().is_none()).flat_map(|sweep| {
@@ -123,7 +135,7 @@ impl JobSpec {
     fn unknown_swept(&self) -> Option<FieldError> {
         let MethodSpec { name, preset, backbone, .. } = self.method;
         let swept = Map::from_iter([(self.sweep.as_ref()?.option.clone(), Value::Null)]);
-        let (_, _, errors) = sort_options(name, &Options::preset(preset, backbone).to_map(), &swept);
+        let (_, _, errors) = sort_options(name, preset, &Options::preset(preset, backbone).to_map(), &swept);
         Some(FieldError::new("/sweep/option", errors.into_iter().next()?.rule))
     }
 
@@ -177,7 +189,11 @@ impl Asked {
 
     fn resolve(&self) -> Result<ResolvedMethod, Vec<FieldError>> {
         let known = Options::preset(self.preset, self.backbone).to_map();
-        let (mut training, of_method, mut errors) = sort_options(self.name, &known, &self.overrides());
+        let (mut training, of_method, mut errors) = sort_options(self.name, self.preset, &known, &self.overrides());
+        if self.name == MethodName::AutodenoiseV && self.preset == Preset::Robust {
+            let rule = "paper or released_code: robust is a preset of autodenoise";
+            errors.push(FieldError::new("/method/preset", rule));
+        }
         if self.name == MethodName::AutodenoiseV && !training.contains_key("select") {
             training.insert("select".to_owned(), "sample".into());
         }
@@ -186,7 +202,7 @@ impl Asked {
             training.insert("lmat_deselected".to_owned(), "evaluate_all".into());
         }
         let options = Options::resolve(self.preset, self.backbone, &training).map_err(|more| errors.extend(more));
-        let own = BaselineOptions::resolve(self.name, &of_method).map_err(|more| errors.extend(more));
+        let own = BaselineOptions::resolve(self.name, self.preset, &of_method).map_err(|more| errors.extend(more));
         let (Ok(options), Ok(own)) = (options, own) else { return Err(errors) };
         if !errors.is_empty() {
             return Err(errors);
@@ -195,7 +211,8 @@ impl Asked {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             format!(" {key}={value}")
         });
-        let label = format!("{}{}", self.name, said.collect::<String>());
+        let preset = if self.other_preset { format!(" {}", self.preset) } else { String::new() };
+        let label = format!("{}{preset}{}", self.name, said.collect::<String>());
         let (name, preset, backbone) = (self.name, self.preset, self.backbone);
         Ok(ResolvedMethod { name, preset, backbone, label, options, own })
     }
@@ -214,15 +231,15 @@ impl Asked {
 
     /// All rows, trained as this method's are.
     fn reference(&self) -> Self {
-        let none = MethodName::None;
+        let (none, preset) = (MethodName::None, self.preset);
         let of_training = |options: &Overrides| {
             options
                 .iter()
-                .filter(|(name, _)| none.uses(name))
+                .filter(|(name, _)| none.uses(preset, name))
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
         };
-        let own_options = self.name.own_options();
+        let own_options = self.name.own_options(preset);
         let mut own: Overrides = of_training(&self.own);
         own.retain(|name, _| !own_options.contains(&name.as_str()));
         let mut shared: Overrides = of_training(&self.shared);
@@ -232,13 +249,13 @@ impl Asked {
 }
 
 /// What of the job's options concerns another method, with another backbone maybe.
-fn shared_options(own: &MethodSpec, name: MethodName, backbone: BackboneKind) -> Overrides {
+fn shared_options(own: &MethodSpec, name: MethodName, preset: Preset, backbone: BackboneKind) -> Overrides {
     let mut shared = own.options.clone();
     let training = Options::preset(own.preset, own.backbone).to_map();
     shared.retain(|key, _| {
         // How rows are selected tells AutoDenoise and its ablation apart; a structure is of one model.
         let apart = key == "select" && name != own.name || key == "structure" && backbone != own.backbone;
-        name.uses(key) && training.contains_key(key) && !apart
+        name.uses(preset, key) && training.contains_key(key) && !apart
     });
     shared
 }

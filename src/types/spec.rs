@@ -198,7 +198,7 @@ impl ResolvedMethod {
     pub fn trains_like(&self, other: &Self) -> bool {
         let of_training = |method: &Self| {
             let mut options = method.options.to_map();
-            options.retain(|name, _| MethodName::None.uses(name));
+            options.retain(|name, _| MethodName::None.uses(method.preset, name));
             options
         };
         self.backbone == other.backbone && of_training(self) == of_training(other)

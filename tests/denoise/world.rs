@@ -2,14 +2,19 @@
 
 use autodenoise::backbone;
 use autodenoise::evaluate::{DenoisedWriter, Dropped, Planted, Run, RunError, RunInput, Step};
-use autodenoise::ingest::Dataset;
+use autodenoise::ingest::{Dataset, IngestLimits, IngestProgress, ingest};
 use autodenoise::random::{Purpose, Stream};
+use autodenoise::synth::{self, SynthSpec};
 use autodenoise::types::{
     BackboneKind, DatasetFacts, DatasetId, Engine, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Noise,
     Preset, Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 const DIMS: [u32; 3] = [12, 9, 4];
@@ -19,6 +24,8 @@ pub const ROWS: SplitCounts = SplitCounts { train: 353, valid: 120, test: 90 };
 
 pub struct World {
     pub dir: TempDir,
+    /// The encoded dataset.
+    path: PathBuf,
 }
 
 impl World {
@@ -92,11 +99,24 @@ impl World {
         write("feature_map.json", &serde_json::to_vec(&map).unwrap());
         write("vocabulary.jsonl", b"");
         write("profile.json", &serde_json::to_vec(&profile).unwrap());
-        Self { dir }
+        let path = dir.path().to_owned();
+        Self { dir, path }
+    }
+
+    /// A generated table, read as any other.
+    pub fn synth(spec: &SynthSpec) -> Self {
+        tch::set_num_threads(1);
+        let dir = tempfile::tempdir().unwrap();
+        let table = dir.path().join("clicks.csv");
+        synth::write(spec, &table, None).unwrap();
+        let path = dir.path().join("dataset");
+        let go_on = &mut |_: IngestProgress| ControlFlow::Continue(());
+        ingest(&table, &synth::dataset_spec(), &path, &IngestLimits::default(), go_on).unwrap();
+        Self { dir, path }
     }
 
     pub fn dataset(&self) -> Dataset {
-        Dataset::open(self.dir.path()).unwrap()
+        Dataset::open(&self.path).unwrap()
     }
 }
 
@@ -122,7 +142,7 @@ pub fn job(spec: Value) -> ResolvedSpec {
         "lr": 0.01, "retrain_max_epoch": 4, "select_ratio": 0.8,
     });
     for (name, value) in quick.as_object().unwrap() {
-        if spec.method.name.uses(name) {
+        if spec.method.name.uses(spec.method.preset, name) {
             spec.method.options.entry(name).or_insert_with(|| value.clone());
         }
     }

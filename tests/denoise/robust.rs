@@ -1,0 +1,56 @@
+//! The preset `robust` on tables whose noise is known.
+
+use crate::world::{World, interrupted, job, run_with_noise, untimed};
+use autodenoise::synth::SynthSpec;
+use autodenoise::types::{Noise, Report, RunResult};
+use serde_json::{Value, json};
+
+/// Users with rows enough to be judged by.
+fn table(rows: u64) -> World {
+    World::synth(&SynthSpec { users: 210, items: 120, rows, flip_rate: 0.0, seed: 1, ..SynthSpec::default() })
+}
+
+fn robust(more: Value) -> Value {
+    let options = json!({"batch_size": 128, "retrain_max_epoch": 12, "teacher": "fm"});
+    let mut spec = json!({"method": {"preset": "robust", "backbone": "fm", "options": options}, "seed": 3});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec
+}
+
+fn line<'r>(report: &'r Report, label: &str) -> &'r RunResult {
+    &report.table.iter().find(|line| line.label == label).unwrap().runs[0]
+}
+
+/// What flips look like is learned from the labels alone, far better than by the losses of a first pass.
+#[test]
+fn flips_are_told_from_other_rows() {
+    let spec = job(robust(json!({"compare": [{"name": "loss_drop", "preset": "paper"}]})));
+    let outcome = run_with_noise(&table(10_000), &spec, Some(&Noise::Flips { rate: 0.2 })).unwrap();
+    let report = outcome.report();
+    let auroc = |label| line(&report, label).found.unwrap().auroc.unwrap();
+    assert!(auroc("autodenoise") > auroc("loss_drop") + 0.05, "{} {}", auroc("autodenoise"), auroc("loss_drop"));
+    assert_eq!(report.test_reads, 4, "chosen on validation data; the oracle reads once");
+}
+
+#[test]
+fn a_robust_run_resumed_after_any_step_is_the_uninterrupted_one() {
+    let world = table(5_500);
+    let mut spec = robust(json!({}));
+    spec["method"]["options"]["retrain_max_epoch"] = json!(2);
+    spec["method"]["options"]["folds"] = json!(2);
+    let spec = job(spec);
+    let whole = run_with_noise(&world, &spec, None).unwrap();
+    for steps in (1..).step_by(11) {
+        let (events, out, ended) = interrupted(&world, &spec, steps);
+        if ended {
+            assert!(steps > 18, "every kind of step was interrupted");
+            break;
+        }
+        assert_eq!(untimed(&events), untimed(&whole.events), "after {steps} steps");
+        for name in ["indices.csv", "scores.parquet", "policy.safetensors", "explanations.parquet", "model.safetensors"]
+        {
+            let same = std::fs::read(out.path().join(name)).ok() == std::fs::read(whole.out.path().join(name)).ok();
+            assert!(same, "after {steps} steps: {name} differs");
+        }
+    }
+}
