@@ -196,7 +196,7 @@ pub struct MethodArgs {
     #[arg(long, value_name = "N")]
     pub seeds: Option<u32>,
 
-    /// Option values to start from: paper or released_code
+    /// Option values to start from: paper, released_code, or robust, which is ours and made for noisy labels
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
 

@@ -170,3 +170,37 @@ fn seeds_that_agree_no_more_than_chance_are_seen_to() {
     let warned = outcome.events.iter().any(|event| matches!(event, TrainerEvent::Warning(_)));
     assert!(!warned);
 }
+
+/// Real runs of the null case: a random drop as the candidate, against all rows and other random drops.
+#[test]
+fn a_random_drop_is_not_certified() {
+    let world = World::new();
+    let certified = (0..12).filter(|number| {
+        let options = json!({"select_ratio": 0.9, "retrain_max_epoch": 3});
+        let spec = job(json!({
+            "method": {"name": "random_drop", "backbone": "fm", "options": options}, "certify": {"seeds": 5},
+            "seed": 100 * number,
+        }));
+        let report = run(&world, &spec).unwrap().report();
+        assert_eq!(report.certification.unwrap().gains.len(), 2);
+        report.verdict == Verdict::Certified
+    });
+    // One in ten, as the 100 simulated runs of the verdict's own tests; of twelve, one by bad luck.
+    assert!(certified.count() <= 1);
+}
+
+/// The presets of the paper stay the paper's: nothing of ours is in what they resolve to.
+#[test]
+fn the_preset_of_the_paper_has_nothing_of_ours() {
+    let spec = job(json!({"method": {"preset": "paper"}}));
+    let report = run(&World::new(), &spec).unwrap().report();
+    let method = &report.spec.method;
+    assert_eq!((method.preset.as_str(), method.own.len()), ("paper", 0));
+    assert_eq!(report.verdict, Verdict::NotEvaluated);
+    let options = serde_json::to_value(&method.options).unwrap();
+    for (name, value) in
+        [("policy_label_field", json!(false)), ("reward", json!("instance")), ("reward_norm", json!("none"))]
+    {
+        assert_eq!(options[name], value, "{name}");
+    }
+}

@@ -45,9 +45,11 @@ const VALUE_PASSES: u32 = 8;
 const TEMPERATURES: [f32; 3] = [1.0, 1.3, 1.5];
 const CAP: f32 = 3.5;
 /// A subset must do better than all rows by this on validation AUC; where values were left out it may do worse by the
-/// second, for the validation rows that are left say little of what leaving them out is worth.
+/// second, for the validation rows that are left say little of what leaving them out is worth. A sharper subset must do
+/// better than the one before by the third, for sharpness costs calibration.
 const MARGIN: f64 = 0.0005;
 const MARGIN_FLAGGED: f64 = -0.001;
+const MARGIN_SHARPER: f64 = 0.001;
 /// Its log-loss, corrected for noise, may be above that of all rows by this.
 const LOGLOSS_MARGIN: f64 = 0.002;
 /// Rewards are within this.
@@ -77,6 +79,8 @@ pub struct Robust {
     logits: Vec<f32>,
     trained: Option<Vec<u32>>,
     tried: Vec<Tried>,
+    /// The candidate chosen so far, and its rows.
+    chosen: usize,
     best: Vec<u32>,
 }
 
@@ -122,6 +126,7 @@ struct Saved {
     table: Option<usize>,
     has_trained: bool,
     tried: Vec<Tried>,
+    chosen: usize,
     has_best: bool,
 }
 
@@ -144,6 +149,7 @@ impl Robust {
             logits: Vec::new(),
             trained: None,
             tried: Vec::new(),
+            chosen: 0,
             best: Vec::new(),
         }
     }
@@ -375,8 +381,8 @@ impl Robust {
         fit.finish();
         let tried = self.judge(&fit.model.predict(&context.data.valid), context);
         self.tried.push(tried);
-        if candidate == 0 || self.beats(tried) {
-            self.best = kept;
+        if candidate == 0 || self.beats(candidate) {
+            (self.chosen, self.best) = (candidate, kept);
         }
         if candidate < self.candidates() {
             self.at = At::Validate { candidate: candidate + 1 };
@@ -394,12 +400,17 @@ impl Robust {
         self.inside.contains(&false)
     }
 
-    /// Whether the candidate tried last is better than all rows and than those before.
-    fn beats(&self, tried: Tried) -> bool {
-        let (all, before) = (self.tried[0], &self.tried[1..self.tried.len() - 1]);
-        let margin = if self.flagged() { MARGIN_FLAGGED } else { MARGIN };
-        let eligible = |tried: &Tried| tried.auc > all.auc + margin && tried.logloss <= all.logloss + LOGLOSS_MARGIN;
-        eligible(&tried) && before.iter().filter(|other| eligible(other)).all(|other| tried.auc > other.auc)
+    /// Whether the candidate tried last takes the place of the one chosen so far.
+    fn beats(&self, candidate: usize) -> bool {
+        let (all, chosen, tried) = (self.tried[0], self.tried[self.chosen], self.tried[candidate]);
+        let first_sharp = 1 + usize::from(self.flagged());
+        let margin = match self.chosen {
+            0 if self.flagged() => MARGIN_FLAGGED,
+            0 => MARGIN,
+            chosen if chosen < first_sharp => 0.0,
+            _ => MARGIN_SHARPER,
+        };
+        tried.auc > chosen.auc + margin && tried.logloss <= all.logloss + LOGLOSS_MARGIN
     }
 
     /// The rows of a candidate.
@@ -610,6 +621,7 @@ impl Selector for Robust {
             table: (!self.table.is_empty()).then_some(self.table.len()),
             has_trained: self.trained.is_some(),
             tried: self.tried.clone(),
+            chosen: self.chosen,
             has_best: !self.best.is_empty(),
         })?)
     }
@@ -632,7 +644,8 @@ impl Selector for Robust {
         let positions = |there: bool, name: &str| there.then(|| file.positions(&format!("{prefix}{name}"))).transpose();
         self.trained = positions(saved.has_trained, "trained")?;
         self.best = positions(saved.has_best, "best")?.unwrap_or_default();
-        (self.at, self.rho, self.policy, self.tried) = (saved.at, saved.rho, saved.policy, saved.tried);
+        (self.at, self.rho, self.policy) = (saved.at, saved.rho, saved.policy);
+        (self.tried, self.chosen) = (saved.tried, saved.chosen);
         self.load_cross(context, &format!("{prefix}cross/"), file, saved.cross).map_err(as_weights)?;
         if let Some(state) = saved.fit {
             let fit = format!("{prefix}fit/");
