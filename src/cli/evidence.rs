@@ -5,7 +5,8 @@ use super::tables::table;
 use super::view::{arm_words, human_seconds};
 use crate::metrics::{mean, sample_sd};
 use crate::types::{
-    Certification, CertifiedRun, Certify, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult, Stability, Verdict,
+    Certification, CertifiedRun, Certify, Findings, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult,
+    Stability, Verdict,
 };
 use clap::Args;
 
@@ -67,6 +68,9 @@ pub fn outcome(report: &Report) -> Result<(), CliError> {
 /// All evidence of a report, in words and tables; nothing where there is none.
 pub fn evidence(report: &Report) -> String {
     let mut text = String::new();
+    if let Some(findings) = &report.findings {
+        text += &format!("\n{}\n", describe_findings(findings));
+    }
     if let Some(guard) = &report.guard {
         text += &format!("\n{}\n", describe_guard(guard));
     }
@@ -80,6 +84,22 @@ pub fn evidence(report: &Report) -> String {
         text += &format!("\n{}", describe_certification(certification));
     }
     text
+}
+
+fn describe_findings(findings: &Findings) -> String {
+    let rows = findings.candidates.iter().enumerate().map(|(number, candidate)| {
+        let chosen = if number == findings.chosen as usize { "chosen" } else { "" };
+        vec![
+            candidate.name.clone(),
+            candidate.rows.to_string(),
+            format!("{:.4}", candidate.auc),
+            format!("{:.4}", candidate.logloss),
+            chosen.to_owned(),
+        ]
+    });
+    let header = ["tried on validation data", "rows", "AUC", "log-loss without noise", ""];
+    let rate = 100.0 * findings.noise_rate;
+    format!("labels that are wrong, by estimate: {rate:.1} %\n\n{}", table(&header, rows, 1))
 }
 
 fn describe_guard(guard: &Guard) -> String {

@@ -234,6 +234,7 @@ impl<'r, 'a> Exports<'r, 'a> {
             certification,
             transfers: transfers.unwrap_or_default(),
             self_check: run.book.self_check.clone(),
+            findings: run.own.as_ref().and_then(|own| own.note.findings.clone()),
             guard: dropped.then(|| guard(run.input.dataset, run.data.train.labels, &self.kept)).transpose()?,
             stability: self.votes.as_ref().map(|(stability, _)| stability.clone()),
             oracle: run.book.oracle.clone(),

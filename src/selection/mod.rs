@@ -22,7 +22,7 @@ pub use session::{Place, Session, row};
 pub use warmup::Warmup;
 
 use crate::backbone::{TensorFile, WeightsError};
-use crate::types::{Phase, Tested};
+use crate::types::{Findings, Phase, Tested};
 use serde::{Deserialize, Serialize};
 
 /// A method at work.
@@ -73,6 +73,8 @@ pub struct SelectedNote {
     pub best_epoch: Option<u32>,
     /// The best epoch's own model, where its test result was read to choose it.
     pub as_selected: Option<Tested>,
+    #[serde(default)]
+    pub findings: Option<Findings>,
 }
 
 impl Selected {

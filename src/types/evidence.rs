@@ -184,6 +184,27 @@ pub struct Found {
     pub recall: Option<f64>,
 }
 
+/// What the preset `robust` made of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Findings {
+    /// The rate at which labels are wrong, as far as can be told. Too high where no row is sure of its label.
+    pub noise_rate: f64,
+    /// What was tried on the validation rows, all rows first.
+    pub candidates: Vec<Candidate>,
+    /// Which of them was chosen, from 0.
+    pub chosen: u32,
+}
+
+/// A set of rows that a model was trained on, and how that did on the validation rows of reliable values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Candidate {
+    pub name: String,
+    pub rows: u64,
+    pub auc: f64,
+    /// Corrected for labels that are wrong at `noise_rate`.
+    pub logloss: f64,
+}
+
 /// What the drop does to the data as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Guard {

@@ -25,8 +25,9 @@ pub use dataset::{
 };
 pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob};
 pub use evidence::{
-    ArtifactDigest, Calibration, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Envelope,
-    EnvelopeSignature, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability, Verdict,
+    ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Envelope,
+    EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
+    Verdict,
 };
 pub use ids::{DatasetId, JobId, ParseIdError};
 pub use job::{Arm, JobState, Phase, Progress};

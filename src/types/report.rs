@@ -1,8 +1,8 @@
 //! The report of a finished job: what was kept, how models with and without it did, and how often the test was read.
 
 use super::{
-    Arm, BackboneKind, Calibration, Certification, Found, Guard, MethodName, Metrics, ResolvedSpec, SelfCheckResult,
-    Stability, Verdict,
+    Arm, BackboneKind, Calibration, Certification, Findings, Found, Guard, MethodName, Metrics, ResolvedSpec,
+    SelfCheckResult, Stability, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,6 +37,9 @@ pub struct Report {
     pub transfers: Vec<Certification>,
     #[serde(default)]
     pub self_check: Option<SelfCheckResult>,
+    /// What the preset `robust` made of the table, with the first seed.
+    #[serde(default)]
+    pub findings: Option<Findings>,
     /// Absent where every row was kept.
     #[serde(default)]
     pub guard: Option<Guard>,

@@ -189,6 +189,7 @@ pub fn report(spec: ResolvedSpec) -> Report {
         certification: None,
         transfers: Vec::new(),
         self_check: None,
+        findings: None,
         guard: None,
         stability: None,
         oracle: Vec::new(),

@@ -29,6 +29,10 @@ fn flips_are_told_from_other_rows() {
     let report = outcome.report();
     let auroc = |label| line(&report, label).found.unwrap().auroc.unwrap();
     assert!(auroc("autodenoise") > auroc("loss_drop") + 0.05, "{} {}", auroc("autodenoise"), auroc("loss_drop"));
+    let findings = report.findings.as_ref().unwrap();
+    assert_eq!((&findings.candidates[0].name[..], findings.candidates[0].rows), ("all rows", 8000));
+    assert_eq!(findings.candidates[findings.chosen as usize].rows, report.kept.rows);
+    assert!(findings.noise_rate > 0.1, "{findings:?}");
     assert_eq!(report.test_reads, 4, "chosen on validation data; the oracle reads once");
 }
 

@@ -91,6 +91,7 @@ pub fn report(job: &PlannedJob, auc: &dyn Fn(&TableLine, u32) -> f64) -> Report 
         certification: None,
         transfers: Vec::new(),
         self_check: None,
+        findings: None,
         guard: None,
         stability: None,
         oracle: Vec::new(),

@@ -21,7 +21,7 @@ use crate::random::{Purpose, Stream};
 use crate::selection::{
     Context, CrossFit, CrossFitted, Place, Role, Scores, SelectError, Selected, Selector, Session, row,
 };
-use crate::types::{Arm, BackboneKind, EpochRow, FieldKind, Options, Phase, Preset};
+use crate::types::{Arm, BackboneKind, Candidate, EpochRow, FieldKind, Findings, Options, Phase, Preset};
 use balance::{Draw, wanted};
 use policy::{Policy, States};
 use posterior::{Platt, belief, noise_rate, truth};
@@ -108,6 +108,7 @@ enum At {
 /// How a model trained on a candidate did on the validation rows of reliable values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Tried {
+    rows: u64,
     auc: f64,
     /// Corrected for labels that are wrong at the rate `rho`.
     logloss: f64,
@@ -379,7 +380,7 @@ impl Robust {
             return Ok(None);
         }
         fit.finish();
-        let tried = self.judge(&fit.model.predict(&context.data.valid), context);
+        let tried = self.judge(kept.len() as u64, &fit.model.predict(&context.data.valid), context);
         self.tried.push(tried);
         if candidate == 0 || self.beats(candidate) {
             (self.chosen, self.best) = (candidate, kept);
@@ -449,7 +450,7 @@ impl Robust {
     }
 
     /// Of logits of the validation rows.
-    fn judge(&self, logits: &[f32], context: &Context) -> Tried {
+    fn judge(&self, kept: u64, logits: &[f32], context: &Context) -> Tried {
         let rows = logits.iter().zip(context.data.valid.labels).zip(&self.inside_valid);
         let (labels, logits): (Vec<u8>, Vec<f32>) =
             rows.filter(|(_, inside)| **inside).map(|((z, label), _)| (*label, *z)).unzip();
@@ -459,6 +460,7 @@ impl Robust {
             ((1.0 - self.rho) * loss(z) - self.rho * loss(-z)) / (1.0 - 2.0 * self.rho)
         };
         Tried {
+            rows: kept,
             // Where the rows that are left have one label, no candidate is better than all rows.
             auc: auc(&labels, &logits).ok().flatten().unwrap_or(0.0),
             logloss: logits.iter().zip(&labels).map(corrected).sum::<f64>() / labels.len().max(1) as f64,
@@ -476,11 +478,26 @@ impl Robust {
         let scores = Scores { name: "keep_prob".to_owned(), values: values.collect() };
         let mut policy = TensorFile::new();
         policy.put_values("policy.weight", &[1, self.policy.weights.len()], &self.policy.weights);
-        Selected {
-            scores: Some(scores),
-            losses,
-            policy: Some(policy),
-            ..Selected::rows(std::mem::take(&mut self.best))
+        let findings = self.findings();
+        let mut selected = Selected::rows(std::mem::take(&mut self.best));
+        selected.note.findings = Some(findings);
+        Selected { scores: Some(scores), losses, policy: Some(policy), ..selected }
+    }
+
+    fn findings(&self) -> Findings {
+        let name = |candidate: usize| match candidate.checked_sub(1 + usize::from(self.flagged())) {
+            Some(temperature) => format!("temperature {}", TEMPERATURES[temperature]),
+            None if candidate == 0 => "all rows".to_owned(),
+            None => "reliable values".to_owned(),
+        };
+        let candidate = |(number, tried): (usize, &Tried)| {
+            let Tried { rows, auc, logloss } = *tried;
+            Candidate { name: name(number), rows, auc, logloss }
+        };
+        Findings {
+            noise_rate: self.rho,
+            candidates: self.tried.iter().enumerate().map(candidate).collect(),
+            chosen: self.chosen as u32,
         }
     }
 
