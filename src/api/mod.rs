@@ -3,6 +3,7 @@
 //! One file per family of addresses, each readable from top to bottom: parameters, then handlers. A handler's name is
 //! its OpenAPI operation id. Errors are `ApiError` and nothing else.
 
+mod access;
 mod artifacts;
 mod conditional;
 mod datasets;

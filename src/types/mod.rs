@@ -16,6 +16,7 @@ mod problem;
 mod report;
 mod resolve;
 mod spec;
+mod tenant;
 
 pub use backbone::{BackboneKind, Structure};
 pub use baseline::{BdisInit, Distance, EnemyTies, Knn};
@@ -40,3 +41,4 @@ pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
 pub use spec::{CompareSpec, DatasetFacts, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};
+pub use tenant::{ParseTenantError, TenantId};
