@@ -23,5 +23,5 @@ USER autodenoise
 VOLUME /var/lib/autodenoise
 EXPOSE 8080
 HEALTHCHECK CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && head -1 <&3 | grep -q 200"]
-# Anything that reaches the container's port may use the service: publish it on loopback or behind a proxy that asks who it is.
+# It starts once there is an API key on its volume: docker run --rm -v … <image> autodenoise keys create --scope admin
 CMD ["autodenoise", "serve", "--listen", "0.0.0.0:8080"]

@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "store/access.rs"]
+mod access;
 #[path = "store/datasets.rs"]
 mod datasets;
 #[path = "store/jobs.rs"]

@@ -1,6 +1,7 @@
 //! `/v1/jobs/{id}/artifacts`: results out, whole or in part.
 
 use super::{
+    access::Caller,
     conditional,
     error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
@@ -33,10 +34,11 @@ use utoipa::{IntoParams, ToSchema};
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_artifacts(
     State(state): State<AppState>,
+    caller: Caller,
     Path(id): Path<JobId>,
 ) -> Result<Json<ArtifactList>, ApiError> {
-    find_succeeded(&state, id).await?;
-    let rows = artifacts::list(&mut *state.connection().await?, id).await?;
+    find_succeeded(&state, &caller.tenant, id).await?;
+    let rows = artifacts::list(&mut *state.connection().await?, &caller.tenant, id).await?;
     Ok(Json(ArtifactList { data: rows.into_iter().map(view).collect() }))
 }
 
@@ -74,17 +76,19 @@ enum Allow {
         (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub async fn get_artifact(
     State(state): State<AppState>,
+    caller: Caller,
     Path((id, name)): Path<(JobId, String)>,
     Query(query): Query<GetArtifactQuery>,
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let job = find_succeeded(&state, id).await?;
+    let job = find_succeeded(&state, &caller.tenant, id).await?;
     if name == "denoised" && query.allow != Some(Allow::Uncertified) {
         refuse_uncertified(&job)?;
     }
     let mut connection = state.connection().await?;
-    let Some(row) = artifacts::find(&mut connection, id, &name).await? else {
-        let names: Vec<_> = artifacts::list(&mut connection, id).await?.into_iter().map(|row| row.name).collect();
+    let Some(row) = artifacts::find(&mut connection, &caller.tenant, id, &name).await? else {
+        let artifacts = artifacts::list(&mut connection, &caller.tenant, id).await?;
+        let names: Vec<_> = artifacts.into_iter().map(|row| row.name).collect();
         return Err(ApiError::new(
             Kind::NotFound,
             format!("{id} has no artifact `{name}`; it has {}", names.join(", ")),

@@ -1,9 +1,11 @@
 //! `/v1/datasets`: tables in.
 
 use super::{
+    access::Caller,
     conditional::json_with_etag,
     error::{ApiError, Kind, Problem, ProblemItem},
     extract::{Json, Path, Query, parse_json},
+    quota,
     state::{AppState, checked_cursor, checked_limit},
     views::{DatasetView, Page},
 };
@@ -125,6 +127,7 @@ impl CreateDatasetQuery {
         (status = 415, body = Problem, content_type = "application/problem+json"), (status = 422, body = Problem, content_type = "application/problem+json")))]
 pub async fn create_dataset(
     State(state): State<AppState>,
+    caller: Caller,
     Query(query): Query<CreateDatasetQuery>,
     headers: HeaderMap,
     body: Body,
@@ -135,16 +138,19 @@ pub async fn create_dataset(
     }
     let media_type = media_type(&headers)?;
     let expected = content_digest(&headers)?;
-    let limit = state.config.max_upload_bytes;
+    let most = state.config.max_upload_bytes;
+    let left = quota::bytes_left(&state, &caller).await?.unwrap_or(most);
+    let limit = most.min(left);
+    let refused = || if left < most { quota::too_many_bytes(&caller) } else { too_large(most) };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
         // The answer goes out at once. A client that sends on regardless would lose it with the connection, so what it
         // sends is taken for a moment and thrown away.
         tokio::spawn(tokio::time::timeout(LINGER, body.into_data_stream().try_for_each(async |_| Ok(()))));
-        return Err(too_large(limit));
+        return Err(refused());
     }
     let object = state.files.put_stream(body.into_data_stream(), limit).await.map_err(|error| match error {
-        FilesError::TooLarge { limit } => too_large(limit),
+        FilesError::TooLarge { .. } => refused(),
         FilesError::Upload(error) => ApiError::bad_request(format!("the upload broke off: {error}")),
         other => ApiError::internal(&other),
     })?;
@@ -160,6 +166,7 @@ pub async fn create_dataset(
     let first = first_bytes(&state, &object.sha256).await.map_err(|error| ApiError::internal(&error))?;
     ingest::resolve_format(&mut spec, None, Some(&media_type), &first);
     let new = NewDataset {
+        tenant: caller.tenant.clone(),
         name: query.name,
         sha256: object.sha256,
         bytes: object.bytes,
@@ -167,7 +174,7 @@ pub async fn create_dataset(
         media_type: Some(media_type),
         file_name: None,
     };
-    let created = datasets::create(&mut *state.connection().await?, &new).await?;
+    let created = quota::create_dataset(&mut *state.connection().await?, &caller, &new).await?;
     let status = if created.new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/datasets/{}", created.row.id);
     Ok((status, [(header::LOCATION, location)], Json(view(created.row))).into_response())
@@ -246,11 +253,12 @@ pub struct ListDatasetsQuery {
     responses((status = 200, body = Page<DatasetView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_datasets(
     State(state): State<AppState>,
+    caller: Caller,
     Query(query): Query<ListDatasetsQuery>,
 ) -> Result<Json<Page<DatasetView>>, ApiError> {
     let limit = checked_limit(query.limit)?;
     let after = checked_cursor(query.after.as_deref())?;
-    let page = datasets::list(&mut *state.connection().await?, limit, after).await?;
+    let page = datasets::list(&mut *state.connection().await?, &caller.tenant, limit, after).await?;
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
 }
@@ -260,19 +268,24 @@ pub async fn list_datasets(
     responses((status = 200, body = DatasetView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub async fn find_dataset(
     State(state): State<AppState>,
+    caller: Caller,
     Path(id): Path<DatasetId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let row =
-        datasets::find(&mut *state.connection().await?, id).await?.ok_or_else(|| ApiError::not_found("dataset", id))?;
+    let row = datasets::find(&mut *state.connection().await?, &caller.tenant, id).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("dataset", id))?;
     Ok(json_with_etag(&headers, &view(row)))
 }
 
 /// Delete a dataset. Refused while an unfinished job uses it; results of finished jobs stay.
 #[utoipa::path(delete, path = "/v1/datasets/{id}", tag = "datasets", params(("id" = DatasetId, Path)),
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
-pub async fn delete_dataset(State(state): State<AppState>, Path(id): Path<DatasetId>) -> Result<StatusCode, ApiError> {
-    match datasets::delete(&mut *state.connection().await?, id).await? {
+pub async fn delete_dataset(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<DatasetId>,
+) -> Result<StatusCode, ApiError> {
+    match datasets::delete(&mut *state.connection().await?, &caller.tenant, id).await? {
         Deletion::Deleted => Ok(StatusCode::NO_CONTENT),
         Deletion::InUse => Err(ApiError::conflict(format!("an unfinished job uses {id}; wait for it, or cancel it"))),
         Deletion::Missing => Err(ApiError::not_found("dataset", id)),

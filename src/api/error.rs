@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tower_http::request_id::RequestId;
 use utoipa::ToSchema;
 
@@ -82,6 +83,10 @@ kinds! {
         "`after` must be the `next` of an earlier page of the same list, unchanged.";
     BadDigest = "bad-digest", BAD_REQUEST, "The bytes do not match their digest",
         "The sha-256 in Content-Digest differs from that of the bytes received: they were damaged on the way, or the digest is of another file. Send them again.";
+    Unauthorized = "unauthorized", UNAUTHORIZED, "The request needs an API key",
+        "Send one as `Authorization: Bearer adk_…`; the command line takes it from --api-key or AUTODENOISE_API_KEY. The operator makes keys with `autodenoise keys create`. A key that is revoked or has expired does not come back.";
+    Forbidden = "forbidden", FORBIDDEN, "The API key is not good for this",
+        "A key of scope `read` may look and download, `write` may also create, cancel and delete, `admin` may also see /metrics. Ask the operator for a key of the scope that `detail` names.";
     NotFound = "not-found", NOT_FOUND, "There is no such thing here",
         "The id is unknown, or the address is not one of this API. /openapi.json lists the addresses.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "This address does not answer that method",
@@ -107,11 +112,13 @@ kinds! {
     InvalidTable = "invalid-table", UNPROCESSABLE_ENTITY, "The table cannot be used",
         "Each entry of `errors` names a row, line and column, or a part of the dataset's spec, and the rule it breaks. Nothing is dropped silently: mend the rows, or leave the column out, and upload again.";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests at once",
-        "Wait for the seconds in Retry-After and try again.";
+        "Wait for the seconds in Retry-After and try again. How many requests a minute are taken stands at /v1/capabilities.";
+    QuotaExceeded = "quota-exceeded", TOO_MANY_REQUESTS, "This is more than you may have",
+        "`detail` says how much that is, and what to wait for or to delete. /v1/capabilities has the limits a tenant has unless the operator gave it others.";
     Timeout = "timeout", REQUEST_TIMEOUT, "The request took too long",
         "Try again; a large upload needs a connection that keeps sending.";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot do this now",
-        "The database cannot be reached, or the server is shutting down. Nothing acknowledged is lost; try again shortly.";
+        "The database cannot be reached, or the server is shutting down or has too much to do. Nothing acknowledged is lost; try again shortly.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side",
         "The cause is in the server's log under the request id. Trying again is safe.";
 }
@@ -123,11 +130,18 @@ pub struct ApiError {
     detail: String,
     errors: Vec<ProblemItem>,
     errors_truncated: bool,
+    /// Seconds for Retry-After, where they are known.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), errors_truncated: false }
+        Self { kind, detail: detail.into(), errors: Vec::new(), errors_truncated: false, retry_after: None }
+    }
+
+    /// Says when it is worth trying again.
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait.as_secs_f64().ceil() as u64), ..self }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -145,7 +159,7 @@ impl ApiError {
     pub fn invalid_spec(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|e| format!("{}: {}", e.pointer, e.rule)).collect::<Vec<_>>().join("; ");
         let errors = errors.into_iter().map(ProblemItem::Field).collect();
-        Self { kind: Kind::InvalidSpec, detail, errors, errors_truncated: false }
+        Self { errors, ..Self::new(Kind::InvalidSpec, detail) }
     }
 
     /// Logs the cause; the client learns only that it was ours.
@@ -188,7 +202,8 @@ impl From<ApiError> for Problem {
             code: error.kind.code().replace('-', "_"),
             request_id: String::new(),
             retryable: status.is_server_error()
-                || matches!(error.kind, Kind::TooManyRequests | Kind::Timeout | Kind::BadDigest | Kind::NotFinished),
+                || matches!(error.kind, Kind::TooManyRequests | Kind::QuotaExceeded)
+                || matches!(error.kind, Kind::Timeout | Kind::BadDigest | Kind::NotFinished),
             errors: error.errors,
             errors_truncated: error.errors_truncated,
         }
@@ -198,8 +213,11 @@ impl From<ApiError> for Problem {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.kind.status().into_response();
-        if matches!(self.kind, Kind::TooManyRequests | Kind::Unavailable) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if matches!(self.kind, Kind::TooManyRequests | Kind::QuotaExceeded | Kind::Unavailable) {
+            response.headers_mut().insert(header::RETRY_AFTER, self.retry_after.unwrap_or(2).into());
+        }
+        if self.kind == Kind::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         // The body is written by `render`, which knows the request.
         response.extensions_mut().insert(Problem::from(self));

@@ -4,6 +4,7 @@
 //! `Last-Event-ID` misses nothing, whatever happened in between.
 
 use super::{
+    access::Caller,
     error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
     state::AppState,
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     store::{JOB_EVENT, Store, StoreError, events, jobs},
-    types::{EventType, JobId},
+    types::{EventType, JobId, TenantId},
 };
 use axum::{
     extract::State,
@@ -127,6 +128,7 @@ pub struct ListEventsQuery {
         (status = 406, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_events(
     State(state): State<AppState>,
+    caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListEventsQuery>,
     headers: HeaderMap,
@@ -142,13 +144,14 @@ pub async fn list_events(
     let wants = |media_type: &str| {
         accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == media_type)
     };
-    let job = jobs::find(&mut *state.connection().await?, id).await?.ok_or_else(|| ApiError::not_found("job", id))?;
+    let job = jobs::find(&mut *state.connection().await?, &caller.tenant, id).await?;
+    let job = job.ok_or_else(|| ApiError::not_found("job", id))?;
     if wants("text/event-stream") {
         // A client that has every event of an ended job is told not to come back.
         if job.state.is_terminal() && after >= job.last_event_seq {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        let stream = sse(state, id, after);
+        let stream = sse(state, caller.tenant, id, after);
         return Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping")).into_response());
     }
     if !["application/json", "application/*", "*/*"].into_iter().any(wants) {
@@ -160,7 +163,7 @@ pub async fn list_events(
     let deadline = Instant::now() + Duration::from_secs(query.wait.unwrap_or(0).min(60));
     let mut waiter = state.events.subscribe();
     loop {
-        let page = read_page(&state, id, after).await?;
+        let page = read_page(&state, &caller.tenant, id, after).await?;
         if !page.data.is_empty() || page.is_terminal || Instant::now() >= deadline || state.draining.is_cancelled() {
             return Ok(Json(page).into_response());
         }
@@ -168,14 +171,14 @@ pub async fn list_events(
     }
 }
 
-async fn read_page(state: &AppState, id: JobId, after: i64) -> Result<EventPage, StoreError> {
+async fn read_page(state: &AppState, tenant: &TenantId, id: JobId, after: i64) -> Result<EventPage, StoreError> {
     let mut connection = state.store.acquire().await?;
-    let rows = events::list(&mut connection, id, after, PAGE).await?;
+    let rows = events::list(&mut connection, tenant, id, after, PAGE).await?;
     let data: Vec<EventView> =
         rows.into_iter().map(|row| EventView { seq: row.seq, kind: row.kind, at: row.at, data: row.data }).collect();
     let is_terminal = match data.last() {
         Some(last) => is_terminal(&last.kind),
-        None => jobs::find(&mut connection, id).await?.is_none_or(|job| job.state.is_terminal()),
+        None => jobs::find(&mut connection, tenant, id).await?.is_none_or(|job| job.state.is_terminal()),
     };
     Ok(EventPage { has_more: data.len() == PAGE as usize, data, is_terminal })
 }
@@ -185,17 +188,18 @@ fn is_terminal(kind: &str) -> bool {
 }
 
 /// Every event after `after`, then those that come, until the last one or until the server stops.
-fn sse(state: AppState, id: JobId, after: i64) -> impl Stream<Item = Result<Event, Infallible>> {
+fn sse(state: AppState, tenant: TenantId, id: JobId, after: i64) -> impl Stream<Item = Result<Event, Infallible>> {
     struct Reading {
         state: AppState,
+        tenant: TenantId,
         waiter: Waiter,
         after: i64,
         ended: bool,
     }
     let waiter = state.events.subscribe();
-    let pages = stream::unfold(Reading { state, waiter, after, ended: false }, move |mut reading| async move {
+    let pages = stream::unfold(Reading { state, tenant, waiter, after, ended: false }, move |mut reading| async move {
         while !reading.ended {
-            match read_page(&reading.state, id, reading.after).await {
+            match read_page(&reading.state, &reading.tenant, id, reading.after).await {
                 Ok(page) => {
                     reading.ended = page.is_terminal;
                     if let Some(last) = page.data.last() {

@@ -53,6 +53,7 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
         max_upload_bytes: state.config.max_upload_bytes,
         max_rows: state.config.max_rows,
         signing_key: state.config.signing_key.clone(),
+        tenant_limits: state.config.quota,
         methods: words(MethodName::ALL.iter().map(|method| method.as_str()).collect()),
         presets: words(Preset::ALL.iter().map(|preset| preset.as_str()).collect()),
         backbones: words(BackboneKind::ALL.iter().map(|backbone| backbone.as_str()).collect()),

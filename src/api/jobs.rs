@@ -1,9 +1,11 @@
 //! `/v1/jobs`: submit, list, find, cancel, metrics, report.
 
 use super::{
+    access::Caller,
     conditional::json_with_etag,
     error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
+    quota,
     state::{AppState, checked_cursor, checked_limit},
     views::{JobView, MetricsView, Page, Reproduction, VerdictView},
 };
@@ -16,6 +18,7 @@ use crate::{
     },
     types::{
         Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, Report, ResolvedSpec,
+        TenantId,
     },
 };
 use axum::{
@@ -38,13 +41,14 @@ use utoipa::IntoParams;
         (status = 422, body = Problem, content_type = "application/problem+json")))]
 pub async fn create_job(
     State(state): State<AppState>,
+    caller: Caller,
     headers: HeaderMap,
     Json(spec): Json<JobSpec>,
 ) -> Result<Response, ApiError> {
     let idempotency = idempotency(&headers, &spec)?;
     let mut connection = state.connection().await?;
-    let (_, resolved) = resolve_for(&mut connection, &spec).await?;
-    match jobs::create(&mut connection, &resolved, idempotency.as_ref(), None).await? {
+    let (_, resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    match quota::create_job(&mut connection, &caller, &resolved, idempotency.as_ref(), None).await? {
         Creation::New(row) => Ok(created(*row).into_response()),
         Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], created(*row)).into_response()),
         Creation::KeyReused => Err(ApiError::new(
@@ -58,9 +62,10 @@ pub async fn create_job(
 /// The spec with nothing left to a default, and the dataset it is for, which is ready.
 pub(super) async fn resolve_for(
     connection: &mut PgConnection,
+    tenant: &TenantId,
     spec: &JobSpec,
 ) -> Result<(DatasetRow, ResolvedSpec), ApiError> {
-    let dataset = datasets::find(connection, spec.dataset_id).await?.ok_or_else(|| {
+    let dataset = datasets::find(connection, tenant, spec.dataset_id).await?.ok_or_else(|| {
         ApiError::invalid_spec(vec![FieldError::new(
             "/dataset_id",
             format!("there is no dataset `{}`", spec.dataset_id),
@@ -143,6 +148,7 @@ pub struct ListJobsQuery {
     responses((status = 200, body = Page<JobView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_jobs(
     State(state): State<AppState>,
+    caller: Caller,
     Query(query): Query<ListJobsQuery>,
 ) -> Result<Json<Page<JobView>>, ApiError> {
     let limit = checked_limit(query.limit)?;
@@ -154,7 +160,7 @@ pub async fn list_jobs(
             .ok_or_else(|| ApiError::bad_request(format!("label is `{label}`; write name=value")))?;
         filter.labels.insert(name.to_owned(), value.to_owned());
     }
-    let page = jobs::list(&mut *state.connection().await?, &filter, limit, after).await?;
+    let page = jobs::list(&mut *state.connection().await?, &caller.tenant, &filter, limit, after).await?;
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
 }
@@ -164,19 +170,20 @@ pub async fn list_jobs(
     responses((status = 200, body = JobView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub async fn find_job(
     State(state): State<AppState>,
+    caller: Caller,
     Path(id): Path<JobId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(json_with_etag(&headers, &view(find(&state, id).await?)))
+    Ok(json_with_etag(&headers, &view(find(&state, &caller.tenant, id).await?)))
 }
 
-async fn find(state: &AppState, id: JobId) -> Result<JobRow, ApiError> {
-    jobs::find(&mut *state.connection().await?, id).await?.ok_or_else(|| ApiError::not_found("job", id))
+async fn find(state: &AppState, tenant: &TenantId, id: JobId) -> Result<JobRow, ApiError> {
+    jobs::find(&mut *state.connection().await?, tenant, id).await?.ok_or_else(|| ApiError::not_found("job", id))
 }
 
 /// The job, which must have succeeded.
-pub(super) async fn find_succeeded(state: &AppState, id: JobId) -> Result<JobRow, ApiError> {
-    let job = find(state, id).await?;
+pub(super) async fn find_succeeded(state: &AppState, tenant: &TenantId, id: JobId) -> Result<JobRow, ApiError> {
+    let job = find(state, tenant, id).await?;
     match job.state {
         JobState::Succeeded => Ok(job),
         JobState::Failed => Err(ApiError::conflict(format!("{id} has failed and has no results"))),
@@ -194,8 +201,12 @@ pub(super) async fn find_succeeded(state: &AppState, id: JobId) -> Result<JobRow
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = JobId, Path)),
     responses((status = 202, body = JobView), (status = 200, body = JobView, description = "Already cancelled or cancelling"),
         (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json", description = "Already ended otherwise")))]
-pub async fn cancel_job(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Response, ApiError> {
-    let outcome = jobs::request_cancel(&mut *state.connection().await?, id).await?;
+pub async fn cancel_job(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<JobId>,
+) -> Result<Response, ApiError> {
+    let outcome = jobs::request_cancel(&mut *state.connection().await?, &caller.tenant, id).await?;
     let status = match outcome {
         CancelOutcome::Missing => return Err(ApiError::not_found("job", id)),
         CancelOutcome::Unchanged(ended @ (JobState::Succeeded | JobState::Failed)) => {
@@ -204,7 +215,7 @@ pub async fn cancel_job(State(state): State<AppState>, Path(id): Path<JobId>) ->
         CancelOutcome::Unchanged(_) => StatusCode::OK,
         CancelOutcome::Cancelled | CancelOutcome::Cancelling => StatusCode::ACCEPTED,
     };
-    Ok((status, Json(view(find(&state, id).await?))).into_response())
+    Ok((status, Json(view(find(&state, &caller.tenant, id).await?))).into_response())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -230,16 +241,18 @@ pub struct ListMetricsQuery {
     responses((status = 200, body = MetricsView), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_metrics(
     State(state): State<AppState>,
+    caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListMetricsQuery>,
 ) -> Result<Json<MetricsView>, ApiError> {
-    find(&state, id).await?;
+    find(&state, &caller.tenant, id).await?;
     let limit = query.limit.unwrap_or(1000);
     if !(1..=1000).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is {limit}; it must be from 1 to 1000")));
     }
     let filter = MetricFilter { contender: query.contender, arm: query.arm, seed: query.seed, phase: query.phase };
-    let rows = metrics::list(&mut *state.connection().await?, id, &filter, query.after.unwrap_or(0), limit).await?;
+    let after = query.after.unwrap_or(0);
+    let rows = metrics::list(&mut *state.connection().await?, &caller.tenant, id, &filter, after, limit).await?;
     let has_more = rows.len() == limit as usize;
     let next = rows.last().filter(|_| has_more).map(|row| row.seq);
     Ok(Json(MetricsView { data: rows.into_iter().map(|row| row.row).collect(), has_more, next }))
@@ -249,8 +262,12 @@ pub async fn list_metrics(
 #[utoipa::path(get, path = "/v1/jobs/{id}/report", tag = "results", params(("id" = JobId, Path)),
     responses((status = 200, body = Report), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
-pub async fn get_report(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Json<Report>, ApiError> {
-    let job = find_succeeded(&state, id).await?;
+pub async fn get_report(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<JobId>,
+) -> Result<Json<Report>, ApiError> {
+    let job = find_succeeded(&state, &caller.tenant, id).await?;
     let report = job.report.expect("the constraint jobs_succeeded_has_report");
     Ok(Json(report.0))
 }
@@ -259,10 +276,14 @@ pub async fn get_report(State(state): State<AppState>, Path(id): Path<JobId>) ->
 #[utoipa::path(get, path = "/v1/jobs/{id}/verdict", tag = "results", params(("id" = JobId, Path)),
     responses((status = 200, body = VerdictView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json")))]
-pub async fn get_verdict(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Json<VerdictView>, ApiError> {
-    let job = find_succeeded(&state, id).await?;
+pub async fn get_verdict(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<JobId>,
+) -> Result<Json<VerdictView>, ApiError> {
+    let job = find_succeeded(&state, &caller.tenant, id).await?;
     let reproduction = match job.reproduces {
-        Some(of) => reproduction(&state, of, id).await?,
+        Some(of) => reproduction(&state, &caller.tenant, of, id).await?,
         None => None,
     };
     let report = job.report.expect("the constraint jobs_succeeded_has_report").0;
@@ -276,9 +297,14 @@ pub async fn get_verdict(State(state): State<AppState>, Path(id): Path<JobId>) -
 }
 
 /// How a job's results compare with those of the job it runs again.
-async fn reproduction(state: &AppState, of: JobId, again: JobId) -> Result<Option<Reproduction>, ApiError> {
+async fn reproduction(
+    state: &AppState,
+    tenant: &TenantId,
+    of: JobId,
+    again: JobId,
+) -> Result<Option<Reproduction>, ApiError> {
     let conn = &mut *state.connection().await?;
-    let (first, second) = (artifacts::list(conn, of).await?, artifacts::list(conn, again).await?);
+    let (first, second) = (artifacts::list(conn, tenant, of).await?, artifacts::list(conn, tenant, again).await?);
     let timeless = first.iter().filter(|artifact| !["report.json", "certificate"].contains(&&artifact.name[..]));
     let differs = |artifact: &&ArtifactRow| {
         second.iter().any(|other| other.name == artifact.name && other.sha256 != artifact.sha256)
@@ -291,12 +317,16 @@ async fn reproduction(state: &AppState, of: JobId, again: JobId) -> Result<Optio
 #[utoipa::path(post, path = "/v1/jobs/{id}/reproductions", tag = "results", params(("id" = JobId, Path)),
     responses((status = 201, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "Not finished, or the dataset is gone")))]
-pub async fn create_reproduction(State(state): State<AppState>, Path(id): Path<JobId>) -> Result<Response, ApiError> {
-    let job = find_succeeded(&state, id).await?;
+pub async fn create_reproduction(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<JobId>,
+) -> Result<Response, ApiError> {
+    let job = find_succeeded(&state, &caller.tenant, id).await?;
     let mut spec = job.spec.0;
     // What will run it, whatever ran the first.
     env!("CARGO_PKG_VERSION").clone_into(&mut spec.engine_version);
-    match jobs::create(&mut *state.connection().await?, &spec, None, Some(id)).await? {
+    match quota::create_job(&mut *state.connection().await?, &caller, &spec, None, Some(id)).await? {
         Creation::New(row) => Ok(created(*row).into_response()),
         _ => Err(ApiError::new(Kind::DatasetNotReady, format!("{}, the dataset of {id}, is gone", spec.dataset_id))),
     }

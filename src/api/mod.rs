@@ -12,15 +12,19 @@ mod events;
 mod extract;
 mod health;
 mod jobs;
+mod limits;
 mod openapi;
 mod plan;
+mod quota;
 mod rows;
+mod server;
 mod state;
 mod views;
 
 pub use error::{Chain, Problem, ProblemItem};
 pub use events::EventHub;
 pub use openapi::openapi_json;
+pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, Capabilities, DatasetView, EventPage, EventView, Health, JobView, MetricsView, Page,
@@ -41,19 +45,23 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
     trace::TraceLayer,
 };
+use tracing::field;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 /// The whole API over a state.
 pub fn router(state: AppState) -> Router {
     let (router, document) = documented().split_for_parts();
+    let document = openapi::with_access(document);
     let router = router
+        .route_layer(middleware::from_fn_with_state(state.clone(), access::guard))
         .route("/openapi.json", get(openapi::get_openapi))
         .route("/problems/{code}", get(health::get_problem))
         .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", document));
     let trace = TraceLayer::new_for_http().make_span_with(|request: &Request| {
         let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
-        tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id)
+        let (tenant, key) = (field::Empty, field::Empty);
+        tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id, tenant, key)
     });
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(error::check_request_id))
@@ -62,6 +70,8 @@ pub fn router(state: AppState) -> Router {
         .layer(trace)
         .layer(middleware::from_fn(health::count_requests))
         .layer(middleware::from_fn(error::render))
+        .layer(middleware::from_fn_with_state(state.clone(), limits::shed))
+        .layer(middleware::from_fn(limits::limit_time))
         .layer(CatchPanicLayer::new())
         .layer(DefaultBodyLimit::max(extract::MAX_JSON_BYTES))
         .layer(SetResponseHeaderLayer::if_not_present(

@@ -1,12 +1,20 @@
 //! The OpenAPI 3.1 document, generated from the handlers. `openapi/openapi.json` is its committed copy; a test holds the
 //! two together.
 
+use super::access;
 use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
 use std::sync::LazyLock;
-use utoipa::OpenApi;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        Ref, Response as Answer, ResponseBuilder, SecurityRequirement,
+        content::ContentBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,10 +37,43 @@ pub fn base() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
+/// Says of every operation behind the guard what the guard may answer.
+pub fn with_access(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    const SCHEME: &str = "api_key";
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("adk_<id>_<secret>").description(Some(
+        "An API key. A server without keys, on loopback, asks for none. GET needs the scope read, /metrics admin, all else write.",
+    ));
+    document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
+    for (path, item) in &mut document.paths.paths {
+        if access::OPEN.contains(&path.as_str()) {
+            continue;
+        }
+        let operations =
+            [&mut item.get, &mut item.head, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+            for (status, what) in [
+                ("401", "No API key, or none that is good"),
+                ("403", "The API key is not good for this"),
+                ("429", "More requests, or more things, than the tenant may have; see Retry-After"),
+                ("503", "A part of the service is away, or the server has too much to do; see Retry-After"),
+            ] {
+                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(what).into());
+            }
+        }
+    }
+    document
+}
+
+fn problem(what: &str) -> Answer {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(what).content("application/problem+json", content).build()
+}
+
 /// The document as committed.
 pub fn openapi_json() -> String {
     let (_, document) = super::documented().split_for_parts();
-    document.to_pretty_json().expect("a document is plain data")
+    with_access(document).to_pretty_json().expect("a document is plain data")
 }
 
 pub async fn get_openapi() -> Response {

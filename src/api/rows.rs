@@ -1,6 +1,7 @@
 //! `/v1/jobs/{id}/rows`: the rows least worth keeping, and why.
 
 use super::{
+    access::Caller,
     error::{ApiError, Problem},
     extract::{Json, Path, Query},
     jobs::find_succeeded,
@@ -47,6 +48,7 @@ enum RowOrder {
         (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_rows(
     State(state): State<AppState>,
+    caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListRowsQuery>,
 ) -> Result<Json<Page<RowView>>, ApiError> {
@@ -57,8 +59,8 @@ pub async fn list_rows(
             .parse::<usize>()
             .map_err(|_| ApiError::new(super::error::Kind::BadCursor, format!("`{text}` is no cursor of this list")))?,
     };
-    find_succeeded(&state, id).await?;
-    let found = artifacts::find(&mut *state.connection().await?, id, "explanations").await?;
+    find_succeeded(&state, &caller.tenant, id).await?;
+    let found = artifacts::find(&mut *state.connection().await?, &caller.tenant, id, "explanations").await?;
     let Some(artifact) = found else { return Err(ApiError::not_found("explanation of the rows of", id)) };
     let key = Key::parse(&artifact.object).map_err(|error| ApiError::internal(&error))?;
     let path = state.files.local_path(&key);

@@ -1,16 +1,19 @@
 //! What every handler may use.
 
 use super::{
+    access::Access,
     error::{ApiError, Kind},
     events::EventHub,
 };
 use crate::{
     files::Files,
     store::{Store, StoreError},
+    types::Quota,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{Postgres, pool::PoolConnection};
 use std::{ops::Deref, sync::Arc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// Limits the API publishes and keeps.
@@ -20,6 +23,12 @@ pub struct ApiConfig {
     pub max_rows: u64,
     /// Public key of the certificates.
     pub signing_key: String,
+    /// Ask for keys even while there are none.
+    pub require_keys: bool,
+    /// What a tenant may have that has no limits of its own.
+    pub quota: Quota,
+    /// Requests at once.
+    pub max_requests: usize,
 }
 
 /// Shared by all requests; clones are cheap.
@@ -32,6 +41,9 @@ pub struct Inner {
     pub config: ApiConfig,
     pub events: EventHub,
     pub prometheus: PrometheusHandle,
+    pub access: Access,
+    /// One for each request that may be under way.
+    pub places: Semaphore,
     /// Cancelled when the server begins to stop: open streams end, readiness says no.
     pub draining: CancellationToken,
 }
@@ -45,7 +57,9 @@ impl AppState {
         prometheus: PrometheusHandle,
         draining: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { store, files, config, events, prometheus, draining }))
+        let access = Access::new(config.require_keys);
+        let places = Semaphore::new(config.max_requests);
+        Self(Arc::new(Inner { store, files, config, events, prometheus, access, places, draining }))
     }
 
     /// A database connection for this request.

@@ -3,7 +3,7 @@
 use super::error::ProblemItem;
 use crate::types::{
     Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, FeatureMap, JobId, JobState, Phase, Profile,
-    Progress, RarestValue, ResolvedSpec, SelfCheckResult, Verdict,
+    Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,8 @@ pub struct Capabilities {
     pub max_rows: u64,
     /// Public key that certificates of this server are signed with: `ed25519:` and hexadecimal.
     pub signing_key: String,
+    /// What a tenant may have, unless the operator gave it other limits.
+    pub tenant_limits: Quota,
     pub methods: Vec<String>,
     pub presets: Vec<String>,
     pub backbones: Vec<String>,

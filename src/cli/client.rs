@@ -3,7 +3,10 @@
 use super::error::CliError;
 use crate::api::Problem;
 use clap::Args;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{
+    RequestBuilder, Response, Url,
+    header::{self, HeaderValue},
+};
 use serde::de::DeserializeOwned;
 
 #[derive(Debug, Clone, Args)]
@@ -11,6 +14,26 @@ pub struct ServerArgs {
     /// The server's address
     #[arg(long, env = "AUTODENOISE_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub server: Url,
+
+    /// Key of the API, where the server asks for one
+    #[arg(long, env = "AUTODENOISE_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub api_key: Option<Secret>,
+}
+
+/// What no log and no message may show.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 pub struct Client {
@@ -20,7 +43,9 @@ pub struct Client {
 
 impl Client {
     pub fn new(args: &ServerArgs) -> Self {
+        let headers = args.api_key.iter().map(|key| (header::AUTHORIZATION, bearer(key))).collect();
         let http = reqwest::Client::builder()
+            .default_headers(headers)
             .user_agent(concat!("autodenoise/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(std::time::Duration::from_secs(10))
             .build()
@@ -63,4 +88,12 @@ impl Client {
     pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {
         self.send(request).await?.json().await.map_err(CliError::failed)
     }
+}
+
+/// The header of a key. What is no part of one, a line break say, is left out.
+fn bearer(Secret(key): &Secret) -> HeaderValue {
+    let word: String = key.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let mut value = HeaderValue::try_from(format!("Bearer {word}")).expect("letters and digits fit a header");
+    value.set_sensitive(true);
+    value
 }

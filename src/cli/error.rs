@@ -107,6 +107,9 @@ impl From<Problem> for CliError {
         if problem.errors_truncated {
             message += "\n  and more";
         }
+        if problem.status == 401 {
+            message += "\n  give a key with --api-key or AUTODENOISE_API_KEY";
+        }
         message += &format!("\n  (request {})", problem.request_id);
         let code = match problem.status {
             422 => 3,

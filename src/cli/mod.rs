@@ -9,6 +9,7 @@ mod error;
 mod evidence;
 mod import;
 mod jobs;
+mod keys;
 mod options;
 mod reading;
 mod reproduce;
@@ -81,6 +82,9 @@ enum Command {
     BenchNoise(bench_noise::BenchNoiseArgs),
     /// Time the method's inner loops on this machine
     Bench(bench::BenchArgs),
+    /// Make, list and revoke API keys, and set what a tenant may have
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Bring a database's schema up to date
     Migrate(serve::MigrateArgs),
     /// Print the API's OpenAPI document
@@ -119,6 +123,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Serve(args) => serve::serve(args),
         Command::Worker(args) => serve::worker(args),
         Command::Migrate(args) => serve::migrate(args),
+        Command::Keys(command) => keys::run(command),
         Command::Denoise(args) => denoise::denoise(args),
         Command::Import(command) => import::import(command),
         Command::Reproduce(args) => reproduce::reproduce(args),

@@ -2,19 +2,25 @@
 
 use super::error::CliError;
 use crate::{
-    api::{self, ApiConfig, AppState, EventHub},
+    api::{self, ApiConfig, AppState, ConnectionLimits, EventHub},
     certificate::SigningKey,
-    config::{ServerConfig, StorageConfig, WorkerConfig},
+    config::{AccessConfig, ServerConfig, StorageConfig, WorkerConfig},
     files::Files,
     ingest::{self, IngestError, IngestLimits, Ingested},
-    store::{Durability, EmbeddedPostgres, Store},
+    store::{Durability, EmbeddedPostgres, Store, keys},
     types::DatasetSpec,
     worker::{Encoded, IngestFailure, TrainerCommand, Worker},
 };
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::postgres::PgConnectOptions;
-use std::{io::Write, ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{net::TcpListener, signal::unix, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +33,8 @@ const CONNECTIONS: u32 = 20;
 pub struct ServeArgs {
     #[command(flatten)]
     server: ServerConfig,
+    #[command(flatten)]
+    access: AccessConfig,
     #[command(flatten)]
     storage: StorageConfig,
     #[command(flatten)]
@@ -54,35 +62,48 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
     runtime().block_on(async {
         let stop = stop_signal()?;
         let prometheus = prometheus()?;
+        let tls = match (&args.access.tls_cert, &args.access.tls_key) {
+            (Some(certificate), Some(key)) => Some(api::tls(certificate, key).map_err(CliError::failed)?),
+            _ => None,
+        };
         let storage = Storage::open(&args.storage).await?;
         // Bound before anything runs, so that a port in use costs nothing.
         let listener = TcpListener::bind(args.server.listen).await.map_err(|error| {
             CliError::failed_because(format!("cannot listen on {}: {error}; choose another address with --listen", args.server.listen))
         })?;
         let address = listener.local_addr().map_err(CliError::failed)?;
+        let is_loopback = address.ip().is_loopback();
+        if !is_loopback && !storage.has_usable_key().await? {
+            return Err(CliError::failed_because(format!(
+                "{address} is not a loopback address, and there is no API key that is good: make one with \
+                 `autodenoise keys create --scope admin` and the same --data-dir or --database-url, or listen on 127.0.0.1"
+            )));
+        }
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
         let hub_stop = CancellationToken::new();
         let config = ApiConfig {
             max_upload_bytes: args.server.max_upload_bytes,
             max_rows: IngestLimits::default().max_rows,
             signing_key: storage.signing_key.public(),
+            require_keys: args.access.require_keys || !is_loopback,
+            quota: args.access.quota(),
+            max_requests: args.access.max_requests as usize,
         };
         let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
         let state = AppState::new(storage.store.clone(), storage.files.clone(), config, events, prometheus, stop.clone());
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "listening on an address that is not loopback: whoever reaches it may use the service");
+        if !is_loopback && tls.is_none() {
+            tracing::warn!(%address, "keys and tables pass in the clear: give --tls-cert and --tls-key, or let a proxy do TLS");
         }
+        let scheme = if tls.is_some() { "https" } else { "http" };
         // For people, and for scripts that asked for port 0.
-        println!("listening on http://{address}");
+        println!("listening on {scheme}://{address}");
         std::io::stdout().flush().map_err(CliError::failed)?;
         tracing::info!(%address, "the service is ready");
 
-        let drained = stop.clone();
-        let server = tokio::spawn(async move {
-            let stop = stop.clone();
-            axum::serve(listener, api::router(state)).with_graceful_shutdown(stop.cancelled_owned()).await
-        });
-        drained.cancelled().await;
+        let limits =
+            ConnectionLimits { connections: args.access.max_connections as usize, ..ConnectionLimits::default() };
+        let server = tokio::spawn(api::serve(listener, tls, api::router(state), limits, stop.clone()));
+        stop.cancelled().await;
         tracing::info!("stopping: running jobs go back to the queue");
         if let Some(worker) = worker {
             worker.await.map_err(CliError::failed)?;
@@ -121,13 +142,13 @@ pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
     })
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime needs only threads and a poller")
 }
 
 /// The database, migrated, and the files.
-struct Storage {
-    store: Store,
+pub(super) struct Storage {
+    pub(super) store: Store,
     files: Files,
     signing_key: Arc<SigningKey>,
     /// Stopped last.
@@ -136,6 +157,19 @@ struct Storage {
 
 impl Storage {
     async fn open(config: &StorageConfig) -> Result<Self, CliError> {
+        Self::with_database(config, None).await
+    }
+
+    /// As `open`; where a server runs on the private database, beside it.
+    pub(super) async fn beside(config: &StorageConfig) -> Result<Self, CliError> {
+        let running = match config.database_url {
+            Some(_) => None,
+            None => EmbeddedPostgres::running(&private_database(config)).await,
+        };
+        Self::with_database(config, running).await
+    }
+
+    async fn with_database(config: &StorageConfig, running: Option<PgConnectOptions>) -> Result<Self, CliError> {
         let folder = config.data_dir();
         std::fs::create_dir_all(&folder).map_err(|error| {
             CliError::failed_because(format!(
@@ -146,14 +180,15 @@ impl Storage {
         let files = Files::open(&folder).map_err(CliError::failed)?;
         let key = config.signing_key.clone().unwrap_or_else(|| folder.join("signing.key"));
         let signing_key = Arc::new(SigningKey::open(&key).map_err(CliError::failed)?);
-        let (options, embedded) = match &config.database_url {
-            Some(url) => {
+        let (options, embedded) = match (&config.database_url, running) {
+            (_, Some(options)) => (options, None),
+            (Some(url), None) => {
                 let wrong = |error| CliError::usage(format!("--database-url is not a PostgreSQL address: {error}"));
                 (url.parse::<PgConnectOptions>().map_err(wrong)?, None)
             }
-            None => {
+            (None, None) => {
                 let bin = config.postgres_bin.as_deref();
-                let started = EmbeddedPostgres::start(&folder.join("postgres"), bin, Durability::Full).await;
+                let started = EmbeddedPostgres::start(&private_database(config), bin, Durability::Full).await;
                 let embedded = started.map_err(CliError::failed)?;
                 (embedded.connect_options(), Some(embedded))
             }
@@ -161,6 +196,11 @@ impl Storage {
         let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
         store.migrate().await.map_err(CliError::failed)?;
         Ok(Self { store, files, signing_key, embedded })
+    }
+
+    async fn has_usable_key(&self) -> Result<bool, CliError> {
+        let mut connection = self.store.acquire().await.map_err(CliError::failed)?;
+        keys::any_usable(&mut connection).await.map_err(CliError::failed)
     }
 
     fn start_worker(&self, config: &WorkerConfig, stop: &CancellationToken) -> Result<JoinHandle<()>, CliError> {
@@ -176,12 +216,16 @@ impl Storage {
         Ok(tokio::spawn(worker.run(stop.clone())))
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         self.store.close().await;
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
     }
+}
+
+fn private_database(config: &StorageConfig) -> PathBuf {
+    config.data_dir().join("postgres")
 }
 
 /// How this program's workers read tables.

@@ -1,6 +1,10 @@
 //! Settings: one documented struct a topic, each value from a flag or an `AUTODENOISE_*` variable. Nothing else reads the
 //! environment.
 
+mod access;
+
+pub use access::AccessConfig;
+
 use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -82,7 +86,7 @@ impl WorkerConfig {
 /// How the HTTP API listens and what it accepts.
 #[derive(Debug, Clone, Args)]
 pub struct ServerConfig {
-    /// Address to listen on; anything but loopback lets every host that reaches it in
+    /// Address to listen on; anything but loopback needs an API key (`autodenoise keys create`)
     #[arg(long, env = "AUTODENOISE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: SocketAddr,
 

@@ -1,7 +1,7 @@
 //! Results of a job, and which stored objects anything refers to.
 
 use super::{StoreError, queue::Lease};
-use crate::types::JobId;
+use crate::types::{JobId, TenantId};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, FromRow, PgConnection};
 
@@ -56,24 +56,31 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewArtifact) -
 }
 
 /// The job's results by name.
-pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<ArtifactRow>, StoreError> {
+pub async fn list(conn: &mut PgConnection, tenant: &TenantId, job: JobId) -> Result<Vec<ArtifactRow>, StoreError> {
     let rows = sqlx::query_as(
         "select name, attempt, object, bytes, sha256, media_type, download_name, created_at
-         from artifacts where job_id = $1 order by name",
+         from artifacts where job_id = (select id from jobs where id = $1 and tenant = $2) order by name",
     )
     .bind(job)
+    .bind(tenant)
     .fetch_all(conn)
     .await?;
     Ok(rows)
 }
 
-pub async fn find(conn: &mut PgConnection, job: JobId, name: &str) -> Result<Option<ArtifactRow>, StoreError> {
+pub async fn find(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    job: JobId,
+    name: &str,
+) -> Result<Option<ArtifactRow>, StoreError> {
     let row = sqlx::query_as(
         "select name, attempt, object, bytes, sha256, media_type, download_name, created_at
-         from artifacts where job_id = $1 and name = $2",
+         from artifacts where job_id = (select id from jobs where id = $1 and tenant = $3) and name = $2",
     )
     .bind(job)
     .bind(name)
+    .bind(tenant)
     .fetch_optional(conn)
     .await?;
     Ok(row)

@@ -1,7 +1,7 @@
 //! Datasets as clients see them: create, find, list, delete. Reading the tables is `ingest_queue`.
 
 use super::{Cursor, Page, StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, Profile};
+use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, Profile, TenantId};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
@@ -43,6 +43,7 @@ pub struct DatasetRow {
 /// What a client uploaded. The bytes must be durable already.
 #[derive(Debug, Clone)]
 pub struct NewDataset {
+    pub tenant: TenantId,
     pub name: Option<String>,
     pub sha256: String,
     pub bytes: u64,
@@ -67,9 +68,9 @@ pub enum Deletion {
     Missing,
 }
 
-/// Creates the dataset, or finds the one of the same bytes and spec.
+/// Creates the dataset, or finds the tenant's one of the same bytes and spec.
 pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
-    let spec_sha256 = json_sha256(&new.spec);
+    let spec_sha256 = spec_sha256(&new.tenant, &new.spec);
     let mut tx = conn.begin().await?;
     // An update of an object that is there already, because it locks the row: `delete` then waits for this transaction.
     sqlx::query(
@@ -82,8 +83,8 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
     // The row found may be deleted before it is read; then there is nothing in the way of a new one.
     loop {
         let inserted: Option<DatasetRow> = sqlx::query_as(concat!(
-            "insert into datasets (id, name, object, spec, spec_sha256, media_type, file_name)
-             values ($1, $2, $3, $4, $5, $6, $7)
+            "insert into datasets (id, name, object, spec, spec_sha256, media_type, file_name, tenant)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (object, spec_sha256) where status <> 'invalid' do nothing
              returning ",
             columns!()
@@ -95,6 +96,7 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
         .bind(&spec_sha256)
         .bind(&new.media_type)
         .bind(&new.file_name)
+        .bind(&new.tenant)
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = inserted {
@@ -104,10 +106,11 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
         let found: Option<DatasetRow> = sqlx::query_as(concat!(
             "select ",
             columns!(),
-            " from datasets where object = $1 and spec_sha256 = $2 and status <> 'invalid'"
+            " from datasets where object = $1 and spec_sha256 = $2 and tenant = $3 and status <> 'invalid'"
         ))
         .bind(&new.sha256)
         .bind(&spec_sha256)
+        .bind(&new.tenant)
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = found {
@@ -117,26 +120,33 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
     }
 }
 
-pub async fn find(conn: &mut PgConnection, id: DatasetId) -> Result<Option<DatasetRow>, StoreError> {
-    let row = sqlx::query_as(concat!("select ", columns!(), " from datasets where id = $1"))
+pub async fn find(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -> Result<Option<DatasetRow>, StoreError> {
+    let row = sqlx::query_as(concat!("select ", columns!(), " from datasets where id = $1 and tenant = $2"))
         .bind(id)
+        .bind(tenant)
         .fetch_optional(conn)
         .await?;
     Ok(row)
 }
 
 /// Newest first.
-pub async fn list(conn: &mut PgConnection, limit: u32, after: Option<Cursor>) -> Result<Page<DatasetRow>, StoreError> {
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    limit: u32,
+    after: Option<Cursor>,
+) -> Result<Page<DatasetRow>, StoreError> {
     let rows = sqlx::query_as(concat!(
         "select ",
         columns!(),
         " from datasets
-          where $1::timestamptz is null or (created_at, id) < ($1, $2)
+          where tenant = $4 and ($1::timestamptz is null or (created_at, id) < ($1, $2))
           order by created_at desc, id desc limit $3"
     ))
     .bind(after.map(|cursor| cursor.created_at))
     .bind(after.map(|cursor| cursor.id))
     .bind(i64::from(limit) + 1)
+    .bind(tenant)
     .fetch_all(conn)
     .await?;
     Ok(Page::cut(rows, limit, |row: &DatasetRow| Cursor { created_at: row.created_at, id: row.id.0 }))
@@ -145,10 +155,11 @@ pub async fn list(conn: &mut PgConnection, limit: u32, after: Option<Cursor>) ->
 /// Deletes the dataset, unless a job that has not ended needs it. Finished jobs keep their results.
 ///
 /// The bytes are swept later, once no dataset refers to them (`Files::sweep`).
-pub async fn delete(conn: &mut PgConnection, id: DatasetId) -> Result<Deletion, StoreError> {
+pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -> Result<Deletion, StoreError> {
     let mut tx = conn.begin().await?;
-    let object = sqlx::query_scalar::<_, String>("delete from datasets where id = $1 returning object")
+    let object = sqlx::query_scalar::<_, String>("delete from datasets where id = $1 and tenant = $2 returning object")
         .bind(id)
+        .bind(tenant)
         .fetch_optional(&mut *tx)
         .await
         .map_err(StoreError::from);
@@ -167,6 +178,12 @@ pub async fn delete(conn: &mut PgConnection, id: DatasetId) -> Result<Deletion, 
         .await?;
     tx.commit().await?;
     Ok(Deletion::Deleted)
+}
+
+/// Says, beside the bytes, whether two requests mean the same dataset. Digests of tenants differ, so that the unique index
+/// lets each have its own; those of the first tenant are the ones from before there were others.
+fn spec_sha256(tenant: &TenantId, spec: &DatasetSpec) -> String {
+    if *tenant == TenantId::default() { json_sha256(spec) } else { json_sha256(&(tenant, spec)) }
 }
 
 /// sha256 of a value's JSON text, in hexadecimal.

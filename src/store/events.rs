@@ -1,7 +1,7 @@
 //! What happened to a job, in order, numbered 1, 2, 3, ... without gaps.
 
 use super::{StoreError, queue::Lease};
-use crate::types::{EventType, JobId};
+use crate::types::{EventType, JobId, TenantId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{Connection, FromRow, PgConnection};
@@ -49,13 +49,21 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, kind: EventType, dat
 }
 
 /// The job's events after number `after` (0: all), oldest first, at most `limit`.
-pub async fn list(conn: &mut PgConnection, job: JobId, after: i64, limit: u32) -> Result<Vec<EventRow>, StoreError> {
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    job: JobId,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<EventRow>, StoreError> {
     let rows = sqlx::query_as(
-        "select seq, type, at, data from job_events where job_id = $1 and seq > $2 order by seq limit $3",
+        "select seq, type, at, data from job_events
+         where job_id = (select id from jobs where id = $1 and tenant = $4) and seq > $2 order by seq limit $3",
     )
     .bind(job)
     .bind(after)
     .bind(i64::from(limit))
+    .bind(tenant)
     .fetch_all(conn)
     .await?;
     Ok(rows)

@@ -1,7 +1,7 @@
 //! Jobs as clients see them: create, find, list, cancel. Running them is `queue`.
 
 use super::{Cursor, Page, StoreError, datasets::json_sha256, events};
-use crate::types::{DatasetId, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec};
+use crate::types::{DatasetId, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -115,12 +115,14 @@ pub enum CancelOutcome {
 /// Puts a job into the queue, with its `job.queued` event.
 pub async fn create(
     conn: &mut PgConnection,
+    tenant: &TenantId,
     spec: &ResolvedSpec,
     idempotency: Option<&Idempotency>,
     reproduces: Option<JobId>,
 ) -> Result<Creation, StoreError> {
     let mut tx = conn.begin().await?;
-    if let Some(Idempotency { key, .. }) = idempotency {
+    let key = idempotency.map(|it| stored_key(tenant, &it.key));
+    if let Some(key) = &key {
         // A key is good for a day.
         sqlx::query(
             "update jobs set idempotency_key = null
@@ -131,8 +133,8 @@ pub async fn create(
         .await?;
     }
     let inserted: Result<Option<JobRow>, StoreError> = sqlx::query_as(concat!(
-        "insert into jobs (id, dataset_id, spec, spec_sha256, labels, idempotency_key, request_sha256, reproduces)
-         select $1, id, $3, $4, $5, $6, $7, $8 from datasets where id = $2 and status = 'ready'
+        "insert into jobs (id, dataset_id, spec, spec_sha256, labels, idempotency_key, request_sha256, reproduces, tenant)
+         select $1, id, $3, $4, $5, $6, $7, $8, tenant from datasets where id = $2 and tenant = $9 and status = 'ready'
          on conflict (idempotency_key) where idempotency_key is not null do nothing
          returning ",
         columns!()
@@ -142,9 +144,10 @@ pub async fn create(
     .bind(Json(spec))
     .bind(json_sha256(spec))
     .bind(Json(&spec.labels))
-    .bind(idempotency.map(|it| &it.key))
+    .bind(&key)
     .bind(idempotency.map(|it| &it.request_sha256))
     .bind(reproduces)
+    .bind(tenant)
     .fetch_optional(&mut *tx)
     .await
     .map_err(StoreError::from);
@@ -155,9 +158,9 @@ pub async fn create(
             Ok(Creation::New(Box::new(row)))
         }
         // The key comes first: the dataset of the job it made may be gone by now.
-        Ok(None) => match idempotency {
-            Some(idempotency) => replayed(&mut tx, idempotency).await,
-            None => Ok(Creation::DatasetNotReady),
+        Ok(None) => match (key, idempotency) {
+            (Some(key), Some(idempotency)) => replayed(&mut tx, &key, &idempotency.request_sha256).await,
+            _ => Ok(Creation::DatasetNotReady),
         },
         // Deleted between the select and the insert.
         Err(error) if error.constraint() == Some("jobs_dataset_id_fkey") => Ok(Creation::DatasetNotReady),
@@ -165,10 +168,16 @@ pub async fn create(
     }
 }
 
-async fn replayed(conn: &mut PgConnection, idempotency: &Idempotency) -> Result<Creation, StoreError> {
+/// A client's key as the unique index knows it. A tenant's name stands before it, but the first's, whose keys are as they
+/// were before there were others; no header holds a line break, so no key of one tenant is another's.
+fn stored_key(tenant: &TenantId, key: &str) -> String {
+    if *tenant == TenantId::default() { key.to_owned() } else { format!("{tenant}\n{key}") }
+}
+
+async fn replayed(conn: &mut PgConnection, key: &str, request_sha256: &str) -> Result<Creation, StoreError> {
     let same: Option<bool> = sqlx::query_scalar("select request_sha256 = $2 from jobs where idempotency_key = $1")
-        .bind(&idempotency.key)
-        .bind(&idempotency.request_sha256)
+        .bind(key)
+        .bind(request_sha256)
         .fetch_optional(&mut *conn)
         .await?;
     match same {
@@ -176,7 +185,7 @@ async fn replayed(conn: &mut PgConnection, idempotency: &Idempotency) -> Result<
         Some(false) => Ok(Creation::KeyReused),
         Some(true) => {
             let row = sqlx::query_as(concat!("select ", columns!(), " from jobs where idempotency_key = $1"))
-                .bind(&idempotency.key)
+                .bind(key)
                 .fetch_one(conn)
                 .await?;
             Ok(Creation::Replayed(Box::new(row)))
@@ -184,9 +193,10 @@ async fn replayed(conn: &mut PgConnection, idempotency: &Idempotency) -> Result<
     }
 }
 
-pub async fn find(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow>, StoreError> {
-    let row = sqlx::query_as(concat!("select ", columns!(), " from jobs where id = $1"))
+pub async fn find(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Option<JobRow>, StoreError> {
+    let row = sqlx::query_as(concat!("select ", columns!(), " from jobs where id = $1 and tenant = $2"))
         .bind(id)
+        .bind(tenant)
         .fetch_optional(conn)
         .await?;
     Ok(row)
@@ -195,6 +205,7 @@ pub async fn find(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow>, 
 /// Newest first.
 pub async fn list(
     conn: &mut PgConnection,
+    tenant: &TenantId,
     filter: &JobFilter,
     limit: u32,
     after: Option<Cursor>,
@@ -203,7 +214,8 @@ pub async fn list(
         "select ",
         columns!(listed),
         " from jobs
-          where ($1::job_state is null or state = $1)
+          where tenant = $7
+            and ($1::job_state is null or state = $1)
             and ($2::uuid is null or dataset_id = $2)
             and ($3::jsonb is null or labels @> $3)
             and ($4::timestamptz is null or (created_at, id) < ($4, $5))
@@ -215,27 +227,37 @@ pub async fn list(
     .bind(after.map(|cursor| cursor.created_at))
     .bind(after.map(|cursor| cursor.id))
     .bind(i64::from(limit) + 1)
+    .bind(tenant)
     .fetch_all(conn)
     .await?;
     Ok(Page::cut(rows, limit, |row: &JobRow| Cursor { created_at: row.created_at, id: row.id.0 }))
 }
 
 /// The job's claims, oldest first.
-pub async fn attempts(conn: &mut PgConnection, id: JobId) -> Result<Vec<AttemptRow>, StoreError> {
+pub async fn attempts(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Vec<AttemptRow>, StoreError> {
     let rows = sqlx::query_as(
-        "select attempt, worker, started_at, ended_at, outcome, error from job_attempts where job_id = $1 order by attempt",
+        "select attempt, worker, started_at, ended_at, outcome, error from job_attempts
+         where job_id = (select id from jobs where id = $1 and tenant = $2) order by attempt",
     )
     .bind(id)
+    .bind(tenant)
     .fetch_all(conn)
     .await?;
     Ok(rows)
 }
 
 /// Cancels a waiting job at once and asks the worker of a running one to stop it. A job that has ended stays as it is.
-pub async fn request_cancel(conn: &mut PgConnection, id: JobId) -> Result<CancelOutcome, StoreError> {
+pub async fn request_cancel(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    id: JobId,
+) -> Result<CancelOutcome, StoreError> {
     let mut tx = conn.begin().await?;
-    let state: Option<JobState> =
-        sqlx::query_scalar("select state from jobs where id = $1 for update").bind(id).fetch_optional(&mut *tx).await?;
+    let state: Option<JobState> = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
+        .bind(id)
+        .bind(tenant)
+        .fetch_optional(&mut *tx)
+        .await?;
     let (next, event, outcome) = match state {
         None => return Ok(CancelOutcome::Missing),
         Some(JobState::Queued) => (JobState::Cancelled, EventType::JobCancelled, CancelOutcome::Cancelled),

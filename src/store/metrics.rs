@@ -6,7 +6,7 @@ use super::{
     events,
     queue::Lease,
 };
-use crate::types::{Arm, BackboneKind, DatasetId, EpochRow, EventType, JobId, Metrics, Phase};
+use crate::types::{Arm, BackboneKind, DatasetId, EpochRow, EventType, JobId, Metrics, Phase, TenantId};
 use sqlx::{Connection, FromRow, PgConnection, Row, postgres::PgRow};
 
 /// A pass, with the number of its `epoch.completed` event.
@@ -74,6 +74,7 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, row: &EpochRow) -> R
 /// The job's passes after event number `after` (0: all), oldest first, at most `limit`.
 pub async fn list(
     conn: &mut PgConnection,
+    tenant: &TenantId,
     job: JobId,
     filter: &MetricFilter,
     after: i64,
@@ -83,7 +84,7 @@ pub async fn list(
         "select contender, arm, seed, phase, epoch, pass, attempt, seq, seconds, train_auc, train_logloss, train_clipped,
                 valid_auc, valid_logloss, valid_clipped, kept, reward_mean, reward_std, skipped_updates
          from epoch_metrics
-         where job_id = $1 and seq > $2
+         where job_id = (select id from jobs where id = $1 and tenant = $8) and seq > $2
            and ($3::arm is null or arm = $3) and ($4::bigint is null or seed = $4) and ($5::phase is null or phase = $5)
            and ($6::int is null or contender = $6)
          order by seq limit $7",
@@ -95,6 +96,7 @@ pub async fn list(
     .bind(filter.phase)
     .bind(filter.contender.map(|number| int("the contender", number)).transpose()?)
     .bind(i64::from(limit))
+    .bind(tenant)
     .fetch_all(conn)
     .await?;
     rows.iter().map(|row| Ok(metric(row)?)).collect()
@@ -114,13 +116,14 @@ pub struct Pace {
 /// Of a backbone on a dataset, from its last hundred jobs that trained it; none where none has.
 pub async fn pace(
     conn: &mut PgConnection,
+    tenant: &TenantId,
     dataset: DatasetId,
     backbone: BackboneKind,
 ) -> Result<Option<Pace>, StoreError> {
     let pace: Pace = sqlx::query_as(
         "with recent as (
              select id from jobs
-             where dataset_id = $1 and spec #>> '{method,backbone}' = $2 and state = 'succeeded'
+             where dataset_id = $1 and tenant = $3 and spec #>> '{method,backbone}' = $2 and state = 'succeeded'
              order by created_at desc, id desc limit 100
          )
          select count(*) as count, coalesce(avg(seconds), 0) as seconds,
@@ -129,6 +132,7 @@ pub async fn pace(
     )
     .bind(dataset)
     .bind(backbone.as_str())
+    .bind(tenant)
     .fetch_one(conn)
     .await?;
     Ok(Some(pace).filter(|pace| pace.count > 0))

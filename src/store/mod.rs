@@ -2,7 +2,8 @@
 //!
 //! Functions take `&mut PgConnection`, so that the caller decides the transaction. What a worker writes is fenced by
 //! its lease, (job, attempt): a write that finds the lease gone fails with `StoreError::LeaseLost` and changes nothing.
-//! Times are the database's, never a client's clock.
+//! Times are the database's, never a client's clock. What belongs to a tenant is found with its tenant alone; to another it
+//! is not there.
 
 pub mod artifacts;
 pub mod checkpoints;
@@ -12,9 +13,11 @@ mod error;
 pub mod events;
 pub mod ingest_queue;
 pub mod jobs;
+pub mod keys;
 pub mod metrics;
 mod page;
 pub mod queue;
+pub mod tenants;
 #[doc(hidden)]
 pub mod testing;
 

@@ -92,6 +92,12 @@ decl_id!(
     "job",
     "job_"
 );
+decl_id!(
+    /// An API key: its public part, which says nothing of the secret.
+    KeyId,
+    "key",
+    "key_"
+);
 
 #[cfg(test)]
 mod tests {

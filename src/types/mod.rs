@@ -2,6 +2,7 @@
 //!
 //! Plain data with serde, sqlx and OpenAPI derives; no I/O, no web framework, no libtorch.
 
+mod access;
 mod backbone;
 mod baseline;
 mod dataset;
@@ -18,6 +19,7 @@ mod resolve;
 mod spec;
 mod tenant;
 
+pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
 pub use baseline::{BdisInit, Distance, EnemyTies, Knn};
 pub use dataset::{
@@ -30,7 +32,7 @@ pub use evidence::{
     EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
     Verdict,
 };
-pub use ids::{DatasetId, JobId, ParseIdError};
+pub use ids::{DatasetId, JobId, KeyId, ParseIdError};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
 pub use options::{

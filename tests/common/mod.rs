@@ -7,7 +7,7 @@ use autodenoise::{
     types::{
         Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId, JobSpec,
         KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SplitCounts, TableLine,
-        Verdict, Vocabulary,
+        TenantId, Verdict, Vocabulary,
     },
 };
 use serde_json::json;
@@ -15,6 +15,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub const LEASE: Duration = Duration::from_secs(30);
 pub const MAX_DEATHS: i32 = 3;
+
+/// Whose things are, where nothing else is said.
+pub fn tenant() -> TenantId {
+    TenantId::default()
+}
 
 pub fn dataset_spec(label: &str) -> DatasetSpec {
     serde_json::from_value(json!({"label": label})).unwrap()
@@ -53,6 +58,7 @@ pub fn profile() -> Profile {
 
 pub fn new_dataset(content: &str) -> datasets::NewDataset {
     datasets::NewDataset {
+        tenant: tenant(),
         name: Some("clicks".to_owned()),
         sha256: format!("{:0>64}", content.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()),
         bytes: content.len() as u64,
@@ -82,7 +88,7 @@ pub fn job_spec(dataset: DatasetId, labels: &[(&str, &str)]) -> ResolvedSpec {
 
 pub async fn create_job(store: &Store, spec: &ResolvedSpec) -> JobId {
     let conn = &mut *store.acquire().await.unwrap();
-    match jobs::create(conn, spec, None, None).await.unwrap() {
+    match jobs::create(conn, &tenant(), spec, None, None).await.unwrap() {
         jobs::Creation::New(row) => row.id,
         other => panic!("{other:?}"),
     }
@@ -99,12 +105,13 @@ pub async fn claim(store: &Store, worker: &str) -> Option<queue::ClaimedJob> {
 }
 
 pub async fn find_job(store: &Store, id: JobId) -> jobs::JobRow {
-    jobs::find(&mut store.acquire().await.unwrap(), id).await.unwrap().unwrap()
+    jobs::find(&mut store.acquire().await.unwrap(), &tenant(), id).await.unwrap().unwrap()
 }
 
 /// Types of the job's events, in order; fails where their numbers have a gap.
 pub async fn event_types(store: &Store, id: JobId) -> Vec<String> {
-    let rows = autodenoise::store::events::list(&mut store.acquire().await.unwrap(), id, 0, 10_000).await.unwrap();
+    let rows =
+        autodenoise::store::events::list(&mut store.acquire().await.unwrap(), &tenant(), id, 0, 10_000).await.unwrap();
     for (index, row) in rows.iter().enumerate() {
         assert_eq!(row.seq, index as i64 + 1);
     }

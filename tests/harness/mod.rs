@@ -71,18 +71,10 @@ impl Service {
 
     pub fn start_with(data: &Path, flags: &[&str]) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(data.with_extension("log")).unwrap();
+        let listen: &[&str] = if flags.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = Command::new(BIN)
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--lease-seconds",
-                "3",
-                "--checkpoint-seconds",
-                "0",
-                "--threads",
-                "1",
-            ])
+            .args(["serve", "--lease-seconds", "3", "--checkpoint-seconds", "0", "--threads", "1"])
+            .args(listen)
             .arg("--data-dir")
             .arg(data)
             .args(flags)

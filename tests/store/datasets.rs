@@ -2,6 +2,7 @@
 
 use crate::common::{
     LEASE, MAX_DEATHS, claim, create_job, dataset_spec, feature_map, job_spec, new_dataset, profile, ready_dataset,
+    tenant,
 };
 use autodenoise::{
     store::{StoreError, artifacts, datasets, ingest_queue, jobs, queue, testing::TestDb},
@@ -20,7 +21,7 @@ async fn the_same_bytes_and_spec_are_one_dataset() {
     assert_eq!(first.row.id, second.row.id);
     let other = datasets::NewDataset { spec: dataset_spec("other"), ..new_dataset("a") };
     assert!(datasets::create(conn, &other).await.unwrap().new);
-    let row = datasets::find(conn, first.row.id).await.unwrap().unwrap();
+    let row = datasets::find(conn, &tenant(), first.row.id).await.unwrap().unwrap();
     assert_eq!(
         (row.name.as_deref(), row.status, row.spec.0),
         (Some("clicks"), DatasetStatus::Processing, dataset_spec("click"))
@@ -34,7 +35,7 @@ async fn an_invalid_dataset_does_not_stand_in_the_way_of_another_try() {
     let first = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
     let claimed = ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().unwrap();
     ingest_queue::finish_invalid(conn, &claimed.lease, &[json!({"row": 3, "rule": "0 or 1"})], 17).await.unwrap();
-    let row = datasets::find(conn, first).await.unwrap().unwrap();
+    let row = datasets::find(conn, &tenant(), first).await.unwrap().unwrap();
     assert_eq!(
         (row.status, row.error_total, row.errors.0),
         (DatasetStatus::Invalid, 17, vec![json!({"row": 3, "rule": "0 or 1"})])
@@ -53,7 +54,7 @@ async fn pages_hold_every_dataset_once_newest_first() {
     ids.reverse();
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
-        let page = datasets::list(conn, 3, after).await.unwrap();
+        let page = datasets::list(conn, &tenant(), 3, after).await.unwrap();
         listed.extend(page.rows.iter().map(|row| row.id));
         // The cursor goes through its text form, as it does for a client.
         after = page.next.map(|cursor| cursor.to_string().parse().unwrap());
@@ -70,15 +71,15 @@ async fn a_dataset_is_deleted_only_when_no_active_job_needs_it() {
     let dataset = ready_dataset(&db.store, "a").await;
     let job = create_job(&db.store, &job_spec(dataset, &[])).await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::InUse);
+    assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
     let running = claim(&db.store, "w").await.unwrap();
-    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::InUse);
+    assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
     queue::finish_failed(conn, &running.lease, "no").await.unwrap();
-    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::Deleted);
-    assert_eq!(datasets::delete(conn, dataset).await.unwrap(), datasets::Deletion::Missing);
-    let row = jobs::find(conn, job).await.unwrap().unwrap();
+    assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Deleted);
+    assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Missing);
+    let row = jobs::find(conn, &tenant(), job).await.unwrap().unwrap();
     assert_eq!(row.spec.dataset_id, dataset, "the finished job keeps its spec");
-    let again = jobs::create(conn, &job_spec(dataset, &[]), None, None).await.unwrap();
+    let again = jobs::create(conn, &tenant(), &job_spec(dataset, &[]), None, None).await.unwrap();
     assert!(matches!(again, jobs::Creation::DatasetNotReady), "{again:?}");
 }
 
@@ -90,9 +91,9 @@ async fn bytes_are_unreferenced_when_their_last_dataset_is_gone() {
     let other = datasets::NewDataset { spec: dataset_spec("other"), ..new_dataset("a") };
     let two = datasets::create(conn, &other).await.unwrap().row.id;
     let names = [format!("uploads/{}", new_dataset("a").sha256), "uploads/none".to_owned()];
-    datasets::delete(conn, one).await.unwrap();
+    datasets::delete(conn, &tenant(), one).await.unwrap();
     assert_eq!(artifacts::unreferenced(conn, &names, "uploads/").await.unwrap(), names[1..]);
-    datasets::delete(conn, two).await.unwrap();
+    datasets::delete(conn, &tenant(), two).await.unwrap();
     assert_eq!(artifacts::unreferenced(conn, &names, "uploads/").await.unwrap(), names);
 }
 
@@ -139,9 +140,9 @@ async fn a_reader_that_was_replaced_writes_nothing() {
         assert!(matches!(result, Err(StoreError::LeaseLost { .. })), "{result:?}");
     }
     ingest_queue::heartbeat(conn, &holder, LEASE, 5).await.unwrap();
-    assert_eq!(datasets::find(conn, id).await.unwrap().unwrap().rows_read, 5);
+    assert_eq!(datasets::find(conn, &tenant(), id).await.unwrap().unwrap().rows_read, 5);
     ingest_queue::release(conn, &holder).await.unwrap();
-    let row = datasets::find(conn, id).await.unwrap().unwrap();
+    let row = datasets::find(conn, &tenant(), id).await.unwrap().unwrap();
     assert_eq!((row.deaths, row.worker), (1, None), "the first reader died, the second handed back");
 }
 
@@ -154,7 +155,7 @@ async fn a_dataset_that_kills_its_readers_is_invalid() {
         assert!(ingest_queue::claim(conn, "w", Duration::ZERO, MAX_DEATHS).await.unwrap().is_some());
     }
     assert!(ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().is_none());
-    let row = datasets::find(conn, id).await.unwrap().unwrap();
+    let row = datasets::find(conn, &tenant(), id).await.unwrap().unwrap();
     assert_eq!((row.status, row.error_total), (DatasetStatus::Invalid, 1));
     assert!(row.errors.0[0]["rule"].as_str().unwrap().contains("died"));
 
@@ -163,6 +164,6 @@ async fn a_dataset_that_kills_its_readers_is_invalid() {
         let claimed = ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().unwrap();
         ingest_queue::retry_or_fail(conn, &claimed.lease, "the disk is full", MAX_DEATHS).await.unwrap();
     }
-    let row = datasets::find(conn, other).await.unwrap().unwrap();
+    let row = datasets::find(conn, &tenant(), other).await.unwrap().unwrap();
     assert_eq!((row.status, row.errors.0[0]["rule"].as_str()), (DatasetStatus::Invalid, Some("the disk is full")));
 }

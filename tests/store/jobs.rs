@@ -1,6 +1,6 @@
 //! Jobs as clients see them: creation, lists, cancelling.
 
-use crate::common::{claim, create_job, event_types, find_job, job_spec, queued_job, ready_dataset, report};
+use crate::common::{claim, create_job, event_types, find_job, job_spec, queued_job, ready_dataset, report, tenant};
 use autodenoise::{
     store::{
         JOB_CANCEL, JOB_EVENT, WORK,
@@ -36,7 +36,7 @@ async fn a_new_job_waits_and_says_so() {
 async fn a_job_needs_a_ready_dataset() {
     let db = TestDb::new().await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    let created = jobs::create(conn, &job_spec(DatasetId::new(), &[]), None, None).await.unwrap();
+    let created = jobs::create(conn, &tenant(), &job_spec(DatasetId::new(), &[]), None, None).await.unwrap();
     assert!(matches!(created, Creation::DatasetNotReady), "{created:?}");
 }
 
@@ -49,7 +49,7 @@ async fn a_repeated_request_makes_one_job() {
     let tries = (0..8).map(|_| {
         let (store, spec, key) = (db.store.clone(), spec.clone(), key("one"));
         tokio::spawn(async move {
-            jobs::create(&mut store.acquire().await.unwrap(), &spec, Some(&key), None).await.unwrap()
+            jobs::create(&mut store.acquire().await.unwrap(), &tenant(), &spec, Some(&key), None).await.unwrap()
         })
     });
     let mut new = 0;
@@ -68,10 +68,10 @@ async fn a_repeated_request_makes_one_job() {
     }
     assert_eq!((new, ids.len()), (1, 1));
     let conn = &mut *db.store.acquire().await.unwrap();
-    let reused = jobs::create(conn, &spec, Some(&key("two")), None).await.unwrap();
+    let reused = jobs::create(conn, &tenant(), &spec, Some(&key("two")), None).await.unwrap();
     assert!(matches!(reused, Creation::KeyReused), "{reused:?}");
     sqlx::query("update jobs set created_at = now() - interval '25 hours'").execute(&mut *conn).await.unwrap();
-    let later = jobs::create(conn, &spec, Some(&key("two")), None).await.unwrap();
+    let later = jobs::create(conn, &tenant(), &spec, Some(&key("two")), None).await.unwrap();
     assert!(matches!(later, Creation::New(_)), "a key is good for a day: {later:?}");
 }
 
@@ -90,7 +90,7 @@ async fn lists_are_filtered_and_paged() {
         let (mut ids, mut after) = (Vec::new(), None);
         loop {
             let conn = &mut *db.store.acquire().await.unwrap();
-            let page = jobs::list(conn, &filter, 2, after).await.unwrap();
+            let page = jobs::list(conn, &tenant(), &filter, 2, after).await.unwrap();
             assert!(page.rows.len() <= 2);
             ids.extend(page.rows.iter().map(|row| row.id));
             after = page.next;
@@ -112,21 +112,27 @@ async fn lists_are_filtered_and_paged() {
 async fn cancel_does_what_the_state_allows() {
     let db = TestDb::new().await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    assert_eq!(jobs::request_cancel(conn, JobId::new()).await.unwrap(), CancelOutcome::Missing);
+    assert_eq!(jobs::request_cancel(conn, &tenant(), JobId::new()).await.unwrap(), CancelOutcome::Missing);
 
     let queued = queued_job(&db.store).await;
-    assert_eq!(jobs::request_cancel(conn, queued).await.unwrap(), CancelOutcome::Cancelled);
-    assert_eq!(jobs::request_cancel(conn, queued).await.unwrap(), CancelOutcome::Unchanged(JobState::Cancelled));
+    assert_eq!(jobs::request_cancel(conn, &tenant(), queued).await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(
+        jobs::request_cancel(conn, &tenant(), queued).await.unwrap(),
+        CancelOutcome::Unchanged(JobState::Cancelled)
+    );
     assert_eq!(event_types(&db.store, queued).await, ["job.queued", "job.cancelled"]);
     assert!(claim(&db.store, "w").await.is_none(), "a cancelled job is not run");
 
     let running = queued_job(&db.store).await;
     let lease = claim(&db.store, "w").await.unwrap().lease;
     let mut listener = db.store.listen(&[JOB_CANCEL]).await.unwrap();
-    assert_eq!(jobs::request_cancel(conn, running).await.unwrap(), CancelOutcome::Cancelling);
+    assert_eq!(jobs::request_cancel(conn, &tenant(), running).await.unwrap(), CancelOutcome::Cancelling);
     let said = tokio::time::timeout(Duration::from_secs(5), listener.recv()).await.unwrap().unwrap();
     assert_eq!(said.payload(), running.0.to_string());
-    assert_eq!(jobs::request_cancel(conn, running).await.unwrap(), CancelOutcome::Unchanged(JobState::Cancelling));
+    assert_eq!(
+        jobs::request_cancel(conn, &tenant(), running).await.unwrap(),
+        CancelOutcome::Unchanged(JobState::Cancelling)
+    );
     assert!(queue::heartbeat(conn, &lease, Duration::from_secs(9)).await.unwrap().cancel);
     queue::finish_cancelled(conn, &lease).await.unwrap();
     assert_eq!(event_types(&db.store, running).await, ["job.queued", "job.cancelling", "job.cancelled"]);
@@ -134,5 +140,8 @@ async fn cancel_does_what_the_state_allows() {
     let done = queued_job(&db.store).await;
     let claimed = claim(&db.store, "w").await.unwrap();
     queue::finish_succeeded(conn, &claimed.lease, &report(claimed.spec)).await.unwrap();
-    assert_eq!(jobs::request_cancel(conn, done).await.unwrap(), CancelOutcome::Unchanged(JobState::Succeeded));
+    assert_eq!(
+        jobs::request_cancel(conn, &tenant(), done).await.unwrap(),
+        CancelOutcome::Unchanged(JobState::Succeeded)
+    );
 }

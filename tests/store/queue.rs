@@ -2,6 +2,7 @@
 
 use crate::common::{
     LEASE, MAX_DEATHS, claim, create_job, epoch, event_types, find_job, job_spec, queued_job, ready_dataset, report,
+    tenant,
 };
 use autodenoise::{
     store::{StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
@@ -95,9 +96,9 @@ async fn a_stale_holder_is_refused_every_write() {
         assert!(matches!(result, Err(StoreError::LeaseLost { .. })), "write {index}: {result:?}");
     }
     assert_eq!(event_types(&db.store, job).await, before);
-    assert!(metrics::list(conn, job, &metrics::MetricFilter::default(), 0, 10).await.unwrap().is_empty());
+    assert!(metrics::list(conn, &tenant(), job, &metrics::MetricFilter::default(), 0, 10).await.unwrap().is_empty());
     assert!(checkpoints::list(conn, job).await.unwrap().is_empty());
-    assert!(artifacts::list(conn, job).await.unwrap().is_empty());
+    assert!(artifacts::list(conn, &tenant(), job).await.unwrap().is_empty());
     assert!(!queue::heartbeat(conn, &holder, LEASE).await.unwrap().cancel);
     assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
 }
@@ -126,7 +127,7 @@ async fn workers_that_vanish_cost_attempts_until_the_job_has_failed() {
     assert_eq!((row.attempt, row.deaths, row.error.as_ref().unwrap().attempt), (3, 3, 3));
     assert!(row.error.unwrap().message.contains("worker w3"), "the reason names the worker");
     assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.requeued", "job.requeued", "job.failed"]);
-    let attempts = jobs::attempts(conn, job).await.unwrap();
+    let attempts = jobs::attempts(conn, &tenant(), job).await.unwrap();
     assert_eq!(attempts.iter().map(|a| a.outcome.as_deref()).collect::<Vec<_>>(), [Some("lost"); 3]);
     assert!(claim(&db.store, "w").await.is_none());
 }
@@ -137,7 +138,7 @@ async fn a_cancelled_job_whose_worker_vanished_is_cancelled() {
     let job = queued_job(&db.store).await;
     let conn = &mut *db.store.acquire().await.unwrap();
     queue::claim(conn, "w", Duration::ZERO).await.unwrap().unwrap();
-    jobs::request_cancel(conn, job).await.unwrap();
+    jobs::request_cancel(conn, &tenant(), job).await.unwrap();
     assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), [(job, JobState::Cancelled)]);
     assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.cancelling", "job.cancelled"]);
 }
@@ -171,7 +172,7 @@ async fn an_attempt_that_ends_while_cancelling_is_cancelled() {
     for release in [true, false] {
         let job = queued_job(&db.store).await;
         let lease = claim(&db.store, "w").await.unwrap().lease;
-        jobs::request_cancel(conn, job).await.unwrap();
+        jobs::request_cancel(conn, &tenant(), job).await.unwrap();
         let state = if release {
             queue::release(conn, &lease, "the worker stops").await.unwrap()
         } else {
@@ -187,7 +188,7 @@ async fn a_result_that_was_there_before_the_cancel_counts() {
     let job = queued_job(&db.store).await;
     let conn = &mut *db.store.acquire().await.unwrap();
     let claimed = claim(&db.store, "w").await.unwrap();
-    jobs::request_cancel(conn, job).await.unwrap();
+    jobs::request_cancel(conn, &tenant(), job).await.unwrap();
     let report = report(claimed.spec);
     queue::finish_succeeded(conn, &claimed.lease, &report).await.unwrap();
     let row = find_job(&db.store, job).await;

@@ -1,6 +1,6 @@
 //! What a worker writes while a job runs: events, passes, checkpoints, results.
 
-use crate::common::{claim, epoch, event_types, find_job, queued_job};
+use crate::common::{claim, epoch, event_types, find_job, queued_job, tenant};
 use autodenoise::{
     store::{artifacts, checkpoints, events, metrics, queue, testing::TestDb},
     types::{Arm, EpochRow, EventType, Metrics, Phase, Progress},
@@ -26,9 +26,9 @@ async fn events_of_concurrent_writers_have_no_gap() {
     }
     assert_eq!(event_types(&db.store, job).await.len(), 81);
     let conn = &mut *db.store.acquire().await.unwrap();
-    let page = events::list(conn, job, 79, 1).await.unwrap();
+    let page = events::list(conn, &tenant(), job, 79, 1).await.unwrap();
     assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<_>>(), [80]);
-    assert!(events::list(conn, job, 81, 10).await.unwrap().is_empty());
+    assert!(events::list(conn, &tenant(), job, 81, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -42,9 +42,9 @@ async fn a_pass_told_twice_is_written_once() {
     assert!(!metrics::record(conn, &lease, &again).await.unwrap());
     assert!(metrics::record(conn, &lease, &epoch(2)).await.unwrap());
     assert_eq!(event_types(&db.store, job).await, ["job.queued", "epoch.completed", "epoch.completed"]);
-    let rows = metrics::list(conn, job, &metrics::MetricFilter::default(), 0, 10).await.unwrap();
+    let rows = metrics::list(conn, &tenant(), job, &metrics::MetricFilter::default(), 0, 10).await.unwrap();
     assert_eq!(rows.iter().map(|row| (row.seq, row.row.clone())).collect::<Vec<_>>(), [(2, epoch(1)), (3, epoch(2))]);
-    let event = &events::list(conn, job, 1, 1).await.unwrap()[0];
+    let event = &events::list(conn, &tenant(), job, 1, 1).await.unwrap()[0];
     assert_eq!(serde_json::from_value::<EpochRow>(event.data.clone()).unwrap(), epoch(1));
 }
 
@@ -68,7 +68,7 @@ async fn passes_are_filtered_and_go_on_from_a_number() {
         metrics::record(conn, &lease, row).await.unwrap();
     }
     let mut list = async |filter: metrics::MetricFilter, after| -> Vec<EpochRow> {
-        let rows = metrics::list(conn, job, &filter, after, 10).await.unwrap();
+        let rows = metrics::list(conn, &tenant(), job, &filter, after, 10).await.unwrap();
         rows.into_iter().map(|row| row.row).collect()
     };
     let any = metrics::MetricFilter::default();
@@ -139,8 +139,8 @@ async fn a_result_written_again_replaces_the_earlier_one() {
     };
     artifacts::record(conn, &lease, &artifact(1)).await.unwrap();
     artifacts::record(conn, &lease, &artifact(2)).await.unwrap();
-    let rows = artifacts::list(conn, job).await.unwrap();
+    let rows = artifacts::list(conn, &tenant(), job).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.object.as_str()).collect::<Vec<_>>(), [artifact(2).object]);
-    assert_eq!(artifacts::find(conn, job, "indices").await.unwrap().as_ref(), rows.first());
-    assert_eq!(artifacts::find(conn, job, "mask").await.unwrap(), None);
+    assert_eq!(artifacts::find(conn, &tenant(), job, "indices").await.unwrap().as_ref(), rows.first());
+    assert_eq!(artifacts::find(conn, &tenant(), job, "mask").await.unwrap(), None);
 }

@@ -1,6 +1,9 @@
 //! Jobs, from the claim to their end, with trainers that succeed, crash, hang and babble.
 
-use crate::{common::event_types, stage::Stage};
+use crate::{
+    common::{event_types, tenant},
+    stage::Stage,
+};
 use autodenoise::{
     files::Key,
     store::{artifacts, checkpoints, jobs, metrics},
@@ -9,7 +12,7 @@ use autodenoise::{
 use std::time::{Duration, Instant};
 
 async fn outcomes(stage: &Stage, job: autodenoise::types::JobId) -> Vec<String> {
-    let rows = jobs::attempts(&mut stage.db.store.acquire().await.unwrap(), job).await.unwrap();
+    let rows = jobs::attempts(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job).await.unwrap();
     rows.into_iter().map(|row| row.outcome.unwrap_or_default()).collect()
 }
 
@@ -42,7 +45,7 @@ async fn a_run_that_ends_well_leaves_all_it_said() {
     worker.stop().await;
 
     let conn = &mut *stage.db.store.acquire().await.unwrap();
-    let artifact = artifacts::find(conn, job, "indices").await.unwrap().unwrap();
+    let artifact = artifacts::find(conn, &tenant(), job, "indices").await.unwrap().unwrap();
     let path = stage.files.local_path(&Key::parse(artifact.object).unwrap());
     assert_eq!((std::fs::read_to_string(path).unwrap().as_str(), artifact.bytes), ("rows", 4));
     let kept = checkpoints::list(conn, job).await.unwrap();
@@ -65,7 +68,7 @@ async fn a_crash_is_followed_by_an_attempt_from_the_newest_checkpoint() {
     worker.stop().await;
     assert_eq!(outcomes(&stage, job).await, ["died", "succeeded"]);
     let conn = &mut *stage.db.store.acquire().await.unwrap();
-    let rows = metrics::list(conn, job, &metrics::MetricFilter::default(), 0, 10).await.unwrap();
+    let rows = metrics::list(conn, &tenant(), job, &metrics::MetricFilter::default(), 0, 10).await.unwrap();
     assert_eq!(
         rows.iter().map(|row| (row.row.epoch, row.attempt)).collect::<Vec<_>>(),
         [(1, 1), (2, 2)],
@@ -73,7 +76,7 @@ async fn a_crash_is_followed_by_an_attempt_from_the_newest_checkpoint() {
     );
     let types = event_types(&stage.db.store, job).await;
     assert_eq!(types.iter().filter(|kind| *kind == "job.requeued").count(), 1);
-    let reason = jobs::attempts(conn, job).await.unwrap()[0].error.clone().unwrap();
+    let reason = jobs::attempts(conn, &tenant(), job).await.unwrap()[0].error.clone().unwrap();
     assert!(reason.contains("signal 9"), "{reason}");
 }
 
@@ -84,7 +87,7 @@ async fn a_cancelled_job_stops_at_once_with_all_its_processes() {
     let worker = stage.start("hang");
     stage.until_hanging(job, 1).await;
     let asked = Instant::now();
-    jobs::request_cancel(&mut stage.db.store.acquire().await.unwrap(), job).await.unwrap();
+    jobs::request_cancel(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job).await.unwrap();
     assert_eq!(stage.until_ended(job).await.state, JobState::Cancelled);
     assert!(asked.elapsed() < Duration::from_secs(5), "not with the next heartbeat, 10 s later");
     stage.until_dead(1).await;
@@ -223,6 +226,6 @@ async fn a_database_that_drops_every_connection_costs_nothing() {
     assert_eq!((row.state, row.attempt), (JobState::Succeeded, 1), "{:?}", row.error);
     worker.stop().await;
     let conn = &mut *stage.db.store.acquire().await.unwrap();
-    let rows = metrics::list(conn, job, &metrics::MetricFilter::default(), 0, 1000).await.unwrap();
+    let rows = metrics::list(conn, &tenant(), job, &metrics::MetricFilter::default(), 0, 1000).await.unwrap();
     assert_eq!(rows.len(), 99);
 }

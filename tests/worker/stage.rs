@@ -1,6 +1,6 @@
 //! A database, a data folder, and workers with a scripted trainer and a scripted ingest.
 
-use crate::common::{self, dataset_spec, feature_map, job_spec, profile, report};
+use crate::common::{self, dataset_spec, feature_map, job_spec, profile, report, tenant};
 use autodenoise::{
     certificate::SigningKey,
     config::WorkerConfig,
@@ -138,7 +138,7 @@ impl Stage {
     }
 
     pub async fn dataset(&self, id: DatasetId) -> datasets::DatasetRow {
-        datasets::find(&mut self.db.store.acquire().await.unwrap(), id).await.unwrap().unwrap()
+        datasets::find(&mut self.db.store.acquire().await.unwrap(), &tenant(), id).await.unwrap().unwrap()
     }
 
     /// Waits until the dataset has left `status`. There are no events of datasets to wait for.

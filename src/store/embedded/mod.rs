@@ -92,16 +92,20 @@ impl EmbeddedPostgres {
     pub async fn start(dir: &Path, bin: Option<&Path>, durability: Durability) -> Result<Self, EmbeddedError> {
         let (dir, bin) = (dir.to_owned(), bin.map(Path::to_owned));
         let (keeper, cluster) = Keeper::start(move || cluster::prepare(&dir, bin.as_deref(), durability)).await?;
-        let options = PgConnectOptions::new_without_pgpass()
-            .socket(&cluster.dir)
-            .port(PORT)
-            .username(NAME)
-            .password(&cluster.password)
-            .application_name(NAME);
+        let options = options(&cluster.dir, &cluster.password);
         let embedded = Self { options: options.clone().database(NAME), keeper };
         embedded.wait_until_ready(&options.database("postgres")).await?;
         embedded.keeper.set_ready();
         Ok(embedded)
+    }
+
+    /// How to reach the cluster in `dir` that another process runs, if one does and we may.
+    pub async fn running(dir: &Path) -> Option<PgConnectOptions> {
+        let dir = dir.canonicalize().ok()?;
+        let password = std::fs::read_to_string(dir.join("password")).ok()?;
+        let options = options(&dir, password.trim()).database(NAME);
+        options.connect().await.ok()?.close().await.ok()?;
+        Some(options)
     }
 
     pub fn connect_options(&self) -> PgConnectOptions {
@@ -155,4 +159,14 @@ impl EmbeddedPostgres {
         connection.close().await?;
         Ok(())
     }
+}
+
+/// To the server whose socket is in `dir`, whatever the database.
+fn options(dir: &Path, password: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(dir)
+        .port(PORT)
+        .username(NAME)
+        .password(password)
+        .application_name(NAME)
 }

@@ -1,0 +1,72 @@
+//! What a tenant may have: its uploads' bytes and its unfinished jobs. What is counted is held until it is written, so that
+//! requests side by side do not come to more together.
+
+use super::{
+    access::Caller,
+    error::{ApiError, Kind},
+    state::AppState,
+};
+use crate::{
+    store::{
+        StoreError,
+        datasets::{self, Created, NewDataset},
+        jobs::{self, Creation, Idempotency},
+        tenants,
+    },
+    types::{JobId, ResolvedSpec},
+};
+use sqlx::{Connection, PgConnection};
+use std::time::Duration;
+
+/// When to look again: by then a job may have ended, or the tenant may have deleted something.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Bytes the caller's tenant may still upload, where there is a limit.
+pub async fn bytes_left(state: &AppState, caller: &Caller) -> Result<Option<u64>, ApiError> {
+    let Some(most) = caller.quota.max_bytes else { return Ok(None) };
+    let usage = tenants::usage(&mut *state.connection().await?, &caller.tenant).await?;
+    Ok(Some(most.saturating_sub(usage.bytes as u64)))
+}
+
+/// As `datasets::create`, within the tenant's bytes.
+pub async fn create_dataset(conn: &mut PgConnection, caller: &Caller, new: &NewDataset) -> Result<Created, ApiError> {
+    let mut tx = conn.begin().await.map_err(StoreError::from)?;
+    tenants::hold(&mut tx, &caller.tenant).await?;
+    let created = datasets::create(&mut tx, new).await?;
+    if let Some(most) = caller.quota.max_bytes.filter(|_| created.new)
+        && tenants::usage(&mut tx, &caller.tenant).await?.bytes as u64 > most
+    {
+        return Err(too_many_bytes(caller));
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(created)
+}
+
+/// As `jobs::create`, within the tenant's jobs.
+pub async fn create_job(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    spec: &ResolvedSpec,
+    idempotency: Option<&Idempotency>,
+    reproduces: Option<JobId>,
+) -> Result<Creation, ApiError> {
+    let mut tx = conn.begin().await.map_err(StoreError::from)?;
+    tenants::hold(&mut tx, &caller.tenant).await?;
+    let creation = jobs::create(&mut tx, &caller.tenant, spec, idempotency, reproduces).await?;
+    if let (Creation::New(_), Some(most)) = (&creation, caller.quota.max_jobs)
+        && tenants::usage(&mut tx, &caller.tenant).await?.jobs > i64::from(most)
+    {
+        let detail =
+            format!("{} may have {most} unfinished jobs, and has them; wait for one, or cancel it", caller.tenant);
+        return Err(ApiError::new(Kind::QuotaExceeded, detail).retry_after(LOOK_AGAIN));
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(creation)
+}
+
+/// An upload that the tenant has no room for.
+pub fn too_many_bytes(caller: &Caller) -> ApiError {
+    let most = caller.quota.max_bytes.unwrap_or(u64::MAX);
+    let detail = format!("uploads of {} may have {most} bytes together; delete datasets to make room", caller.tenant);
+    ApiError::new(Kind::QuotaExceeded, detail).retry_after(LOOK_AGAIN)
+}

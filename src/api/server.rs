@@ -1,0 +1,219 @@
+//! Connections: accepted, secured, bounded in number and time, and ended well.
+//!
+//! hyper is driven here and not by `axum::serve`, which sets no limit. One protocol, HTTP/1.1, so that each limit is set
+//! once, and so that a connection that says nothing cannot hide in the guessing of a protocol.
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use std::{io, path::Path, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Bounds of a server's connections.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// Connections at once; others wait to be accepted.
+    pub connections: usize,
+    /// For the TLS handshake, and from there or from the answer before to the end of a request's head.
+    pub head: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { connections: 2048, head: Duration::from_secs(30) }
+    }
+}
+
+/// Most bytes of a request's head, the address included; specs of datasets may stand in one.
+const MAX_HEAD_BYTES: usize = 128 << 10;
+/// Most headers.
+const MAX_HEADERS: usize = 100;
+/// Before accepting again, when that failed for want of something.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot use the certificate `{file}` of --tls-cert: {source}")]
+    Certificate { file: String, source: rustls::pki_types::pem::Error },
+    #[error("cannot use the private key `{file}` of --tls-key: {source}")]
+    Key { file: String, source: rustls::pki_types::pem::Error },
+    #[error("the certificate of --tls-cert and the key of --tls-key cannot be used together: {0}")]
+    Pair(#[from] rustls::Error),
+}
+
+/// TLS 1.2 and 1.3 with a chain of certificates and its private key, both PEM.
+pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|source| TlsError::Certificate { file: certificate.display().to_string(), source })?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|source| TlsError::Key { file: key.display().to_string(), source })?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Serves until `stop`, then ends connections as their requests end, and returns when the last has.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    limits: ConnectionLimits,
+    stop: CancellationToken,
+) {
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS);
+    let http = Arc::new(http);
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let connections = TaskTracker::new();
+    while let Some((stream, place)) = stop.run_until_cancelled(accept(&listener, &places)).await {
+        let (http, tls, router, stop) = (http.clone(), tls.clone(), router.clone(), stop.clone());
+        connections.spawn(async move {
+            let _place = place;
+            match tls {
+                None => converse(&http, stream, router, stop).await,
+                Some(tls) => match tokio::time::timeout(limits.head, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => converse(&http, stream, router, stop).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a connection was not secured"),
+                    Err(_) => tracing::debug!("a connection was not secured in time"),
+                },
+            }
+        });
+    }
+    // Whoever comes now is told at once that nobody is here.
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            // Of the one connection, which is gone.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections for the moment");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection; after `stop` the one under way is its last.
+async fn converse(
+    http: &Builder<TokioExecutor>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let ended = stop.run_until_cancelled(connection.as_mut()).await;
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use std::{net::SocketAddr, time::Instant};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinHandle,
+    };
+
+    async fn start(limits: ConnectionLimits) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let router = Router::new().route("/", get(async || "here"));
+        (address, stop.clone(), tokio::spawn(serve(listener, None, router, limits, stop)))
+    }
+
+    /// Everything that comes back until the connection ends.
+    async fn talk(address: SocketAddr, said: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.ok();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.ok();
+        String::from_utf8(heard).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_end_is_not_waited_for() {
+        let limits = ConnectionLimits { head: Duration::from_millis(200), ..ConnectionLimits::default() };
+        let (address, _, _) = start(limits).await;
+        let started = Instant::now();
+        for said in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+            let heard = talk(address, said).await;
+            assert!(!heard.contains("here"), "{heard}");
+        }
+        // One after the other; the default would have been a minute and a half.
+        assert!(started.elapsed() < Duration::from_secs(20));
+        assert!(talk(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.ends_with("here"), "and then it ends as idle");
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_too_large_is_refused() {
+        let (address, _, _) = start(ConnectionLimits::default()).await;
+        let large = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(MAX_HEAD_BYTES));
+        assert!(talk(address, &large).await.starts_with("HTTP/1.1 431 "));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(MAX_HEADERS + 1));
+        assert!(talk(address, &many).await.starts_with("HTTP/1.1 431 "));
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_waits_for_a_place() {
+        let (address, _, _) = start(ConnectionLimits { connections: 1, ..ConnectionLimits::default() }).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // Answered, so it has the place.
+        first.read_u8().await.unwrap();
+        let mut second = tokio::spawn(talk(address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        assert!(tokio::time::timeout(Duration::from_millis(200), &mut second).await.is_err());
+        drop(first);
+        assert!(second.await.unwrap().ends_with("here"));
+    }
+
+    #[tokio::test]
+    async fn idle_connections_end_when_the_server_stops() {
+        let (address, stop, server) = start(ConnectionLimits::default()).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        idle.read_u8().await.unwrap();
+        stop.cancel();
+        server.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! `autodenoise keys`: who may use the service, straight on its database.
+
+use super::{
+    error::CliError,
+    serve::{Storage, runtime},
+    tables::table,
+};
+use crate::{
+    config::StorageConfig,
+    store::{
+        keys::{self, KeyRow, NewKey, Revocation},
+        tenants::{self, TenantRow},
+    },
+    types::{KeyId, Quota, Scope, TenantId},
+};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use sqlx::PgConnection;
+
+#[derive(Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and print it, once: it cannot be shown again
+    Create(CreateArgs),
+    /// List keys, newest first
+    List(ListArgs),
+    /// Refuse a key from the next request on
+    Revoke(RevokeArgs),
+    /// List tenants with their limits and what they have, or change the limits of one
+    Tenants(TenantsArgs),
+}
+
+#[derive(Args)]
+pub struct CreateArgs {
+    /// What the key is for
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = short)]
+    name: String,
+    /// Whose key it is; made where it is missing
+    #[arg(long, value_name = "NAME", default_value_t)]
+    tenant: TenantId,
+    /// What it is good for: read, write or admin, each including those before it
+    #[arg(long, visible_alias = "scopes", value_name = "SCOPE", default_value = "write")]
+    scope: Scope,
+    /// Days after which it is refused [default: never]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    expires_in_days: Option<u32>,
+    #[command(flatten)]
+    storage: StorageConfig,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// Only keys of this tenant
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<TenantId>,
+    #[command(flatten)]
+    storage: StorageConfig,
+}
+
+#[derive(Args)]
+pub struct RevokeArgs {
+    /// The key's id, as listed
+    id: KeyId,
+    #[command(flatten)]
+    storage: StorageConfig,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("limit").multiple(true))]
+pub struct TenantsArgs {
+    /// The tenant whose limits to change; made where it is missing
+    #[arg(requires = "limit")]
+    tenant: Option<TenantId>,
+    /// Bytes its uploads may have together, or `default` for the server's limit
+    #[arg(long, value_name = "BYTES", value_parser = limit::<u64>, group = "limit", requires = "tenant")]
+    max_bytes: Option<Limit<u64>>,
+    /// Unfinished jobs it may have, or `default`
+    #[arg(long, value_name = "N", value_parser = limit::<u32>, group = "limit", requires = "tenant")]
+    max_jobs: Option<Limit<u32>>,
+    /// Requests it may make in a minute, or `default`
+    #[arg(long, value_name = "N", value_parser = positive_limit, group = "limit", requires = "tenant")]
+    max_requests: Option<Limit<u32>>,
+    #[command(flatten)]
+    storage: StorageConfig,
+}
+
+/// A limit of a tenant's own, or none.
+#[derive(Debug, Clone, Copy)]
+struct Limit<T>(Option<T>);
+
+fn limit<T: std::str::FromStr>(text: &str) -> Result<Limit<T>, String> {
+    match text {
+        "default" => Ok(Limit(None)),
+        text => text.parse().map(Some).map(Limit).map_err(|_| "expected a number, or `default`".to_owned()),
+    }
+}
+
+fn positive_limit(text: &str) -> Result<Limit<u32>, String> {
+    limit(text).and_then(|limit| match limit {
+        Limit(Some(0)) => Err("expected at least 1".to_owned()),
+        limit => Ok(limit),
+    })
+}
+
+fn short(text: &str) -> Result<String, String> {
+    if text.len() <= 200 { Ok(text.to_owned()) } else { Err("at most 200 bytes".to_owned()) }
+}
+
+pub fn run(command: KeysCommand) -> Result<(), CliError> {
+    match command {
+        KeysCommand::Create(args) => with_database(&args.storage, async |conn| create(conn, &args).await),
+        KeysCommand::List(args) => with_database(&args.storage, async |conn| {
+            let rows = keys::list(conn, args.tenant.as_ref()).await.map_err(CliError::failed)?;
+            println!("{}", listed(&rows));
+            Ok(())
+        }),
+        KeysCommand::Revoke(args) => with_database(&args.storage, async |conn| {
+            match keys::revoke(conn, args.id).await.map_err(CliError::failed)? {
+                Revocation::Revoked => eprintln!("revoked {}", args.id),
+                Revocation::Unchanged => eprintln!("{} was revoked before", args.id),
+                Revocation::Missing => return Err(CliError::failed_because(format!("there is no key `{}`", args.id))),
+            }
+            Ok(())
+        }),
+        KeysCommand::Tenants(args) => with_database(&args.storage, async |conn| limits(conn, &args).await),
+    }
+}
+
+/// On the database of the server beside, if one runs, else on one that is started for the purpose.
+fn with_database(
+    config: &StorageConfig,
+    command: impl AsyncFnOnce(&mut PgConnection) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    runtime().block_on(async {
+        let storage = Storage::beside(config).await?;
+        let mut connection = storage.store.acquire().await.map_err(CliError::failed)?;
+        let done = command(&mut connection).await;
+        drop(connection);
+        storage.close().await;
+        done
+    })
+}
+
+async fn create(conn: &mut PgConnection, args: &CreateArgs) -> Result<(), CliError> {
+    if tenants::create(conn, &args.tenant).await.map_err(CliError::failed)? {
+        eprintln!("made the tenant {}", args.tenant);
+    }
+    let new = NewKey {
+        tenant: args.tenant.clone(),
+        name: args.name.clone(),
+        scope: args.scope,
+        expires_in_days: args.expires_in_days,
+    };
+    let (row, key) = keys::create(conn, &new).await.map_err(CliError::failed)?;
+    eprintln!(
+        "made {}, of scope {} for the tenant {}; keep what follows, it cannot be shown again",
+        row.id, row.scope, row.tenant
+    );
+    println!("{}", key.reveal());
+    Ok(())
+}
+
+async fn limits(conn: &mut PgConnection, args: &TenantsArgs) -> Result<(), CliError> {
+    if let Some(tenant) = &args.tenant {
+        tenants::create(conn, tenant).await.map_err(CliError::failed)?;
+        let own = tenants::quota(conn, tenant).await.map_err(CliError::failed)?;
+        let quota = Quota {
+            max_bytes: args.max_bytes.map_or(own.max_bytes, |limit| limit.0),
+            max_jobs: args.max_jobs.map_or(own.max_jobs, |limit| limit.0),
+            requests_per_minute: args.max_requests.map_or(own.requests_per_minute, |limit| limit.0),
+        };
+        tenants::set_quota(conn, tenant, &quota).await.map_err(CliError::failed)?;
+    }
+    println!("{}", usages(&tenants::list(conn).await.map_err(CliError::failed)?));
+    Ok(())
+}
+
+fn listed(rows: &[KeyRow]) -> comfy_table::Table {
+    let header = ["id", "tenant", "scope", "state", "made", "expires", "last used", "name"];
+    let day = |time: Option<DateTime<Utc>>| time.map_or("never".to_owned(), |time| time.format("%Y-%m-%d").to_string());
+    let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M").to_string();
+    let lines = rows.iter().map(|row| {
+        vec![
+            row.id.to_string(),
+            row.tenant.to_string(),
+            row.scope.to_string(),
+            match (row.revoked_at, row.usable) {
+                (Some(_), _) => "revoked".to_owned(),
+                (None, false) => "expired".to_owned(),
+                (None, true) => "good".to_owned(),
+            },
+            day(Some(row.created_at)),
+            day(row.expires_at),
+            row.last_used_at.map_or("never".to_owned(), minute),
+            row.name.clone(),
+        ]
+    });
+    table(&header, lines, header.len())
+}
+
+fn usages(rows: &[TenantRow]) -> comfy_table::Table {
+    fn own(limit: Option<impl ToString>) -> String {
+        limit.map_or("default".to_owned(), |limit| limit.to_string())
+    }
+    let header = ["tenant", "upload bytes", "at most", "unfinished jobs", "at most", "requests a minute at most"];
+    let lines = rows.iter().map(|row| {
+        vec![
+            row.name.to_string(),
+            row.usage.bytes.to_string(),
+            own(row.quota.max_bytes),
+            row.usage.jobs.to_string(),
+            own(row.quota.max_jobs),
+            own(row.quota.requests_per_minute),
+        ]
+    });
+    table(&header, lines, 1)
+}

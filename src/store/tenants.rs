@@ -1,0 +1,101 @@
+//! Tenants: who they are, how much they may have, and how much they have.
+
+use super::{
+    StoreError,
+    error::{bigint, int},
+};
+use crate::types::{Quota, TenantId};
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+
+/// What a tenant has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Usage {
+    /// Of the uploads its datasets were read from, each counted once.
+    pub bytes: i64,
+    /// That have not ended.
+    pub jobs: i64,
+}
+
+/// A tenant, its own limits, and what it has.
+#[derive(Debug, Clone)]
+pub struct TenantRow {
+    pub name: TenantId,
+    pub quota: Quota,
+    pub usage: Usage,
+}
+
+macro_rules! usage {
+    ($tenant:literal) => {
+        concat!(
+            "(select coalesce(sum(o.bytes), 0)::bigint from objects o
+              where o.sha256 in (select d.object from datasets d where d.tenant = ",
+            $tenant,
+            ")) as bytes, (select count(*) from jobs j where j.tenant = ",
+            $tenant,
+            " and j.finished_at is null) as jobs"
+        )
+    };
+}
+
+/// Makes the tenant where it is missing; says whether it was.
+pub async fn create(conn: &mut PgConnection, tenant: &TenantId) -> Result<bool, StoreError> {
+    let made =
+        sqlx::query("insert into tenants (name) values ($1) on conflict do nothing").bind(tenant).execute(conn).await?;
+    Ok(made.rows_affected() > 0)
+}
+
+/// The tenant's own limits; none where it has none, or is not there.
+pub async fn quota(conn: &mut PgConnection, tenant: &TenantId) -> Result<Quota, StoreError> {
+    let row = sqlx::query("select max_bytes, max_jobs, requests_per_minute from tenants where name = $1")
+        .bind(tenant)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.as_ref().map(quota_of).transpose()?.unwrap_or_default())
+}
+
+/// Replaces the tenant's own limits; says whether there is such a tenant.
+pub async fn set_quota(conn: &mut PgConnection, tenant: &TenantId, quota: &Quota) -> Result<bool, StoreError> {
+    let changed =
+        sqlx::query("update tenants set max_bytes = $2, max_jobs = $3, requests_per_minute = $4 where name = $1")
+            .bind(tenant)
+            .bind(quota.max_bytes.map(|bytes| bigint("the bytes", bytes)).transpose()?)
+            .bind(quota.max_jobs.map(|jobs| int("the jobs", jobs)).transpose()?)
+            .bind(quota.requests_per_minute.map(|requests| int("the requests", requests)).transpose()?)
+            .execute(conn)
+            .await?;
+    Ok(changed.rows_affected() > 0)
+}
+
+/// All tenants by name.
+pub async fn list(conn: &mut PgConnection) -> Result<Vec<TenantRow>, StoreError> {
+    let rows = sqlx::query(concat!(
+        "select name, max_bytes, max_jobs, requests_per_minute, ",
+        usage!("t.name"),
+        " from tenants t order by name"
+    ))
+    .fetch_all(conn)
+    .await?;
+    let tenant =
+        |row: &PgRow| Ok(TenantRow { name: row.try_get("name")?, quota: quota_of(row)?, usage: Usage::from_row(row)? });
+    rows.iter().map(tenant).collect::<Result<_, sqlx::Error>>().map_err(StoreError::from)
+}
+
+/// What the tenant has now.
+pub async fn usage(conn: &mut PgConnection, tenant: &TenantId) -> Result<Usage, StoreError> {
+    Ok(sqlx::query_as(concat!("select ", usage!("$1"))).bind(tenant).fetch_one(conn).await?)
+}
+
+/// Lets nobody else hold the tenant until the transaction ends: what is counted in between stays true.
+pub async fn hold(tx: &mut PgConnection, tenant: &TenantId) -> Result<(), StoreError> {
+    // Weaker than `for update`, which rows that refer to the tenant would wait for.
+    sqlx::query("select from tenants where name = $1 for no key update").bind(tenant).execute(tx).await?;
+    Ok(())
+}
+
+pub(super) fn quota_of(row: &PgRow) -> Result<Quota, sqlx::Error> {
+    Ok(Quota {
+        max_bytes: row.try_get::<Option<i64>, _>("max_bytes")?.map(|bytes| bytes as u64),
+        max_jobs: row.try_get::<Option<i32>, _>("max_jobs")?.map(|jobs| jobs as u32),
+        requests_per_minute: row.try_get::<Option<i32>, _>("requests_per_minute")?.map(|requests| requests as u32),
+    })
+}
