@@ -11,6 +11,7 @@ use crate::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{Postgres, pool::PoolConnection};
 use std::{ops::Deref, sync::Arc};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Limits the API publishes and keeps.
@@ -32,6 +33,8 @@ pub struct Inner {
     pub config: ApiConfig,
     pub events: EventHub,
     pub prometheus: PrometheusHandle,
+    /// What keeps the worker of this process from claiming; nothing where all is well, or where there is none.
+    pub unfit: watch::Receiver<Vec<String>>,
     /// Cancelled when the server begins to stop: open streams end, readiness says no.
     pub draining: CancellationToken,
 }
@@ -43,9 +46,10 @@ impl AppState {
         config: ApiConfig,
         events: EventHub,
         prometheus: PrometheusHandle,
+        unfit: watch::Receiver<Vec<String>>,
         draining: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { store, files, config, events, prometheus, draining }))
+        Self(Arc::new(Inner { store, files, config, events, prometheus, unfit, draining }))
     }
 
     /// A database connection for this request.

@@ -80,6 +80,8 @@ impl Service {
                 "3",
                 "--checkpoint-seconds",
                 "0",
+                "--retry-seconds",
+                "0.1",
                 "--threads",
                 "1",
             ])

@@ -119,7 +119,7 @@ async fn the_newest_two_checkpoints_are_kept_and_the_newest_is_resumed() {
     assert_eq!(kept.iter().map(|row| row.epoch).collect::<Vec<_>>(), [4, 3]);
     let names: Vec<_> = kept.iter().map(|row| row.object.clone()).collect();
     assert!(artifacts::unreferenced(conn, &names, "uploads/").await.unwrap().is_empty());
-    queue::release(conn, &lease, "x").await.unwrap();
+    queue::release(conn, &lease, "x", std::time::Duration::ZERO).await.unwrap();
     assert_eq!(claim(&db.store, "w").await.unwrap().checkpoint.as_ref(), Some(&kept[0]));
 }
 
