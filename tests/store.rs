@@ -12,5 +12,7 @@ mod jobs;
 mod queue;
 #[path = "store/records.rs"]
 mod records;
+#[path = "store/scheduling.rs"]
+mod scheduling;
 #[path = "store/schema.rs"]
 mod schema;

@@ -6,5 +6,7 @@ mod common;
 mod datasets;
 #[path = "worker/jobs.rs"]
 mod jobs;
+#[path = "worker/scheduling.rs"]
+mod scheduling;
 #[path = "worker/stage.rs"]
 mod stage;

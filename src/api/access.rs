@@ -35,7 +35,7 @@ use std::{
 /// Routes of the API that need no key.
 pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/v1/capabilities"];
 /// Routes that concern the whole server.
-const OPERATOR: [&str; 1] = ["/metrics"];
+const OPERATOR: [&str; 2] = ["/metrics", "/v1/workers"];
 
 /// Whoever sent the request, whose things it may see, and how much of them it may make.
 #[derive(Debug, Clone)]
@@ -204,7 +204,9 @@ mod tests {
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
             assert_eq!(needed(&method, "/v1/jobs/{id}"), Scope::Write, "{method}");
         }
-        assert_eq!(needed(&Method::GET, "/metrics"), Scope::Admin);
+        for route in OPERATOR {
+            assert_eq!(needed(&Method::GET, route), Scope::Admin, "{route}");
+        }
     }
 
     #[test]

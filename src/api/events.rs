@@ -63,7 +63,7 @@ impl EventHub {
     }
 
     /// Register before reading the tables: an event that comes in between is then not slept through.
-    fn subscribe(&self) -> Waiter {
+    pub(super) fn subscribe(&self) -> Waiter {
         Waiter(self.0.subscribe())
     }
 }
@@ -85,11 +85,11 @@ async fn listen(store: &Store, sender: &broadcast::Sender<Uuid>) {
     }
 }
 
-struct Waiter(broadcast::Receiver<Uuid>);
+pub(super) struct Waiter(broadcast::Receiver<Uuid>);
 
 impl Waiter {
     /// Returns when the job has a new event, or may have, or at `until`.
-    async fn wait(&mut self, job: JobId, until: Instant) {
+    pub(super) async fn wait(&mut self, job: JobId, until: Instant) {
         let until = until.min(Instant::now() + POLL);
         let _ = tokio::time::timeout_at(until, async {
             loop {

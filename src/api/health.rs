@@ -6,14 +6,22 @@ use super::{
     state::AppState,
     views::{Capabilities, Health},
 };
-use crate::types::{BackboneKind, MethodName, Preset};
+use crate::{
+    store::Store,
+    types::{BackboneKind, MethodName, Preset},
+};
 use axum::{
+    Router,
     extract::{MatchedPath, Request, State},
     http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
+    routing::get,
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// Whether the process lives.
 #[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)))]
@@ -21,12 +29,17 @@ pub async fn get_healthz() -> Json<Health> {
     Json(Health { status: "alive".to_owned(), reasons: Vec::new() })
 }
 
-/// Whether requests can be served: the database answers, files can be written, the server is not stopping.
+/// Whether requests can be served: the database answers, the worker of this process, if it has one, can run jobs, and the
+/// server is not stopping.
 #[utoipa::path(get, path = "/readyz", tag = "service",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub async fn get_readyz(State(state): State<AppState>) -> Response {
+    readiness(&state.store, &state.unfit, &state.draining).await
+}
+
+async fn readiness(store: &Store, unfit: &watch::Receiver<Vec<String>>, draining: &CancellationToken) -> Response {
     let mut reasons = Vec::new();
-    match tokio::time::timeout(Duration::from_secs(3), state.store.ping()).await {
+    match tokio::time::timeout(Duration::from_secs(3), store.ping()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::warn!(error = %super::Chain(&error), "readiness: the database does not answer");
@@ -34,7 +47,8 @@ pub async fn get_readyz(State(state): State<AppState>) -> Response {
         }
         Err(_) => reasons.push("the database did not answer within 3 seconds".to_owned()),
     }
-    if state.draining.is_cancelled() {
+    reasons.extend(unfit.borrow().iter().map(|reason| format!("the worker claims nothing: {reason}")));
+    if draining.is_cancelled() {
         reasons.push("the server is stopping".to_owned());
     }
     let (code, status) = match reasons.is_empty() {
@@ -42,6 +56,25 @@ pub async fn get_readyz(State(state): State<AppState>) -> Response {
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
     (code, Json(Health { status: status.to_owned(), reasons })).into_response()
+}
+
+/// What a worker without an API answers from.
+#[derive(Clone)]
+pub struct Probes {
+    pub store: Store,
+    pub prometheus: PrometheusHandle,
+    /// What keeps the worker from claiming.
+    pub unfit: watch::Receiver<Vec<String>>,
+    pub draining: CancellationToken,
+}
+
+/// `/healthz`, `/readyz` and `/metrics` of a worker.
+pub fn probes(probes: Probes) -> Router {
+    Router::new()
+        .route("/healthz", get(get_healthz))
+        .route("/readyz", get(async |State(it): State<Probes>| readiness(&it.store, &it.unfit, &it.draining).await))
+        .route("/metrics", get(async |State(it): State<Probes>| figures(&it.prometheus)))
+        .with_state(probes)
 }
 
 /// Limits, and the words a spec may use.
@@ -64,7 +97,11 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
 /// Figures in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn get_metrics(State(state): State<AppState>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.prometheus.render()).into_response()
+    figures(&state.prometheus)
+}
+
+fn figures(prometheus: &PrometheusHandle) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], prometheus.render()).into_response()
 }
 
 /// Middleware: counts and times requests by route, not by address, so that ids do not become labels.

@@ -5,9 +5,10 @@ use super::{
     conditional::json_with_etag,
     error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
-    quota,
+    prefer, quota,
     state::{AppState, checked_cursor, checked_limit},
     views::{JobView, MetricsView, Page, Reproduction, VerdictView},
+    workers,
 };
 use crate::{
     store::{
@@ -29,6 +30,7 @@ use axum::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 /// Submit a job.
@@ -106,7 +108,7 @@ fn idempotency(headers: &HeaderMap, spec: &JobSpec) -> Result<Option<Idempotency
     Ok(Some(Idempotency { key: key.to_owned(), request_sha256 }))
 }
 
-fn view(row: JobRow) -> JobView {
+pub(super) fn view(row: JobRow) -> JobView {
     JobView {
         id: row.id,
         dataset_id: row.spec.dataset_id,
@@ -115,7 +117,10 @@ fn view(row: JobRow) -> JobView {
         phase: row.phase,
         epoch: row.epoch.map(|epoch| epoch as u32),
         attempt: row.attempt as u32,
+        priority: row.spec.priority,
+        waiting_for: None,
         progress: row.progress.map(|progress| progress.0),
+        error_kind: row.error.as_ref().and_then(|error| error.kind),
         error: row.error.map(|error| error.0.message),
         verdict: row.verdict.and_then(|word| word.parse().ok()),
         reproduces: row.reproduces,
@@ -160,13 +165,22 @@ pub async fn list_jobs(
             .ok_or_else(|| ApiError::bad_request(format!("label is `{label}`; write name=value")))?;
         filter.labels.insert(name.to_owned(), value.to_owned());
     }
-    let page = jobs::list(&mut *state.connection().await?, &caller.tenant, &filter, limit, after).await?;
+    let conn = &mut *state.connection().await?;
+    let page = jobs::list(conn, &caller.tenant, &filter, limit, after).await?;
     let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
+    let workers = workers::for_waiting(conn, &page.rows.iter().collect::<Vec<_>>()).await?;
+    let data =
+        page.rows.into_iter().map(|row| JobView { waiting_for: workers::waiting_for(&row, &workers), ..view(row) });
+    Ok(Json(Page { data: data.collect(), has_more: next.is_some(), next }))
 }
 
 /// Show a job: its state, phase, progress and resolved spec.
-#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)),
+///
+/// With `Prefer: wait=N` the answer comes when the job's state changes, or after N seconds (at most 60); with
+/// `If-None-Match` too when anything of the job has changed. A job that has ended is shown at once.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
+    params(("id" = JobId, Path), ("prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for news"),
+        ("if-none-match" = Option<String>, Header, description = "The ETag of an earlier answer")),
     responses((status = 200, body = JobView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub async fn find_job(
     State(state): State<AppState>,
@@ -174,10 +188,34 @@ pub async fn find_job(
     Path(id): Path<JobId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(json_with_etag(&headers, &view(find(&state, &caller.tenant, id).await?)))
+    let wait = prefer::wait(&headers);
+    let until = Instant::now() + wait.unwrap_or_default();
+    // Before the first look, so that what comes in between is not slept through.
+    let mut waiter = state.events.subscribe();
+    let mut first = None;
+    loop {
+        let (row, waiting_for) = {
+            let conn = &mut *state.connection().await?;
+            let row = jobs::find(conn, &caller.tenant, id).await?.ok_or_else(|| ApiError::not_found("job", id))?;
+            let workers = workers::for_waiting(conn, &[&row]).await?;
+            let waiting_for = workers::waiting_for(&row, &workers);
+            (row, waiting_for)
+        };
+        let known = *first.get_or_insert(row.state);
+        let moved = row.state != known || row.state.is_terminal();
+        let mut response = json_with_etag(&headers, &JobView { waiting_for, ..view(row) });
+        let news = headers.contains_key(header::IF_NONE_MATCH) && response.status() != StatusCode::NOT_MODIFIED;
+        if moved || news || Instant::now() >= until || state.draining.is_cancelled() {
+            if let Some(wait) = wait {
+                response.headers_mut().insert(prefer::PREFERENCE_APPLIED, prefer::applied(wait));
+            }
+            return Ok(response);
+        }
+        state.draining.run_until_cancelled(waiter.wait(id, until)).await;
+    }
 }
 
-async fn find(state: &AppState, tenant: &TenantId, id: JobId) -> Result<JobRow, ApiError> {
+pub(super) async fn find(state: &AppState, tenant: &TenantId, id: JobId) -> Result<JobRow, ApiError> {
     jobs::find(&mut *state.connection().await?, tenant, id).await?.ok_or_else(|| ApiError::not_found("job", id))
 }
 

@@ -14,7 +14,7 @@ use axum::{
 use std::time::Duration;
 use tower_http::timeout::TimeoutBody;
 
-/// To the head of an answer. Waiting for events takes up to a minute of it; a body that streams is not counted.
+/// To the head of an answer. Waiting for events or a state takes up to a minute of it; a body that streams is not counted.
 const ANSWER: Duration = Duration::from_secs(90);
 /// Between two pieces of a body.
 const SILENCE: Duration = Duration::from_secs(60);

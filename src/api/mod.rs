@@ -5,30 +5,37 @@
 
 mod access;
 mod artifacts;
+mod attempts;
 mod conditional;
 mod datasets;
 mod error;
 mod events;
 mod extract;
+mod gauges;
 mod health;
 mod jobs;
 mod limits;
 mod openapi;
+mod pauses;
 mod plan;
+mod prefer;
 mod quota;
 mod rows;
 mod server;
 mod state;
 mod views;
+mod workers;
 
 pub use error::{Chain, Problem, ProblemItem};
 pub use events::EventHub;
+pub use gauges::refresh_gauges;
+pub use health::{Probes, probes};
 pub use openapi::openapi_json;
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
-    ArtifactList, ArtifactView, Capabilities, DatasetView, EventPage, EventView, Health, JobView, MetricsView, Page,
-    Reproduction, RowView, VerdictView,
+    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, DatasetView,
+    EventPage, EventView, Health, JobView, MetricsView, Page, Reproduction, RowView, VerdictView, WorkerView,
 };
 
 use axum::{
@@ -90,14 +97,19 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(plan::plan_job))
         .routes(routes!(jobs::find_job))
         .routes(routes!(jobs::cancel_job))
+        .routes(routes!(pauses::pause_job))
+        .routes(routes!(pauses::resume_job))
         .routes(routes!(events::list_events))
         .routes(routes!(jobs::list_metrics))
+        .routes(routes!(attempts::list_attempts))
+        .routes(routes!(attempts::list_checkpoints))
         .routes(routes!(jobs::get_report))
         .routes(routes!(jobs::get_verdict))
         .routes(routes!(rows::list_rows))
         .routes(routes!(jobs::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
+        .routes(routes!(workers::list_workers))
         .routes(routes!(health::get_capabilities))
         .routes(routes!(health::get_healthz))
         .routes(routes!(health::get_readyz))

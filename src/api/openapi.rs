@@ -41,7 +41,7 @@ pub fn base() -> utoipa::openapi::OpenApi {
 pub fn with_access(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     const SCHEME: &str = "api_key";
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("adk_<id>_<secret>").description(Some(
-        "An API key. A server without keys, on loopback, asks for none. GET needs the scope read, /metrics admin, all else write.",
+        "An API key. A server without keys, on loopback, asks for none. GET needs the scope read, /metrics and /v1/workers admin, all else write.",
     ));
     document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
     for (path, item) in &mut document.paths.paths {

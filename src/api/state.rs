@@ -13,7 +13,7 @@ use crate::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{Postgres, pool::PoolConnection};
 use std::{ops::Deref, sync::Arc};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Limits the API publishes and keeps.
@@ -44,6 +44,8 @@ pub struct Inner {
     pub access: Access,
     /// One for each request that may be under way.
     pub places: Semaphore,
+    /// What keeps the worker of this process from claiming; nothing where all is well, or where there is none.
+    pub unfit: watch::Receiver<Vec<String>>,
     /// Cancelled when the server begins to stop: open streams end, readiness says no.
     pub draining: CancellationToken,
 }
@@ -55,11 +57,12 @@ impl AppState {
         config: ApiConfig,
         events: EventHub,
         prometheus: PrometheusHandle,
+        unfit: watch::Receiver<Vec<String>>,
         draining: CancellationToken,
     ) -> Self {
         let access = Access::new(config.require_keys);
         let places = Semaphore::new(config.max_requests);
-        Self(Arc::new(Inner { store, files, config, events, prometheus, access, places, draining }))
+        Self(Arc::new(Inner { store, files, config, events, prometheus, access, places, unfit, draining }))
     }
 
     /// A database connection for this request.

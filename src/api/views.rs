@@ -2,11 +2,12 @@
 
 use super::error::ProblemItem;
 use crate::types::{
-    Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, FeatureMap, JobId, JobState, Phase, Profile,
-    Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict,
+    Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId, JobState, Phase,
+    Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// A page of a list, newest first.
@@ -60,11 +61,19 @@ pub struct JobView {
     pub epoch: Option<u32>,
     /// How many times a worker has started it.
     pub attempt: u32,
+    /// Jobs of a higher priority are run first.
+    #[serde(default)]
+    pub priority: i32,
+    /// What a queued job waits for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waiting_for: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub progress: Option<Progress>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_kind: Option<ErrorKind>,
     /// What the test rows say of the result, once there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
@@ -175,6 +184,73 @@ pub struct RowView {
     /// Training rows that equal it in every field and have the other label.
     pub opposite_duplicates: u32,
     pub rarest: RarestValue,
+}
+
+/// One start of a job by a worker.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AttemptView {
+    pub attempt: u32,
+    pub worker: String,
+    pub started_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// `succeeded`, `failed`, `cancelled`, `paused`, `died` (the trainer), `lost` (the worker) or `released` (handed back by
+    /// a worker that stopped); absent while it runs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outcome: Option<String>,
+    /// Where it ended badly.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_kind: Option<ErrorKind>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AttemptPage {
+    pub data: Vec<AttemptView>,
+    pub has_more: bool,
+    /// Give it as `after` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<i32>,
+}
+
+/// A state of a job that it could go on from.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CheckpointView {
+    /// `seq` of its `checkpoint.saved` event.
+    pub seq: i64,
+    pub attempt: u32,
+    pub phase: Phase,
+    pub epoch: u32,
+    pub bytes: u64,
+    /// sha256, hexadecimal.
+    pub sha256: String,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CheckpointList {
+    pub data: Vec<CheckpointView>,
+}
+
+/// A process that runs jobs.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WorkerView {
+    /// Host, process, and a word that differs after a restart.
+    pub name: String,
+    /// `ready`, `unfit` (it claims nothing, for its `reasons`) or `draining` (it is stopping).
+    pub state: String,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reasons: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    /// GPUs that jobs may ask for.
+    pub gpus: Vec<String>,
+    /// Jobs it runs at once, and what it runs now, reading of datasets included.
+    pub slots: u32,
+    pub busy: u32,
+    pub version: String,
+    pub started_at: DateTime<Utc>,
+    pub seen_at: DateTime<Utc>,
 }
 
 /// What this server can do and how much of it.

@@ -213,7 +213,7 @@ pub(super) async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Repor
             TrainerEvent::Phase { contender, phase, epoch } => view.phase(contender, phase, epoch),
             TrainerEvent::Epoch(row) => view.epoch(&row),
             TrainerEvent::Progress(progress) => view.progress(progress),
-            TrainerEvent::Checkpoint { .. } => {}
+            TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
             TrainerEvent::Warning(warning) => view.line(&format!("warning: {}", warning.message)),
             TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
             TrainerEvent::Finished(finished) => report = Some(*finished),

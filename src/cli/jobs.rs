@@ -1,4 +1,4 @@
-//! `submit`, `status`, `watch`, `download`, `cancel`: the life of a job from a terminal or a pipeline.
+//! `submit`, `status`, `watch`, `download`, `pause`, `resume`, `cancel`: the life of a job from a terminal or a pipeline.
 
 use super::{
     client::{Client, ServerArgs},
@@ -34,6 +34,12 @@ pub struct SubmitArgs {
     /// Stop and fail the job when it has run this long
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<u64>,
+    /// Jobs of a higher priority are run first: -100 to 100
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i32>,
+    /// Have the job run only by workers with this label: NAME=VALUE (repeatable)
+    #[arg(long = "require", value_name = "NAME=VALUE")]
+    requires: Vec<String>,
     /// Follow the job until it ends, as `watch` does
     #[arg(long)]
     wait: bool,
@@ -93,7 +99,7 @@ pub struct DownloadArgs {
 }
 
 #[derive(Args)]
-pub struct CancelArgs {
+pub struct ChangeArgs {
     /// The job's id
     id: JobId,
     #[command(flatten)]
@@ -109,10 +115,15 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     args.method.apply(&mut spec)?;
     args.evidence.apply(&mut spec, args.certify);
     spec.deadline_seconds = args.deadline;
-    for tag in &args.tags {
-        let (name, value) =
-            tag.split_once('=').ok_or_else(|| CliError::usage(format!("--tag {tag}: write NAME=VALUE")))?;
-        spec.labels.insert(name.to_owned(), value.to_owned());
+    spec.priority = args.priority.unwrap_or(spec.priority);
+    for (flag, words, into) in
+        [("--tag", &args.tags, &mut spec.labels), ("--require", &args.requires, &mut spec.requires)]
+    {
+        for word in words {
+            let (name, value) =
+                word.split_once('=').ok_or_else(|| CliError::usage(format!("{flag} {word}: write NAME=VALUE")))?;
+            into.insert(name.to_owned(), value.to_owned());
+        }
     }
     spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
     spec.dataset_id = match dataset {
@@ -186,6 +197,9 @@ async fn show(
         EventType::JobQueued => view.waiting("waiting for a worker"),
         EventType::JobStarted => view.waiting("started"),
         EventType::JobRequeued => view.line(&format!("requeued: {}", text("reason"))),
+        EventType::JobPausing => view.line("pausing"),
+        EventType::JobPaused => view.waiting(format!("paused; `autodenoise resume {id}` lets it go on")),
+        EventType::JobResumed => view.waiting("resumed"),
         EventType::JobCancelling => view.line("cancelling"),
         EventType::PhaseStarted => {
             let number = |key: &str, otherwise| event.data[key].as_u64().unwrap_or(otherwise) as u32;
@@ -241,6 +255,9 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
         let left = progress.eta_seconds.map(|s| format!(", about {} left", view::human_seconds(s))).unwrap_or_default();
         println!("{} {}, pass {} of {}{left}", phase.as_str(), job.epoch.unwrap_or(1), progress.done, progress.total);
     }
+    if let Some(what) = &job.waiting_for {
+        println!("waiting for {what}");
+    }
     if let Some(error) = &job.error {
         println!("{error}");
     }
@@ -285,9 +302,10 @@ async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-pub async fn cancel(args: CancelArgs) -> Result<(), CliError> {
+/// `pause`, `resume` or `cancel`.
+pub async fn change(args: ChangeArgs, how: &str) -> Result<(), CliError> {
     let client = Client::new(&args.server);
-    let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/cancel", args.id))).await?;
+    let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/{how}", args.id))).await?;
     eprintln!("{} is {}", job.id, job.status.as_str());
     Ok(())
 }

@@ -66,8 +66,12 @@ enum Command {
     Download(jobs::DownloadArgs),
     /// Hold results against a job's certificate, without a server
     Verify(verify::VerifyArgs),
+    /// Pause a job: it keeps what it has done, and holds no worker
+    Pause(jobs::ChangeArgs),
+    /// Let a paused job go on
+    Resume(jobs::ChangeArgs),
     /// Cancel a job
-    Cancel(jobs::CancelArgs),
+    Cancel(jobs::ChangeArgs),
     /// Check, upload, list, show or delete datasets
     #[command(subcommand)]
     Datasets(datasets::DatasetsCommand),
@@ -143,7 +147,9 @@ fn run(command: Command) -> Result<(), CliError> {
                 Command::Status(args) => jobs::status(args).await,
                 Command::Watch(args) => jobs::watch(args).await,
                 Command::Download(args) => jobs::download(args).await,
-                Command::Cancel(args) => jobs::cancel(args).await,
+                Command::Pause(args) => jobs::change(args, "pause").await,
+                Command::Resume(args) => jobs::change(args, "resume").await,
+                Command::Cancel(args) => jobs::change(args, "cancel").await,
                 Command::Datasets(command) => datasets::run(command).await,
                 _ => unreachable!("not a client command"),
             }

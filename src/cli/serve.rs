@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use crate::{
-    api::{self, ApiConfig, AppState, ConnectionLimits, EventHub},
+    api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Probes},
     certificate::SigningKey,
     config::{AccessConfig, ServerConfig, StorageConfig, WorkerConfig},
     files::Files,
@@ -16,13 +16,14 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::postgres::PgConnectOptions;
 use std::{
     io::Write,
+    net::SocketAddr,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpListener, signal::unix, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// How long requests in flight may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -50,6 +51,9 @@ pub struct WorkerArgs {
     storage: StorageConfig,
     #[command(flatten)]
     worker: WorkerConfig,
+    /// Address to answer /healthz, /readyz and /metrics on [default: none]
+    #[arg(long, env = "AUTODENOISE_HEALTH_LISTEN", value_name = "ADDR:PORT")]
+    health_listen: Option<SocketAddr>,
 }
 
 #[derive(Args)]
@@ -68,10 +72,7 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
         };
         let storage = Storage::open(&args.storage).await?;
         // Bound before anything runs, so that a port in use costs nothing.
-        let listener = TcpListener::bind(args.server.listen).await.map_err(|error| {
-            CliError::failed_because(format!("cannot listen on {}: {error}; choose another address with --listen", args.server.listen))
-        })?;
-        let address = listener.local_addr().map_err(CliError::failed)?;
+        let (listener, address) = listen(args.server.listen, "--listen").await?;
         let is_loopback = address.ip().is_loopback();
         if !is_loopback && !storage.has_usable_key().await? {
             return Err(CliError::failed_because(format!(
@@ -80,6 +81,7 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
             )));
         }
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
+        let (worker, unfit) = worker.map_or_else(|| (None, watch::channel(Vec::new()).1), |(task, unfit)| (Some(task), unfit));
         let hub_stop = CancellationToken::new();
         let config = ApiConfig {
             max_upload_bytes: args.server.max_upload_bytes,
@@ -90,7 +92,16 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
             max_requests: args.access.max_requests as usize,
         };
         let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
-        let state = AppState::new(storage.store.clone(), storage.files.clone(), config, events, prometheus, stop.clone());
+        let state = AppState::new(
+            storage.store.clone(),
+            storage.files.clone(),
+            config,
+            events,
+            prometheus,
+            unfit,
+            stop.clone(),
+        );
+        let gauges = AbortOnDropHandle::new(tokio::spawn(api::refresh_gauges(storage.store.clone())));
         if !is_loopback && tls.is_none() {
             tracing::warn!(%address, "keys and tables pass in the clear: give --tls-cert and --tls-key, or let a proxy do TLS");
         }
@@ -113,6 +124,7 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
         }
         hub_stop.cancel();
         hub.await.map_err(CliError::failed)?;
+        drop(gauges);
         storage.close().await;
         Ok(())
     })
@@ -124,10 +136,22 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
     }
     runtime().block_on(async {
         let stop = stop_signal()?;
+        let prometheus = prometheus()?;
         let storage = Storage::open(&args.storage).await?;
-        let worker = storage.start_worker(&args.worker, &stop)?;
+        let health = match args.health_listen {
+            Some(address) => Some(listen(address, "--health-listen").await?),
+            None => None,
+        };
+        let (worker, unfit) = storage.start_worker(&args.worker, &stop)?;
+        let probes = health.map(|(listener, address)| {
+            println!("health on http://{address}");
+            let probes = Probes { store: storage.store.clone(), prometheus, unfit, draining: stop.clone() };
+            AbortOnDropHandle::new(tokio::spawn(async { axum::serve(listener, api::probes(probes)).await }))
+        });
         tracing::info!(slots = args.worker.slots, "the worker is ready");
         worker.await.map_err(CliError::failed)?;
+        // Until here it has answered that the worker is stopping.
+        drop(probes);
         storage.close().await;
         Ok(())
     })
@@ -144,6 +168,15 @@ pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime needs only threads and a poller")
+}
+
+/// Binds an address; port 0 gives the one that was free.
+async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), CliError> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        CliError::failed_because(format!("cannot listen on {address}: {error}; choose another address with {flag}"))
+    })?;
+    let address = listener.local_addr().map_err(CliError::failed)?;
+    Ok((listener, address))
 }
 
 /// The database, migrated, and the files.
@@ -203,7 +236,12 @@ impl Storage {
         keys::any_usable(&mut connection).await.map_err(CliError::failed)
     }
 
-    fn start_worker(&self, config: &WorkerConfig, stop: &CancellationToken) -> Result<JoinHandle<()>, CliError> {
+    /// The worker's task, and what keeps it from claiming.
+    fn start_worker(
+        &self,
+        config: &WorkerConfig,
+        stop: &CancellationToken,
+    ) -> Result<(JoinHandle<()>, watch::Receiver<Vec<String>>), CliError> {
         let trainer = TrainerCommand::own().map_err(CliError::failed)?;
         let worker = Worker::new(
             self.store.clone(),
@@ -213,7 +251,8 @@ impl Storage {
             Arc::new(read_table),
             self.signing_key.clone(),
         );
-        Ok(tokio::spawn(worker.run(stop.clone())))
+        let unfit = worker.unfit();
+        Ok((tokio::spawn(worker.run(stop.clone())), unfit))
     }
 
     pub(super) async fn close(self) {

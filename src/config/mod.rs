@@ -5,8 +5,13 @@ mod access;
 
 pub use access::AccessConfig;
 
+use crate::types::{Ability, Device};
 use clap::Args;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Where state lives.
 #[derive(Debug, Clone, Args)]
@@ -67,11 +72,53 @@ pub struct WorkerConfig {
     /// A job whose trainer or worker died this many times has failed
     #[arg(long, env = "AUTODENOISE_MAX_ATTEMPTS", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=100))]
     pub max_attempts: i32,
+
+    /// A job whose trainer or worker died waits this long before it is tried again; twice as long each further time, at most
+    /// ten minutes
+    #[arg(long, env = "AUTODENOISE_RETRY_SECONDS", default_value_t = 2.0, value_name = "SECONDS", value_parser = seconds)]
+    pub retry_seconds: f64,
+
+    /// A trainer that says nothing and computes nothing for this long has died
+    #[arg(long, env = "AUTODENOISE_STALL_SECONDS", default_value_t = 600.0, value_name = "SECONDS", value_parser = positive_seconds)]
+    pub stall_seconds: f64,
+
+    /// What this worker is: NAME=VALUE (repeatable), for jobs whose `requires` ask for it
+    #[arg(long = "worker-label", env = "AUTODENOISE_WORKER_LABELS", value_delimiter = ',', value_name = "NAME=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+
+    /// GPUs that jobs may ask for, separated by commas: cuda:0,cuda:1 [default: those of this machine that
+    /// CUDA_VISIBLE_DEVICES leaves]
+    #[arg(long, env = "AUTODENOISE_GPUS", value_delimiter = ',', value_name = "DEVICES", value_parser = gpu)]
+    pub gpus: Option<Vec<Device>>,
 }
 
 impl WorkerConfig {
     pub fn lease(&self) -> Duration {
         Duration::from_secs_f64(self.lease_seconds)
+    }
+
+    pub fn stall(&self) -> Duration {
+        Duration::from_secs_f64(self.stall_seconds)
+    }
+
+    pub fn retry(&self) -> Duration {
+        Duration::from_secs_f64(self.retry_seconds)
+    }
+
+    /// What this worker can run.
+    pub fn ability(&self) -> Ability {
+        let gpus = self.gpus.clone().unwrap_or_else(|| (0..Self::gpus_present()).map(Device::Cuda).collect());
+        Ability { labels: self.labels.iter().cloned().collect(), gpus }
+    }
+
+    /// How many GPUs the machine shows to this process.
+    pub fn gpus_present() -> u32 {
+        let present = (0..).take_while(|number| Path::new(&format!("/dev/nvidia{number}")).exists()).count();
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").map_or(usize::MAX, |list| {
+            // The list ends at its first word that names no GPU.
+            list.split(',').map(str::trim).take_while(|word| !word.is_empty() && !word.starts_with('-')).count()
+        });
+        present.min(visible) as u32
     }
 
     /// Engine threads of one job.
@@ -93,6 +140,21 @@ pub struct ServerConfig {
     /// Largest upload, in bytes
     #[arg(long, env = "AUTODENOISE_MAX_UPLOAD_BYTES", default_value_t = 64 << 30, value_name = "BYTES")]
     pub max_upload_bytes: u64,
+}
+
+/// As the words of a spec's `requires`.
+fn label(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, value)| (1..=64).contains(&name.len()) && value.len() <= 256)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected NAME=VALUE, a name of 1 to 64 bytes and a value of at most 256".to_owned())
+}
+
+fn gpu(text: &str) -> Result<Device, String> {
+    match text.parse()? {
+        device @ Device::Cuda(_) => Ok(device),
+        other => Err(format!("{other} is no GPU: write cuda:0")),
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -27,6 +27,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use uuid::Uuid;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -113,6 +114,13 @@ impl Files {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether files can be made: makes one and removes it.
+    pub async fn check_writable(&self) -> Result<(), FilesError> {
+        let path = self.root.join("incoming").join(Uuid::now_v7().simple().to_string());
+        tokio::fs::write(&path, b"probe").await.map_err(FilesError::io("write", &path))?;
+        tokio::fs::remove_file(&path).await.map_err(FilesError::io("remove", &path))
     }
 
     /// Free bytes on the disk of the files.

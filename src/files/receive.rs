@@ -58,6 +58,7 @@ impl Files {
         // Over an object of the same name too: the bytes are the same, and the new time keeps a sweep away from it.
         tokio::fs::rename(&path, &target).await.map_err(FilesError::io("rename", &path))?;
         sync_folder(folder).await?;
+        metrics::counter!("autodenoise_upload_bytes_total").increment(bytes);
         Ok(Stored { sha256, bytes })
     }
 

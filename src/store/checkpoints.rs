@@ -1,7 +1,7 @@
 //! Where a later attempt can go on from. A row is written after its file is durable.
 
 use super::{StoreError, error::int, events, queue::Lease};
-use crate::types::{EventType, JobId, Phase};
+use crate::types::{EventType, JobId, Phase, TenantId};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{Connection, FromRow, PgConnection};
@@ -71,12 +71,13 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewCheckpoint)
 }
 
 /// The job's checkpoints, newest first.
-pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<CheckpointRow>, StoreError> {
+pub async fn list(conn: &mut PgConnection, tenant: &TenantId, job: JobId) -> Result<Vec<CheckpointRow>, StoreError> {
     let rows = sqlx::query_as(
         "select seq, attempt, phase, epoch, object, bytes, sha256, created_at
-         from checkpoints where job_id = $1 order by seq desc",
+         from checkpoints where job_id = (select id from jobs where id = $1 and tenant = $2) order by seq desc",
     )
     .bind(job)
+    .bind(tenant)
     .fetch_all(conn)
     .await?;
     Ok(rows)

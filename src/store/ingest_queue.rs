@@ -2,6 +2,7 @@
 
 use super::{StoreError, error::bigint};
 use crate::types::{DatasetId, DatasetSpec, FeatureMap, Profile};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Row, types::Json};
 use std::time::Duration;
@@ -32,18 +33,13 @@ pub struct ClaimedDataset {
     pub spec: DatasetSpec,
 }
 
-/// Claims the dataset that has waited longest, one whose worker has not been heard of included. A dataset whose readers
-/// died `max_deaths` times is invalid: reading it is what kills them.
-pub async fn claim(
-    conn: &mut PgConnection,
-    worker: &str,
-    lease: Duration,
-    max_deaths: i32,
-) -> Result<Option<ClaimedDataset>, StoreError> {
+/// Ends the claims whose workers have not been heard of. A dataset whose readers died `max_deaths` times is invalid:
+/// reading it is what kills them. To be called by whom `queue::recover_expired` is.
+pub async fn recover_expired(conn: &mut PgConnection, now: DateTime<Utc>, max_deaths: i32) -> Result<(), StoreError> {
     sqlx::query(
         "with expired as (
              select id, deaths + 1 as deaths from datasets
-             where status = 'processing' and lease_until < now() for update skip locked
+             where status = 'processing' and lease_until < $3 for update skip locked
          )
          update datasets d
          set deaths = e.deaths, lease_until = null, worker = null,
@@ -54,8 +50,18 @@ pub async fn claim(
     )
     .bind(max_deaths)
     .bind(problem(&format!("a table that can be read; {max_deaths} workers in a row died reading this one")))
-    .execute(&mut *conn)
+    .bind(now)
+    .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Claims the dataset that has waited longest.
+pub async fn claim(
+    conn: &mut PgConnection,
+    worker: &str,
+    lease: Duration,
+) -> Result<Option<ClaimedDataset>, StoreError> {
     let row = sqlx::query(
         "with next as (
              select id from datasets where status = 'processing' and lease_until is null

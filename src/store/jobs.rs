@@ -1,7 +1,7 @@
-//! Jobs as clients see them: create, find, list, cancel. Running them is `queue`.
+//! Jobs as clients see them: create, find, list, pause, resume, cancel. Running them is `queue`.
 
 use super::{Cursor, Page, StoreError, datasets::json_sha256, events};
-use crate::types::{DatasetId, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId};
+use crate::types::{DatasetId, ErrorKind, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,8 +14,8 @@ macro_rules! columns {
     };
     // Of lists, which leave out what may be large.
     (listed) => {
-        "id, state, phase, epoch, spec, spec_sha256, labels, attempt, deaths, lease_until, worker, cancel_requested_at, \
-         progress, last_event_seq, error, verdict, reproduces, created_at, started_at, finished_at"
+        "id, state, phase, epoch, spec, spec_sha256, labels, attempt, deaths, not_before, lease_until, worker, \
+         cancel_requested_at, progress, last_event_seq, error, verdict, reproduces, created_at, started_at, finished_at"
     };
 }
 
@@ -33,6 +33,8 @@ pub struct JobRow {
     pub attempt: i32,
     /// How many of those claims ended badly.
     pub deaths: i32,
+    /// A job whose attempt died waits until then.
+    pub not_before: Option<DateTime<Utc>>,
     pub lease_until: Option<DateTime<Utc>>,
     pub worker: Option<String>,
     pub cancel_requested_at: Option<DateTime<Utc>>,
@@ -58,6 +60,9 @@ pub struct JobFailure {
     pub message: String,
     /// The attempt that was the last.
     pub attempt: i32,
+    /// Absent in jobs that failed under earlier versions.
+    #[serde(default)]
+    pub kind: Option<ErrorKind>,
 }
 
 /// One claim of a job.
@@ -67,9 +72,11 @@ pub struct AttemptRow {
     pub worker: String,
     pub started_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
-    /// `succeeded`, `failed`, `cancelled`, `died` (the trainer), `lost` (the worker), `released` (a graceful stop);
-    /// absent while it runs.
+    /// `succeeded`, `failed`, `cancelled`, `paused`, `died` (the trainer), `lost` (the worker), `released` (a graceful
+    /// stop); absent while it runs.
     pub outcome: Option<String>,
+    /// One of `ErrorKind`'s words, where it ended badly.
+    pub error_kind: Option<String>,
     pub error: Option<String>,
 }
 
@@ -109,6 +116,18 @@ pub enum CancelOutcome {
     Cancelling,
     /// The job was already in this state, which leaves nothing to do.
     Unchanged(JobState),
+    Missing,
+}
+
+/// What a request to pause or to resume came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseOutcome {
+    /// The job is in this state now.
+    Changed(JobState),
+    /// The job was as asked for already.
+    Unchanged,
+    /// A job in this state cannot be.
+    Refused(JobState),
     Missing,
 }
 
@@ -233,13 +252,21 @@ pub async fn list(
     Ok(Page::cut(rows, limit, |row: &JobRow| Cursor { created_at: row.created_at, id: row.id.0 }))
 }
 
-/// The job's claims, oldest first.
-pub async fn attempts(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Vec<AttemptRow>, StoreError> {
+/// The job's claims after number `after` (0: all), oldest first, at most `limit`.
+pub async fn attempts(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    id: JobId,
+    after: i32,
+    limit: u32,
+) -> Result<Vec<AttemptRow>, StoreError> {
     let rows = sqlx::query_as(
-        "select attempt, worker, started_at, ended_at, outcome, error from job_attempts
-         where job_id = (select id from jobs where id = $1 and tenant = $2) order by attempt",
+        "select attempt, worker, started_at, ended_at, outcome, error_kind, error from job_attempts
+         where job_id = (select id from jobs where id = $1 and tenant = $4) and attempt > $2 order by attempt limit $3",
     )
     .bind(id)
+    .bind(after)
+    .bind(i64::from(limit))
     .bind(tenant)
     .fetch_all(conn)
     .await?;
@@ -253,15 +280,14 @@ pub async fn request_cancel(
     id: JobId,
 ) -> Result<CancelOutcome, StoreError> {
     let mut tx = conn.begin().await?;
-    let state: Option<JobState> = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
-        .bind(id)
-        .bind(tenant)
-        .fetch_optional(&mut *tx)
-        .await?;
-    let (next, event, outcome) = match state {
+    let (next, event, outcome) = match lock(&mut tx, tenant, id).await? {
         None => return Ok(CancelOutcome::Missing),
-        Some(JobState::Queued) => (JobState::Cancelled, EventType::JobCancelled, CancelOutcome::Cancelled),
-        Some(JobState::Running) => (JobState::Cancelling, EventType::JobCancelling, CancelOutcome::Cancelling),
+        Some(JobState::Queued | JobState::Paused) => {
+            (JobState::Cancelled, EventType::JobCancelled, CancelOutcome::Cancelled)
+        }
+        Some(JobState::Running | JobState::Pausing) => {
+            (JobState::Cancelling, EventType::JobCancelling, CancelOutcome::Cancelling)
+        }
         Some(other) => return Ok(CancelOutcome::Unchanged(other)),
     };
     sqlx::query(
@@ -276,4 +302,83 @@ pub async fn request_cancel(
     events::append(&mut tx, id, event, &json!({})).await?;
     tx.commit().await?;
     Ok(outcome)
+}
+
+/// Pauses a waiting job at once and asks the worker of a running one to stop it where it can go on from.
+pub async fn request_pause(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<PauseOutcome, StoreError> {
+    let mut tx = conn.begin().await?;
+    let (next, event) = match lock(&mut tx, tenant, id).await? {
+        None => return Ok(PauseOutcome::Missing),
+        Some(JobState::Queued) => (JobState::Paused, EventType::JobPaused),
+        Some(JobState::Running) => (JobState::Pausing, EventType::JobPausing),
+        Some(JobState::Pausing | JobState::Paused) => return Ok(PauseOutcome::Unchanged),
+        Some(other) => return Ok(PauseOutcome::Refused(other)),
+    };
+    sqlx::query("update jobs set state = $2 where id = $1").bind(id).bind(next).execute(&mut *tx).await?;
+    events::append(&mut tx, id, event, &json!({})).await?;
+    tx.commit().await?;
+    Ok(PauseOutcome::Changed(next))
+}
+
+/// Puts a paused job back into the queue. One whose trainer has not stopped yet is running again: the worker that stops it
+/// finds no pause to write down and hands it back.
+pub async fn request_resume(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<PauseOutcome, StoreError> {
+    let mut tx = conn.begin().await?;
+    let next = match lock(&mut tx, tenant, id).await? {
+        None => return Ok(PauseOutcome::Missing),
+        Some(JobState::Paused) => JobState::Queued,
+        Some(JobState::Pausing) => JobState::Running,
+        Some(JobState::Queued | JobState::Running) => return Ok(PauseOutcome::Unchanged),
+        Some(other) => return Ok(PauseOutcome::Refused(other)),
+    };
+    sqlx::query("update jobs set state = $2, not_before = null where id = $1")
+        .bind(id)
+        .bind(next)
+        .execute(&mut *tx)
+        .await?;
+    events::append(&mut tx, id, EventType::JobResumed, &json!({})).await?;
+    tx.commit().await?;
+    Ok(PauseOutcome::Changed(next))
+}
+
+/// The state of a tenant's job, which stays as it is until the transaction ends.
+async fn lock(tx: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Option<JobState>, StoreError> {
+    let state = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
+        .bind(id)
+        .bind(tenant)
+        .fetch_optional(tx)
+        .await?;
+    Ok(state)
+}
+
+/// Whether the tenant has this job.
+pub async fn has(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<bool, StoreError> {
+    let there = sqlx::query_scalar("select exists (select from jobs where id = $1 and tenant = $2)")
+        .bind(id)
+        .bind(tenant)
+        .fetch_one(conn)
+        .await?;
+    Ok(there)
+}
+
+/// Jobs that have not ended.
+#[derive(Debug, Clone, FromRow)]
+pub struct Waiting {
+    pub state: JobState,
+    pub priority: i32,
+    pub jobs: i64,
+    /// Seconds since the oldest of them was made.
+    pub oldest_seconds: f64,
+}
+
+/// How many jobs have not ended, by state and priority, of all tenants.
+pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, StoreError> {
+    let rows = sqlx::query_as(
+        "select state, priority, count(*) as jobs,
+                greatest(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
+         from jobs where finished_at is null group by state, priority",
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }

@@ -20,6 +20,7 @@ pub mod queue;
 pub mod tenants;
 #[doc(hidden)]
 pub mod testing;
+pub mod workers;
 
 pub use datasets::json_sha256;
 pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};
@@ -41,7 +42,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 pub const JOB_EVENT: &str = "job_event";
 /// Channel that says there may be a job or a dataset to claim.
 pub const WORK: &str = "work";
-/// Channel that carries the id (a bare UUID) of a running job to be cancelled.
+/// Channel that carries the id (a bare UUID) of a running job to be cancelled or paused.
 pub const JOB_CANCEL: &str = "job_cancel";
 
 /// How long a request waits for a free connection.

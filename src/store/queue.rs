@@ -1,12 +1,15 @@
 //! The job queue: claim, renew, hand back, end. `types::JobState::can_become` has the states.
 //!
 //! A claim is a short transaction; the job runs outside of any. The lease is (job, attempt): `attempt` grows with every
-//! claim, so a worker that was thought dead finds no row to write to. A claim that ended badly counts one death.
+//! claim, so a worker that was thought dead finds no row to write to. A claim that ended badly counts one death, and the
+//! job waits before it is claimed again, longer each time.
 
 use super::{StoreError, checkpoints::CheckpointRow, error::int, events, jobs::JobFailure};
 use crate::types::{
-    Arm, Certification, DatasetSpec, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec,
+    Ability, Arm, Certification, DatasetSpec, ErrorKind, EventType, Failure, JobId, JobState, Phase, Progress, Report,
+    ResolvedSpec,
 };
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow, types::Json};
 use std::time::Duration;
@@ -27,7 +30,8 @@ impl Lease {
     /// starts with it.
     pub(super) async fn hold(&self, tx: &mut PgConnection) -> Result<JobState, StoreError> {
         sqlx::query_scalar(
-            "select state from jobs where id = $1 and attempt = $2 and state in ('running', 'cancelling') for update",
+            "select state from jobs
+             where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling') for update",
         )
         .bind(self.job)
         .bind(self.attempt)
@@ -47,9 +51,28 @@ pub struct ClaimedJob {
     pub dataset_spec: DatasetSpec,
     /// The newest checkpoint of an earlier attempt.
     pub checkpoint: Option<CheckpointRow>,
+    /// Training rows of the dataset.
+    pub train_rows: u64,
     /// How long earlier attempts ran.
     pub ran: Duration,
     pub deaths: i32,
+}
+
+/// What becomes of a job whose attempt died.
+#[derive(Debug, Clone, Copy)]
+pub struct Retries {
+    /// The death that is the last.
+    pub max_deaths: i32,
+    /// How long the job waits after its first death; twice as long after each further one, up to ten minutes. A random half
+    /// of it is left out, so that jobs that died together do not come back together.
+    pub pause: Duration,
+}
+
+/// Seconds a job of `deaths` earlier deaths waits after another, where the first pause is bound as `$2`.
+macro_rules! pause {
+    () => {
+        "least($2::float8 * 2 ^ least(deaths, 20), 600) * (0.5 + 0.5 * random())"
+    };
 }
 
 /// What a heartbeat brings back.
@@ -57,23 +80,35 @@ pub struct ClaimedJob {
 pub struct Beat {
     /// A client wants the job stopped.
     pub cancel: bool,
+    /// A client wants the job paused.
+    pub pause: bool,
 }
 
-/// Claims the job that has waited longest. Claimers do not wait for each other.
-pub async fn claim(conn: &mut PgConnection, worker: &str, lease: Duration) -> Result<Option<ClaimedJob>, StoreError> {
+/// Claims, of the jobs the worker can run, the one of the highest priority that has waited longest. Claimers do not wait
+/// for each other.
+pub async fn claim(
+    conn: &mut PgConnection,
+    worker: &str,
+    ability: &Ability,
+    lease: Duration,
+) -> Result<Option<ClaimedJob>, StoreError> {
     let row = sqlx::query(
         "with next as (
-             select id from jobs where state = 'queued' order by created_at, id limit 1 for update skip locked
+             select id from jobs
+             where state = 'queued' and (not_before is null or not_before <= now()) and requires <@ $3
+               and (device not like 'cuda:%' or device = any($4))
+             order by priority desc, created_at, id limit 1 for update skip locked
          ), claimed as (
              update jobs j
              set state = 'running', attempt = attempt + 1, worker = $1, lease_until = now() + make_interval(secs => $2),
-                 started_at = coalesce(started_at, now())
+                 not_before = null, started_at = coalesce(started_at, now())
              from next where j.id = next.id
              returning j.id, j.attempt, j.spec, j.dataset_id, j.deaths
          ), opened as (
              insert into job_attempts (job_id, attempt, worker) select id, attempt, $1 from claimed
          )
          select c.id, c.attempt, c.spec, c.deaths, d.object, d.spec as dataset_spec,
+                coalesce((d.profile #>> '{rows,train}')::bigint, 0) as train_rows,
                 (select coalesce(extract(epoch from sum(a.ended_at - a.started_at)), 0)::float8
                  from job_attempts a where a.job_id = c.id) as ran_seconds,
                 k.seq, k.attempt as checkpoint_attempt, k.phase, k.epoch, k.object as checkpoint_object, k.bytes,
@@ -84,9 +119,26 @@ pub async fn claim(conn: &mut PgConnection, worker: &str, lease: Duration) -> Re
     )
     .bind(worker)
     .bind(lease.as_secs_f64())
+    .bind(Json(&ability.labels))
+    .bind(gpus(ability))
     .fetch_optional(conn)
     .await?;
     row.as_ref().map(claimed).transpose()
+}
+
+pub(super) fn gpus(ability: &Ability) -> Vec<String> {
+    ability.gpus.iter().map(ToString::to_string).collect()
+}
+
+/// How long until the next job that waits after a death may be claimed; absent where none does.
+pub async fn next_due(conn: &mut PgConnection) -> Result<Option<Duration>, StoreError> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select extract(epoch from min(not_before) - now())::float8 from jobs
+         where state = 'queued' and not_before > now()",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
 fn claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
@@ -109,47 +161,67 @@ fn claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
         object: row.try_get("object")?,
         dataset_spec: row.try_get::<Json<_>, _>("dataset_spec")?.0,
         checkpoint,
+        train_rows: row.try_get::<i64, _>("train_rows")?.max(0) as u64,
         ran: Duration::from_secs_f64(row.try_get::<f64, _>("ran_seconds")?.max(0.0)),
         deaths: row.try_get("deaths")?,
     })
 }
 
-/// Ends the claims whose workers have not been heard of: their jobs go back to the queue, or have failed when
-/// `max_deaths` claims ended badly, or are cancelled where that was asked for. Returns the jobs and their new states.
-pub async fn recover_expired(conn: &mut PgConnection, max_deaths: i32) -> Result<Vec<(JobId, JobState)>, StoreError> {
-    let rows = sqlx::query_as(
+/// Ends the claims whose workers have not been heard of: their jobs go back to the queue, or have failed when that was the
+/// last death allowed, or are cancelled or paused where that was asked for. Returns the jobs and their new states.
+///
+/// To be called by one who has been in touch with the database for a lease, for while it was away nobody could renew; `now`
+/// is what the database's clock said a moment ago. A call that is carried out late, by a database that was stopped with it in
+/// its hands, ends no lease that ran out meanwhile.
+pub async fn recover_expired(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    retries: Retries,
+) -> Result<Vec<(JobId, JobState)>, StoreError> {
+    let rows = sqlx::query_as(concat!(
         "with expired as (
-             select id, attempt, worker, deaths + 1 as deaths,
+             select id, attempt, worker, lease_until, deaths + 1 as deaths, ",
+        pause!(),
+        " as pause,
                     (case when state = 'cancelling' then 'cancelled'
-                          when deaths + 1 >= $1 then 'failed' else 'queued' end)::job_state as next,
+                          when deaths + 1 >= $1 then 'failed'
+                          when state = 'pausing' then 'paused' else 'queued' end)::job_state as next,
                     format('worker %s was not heard of until its lease ended', worker) as reason
-             from jobs where state in ('running', 'cancelling') and lease_until < now()
+             from jobs where lease_until < $3
              order by lease_until limit 100 for update skip locked
          ), closed as (
-             update job_attempts a set ended_at = now(), outcome = 'lost', error = e.reason
+             -- It ran until its lease ended at most, however much later that is found out.
+             update job_attempts a
+             set ended_at = greatest(a.started_at, e.lease_until), outcome = 'lost', error_kind = 'lost', error = e.reason
              from expired e where a.job_id = e.id and a.attempt = e.attempt
          ), moved as (
              update jobs j
              set state = e.next, deaths = e.deaths, lease_until = null, worker = null,
-                 phase = case when e.next <> 'queued' then j.phase end,
-                 epoch = case when e.next <> 'queued' then j.epoch end,
-                 finished_at = case when e.next <> 'queued' then now() end,
-                 error = case when e.next = 'failed' then jsonb_build_object('message', e.reason, 'attempt', e.attempt) end,
+                 not_before = case when e.next = 'queued' then now() + make_interval(secs => e.pause) end,
+                 phase = case when e.next not in ('queued', 'paused') then j.phase end,
+                 epoch = case when e.next not in ('queued', 'paused') then j.epoch end,
+                 finished_at = case when e.next not in ('queued', 'paused') then now() end,
+                 error = case when e.next = 'failed'
+                              then jsonb_build_object('message', e.reason, 'attempt', e.attempt, 'kind', 'lost') end,
                  last_event_seq = last_event_seq + 1
              from expired e where j.id = e.id
-             returning j.id, j.state, j.attempt, j.last_event_seq, e.reason
+             returning j.id, j.state, j.attempt, j.last_event_seq, j.not_before, e.reason
          ), told as (
              insert into job_events (job_id, seq, type, data)
              select id, last_event_seq,
-                    case state when 'queued' then 'job.requeued' when 'failed' then 'job.failed' else 'job.cancelled' end,
-                    case state when 'queued' then jsonb_build_object('attempt', attempt, 'reason', reason)
-                               when 'failed' then jsonb_build_object('attempt', attempt, 'message', reason)
+                    case state when 'queued' then 'job.requeued' when 'paused' then 'job.paused'
+                               when 'failed' then 'job.failed' else 'job.cancelled' end,
+                    case state when 'queued' then jsonb_build_object('attempt', attempt, 'kind', 'lost', 'reason', reason,
+                                                                     'not_before', not_before)
+                               when 'failed' then jsonb_build_object('attempt', attempt, 'kind', 'lost', 'message', reason)
                                else '{}' end
              from moved
          )
-         select id, state from moved",
-    )
-    .bind(max_deaths)
+         select id, state from moved"
+    ))
+    .bind(retries.max_deaths)
+    .bind(retries.pause.as_secs_f64())
+    .bind(now)
     .fetch_all(conn)
     .await?;
     Ok(rows)
@@ -159,7 +231,7 @@ pub async fn recover_expired(conn: &mut PgConnection, max_deaths: i32) -> Result
 pub async fn heartbeat(conn: &mut PgConnection, lease: &Lease, time: Duration) -> Result<Beat, StoreError> {
     let state: Option<JobState> = sqlx::query_scalar(
         "update jobs set lease_until = now() + make_interval(secs => $3)
-         where id = $1 and attempt = $2 and state in ('running', 'cancelling') returning state",
+         where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling') returning state",
     )
     .bind(lease.job)
     .bind(lease.attempt)
@@ -167,7 +239,7 @@ pub async fn heartbeat(conn: &mut PgConnection, lease: &Lease, time: Duration) -
     .fetch_optional(conn)
     .await?;
     let state = state.ok_or_else(|| lease.lost())?;
-    Ok(Beat { cancel: state == JobState::Cancelling })
+    Ok(Beat { cancel: state == JobState::Cancelling, pause: state == JobState::Pausing })
 }
 
 /// What the job does now, and for which of its methods; the `phase.started` event is written where that is new.
@@ -200,7 +272,8 @@ pub async fn start_phase(
 
 pub async fn set_progress(conn: &mut PgConnection, lease: &Lease, progress: Progress) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "update jobs set progress = $3 where id = $1 and attempt = $2 and state in ('running', 'cancelling')",
+        "update jobs set progress = $3
+         where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling')",
     )
     .bind(lease.job)
     .bind(lease.attempt)
@@ -232,8 +305,7 @@ pub async fn finish_succeeded(conn: &mut PgConnection, lease: &Lease, report: &R
     if let Some(certification) = &report.certification {
         events::append(&mut tx, lease.job, EventType::VerdictIssued, &verdict_issued(certification)).await?;
     }
-    let end = End { state: JobState::Succeeded, outcome: "succeeded", died: false, reason: None, report: Some(report) };
-    end.write(&mut tx, lease).await?;
+    End { report: Some(report), ..End::of(JobState::Succeeded, "succeeded") }.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -255,11 +327,10 @@ fn verdict_issued(certification: &Certification) -> Value {
 }
 
 /// The job failed for a reason another attempt would meet too.
-pub async fn finish_failed(conn: &mut PgConnection, lease: &Lease, message: &str) -> Result<(), StoreError> {
+pub async fn finish_failed(conn: &mut PgConnection, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    let end = End { state: JobState::Failed, outcome: "failed", died: true, reason: Some(message), report: None };
-    end.write(&mut tx, lease).await?;
+    End { failure: Some(failure), ..End::of(JobState::Failed, "failed") }.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -268,19 +339,18 @@ pub async fn finish_failed(conn: &mut PgConnection, lease: &Lease, message: &str
 pub async fn finish_cancelled(conn: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    let end = End { state: JobState::Cancelled, outcome: "cancelled", died: false, reason: None, report: None };
-    end.write(&mut tx, lease).await?;
+    End::of(JobState::Cancelled, "cancelled").write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// The attempt died for a reason another one may not meet: back to the queue, or failed when that was death number
-/// `max_deaths`, or cancelled where that was asked for. Returns the new state.
+/// The attempt died for a reason another one may not meet: back to the queue for later, or failed when that was the last
+/// death allowed, or cancelled or paused where that was asked for. Returns the new state.
 pub async fn retry_or_fail(
     conn: &mut PgConnection,
     lease: &Lease,
-    reason: &str,
-    max_deaths: i32,
+    failure: &Failure,
+    retries: Retries,
 ) -> Result<JobState, StoreError> {
     let mut tx = conn.begin().await?;
     let held = lease.hold(&mut tx).await?;
@@ -288,25 +358,32 @@ pub async fn retry_or_fail(
         sqlx::query_scalar("select deaths + 1 from jobs where id = $1").bind(lease.job).fetch_one(&mut *tx).await?;
     let state = match held {
         JobState::Cancelling => JobState::Cancelled,
-        _ if deaths >= max_deaths => JobState::Failed,
+        _ if deaths >= retries.max_deaths => JobState::Failed,
+        JobState::Pausing => JobState::Paused,
         _ => JobState::Queued,
     };
-    let end = End { state, outcome: "died", died: true, reason: Some(reason), report: None };
+    let end = End { failure: Some(failure), pause: Some(retries.pause), ..End::of(state, "died") };
     end.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(state)
 }
 
-/// Hands the job back without counting a death, because the worker stops; cancelled where that was asked for. Returns
-/// the new state.
-pub async fn release(conn: &mut PgConnection, lease: &Lease, reason: &str) -> Result<JobState, StoreError> {
+/// Hands the job back without counting a death, because the worker stops or a client asked for a pause; cancelled where
+/// that was asked for. Back in the queue it waits for `pause`. Returns the new state.
+pub async fn release(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    reason: &str,
+    pause: Duration,
+) -> Result<JobState, StoreError> {
     let mut tx = conn.begin().await?;
-    let state = match lease.hold(&mut tx).await? {
-        JobState::Cancelling => JobState::Cancelled,
-        _ => JobState::Queued,
+    let (state, outcome) = match lease.hold(&mut tx).await? {
+        JobState::Cancelling => (JobState::Cancelled, "cancelled"),
+        JobState::Pausing => (JobState::Paused, "paused"),
+        _ => (JobState::Queued, "released"),
     };
-    let end = End { state, outcome: "released", died: false, reason: Some(reason), report: None };
-    end.write(&mut tx, lease).await?;
+    let pause = (!pause.is_zero()).then_some(pause);
+    End { reason: Some(reason), pause, ..End::of(state, outcome) }.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(state)
 }
@@ -315,45 +392,71 @@ pub async fn release(conn: &mut PgConnection, lease: &Lease, reason: &str) -> Re
 struct End<'a> {
     state: JobState,
     outcome: &'static str,
-    died: bool,
+    /// Counts one death.
+    failure: Option<&'a Failure>,
+    /// Of an end that is no failure.
     reason: Option<&'a str>,
+    /// How long the job waits in the queue, where it goes back there.
+    pause: Option<Duration>,
     report: Option<&'a Report>,
 }
 
 impl End<'_> {
+    const fn of(state: JobState, outcome: &'static str) -> Self {
+        Self { state, outcome, failure: None, reason: None, pause: None, report: None }
+    }
+
     async fn write(&self, tx: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
-        let error = (self.state == JobState::Failed)
-            .then(|| Json(JobFailure { message: self.reason.unwrap_or_default().to_owned(), attempt: lease.attempt }));
-        sqlx::query(
+        let failed = self.failure.filter(|_| self.state == JobState::Failed);
+        let error = failed.map(|Failure { kind, message }| {
+            Json(JobFailure { message: message.clone(), attempt: lease.attempt, kind: Some(*kind) })
+        });
+        let not_before: Option<DateTime<Utc>> = sqlx::query_scalar(concat!(
             "update jobs
-             set state = $2, deaths = deaths + $3, lease_until = null, worker = null, error = $4, report = $5,
-                 phase = case when $2 <> 'queued' then phase end,
-                 epoch = case when $2 <> 'queued' then epoch end,
-                 finished_at = case when $2 <> 'queued' then now() end
-             where id = $1",
-        )
+             set state = $3, deaths = deaths + $4, lease_until = null, worker = null, error = $5, report = $6,
+                 not_before = case when $3 = 'queued' and $2 is not null then now() + make_interval(secs => ",
+            pause!(),
+            ") end,
+                 phase = case when $3 not in ('queued', 'paused') then phase end,
+                 epoch = case when $3 not in ('queued', 'paused') then epoch end,
+                 finished_at = case when $3 not in ('queued', 'paused') then now() end
+             where id = $1 returning not_before"
+        ))
         .bind(lease.job)
+        .bind(self.pause.map(|pause| pause.as_secs_f64()))
         .bind(self.state)
-        .bind(i32::from(self.died))
+        .bind(i32::from(self.failure.is_some()))
         .bind(error)
         .bind(self.report.map(Json))
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await?;
+        let reason = self.failure.map(|failure| failure.message.as_str()).or(self.reason);
+        let kind = self.failure.map(|failure| failure.kind);
         sqlx::query(
-            "update job_attempts set ended_at = now(), outcome = $3, error = $4 where job_id = $1 and attempt = $2",
+            "update job_attempts set ended_at = now(), outcome = $3, error_kind = $4, error = $5
+             where job_id = $1 and attempt = $2",
         )
         .bind(lease.job)
         .bind(lease.attempt)
         .bind(self.outcome)
-        .bind(self.reason)
+        .bind(kind.map(ErrorKind::as_str))
+        .bind(reason)
         .execute(&mut *tx)
         .await?;
         let (event, data) = match self.state {
-            JobState::Queued => (EventType::JobRequeued, json!({"attempt": lease.attempt, "reason": self.reason})),
-            JobState::Failed => (EventType::JobFailed, json!({"attempt": lease.attempt, "message": self.reason})),
+            JobState::Queued => {
+                let data = json!({"attempt": lease.attempt, "kind": kind, "reason": reason, "not_before": not_before});
+                (EventType::JobRequeued, data)
+            }
+            JobState::Paused => (EventType::JobPaused, json!({})),
+            JobState::Failed => {
+                (EventType::JobFailed, json!({"attempt": lease.attempt, "kind": kind, "message": reason}))
+            }
             JobState::Cancelled => (EventType::JobCancelled, json!({})),
             JobState::Succeeded => (EventType::JobSucceeded, json!({})),
-            JobState::Running | JobState::Cancelling => unreachable!("a claim does not end in a leased state"),
+            JobState::Running | JobState::Pausing | JobState::Cancelling => {
+                unreachable!("a claim does not end in a leased state")
+            }
         };
         events::append(tx, lease.job, event, &data).await?;
         Ok(())

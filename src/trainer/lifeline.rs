@@ -1,9 +1,15 @@
 //! The trainer's tie to its parent: the job comes over stdin, which then stays open; when it closes, the parent is gone and
-//! this process has no one to tell its results to.
+//! this process has no one to tell its results to. Until then it brings the parent's orders.
 
 use super::EXIT_PARENT_GONE;
-use crate::types::TrainerJob;
-use std::io::{self, BufRead, Read};
+use crate::types::{TrainerJob, TrainerOrder};
+use std::{
+    io::{self, BufRead},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -30,18 +36,21 @@ pub fn read_job() -> Result<TrainerJob, JobError> {
     Ok(serde_json::from_str(&line)?)
 }
 
-/// Ends the process as soon as stdin does. The state is in the last checkpoint, so there is nothing to save.
-pub fn watch_parent() {
-    let watch = || {
-        let mut rest = [0; 256];
-        let mut stdin = io::stdin().lock();
-        loop {
-            match stdin.read(&mut rest) {
-                Ok(0) => std::process::exit(EXIT_PARENT_GONE.into()),
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => std::process::exit(EXIT_PARENT_GONE.into()),
-                Ok(_) | Err(_) => {}
+/// Ends the process as soon as stdin does: the state is in the last checkpoint, so there is nothing to save. What is
+/// returned becomes true when the parent wants a pause.
+pub fn watch_parent() -> Arc<AtomicBool> {
+    let pause = Arc::<AtomicBool>::default();
+    let asked = pause.clone();
+    let watch = move || {
+        for line in io::stdin().lock().lines() {
+            match line.map(|line| serde_json::from_str(&line)) {
+                Ok(Ok(TrainerOrder::Pause)) => asked.store(true, Ordering::Relaxed),
+                Ok(Err(error)) => tracing::warn!(%error, "an order that is not understood"),
+                Err(_) => break,
             }
         }
+        std::process::exit(EXIT_PARENT_GONE.into());
     };
     std::thread::Builder::new().name("lifeline".to_owned()).spawn(watch).expect("a thread can be started");
+    pause
 }

@@ -13,13 +13,14 @@ use crate::evaluate::{
 use crate::ingest::{self, Dataset, DatasetError};
 use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
-use crate::types::{Compression, DatasetSpec, FileFormat, Noise, TrainerEvent, TrainerJob};
+use crate::types::{Compression, DatasetSpec, ErrorKind, FileFormat, Noise, TrainerEvent, TrainerJob};
 use output::Output;
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -47,21 +48,26 @@ enum TrainerError {
 }
 
 impl TrainerError {
-    /// Whether another attempt could end otherwise: only where the machine, not the job, was at fault.
-    fn is_retryable(&self) -> bool {
+    /// Only where the machine, not the job, was at fault could another attempt end otherwise.
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Folder { .. } | Self::Threads { .. } | Self::Dataset(DatasetError::Io { .. }) => true,
-            Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) | Self::Noise(_) => false,
+            Self::Dataset(DatasetError::Io { .. }) => ErrorKind::Dataset,
+            Self::Folder { .. } => ErrorKind::Storage,
+            Self::Threads { .. } => ErrorKind::TrainerDied,
+            Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) | Self::Noise(_) => ErrorKind::Invalid,
             Self::Run(error) => match error {
-                RunError::Export(ExportError::Write { .. } | ExportError::Denoised(_)) => true,
-                RunError::Export(ExportError::Dataset(DatasetError::Io { .. })) => true,
-                RunError::Select(SelectError::Stopped) => true,
-                RunError::Select(SelectError::Weights(error)) | RunError::Export(ExportError::Weights(error)) => {
-                    is_io(error)
+                RunError::Export(ExportError::Dataset(DatasetError::Io { .. })) => ErrorKind::Dataset,
+                RunError::Export(ExportError::Write { .. } | ExportError::Denoised(_)) => ErrorKind::Storage,
+                RunError::Checkpoint(CheckpointError::Remove { .. }) => ErrorKind::Storage,
+                RunError::Select(SelectError::Weights(error))
+                | RunError::Export(ExportError::Weights(error))
+                | RunError::Checkpoint(CheckpointError::Weights(error))
+                    if is_io(error) =>
+                {
+                    ErrorKind::Storage
                 }
-                RunError::Checkpoint(CheckpointError::Weights(error)) => is_io(error),
-                RunError::Checkpoint(CheckpointError::Remove { .. }) => true,
-                _ => false,
+                RunError::Select(SelectError::Stopped) => ErrorKind::TrainerDied,
+                _ => ErrorKind::Invalid,
             },
         }
     }
@@ -78,35 +84,43 @@ pub fn main(log: &LogConfig) -> ExitCode {
     let job = match lifeline::read_job() {
         Ok(job) => job,
         Err(error) => {
-            output.emit(&TrainerEvent::Failed { message: format!("the trainer's job: {error}"), retryable: false });
+            let message = format!("the trainer's job: {error}");
+            output.emit(&failed(message, ErrorKind::Protocol));
             return EXIT_BAD_JOB.into();
         }
     };
-    lifeline::watch_parent();
+    let pause = lifeline::watch_parent();
     if let Err(error) = telemetry::init(log) {
-        output.emit(&TrainerEvent::Failed { message: error.to_string(), retryable: false });
+        output.emit(&failed(error.to_string(), ErrorKind::Invalid));
         return EXIT_BAD_JOB.into();
     }
     // On the log, with the job's id, instead of bare on stderr.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);
     let _entered = span.enter();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, &output)));
-    let (message, retryable, code) = match outcome {
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, &output, &pause)));
+    let (message, kind, code) = match outcome {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            let retryable = error.is_retryable();
-            (with_causes(&error), retryable, if retryable { EXIT_RETRY } else { EXIT_FAILED })
+            let kind = error.kind();
+            (with_causes(&error), kind, if kind.is_transient() { EXIT_RETRY } else { EXIT_FAILED })
         }
-        // Memory that libtorch could not get, here or on the GPU, comes as a panic: another attempt may fit.
-        Err(panic) => (format!("the trainer panicked: {}", panic_text(&*panic)), true, EXIT_PANIC),
+        Err(panic) => {
+            let text = panic_text(&*panic);
+            (format!("the trainer panicked: {text}"), kind_of_panic(text), EXIT_PANIC)
+        }
     };
-    tracing::error!(retryable, "training failed: {message}");
-    output.emit(&TrainerEvent::Failed { message, retryable });
+    tracing::error!(kind = kind.as_str(), "training failed: {message}");
+    output.emit(&failed(message, kind));
     code.into()
 }
 
-fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
+fn failed(message: String, kind: ErrorKind) -> TrainerEvent {
+    TrainerEvent::Failed { message, retryable: kind.is_transient(), kind: Some(kind) }
+}
+
+/// Ends with the job, or after a checkpoint where `pause` is wanted.
+fn run(job: &TrainerJob, output: &Output, pause: &AtomicBool) -> Result<(), TrainerError> {
     let threads = job.threads.max(1);
     start_threads(threads).map_err(|source| TrainerError::Threads { threads, source })?;
     let engines = Engines::open(job.spec.engine, job.spec.device)?;
@@ -153,11 +167,16 @@ fn run(job: &TrainerJob, output: &Output) -> Result<(), TrainerError> {
     let every = Duration::try_from_secs_f64(job.checkpoint_seconds).unwrap_or(Duration::MAX);
     let mut last = Instant::now();
     while run.step(&mut |event| output.emit(&event))? == Step::More {
-        if last.elapsed() >= every {
+        let paused = pause.load(Ordering::Relaxed);
+        if paused || last.elapsed() >= every {
             let file = run.save_checkpoint().map_err(RunError::from)?;
             let (phase, epoch) = run.position();
             output.emit(&TrainerEvent::Checkpoint { file, phase, epoch });
             last = Instant::now();
+        }
+        if paused {
+            output.emit(&TrainerEvent::Paused);
+            break;
         }
     }
     Ok(())
@@ -189,6 +208,13 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Memory that libtorch could not get, here or on the GPU, comes as a panic.
+fn kind_of_panic(text: &str) -> ErrorKind {
+    let signs = ["out of memory", "not enough memory", "can't allocate memory"];
+    let text = text.to_ascii_lowercase();
+    if signs.iter().any(|sign| text.contains(sign)) { ErrorKind::OutOfMemory } else { ErrorKind::TrainerDied }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -1,7 +1,7 @@
 //! What a worker tells its trainer process (one JSON document on stdin) and what it hears back (one JSON event a line
 //! on stdout), and the names of the events clients see.
 
-use super::{Arm, DatasetSpec, JobId, Noise, Phase, Progress, Report, ResolvedSpec, Warning};
+use super::{Arm, DatasetSpec, ErrorKind, JobId, Noise, Phase, Progress, Report, ResolvedSpec, Warning};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -80,6 +80,14 @@ pub struct ArtifactFile {
     pub download_name: String,
 }
 
+/// What a worker tells a trainer that runs. One JSON object a line, after the job's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum TrainerOrder {
+    /// End the pass under way, write a checkpoint, say `paused` and exit.
+    Pause,
+}
+
 /// What a trainer says. One JSON object a line; `{"event":"epoch", ...}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -108,10 +116,15 @@ pub enum TrainerEvent {
     Artifact(ArtifactFile),
     /// The last event of a run that ended well.
     Finished(Box<Report>),
-    /// The last event of a run that did not. `retryable`: whether another attempt could end otherwise.
+    /// The last event of a run that was told to pause: its newest checkpoint covers all it did.
+    Paused,
+    /// The last event of a run that ended badly. `retryable`: whether another attempt could end otherwise.
     Failed {
         message: String,
         retryable: bool,
+        /// Absent from trainers of earlier versions.
+        #[serde(default)]
+        kind: Option<ErrorKind>,
     },
 }
 
@@ -124,6 +137,12 @@ pub enum EventType {
     JobStarted,
     #[serde(rename = "job.requeued")]
     JobRequeued,
+    #[serde(rename = "job.pausing")]
+    JobPausing,
+    #[serde(rename = "job.paused")]
+    JobPaused,
+    #[serde(rename = "job.resumed")]
+    JobResumed,
     #[serde(rename = "job.cancelling")]
     JobCancelling,
     #[serde(rename = "job.succeeded")]
@@ -154,6 +173,9 @@ impl EventType {
             Self::JobQueued => "job.queued",
             Self::JobStarted => "job.started",
             Self::JobRequeued => "job.requeued",
+            Self::JobPausing => "job.pausing",
+            Self::JobPaused => "job.paused",
+            Self::JobResumed => "job.resumed",
             Self::JobCancelling => "job.cancelling",
             Self::JobSucceeded => "job.succeeded",
             Self::JobFailed => "job.failed",

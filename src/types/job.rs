@@ -12,6 +12,10 @@ pub enum JobState {
     Queued,
     /// A worker holds its lease and a trainer runs.
     Running,
+    /// A pause was asked for; the trainer has not written its state down yet.
+    Pausing,
+    /// Waiting for a client to resume it. No worker holds it.
+    Paused,
     /// Cancel was asked for; the worker has not stopped yet.
     Cancelling,
     Succeeded,
@@ -20,11 +24,24 @@ pub enum JobState {
 }
 
 impl JobState {
-    pub const ALL: [JobState; 6] =
-        [Self::Queued, Self::Running, Self::Cancelling, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [JobState; 8] = [
+        Self::Queued,
+        Self::Running,
+        Self::Pausing,
+        Self::Paused,
+        Self::Cancelling,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether a worker holds the job.
+    pub fn is_leased(self) -> bool {
+        matches!(self, Self::Running | Self::Pausing | Self::Cancelling)
     }
 
     /// The one place that says which state may follow which; the migration's trigger mirrors it.
@@ -32,8 +49,11 @@ impl JobState {
         use JobState::*;
         matches!(
             (self, next),
-            (Queued, Running | Cancelled | Failed)
-                | (Running, Queued | Cancelling | Succeeded | Failed)
+            (Queued, Running | Paused | Cancelled | Failed)
+                | (Running, Queued | Pausing | Cancelling | Succeeded | Failed)
+                // A resume that comes before the trainer has stopped takes the pause back.
+                | (Pausing, Running | Paused | Cancelling | Succeeded | Failed)
+                | (Paused, Queued | Cancelled)
                 | (Cancelling, Cancelled | Succeeded | Failed)
         )
     }
@@ -43,6 +63,8 @@ impl JobState {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::Pausing => "pausing",
+            Self::Paused => "paused",
             Self::Cancelling => "cancelling",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",

@@ -2,12 +2,14 @@
 //!
 //! Plain data with serde, sqlx and OpenAPI derives; no I/O, no web framework, no libtorch.
 
+mod ability;
 mod access;
 mod backbone;
 mod baseline;
 mod dataset;
 mod event;
 mod evidence;
+mod failure;
 mod ids;
 mod job;
 mod method;
@@ -19,6 +21,7 @@ mod resolve;
 mod spec;
 mod tenant;
 
+pub use ability::Ability;
 pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
 pub use baseline::{BdisInit, Distance, EnemyTies, Knn};
@@ -26,12 +29,13 @@ pub use dataset::{
     Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
     LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
 };
-pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob};
+pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
     ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Envelope,
     EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
     Verdict,
 };
+pub use failure::{ErrorKind, Failure};
 pub use ids::{DatasetId, JobId, KeyId, ParseIdError};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};

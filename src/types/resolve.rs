@@ -85,6 +85,8 @@ impl JobSpec {
             device: self.device,
             engine: self.engine,
             deadline_seconds: self.deadline_seconds,
+            priority: self.priority,
+            requires: self.requires.clone(),
             labels: self.labels.clone(),
             engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         })
@@ -146,9 +148,12 @@ impl JobSpec {
                 errors.push(FieldError::new(pointer, rule));
             }
         };
-        check("/labels", self.labels.len() <= 32, "at most 32");
         let short = |(key, value): (&String, &String)| !key.is_empty() && key.len() <= 64 && value.len() <= 256;
-        check("/labels", self.labels.iter().all(short), "keys of 1 to 64 bytes, values of at most 256");
+        for (pointer, words) in [("/labels", &self.labels), ("/requires", &self.requires)] {
+            check(pointer, words.len() <= 32, "at most 32");
+            check(pointer, words.iter().all(short), "keys of 1 to 64 bytes, values of at most 256");
+        }
+        check("/priority", (-100..=100).contains(&self.priority), "from -100 to 100");
         check(
             "/engine",
             self.engine != Engine::Fused || !matches!(self.device, Device::Cuda(_)),

@@ -45,6 +45,12 @@ pub struct JobSpec {
     /// The job is stopped and failed when it has run this long, waiting not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_seconds: Option<u64>,
+    /// Jobs of a higher priority are run first, those of the same in the order they came. -100 to 100.
+    #[serde(default, skip_serializing_if = "JobSpec::is_zero")]
+    pub priority: i32,
+    /// Labels a worker must have to run the job, for example `{"pool": "nightly"}`; at most 32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requires: BTreeMap<String, String>,
     /// The client's own words for finding the job again, for example `{"commit": "3fe1"}`; at most 32.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -161,6 +167,10 @@ pub struct ResolvedSpec {
     #[serde(default)]
     pub engine: Engine,
     pub deadline_seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "JobSpec::is_zero")]
+    pub priority: i32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requires: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
     /// Version of the program that resolved it.
     pub engine_version: String,
@@ -231,6 +241,10 @@ impl JobSpec {
         *seeds == 1
     }
 
+    const fn is_zero(priority: &i32) -> bool {
+        *priority == 0
+    }
+
     /// A job of one method with defaults for all else.
     pub fn of(dataset_id: DatasetId, method: MethodSpec) -> Self {
         Self {
@@ -246,6 +260,8 @@ impl JobSpec {
             device: Device::default(),
             engine: Engine::default(),
             deadline_seconds: None,
+            priority: 0,
+            requires: BTreeMap::new(),
             labels: BTreeMap::new(),
         }
     }

@@ -22,7 +22,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: 
     let read = tokio::select! {
         biased;
         stop = heart.stopped() => match stop {
-            Stop::Lost | Stop::Cancel => return,
+            Stop::Lost | Stop::Cancel | Stop::Pause => return,
         },
         () = shutdown.cancelled() => Err(IngestFailure::Stopped),
         read = shared.encode(lease.dataset, &object, &spec, rows) => read,

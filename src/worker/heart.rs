@@ -28,17 +28,21 @@ use tracing::{Instrument, Span, warn};
 pub(super) enum Stop {
     /// A client asked for it.
     Cancel,
+    /// A client wants it to stop where it can go on from.
+    Pause,
     /// Another may have the lease: write nothing more.
     Lost,
 }
 
 pub(super) struct Heart {
     stop: watch::Receiver<Option<Stop>>,
+    /// What was said already.
+    said: Option<Stop>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Heart {
-    /// Of a job. A client's wish to cancel it makes it beat at once.
+    /// Of a job. A client's wish to cancel or pause it makes it beat at once.
     pub(super) fn of_job(shared: &Arc<Shared>, lease: queue::Lease) -> Self {
         let time = shared.config.lease();
         let cancels = Cancels { of: Some(lease.job), receiver: shared.cancels.subscribe() };
@@ -47,7 +51,8 @@ impl Heart {
             let shared = shared.clone();
             async move {
                 let conn = &mut *shared.heart_store.acquire().await?;
-                Ok(queue::heartbeat(conn, &lease, time).await?.cancel)
+                let beat = queue::heartbeat(conn, &lease, time).await?;
+                Ok(if beat.cancel { Some(Stop::Cancel) } else { beat.pause.then_some(Stop::Pause) })
             }
         })
     }
@@ -62,14 +67,14 @@ impl Heart {
             async move {
                 let conn = &mut *shared.heart_store.acquire().await?;
                 ingest_queue::heartbeat(conn, &lease, time, rows).await?;
-                Ok(false)
+                Ok(None)
             }
         })
     }
 
     fn start<F>(time: Duration, mut cancels: Cancels, mut beat: impl FnMut() -> F + Send + 'static) -> Self
     where
-        F: Future<Output = Result<bool, StoreError>> + Send,
+        F: Future<Output = Result<Option<Stop>, StoreError>> + Send,
     {
         let interval = time / 3;
         let (tell, stop) = watch::channel(None);
@@ -77,9 +82,9 @@ impl Heart {
             loop {
                 // A connection that hangs must not keep the next beat from trying another.
                 match timeout(interval, beat()).await {
-                    Ok(Ok(false)) => {}
-                    Ok(Ok(true)) => {
-                        tell.send(Some(Stop::Cancel)).ok();
+                    Ok(Ok(None)) => {}
+                    Ok(Ok(Some(stop))) => {
+                        tell.send(Some(stop)).ok();
                     }
                     Ok(Err(error @ StoreError::LeaseLost { .. })) => {
                         warn!(%error, "stopping");
@@ -96,20 +101,23 @@ impl Heart {
             }
         };
         let task = tokio::spawn(beating.instrument(Span::current()));
-        Self { stop, _task: AbortOnDropHandle::new(task) }
+        Self { stop, said: None, _task: AbortOnDropHandle::new(task) }
     }
 
-    /// Waits until the work must stop.
+    /// Waits until the work must stop; asked again, until there is another reason.
     pub(super) async fn stopped(&mut self) -> Stop {
-        match self.stop.wait_for(Option::is_some).await {
+        let said = self.said;
+        let stop = match self.stop.wait_for(|stop| stop.is_some() && *stop != said).await {
             Ok(stop) => stop.expect("waited for"),
             // The task is gone, and with it the lease soon.
             Err(_) => Stop::Lost,
-        }
+        };
+        self.said = Some(stop);
+        stop
     }
 }
 
-/// Waits for the wish to cancel one job.
+/// Waits for the wish to cancel or pause one job.
 struct Cancels {
     of: Option<JobId>,
     receiver: broadcast::Receiver<JobId>,

@@ -5,7 +5,7 @@ use super::{
     encode::IngestFailure,
     heart::{Heart, Stop},
     ledger::{Ledger, Patience},
-    trainer::{Heard, Trainer},
+    trainer::{Heard, Trainer, stalled},
 };
 use crate::{
     files::Key,
@@ -14,37 +14,52 @@ use crate::{
         artifacts::NewArtifact,
         queue::{self, ClaimedJob, Lease},
     },
-    types::{ArtifactDigest, JobState, Report, TrainerEvent, TrainerJob},
+    types::{ArtifactDigest, ErrorKind, Failure, JobState, Report, TrainerEvent, TrainerJob},
 };
 use metrics::{counter, histogram};
 use std::{
     future::pending,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+/// How long a trainer that was told to pause may take to end its pass and write a checkpoint. One that takes longer is
+/// stopped: the job goes on from its last checkpoint later.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// How an attempt ended.
 enum End {
     Succeeded(Box<Report>),
-    /// Another attempt would end the same way.
-    Failed(String),
-    /// Another attempt may not.
-    Died(String),
+    Failed(Failure),
     Cancelled,
-    /// This worker stops.
-    Released,
+    /// The job is as well as before; this worker does not go on with it. In the queue it waits for `pause`.
+    HandedBack {
+        reason: String,
+        pause: Duration,
+    },
     /// Another worker may have the job: nothing more is written.
     Lost,
+}
+
+impl End {
+    fn failed(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::Failed(Failure::new(kind, message))
+    }
+
+    fn handed_back(reason: &str) -> Self {
+        Self::HandedBack { reason: reason.to_owned(), pause: Duration::ZERO }
+    }
 }
 
 impl From<StoreError> for End {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::LeaseLost { .. } => Self::Lost,
-            error => Self::Died(error.to_string()),
+            error => Self::failed(ErrorKind::Database, error.to_string()),
         }
     }
 }
@@ -55,17 +70,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedJob, shutdown: Canc
     info!(resumed = claimed.checkpoint.is_some(), deaths = claimed.deaths, "the job was claimed");
     // Beats until the end is written: an outage in between must not cost the lease.
     let mut heart = Heart::of_job(&shared, lease);
-    let end = tokio::select! {
-        biased;
-        stop = heart.stopped() => match stop {
-            Stop::Cancel => End::Cancelled,
-            Stop::Lost => End::Lost,
-        },
-        () = shutdown.cancelled() => End::Released,
-        end = past_deadline(&claimed) => end,
-        end = attempt(&shared, &claimed) => end,
-    };
-    // Whichever branch it was, the others are dropped by now, and with them the trainer is killed.
+    let end = supervise(&shared, &claimed, &mut heart, &shutdown).await;
     let mut patience = Patience::default();
     let outcome = loop {
         match write(&shared, &lease, &end).await {
@@ -80,13 +85,40 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedJob, shutdown: Canc
     };
     let seconds = started.elapsed().as_secs_f64();
     match &end {
-        End::Failed(reason) | End::Died(reason) => warn!(outcome, seconds, reason, "the attempt ended"),
+        End::Failed(Failure { kind, message }) => {
+            warn!(outcome, seconds, kind = kind.as_str(), reason = message, "the attempt ended");
+        }
+        End::HandedBack { reason, .. } => info!(outcome, seconds, reason, "the attempt ended"),
         _ => info!(outcome, seconds, "the attempt ended"),
     }
-    counter!("autodenoise_attempts_total", "outcome" => outcome).increment(1);
+    let kind = if let End::Failed(failure) = &end { failure.kind.as_str() } else { "" };
+    if outcome == "lost" {
+        counter!("autodenoise_leases_lost_total").increment(1);
+    }
+    counter!("autodenoise_attempts_total", "outcome" => outcome, "error_kind" => kind).increment(1);
     histogram!("autodenoise_attempt_seconds").record(seconds);
     if let Err(error) = shared.files.remove_work(lease.job, lease.attempt).await {
         warn!(%error, "the trainer's folder could not be removed");
+    }
+}
+
+/// Runs the attempt until it ends or must stop; with it ends the trainer.
+async fn supervise(shared: &Shared, claimed: &ClaimedJob, heart: &mut Heart, shutdown: &CancellationToken) -> End {
+    let pause = CancellationToken::new();
+    let mut attempt = pin!(attempt(shared, claimed, &pause));
+    let mut past_deadline = pin!(past_deadline(claimed));
+    loop {
+        tokio::select! {
+            biased;
+            stop = heart.stopped() => match stop {
+                Stop::Cancel => return End::Cancelled,
+                Stop::Lost => return End::Lost,
+                Stop::Pause => pause.cancel(),
+            },
+            () = shutdown.cancelled() => return End::handed_back("the worker was stopped"),
+            end = &mut past_deadline => return end,
+            end = &mut attempt => return end,
+        }
     }
 }
 
@@ -94,30 +126,69 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedJob, shutdown: Canc
 async fn past_deadline(claimed: &ClaimedJob) -> End {
     let Some(seconds) = claimed.spec.deadline_seconds else { return pending().await };
     sleep(Duration::from_secs(seconds).saturating_sub(claimed.ran)).await;
-    End::Failed(format!("the job ran longer than its deadline_seconds of {seconds}"))
+    End::failed(ErrorKind::Deadline, format!("the job ran longer than its deadline_seconds of {seconds}"))
 }
 
-async fn attempt(shared: &Shared, claimed: &ClaimedJob) -> End {
-    let mut trainer = match prepare(shared, claimed).await {
+async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToken) -> End {
+    const PAUSED: &str = "a client asked for a pause";
+    let prepared = tokio::select! {
+        biased;
+        () = pause.cancelled() => return End::handed_back(PAUSED),
+        prepared = prepare(shared, claimed) => prepared,
+    };
+    let mut trainer = match prepared {
         Ok(trainer) => trainer,
         Err(end) => return end,
     };
-    let mut ledger = Ledger::new(shared, claimed.lease);
+    let mut ledger = Ledger::new(shared, claimed);
     let mut last_word = None;
     let mut results = Vec::new();
-    while let Some(heard) = trainer.next().await {
+    // Until it is told to pause there is no end to the time it has.
+    let mut time_to_pause = None;
+    loop {
+        let out_of_time = async {
+            match time_to_pause {
+                Some(until) => sleep_until(until).await,
+                None => pending().await,
+            }
+        };
+        let stalled = stalled(trainer.pid(), shared.config.stall());
+        let heard = tokio::select! {
+            biased;
+            () = pause.cancelled(), if time_to_pause.is_none() => {
+                trainer.pause().await;
+                time_to_pause = Some(tokio::time::Instant::now() + PAUSE);
+                continue;
+            }
+            heard = trainer.next() => heard,
+            () = out_of_time => {
+                warn!("the trainer did not come to a checkpoint in time; the job goes on from the one before");
+                return End::handed_back(PAUSED);
+            }
+            () = stalled => {
+                let seconds = shared.config.stall_seconds;
+                let message = format!("the trainer said nothing and computed nothing for {seconds} seconds");
+                return End::failed(ErrorKind::Stalled, message);
+            }
+        };
         let entry = match heard {
-            Heard::Event(TrainerEvent::Finished(report)) => {
+            None => break,
+            Some(Heard::Event(TrainerEvent::Finished(report))) => {
                 last_word = Some(End::Succeeded(report));
                 break;
             }
-            Heard::Event(TrainerEvent::Failed { message, retryable }) => {
-                last_word = Some(if retryable { End::Died(message) } else { End::Failed(message) });
+            Some(Heard::Event(TrainerEvent::Paused)) => {
+                last_word = Some(End::handed_back(PAUSED));
                 break;
             }
-            Heard::Died(reason) => return End::Died(reason),
-            Heard::Broken(reason) => return End::Failed(reason),
-            entry => entry,
+            Some(Heard::Event(TrainerEvent::Failed { message, retryable, kind })) => {
+                let unnamed = if retryable { ErrorKind::TrainerDied } else { ErrorKind::Invalid };
+                last_word = Some(End::failed(kind.unwrap_or(unnamed), message));
+                break;
+            }
+            Some(Heard::Died(failure)) => return End::Failed(failure),
+            Some(Heard::Broken(reason)) => return End::failed(ErrorKind::Protocol, reason),
+            Some(entry) => entry,
         };
         if let Heard::Artifact(new) = &entry {
             let NewArtifact { name, sha256, bytes, .. } = new.clone();
@@ -133,28 +204,34 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob) -> End {
     if let Some(End::Succeeded(report)) = &last_word {
         let written = match certificate::issue(shared, claimed, report, results).await {
             Ok(new) => ledger.write(Heard::Artifact(new)).await,
-            Err(error) => return End::Died(format!("the certificate could not be stored: {error}")),
+            Err(error) => {
+                return End::failed(ErrorKind::Storage, format!("the certificate could not be stored: {error}"));
+            }
         };
         if let Err(error) = written {
             return error.into();
         }
     }
-    let status = trainer.end().await;
-    last_word.unwrap_or(End::Died(status))
+    let failure = trainer.end().await;
+    last_word.unwrap_or(End::Failed(failure))
 }
 
 async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> {
     let Lease { job: job_id, attempt } = claimed.lease;
-    let died = |error: crate::files::FilesError| End::Died(error.to_string());
+    let died = |error: crate::files::FilesError| End::failed(ErrorKind::Storage, error.to_string());
     let read = shared.dataset_dir(claimed.spec.dataset_id, &claimed.object, &claimed.dataset_spec).await;
     let dataset_dir = read.map_err(|failure| match failure {
         IngestFailure::Invalid { total, .. } => {
-            End::Failed(format!("the dataset was ready before, and reading it again found {total} errors"))
+            let message = format!("the dataset was ready before, and reading it again found {total} errors");
+            End::failed(ErrorKind::Invalid, message)
         }
-        IngestFailure::Failed(reason) => End::Died(format!("the dataset could not be read again: {reason}")),
-        IngestFailure::Stopped => End::Released,
+        IngestFailure::Failed(reason) => {
+            End::failed(ErrorKind::Dataset, format!("the dataset could not be read again: {reason}"))
+        }
+        IngestFailure::Stopped => End::handed_back("the worker was stopped"),
     })?;
-    let key = |name: &str| Key::parse(name).map_err(|error| End::Died(error.to_string()));
+    let unnamed = |error: crate::files::ParseKeyError| End::failed(ErrorKind::Storage, error.to_string());
+    let key = |name: &str| Key::parse(name).map_err(unnamed);
     let resume_from = match &claimed.checkpoint {
         None => None,
         Some(checkpoint) => {
@@ -172,7 +249,7 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> 
         attempt,
         spec: claimed.spec.clone(),
         dataset_dir,
-        source: shared.files.local_path(&Key::upload(&claimed.object).map_err(|error| End::Died(error.to_string()))?),
+        source: shared.files.local_path(&Key::upload(&claimed.object).map_err(unnamed)?),
         source_spec: claimed.dataset_spec.clone(),
         plant: None,
         out_dir: shared.files.work_dir(job_id, attempt).await.map_err(died)?,
@@ -181,7 +258,10 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> 
         threads: shared.config.threads(),
     };
     Trainer::spawn(&shared.trainer, &job, &shared.files).await.map_err(|error| {
-        End::Died(format!("the trainer `{}` cannot be started: {error}", shared.trainer.program.display()))
+        // That is the machine's fault, and no job would fare better here.
+        let reason = format!("the trainer `{}` cannot be started: {error}", shared.trainer.program.display());
+        shared.fitness.trainer_failed(reason.clone());
+        End::HandedBack { reason, pause: shared.config.retry() }
     })
 }
 
@@ -196,16 +276,18 @@ async fn write(shared: &Shared, lease: &Lease, end: &End) -> Result<&'static str
             queue::finish_succeeded(conn, lease, report).await?;
             JobState::Succeeded
         }
-        End::Failed(reason) => {
-            queue::finish_failed(conn, lease, reason).await?;
+        End::Failed(failure) if failure.kind.is_transient() => {
+            queue::retry_or_fail(conn, lease, failure, shared.retries()).await?
+        }
+        End::Failed(failure) => {
+            queue::finish_failed(conn, lease, failure).await?;
             JobState::Failed
         }
-        End::Died(reason) => queue::retry_or_fail(conn, lease, reason, shared.config.max_attempts).await?,
         End::Cancelled => {
             queue::finish_cancelled(conn, lease).await?;
             JobState::Cancelled
         }
-        End::Released => queue::release(conn, lease, "the worker was stopped").await?,
+        End::HandedBack { reason, pause } => queue::release(conn, lease, reason, *pause).await?,
         End::Lost => unreachable!("returned above"),
     };
     Ok(state.as_str())

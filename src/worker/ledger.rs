@@ -6,7 +6,7 @@ use crate::{
     store::{StoreError, artifacts, checkpoints, events, metrics, queue},
     types::{EventType, Progress, TrainerEvent},
 };
-use ::metrics::histogram;
+use ::metrics::{counter, histogram};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -18,13 +18,15 @@ const PROGRESS: Duration = Duration::from_secs(1);
 pub(super) struct Ledger<'a> {
     shared: &'a Shared,
     lease: queue::Lease,
+    train_rows: u64,
     progress: Option<Progress>,
     progress_written: Option<Instant>,
 }
 
 impl<'a> Ledger<'a> {
-    pub(super) fn new(shared: &'a Shared, lease: queue::Lease) -> Self {
-        Self { shared, lease, progress: None, progress_written: None }
+    pub(super) fn new(shared: &'a Shared, claimed: &queue::ClaimedJob) -> Self {
+        let (lease, train_rows) = (claimed.lease, claimed.train_rows);
+        Self { shared, lease, train_rows, progress: None, progress_written: None }
     }
 
     /// Writes one thing heard. Fails when the lease is lost or the database refuses, not when it is away.
@@ -71,7 +73,11 @@ impl<'a> Ledger<'a> {
             }
             Heard::Event(TrainerEvent::Epoch(row)) => {
                 if metrics::record(conn, lease, row).await? {
-                    histogram!("autodenoise_epoch_seconds", "phase" => row.phase.as_str()).record(row.seconds);
+                    let phase = row.phase.as_str();
+                    histogram!("autodenoise_epoch_seconds", "phase" => phase).record(row.seconds);
+                    counter!("autodenoise_epochs_total", "phase" => phase).increment(1);
+                    // What was left out of a pass counts as gone over.
+                    counter!("autodenoise_rows_total", "phase" => phase).increment(self.train_rows);
                 }
             }
             Heard::Event(TrainerEvent::Warning(warning)) => {

@@ -5,6 +5,7 @@
 //!  ├ dataset  one claimed dataset: read it on a thread
 //!  └ job      one claimed job: spawn a trainer (`trainer`), write down what it says (`ledger`)
 //!      heart  renews the lease beside either, and says when to stop
+//! pulse      says that the worker is there, whether it is fit (`fitness`), and who is not there any more
 //! ```
 //! The claim is one short transaction, the work runs outside of any, and every write asks for the lease. NOTIFY makes
 //! it quick, polling makes it certain.
@@ -12,10 +13,12 @@
 mod certificate;
 mod dataset;
 mod encode;
+mod fitness;
 mod heart;
 mod job;
 mod ledger;
 mod lines;
+mod pulse;
 mod sweep;
 mod trainer;
 
@@ -29,14 +32,22 @@ use crate::{
     store::{
         JOB_CANCEL, Store, StoreError, WORK,
         ingest_queue::{self, ClaimedDataset},
-        queue::{self, ClaimedJob},
+        queue::{self, ClaimedJob, Retries},
+        workers,
     },
-    types::JobId,
+    types::{Ability, JobId},
 };
+use fitness::Fitness;
 use metrics::gauge;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
-    sync::{Notify, broadcast},
+    sync::{Notify, broadcast, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -48,8 +59,6 @@ use uuid::Uuid;
 const POLL: Duration = Duration::from_secs(5);
 /// How long a graceful stop may take to hand back what runs.
 const DRAIN: Duration = Duration::from_secs(20);
-/// With less than this on the disk nothing is claimed: every job would fail for the same reason, one after the other.
-const LEAST_FREE_BYTES: u64 = 256 << 20;
 
 /// A worker of this process. `run` does the work.
 pub struct Worker {
@@ -66,10 +75,15 @@ struct Shared {
     trainer: TrainerCommand,
     ingest: Arc<Ingest>,
     signing_key: Arc<SigningKey>,
+    id: Uuid,
     /// Who holds a lease, for people to read: host, process, and a word that differs after a restart.
     name: String,
+    ability: Ability,
+    fitness: Fitness,
+    /// Slots that run something.
+    busy: AtomicUsize,
     wake: Notify,
-    /// Jobs a client wants stopped.
+    /// Jobs a client wants stopped or paused.
     cancels: broadcast::Sender<JobId>,
 }
 
@@ -88,20 +102,29 @@ impl Worker {
         signing_key: Arc<SigningKey>,
     ) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let id = Uuid::new_v4().simple().to_string();
+        let id = Uuid::new_v4();
         let shared = Shared {
             heart_store: store.apart(2),
             store,
             files,
-            config,
             trainer,
             ingest,
             signing_key,
-            name: format!("{}:{}:{}", host.trim(), std::process::id(), &id[..6]),
+            id,
+            name: format!("{}:{}:{}", host.trim(), std::process::id(), &id.simple().to_string()[..6]),
+            ability: config.ability(),
+            fitness: Fitness::new(),
+            busy: AtomicUsize::new(0),
+            config,
             wake: Notify::new(),
             cancels: broadcast::channel(1024).0,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// What keeps the worker from claiming; nothing while all is well.
+    pub fn unfit(&self) -> watch::Receiver<Vec<String>> {
+        self.shared.fitness.watch()
     }
 
     /// Claims and runs until `shutdown`; what runs then is stopped and handed back. Dropping the future kills the
@@ -111,21 +134,26 @@ impl Worker {
         info!(worker = %shared.name, slots = shared.config.slots, "worker started");
         let listener = AbortOnDropHandle::new(tokio::spawn(listen(shared.clone())));
         let sweeper = AbortOnDropHandle::new(tokio::spawn(sweep::run(shared.clone())));
+        let pulse = AbortOnDropHandle::new(tokio::spawn(pulse::run(shared.clone(), shutdown.clone())));
         let mut slots = JoinSet::new();
         loop {
             // Registered before looking: work that comes between the look and the wait is then not slept over.
             let wake = shared.wake.notified();
             tokio::pin!(wake);
             wake.as_mut().enable();
-            if let Err(error) = fill(&shared, &mut slots, &shutdown).await {
-                warn!(%error, "cannot look for work; trying again");
-            }
-            gauge!("autodenoise_slots_busy").set(slots.len() as f64);
+            let due = match fill(&shared, &mut slots, &shutdown).await {
+                Ok(due) => due,
+                Err(error) => {
+                    warn!(%error, "cannot look for work; trying again");
+                    None
+                }
+            };
+            shared.set_busy(slots.len());
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = wake => {}
                 Some(ended) = slots.join_next(), if !slots.is_empty() => report_panic(ended),
-                () = sleep(POLL.min(shared.config.lease())) => {}
+                () = sleep(due.unwrap_or(POLL).min(POLL).min(shared.config.lease())) => {}
             }
         }
         let drained = timeout(DRAIN, async {
@@ -137,11 +165,14 @@ impl Worker {
             warn!(slots = slots.len(), "could not hand back everything in time; the leases will run out");
             slots.shutdown().await;
         }
-        gauge!("autodenoise_slots_busy").set(0.0);
+        shared.set_busy(0);
         // A pool's `close` waits for listeners, so they go first.
-        for task in [listener, sweeper] {
+        for task in [listener, sweeper, pulse] {
             task.abort();
             task.await.ok();
+        }
+        if let Err(error) = shared.leave().await {
+            warn!(%error, "the worker could not be taken off the list; it goes with its lease");
         }
         shared.heart_store.close().await;
         info!(worker = %shared.name, "worker stopped");
@@ -157,26 +188,35 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Ends claims that ran out, whoever had them, and fills the free slots.
-async fn fill(shared: &Arc<Shared>, slots: &mut JoinSet<()>, shutdown: &CancellationToken) -> Result<(), StoreError> {
-    for (job_id, state) in
-        queue::recover_expired(&mut *shared.store.acquire().await?, shared.config.max_attempts).await?
-    {
-        warn!(%job_id, state = state.as_str(), "the job's worker was not heard of");
+impl Shared {
+    fn set_busy(&self, slots: usize) {
+        self.busy.store(slots, Ordering::Relaxed);
+        gauge!("autodenoise_slots_busy").set(slots as f64);
     }
+
+    fn retries(&self) -> Retries {
+        Retries { max_deaths: self.config.max_attempts, pause: self.config.retry() }
+    }
+
+    async fn leave(&self) -> Result<(), StoreError> {
+        let gone = async { workers::remove(&mut *self.heart_store.acquire().await?, self.id).await };
+        timeout(Duration::from_secs(2), gone).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Fills the free slots, unless this worker is unfit. Says how long until a job may be claimed that must wait.
+async fn fill(
+    shared: &Arc<Shared>,
+    slots: &mut JoinSet<()>,
+    shutdown: &CancellationToken,
+) -> Result<Option<Duration>, StoreError> {
     while slots.len() < usize::from(shared.config.slots) && !shutdown.is_cancelled() {
-        match shared.files.free_bytes() {
-            Ok(free) if free >= LEAST_FREE_BYTES => {}
-            Ok(free) => {
-                error!(free_bytes = free, needed_bytes = LEAST_FREE_BYTES, "nothing is claimed: the disk is full");
-                return Ok(());
-            }
-            Err(error) => {
-                error!(%error, "nothing is claimed: the data folder cannot be used");
-                return Ok(());
-            }
+        if !shared.fitness.check(shared).await {
+            return Ok(None);
         }
-        let Some(claimed) = claim(shared).await? else { return Ok(()) };
+        let Some(claimed) = claim(shared).await? else {
+            return queue::next_due(&mut *shared.store.acquire().await?).await;
+        };
         let (shared, shutdown) = (shared.clone(), shutdown.clone());
         match claimed {
             Claimed::Dataset(claimed) => {
@@ -189,17 +229,18 @@ async fn fill(shared: &Arc<Shared>, slots: &mut JoinSet<()>, shutdown: &Cancella
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Datasets first: reading one is short, and a client waits for its errors.
 async fn claim(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
-    let (config, lease) = (&shared.config, shared.config.lease());
+    let lease = shared.config.lease();
     let conn = &mut *shared.store.acquire().await?;
-    if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease, config.max_attempts).await? {
+    if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease).await? {
         return Ok(Some(Claimed::Dataset(Box::new(dataset))));
     }
-    Ok(queue::claim(conn, &shared.name, lease).await?.map(|job| Claimed::Job(Box::new(job))))
+    let job = queue::claim(conn, &shared.name, &shared.ability, lease).await?;
+    Ok(job.map(|job| Claimed::Job(Box::new(job))))
 }
 
 /// Passes on what the database says. Whatever goes wrong here only costs time.

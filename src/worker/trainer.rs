@@ -9,7 +9,7 @@ use super::lines::{Line, Lines, MAX_LINE};
 use crate::{
     files::{Files, Key},
     store::{artifacts::NewArtifact, checkpoints::NewCheckpoint},
-    types::{TrainerEvent, TrainerJob},
+    types::{ErrorKind, Failure, TrainerEvent, TrainerJob, TrainerOrder},
 };
 use std::{
     ffi::OsString,
@@ -24,7 +24,7 @@ use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::mpsc,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span, debug, error, info, warn};
@@ -65,7 +65,7 @@ pub(super) enum Heard {
     Checkpoint(NewCheckpoint),
     Artifact(NewArtifact),
     /// The attempt cannot go on; another may.
-    Died(String),
+    Died(Failure),
     /// The trainer does not speak our language; no attempt will do better.
     Broken(String),
 }
@@ -73,15 +73,18 @@ pub(super) enum Heard {
 pub(super) struct Trainer {
     child: Child,
     group: Option<i32>,
+    /// Processes the kernel had killed for want of memory when this one began.
+    oom_kills: Option<u64>,
     heard: mpsc::Receiver<Heard>,
     last_log_line: Arc<Mutex<String>>,
     stderr: AbortOnDropHandle<()>,
     _stdout: AbortOnDropHandle<()>,
-    _stdin: ChildStdin,
+    stdin: ChildStdin,
 }
 
 impl Trainer {
     pub(super) async fn spawn(command: &TrainerCommand, job: &TrainerJob, files: &Files) -> io::Result<Self> {
+        let oom_kills = oom_kills();
         let mut child = command
             .command()
             .current_dir(&job.out_dir)
@@ -112,11 +115,12 @@ impl Trainer {
         Ok(Self {
             child,
             group,
+            oom_kills,
             heard,
             last_log_line,
             stderr: AbortOnDropHandle::new(stderr),
             _stdout: AbortOnDropHandle::new(stdout),
-            _stdin: stdin,
+            stdin,
         })
     }
 
@@ -125,12 +129,31 @@ impl Trainer {
         self.heard.recv().await
     }
 
+    /// Tells it to write a checkpoint and end. One that cannot be told any more is ending by itself.
+    pub(super) async fn pause(&mut self) {
+        let mut line = serde_json::to_vec(&TrainerOrder::Pause).expect("an order is plain data");
+        line.push(b'\n');
+        if let Err(error) = self.stdin.write_all(&line).await {
+            warn!(%error, "the trainer cannot be told to pause");
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits for it to go, a while, and then makes it. Says how it ended.
-    pub(super) async fn end(mut self) -> String {
+    pub(super) async fn end(mut self) -> Failure {
+        let mut kind = ErrorKind::TrainerDied;
         let status = match timeout(EXIT, self.child.wait()).await {
             Ok(Ok(status)) => {
                 // The number is free for others from now on, but not while anyone is left in the group.
                 self.kill();
+                let killed = status.signal() == Some(libc::SIGKILL);
+                if killed && self.oom_kills.zip(oom_kills()).is_some_and(|(before, now)| now > before) {
+                    kind = ErrorKind::OutOfMemory;
+                }
                 describe(status)
             }
             Ok(Err(error)) => format!("the trainer ended in an unknown way ({error})"),
@@ -142,7 +165,7 @@ impl Trainer {
         // Its last line may still be in the pipe.
         timeout(Duration::from_secs(1), &mut self.stderr).await.ok();
         let line = self.last_log_line.lock().expect("no holder panics").clone();
-        if line.is_empty() { status } else { format!("{status}; its last words: {line}") }
+        Failure::new(kind, if line.is_empty() { status } else { format!("{status}; its last words: {line}") })
     }
 
     fn kill(&mut self) {
@@ -157,6 +180,37 @@ impl Drop for Trainer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Returns when a process has used no processor, or next to none, for `limit`. One that computes may be silent for as long
+/// as it likes: the passes of a large job have no bound, and a job that should end has `deadline_seconds`.
+pub(super) async fn stalled(pid: Option<u32>, limit: Duration) {
+    loop {
+        let before = pid.and_then(processor_seconds);
+        sleep(limit).await;
+        let used = pid.and_then(processor_seconds).zip(before).map(|(now, before)| now - before);
+        // What cannot be measured is taken for ended; the pipe says so in a moment.
+        if used.is_some_and(|used| used < 0.01 * limit.as_secs_f64()) {
+            return;
+        }
+    }
+}
+
+/// Seconds of processor time that all threads of a process have used.
+fn processor_seconds(pid: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold spaces; user and system time stand 12 and 13 words after it.
+    let mut words = stat.rsplit(')').next()?.split_whitespace().skip(11);
+    let ticks = words.next()?.parse::<u64>().ok()? + words.next()?.parse::<u64>().ok()?;
+    // SAFETY: no preconditions.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    (per_second > 0).then(|| ticks as f64 / per_second as f64)
+}
+
+/// How many processes the kernel has killed for want of memory since it started.
+fn oom_kills() -> Option<u64> {
+    let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
+    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -190,7 +244,10 @@ impl Listener {
                 Ok(Some(Line::TooLong)) => {
                     Heard::Broken(format!("the trainer wrote a line of more than {MAX_LINE} bytes"))
                 }
-                Err(error) => Heard::Died(format!("the trainer's output cannot be read: {error}")),
+                Err(error) => Heard::Died(Failure::new(
+                    ErrorKind::TrainerDied,
+                    format!("the trainer's output cannot be read: {error}"),
+                )),
             };
             let last = matches!(heard, Heard::Broken(_) | Heard::Died(_));
             // Nobody listens any more: the attempt is over.
@@ -246,7 +303,10 @@ impl Listener {
                         media_type: file.media_type,
                         download_name: file.download_name,
                     }),
-                    Err(error) => Heard::Died(format!("the result `{}` could not be stored: {error}", file.name)),
+                    Err(error) => Heard::Died(Failure::new(
+                        ErrorKind::Storage,
+                        format!("the result `{}` could not be stored: {error}", file.name),
+                    )),
                 }
             }
             event => Heard::Event(event),

@@ -5,9 +5,9 @@
 use autodenoise::{
     store::{Store, datasets, ingest_queue, jobs, queue},
     types::{
-        Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId, JobSpec,
-        KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SplitCounts, TableLine,
-        TenantId, Verdict, Vocabulary,
+        Ability, Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId,
+        JobSpec, JobState, KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SplitCounts,
+        TableLine, TenantId, Verdict, Vocabulary,
     },
 };
 use serde_json::json;
@@ -15,6 +15,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub const LEASE: Duration = Duration::from_secs(30);
 pub const MAX_DEATHS: i32 = 3;
+/// Tried again at once.
+pub const RETRIES: queue::Retries = queue::Retries { max_deaths: MAX_DEATHS, pause: Duration::ZERO };
 
 /// Whose things are, where nothing else is said.
 pub fn tenant() -> TenantId {
@@ -72,7 +74,7 @@ pub fn new_dataset(content: &str) -> datasets::NewDataset {
 pub async fn ready_dataset(store: &Store, content: &str) -> DatasetId {
     let conn = &mut *store.acquire().await.unwrap();
     let id = datasets::create(conn, &new_dataset(content)).await.unwrap().row.id;
-    let claimed = ingest_queue::claim(conn, "reader", LEASE, MAX_DEATHS).await.unwrap().unwrap();
+    let claimed = ingest_queue::claim(conn, "reader", LEASE).await.unwrap().unwrap();
     assert_eq!(claimed.lease.dataset, id);
     ingest_queue::finish_ready(conn, &claimed.lease, &claimed.spec, &feature_map(), &profile()).await.unwrap();
     id
@@ -101,7 +103,18 @@ pub async fn queued_job(store: &Store) -> JobId {
 }
 
 pub async fn claim(store: &Store, worker: &str) -> Option<queue::ClaimedJob> {
-    queue::claim(&mut store.acquire().await.unwrap(), worker, LEASE).await.unwrap()
+    claim_for(store, worker, LEASE).await
+}
+
+pub async fn claim_for(store: &Store, worker: &str, lease: Duration) -> Option<queue::ClaimedJob> {
+    queue::claim(&mut store.acquire().await.unwrap(), worker, &Ability::default(), lease).await.unwrap()
+}
+
+/// Ends the claims that ran out.
+pub async fn recover(store: &Store) -> Vec<(JobId, JobState)> {
+    let conn = &mut *store.acquire().await.unwrap();
+    let now = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *conn).await.unwrap();
+    queue::recover_expired(conn, now, RETRIES).await.unwrap()
 }
 
 pub async fn find_job(store: &Store, id: JobId) -> jobs::JobRow {

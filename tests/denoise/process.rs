@@ -121,7 +121,7 @@ fn a_trainer_ends_when_its_parent_closes_the_pipe() {
 fn what_cannot_work_fails_in_words_and_is_not_retried() {
     let (world, out) = (World::new(), tempfile::tempdir().unwrap());
     let failure = |trainer: &mut Trainer| match trainer.rest().pop() {
-        Some(TrainerEvent::Failed { message, retryable }) => {
+        Some(TrainerEvent::Failed { message, retryable, .. }) => {
             assert!(!trainer.child.wait().unwrap().success());
             (message, retryable)
         }

@@ -73,7 +73,17 @@ impl Service {
         let log = fs::OpenOptions::new().create(true).append(true).open(data.with_extension("log")).unwrap();
         let listen: &[&str] = if flags.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = Command::new(BIN)
-            .args(["serve", "--lease-seconds", "3", "--checkpoint-seconds", "0", "--threads", "1"])
+            .args([
+                "serve",
+                "--lease-seconds",
+                "3",
+                "--checkpoint-seconds",
+                "0",
+                "--retry-seconds",
+                "0.1",
+                "--threads",
+                "1",
+            ])
             .args(listen)
             .arg("--data-dir")
             .arg(data)

@@ -6,10 +6,17 @@ use crate::common::{
 };
 use autodenoise::{
     store::{StoreError, artifacts, datasets, ingest_queue, jobs, queue, testing::TestDb},
-    types::DatasetStatus,
+    types::{DatasetStatus, ErrorKind, Failure},
 };
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
+
+/// Ends the claims that ran out.
+async fn recover(db: &TestDb) {
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let now = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *conn).await.unwrap();
+    ingest_queue::recover_expired(conn, now, MAX_DEATHS).await.unwrap();
+}
 
 #[tokio::test]
 async fn the_same_bytes_and_spec_are_one_dataset() {
@@ -33,7 +40,7 @@ async fn an_invalid_dataset_does_not_stand_in_the_way_of_another_try() {
     let db = TestDb::new().await;
     let conn = &mut *db.store.acquire().await.unwrap();
     let first = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
-    let claimed = ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().unwrap();
+    let claimed = ingest_queue::claim(conn, "w", LEASE).await.unwrap().unwrap();
     ingest_queue::finish_invalid(conn, &claimed.lease, &[json!({"row": 3, "rule": "0 or 1"})], 17).await.unwrap();
     let row = datasets::find(conn, &tenant(), first).await.unwrap().unwrap();
     assert_eq!(
@@ -74,7 +81,7 @@ async fn a_dataset_is_deleted_only_when_no_active_job_needs_it() {
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
     let running = claim(&db.store, "w").await.unwrap();
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
-    queue::finish_failed(conn, &running.lease, "no").await.unwrap();
+    queue::finish_failed(conn, &running.lease, &Failure::new(ErrorKind::Invalid, "no")).await.unwrap();
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Deleted);
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Missing);
     let row = jobs::find(conn, &tenant(), job).await.unwrap().unwrap();
@@ -110,8 +117,7 @@ async fn eight_readers_share_datasets_without_overlap() {
         tokio::spawn(async move {
             let mut claimed = Vec::new();
             let conn = &mut *store.acquire().await.unwrap();
-            while let Some(dataset) = ingest_queue::claim(conn, &format!("r{reader}"), LEASE, MAX_DEATHS).await.unwrap()
-            {
+            while let Some(dataset) = ingest_queue::claim(conn, &format!("r{reader}"), LEASE).await.unwrap() {
                 claimed.push(dataset.lease.dataset);
             }
             claimed
@@ -127,8 +133,9 @@ async fn a_reader_that_was_replaced_writes_nothing() {
     let db = TestDb::new().await;
     let conn = &mut *db.store.acquire().await.unwrap();
     let id = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
-    let stale = ingest_queue::claim(conn, "one", Duration::ZERO, MAX_DEATHS).await.unwrap().unwrap().lease;
-    let holder = ingest_queue::claim(conn, "two", LEASE, MAX_DEATHS).await.unwrap().unwrap().lease;
+    let stale = ingest_queue::claim(conn, "one", Duration::ZERO).await.unwrap().unwrap().lease;
+    recover(&db).await;
+    let holder = ingest_queue::claim(conn, "two", LEASE).await.unwrap().unwrap().lease;
     assert_eq!((stale.dataset, holder.dataset), (id, id));
     for result in [
         ingest_queue::heartbeat(conn, &stale, LEASE, 1).await,
@@ -152,16 +159,17 @@ async fn a_dataset_that_kills_its_readers_is_invalid() {
     let conn = &mut *db.store.acquire().await.unwrap();
     let id = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
     for _ in 0..MAX_DEATHS {
-        assert!(ingest_queue::claim(conn, "w", Duration::ZERO, MAX_DEATHS).await.unwrap().is_some());
+        assert!(ingest_queue::claim(conn, "w", Duration::ZERO).await.unwrap().is_some());
+        recover(&db).await;
     }
-    assert!(ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().is_none());
+    assert!(ingest_queue::claim(conn, "w", LEASE).await.unwrap().is_none());
     let row = datasets::find(conn, &tenant(), id).await.unwrap().unwrap();
     assert_eq!((row.status, row.error_total), (DatasetStatus::Invalid, 1));
     assert!(row.errors.0[0]["rule"].as_str().unwrap().contains("died"));
 
     let other = datasets::create(conn, &new_dataset("b")).await.unwrap().row.id;
     for _ in 0..MAX_DEATHS {
-        let claimed = ingest_queue::claim(conn, "w", LEASE, MAX_DEATHS).await.unwrap().unwrap();
+        let claimed = ingest_queue::claim(conn, "w", LEASE).await.unwrap().unwrap();
         ingest_queue::retry_or_fail(conn, &claimed.lease, "the disk is full", MAX_DEATHS).await.unwrap();
     }
     let row = datasets::find(conn, &tenant(), other).await.unwrap().unwrap();

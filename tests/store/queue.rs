@@ -1,15 +1,19 @@
 //! Leases: one holder at a time, and a holder that was replaced writes nothing.
 
 use crate::common::{
-    LEASE, MAX_DEATHS, claim, create_job, epoch, event_types, find_job, job_spec, queued_job, ready_dataset, report,
-    tenant,
+    LEASE, MAX_DEATHS, RETRIES, claim, claim_for, create_job, epoch, event_types, find_job, job_spec, queued_job,
+    ready_dataset, recover, report, tenant,
 };
 use autodenoise::{
     store::{StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
-    types::{EventType, JobState, Phase, Progress},
+    types::{ErrorKind, EventType, Failure, JobState, Phase, Progress},
 };
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
+
+fn failure() -> Failure {
+    Failure::new(ErrorKind::TrainerDied, "signal 9")
+}
 
 #[tokio::test]
 async fn eight_claimers_share_jobs_without_overlap() {
@@ -56,8 +60,8 @@ async fn a_stale_holder_is_refused_every_write() {
     let db = TestDb::new().await;
     let job = queued_job(&db.store).await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    let stale = queue::claim(conn, "one", Duration::ZERO).await.unwrap().unwrap();
-    assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), [(job, JobState::Queued)]);
+    let stale = claim_for(&db.store, "one", Duration::ZERO).await.unwrap();
+    assert_eq!(recover(&db.store).await, [(job, JobState::Queued)]);
     let holder = claim(&db.store, "two").await.unwrap().lease;
     assert_eq!((holder.job, holder.attempt), (job, 2));
     let before = event_types(&db.store, job).await;
@@ -83,10 +87,10 @@ async fn a_stale_holder_is_refused_every_write() {
         queue::start_phase(conn, &lease, 0, Phase::Search, 1).await,
         queue::set_progress(conn, &lease, progress).await,
         queue::finish_succeeded(conn, &lease, &report(stale.spec)).await,
-        queue::finish_failed(conn, &lease, "x").await,
+        queue::finish_failed(conn, &lease, &failure()).await,
         queue::finish_cancelled(conn, &lease).await,
-        queue::retry_or_fail(conn, &lease, "x", MAX_DEATHS).await.map(drop),
-        queue::release(conn, &lease, "x").await.map(drop),
+        queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.map(drop),
+        queue::release(conn, &lease, "x", Duration::ZERO).await.map(drop),
         events::record(conn, &lease, EventType::Log, &json!({})).await.map(drop),
         metrics::record(conn, &lease, &epoch(1)).await.map(drop),
         checkpoints::record(conn, &lease, &checkpoint).await.map(drop),
@@ -97,7 +101,7 @@ async fn a_stale_holder_is_refused_every_write() {
     }
     assert_eq!(event_types(&db.store, job).await, before);
     assert!(metrics::list(conn, &tenant(), job, &metrics::MetricFilter::default(), 0, 10).await.unwrap().is_empty());
-    assert!(checkpoints::list(conn, job).await.unwrap().is_empty());
+    assert!(checkpoints::list(conn, &tenant(), job).await.unwrap().is_empty());
     assert!(artifacts::list(conn, &tenant(), job).await.unwrap().is_empty());
     assert!(!queue::heartbeat(conn, &holder, LEASE).await.unwrap().cancel);
     assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
@@ -108,9 +112,9 @@ async fn a_lease_that_ran_out_is_renewed_while_nobody_took_the_job() {
     let db = TestDb::new().await;
     queued_job(&db.store).await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    let lease = queue::claim(conn, "w", Duration::ZERO).await.unwrap().unwrap().lease;
+    let lease = claim_for(&db.store, "w", Duration::ZERO).await.unwrap().lease;
     queue::heartbeat(conn, &lease, LEASE).await.unwrap();
-    assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), []);
+    assert_eq!(recover(&db.store).await, []);
 }
 
 #[tokio::test]
@@ -119,16 +123,18 @@ async fn workers_that_vanish_cost_attempts_until_the_job_has_failed() {
     let job = queued_job(&db.store).await;
     let conn = &mut *db.store.acquire().await.unwrap();
     for death in 1..=MAX_DEATHS {
-        queue::claim(conn, &format!("w{death}"), Duration::ZERO).await.unwrap().unwrap();
+        claim_for(&db.store, &format!("w{death}"), Duration::ZERO).await.unwrap();
         let state = if death < MAX_DEATHS { JobState::Queued } else { JobState::Failed };
-        assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), [(job, state)]);
+        assert_eq!(recover(&db.store).await, [(job, state)]);
     }
     let row = find_job(&db.store, job).await;
     assert_eq!((row.attempt, row.deaths, row.error.as_ref().unwrap().attempt), (3, 3, 3));
     assert!(row.error.unwrap().message.contains("worker w3"), "the reason names the worker");
     assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.requeued", "job.requeued", "job.failed"]);
-    let attempts = jobs::attempts(conn, &tenant(), job).await.unwrap();
+    let attempts = jobs::attempts(conn, &tenant(), job, 0, 100).await.unwrap();
     assert_eq!(attempts.iter().map(|a| a.outcome.as_deref()).collect::<Vec<_>>(), [Some("lost"); 3]);
+    let other = "other".parse().unwrap();
+    assert!(jobs::attempts(conn, &other, job, 0, 100).await.unwrap().is_empty(), "another tenant's");
     assert!(claim(&db.store, "w").await.is_none());
 }
 
@@ -137,9 +143,9 @@ async fn a_cancelled_job_whose_worker_vanished_is_cancelled() {
     let db = TestDb::new().await;
     let job = queued_job(&db.store).await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    queue::claim(conn, "w", Duration::ZERO).await.unwrap().unwrap();
+    claim_for(&db.store, "w", Duration::ZERO).await.unwrap();
     jobs::request_cancel(conn, &tenant(), job).await.unwrap();
-    assert_eq!(queue::recover_expired(conn, MAX_DEATHS).await.unwrap(), [(job, JobState::Cancelled)]);
+    assert_eq!(recover(&db.store).await, [(job, JobState::Cancelled)]);
     assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.cancelling", "job.cancelled"]);
 }
 
@@ -150,19 +156,22 @@ async fn a_job_handed_back_costs_nothing_and_one_that_died_an_attempt() {
     let conn = &mut *db.store.acquire().await.unwrap();
     for _ in 0..5 {
         let lease = claim(&db.store, "w").await.unwrap().lease;
-        assert_eq!(queue::release(conn, &lease, "the worker stops").await.unwrap(), JobState::Queued);
+        assert_eq!(queue::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap(), JobState::Queued);
     }
     assert_eq!(find_job(&db.store, job).await.deaths, 0);
     for expected in [JobState::Queued, JobState::Queued, JobState::Failed] {
         let lease = claim(&db.store, "w").await.unwrap().lease;
         queue::start_phase(conn, &lease, 0, Phase::Search, 2).await.unwrap();
-        assert_eq!(queue::retry_or_fail(conn, &lease, "signal 9", MAX_DEATHS).await.unwrap(), expected);
+        assert_eq!(queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(), expected);
         let row = find_job(&db.store, job).await;
         assert_eq!(row.phase.is_some(), expected == JobState::Failed, "a waiting job is in no phase");
     }
     let row = find_job(&db.store, job).await;
     assert_eq!((row.attempt, row.deaths), (8, 3));
-    assert_eq!(row.error.unwrap().0, jobs::JobFailure { message: "signal 9".to_owned(), attempt: 8 });
+    assert_eq!(
+        row.error.unwrap().0,
+        jobs::JobFailure { message: "signal 9".to_owned(), attempt: 8, kind: Some(ErrorKind::TrainerDied) }
+    );
 }
 
 #[tokio::test]
@@ -174,9 +183,9 @@ async fn an_attempt_that_ends_while_cancelling_is_cancelled() {
         let lease = claim(&db.store, "w").await.unwrap().lease;
         jobs::request_cancel(conn, &tenant(), job).await.unwrap();
         let state = if release {
-            queue::release(conn, &lease, "the worker stops").await.unwrap()
+            queue::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap()
         } else {
-            queue::retry_or_fail(conn, &lease, "signal 9", MAX_DEATHS).await.unwrap()
+            queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap()
         };
         assert_eq!(state, JobState::Cancelled);
     }
@@ -197,7 +206,7 @@ async fn a_result_that_was_there_before_the_cancel_counts() {
         event_types(&db.store, job).await,
         ["job.queued", "job.cancelling", "seed.completed", "seed.completed", "job.succeeded"]
     );
-    let error = queue::finish_failed(conn, &claimed.lease, "x").await.unwrap_err();
+    let error = queue::finish_failed(conn, &claimed.lease, &failure()).await.unwrap_err();
     assert!(matches!(error, StoreError::LeaseLost { .. }), "an ended job has no lease: {error}");
 }
 
@@ -211,7 +220,7 @@ async fn the_time_of_earlier_attempts_is_added_up() {
         .execute(&mut *conn)
         .await
         .unwrap();
-    queue::release(conn, &lease, "x").await.unwrap();
+    queue::release(conn, &lease, "x", Duration::ZERO).await.unwrap();
     let ran = claim(&db.store, "w").await.unwrap().ran.as_secs_f64();
     assert!((90.0..100.0).contains(&ran), "{ran}");
 }

@@ -115,11 +115,12 @@ async fn the_newest_two_checkpoints_are_kept_and_the_newest_is_resumed() {
         dropped.extend(checkpoints::record(conn, &lease, &new).await.unwrap());
     }
     assert_eq!(dropped, [format!("checkpoints/{job}/1-1"), format!("checkpoints/{job}/1-2")]);
-    let kept = checkpoints::list(conn, job).await.unwrap();
+    let kept = checkpoints::list(conn, &tenant(), job).await.unwrap();
     assert_eq!(kept.iter().map(|row| row.epoch).collect::<Vec<_>>(), [4, 3]);
+    assert!(checkpoints::list(conn, &"other".parse().unwrap(), job).await.unwrap().is_empty(), "another tenant's");
     let names: Vec<_> = kept.iter().map(|row| row.object.clone()).collect();
     assert!(artifacts::unreferenced(conn, &names, "uploads/").await.unwrap().is_empty());
-    queue::release(conn, &lease, "x").await.unwrap();
+    queue::release(conn, &lease, "x", std::time::Duration::ZERO).await.unwrap();
     assert_eq!(claim(&db.store, "w").await.unwrap().checkpoint.as_ref(), Some(&kept[0]));
 }
 

@@ -12,7 +12,7 @@ use autodenoise::{
 use std::time::{Duration, Instant};
 
 async fn outcomes(stage: &Stage, job: autodenoise::types::JobId) -> Vec<String> {
-    let rows = jobs::attempts(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job).await.unwrap();
+    let rows = jobs::attempts(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job, 0, 100).await.unwrap();
     rows.into_iter().map(|row| row.outcome.unwrap_or_default()).collect()
 }
 
@@ -48,7 +48,7 @@ async fn a_run_that_ends_well_leaves_all_it_said() {
     let artifact = artifacts::find(conn, &tenant(), job, "indices").await.unwrap().unwrap();
     let path = stage.files.local_path(&Key::parse(artifact.object).unwrap());
     assert_eq!((std::fs::read_to_string(path).unwrap().as_str(), artifact.bytes), ("rows", 4));
-    let kept = checkpoints::list(conn, job).await.unwrap();
+    let kept = checkpoints::list(conn, &tenant(), job).await.unwrap();
     assert_eq!(kept.len(), 2);
     let folder = stage.files.local_path(&Key::parse(&*kept[0].object).unwrap());
     assert_eq!(folder.parent().unwrap().read_dir().unwrap().count(), 2, "the oldest checkpoint's file is gone");
@@ -76,7 +76,7 @@ async fn a_crash_is_followed_by_an_attempt_from_the_newest_checkpoint() {
     );
     let types = event_types(&stage.db.store, job).await;
     assert_eq!(types.iter().filter(|kind| *kind == "job.requeued").count(), 1);
-    let reason = jobs::attempts(conn, &tenant(), job).await.unwrap()[0].error.clone().unwrap();
+    let reason = jobs::attempts(conn, &tenant(), job, 0, 100).await.unwrap()[0].error.clone().unwrap();
     assert!(reason.contains("signal 9"), "{reason}");
 }
 
@@ -98,13 +98,19 @@ async fn a_cancelled_job_stops_at_once_with_all_its_processes() {
 #[tokio::test]
 async fn a_job_past_its_deadline_has_failed() {
     let stage = Stage::new().await;
-    let job = stage.queue_job_with(|spec| spec.deadline_seconds = Some(1)).await;
-    let worker = stage.start("hang");
-    let row = stage.until_ended(job).await;
-    assert_eq!(row.state, JobState::Failed);
-    assert!(row.error.unwrap().message.contains("deadline_seconds of 1"));
-    stage.until_dead(1).await;
-    worker.stop().await;
+    // A busy machine may need longer than that to start the trainer, and then has more time.
+    for seconds in [1, 4, 16] {
+        let job = stage.queue_job_with(|spec| spec.deadline_seconds = Some(seconds)).await;
+        let worker = stage.start("hang");
+        let row = stage.until_ended(job).await;
+        assert_eq!(row.state, JobState::Failed);
+        assert!(row.error.unwrap().message.contains(&format!("deadline_seconds of {seconds}")));
+        worker.stop().await;
+        if stage.shared("pids-1").exists() {
+            return stage.until_dead(1).await;
+        }
+    }
+    panic!("no trainer was started in time");
 }
 
 #[tokio::test]
@@ -194,17 +200,6 @@ async fn a_result_outside_the_trainers_folder_is_refused() {
     let worker = stage.start("escape");
     let row = stage.until_ended(job).await;
     assert!(row.error.unwrap().message.contains("is not below the trainer's folder"));
-    worker.stop().await;
-}
-
-#[tokio::test]
-async fn a_trainer_that_cannot_be_started_fails_the_job_with_its_name() {
-    let stage = Stage::new().await;
-    let job = stage.queue_job().await;
-    let trainer = autodenoise::worker::TrainerCommand { program: "/no/such/program".into(), args: vec![] };
-    let worker = stage.start_with(trainer);
-    let row = stage.until_ended(job).await;
-    assert!(row.error.unwrap().message.contains("/no/such/program"));
     worker.stop().await;
 }
 

@@ -18,7 +18,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Far more than anything here takes.
@@ -36,9 +36,21 @@ pub struct Stage {
 pub struct Running {
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
+    /// What keeps it from claiming.
+    pub unfit: watch::Receiver<Vec<String>>,
 }
 
 impl Running {
+    /// Waits until it is unfit, and gives the reasons.
+    pub async fn until_unfit(&mut self) -> String {
+        timeout(PATIENCE, self.unfit.wait_for(|reasons| !reasons.is_empty())).await.unwrap().unwrap().join("; ")
+    }
+
+    /// Waits until it claims again.
+    pub async fn until_fit(&mut self) {
+        timeout(PATIENCE, self.unfit.wait_for(Vec::is_empty)).await.unwrap().unwrap();
+    }
+
     pub async fn stop(self) {
         self.shutdown.cancel();
         timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
@@ -59,6 +71,10 @@ impl Stage {
                 lease_seconds: 30.0,
                 checkpoint_seconds: 0.0,
                 max_attempts: 3,
+                retry_seconds: 0.0,
+                stall_seconds: 60.0,
+                labels: Vec::new(),
+                gpus: Some(Vec::new()),
             },
             reads: Arc::default(),
             dir,
@@ -93,8 +109,9 @@ impl Stage {
         let worker =
             Worker::new(self.db.store.clone(), self.files.clone(), self.config.clone(), trainer, self.ingest(), key);
         let shutdown = CancellationToken::new();
+        let unfit = worker.unfit();
         let task = tokio::spawn(worker.run(shutdown.clone()));
-        Running { shutdown, task }
+        Running { shutdown, task, unfit }
     }
 
     /// Reads any table; one whose label is called `bad` is invalid, `panic` panics, `slow` waits to be stopped.

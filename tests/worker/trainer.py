@@ -93,11 +93,31 @@ elif mode == "wait":
     for number in range(50, 100):
         epoch(number)
     finish()
+elif mode == "pause":
+    if job["attempt"] == 1:
+        epoch(1)
+        say("phase", phase="search", epoch=1)
+        assert json.loads(sys.stdin.readline()) == {"order": "pause"}
+        epoch(2)
+        checkpoint(2)
+        say("paused")
+    else:
+        assert open(job["resume_from"]).read() == "state 2", job["resume_from"]
+        epoch(3)
+        finish()
+elif mode == "stall":
+    if job["attempt"] == 1:
+        hang()
+    # Silent, and at work.
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        pass
+    finish()
 elif mode == "poison":
     print(json.dumps({"level": "ERROR", "fields": {"message": "no such column `user`"}}), file=sys.stderr, flush=True)
     sys.exit(3)
 elif mode == "refuse":
-    say("failed", message="the dataset is too small", retryable=False)
+    say("failed", message="the dataset is too small", retryable=False, kind="invalid")
 elif mode == "garbage":
     print('{"event": "dance"}', flush=True)
     time.sleep(1000)

@@ -1,0 +1,56 @@
+//! `Prefer: wait=N` (RFC 7240): the client would rather wait than ask again.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use std::time::Duration;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// Longer waits are cut to this, for the sake of proxies.
+const LONGEST: u64 = 60;
+
+/// How long the client would wait, where it says so. A preference that is not understood is none, as the RFC has it; of
+/// several the first counts.
+pub fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let preferences = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
+    let mut waits = preferences.flat_map(|value| value.split(',')).filter_map(|preference| {
+        // What follows a semicolon are parameters, and `wait` has none.
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').to_owned())
+    });
+    let seconds = waits.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds.min(LONGEST)))
+}
+
+/// Says that the wait was kept.
+pub fn applied(wait: Duration) -> HeaderValue {
+    HeaderValue::try_from(format!("wait={}", wait.as_secs())).expect("digits fit a header")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_found_among_other_preferences() {
+        let wait = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(PREFER, HeaderValue::try_from(*value).unwrap());
+            }
+            super::wait(&headers).map(|wait| wait.as_secs())
+        };
+        for (values, seconds) in [
+            (&["wait=10"][..], Some(10)),
+            (&["respond-async, Wait = \"7\"; q=1"], Some(7)),
+            (&["return=minimal", "wait=3, wait=9"], Some(3)),
+            (&["wait=100000"], Some(60)),
+            (&["wait=0"], Some(0)),
+            (&["wait"], None),
+            (&["wait=-1"], None),
+            (&["wait=soon"], None),
+            (&[], None),
+        ] {
+            assert_eq!(wait(values), seconds, "{values:?}");
+        }
+    }
+}

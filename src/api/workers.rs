@@ -1,0 +1,105 @@
+//! `/v1/workers`: who runs jobs, for operators; and what a queued job waits for.
+
+use super::{
+    access::Caller,
+    error::{ApiError, Problem},
+    extract::{Json, Query},
+    state::{AppState, checked_cursor, checked_limit},
+    views::{Page, WorkerView},
+};
+use crate::{
+    store::{
+        StoreError,
+        jobs::JobRow,
+        workers::{self, WorkerRow},
+    },
+    types::JobState,
+};
+use axum::extract::State;
+use chrono::{SecondsFormat, Utc};
+use serde::Deserialize;
+use sqlx::PgConnection;
+use utoipa::IntoParams;
+
+/// Workers that are looked at for what a job waits for.
+const MOST: u32 = 1000;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListWorkersQuery {
+    /// Rows of the page, 1 to 100.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// List the workers that are heard of, the newest first. They are the operator's, of no tenant.
+#[utoipa::path(get, path = "/v1/workers", tag = "service", params(ListWorkersQuery),
+    responses((status = 200, body = Page<WorkerView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+pub async fn list_workers(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Query(query): Query<ListWorkersQuery>,
+) -> Result<Json<Page<WorkerView>>, ApiError> {
+    let limit = checked_limit(query.limit)?;
+    let after = checked_cursor(query.after.as_deref())?;
+    let page = workers::list(&mut *state.connection().await?, limit, after).await?;
+    let next = page.next.map(|cursor| cursor.to_string());
+    let data = page.rows.into_iter().map(|row| WorkerView {
+        name: row.name,
+        state: row.state,
+        reasons: row.reasons,
+        labels: row.labels.0,
+        gpus: row.gpus,
+        slots: row.slots as u32,
+        busy: row.busy as u32,
+        version: row.version,
+        started_at: row.started_at,
+        seen_at: row.seen_at,
+    });
+    Ok(Json(Page { data: data.collect(), has_more: next.is_some(), next }))
+}
+
+/// The workers, read where one of the jobs waits in the queue.
+pub async fn for_waiting(conn: &mut PgConnection, jobs: &[&JobRow]) -> Result<Vec<WorkerRow>, StoreError> {
+    if jobs.iter().any(|job| job.state == JobState::Queued) {
+        Ok(workers::list(conn, MOST, None).await?.rows)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// What a queued job waits for, in words.
+pub fn waiting_for(job: &JobRow, workers: &[WorkerRow]) -> Option<String> {
+    if job.state != JobState::Queued {
+        return None;
+    }
+    if let Some(time) = job.not_before.filter(|time| *time > Utc::now()) {
+        let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        return Some(format!("another try, not before {time}: attempt {} ended badly", job.attempt));
+    }
+    if workers.is_empty() {
+        return Some("a worker: none is running".to_owned());
+    }
+    let spec = &job.spec.0;
+    let offers: Vec<_> = workers.iter().map(|worker| (worker, worker.ability())).collect();
+    let suited: Vec<_> = offers.iter().filter(|(_, ability)| ability.suits(spec)).collect();
+    let free = |worker: &&WorkerRow| worker.busy < worker.slots;
+    let ready = |worker: &&WorkerRow| worker.state == "ready";
+    Some(if !offers.iter().any(|(_, ability)| ability.has_device(spec.device)) {
+        format!("a worker with {}: none that runs has it", spec.device)
+    } else if suited.is_empty() {
+        let labels: Vec<_> = spec.requires.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!(
+            "a worker with {}: none that runs has all of it",
+            [vec![spec.device.to_string()], labels].concat().join(", ")
+        )
+    } else if !suited.iter().any(|(worker, _)| ready(worker)) {
+        "a worker that claims: those that could run it are stopping or unfit".to_owned()
+    } else if suited.iter().any(|(worker, _)| ready(worker) && free(worker)) {
+        "a worker to take it".to_owned()
+    } else {
+        "a free slot".to_owned()
+    })
+}
