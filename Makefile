@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check-large measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup build demo test deny check-large measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -16,11 +16,15 @@ build: setup ## Build the program: target/release/autodenoise
 demo: build ## Denoise a table with planted noise through the real service (under 3 minutes once built)
 	@scripts/demo.sh
 
-test: setup ## Every check: formatting, lints, all tests on a real PostgreSQL, the OpenAPI document
+test: setup ## Every check: formatting, lints, dependencies, all tests on a real PostgreSQL, the OpenAPI document
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked --quiet
+	scripts/deny.sh
 	cargo test --locked
+
+deny: ## Licences, sources and known vulnerabilities of the dependencies
+	@scripts/deny.sh
 
 openapi: setup ## Write openapi/openapi.json anew from the code
 	mkdir -p openapi

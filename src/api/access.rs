@@ -14,6 +14,8 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(_: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        Ok(Self { tenant: TenantId::default() })
+        let tenant = TenantId::default();
+        tracing::Span::current().record("tenant", tenant.as_str());
+        Ok(Self { tenant })
     }
 }

@@ -104,6 +104,8 @@ kinds! {
         "Content-Range of the answer says how long the file is.";
     InvalidSpec = "invalid-spec", UNPROCESSABLE_ENTITY, "The spec is not valid",
         "Each entry of `errors` points at one wrong part and says what it must be.";
+    BlockedUrl = "blocked-url", UNPROCESSABLE_ENTITY, "Nothing is sent to such an address",
+        "A webhook's address must be https, on port 443 or one from 1024 on, without a user's name, and its host must resolve to addresses on the public internet only. Private, loopback and link-local addresses and the like are refused, so that nobody reaches the server's own network through it.";
     InvalidTable = "invalid-table", UNPROCESSABLE_ENTITY, "The table cannot be used",
         "Each entry of `errors` names a row, line and column, or a part of the dataset's spec, and the rule it breaks. Nothing is dropped silently: mend the rows, or leave the column out, and upload again.";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests at once",
@@ -146,6 +148,11 @@ impl ApiError {
         let detail = errors.iter().map(|e| format!("{}: {}", e.pointer, e.rule)).collect::<Vec<_>>().join("; ");
         let errors = errors.into_iter().map(ProblemItem::Field).collect();
         Self { kind: Kind::InvalidSpec, detail, errors, errors_truncated: false }
+    }
+
+    /// Of a webhook: nothing is sent to such an address.
+    pub fn blocked_url(why: &impl std::fmt::Display) -> Self {
+        Self { kind: Kind::BlockedUrl, ..Self::invalid_spec(vec![FieldError::new("/url", why.to_string())]) }
     }
 
     /// Logs the cause; the client learns only that it was ours.

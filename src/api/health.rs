@@ -66,6 +66,15 @@ pub async fn get_metrics(State(state): State<AppState>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.prometheus.render()).into_response()
 }
 
+/// Middleware: once the server is stopping, what comes in anew is sent away, to a server that is not or to a later time.
+pub async fn refuse_when_draining(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    if !state.draining.is_cancelled() || !request.uri().path().starts_with("/v1/") {
+        return next.run(request).await;
+    }
+    let refused = ApiError::new(Kind::Unavailable, "the server is stopping; it or another is back shortly");
+    ([(header::CONNECTION, "close")], refused).into_response()
+}
+
 /// Middleware: counts and times requests by route, not by address, so that ids do not become labels.
 pub async fn count_requests(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unknown".to_owned(), |path| path.as_str().to_owned());

@@ -1,11 +1,13 @@
 //! `/v1/jobs`: submit, list, find, cancel, metrics, report.
 
 use super::{
+    access::Caller,
     conditional::json_with_etag,
     error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
     state::{AppState, checked_cursor, checked_limit},
     views::{JobView, MetricsView, Page, Reproduction, VerdictView},
+    webhooks::check_ids,
 };
 use crate::{
     store::{
@@ -38,12 +40,14 @@ use utoipa::IntoParams;
         (status = 422, body = Problem, content_type = "application/problem+json")))]
 pub async fn create_job(
     State(state): State<AppState>,
+    caller: Caller,
     headers: HeaderMap,
     Json(spec): Json<JobSpec>,
 ) -> Result<Response, ApiError> {
     let idempotency = idempotency(&headers, &spec)?;
     let mut connection = state.connection().await?;
     let (_, resolved) = resolve_for(&mut connection, &spec).await?;
+    check_ids(&mut connection, &caller.tenant, &resolved.webhook_ids).await?;
     match jobs::create(&mut connection, &resolved, idempotency.as_ref(), None).await? {
         Creation::New(row) => Ok(created(*row).into_response()),
         Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], created(*row)).into_response()),

@@ -16,20 +16,23 @@ mod openapi;
 mod plan;
 mod rows;
 mod state;
+mod trace;
 mod views;
+mod webhooks;
 
 pub use error::{Chain, Problem, ProblemItem};
 pub use events::EventHub;
 pub use openapi::openapi_json;
 pub use state::{ApiConfig, AppState};
 pub use views::{
-    ArtifactList, ArtifactView, Capabilities, DatasetView, EventPage, EventView, Health, JobView, MetricsView, Page,
-    Reproduction, RowView, VerdictView,
+    ArtifactList, ArtifactView, Capabilities, CreatedWebhook, DatasetView, DeliveryView, EventPage, EventView, Health,
+    JobView, MetricsView, Page, QueuedMessage, Reproduction, RowView, VerdictView, WebhookView,
 };
+pub use webhooks::WebhookSpec;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::DefaultBodyLimit,
     http::{HeaderValue, header},
     middleware,
     routing::get,
@@ -37,9 +40,8 @@ use axum::{
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
-    trace::TraceLayer,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
@@ -51,17 +53,14 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(openapi::get_openapi))
         .route("/problems/{code}", get(health::get_problem))
         .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", document));
-    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request| {
-        let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
-        tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id)
-    });
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(error::check_request_id))
         .layer(SetRequestIdLayer::new(error::REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
-        .layer(trace)
+        .layer(middleware::from_fn(trace::log_requests))
         .layer(middleware::from_fn(health::count_requests))
         .layer(middleware::from_fn(error::render))
+        .layer(middleware::from_fn_with_state(state.clone(), health::refuse_when_draining))
         .layer(CatchPanicLayer::new())
         .layer(DefaultBodyLimit::max(extract::MAX_JSON_BYTES))
         .layer(SetResponseHeaderLayer::if_not_present(
@@ -88,6 +87,10 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::find_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::list_deliveries))
         .routes(routes!(health::get_capabilities))
         .routes(routes!(health::get_healthz))
         .routes(routes!(health::get_readyz))

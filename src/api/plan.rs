@@ -1,10 +1,12 @@
 //! `/v1/jobs/plan`: what a job would take and could show, without running it.
 
 use super::{
+    access::Caller,
     error::{ApiError, Problem},
     extract::Json,
     jobs::resolve_for,
     state::AppState,
+    webhooks::check_ids,
 };
 use crate::{
     metrics::{hanley_mcneil, normal_quantile},
@@ -30,9 +32,14 @@ const PROGRAM_BYTES: u64 = 200 << 20;
     responses((status = 200, body = Plan), (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "The dataset is not ready"),
         (status = 422, body = Problem, content_type = "application/problem+json")))]
-pub async fn plan_job(State(state): State<AppState>, Json(spec): Json<JobSpec>) -> Result<Json<Plan>, ApiError> {
+pub async fn plan_job(
+    State(state): State<AppState>,
+    caller: Caller,
+    Json(spec): Json<JobSpec>,
+) -> Result<Json<Plan>, ApiError> {
     let mut connection = state.connection().await?;
     let (dataset, spec) = resolve_for(&mut connection, &spec).await?;
+    check_ids(&mut connection, &caller.tenant, &spec.webhook_ids).await?;
     let pace = metrics::pace(&mut connection, spec.dataset_id, spec.method.backbone).await?;
     let (Some(profile), Some(map)) = (dataset.profile, dataset.feature_map) else {
         return Err(ApiError::new(super::error::Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     files::Files,
     store::{Store, StoreError},
+    webhooks::Guard,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{Postgres, pool::PoolConnection};
@@ -20,6 +21,8 @@ pub struct ApiConfig {
     pub max_rows: u64,
     /// Public key of the certificates.
     pub signing_key: String,
+    /// Which addresses webhooks may have.
+    pub webhooks: Guard,
 }
 
 /// Shared by all requests; clones are cheap.

@@ -17,6 +17,7 @@ mod synth;
 mod tables;
 mod verify;
 mod view;
+mod webhooks;
 
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -70,6 +71,9 @@ enum Command {
     /// Check, upload, list, show or delete datasets
     #[command(subcommand)]
     Datasets(datasets::DatasetsCommand),
+    /// Make, list, test or remove webhooks: addresses that are told what became of jobs
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Turn a raw public dataset (MovieLens-1M, KuaiRec, Netflix, the authors' files) into a table and its spec
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -96,10 +100,13 @@ pub fn main() -> ExitCode {
     if matches!(cli.command, Command::Trainer) {
         return crate::trainer::main(&cli.log);
     }
-    if let Err(error) = telemetry::init(&cli.log) {
-        eprintln!("error: {error}");
-        return ExitCode::from(2);
-    }
+    let _telemetry = match telemetry::init(&cli.log) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     if !matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Denoise(_) | Command::Reproduce(_)) {
         // `autodenoise status | head` ends quietly, as other programs do. The rest must outlive their readers.
         // SAFETY: no other thread runs yet.
@@ -140,6 +147,7 @@ fn run(command: Command) -> Result<(), CliError> {
                 Command::Download(args) => jobs::download(args).await,
                 Command::Cancel(args) => jobs::cancel(args).await,
                 Command::Datasets(command) => datasets::run(command).await,
+                Command::Webhooks(command) => webhooks::run(command).await,
                 _ => unreachable!("not a client command"),
             }
         }),

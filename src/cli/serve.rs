@@ -4,22 +4,28 @@ use super::error::CliError;
 use crate::{
     api::{self, ApiConfig, AppState, EventHub},
     certificate::SigningKey,
-    config::{ServerConfig, StorageConfig, WorkerConfig},
+    config::{DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
     files::Files,
     ingest::{self, IngestError, IngestLimits, Ingested},
     store::{Durability, EmbeddedPostgres, Store},
     types::DatasetSpec,
+    webhooks::{Courier, Guard},
     worker::{Encoded, IngestFailure, TrainerCommand, Worker},
 };
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::postgres::PgConnectOptions;
 use std::{io::Write, ops::ControlFlow, path::Path, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, signal::unix, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    signal::unix,
+    task::{JoinError, JoinHandle},
+    time::{Instant, sleep, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
-/// How long requests in flight may take to end when the server stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long connections to the database may take to end, once nobody should use them any more.
+const CLOSE: Duration = Duration::from_secs(3);
 /// Database connections: requests of the API, and a few of the worker's.
 const CONNECTIONS: u32 = 20;
 
@@ -31,6 +37,10 @@ pub struct ServeArgs {
     storage: StorageConfig,
     #[command(flatten)]
     worker: WorkerConfig,
+    #[command(flatten)]
+    webhooks: WebhookConfig,
+    #[command(flatten)]
+    drain: DrainConfig,
     /// Serve the API only; `autodenoise worker` runs the jobs
     #[arg(long)]
     no_worker: bool,
@@ -42,6 +52,8 @@ pub struct WorkerArgs {
     storage: StorageConfig,
     #[command(flatten)]
     worker: WorkerConfig,
+    #[command(flatten)]
+    drain: DrainConfig,
 }
 
 #[derive(Args)]
@@ -51,24 +63,31 @@ pub struct MigrateArgs {
 }
 
 pub fn serve(args: ServeArgs) -> Result<(), CliError> {
-    runtime().block_on(async {
+    run(async {
         let stop = stop_signal()?;
         let prometheus = prometheus()?;
         let storage = Storage::open(&args.storage).await?;
         // Bound before anything runs, so that a port in use costs nothing.
         let listener = TcpListener::bind(args.server.listen).await.map_err(|error| {
-            CliError::failed_because(format!("cannot listen on {}: {error}; choose another address with --listen", args.server.listen))
+            CliError::failed_because(format!(
+                "cannot listen on {}: {error}; choose another address with --listen",
+                args.server.listen
+            ))
         })?;
         let address = listener.local_addr().map_err(CliError::failed)?;
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
+        let guard = Guard { allow_insecure: args.webhooks.allow_insecure };
+        let courier = tokio::spawn(Courier::new(storage.store.clone(), guard, &args.webhooks).run(stop.clone()));
         let hub_stop = CancellationToken::new();
         let config = ApiConfig {
             max_upload_bytes: args.server.max_upload_bytes,
             max_rows: IngestLimits::default().max_rows,
             signing_key: storage.signing_key.public(),
+            webhooks: guard,
         };
         let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
-        let state = AppState::new(storage.store.clone(), storage.files.clone(), config, events, prometheus, stop.clone());
+        let state =
+            AppState::new(storage.store.clone(), storage.files.clone(), config, events, prometheus, stop.clone());
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening on an address that is not loopback: whoever reaches it may use the service");
         }
@@ -77,19 +96,30 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
         std::io::stdout().flush().map_err(CliError::failed)?;
         tracing::info!(%address, "the service is ready");
 
-        let drained = stop.clone();
-        let server = tokio::spawn(async move {
-            let stop = stop.clone();
-            axum::serve(listener, api::router(state)).with_graceful_shutdown(stop.cancelled_owned()).await
-        });
-        drained.cancelled().await;
-        tracing::info!("stopping: running jobs go back to the queue");
-        if let Some(worker) = worker {
-            worker.await.map_err(CliError::failed)?;
-        }
-        if tokio::time::timeout(DRAIN, server).await.is_err() {
-            tracing::warn!("requests that did not end in time were broken off");
-        }
+        let closing = CancellationToken::new();
+        let closed = closing.clone().cancelled_owned();
+        let server =
+            tokio::spawn(async move { axum::serve(listener, api::router(state)).with_graceful_shutdown(closed).await });
+        stop.cancelled().await;
+        let deadline = Instant::now() + args.drain.time();
+        tracing::info!(drain_seconds = args.drain.drain_seconds, "stopping: running jobs go back to the queue");
+        // The door stays open meanwhile, so that it can be seen that readiness says no; new work is sent away at it.
+        let lead = timeout_at(deadline, sleep(args.drain.lead()));
+        let handed_back = async {
+            match worker {
+                Some(worker) => {
+                    until(deadline, worker, "jobs were not handed back in time; their leases run out").await
+                }
+                None => Ok(()),
+            }
+        };
+        let (_, handed_back) = tokio::join!(lead, handed_back);
+        closing.cancel();
+        let (answered, sent) = tokio::join!(
+            until(deadline, server, "requests that did not end in time were broken off"),
+            until(deadline, courier, "webhooks under way were broken off; they are sent again"),
+        );
+        handed_back.and(answered).and(sent).map_err(CliError::failed)?;
         hub_stop.cancel();
         hub.await.map_err(CliError::failed)?;
         storage.close().await;
@@ -101,19 +131,26 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
     if args.storage.database_url.is_none() {
         return Err(CliError::usage("a worker needs the database of a server: give --database-url or DATABASE_URL"));
     }
-    runtime().block_on(async {
+    run(async {
         let stop = stop_signal()?;
         let storage = Storage::open(&args.storage).await?;
-        let worker = storage.start_worker(&args.worker, &stop)?;
+        let mut worker = storage.start_worker(&args.worker, &stop)?;
         tracing::info!(slots = args.worker.slots, "the worker is ready");
-        worker.await.map_err(CliError::failed)?;
+        tokio::select! {
+            ended = &mut worker => ended.map_err(CliError::failed)?,
+            () = stop.cancelled() => {
+                let deadline = Instant::now() + args.drain.time();
+                let late = "jobs were not handed back in time; their leases run out";
+                until(deadline, worker, late).await.map_err(CliError::failed)?;
+            }
+        }
         storage.close().await;
         Ok(())
     })
 }
 
 pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
-    runtime().block_on(async {
+    run(async {
         let storage = Storage::open(&args.storage).await?;
         eprintln!("the schema is up to date");
         storage.close().await;
@@ -121,8 +158,25 @@ pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
     })
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime needs only threads and a poller")
+fn run(future: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime needs only threads and a poller");
+    let ended = runtime.block_on(future);
+    // What was broken off may sit in a system call.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Waits for a task, at most until the deadline; then it is broken off, which is logged as `late` says.
+async fn until<T>(deadline: Instant, mut task: JoinHandle<T>, late: &str) -> Result<(), JoinError> {
+    match timeout_at(deadline, &mut task).await {
+        Ok(ended) => ended.map(drop),
+        Err(_) => {
+            tracing::warn!("{late}");
+            task.abort();
+            Ok(())
+        }
+    }
 }
 
 /// The database, migrated, and the files.
@@ -177,7 +231,9 @@ impl Storage {
     }
 
     async fn close(self) {
-        self.store.close().await;
+        if timeout(CLOSE, self.store.close()).await.is_err() {
+            tracing::warn!("connections to the database were broken off");
+        }
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }

@@ -91,6 +91,41 @@ pub struct ServerConfig {
     pub max_upload_bytes: u64,
 }
 
+/// How webhooks are sent.
+#[derive(Debug, Clone, Args)]
+pub struct WebhookConfig {
+    /// Send webhooks over plain http too, and to this machine: for development, since whoever may make a webhook then reaches
+    /// what listens on loopback
+    #[arg(long = "webhooks-allow-insecure", env = "AUTODENOISE_WEBHOOKS_ALLOW_INSECURE")]
+    pub allow_insecure: bool,
+
+    /// Waits before the second attempt to deliver a message, the third, ..; there is one attempt more than waits
+    #[arg(long = "webhooks-retry-seconds", value_delimiter = ',', default_value = "5,30,120,600,3600,10800,28800,43200", value_parser = seconds, hide = true)]
+    pub retry_seconds: Vec<f64>,
+}
+
+/// How a stop that was asked for goes.
+#[derive(Debug, Clone, Args)]
+pub struct DrainConfig {
+    /// After SIGTERM, how long requests in flight may take and jobs may take to go back to the queue
+    #[arg(long, env = "AUTODENOISE_DRAIN_SECONDS", default_value_t = 30.0, value_name = "SECONDS", value_parser = seconds)]
+    pub drain_seconds: f64,
+
+    /// Of that, how long the door stays open at least while /readyz says no: the interval at which a load balancer asks
+    #[arg(long, env = "AUTODENOISE_DRAIN_LEAD_SECONDS", default_value_t = 0.0, value_name = "SECONDS", value_parser = seconds)]
+    pub drain_lead_seconds: f64,
+}
+
+impl DrainConfig {
+    pub fn lead(&self) -> Duration {
+        Duration::from_secs_f64(self.drain_lead_seconds)
+    }
+
+    pub fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.drain_seconds)
+    }
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     text.parse::<f64>()
         .ok()

@@ -1,6 +1,6 @@
 //! Jobs as clients see them: create, find, list, cancel. Running them is `queue`.
 
-use super::{Cursor, Page, StoreError, datasets::json_sha256, events};
+use super::{Cursor, Page, StoreError, datasets::json_sha256, events, webhooks};
 use crate::types::{DatasetId, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -151,6 +151,7 @@ pub async fn create(
     match inserted {
         Ok(Some(mut row)) => {
             row.last_event_seq = events::append(&mut tx, row.id, EventType::JobQueued, &json!({})).await?;
+            webhooks::attach(&mut tx, row.id, &spec.webhook_ids).await?;
             tx.commit().await?;
             Ok(Creation::New(Box::new(row)))
         }

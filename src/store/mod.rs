@@ -17,6 +17,7 @@ mod page;
 pub mod queue;
 #[doc(hidden)]
 pub mod testing;
+pub mod webhooks;
 
 pub use datasets::json_sha256;
 pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};

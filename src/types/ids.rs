@@ -92,6 +92,18 @@ decl_id!(
     "job",
     "job_"
 );
+decl_id!(
+    /// An address of a client's that is told of its jobs.
+    WebhookId,
+    "webhook",
+    "wh_"
+);
+decl_id!(
+    /// One message to a webhook, the same in every attempt to deliver it.
+    MessageId,
+    "message",
+    "msg_"
+);
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod report;
 mod resolve;
 mod spec;
 mod tenant;
+mod webhook;
 
 pub use backbone::{BackboneKind, Structure};
 pub use baseline::{BdisInit, Distance, EnemyTies, Knn};
@@ -30,7 +31,7 @@ pub use evidence::{
     EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
     Verdict,
 };
-pub use ids::{DatasetId, JobId, ParseIdError};
+pub use ids::{DatasetId, JobId, MessageId, ParseIdError, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
 pub use options::{
@@ -42,3 +43,4 @@ pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
 pub use spec::{CompareSpec, DatasetFacts, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};
 pub use tenant::{ParseTenantError, TenantId};
+pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};

@@ -86,6 +86,7 @@ impl JobSpec {
             engine: self.engine,
             deadline_seconds: self.deadline_seconds,
             labels: self.labels.clone(),
+            webhook_ids: self.webhook_ids.clone(),
             engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
@@ -149,6 +150,9 @@ impl JobSpec {
         check("/labels", self.labels.len() <= 32, "at most 32");
         let short = |(key, value): (&String, &String)| !key.is_empty() && key.len() <= 64 && value.len() <= 256;
         check("/labels", self.labels.iter().all(short), "keys of 1 to 64 bytes, values of at most 256");
+        let once = |(at, id)| !self.webhook_ids[..at].contains(id);
+        let each_once = self.webhook_ids.iter().enumerate().all(once);
+        check("/webhook_ids", self.webhook_ids.len() <= 8 && each_once, "at most 8, each once");
         check(
             "/engine",
             self.engine != Engine::Fused || !matches!(self.device, Device::Cuda(_)),
