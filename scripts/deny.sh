@@ -23,7 +23,8 @@ else
     fi
 fi
 
-# The graph is read from the lock file and the crates already fetched.
+# Crates of features that were not built may be missing yet.
+for target in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu; do cargo fetch --quiet --locked --target "$target"; done
 "$deny" --offline --locked check licenses bans sources
 
 # The database of advisories is a git repository; where it cannot be reached, that is no fault of the dependencies.

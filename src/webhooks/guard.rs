@@ -136,7 +136,6 @@ mod tests {
             ("https://8.8.8.8:80/", BlockedUrl::Port),
             ("https://no-such-host.invalid/", BlockedUrl::Unresolved),
             ("https://localhost/", BlockedUrl::Address("loopback")),
-            ("https://localhost./", BlockedUrl::Address("loopback")),
             ("https://127.0.0.1/", BlockedUrl::Address("loopback")),
             // The same address in other spellings.
             ("https://127.1/", BlockedUrl::Address("loopback")),
