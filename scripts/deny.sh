@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Holds the dependencies to deny.toml: licences, bans, sources; and known vulnerabilities, where their list can be fetched.
 #
-# cargo-deny is the installed one, or one that is installed into .tools of this folder, once (1.6 minutes of processor time).
+# cargo-deny is the installed one, or one that is installed into .tools of this folder, once (about 100 seconds of processor time).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
