@@ -12,3 +12,5 @@ mod queue;
 mod records;
 #[path = "store/schema.rs"]
 mod schema;
+#[path = "store/uploads.rs"]
+mod uploads;

@@ -92,6 +92,12 @@ decl_id!(
     "job",
     "job_"
 );
+decl_id!(
+    /// A table on its way in, sent in parts.
+    UploadId,
+    "upload",
+    "up_"
+);
 
 #[cfg(test)]
 mod tests {

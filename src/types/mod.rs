@@ -30,7 +30,7 @@ pub use evidence::{
     EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
     Verdict,
 };
-pub use ids::{DatasetId, JobId, ParseIdError};
+pub use ids::{DatasetId, JobId, ParseIdError, UploadId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
 pub use options::{
