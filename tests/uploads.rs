@@ -35,7 +35,7 @@ fn table(bytes: usize) -> Vec<u8> {
         if text.len() >= bytes {
             break;
         }
-        let item = hex::encode(Sha256::digest(row.to_le_bytes())).repeat(16);
+        let item = hex::encode(Sha256::digest(row.to_le_bytes())).repeat(4);
         writeln!(text, "u{},{item},{}", row % 7, row % 2).unwrap();
     }
     text.into_bytes()
@@ -313,7 +313,7 @@ fn the_protocol_is_kept_to() {
     assert_eq!((tus.head(&upload).status(), tus.file(&upload).exists()), (StatusCode::NOT_FOUND, false));
 
     // The first part may come with the creation; the name tells the format where the bytes do not.
-    let bytes = String::from_utf8(table(20_000)).unwrap().replace(',', "\t").into_bytes();
+    let bytes = String::from_utf8(table(60_000)).unwrap().replace(',', "\t").into_bytes();
     let response = begin()
         .header("upload-length", bytes.len())
         .header("upload-metadata", format!("filename {}", BASE64_STANDARD.encode("clicks.tsv")))

@@ -306,6 +306,10 @@ pub async fn get_verdict(State(state): State<AppState>, Path(id): Path<JobId>) -
 async fn reproduction(state: &AppState, of: JobId, again: JobId) -> Result<Option<Reproduction>, ApiError> {
     let conn = &mut *state.connection().await?;
     let (first, second) = (artifacts::list(conn, of).await?, artifacts::list(conn, again).await?);
+    // Results that are past their time cannot be compared.
+    if first.is_empty() || second.is_empty() {
+        return Ok(None);
+    }
     let timeless = first.iter().filter(|artifact| !["report.json", "certificate"].contains(&&artifact.name[..]));
     let differs = |artifact: &&ArtifactRow| {
         second.iter().any(|other| other.name == artifact.name && other.sha256 != artifact.sha256)

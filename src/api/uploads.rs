@@ -143,9 +143,18 @@ pub async fn append_upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let offset = required_bytes(&headers, &tus::UPLOAD_OFFSET)?;
-    let row = find(&state, &caller.tenant, id).await?;
-    let part = Part::read(&headers, offset, row.length as u64, body)?;
+    let known = match required_bytes(&headers, &tus::UPLOAD_OFFSET) {
+        Ok(offset) => find(&state, &caller.tenant, id).await.map(|row| (offset, row.length as u64)),
+        Err(error) => Err(error),
+    };
+    let (offset, length) = match known {
+        Ok(known) => known,
+        Err(error) => {
+            discard(body);
+            return Err(error);
+        }
+    };
+    let part = Part::read(&headers, offset, length, body)?;
     Ok(match take(state, caller.tenant, id, part).await? {
         Taken::Whole(row) => (StatusCode::NO_CONTENT, progress(&row)).into_response(),
         Taken::Elsewhere(row) => {

@@ -94,7 +94,7 @@ pub struct VerdictView {
     pub transfers: Vec<Certification>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub self_check: Option<SelfCheckResult>,
-    /// Of a job that runs another again: whether it came to the same.
+    /// Of a job that runs another again: whether it came to the same. Absent where results of either are gone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reproduction: Option<Reproduction>,
 }

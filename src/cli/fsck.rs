@@ -167,12 +167,13 @@ impl Check<'_> {
 
     async fn remove_orphan(&self, name: &str) -> Result<bool, CliError> {
         let Ok(key) = Key::parse(name) else { return Ok(false) };
-        // The lock goes with the transaction, which has nothing to commit.
         let mut tx = self.store.begin().await.map_err(CliError::failed)?;
         let free = objects::claim(&mut tx, name, Key::UPLOAD_PREFIX).await.map_err(CliError::failed)?;
         if free {
             self.files.delete_aged(&key, ORPHAN_AGE).await.map_err(CliError::failed)?;
         }
+        // The lock goes with the transaction.
+        tx.commit().await.map_err(CliError::failed)?;
         Ok(free)
     }
 }

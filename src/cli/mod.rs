@@ -104,7 +104,17 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
-    if !matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Denoise(_) | Command::Reproduce(_)) {
+    // To a client that uploads, a connection that breaks is a broken pipe too.
+    let outlives_readers = matches!(
+        cli.command,
+        Command::Serve(_)
+            | Command::Worker(_)
+            | Command::Denoise(_)
+            | Command::Reproduce(_)
+            | Command::Submit(_)
+            | Command::Datasets(datasets::DatasetsCommand::Upload(_))
+    );
+    if !outlives_readers {
         // `autodenoise status | head` ends quietly, as other programs do. The rest must outlive their readers.
         // SAFETY: no other thread runs yet.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

@@ -84,12 +84,13 @@ async fn sweep_objects(shared: &Shared) -> Result<usize, SweepError> {
         let leftovers = artifacts::unreferenced(&mut conn, &names, Key::UPLOAD_PREFIX).await?;
         drop(conn);
         for key in leftovers.into_iter().filter_map(|name| Key::parse(name).ok()) {
-            // The lock goes with the transaction, which has nothing to commit.
             let mut tx = shared.store.begin().await?;
             if objects::claim(&mut tx, key.as_str(), Key::UPLOAD_PREFIX).await? {
                 shared.files.delete_aged(&key, OBJECT_AGE).await?;
                 removed += 1;
             }
+            // The lock goes with the transaction; a dropped one would end when its connection is next used.
+            tx.commit().await.map_err(StoreError::from)?;
         }
     }
     Ok(removed)

@@ -89,7 +89,9 @@ async fn an_object_that_is_held_or_named_is_not_claimed() {
     let name = format!("uploads/{}", new.sha256);
     let mut claims = async || {
         let mut tx = sweep.begin().await.unwrap();
-        objects::claim(&mut tx, &name, "uploads/").await.unwrap()
+        let claimed = objects::claim(&mut tx, &name, "uploads/").await.unwrap();
+        tx.commit().await.unwrap();
+        claimed
     };
     assert!(claims().await);
     objects::hold(&mut creator, &name).await.unwrap();
