@@ -12,5 +12,7 @@ mod queue;
 mod records;
 #[path = "store/schema.rs"]
 mod schema;
+#[path = "store/uploads.rs"]
+mod uploads;
 #[path = "store/webhooks.rs"]
 mod webhooks;

@@ -8,3 +8,5 @@ mod datasets;
 mod jobs;
 #[path = "worker/stage.rs"]
 mod stage;
+#[path = "worker/sweep.rs"]
+mod sweep;

@@ -4,7 +4,9 @@ use super::{
     error::{ApiError, Kind},
     extract::{Json, Path},
     state::AppState,
-    views::{Capabilities, Health},
+    tus,
+    uploads::MOST_UNFINISHED,
+    views::{Capabilities, Health, UploadLimits},
 };
 use crate::types::{BackboneKind, MethodName, Preset};
 use axum::{
@@ -51,6 +53,13 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
     Json(Capabilities {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         max_upload_bytes: state.config.max_upload_bytes,
+        uploads: UploadLimits {
+            tus_version: tus::VERSION.to_owned(),
+            tus_extensions: words(tus::EXTENSIONS.to_vec()),
+            checksum_algorithms: words(tus::Checksum::ALGORITHMS.to_vec()),
+            expiry_seconds: state.config.upload_expiry.as_secs_f64(),
+            max_unfinished: MOST_UNFINISHED,
+        },
         max_rows: state.config.max_rows,
         signing_key: state.config.signing_key.clone(),
         methods: words(MethodName::ALL.iter().map(|method| method.as_str()).collect()),

@@ -10,6 +10,7 @@ mod datasets;
 mod error;
 mod events;
 mod extract;
+mod from_upload;
 mod health;
 mod jobs;
 mod openapi;
@@ -17,6 +18,8 @@ mod plan;
 mod rows;
 mod state;
 mod trace;
+pub mod tus;
+mod uploads;
 mod views;
 mod webhooks;
 
@@ -26,7 +29,7 @@ pub use openapi::openapi_json;
 pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, Capabilities, CreatedWebhook, DatasetView, DeliveryView, EventPage, EventView, Health,
-    JobView, MetricsView, Page, QueuedMessage, Reproduction, RowView, VerdictView, WebhookView,
+    JobView, MetricsView, Page, QueuedMessage, Reproduction, RowView, UploadLimits, VerdictView, WebhookView,
 };
 pub use webhooks::WebhookSpec;
 
@@ -75,9 +78,15 @@ fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(datasets::create_dataset, datasets::list_datasets))
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(uploads::discover_uploads, uploads::create_upload))
+                .routes(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload))
+                .layer(middleware::from_fn(tus::speak)),
+        )
         .routes(routes!(jobs::create_job, jobs::list_jobs))
         .routes(routes!(plan::plan_job))
-        .routes(routes!(jobs::find_job))
+        .routes(routes!(jobs::find_job, jobs::delete_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(events::list_events))
         .routes(routes!(jobs::list_metrics))

@@ -11,13 +11,15 @@ use crate::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{Postgres, pool::PoolConnection};
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Limits the API publishes and keeps.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
     pub max_upload_bytes: u64,
+    /// An upload in parts that nothing was sent to for this long is removed.
+    pub upload_expiry: Duration,
     pub max_rows: u64,
     /// Public key of the certificates.
     pub signing_key: String,

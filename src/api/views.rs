@@ -94,7 +94,7 @@ pub struct VerdictView {
     pub transfers: Vec<Certification>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub self_check: Option<SelfCheckResult>,
-    /// Of a job that runs another again: whether it came to the same.
+    /// Of a job that runs another again: whether it came to the same. Absent where results of either are gone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reproduction: Option<Reproduction>,
 }
@@ -236,6 +236,7 @@ pub struct DeliveryView {
 pub struct Capabilities {
     pub version: String,
     pub max_upload_bytes: u64,
+    pub uploads: UploadLimits,
     pub max_rows: u64,
     /// Public key that certificates of this server are signed with: `ed25519:` and hexadecimal.
     pub signing_key: String,
@@ -243,6 +244,18 @@ pub struct Capabilities {
     pub presets: Vec<String>,
     pub backbones: Vec<String>,
     pub formats: Vec<String>,
+}
+
+/// How tables are taken in parts; `max_upload_bytes` holds for them too.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UploadLimits {
+    pub tus_version: String,
+    pub tus_extensions: Vec<String>,
+    pub checksum_algorithms: Vec<String>,
+    /// An upload that nothing was sent to for this long is removed.
+    pub expiry_seconds: f64,
+    /// Unfinished uploads there may be at once.
+    pub max_unfinished: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

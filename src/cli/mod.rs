@@ -7,6 +7,7 @@ mod datasets;
 mod denoise;
 mod error;
 mod evidence;
+mod fsck;
 mod import;
 mod jobs;
 mod options;
@@ -15,6 +16,7 @@ mod reproduce;
 mod serve;
 mod synth;
 mod tables;
+mod uploads;
 mod verify;
 mod view;
 mod webhooks;
@@ -85,6 +87,8 @@ enum Command {
     BenchNoise(bench_noise::BenchNoiseArgs),
     /// Time the method's inner loops on this machine
     Bench(bench::BenchArgs),
+    /// Check that the stored files are what the database says, beside a running server too
+    Fsck(fsck::FsckArgs),
     /// Bring a database's schema up to date
     Migrate(serve::MigrateArgs),
     /// Print the API's OpenAPI document
@@ -107,7 +111,17 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if !matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Denoise(_) | Command::Reproduce(_)) {
+    // To a client that uploads, a connection that breaks is a broken pipe too.
+    let outlives_readers = matches!(
+        cli.command,
+        Command::Serve(_)
+            | Command::Worker(_)
+            | Command::Denoise(_)
+            | Command::Reproduce(_)
+            | Command::Submit(_)
+            | Command::Datasets(datasets::DatasetsCommand::Upload(_))
+    );
+    if !outlives_readers {
         // `autodenoise status | head` ends quietly, as other programs do. The rest must outlive their readers.
         // SAFETY: no other thread runs yet.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
@@ -126,6 +140,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Serve(args) => serve::serve(args),
         Command::Worker(args) => serve::worker(args),
         Command::Migrate(args) => serve::migrate(args),
+        Command::Fsck(args) => fsck::fsck(args),
         Command::Denoise(args) => denoise::denoise(args),
         Command::Import(command) => import::import(command),
         Command::Reproduce(args) => reproduce::reproduce(args),

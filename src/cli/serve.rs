@@ -4,7 +4,7 @@ use super::error::CliError;
 use crate::{
     api::{self, ApiConfig, AppState, EventHub},
     certificate::SigningKey,
-    config::{DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
+    config::{DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig, bucket_settings},
     files::Files,
     ingest::{self, IngestError, IngestLimits, Ingested},
     store::{Durability, EmbeddedPostgres, Store},
@@ -81,6 +81,7 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
         let hub_stop = CancellationToken::new();
         let config = ApiConfig {
             max_upload_bytes: args.server.max_upload_bytes,
+            upload_expiry: Duration::from_secs_f64(args.server.upload_expiry_seconds),
             max_rows: IngestLimits::default().max_rows,
             signing_key: storage.signing_key.public(),
             webhooks: guard,
@@ -158,7 +159,8 @@ pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
     })
 }
 
-fn run(future: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+/// Runs a command to its end.
+pub(super) fn run(future: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime needs only threads and a poller");
     let ended = runtime.block_on(future);
@@ -180,9 +182,9 @@ async fn until<T>(deadline: Instant, mut task: JoinHandle<T>, late: &str) -> Res
 }
 
 /// The database, migrated, and the files.
-struct Storage {
-    store: Store,
-    files: Files,
+pub(super) struct Storage {
+    pub(super) store: Store,
+    pub(super) files: Files,
     signing_key: Arc<SigningKey>,
     /// Stopped last.
     embedded: Option<EmbeddedPostgres>,
@@ -190,16 +192,7 @@ struct Storage {
 
 impl Storage {
     async fn open(config: &StorageConfig) -> Result<Self, CliError> {
-        let folder = config.data_dir();
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            CliError::failed_because(format!(
-                "cannot make the data folder {}: {error}; choose another with --data-dir",
-                folder.display()
-            ))
-        })?;
-        let files = Files::open(&folder).map_err(CliError::failed)?;
-        let key = config.signing_key.clone().unwrap_or_else(|| folder.join("signing.key"));
-        let signing_key = Arc::new(SigningKey::open(&key).map_err(CliError::failed)?);
+        let (files, signing_key) = open_folder(config)?;
         let (options, embedded) = match &config.database_url {
             Some(url) => {
                 let wrong = |error| CliError::usage(format!("--database-url is not a PostgreSQL address: {error}"));
@@ -207,7 +200,7 @@ impl Storage {
             }
             None => {
                 let bin = config.postgres_bin.as_deref();
-                let started = EmbeddedPostgres::start(&folder.join("postgres"), bin, Durability::Full).await;
+                let started = EmbeddedPostgres::start(&config.data_dir().join("postgres"), bin, Durability::Full).await;
                 let embedded = started.map_err(CliError::failed)?;
                 (embedded.connect_options(), Some(embedded))
             }
@@ -215,6 +208,19 @@ impl Storage {
         let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
         store.migrate().await.map_err(CliError::failed)?;
         Ok(Self { store, files, signing_key, embedded })
+    }
+
+    /// As `open`, for a command beside a server that may be running: where its private database is up, that is used.
+    pub(super) async fn attach(config: &StorageConfig) -> Result<Self, CliError> {
+        let folder = config.data_dir();
+        if config.database_url.is_some() {
+            return Self::open(config).await;
+        }
+        let running = EmbeddedPostgres::running(&folder.join("postgres")).await.map_err(CliError::failed)?;
+        let Some(options) = running else { return Self::open(config).await };
+        let (files, signing_key) = open_folder(config)?;
+        let store = Store::connect(options, 2).await.map_err(CliError::failed)?;
+        Ok(Self { store, files, signing_key, embedded: None })
     }
 
     fn start_worker(&self, config: &WorkerConfig, stop: &CancellationToken) -> Result<JoinHandle<()>, CliError> {
@@ -230,7 +236,7 @@ impl Storage {
         Ok(tokio::spawn(worker.run(stop.clone())))
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         if timeout(CLOSE, self.store.close()).await.is_err() {
             tracing::warn!("connections to the database were broken off");
         }
@@ -238,6 +244,24 @@ impl Storage {
             embedded.stop().await;
         }
     }
+}
+
+/// The data folder, made where it is missing: its files, and the key beside them.
+fn open_folder(config: &StorageConfig) -> Result<(Files, Arc<SigningKey>), CliError> {
+    let folder = config.data_dir();
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        CliError::failed_because(format!(
+            "cannot make the data folder {}: {error}; choose another with --data-dir",
+            folder.display()
+        ))
+    })?;
+    let files = match &config.object_store {
+        None => Files::open(&folder),
+        Some(url) => Files::open_with_bucket(&folder, url, &bucket_settings()),
+    };
+    let files = files.map_err(CliError::failed)?;
+    let key = config.signing_key.clone().unwrap_or_else(|| folder.join("signing.key"));
+    Ok((files, Arc::new(SigningKey::open(&key).map_err(CliError::failed)?)))
 }
 
 /// How this program's workers read tables.

@@ -20,6 +20,11 @@ pub struct StorageConfig {
     #[arg(long, env = "AUTODENOISE_POSTGRES_BIN", value_name = "DIR")]
     pub postgres_bin: Option<PathBuf>,
 
+    /// Bucket for uploads, checkpoints and results instead of the data folder: s3://BUCKET/PREFIX, reached as the AWS_*
+    /// variables say (AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT, AWS_ALLOW_HTTP)
+    #[arg(long, env = "AUTODENOISE_OBJECT_STORE", value_name = "URL", value_parser = bucket)]
+    pub object_store: Option<String>,
+
     /// Key that certificates are signed with (Ed25519, PKCS #8); made where it is missing [default: signing.key in the data
     /// folder]
     #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
@@ -39,6 +44,13 @@ impl StorageConfig {
         let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".local/share");
         std::env::var_os("XDG_DATA_HOME").map_or_else(home, PathBuf::from).join("autodenoise")
     }
+}
+
+/// The AWS_* variables, which say how a bucket is reached.
+pub fn bucket_settings() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.into_string().ok();
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    variables.filter(|(name, _)| name.starts_with("AWS_")).collect()
 }
 
 /// How workers claim and run jobs.
@@ -63,6 +75,10 @@ pub struct WorkerConfig {
     /// A job whose trainer or worker died this many times has failed
     #[arg(long, env = "AUTODENOISE_MAX_ATTEMPTS", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=100))]
     pub max_attempts: i32,
+
+    /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
+    #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
+    pub keep_results_days: Option<f64>,
 }
 
 impl WorkerConfig {
@@ -89,6 +105,22 @@ pub struct ServerConfig {
     /// Largest upload, in bytes
     #[arg(long, env = "AUTODENOISE_MAX_UPLOAD_BYTES", default_value_t = 64 << 30, value_name = "BYTES")]
     pub max_upload_bytes: u64,
+
+    /// An upload in parts that nothing was sent to for this long is removed
+    #[arg(long, env = "AUTODENOISE_UPLOAD_EXPIRY_SECONDS", default_value_t = 86400.0, value_name = "SECONDS", value_parser = positive_seconds)]
+    pub upload_expiry_seconds: f64,
+}
+
+fn bucket(text: &str) -> Result<String, String> {
+    match text.strip_prefix("s3://") {
+        Some(place) if !place.is_empty() && !place.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("expected s3://BUCKET or s3://BUCKET/PREFIX".to_owned()),
+    }
+}
+
+fn days(text: &str) -> Result<f64, String> {
+    let days = text.parse::<f64>().ok().filter(|days| (0.0..=1e5).contains(days));
+    days.ok_or_else(|| "expected a number of days, 0 or more".to_owned())
 }
 
 /// How webhooks are sent.

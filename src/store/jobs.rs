@@ -1,7 +1,7 @@
 //! Jobs as clients see them: create, find, list, cancel. Running them is `queue`.
 
 use super::{Cursor, Page, StoreError, datasets::json_sha256, events, webhooks};
-use crate::types::{DatasetId, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec};
+use crate::types::{DatasetId, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -109,6 +109,16 @@ pub enum CancelOutcome {
     Cancelling,
     /// The job was already in this state, which leaves nothing to do.
     Unchanged(JobState),
+    Missing,
+}
+
+/// What a request to delete a job came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// The job is gone, and the caller deletes these objects.
+    Deleted(Vec<String>),
+    /// It has not ended.
+    Active(JobState),
     Missing,
 }
 
@@ -255,4 +265,28 @@ pub async fn request_cancel(conn: &mut PgConnection, id: JobId) -> Result<Cancel
     events::append(&mut tx, id, event, &json!({})).await?;
     tx.commit().await?;
     Ok(outcome)
+}
+
+/// Deletes a job that has ended, with its events, passes and results.
+pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Deletion, StoreError> {
+    let mut tx = conn.begin().await?;
+    let state: Option<JobState> = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
+        .bind(id)
+        .bind(tenant)
+        .fetch_optional(&mut *tx)
+        .await?;
+    match state {
+        None => return Ok(Deletion::Missing),
+        Some(state) if !state.is_terminal() => return Ok(Deletion::Active(state)),
+        Some(_) => {}
+    }
+    let objects = sqlx::query_scalar(
+        "select object from artifacts where job_id = $1 union all select object from checkpoints where job_id = $1",
+    )
+    .bind(id)
+    .fetch_all(&mut *tx)
+    .await?;
+    sqlx::query("delete from jobs where id = $1").bind(id).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Deletion::Deleted(objects))
 }

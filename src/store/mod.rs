@@ -13,10 +13,12 @@ pub mod events;
 pub mod ingest_queue;
 pub mod jobs;
 pub mod metrics;
+pub mod objects;
 mod page;
 pub mod queue;
 #[doc(hidden)]
 pub mod testing;
+pub mod uploads;
 pub mod webhooks;
 
 pub use datasets::json_sha256;

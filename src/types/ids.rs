@@ -93,6 +93,12 @@ decl_id!(
     "job_"
 );
 decl_id!(
+    /// A table on its way in, sent in parts.
+    UploadId,
+    "upload",
+    "up_"
+);
+decl_id!(
     /// An address of a client's that is told of its jobs.
     WebhookId,
     "webhook",

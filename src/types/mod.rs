@@ -31,7 +31,7 @@ pub use evidence::{
     EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
     Verdict,
 };
-pub use ids::{DatasetId, JobId, MessageId, ParseIdError, WebhookId};
+pub use ids::{DatasetId, JobId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
 pub use options::{

@@ -59,6 +59,7 @@ impl Stage {
                 lease_seconds: 30.0,
                 checkpoint_seconds: 0.0,
                 max_attempts: 3,
+                keep_results_days: None,
             },
             reads: Arc::default(),
             dir,
