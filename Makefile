@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check-large measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup build demo test deny check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -22,10 +22,17 @@ test: setup ## Every check: formatting, lints, all tests on a real PostgreSQL, t
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked --quiet
 	cargo test --locked
 
+deny: ## Licences, sources and known vulnerabilities of the dependencies
+	@scripts/deny.sh
+
 openapi: setup ## Write openapi/openapi.json anew from the code
 	mkdir -p openapi
 	cargo run --quiet -- openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
+
+test-bucket: setup ## A job with its objects in a bucket, on an S3 server from PyPI (300 MB, into .bucket)
+	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }
+	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --locked --test bucket -- --ignored
 
 check-large: build ## Read a 5 GB CSV under a 1 GB memory limit (minutes, 12 GB of disk)
 	scripts/check-large.sh

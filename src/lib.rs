@@ -6,7 +6,7 @@
 //! simd <- random; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- trainer
 //! ingest <- import <- cli; evaluate <- reproduce <- cli
-//! types <- {store, files, certificate} <- {api, worker} <- cli
+//! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! ```
 //!
 //! `api` and `store` never see libtorch, only `store` holds SQL, only `config` reads the environment.
@@ -32,4 +32,5 @@ pub mod synth;
 pub mod telemetry;
 pub mod trainer;
 pub mod types;
+pub mod webhooks;
 pub mod worker;

@@ -16,3 +16,7 @@ mod records;
 mod scheduling;
 #[path = "store/schema.rs"]
 mod schema;
+#[path = "store/uploads.rs"]
+mod uploads;
+#[path = "store/webhooks.rs"]
+mod webhooks;

@@ -10,3 +10,5 @@ mod jobs;
 mod scheduling;
 #[path = "worker/stage.rs"]
 mod stage;
+#[path = "worker/sweep.rs"]
+mod sweep;

@@ -10,7 +10,7 @@ use super::{
     views::{ArtifactList, ArtifactView},
 };
 use crate::{
-    files::Key,
+    files::{FilesError, Key},
     store::{
         artifacts::{self, ArtifactRow},
         jobs::JobRow,
@@ -24,9 +24,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::TryStreamExt;
 use serde::Deserialize;
 use std::ops::Range;
 use utoipa::{IntoParams, ToSchema};
+
+/// Largest result, in bytes, that is checked before the first of it is sent.
+const HELD: u64 = 4 << 20;
 
 /// List a finished job's results.
 #[utoipa::path(get, path = "/v1/jobs/{id}/artifacts", tag = "results", params(("id" = JobId, Path)),
@@ -112,8 +116,13 @@ pub async fn get_artifact(
     };
     let bytes = range.clone().unwrap_or(0..size);
     let key = Key::parse(&row.object).map_err(|error| ApiError::internal(&error))?;
-    let reading = state.files.read(&key, Some(bytes.clone())).await.map_err(|error| ApiError::internal(&error))?;
-    let mut response = Body::from_stream(reading.stream).into_response();
+    let mut response = match &range {
+        Some(range) => {
+            let reading = state.files.read(&key, Some(range.clone())).await;
+            Body::from_stream(reading.map_err(|error| ApiError::internal(&error))?.stream).into_response()
+        }
+        None => whole(&state, &key, &row).await?.into_response(),
+    };
     let headers = response.headers_mut();
     let value = |text: String| HeaderValue::try_from(text).expect("plain words and numbers");
     if let Some(range) = &range {
@@ -131,6 +140,21 @@ pub async fn get_artifact(
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
+}
+
+/// The whole of a result. A damaged one is a 500 where it is small, and a transfer that breaks off where it is not.
+async fn whole(state: &AppState, key: &Key, row: &ArtifactRow) -> Result<Body, ApiError> {
+    let internal = |error: FilesError| ApiError::internal(&error);
+    let stream = state.files.read_verified(key, &row.sha256).await.map_err(internal)?;
+    if row.bytes as u64 > HELD {
+        let logged = stream.inspect_err(|error| tracing::error!(%error, "a download was broken off"));
+        return Ok(Body::from_stream(logged));
+    }
+    let bytes = stream.try_fold(Vec::new(), async |mut bytes, chunk| {
+        bytes.extend_from_slice(&chunk);
+        Ok(bytes)
+    });
+    Ok(Body::from(bytes.await.map_err(internal)?))
 }
 
 /// A job that asked for a verdict hands out its table once that is good.

@@ -4,15 +4,21 @@ use super::{
     access::Caller,
     conditional::json_with_etag,
     error::{ApiError, Kind, Problem, ProblemItem},
-    extract::{Json, Path, Query, parse_json},
+    extract::{Json, MAX_JSON_BYTES, Path, Query, parse_json},
+    from_upload::{self, DatasetFromUpload},
     quota,
     state::{AppState, checked_cursor, checked_limit},
+    uploads::discard,
     views::{DatasetView, Page},
 };
 use crate::{
     files::{FilesError, Key},
     ingest::{self, SNIFF_BYTES},
-    store::datasets::{self, DatasetRow, Deletion, NewDataset},
+    store::{
+        StoreError,
+        datasets::{self, Created, DatasetRow, Deletion, NewDataset},
+        objects,
+    },
     types::{DatasetId, DatasetSpec, FieldError, FieldSpec, LabelRule, SplitSpec},
 };
 use axum::{
@@ -24,11 +30,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
-use std::time::Duration;
 use utoipa::IntoParams;
-
-/// How long the bytes of a refused upload are still taken.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// Media types tables come in; the first five are the ones to recommend. `curl --data-binary` sends the form type unless
 /// told otherwise.
@@ -72,12 +74,39 @@ pub struct CreateDatasetQuery {
 }
 
 impl CreateDatasetQuery {
-    fn dataset_spec(&self) -> Result<DatasetSpec, ApiError> {
-        let wrong = |pointer: &str, rule: String| ApiError::invalid_spec(vec![FieldError::new(pointer, rule)]);
+    fn parts(&self) -> Result<Parts, ApiError> {
         let words = |text: &String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
-        let label = self.label.clone().map(LabelRule::try_from).transpose().map_err(|rule| wrong("/label", rule))?;
-        let mut spec: DatasetSpec = match (&self.spec, &label) {
-            (Some(json), _) => parse_json(json.as_bytes())?,
+        Ok(Parts {
+            spec: self.spec.as_ref().map(|json| parse_json(json.as_bytes())).transpose()?,
+            label: self.label.clone(),
+            features: self.features.as_ref().map(words),
+            exclude: self.exclude.as_ref().map(words),
+            split_column: self.split_column.clone(),
+            split: self.split.clone(),
+            split_seed: self.split_seed,
+            separator: self.separator.clone(),
+        })
+    }
+}
+
+/// What a request says of how its table is to be read; `spec` gives way to the others.
+pub(super) struct Parts {
+    pub spec: Option<DatasetSpec>,
+    pub label: Option<String>,
+    pub features: Option<Vec<String>>,
+    pub exclude: Option<Vec<String>>,
+    pub split_column: Option<String>,
+    pub split: Option<String>,
+    pub split_seed: Option<u64>,
+    pub separator: Option<String>,
+}
+
+impl Parts {
+    pub(super) fn dataset_spec(self) -> Result<DatasetSpec, ApiError> {
+        let wrong = |pointer: &str, rule: String| ApiError::invalid_spec(vec![FieldError::new(pointer, rule)]);
+        let label = self.label.map(LabelRule::try_from).transpose().map_err(|rule| wrong("/label", rule))?;
+        let mut spec = match (self.spec, &label) {
+            (Some(spec), _) => spec,
             (None, Some(label)) => DatasetSpec::with_label(label.clone()),
             (None, None) => {
                 let rule =
@@ -86,20 +115,20 @@ impl CreateDatasetQuery {
             }
         };
         spec.label = label.unwrap_or(spec.label);
-        if let Some(features) = &self.features {
-            spec.fields = Some(words(features).into_iter().map(FieldSpec::Name).collect());
+        if let Some(features) = self.features {
+            spec.fields = Some(features.into_iter().map(FieldSpec::Name).collect());
         }
-        if let Some(exclude) = &self.exclude {
-            spec.exclude = words(exclude);
+        if let Some(exclude) = self.exclude {
+            spec.exclude = exclude;
         }
-        if let Some(separator) = &self.separator {
+        if let Some(separator) = self.separator {
             spec.separator = Some(separator.replace("\\t", "\t"));
         }
-        match (&self.split_column, &self.split) {
+        match (self.split_column, self.split) {
             (Some(_), Some(_)) => return Err(wrong("/split", "give split_column or split, not both".to_owned())),
-            (Some(column), None) => spec.split = SplitSpec::Column(column.clone()),
+            (Some(column), None) => spec.split = SplitSpec::Column(column),
             (None, Some(ratios)) => {
-                let ratios = SplitSpec::parse_ratios(ratios).map_err(|rule| wrong("/split", rule))?;
+                let ratios = SplitSpec::parse_ratios(&ratios).map_err(|rule| wrong("/split", rule))?;
                 spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed.unwrap_or(0) };
             }
             (None, None) => {
@@ -116,14 +145,15 @@ impl CreateDatasetQuery {
 ///
 /// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also gzip or zstd. It is safe on disk when the answer
 /// comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
-/// spec are the same dataset.
+/// spec are the same dataset. Or the body is JSON and names an upload that came in parts (`POST /v1/uploads`).
 #[utoipa::path(
     post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery,
         ("content-digest" = Option<String>, Header, description = "`sha-256=:base64:` of the body (RFC 9530); checked where given")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream",
+    request_body(content((Vec<u8> = "application/octet-stream"), (DatasetFromUpload = "application/json")),
         description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"),
     responses((status = 201, body = DatasetView), (status = 200, body = DatasetView, description = "The same bytes and spec are here already"),
         (status = 400, body = Problem, content_type = "application/problem+json"), (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "The upload is not complete"), (status = 423, body = Problem, content_type = "application/problem+json", description = "A request writes to the upload"),
         (status = 415, body = Problem, content_type = "application/problem+json"), (status = 422, body = Problem, content_type = "application/problem+json")))]
 pub async fn create_dataset(
     State(state): State<AppState>,
@@ -132,10 +162,14 @@ pub async fn create_dataset(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let mut spec = query.dataset_spec()?;
-    if query.name.as_ref().is_some_and(|name| name.len() > 200) {
-        return Err(ApiError::invalid_spec(vec![FieldError::new("/name", "at most 200 bytes")]));
+    if is_json(&headers) {
+        let bytes = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
+        let bytes =
+            bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
+        return from_upload::create(state, caller, &bytes).await;
     }
+    let mut spec = query.parts()?.dataset_spec()?;
+    checked_name(query.name.as_deref())?;
     let media_type = media_type(&headers)?;
     let expected = content_digest(&headers)?;
     let most = state.config.max_upload_bytes;
@@ -144,16 +178,15 @@ pub async fn create_dataset(
     let refused = || if left < most { quota::too_many_bytes(&caller) } else { too_large(most) };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
-        // The answer goes out at once. A client that sends on regardless would lose it with the connection, so what it
-        // sends is taken for a moment and thrown away.
-        tokio::spawn(tokio::time::timeout(LINGER, body.into_data_stream().try_for_each(async |_| Ok(()))));
+        discard(body);
         return Err(refused());
     }
-    let object = state.files.put_stream(body.into_data_stream(), limit).await.map_err(|error| match error {
+    let received = state.files.receive(body.into_data_stream(), limit).await.map_err(|error| match error {
         FilesError::TooLarge { .. } => refused(),
         FilesError::Upload(error) => ApiError::bad_request(format!("the upload broke off: {error}")),
         other => ApiError::internal(&other),
     })?;
+    let object = &received.stored;
     if object.bytes == 0 {
         return Err(ApiError::bad_request(
             "the body is empty: send the table's bytes, for example with curl --data-binary @file.csv",
@@ -163,33 +196,65 @@ pub async fn create_dataset(
         let detail = format!("the {} bytes received have the sha-256 {}", object.bytes, object.sha256);
         return Err(ApiError::new(Kind::BadDigest, detail));
     }
-    let first = first_bytes(&state, &object.sha256).await.map_err(|error| ApiError::internal(&error))?;
-    ingest::resolve_format(&mut spec, None, Some(&media_type), &first);
+    let key = Key::upload(&object.sha256).map_err(|error| ApiError::internal(&error))?;
+    state.files.prepare(&received).await.map_err(|error| ApiError::internal(&error))?;
+    let mut tx = state.store.begin().await?;
+    objects::hold(&mut tx, key.as_str()).await?;
+    state.files.place(&received).await.map_err(|error| ApiError::internal(&error))?;
+    resolve_format(&state, &key, &mut spec, None, Some(&media_type)).await?;
     let new = NewDataset {
         tenant: caller.tenant.clone(),
         name: query.name,
-        sha256: object.sha256,
+        sha256: object.sha256.clone(),
         bytes: object.bytes,
         spec,
         media_type: Some(media_type),
         file_name: None,
     };
-    let created = quota::create_dataset(&mut *state.connection().await?, &caller, &new).await?;
-    let status = if created.new { StatusCode::CREATED } else { StatusCode::OK };
-    let location = format!("/v1/datasets/{}", created.row.id);
-    Ok((status, [(header::LOCATION, location)], Json(view(created.row))).into_response())
+    let made = quota::create_dataset(&mut tx, &caller, &new).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(created(made))
 }
 
-async fn first_bytes(state: &AppState, sha256: &str) -> Result<Vec<u8>, FilesError> {
-    let key = Key::upload(sha256).expect("a digest is a word");
-    let reading = state.files.read(&key, Some(0..SNIFF_BYTES as u64)).await?;
-    reading
-        .stream
-        .try_fold(Vec::new(), async |mut bytes, chunk| {
+pub(super) fn created(made: Created) -> Response {
+    let status = if made.new { StatusCode::CREATED } else { StatusCode::OK };
+    let location = format!("/v1/datasets/{}", made.row.id);
+    (status, [(header::LOCATION, location)], Json(view(made.row))).into_response()
+}
+
+pub(super) fn checked_name(name: Option<&str>) -> Result<(), ApiError> {
+    match name {
+        Some(name) if name.len() > 200 => {
+            Err(ApiError::invalid_spec(vec![FieldError::new("/name", "at most 200 bytes")]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fills in what the object's first bytes tell of its format.
+pub(super) async fn resolve_format(
+    state: &AppState,
+    key: &Key,
+    spec: &mut DatasetSpec,
+    name: Option<&str>,
+    media_type: Option<&str>,
+) -> Result<(), ApiError> {
+    let first = async {
+        let reading = state.files.read(key, Some(0..SNIFF_BYTES as u64)).await?;
+        let gathered = reading.stream.try_fold(Vec::new(), async |mut bytes, chunk| {
             bytes.extend_from_slice(&chunk);
             Ok(bytes)
-        })
-        .await
+        });
+        gathered.await
+    };
+    let first = first.await.map_err(|error| ApiError::internal(&error))?;
+    ingest::resolve_format(spec, name, media_type, &first);
+    Ok(())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
 /// The media type, if tables come in it.

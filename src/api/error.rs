@@ -47,6 +47,18 @@ pub enum ProblemItem {
     Row(RowError),
 }
 
+/// The status that tus has for a part that is not what its checksum says.
+trait TusStatus {
+    const CHECKSUM_MISMATCH: StatusCode;
+}
+
+impl TusStatus for StatusCode {
+    const CHECKSUM_MISMATCH: StatusCode = match StatusCode::from_u16(460) {
+        Ok(status) => status,
+        Err(_) => panic!("a status has three digits"),
+    };
+}
+
 /// Every kind of problem: code, status, title, and the page behind `type`.
 macro_rules! kinds {
     ($($name:ident = $code:literal, $status:ident, $title:literal, $page:literal;)+) => {
@@ -107,8 +119,20 @@ kinds! {
         "Tables are accepted as text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson, or application/octet-stream with `format` given; JSON bodies as application/json.";
     RangeNotSatisfiable = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range is outside of the file",
         "Content-Range of the answer says how long the file is.";
+    UnsupportedVersion = "unsupported-version", PRECONDITION_FAILED, "This version of the upload protocol is not spoken here",
+        "Uploads in parts follow tus 1.0.0: every request but OPTIONS carries `Tus-Resumable: 1.0.0`. The Tus-Version header lists what the server speaks.";
+    WrongOffset = "wrong-offset", CONFLICT, "The upload is not at this offset",
+        "A part begins where the upload has come to. Upload-Offset of the answer says where that is; send on from there.";
+    Expired = "expired", GONE, "The upload has expired",
+        "An upload that nothing was sent to for the time in /v1/capabilities is removed with all its bytes. Begin another.";
+    Locked = "locked", LOCKED, "Another request writes to the upload",
+        "An upload has one writer at a time. A request whose connection broke unnoticed ends within half a minute; ask for the offset with HEAD and try again.";
+    ChecksumMismatch = "checksum-mismatch", CHECKSUM_MISMATCH, "The part does not have its checksum",
+        "The bytes received do not have the digest in Upload-Checksum: they were damaged on the way. Nothing of the part was kept; send it again.";
     InvalidSpec = "invalid-spec", UNPROCESSABLE_ENTITY, "The spec is not valid",
         "Each entry of `errors` points at one wrong part and says what it must be.";
+    BlockedUrl = "blocked-url", UNPROCESSABLE_ENTITY, "Nothing is sent to such an address",
+        "A webhook's address must be https, on port 443 or one from 1024 on, without a user's name, and its host must resolve to addresses on the public internet only. Private, loopback and link-local addresses and the like are refused, so that nobody reaches the server's own network through it.";
     InvalidTable = "invalid-table", UNPROCESSABLE_ENTITY, "The table cannot be used",
         "Each entry of `errors` names a row, line and column, or a part of the dataset's spec, and the rule it breaks. Nothing is dropped silently: mend the rows, or leave the column out, and upload again.";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests at once",
@@ -162,6 +186,11 @@ impl ApiError {
         Self { errors, ..Self::new(Kind::InvalidSpec, detail) }
     }
 
+    /// Of a webhook: nothing is sent to such an address.
+    pub fn blocked_url(why: &impl std::fmt::Display) -> Self {
+        Self { kind: Kind::BlockedUrl, ..Self::invalid_spec(vec![FieldError::new("/url", why.to_string())]) }
+    }
+
     /// Logs the cause; the client learns only that it was ours.
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %Chain(cause), "request failed");
@@ -202,8 +231,16 @@ impl From<ApiError> for Problem {
             code: error.kind.code().replace('-', "_"),
             request_id: String::new(),
             retryable: status.is_server_error()
-                || matches!(error.kind, Kind::TooManyRequests | Kind::QuotaExceeded)
-                || matches!(error.kind, Kind::Timeout | Kind::BadDigest | Kind::NotFinished),
+                || matches!(
+                    error.kind,
+                    Kind::TooManyRequests
+                        | Kind::QuotaExceeded
+                        | Kind::Timeout
+                        | Kind::BadDigest
+                        | Kind::NotFinished
+                        | Kind::Locked
+                        | Kind::ChecksumMismatch
+                ),
             errors: error.errors,
             errors_truncated: error.errors_truncated,
         }

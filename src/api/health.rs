@@ -4,7 +4,9 @@ use super::{
     error::{ApiError, Kind},
     extract::{Json, Path},
     state::AppState,
-    views::{Capabilities, Health},
+    tus,
+    uploads::MOST_UNFINISHED,
+    views::{Capabilities, Health, UploadLimits},
 };
 use crate::{
     store::Store,
@@ -84,6 +86,13 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
     Json(Capabilities {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         max_upload_bytes: state.config.max_upload_bytes,
+        uploads: UploadLimits {
+            tus_version: tus::VERSION.to_owned(),
+            tus_extensions: words(tus::EXTENSIONS.to_vec()),
+            checksum_algorithms: words(tus::Checksum::ALGORITHMS.to_vec()),
+            expiry_seconds: state.config.upload_expiry.as_secs_f64(),
+            max_unfinished: MOST_UNFINISHED,
+        },
         max_rows: state.config.max_rows,
         signing_key: state.config.signing_key.clone(),
         tenant_limits: state.config.quota,
@@ -102,6 +111,15 @@ pub async fn get_metrics(State(state): State<AppState>) -> Response {
 
 fn figures(prometheus: &PrometheusHandle) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], prometheus.render()).into_response()
+}
+
+/// Middleware: once the server is stopping, what comes in anew is sent away, to a server that is not or to a later time.
+pub async fn refuse_when_draining(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    if !state.draining.is_cancelled() || !request.uri().path().starts_with("/v1/") {
+        return next.run(request).await;
+    }
+    let refused = ApiError::new(Kind::Unavailable, "the server is stopping; it or another is back shortly");
+    ([(header::CONNECTION, "close")], refused).into_response()
 }
 
 /// Middleware: counts and times requests by route, not by address, so that ids do not become labels.

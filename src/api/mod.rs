@@ -11,6 +11,7 @@ mod datasets;
 mod error;
 mod events;
 mod extract;
+mod from_upload;
 mod gauges;
 mod health;
 mod jobs;
@@ -23,7 +24,11 @@ mod quota;
 mod rows;
 mod server;
 mod state;
+mod trace;
+pub mod tus;
+mod uploads;
 mod views;
+mod webhooks;
 mod workers;
 
 pub use error::{Chain, Problem, ProblemItem};
@@ -34,13 +39,15 @@ pub use openapi::openapi_json;
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
-    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, DatasetView,
-    EventPage, EventView, Health, JobView, MetricsView, Page, Reproduction, RowView, VerdictView, WorkerView,
+    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
+    DatasetView, DeliveryView, EventPage, EventView, Health, JobView, MetricsView, Page, QueuedMessage, Reproduction,
+    RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
 };
+pub use webhooks::WebhookSpec;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::DefaultBodyLimit,
     http::{HeaderValue, header},
     middleware,
     routing::get,
@@ -48,11 +55,9 @@ use axum::{
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
-    trace::TraceLayer,
 };
-use tracing::field;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -65,20 +70,16 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(openapi::get_openapi))
         .route("/problems/{code}", get(health::get_problem))
         .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", document));
-    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request| {
-        let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
-        let (tenant, key) = (field::Empty, field::Empty);
-        tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id, tenant, key)
-    });
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(error::check_request_id))
         .layer(SetRequestIdLayer::new(error::REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
-        .layer(trace)
+        .layer(middleware::from_fn(trace::log_requests))
         .layer(middleware::from_fn(health::count_requests))
         .layer(middleware::from_fn(error::render))
         .layer(middleware::from_fn_with_state(state.clone(), limits::shed))
         .layer(middleware::from_fn(limits::limit_time))
+        .layer(middleware::from_fn_with_state(state.clone(), health::refuse_when_draining))
         .layer(CatchPanicLayer::new())
         .layer(DefaultBodyLimit::max(extract::MAX_JSON_BYTES))
         .layer(SetResponseHeaderLayer::if_not_present(
@@ -93,9 +94,15 @@ fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(datasets::create_dataset, datasets::list_datasets))
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(uploads::discover_uploads, uploads::create_upload))
+                .routes(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload))
+                .layer(middleware::from_fn(tus::speak)),
+        )
         .routes(routes!(jobs::create_job, jobs::list_jobs))
         .routes(routes!(plan::plan_job))
-        .routes(routes!(jobs::find_job))
+        .routes(routes!(jobs::find_job, jobs::delete_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(pauses::pause_job))
         .routes(routes!(pauses::resume_job))
@@ -110,6 +117,10 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
         .routes(routes!(workers::list_workers))
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::find_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::list_deliveries))
         .routes(routes!(health::get_capabilities))
         .routes(routes!(health::get_healthz))
         .routes(routes!(health::get_readyz))

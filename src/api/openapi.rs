@@ -27,9 +27,10 @@ use utoipa::{
         (name = "datasets", description = "Tables in"),
         (name = "jobs", description = "What is done with them"),
         (name = "results", description = "What came of it"),
+        (name = "webhooks", description = "Who is told"),
         (name = "service", description = "The service itself"),
     ),
-    components(schemas(crate::types::Options))
+    components(schemas(crate::types::Options, crate::types::WebhookPayload))
 )]
 struct Document;
 

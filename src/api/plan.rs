@@ -6,6 +6,7 @@ use super::{
     extract::Json,
     jobs::resolve_for,
     state::AppState,
+    webhooks::check_ids,
 };
 use crate::{
     metrics::{hanley_mcneil, normal_quantile},
@@ -38,6 +39,7 @@ pub async fn plan_job(
 ) -> Result<Json<Plan>, ApiError> {
     let mut connection = state.connection().await?;
     let (dataset, spec) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    check_ids(&mut connection, &caller.tenant, &spec.webhook_ids).await?;
     let pace = metrics::pace(&mut connection, &caller.tenant, spec.dataset_id, spec.method.backbone).await?;
     let (Some(profile), Some(map)) = (dataset.profile, dataset.feature_map) else {
         return Err(ApiError::new(super::error::Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));

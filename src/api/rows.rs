@@ -63,7 +63,8 @@ pub async fn list_rows(
     let found = artifacts::find(&mut *state.connection().await?, &caller.tenant, id, "explanations").await?;
     let Some(artifact) = found else { return Err(ApiError::not_found("explanation of the rows of", id)) };
     let key = Key::parse(&artifact.object).map_err(|error| ApiError::internal(&error))?;
-    let path = state.files.local_path(&key);
+    let located = state.files.locate(&key, &artifact.sha256).await;
+    let path = located.map_err(|error| ApiError::internal(&error))?;
     let read = tokio::task::spawn_blocking(move || read(path, after, limit + 1)).await;
     let mut data = read.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&*error))?;
     let has_more = data.len() > limit;

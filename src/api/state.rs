@@ -9,10 +9,11 @@ use crate::{
     files::Files,
     store::{Store, StoreError},
     types::Quota,
+    webhooks::Guard,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{Postgres, pool::PoolConnection};
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
     pub max_upload_bytes: u64,
+    /// An upload in parts that nothing was sent to for this long is removed.
+    pub upload_expiry: Duration,
     pub max_rows: u64,
     /// Public key of the certificates.
     pub signing_key: String,
@@ -29,6 +32,8 @@ pub struct ApiConfig {
     pub quota: Quota,
     /// Requests at once.
     pub max_requests: usize,
+    /// Which addresses webhooks may have.
+    pub webhooks: Guard,
 }
 
 /// Shared by all requests; clones are cheap.

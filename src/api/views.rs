@@ -2,8 +2,8 @@
 
 use super::error::ProblemItem;
 use crate::types::{
-    Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId, JobState, Phase,
-    Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict,
+    Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId, JobState, MessageId,
+    Phase, Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ pub struct VerdictView {
     pub transfers: Vec<Certification>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub self_check: Option<SelfCheckResult>,
-    /// Of a job that runs another again: whether it came to the same.
+    /// Of a job that runs another again: whether it came to the same. Absent where results of either are gone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reproduction: Option<Reproduction>,
 }
@@ -253,11 +253,66 @@ pub struct WorkerView {
     pub seen_at: DateTime<Utc>,
 }
 
+/// An address that is told what becomes of jobs.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WebhookView {
+    pub id: WebhookId,
+    pub url: String,
+    /// WebhookEvent's words.
+    pub events: Vec<String>,
+    pub created_at: DateTime<Utc>,
+    /// Since when nothing is sent to it, because its receiver answered 410 Gone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub disabled_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct CreatedWebhook {
+    #[serde(flatten)]
+    pub webhook: WebhookView,
+    /// The key its messages are signed with. It is shown this once.
+    pub secret: String,
+}
+
+/// A message that is to be sent.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct QueuedMessage {
+    pub message_id: MessageId,
+}
+
+/// One attempt to deliver a message.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeliveryView {
+    /// The `webhook-id` it was sent with.
+    pub message_id: MessageId,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Absent in a test.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job_id: Option<JobId>,
+    /// Counts from 1 for each message.
+    pub attempt: u32,
+    pub at: DateTime<Utc>,
+    /// `delivered`, `retrying`, `failed` (that was the last attempt) or `gone` (the receiver wants no more).
+    pub outcome: String,
+    /// Status of the receiver's answer, where one came.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<u16>,
+    pub duration_ms: u64,
+    /// Why it did not arrive. What the receiver says is never kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    /// When the message is tried again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_at: Option<DateTime<Utc>>,
+}
+
 /// What this server can do and how much of it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Capabilities {
     pub version: String,
     pub max_upload_bytes: u64,
+    pub uploads: UploadLimits,
     pub max_rows: u64,
     /// Public key that certificates of this server are signed with: `ed25519:` and hexadecimal.
     pub signing_key: String,
@@ -267,6 +322,18 @@ pub struct Capabilities {
     pub presets: Vec<String>,
     pub backbones: Vec<String>,
     pub formats: Vec<String>,
+}
+
+/// How tables are taken in parts; `max_upload_bytes` holds for them too.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UploadLimits {
+    pub tus_version: String,
+    pub tus_extensions: Vec<String>,
+    pub checksum_algorithms: Vec<String>,
+    /// An upload that nothing was sent to for this long is removed.
+    pub expiry_seconds: f64,
+    /// Unfinished uploads there may be at once.
+    pub max_unfinished: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

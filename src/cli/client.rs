@@ -4,7 +4,7 @@ use super::error::CliError;
 use crate::api::Problem;
 use clap::Args;
 use reqwest::{
-    RequestBuilder, Response, Url,
+    Method, RequestBuilder, Response, Url,
     header::{self, HeaderValue},
 };
 use serde::de::DeserializeOwned;
@@ -65,24 +65,35 @@ impl Client {
         self.http.delete(self.url(path))
     }
 
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
 
     /// Sends; an error response becomes a `CliError` with all it says.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
-        let response = request.send().await.map_err(|error| CliError::unreachable(self.base.as_str(), &error))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
+        let response = self.try_send(request).await?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    /// Sends, and gives the answer whatever its status.
+    pub async fn try_send(&self, request: RequestBuilder) -> Result<Response, CliError> {
+        request.send().await.map_err(|error| CliError::unreachable(self.base.as_str(), &error))
+    }
+
+    /// What an error response says.
+    pub async fn refusal(&self, response: Response) -> CliError {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
-        Err(match serde_json::from_slice::<Problem>(&body) {
+        match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => problem.into(),
             Err(_) => {
                 CliError::failed_because(format!("the server at {} answered {status}; is it autodenoise?", self.base))
             }
-        })
+        }
     }
 
     pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {

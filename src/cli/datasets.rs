@@ -4,7 +4,7 @@ use super::{
     client::{Client, ServerArgs},
     error::{CliError, describe_row},
     options::{SpecFile, TableArgs},
-    reading, tables,
+    reading, tables, uploads,
     view::JobView,
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     types::{DatasetId, DatasetStatus},
 };
 use clap::{Args, Subcommand};
+use serde_json::json;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -143,21 +144,23 @@ pub async fn upload(
     opened.rewind().await.map_err(io)?;
     // The server does not see the file's name, which may be what tells the format.
     ingest::resolve_format(&mut dataset_spec, file.file_name().and_then(|name| name.to_str()), None, &first);
-    let body = ReaderStream::with_capacity(opened, 1 << 18);
-    let spec_json = serde_json::to_string(&dataset_spec).expect("a spec is plain data");
-    let mut query = vec![("spec", spec_json)];
-    if let Some(name) = name {
-        query.push(("name", name.to_owned()));
-    }
     let view = JobView::new();
     view.waiting(format!("uploading {} ({bytes} bytes)", file.display()));
-    let request = client
-        .post("/v1/datasets")
-        .query(&query)
-        .header("content-type", "application/octet-stream")
-        .header("content-length", bytes)
-        .body(reqwest::Body::wrap_stream(body));
-    let mut dataset: DatasetView = client.json(request).await?;
+    let mut dataset = if bytes >= uploads::FROM_BYTES {
+        let (upload, sha256) = uploads::send(client, file, bytes, &view).await?;
+        let body = json!({"upload_id": upload, "sha256": sha256, "name": name, "spec": dataset_spec});
+        uploads::create_dataset(client, &body).await?
+    } else {
+        let mut query = vec![("spec", serde_json::to_string(&dataset_spec).expect("a spec is plain data"))];
+        query.extend(name.map(|name| ("name", name.to_owned())));
+        let request = client
+            .post("/v1/datasets")
+            .query(&query)
+            .header("content-type", "application/octet-stream")
+            .header("content-length", bytes)
+            .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(opened, 1 << 18)));
+        client.json(request).await?
+    };
     if dataset.status == DatasetStatus::Processing {
         view.waiting("reading the table");
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{ArtifactList, EventPage, EventView, JobView, MetricsView, Page},
-    types::{DatasetFacts, DatasetId, EventType, JobId, JobState, Phase, Report, Verdict},
+    types::{DatasetFacts, DatasetId, EventType, JobId, JobState, Phase, Report, Verdict, WebhookId},
 };
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -31,6 +31,9 @@ pub struct SubmitArgs {
     /// Your own words to find the job by: NAME=VALUE (repeatable), for example commit=3fe1
     #[arg(long = "tag", value_name = "NAME=VALUE")]
     tags: Vec<String>,
+    /// Webhook to tell what becomes of the job (repeatable)
+    #[arg(long = "webhook", value_name = "ID")]
+    webhooks: Vec<WebhookId>,
     /// Stop and fail the job when it has run this long
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<u64>,
@@ -115,6 +118,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     args.method.apply(&mut spec)?;
     args.evidence.apply(&mut spec, args.certify);
     spec.deadline_seconds = args.deadline;
+    spec.webhook_ids.extend(&args.webhooks);
     spec.priority = args.priority.unwrap_or(spec.priority);
     for (flag, words, into) in
         [("--tag", &args.tags, &mut spec.labels), ("--require", &args.requires, &mut spec.requires)]

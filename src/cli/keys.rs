@@ -2,7 +2,7 @@
 
 use super::{
     error::CliError,
-    serve::{Storage, runtime},
+    serve::{self, Storage},
     tables::table,
 };
 use crate::{
@@ -130,8 +130,8 @@ fn with_database(
     config: &StorageConfig,
     command: impl AsyncFnOnce(&mut PgConnection) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    runtime().block_on(async {
-        let storage = Storage::beside(config).await?;
+    serve::run(async {
+        let storage = Storage::attach(config).await?;
         let mut connection = storage.store.acquire().await.map_err(CliError::failed)?;
         let done = command(&mut connection).await;
         drop(connection);

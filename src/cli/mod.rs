@@ -7,6 +7,7 @@ mod datasets;
 mod denoise;
 mod error;
 mod evidence;
+mod fsck;
 mod import;
 mod jobs;
 mod keys;
@@ -16,8 +17,10 @@ mod reproduce;
 mod serve;
 mod synth;
 mod tables;
+mod uploads;
 mod verify;
 mod view;
+mod webhooks;
 
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -75,6 +78,9 @@ enum Command {
     /// Check, upload, list, show or delete datasets
     #[command(subcommand)]
     Datasets(datasets::DatasetsCommand),
+    /// Make, list, test or remove webhooks: addresses that are told what became of jobs
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Turn a raw public dataset (MovieLens-1M, KuaiRec, Netflix, the authors' files) into a table and its spec
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -89,6 +95,8 @@ enum Command {
     /// Make, list and revoke API keys, and set what a tenant may have
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Check that the stored files are what the database says, beside a running server too
+    Fsck(fsck::FsckArgs),
     /// Bring a database's schema up to date
     Migrate(serve::MigrateArgs),
     /// Print the API's OpenAPI document
@@ -104,11 +112,24 @@ pub fn main() -> ExitCode {
     if matches!(cli.command, Command::Trainer) {
         return crate::trainer::main(&cli.log);
     }
-    if let Err(error) = telemetry::init(&cli.log) {
-        eprintln!("error: {error}");
-        return ExitCode::from(2);
-    }
-    if !matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Denoise(_) | Command::Reproduce(_)) {
+    let _telemetry = match telemetry::init(&cli.log) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    // To a client that uploads, a connection that breaks is a broken pipe too.
+    let outlives_readers = matches!(
+        cli.command,
+        Command::Serve(_)
+            | Command::Worker(_)
+            | Command::Denoise(_)
+            | Command::Reproduce(_)
+            | Command::Submit(_)
+            | Command::Datasets(datasets::DatasetsCommand::Upload(_))
+    );
+    if !outlives_readers {
         // `autodenoise status | head` ends quietly, as other programs do. The rest must outlive their readers.
         // SAFETY: no other thread runs yet.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
@@ -128,6 +149,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Worker(args) => serve::worker(args),
         Command::Migrate(args) => serve::migrate(args),
         Command::Keys(command) => keys::run(command),
+        Command::Fsck(args) => fsck::fsck(args),
         Command::Denoise(args) => denoise::denoise(args),
         Command::Import(command) => import::import(command),
         Command::Reproduce(args) => reproduce::reproduce(args),
@@ -151,6 +173,7 @@ fn run(command: Command) -> Result<(), CliError> {
                 Command::Resume(args) => jobs::change(args, "resume").await,
                 Command::Cancel(args) => jobs::change(args, "cancel").await,
                 Command::Datasets(command) => datasets::run(command).await,
+                Command::Webhooks(command) => webhooks::run(command).await,
                 _ => unreachable!("not a client command"),
             }
         }),

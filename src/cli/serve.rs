@@ -4,11 +4,12 @@ use super::error::CliError;
 use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Probes},
     certificate::SigningKey,
-    config::{AccessConfig, ServerConfig, StorageConfig, WorkerConfig},
+    config::{AccessConfig, DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig, bucket_settings},
     files::Files,
     ingest::{self, IngestError, IngestLimits, Ingested},
     store::{Durability, EmbeddedPostgres, Store, keys},
     types::DatasetSpec,
+    webhooks::{Courier, Guard},
     worker::{Encoded, IngestFailure, TrainerCommand, Worker},
 };
 use clap::Args;
@@ -22,11 +23,17 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpListener, signal::unix, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    signal::unix,
+    sync::watch,
+    task::{JoinError, JoinHandle},
+    time::{Instant, sleep, timeout, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-/// How long requests in flight may take to end when the server stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long connections to the database may take to end, once nobody should use them any more.
+const CLOSE: Duration = Duration::from_secs(3);
 /// Database connections: requests of the API, and a few of the worker's.
 const CONNECTIONS: u32 = 20;
 
@@ -40,6 +47,10 @@ pub struct ServeArgs {
     storage: StorageConfig,
     #[command(flatten)]
     worker: WorkerConfig,
+    #[command(flatten)]
+    webhooks: WebhookConfig,
+    #[command(flatten)]
+    drain: DrainConfig,
     /// Serve the API only; `autodenoise worker` runs the jobs
     #[arg(long)]
     no_worker: bool,
@@ -51,6 +62,8 @@ pub struct WorkerArgs {
     storage: StorageConfig,
     #[command(flatten)]
     worker: WorkerConfig,
+    #[command(flatten)]
+    drain: DrainConfig,
     /// Address to answer /healthz, /readyz and /metrics on [default: none]
     #[arg(long, env = "AUTODENOISE_HEALTH_LISTEN", value_name = "ADDR:PORT")]
     health_listen: Option<SocketAddr>,
@@ -63,7 +76,7 @@ pub struct MigrateArgs {
 }
 
 pub fn serve(args: ServeArgs) -> Result<(), CliError> {
-    runtime().block_on(async {
+    run(async {
         let stop = stop_signal()?;
         let prometheus = prometheus()?;
         let tls = match (&args.access.tls_cert, &args.access.tls_key) {
@@ -81,15 +94,20 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
             )));
         }
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
-        let (worker, unfit) = worker.map_or_else(|| (None, watch::channel(Vec::new()).1), |(task, unfit)| (Some(task), unfit));
+        let (worker, unfit) =
+            worker.map_or_else(|| (None, watch::channel(Vec::new()).1), |(task, unfit)| (Some(task), unfit));
+        let guard = Guard { allow_insecure: args.webhooks.allow_insecure };
+        let courier = tokio::spawn(Courier::new(storage.store.clone(), guard, &args.webhooks).run(stop.clone()));
         let hub_stop = CancellationToken::new();
         let config = ApiConfig {
             max_upload_bytes: args.server.max_upload_bytes,
+            upload_expiry: Duration::from_secs_f64(args.server.upload_expiry_seconds),
             max_rows: IngestLimits::default().max_rows,
             signing_key: storage.signing_key.public(),
             require_keys: args.access.require_keys || !is_loopback,
             quota: args.access.quota(),
             max_requests: args.access.max_requests as usize,
+            webhooks: guard,
         };
         let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
         let state = AppState::new(
@@ -113,15 +131,28 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
 
         let limits =
             ConnectionLimits { connections: args.access.max_connections as usize, ..ConnectionLimits::default() };
-        let server = tokio::spawn(api::serve(listener, tls, api::router(state), limits, stop.clone()));
+        let closing = CancellationToken::new();
+        let server = tokio::spawn(api::serve(listener, tls, api::router(state), limits, closing.clone()));
         stop.cancelled().await;
-        tracing::info!("stopping: running jobs go back to the queue");
-        if let Some(worker) = worker {
-            worker.await.map_err(CliError::failed)?;
-        }
-        if tokio::time::timeout(DRAIN, server).await.is_err() {
-            tracing::warn!("requests that did not end in time were broken off");
-        }
+        let deadline = Instant::now() + args.drain.time();
+        tracing::info!(drain_seconds = args.drain.drain_seconds, "stopping: running jobs go back to the queue");
+        // The door stays open meanwhile, so that it can be seen that readiness says no; new work is sent away at it.
+        let lead = timeout_at(deadline, sleep(args.drain.lead()));
+        let handed_back = async {
+            match worker {
+                Some(worker) => {
+                    until(deadline, worker, "jobs were not handed back in time; their leases run out").await
+                }
+                None => Ok(()),
+            }
+        };
+        let (_, handed_back) = tokio::join!(lead, handed_back);
+        closing.cancel();
+        let (answered, sent) = tokio::join!(
+            until(deadline, server, "requests that did not end in time were broken off"),
+            until(deadline, courier, "webhooks under way were broken off; they are sent again"),
+        );
+        handed_back.and(answered).and(sent).map_err(CliError::failed)?;
         hub_stop.cancel();
         hub.await.map_err(CliError::failed)?;
         drop(gauges);
@@ -134,7 +165,7 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
     if args.storage.database_url.is_none() {
         return Err(CliError::usage("a worker needs the database of a server: give --database-url or DATABASE_URL"));
     }
-    runtime().block_on(async {
+    run(async {
         let stop = stop_signal()?;
         let prometheus = prometheus()?;
         let storage = Storage::open(&args.storage).await?;
@@ -142,14 +173,21 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
             Some(address) => Some(listen(address, "--health-listen").await?),
             None => None,
         };
-        let (worker, unfit) = storage.start_worker(&args.worker, &stop)?;
+        let (mut worker, unfit) = storage.start_worker(&args.worker, &stop)?;
         let probes = health.map(|(listener, address)| {
             println!("health on http://{address}");
             let probes = Probes { store: storage.store.clone(), prometheus, unfit, draining: stop.clone() };
             AbortOnDropHandle::new(tokio::spawn(async { axum::serve(listener, api::probes(probes)).await }))
         });
         tracing::info!(slots = args.worker.slots, "the worker is ready");
-        worker.await.map_err(CliError::failed)?;
+        tokio::select! {
+            ended = &mut worker => ended.map_err(CliError::failed)?,
+            () = stop.cancelled() => {
+                let deadline = Instant::now() + args.drain.time();
+                let late = "jobs were not handed back in time; their leases run out";
+                until(deadline, worker, late).await.map_err(CliError::failed)?;
+            }
+        }
         // Until here it has answered that the worker is stopping.
         drop(probes);
         storage.close().await;
@@ -158,7 +196,7 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
 }
 
 pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
-    runtime().block_on(async {
+    run(async {
         let storage = Storage::open(&args.storage).await?;
         eprintln!("the schema is up to date");
         storage.close().await;
@@ -166,8 +204,26 @@ pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
     })
 }
 
-pub(super) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime needs only threads and a poller")
+/// Runs a command to its end.
+pub(super) fn run(future: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime needs only threads and a poller");
+    let ended = runtime.block_on(future);
+    // What was broken off may sit in a system call.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Waits for a task, at most until the deadline; then it is broken off, which is logged as `late` says.
+async fn until<T>(deadline: Instant, mut task: JoinHandle<T>, late: &str) -> Result<(), JoinError> {
+    match timeout_at(deadline, &mut task).await {
+        Ok(ended) => ended.map(drop),
+        Err(_) => {
+            tracing::warn!("{late}");
+            task.abort();
+            Ok(())
+        }
+    }
 }
 
 /// Binds an address; port 0 gives the one that was free.
@@ -182,7 +238,7 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketA
 /// The database, migrated, and the files.
 pub(super) struct Storage {
     pub(super) store: Store,
-    files: Files,
+    pub(super) files: Files,
     signing_key: Arc<SigningKey>,
     /// Stopped last.
     embedded: Option<EmbeddedPostgres>,
@@ -190,36 +246,13 @@ pub(super) struct Storage {
 
 impl Storage {
     async fn open(config: &StorageConfig) -> Result<Self, CliError> {
-        Self::with_database(config, None).await
-    }
-
-    /// As `open`; where a server runs on the private database, beside it.
-    pub(super) async fn beside(config: &StorageConfig) -> Result<Self, CliError> {
-        let running = match config.database_url {
-            Some(_) => None,
-            None => EmbeddedPostgres::running(&private_database(config)).await,
-        };
-        Self::with_database(config, running).await
-    }
-
-    async fn with_database(config: &StorageConfig, running: Option<PgConnectOptions>) -> Result<Self, CliError> {
-        let folder = config.data_dir();
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            CliError::failed_because(format!(
-                "cannot make the data folder {}: {error}; choose another with --data-dir",
-                folder.display()
-            ))
-        })?;
-        let files = Files::open(&folder).map_err(CliError::failed)?;
-        let key = config.signing_key.clone().unwrap_or_else(|| folder.join("signing.key"));
-        let signing_key = Arc::new(SigningKey::open(&key).map_err(CliError::failed)?);
-        let (options, embedded) = match (&config.database_url, running) {
-            (_, Some(options)) => (options, None),
-            (Some(url), None) => {
+        let (files, signing_key) = open_folder(config)?;
+        let (options, embedded) = match &config.database_url {
+            Some(url) => {
                 let wrong = |error| CliError::usage(format!("--database-url is not a PostgreSQL address: {error}"));
                 (url.parse::<PgConnectOptions>().map_err(wrong)?, None)
             }
-            (None, None) => {
+            None => {
                 let bin = config.postgres_bin.as_deref();
                 let started = EmbeddedPostgres::start(&private_database(config), bin, Durability::Full).await;
                 let embedded = started.map_err(CliError::failed)?;
@@ -229,6 +262,18 @@ impl Storage {
         let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
         store.migrate().await.map_err(CliError::failed)?;
         Ok(Self { store, files, signing_key, embedded })
+    }
+
+    /// As `open`, for a command beside a server that may be running: where its private database is up, that is used.
+    pub(super) async fn attach(config: &StorageConfig) -> Result<Self, CliError> {
+        if config.database_url.is_some() {
+            return Self::open(config).await;
+        }
+        let running = EmbeddedPostgres::running(&private_database(config)).await.map_err(CliError::failed)?;
+        let Some(options) = running else { return Self::open(config).await };
+        let (files, signing_key) = open_folder(config)?;
+        let store = Store::connect(options, 2).await.map_err(CliError::failed)?;
+        Ok(Self { store, files, signing_key, embedded: None })
     }
 
     async fn has_usable_key(&self) -> Result<bool, CliError> {
@@ -256,7 +301,9 @@ impl Storage {
     }
 
     pub(super) async fn close(self) {
-        self.store.close().await;
+        if timeout(CLOSE, self.store.close()).await.is_err() {
+            tracing::warn!("connections to the database were broken off");
+        }
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
@@ -265,6 +312,24 @@ impl Storage {
 
 fn private_database(config: &StorageConfig) -> PathBuf {
     config.data_dir().join("postgres")
+}
+
+/// The data folder, made where it is missing: its files, and the key beside them.
+fn open_folder(config: &StorageConfig) -> Result<(Files, Arc<SigningKey>), CliError> {
+    let folder = config.data_dir();
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        CliError::failed_because(format!(
+            "cannot make the data folder {}: {error}; choose another with --data-dir",
+            folder.display()
+        ))
+    })?;
+    let files = match &config.object_store {
+        None => Files::open(&folder),
+        Some(url) => Files::open_with_bucket(&folder, url, &bucket_settings()),
+    };
+    let files = files.map_err(CliError::failed)?;
+    let key = config.signing_key.clone().unwrap_or_else(|| folder.join("signing.key"));
+    Ok((files, Arc::new(SigningKey::open(&key).map_err(CliError::failed)?)))
 }
 
 /// How this program's workers read tables.

@@ -73,12 +73,19 @@ impl JobView {
 
     /// Progress of reading a table, in bytes.
     pub fn reading(&self, done: u64, total: u64) {
+        self.bytes("reading", done, total);
+    }
+
+    /// Progress of an upload, in bytes.
+    pub fn sending(&self, done: u64, total: u64) {
+        self.bytes("uploading", done, total);
+    }
+
+    fn bytes(&self, doing: &str, done: u64, total: u64) {
         if self.live {
             self.bar.disable_steady_tick();
-            self.bar.set_style(
-                ProgressStyle::with_template("reading {wide_bar} {bytes}/{total_bytes}  {eta} left")
-                    .expect("a fixed template"),
-            );
+            let template = format!("{doing} {{wide_bar}} {{bytes}}/{{total_bytes}}  {{eta}} left");
+            self.bar.set_style(ProgressStyle::with_template(&template).expect("a fixed template"));
             self.bar.set_length(total);
             self.bar.set_position(done);
         }

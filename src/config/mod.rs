@@ -29,6 +29,11 @@ pub struct StorageConfig {
     #[arg(long, env = "AUTODENOISE_POSTGRES_BIN", value_name = "DIR")]
     pub postgres_bin: Option<PathBuf>,
 
+    /// Bucket for uploads, checkpoints and results instead of the data folder: s3://BUCKET/PREFIX, reached as the AWS_*
+    /// variables say (AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT, AWS_ALLOW_HTTP)
+    #[arg(long, env = "AUTODENOISE_OBJECT_STORE", value_name = "URL", value_parser = bucket)]
+    pub object_store: Option<String>,
+
     /// Key that certificates are signed with (Ed25519, PKCS #8); made where it is missing [default: signing.key in the data
     /// folder]
     #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
@@ -48,6 +53,13 @@ impl StorageConfig {
         let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".local/share");
         std::env::var_os("XDG_DATA_HOME").map_or_else(home, PathBuf::from).join("autodenoise")
     }
+}
+
+/// The AWS_* variables, which say how a bucket is reached.
+pub fn bucket_settings() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.into_string().ok();
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    variables.filter(|(name, _)| name.starts_with("AWS_")).collect()
 }
 
 /// How workers claim and run jobs.
@@ -90,6 +102,9 @@ pub struct WorkerConfig {
     /// CUDA_VISIBLE_DEVICES leaves]
     #[arg(long, env = "AUTODENOISE_GPUS", value_delimiter = ',', value_name = "DEVICES", value_parser = gpu)]
     pub gpus: Option<Vec<Device>>,
+    /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
+    #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
+    pub keep_results_days: Option<f64>,
 }
 
 impl WorkerConfig {
@@ -140,6 +155,57 @@ pub struct ServerConfig {
     /// Largest upload, in bytes
     #[arg(long, env = "AUTODENOISE_MAX_UPLOAD_BYTES", default_value_t = 64 << 30, value_name = "BYTES")]
     pub max_upload_bytes: u64,
+
+    /// An upload in parts that nothing was sent to for this long is removed
+    #[arg(long, env = "AUTODENOISE_UPLOAD_EXPIRY_SECONDS", default_value_t = 86400.0, value_name = "SECONDS", value_parser = positive_seconds)]
+    pub upload_expiry_seconds: f64,
+}
+
+fn bucket(text: &str) -> Result<String, String> {
+    match text.strip_prefix("s3://") {
+        Some(place) if !place.is_empty() && !place.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("expected s3://BUCKET or s3://BUCKET/PREFIX".to_owned()),
+    }
+}
+
+fn days(text: &str) -> Result<f64, String> {
+    let days = text.parse::<f64>().ok().filter(|days| (0.0..=1e5).contains(days));
+    days.ok_or_else(|| "expected a number of days, 0 or more".to_owned())
+}
+
+/// How webhooks are sent.
+#[derive(Debug, Clone, Args)]
+pub struct WebhookConfig {
+    /// Send webhooks over plain http too, and to this machine: for development, since whoever may make a webhook then reaches
+    /// what listens on loopback
+    #[arg(long = "webhooks-allow-insecure", env = "AUTODENOISE_WEBHOOKS_ALLOW_INSECURE")]
+    pub allow_insecure: bool,
+
+    /// Waits before the second attempt to deliver a message, the third, ..; there is one attempt more than waits
+    #[arg(long = "webhooks-retry-seconds", value_delimiter = ',', default_value = "5,30,120,600,3600,10800,28800,43200", value_parser = seconds, hide = true)]
+    pub retry_seconds: Vec<f64>,
+}
+
+/// How a stop that was asked for goes.
+#[derive(Debug, Clone, Args)]
+pub struct DrainConfig {
+    /// After SIGTERM, how long requests in flight may take and jobs may take to go back to the queue
+    #[arg(long, env = "AUTODENOISE_DRAIN_SECONDS", default_value_t = 30.0, value_name = "SECONDS", value_parser = seconds)]
+    pub drain_seconds: f64,
+
+    /// Of that, how long the door stays open at least while /readyz says no: the interval at which a load balancer asks
+    #[arg(long, env = "AUTODENOISE_DRAIN_LEAD_SECONDS", default_value_t = 0.0, value_name = "SECONDS", value_parser = seconds)]
+    pub drain_lead_seconds: f64,
+}
+
+impl DrainConfig {
+    pub fn lead(&self) -> Duration {
+        Duration::from_secs_f64(self.drain_lead_seconds)
+    }
+
+    pub fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.drain_seconds)
+    }
 }
 
 /// As the words of a spec's `requires`.

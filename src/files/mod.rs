@@ -5,22 +5,32 @@
 //! <root>/objects/checkpoints/<job>/<attempt>-<number>
 //! <root>/objects/results/<job>/<attempt>/<name>
 //! <root>/incoming/                                         uploads that have not ended
+//! <root>/partial/<upload>                                  uploads sent in parts
 //! <root>/datasets/<dataset>-v<format>/                     encoded tables; a cache, made again when missing
 //! <root>/work/<job>/<attempt>/                             a trainer's own folder
 //! ```
 //! An object is complete and on disk before its name exists. No part of a name comes from a client.
+//!
+//! Objects may lie in a bucket instead (`Files::open_with_bucket`); the rest stays on this machine, and copies of objects that
+//! were fetched lie in `<root>/cache/<object>`.
 
 mod folders;
 mod key;
+mod partial;
 mod receive;
 mod sweep;
+mod verify;
 
 pub use key::{Key, ParseKeyError};
-pub use receive::Stored;
+pub use partial::Partial;
+pub use receive::{Received, Stored};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use object_store::{GetOptions, GetRange, ObjectStoreExt, local::LocalFileSystem};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, aws::AmazonS3Builder, local::LocalFileSystem,
+    prefix::PrefixStore,
+};
 use std::{
     io,
     ops::Range,
@@ -39,6 +49,8 @@ pub enum FilesError {
     TooLarge { limit: u64 },
     #[error("the upload broke off: {0}")]
     Upload(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the object `{key}` is damaged: its sha256 is {found}, and its row says {expected}")]
+    Damaged { key: Key, found: String, expected: String },
 }
 
 impl FilesError {
@@ -71,20 +83,33 @@ pub struct Reading {
 #[derive(Debug, Clone)]
 pub struct Files {
     root: PathBuf,
-    objects: Arc<LocalFileSystem>,
+    objects: Arc<dyn ObjectStore>,
+    /// Whether objects are files below the root.
+    is_local: bool,
 }
 
 impl Files {
     /// Opens the files below `root`, a folder that is made where it is missing.
     pub fn open(root: &Path) -> Result<Self, FilesError> {
-        for folder in ["objects", "incoming", "datasets", "work"] {
-            let path = root.join(folder);
-            std::fs::create_dir_all(&path).map_err(FilesError::io("create the folder", &path))?;
-        }
-        // Paths are handed to child processes with another working directory.
-        let root = root.canonicalize().map_err(FilesError::io("find", root))?;
+        let root = make_folders(root)?;
         let objects = LocalFileSystem::new_with_prefix(root.join("objects"))?.with_fsync(true);
-        Ok(Self { root, objects: Arc::new(objects) })
+        Ok(Self { root, objects: Arc::new(objects), is_local: true })
+    }
+
+    /// As `open`, with the objects in a bucket: `s3://bucket/prefix`, reached as the settings say (names as in the
+    /// environment of AWS's tools, `AWS_REGION` and the like).
+    pub fn open_with_bucket(root: &Path, url: &str, settings: &[(String, String)]) -> Result<Self, FilesError> {
+        let root = make_folders(root)?;
+        let place = url.strip_prefix("s3://").unwrap_or_default();
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
+        for (name, value) in settings {
+            if let Ok(key) = name.to_ascii_lowercase().parse() {
+                builder = builder.with_config(key, value);
+            }
+        }
+        let objects: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(builder.build()?, prefix));
+        Ok(Self { root, objects, is_local: false })
     }
 
     /// Whether the object is there.
@@ -96,14 +121,19 @@ impl Files {
         }
     }
 
+    /// Bytes of the object.
+    pub async fn size(&self, key: &Key) -> Result<u64, FilesError> {
+        Ok(self.objects.head(&key.location()).await?.size)
+    }
+
     /// Reads an object, or the bytes `range` of it. A range that ends behind the object is cut.
     pub async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Reading, FilesError> {
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let found = object_store::ObjectStore::get_opts(&*self.objects, &key.location(), options).await?;
+        let found = self.objects.get_opts(&key.location(), options).await?;
         Ok(Reading { size: found.meta.size, stream: found.into_stream().map(|chunk| Ok(chunk?)).boxed() })
     }
 
-    /// Where the object lies on this machine's disk.
+    /// Where the object lies on this machine's disk, where objects are local; `fetch` and `locate` work for all.
     pub fn local_path(&self, key: &Key) -> PathBuf {
         self.root.join("objects").join(key.as_str())
     }
@@ -135,4 +165,14 @@ impl Files {
         }
         Ok(status.f_bavail * status.f_frsize)
     }
+}
+
+/// Makes the folders below the root, which is given back as it is for other working directories.
+fn make_folders(root: &Path) -> Result<PathBuf, FilesError> {
+    for folder in ["objects", "incoming", "partial", "cache", "datasets", "work"] {
+        let path = root.join(folder);
+        std::fs::create_dir_all(&path).map_err(FilesError::io("create the folder", &path))?;
+    }
+    // Paths are handed to child processes with another working directory.
+    root.canonicalize().map_err(FilesError::io("find", root))
 }

@@ -5,7 +5,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use object_store::{ObjectStoreExt, WriteMultipart};
 use sha2::{Digest, Sha256};
-use std::{path::Path, pin::pin};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+};
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,7 +16,9 @@ use tokio::{
 use uuid::Uuid;
 
 /// Bytes read at once from a file.
-const CHUNK: usize = 1 << 20;
+pub(super) const CHUNK: usize = 1 << 20;
+/// Bytes sent at once to a bucket, which takes parts of at least 5 MiB.
+const PART: usize = 8 << 20;
 /// Chunks written at once.
 const CONCURRENCY: usize = 4;
 
@@ -25,16 +30,35 @@ pub struct Stored {
     pub bytes: u64,
 }
 
+/// Bytes of a client, on disk and not an object yet: `Files::place` makes them one. Dropped, they are deleted.
+#[derive(Debug)]
+pub struct Received {
+    path: PathBuf,
+    pub stored: Stored,
+}
+
 impl Files {
-    /// Stores what a client sends under the digest of its content (`Key::upload`); the same bytes are one object. A
-    /// stream of more than `limit` bytes, or one that breaks off, leaves nothing behind.
+    /// Stores what a client sends under the digest of its content (`Key::upload`); the same bytes are one object.
     pub async fn put_stream<S, E>(&self, stream: S, limit: u64) -> Result<Stored, FilesError>
     where
         S: Stream<Item = Result<Bytes, E>>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let received = self.receive(stream, limit).await?;
+        self.prepare(&received).await?;
+        self.place(&received).await?;
+        Ok(received.stored.clone())
+    }
+
+    /// Writes what a client sends to disk. A stream of more than `limit` bytes, or one that breaks off, leaves nothing
+    /// behind.
+    pub async fn receive<S, E>(&self, stream: S, limit: u64) -> Result<Received, FilesError>
+    where
+        S: Stream<Item = Result<Bytes, E>>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let path = self.root.join("incoming").join(Uuid::now_v7().simple().to_string());
-        let _leftover = Leftover(&path);
+        let mut received = Received { path: path.clone(), stored: Stored { sha256: String::new(), bytes: 0 } };
         let mut file = File::create_new(&path).await.map_err(FilesError::io("create", &path))?;
         let mut hasher = Sha256::new();
         let mut bytes = 0_u64;
@@ -50,23 +74,50 @@ impl Files {
         }
         file.flush().await.map_err(FilesError::io("write", &path))?;
         file.sync_all().await.map_err(FilesError::io("sync", &path))?;
-        let sha256 = hex::encode(hasher.finalize());
-        let key = Key::upload(&sha256).expect("a digest is a word");
+        received.stored = Stored { sha256: hex::encode(hasher.finalize()), bytes };
+        Ok(received)
+    }
+
+    /// Sends received bytes on to where objects are, if that is not this machine. `place` is quick afterwards.
+    pub async fn prepare(&self, received: &Received) -> Result<(), FilesError> {
+        self.send_on(&received.path, &received.stored.sha256).await
+    }
+
+    /// Makes received bytes an object.
+    pub async fn place(&self, received: &Received) -> Result<(), FilesError> {
+        self.name_object(&received.path, &received.stored.sha256).await
+    }
+
+    pub(super) async fn send_on(&self, path: &Path, sha256: &str) -> Result<(), FilesError> {
+        if !self.is_local {
+            self.put_file(&Key::upload(sha256).expect("a digest is a word"), path).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a file, which is on disk, the object of its digest. A local one is renamed.
+    pub(super) async fn name_object(&self, path: &Path, sha256: &str) -> Result<(), FilesError> {
+        let key = Key::upload(sha256).expect("a digest is a word");
+        if !self.is_local {
+            // A sweep may have been quicker than whoever sent it on.
+            if !self.contains(&key).await? {
+                self.put_file(&key, path).await?;
+            }
+            return Ok(());
+        }
         let target = self.local_path(&key);
         let folder = target.parent().expect("an object lies in a folder");
         tokio::fs::create_dir_all(folder).await.map_err(FilesError::io("create the folder", folder))?;
         // Over an object of the same name too: the bytes are the same, and the new time keeps a sweep away from it.
-        tokio::fs::rename(&path, &target).await.map_err(FilesError::io("rename", &path))?;
-        sync_folder(folder).await?;
-        metrics::counter!("autodenoise_upload_bytes_total").increment(bytes);
-        Ok(Stored { sha256, bytes })
+        tokio::fs::rename(path, &target).await.map_err(FilesError::io("rename", path))?;
+        sync_folder(folder).await
     }
 
     /// Stores a file as an object.
     pub async fn put_file(&self, key: &Key, path: &Path) -> Result<Stored, FilesError> {
         let mut file = File::open(path).await.map_err(FilesError::io("open", path))?;
         let upload = self.objects.put_multipart(&key.location()).await?;
-        let mut writer = WriteMultipart::new_with_chunk_size(upload, CHUNK);
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, if self.is_local { CHUNK } else { PART });
         let mut hasher = Sha256::new();
         let mut bytes = 0_u64;
         loop {
@@ -84,15 +135,13 @@ impl Files {
     }
 }
 
-/// Deletes an upload that did not end, whichever way its future went. One that did has another name by then.
-struct Leftover<'a>(&'a Path);
-
-impl Drop for Leftover<'_> {
+/// Deletes an upload that did not end, whichever way its future went. One that was placed has another name by then.
+impl Drop for Received {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(self.0)
+        if let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.0.display(), %error, "an unfinished upload could not be deleted");
+            tracing::warn!(path = %self.path.display(), %error, "an unfinished upload could not be deleted");
         }
     }
 }

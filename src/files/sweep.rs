@@ -1,6 +1,9 @@
 //! Leftovers of processes that died: found by age, so that nothing a living process works on is touched.
 
 use super::{Files, FilesError, Key};
+use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
+use object_store::ObjectStoreExt;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -10,32 +13,24 @@ impl Files {
     /// Objects that have lain unchanged for at least `age`. The caller asks the database which of them anything refers
     /// to, and deletes the others with `delete_aged`.
     pub async fn aged_objects(&self, age: Duration) -> Result<Vec<Key>, FilesError> {
-        let root = self.root.join("objects");
-        blocking(move || {
-            let mut keys = Vec::new();
-            let mut folders = vec![root.clone()];
-            while let Some(folder) = folders.pop() {
-                for path in entries(&folder)? {
-                    if path.is_dir() {
-                        folders.push(path);
-                    } else if is_aged(&path, age) {
-                        // Names that are no keys are files object_store has not finished, or someone else's.
-                        let name = path.strip_prefix(&root).ok().and_then(Path::to_str).map(Key::parse);
-                        keys.extend(name.and_then(Result::ok));
-                    }
-                }
-            }
-            Ok(keys)
-        })
-        .await
+        let aged = self.objects.list(None).try_filter_map(async |object| {
+            // Names that are no keys are someone else's.
+            Ok(Key::parse(object.location.as_ref()).ok().filter(|_| is_older(object.last_modified, age)))
+        });
+        Ok(aged.try_collect().await?)
     }
 
     /// Deletes an object, unless it changed within `age`: the same bytes may have been uploaded again since.
     pub async fn delete_aged(&self, key: &Key, age: Duration) -> Result<(), FilesError> {
-        if is_aged(&self.local_path(key), age) { self.delete(key).await } else { Ok(()) }
+        match self.objects.head(&key.location()).await {
+            Ok(object) if is_older(object.last_modified, age) => self.delete(key).await,
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Removes unfinished uploads, half-encoded datasets and trainers' folders that nothing wrote to for `age`.
+    /// Removes unfinished uploads, half-encoded datasets, trainers' folders and copies of objects that nothing wrote to for
+    /// `age`.
     /// Returns how many were removed.
     pub async fn sweep_folders(&self, age: Duration) -> Result<usize, FilesError> {
         let root = self.root.clone();
@@ -43,6 +38,7 @@ impl Files {
             let mut leftovers = entries(&root.join("incoming"))?;
             leftovers.extend(entries(&root.join("datasets"))?.into_iter().filter(|path| ends_in_new(path)));
             leftovers.extend(entries(&root.join("work"))?);
+            leftovers.extend(files_below(&root.join("cache"))?);
             leftovers.retain(|path| is_untouched(path, age));
             for path in &leftovers {
                 let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
@@ -54,6 +50,15 @@ impl Files {
     }
 }
 
+/// Names in a folder of files that are aged.
+pub(super) async fn aged_names(folder: PathBuf, age: Duration) -> Result<Vec<String>, FilesError> {
+    blocking(move || {
+        let aged = entries(&folder)?.into_iter().filter(|path| is_aged(path, age));
+        Ok(aged.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+    })
+    .await
+}
+
 fn ends_in_new(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "new")
 }
@@ -61,6 +66,22 @@ fn ends_in_new(path: &Path) -> bool {
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let list = std::fs::read_dir(folder).map_err(FilesError::io("read the folder", folder))?;
     list.map(|entry| Ok(entry.map_err(FilesError::io("read the folder", folder))?.path())).collect()
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let (inner, here): (Vec<_>, Vec<_>) = entries(&folder)?.into_iter().partition(|path| path.is_dir());
+        folders.extend(inner);
+        files.extend(here);
+    }
+    Ok(files)
+}
+
+/// One with a time in the future is not.
+fn is_older(changed: DateTime<Utc>, age: Duration) -> bool {
+    (Utc::now() - changed).to_std().is_ok_and(|elapsed| elapsed >= age)
 }
 
 /// A file that vanished, or one with a time in the future, is not.

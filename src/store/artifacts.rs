@@ -4,6 +4,7 @@ use super::{StoreError, queue::Lease};
 use crate::types::{JobId, TenantId};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, FromRow, PgConnection};
+use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct ArtifactRow {
@@ -86,8 +87,32 @@ pub async fn find(
     Ok(row)
 }
 
+/// Forgets results and checkpoints of jobs that ended `age` ago or earlier, up to `limit` jobs' at once, and returns their
+/// objects, which the caller deletes after. The jobs themselves stay, with their reports.
+pub async fn expire(conn: &mut PgConnection, age: Duration, limit: u32) -> Result<Vec<String>, StoreError> {
+    let objects = sqlx::query_scalar(
+        "with ended as (
+             select id from jobs j where finished_at < now() - make_interval(secs => $1)
+               and (exists (select from artifacts a where a.job_id = j.id)
+                    or exists (select from checkpoints c where c.job_id = j.id))
+             order by finished_at limit $2
+         ), results as (
+             delete from artifacts where job_id in (select id from ended) returning object
+         ), states as (
+             delete from checkpoints where job_id in (select id from ended) returning object
+         )
+         select object from results union all select object from states",
+    )
+    .bind(age.as_secs_f64())
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await?;
+    Ok(objects)
+}
+
 /// Those of `objects` that no upload, checkpoint or result refers to: leftovers of a process that died between writing
-/// a file and its row, or of what was deleted. `upload_prefix` stands before the sha256 in the name of uploaded bytes.
+/// a file and its row, or of what was deleted. What a running job has stored is not among them: its row may be late.
+/// `upload_prefix` stands before the sha256 in the name of uploaded bytes.
 pub async fn unreferenced(
     conn: &mut PgConnection,
     objects: &[String],
@@ -97,7 +122,9 @@ pub async fn unreferenced(
         "select name from unnest($1::text[]) name
          where not exists (select from objects o where $2 || o.sha256 = name)
            and not exists (select from checkpoints c where c.object = name)
-           and not exists (select from artifacts a where a.object = name)",
+           and not exists (select from artifacts a where a.object = name)
+           and not exists (select from jobs j where j.state in ('running', 'cancelling')
+                           and split_part(name, '/', 2) = 'job_' || replace(j.id::text, '-', ''))",
     )
     .bind(objects)
     .bind(upload_prefix)

@@ -1,6 +1,6 @@
 //! Jobs as clients see them: create, find, list, pause, resume, cancel. Running them is `queue`.
 
-use super::{Cursor, Page, StoreError, datasets::json_sha256, events};
+use super::{Cursor, Page, StoreError, datasets::json_sha256, events, webhooks};
 use crate::types::{DatasetId, ErrorKind, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -131,6 +131,16 @@ pub enum PauseOutcome {
     Missing,
 }
 
+/// What a request to delete a job came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// The job is gone, and the caller deletes these objects.
+    Deleted(Vec<String>),
+    /// It has not ended.
+    Active(JobState),
+    Missing,
+}
+
 /// Puts a job into the queue, with its `job.queued` event.
 pub async fn create(
     conn: &mut PgConnection,
@@ -173,6 +183,7 @@ pub async fn create(
     match inserted {
         Ok(Some(mut row)) => {
             row.last_event_seq = events::append(&mut tx, row.id, EventType::JobQueued, &json!({})).await?;
+            webhooks::attach(&mut tx, row.id, &spec.webhook_ids).await?;
             tx.commit().await?;
             Ok(Creation::New(Box::new(row)))
         }
@@ -381,4 +392,28 @@ pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, StoreError
     .fetch_all(conn)
     .await?;
     Ok(rows)
+}
+
+/// Deletes a job that has ended, with its events, passes and results.
+pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Deletion, StoreError> {
+    let mut tx = conn.begin().await?;
+    let state: Option<JobState> = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
+        .bind(id)
+        .bind(tenant)
+        .fetch_optional(&mut *tx)
+        .await?;
+    match state {
+        None => return Ok(Deletion::Missing),
+        Some(state) if !state.is_terminal() => return Ok(Deletion::Active(state)),
+        Some(_) => {}
+    }
+    let objects = sqlx::query_scalar(
+        "select object from artifacts where job_id = $1 union all select object from checkpoints where job_id = $1",
+    )
+    .bind(id)
+    .fetch_all(&mut *tx)
+    .await?;
+    sqlx::query("delete from jobs where id = $1").bind(id).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Deletion::Deleted(objects))
 }

@@ -15,11 +15,14 @@ pub mod ingest_queue;
 pub mod jobs;
 pub mod keys;
 pub mod metrics;
+pub mod objects;
 mod page;
 pub mod queue;
 pub mod tenants;
 #[doc(hidden)]
 pub mod testing;
+pub mod uploads;
+pub mod webhooks;
 pub mod workers;
 
 pub use datasets::json_sha256;

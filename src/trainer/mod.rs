@@ -90,10 +90,13 @@ pub fn main(log: &LogConfig) -> ExitCode {
         }
     };
     let pause = lifeline::watch_parent();
-    if let Err(error) = telemetry::init(log) {
-        output.emit(&failed(error.to_string(), ErrorKind::Invalid));
-        return EXIT_BAD_JOB.into();
-    }
+    let _telemetry = match telemetry::init(log) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            output.emit(&failed(error.to_string(), ErrorKind::Invalid));
+            return EXIT_BAD_JOB.into();
+        }
+    };
     // On the log, with the job's id, instead of bare on stderr.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);

@@ -98,6 +98,24 @@ decl_id!(
     "key",
     "key_"
 );
+decl_id!(
+    /// A table on its way in, sent in parts.
+    UploadId,
+    "upload",
+    "up_"
+);
+decl_id!(
+    /// An address of a client's that is told of its jobs.
+    WebhookId,
+    "webhook",
+    "wh_"
+);
+decl_id!(
+    /// One message to a webhook, the same in every attempt to deliver it.
+    MessageId,
+    "message",
+    "msg_"
+);
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ mod report;
 mod resolve;
 mod spec;
 mod tenant;
+mod webhook;
 
 pub use ability::Ability;
 pub use access::{Quota, Scope};
@@ -36,7 +37,7 @@ pub use evidence::{
     Verdict,
 };
 pub use failure::{ErrorKind, Failure};
-pub use ids::{DatasetId, JobId, KeyId, ParseIdError};
+pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};
 pub use options::{
@@ -48,3 +49,4 @@ pub use problem::{FieldError, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
 pub use spec::{CompareSpec, DatasetFacts, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};
 pub use tenant::{ParseTenantError, TenantId};
+pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};

@@ -88,6 +88,7 @@ impl JobSpec {
             priority: self.priority,
             requires: self.requires.clone(),
             labels: self.labels.clone(),
+            webhook_ids: self.webhook_ids.clone(),
             engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
@@ -154,6 +155,9 @@ impl JobSpec {
             check(pointer, words.iter().all(short), "keys of 1 to 64 bytes, values of at most 256");
         }
         check("/priority", (-100..=100).contains(&self.priority), "from -100 to 100");
+        let once = |(at, id)| !self.webhook_ids[..at].contains(id);
+        let each_once = self.webhook_ids.iter().enumerate().all(once);
+        check("/webhook_ids", self.webhook_ids.len() <= 8 && each_once, "at most 8, each once");
         check(
             "/engine",
             self.engine != Engine::Fused || !matches!(self.device, Device::Cuda(_)),

@@ -4,6 +4,7 @@
 use super::method::BaselineOptions;
 use super::{
     BackboneKind, Certify, DatasetId, Device, Engine, FeatureMap, MethodName, Options, Preset, Profile, SelfCheck,
+    WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -54,6 +55,9 @@ pub struct JobSpec {
     /// The client's own words for finding the job again, for example `{"commit": "3fe1"}`; at most 32.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Webhooks that are told what becomes of the job; at most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhook_ids: Vec<WebhookId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -172,6 +176,8 @@ pub struct ResolvedSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requires: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhook_ids: Vec<WebhookId>,
     /// Version of the program that resolved it.
     pub engine_version: String,
 }
@@ -263,6 +269,7 @@ impl JobSpec {
             priority: 0,
             requires: BTreeMap::new(),
             labels: BTreeMap::new(),
+            webhook_ids: Vec::new(),
         }
     }
 }

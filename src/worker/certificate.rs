@@ -27,8 +27,7 @@ pub(super) async fn issue(
     let named =
         |name: Result<Key, crate::files::ParseKeyError>| name.map_err(|error| io::Error::other(error.to_string()));
     let folder = shared.files.work_dir(lease.job, lease.attempt).await?;
-    let source = shared.files.local_path(&named(Key::upload(&claimed.object)).map_err(failed(&folder))?);
-    let bytes = tokio::fs::metadata(&source).await.map_err(failed(&source))?.len();
+    let bytes = shared.files.size(&named(Key::upload(&claimed.object)).map_err(failed(&folder))?).await?;
     let certificate = Certificate {
         job_id: lease.job,
         issued_at: Utc::now(),

@@ -75,7 +75,7 @@ impl Shared {
         let started = Instant::now();
         let failed = |error: crate::files::FilesError| IngestFailure::Failed(error.to_string());
         let key = Key::upload(object).map_err(|error| IngestFailure::Failed(error.to_string()))?;
-        let source = self.files.local_path(&key);
+        let source = self.files.fetch(&key, object).await.map_err(failed)?;
         let folder = self.files.new_dataset_dir().await.map_err(failed)?;
         let out = folder.join("encoded");
         let stop = StopOnDrop(Arc::default());

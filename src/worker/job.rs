@@ -8,7 +8,7 @@ use super::{
     trainer::{Heard, Trainer, stalled},
 };
 use crate::{
-    files::Key,
+    files::{FilesError, Key},
     store::{
         StoreError,
         artifacts::NewArtifact,
@@ -218,7 +218,7 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToke
 
 async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> {
     let Lease { job: job_id, attempt } = claimed.lease;
-    let died = |error: crate::files::FilesError| End::failed(ErrorKind::Storage, error.to_string());
+    let died = |error: FilesError| End::failed(ErrorKind::Storage, error.to_string());
     let read = shared.dataset_dir(claimed.spec.dataset_id, &claimed.object, &claimed.dataset_spec).await;
     let dataset_dir = read.map_err(|failure| match failure {
         IngestFailure::Invalid { total, .. } => {
@@ -234,25 +234,27 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> 
     let key = |name: &str| Key::parse(name).map_err(unnamed);
     let resume_from = match &claimed.checkpoint {
         None => None,
-        Some(checkpoint) => {
-            let key = key(&checkpoint.object)?;
-            // One that is gone costs time, not the job.
-            let there = shared.files.contains(&key).await.map_err(died)?;
-            if !there {
-                warn!(object = checkpoint.object, "the checkpoint is gone; starting from the beginning");
+        Some(checkpoint) => match shared.files.fetch(&key(&checkpoint.object)?, &checkpoint.sha256).await {
+            Ok(path) => Some(path),
+            // One that is gone or damaged costs time, not the job.
+            Err(error) if error.is_not_found() || matches!(error, FilesError::Damaged { .. }) => {
+                warn!(%error, "the checkpoint cannot be used; starting from the beginning");
+                None
             }
-            there.then(|| shared.files.local_path(&key))
-        }
+            Err(error) => return Err(died(error)),
+        },
     };
+    let upload = Key::upload(&claimed.object).map_err(unnamed)?;
+    let out_dir = shared.files.work_dir(job_id, attempt).await.map_err(died)?;
     let job = TrainerJob {
         job_id,
         attempt,
         spec: claimed.spec.clone(),
         dataset_dir,
-        source: shared.files.local_path(&Key::upload(&claimed.object).map_err(unnamed)?),
+        source: shared.files.fetch_into(&out_dir, &upload, &claimed.object).await.map_err(died)?,
         source_spec: claimed.dataset_spec.clone(),
         plant: None,
-        out_dir: shared.files.work_dir(job_id, attempt).await.map_err(died)?,
+        out_dir,
         resume_from,
         checkpoint_seconds: shared.config.checkpoint_seconds,
         threads: shared.config.threads(),

@@ -123,6 +123,11 @@ impl Service {
         self.child.wait().unwrap()
     }
 
+    /// Waits for its end, which was asked for.
+    pub fn wait(mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     pub fn get(&self, path: &str) -> reqwest::blocking::RequestBuilder {
         self.http.get(format!("{}{path}", self.url))
     }

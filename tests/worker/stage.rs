@@ -75,6 +75,7 @@ impl Stage {
                 stall_seconds: 60.0,
                 labels: Vec::new(),
                 gpus: Some(Vec::new()),
+                keep_results_days: None,
             },
             reads: Arc::default(),
             dir,

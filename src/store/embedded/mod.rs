@@ -92,20 +92,30 @@ impl EmbeddedPostgres {
     pub async fn start(dir: &Path, bin: Option<&Path>, durability: Durability) -> Result<Self, EmbeddedError> {
         let (dir, bin) = (dir.to_owned(), bin.map(Path::to_owned));
         let (keeper, cluster) = Keeper::start(move || cluster::prepare(&dir, bin.as_deref(), durability)).await?;
-        let options = options(&cluster.dir, &cluster.password);
+        let options = connect_options(&cluster.dir, &cluster.password);
         let embedded = Self { options: options.clone().database(NAME), keeper };
         embedded.wait_until_ready(&options.database("postgres")).await?;
         embedded.keeper.set_ready();
         Ok(embedded)
     }
 
-    /// How to reach the cluster in `dir` that another process runs, if one does and we may.
-    pub async fn running(dir: &Path) -> Option<PgConnectOptions> {
-        let dir = dir.canonicalize().ok()?;
-        let password = std::fs::read_to_string(dir.join("password")).ok()?;
-        let options = options(&dir, password.trim()).database(NAME);
-        options.connect().await.ok()?.close().await.ok()?;
-        Some(options)
+    /// How to connect to the cluster in `dir` while another process runs it; none where nobody does.
+    pub async fn running(dir: &Path) -> Result<Option<PgConnectOptions>, EmbeddedError> {
+        let Ok(dir) = dir.canonicalize() else { return Ok(None) };
+        let path = dir.join("password");
+        let password = match std::fs::read_to_string(&path) {
+            Ok(password) => password,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(EmbeddedError::io("read", &path)(error)),
+        };
+        let options = connect_options(&dir, password.trim()).database(NAME);
+        match options.connect().await {
+            Ok(connection) => connection.close().await?,
+            // No socket, or one that nobody answers at.
+            Err(sqlx::Error::Io(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(options))
     }
 
     pub fn connect_options(&self) -> PgConnectOptions {
@@ -162,7 +172,7 @@ impl EmbeddedPostgres {
 }
 
 /// To the server whose socket is in `dir`, whatever the database.
-fn options(dir: &Path, password: &str) -> PgConnectOptions {
+fn connect_options(dir: &Path, password: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(dir)
         .port(PORT)

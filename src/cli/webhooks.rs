@@ -1,0 +1,171 @@
+//! `autodenoise webhooks`: addresses that are told what became of jobs.
+
+use super::{
+    client::{Client, ServerArgs},
+    error::CliError,
+    tables,
+};
+use crate::{
+    api::{CreatedWebhook, DeliveryView, Page, QueuedMessage, WebhookSpec, WebhookView},
+    types::{WebhookEvent, WebhookId, WebhookSecret},
+};
+use clap::{Args, Subcommand};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// How long a test may take: longer than a receiver has to answer.
+const TEST: Duration = Duration::from_secs(30);
+
+#[derive(Subcommand)]
+pub enum WebhooksCommand {
+    /// Make a webhook; prints its id and, this once, its secret
+    Add(AddArgs),
+    /// List webhooks, newest first
+    List(ListArgs),
+    /// Delete a webhook, with the messages that wait for it
+    Remove(OneArgs),
+    /// Send a test message and say whether it arrived
+    Test(OneArgs),
+    /// List attempts to deliver to a webhook, newest first
+    Deliveries(DeliveriesArgs),
+}
+
+#[derive(Args)]
+pub struct AddArgs {
+    /// An https address on the public internet
+    url: String,
+    /// What to tell it, separated by commas: job.succeeded, job.failed, job.cancelled, verdict.issued [default: a job's end]
+    #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
+    events: Option<Vec<WebhookEvent>>,
+    /// File with the secret to sign with: `whsec_` and base64 [default: a new one]
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// Most webhooks to list
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct OneArgs {
+    /// The webhook's id
+    id: WebhookId,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct DeliveriesArgs {
+    /// The webhook's id
+    id: WebhookId,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+pub async fn run(command: WebhooksCommand) -> Result<(), CliError> {
+    match command {
+        WebhooksCommand::Add(args) => add(args).await,
+        WebhooksCommand::List(args) => list(args).await,
+        WebhooksCommand::Remove(args) => {
+            let client = Client::new(&args.server);
+            client.send(client.delete(&format!("/v1/webhooks/{}", args.id))).await?;
+            eprintln!("removed {}", args.id);
+            Ok(())
+        }
+        WebhooksCommand::Test(args) => test(args).await,
+        WebhooksCommand::Deliveries(args) => deliveries(args).await,
+    }
+}
+
+async fn add(args: AddArgs) -> Result<(), CliError> {
+    let secret = args.secret_file.map(|file| {
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| CliError::failed_because(format!("cannot read {}: {error}", file.display())))?;
+        let wrong = |error| CliError::usage(format!("--secret-file {}: {error}", file.display()));
+        text.trim().parse::<WebhookSecret>().map_err(wrong)
+    });
+    let spec = WebhookSpec { url: args.url, events: args.events, secret: secret.transpose()? };
+    let client = Client::new(&args.server);
+    let created: CreatedWebhook = client.json(client.post("/v1/webhooks").json(&spec)).await?;
+    println!("{}\n{}", created.webhook.id, created.secret);
+    eprintln!("the second line is the secret its messages are signed with; it is not shown again");
+    Ok(())
+}
+
+async fn list(args: ListArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let page: Page<WebhookView> = client.json(client.get(&format!("/v1/webhooks?limit={}", args.limit))).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+        return Ok(());
+    }
+    let lines = page.data.iter().map(|webhook| {
+        vec![
+            webhook.id.to_string(),
+            if webhook.disabled_at.is_some() { "disabled" } else { "enabled" }.to_owned(),
+            webhook.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            webhook.events.join(","),
+            webhook.url.clone(),
+        ]
+    });
+    println!("{}", tables::table(&["webhook", "status", "created (UTC)", "events", "address"], lines, 5));
+    Ok(())
+}
+
+async fn test(args: OneArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let path = format!("/v1/webhooks/{}", args.id);
+    let queued: QueuedMessage = client.json(client.post(&format!("{path}/test"))).await?;
+    let until = Instant::now() + TEST;
+    while Instant::now() < until {
+        let page: Page<DeliveryView> = client.json(client.get(&format!("{path}/deliveries?limit=100"))).await?;
+        if let Some(delivery) = page.data.into_iter().find(|delivery| delivery.message_id == queued.message_id) {
+            return match delivery.error {
+                None => {
+                    eprintln!("delivered in {} ms", delivery.duration_ms);
+                    Ok(())
+                }
+                Some(error) => Err(CliError::failed_because(format!("not delivered: {error}"))),
+            };
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Err(CliError::failed_because(format!("{} was not sent within {} seconds", queued.message_id, TEST.as_secs())))
+}
+
+async fn deliveries(args: DeliveriesArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.list.server);
+    let path = format!("/v1/webhooks/{}/deliveries?limit={}", args.id, args.list.limit);
+    let page: Page<DeliveryView> = client.json(client.get(&path)).await?;
+    if args.list.json {
+        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+        return Ok(());
+    }
+    let lines = page.data.iter().map(|delivery| {
+        vec![
+            delivery.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            delivery.message_id.to_string(),
+            delivery.kind.clone(),
+            delivery.job_id.map(|id| id.to_string()).unwrap_or_default(),
+            delivery.outcome.clone(),
+            delivery.error.clone().unwrap_or_default(),
+            delivery.attempt.to_string(),
+            delivery.duration_ms.to_string(),
+        ]
+    });
+    let header = ["at (UTC)", "message", "event", "job", "outcome", "error", "attempt", "ms"];
+    println!("{}", tables::table(&header, lines, 6));
+    Ok(())
+}

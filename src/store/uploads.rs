@@ -1,0 +1,170 @@
+//! Uploads sent in parts: how far each has come. Who writes to the file holds its lock (`files::Partial`); the row says
+//! how much of the file counts.
+
+use super::{StoreError, error::bigint};
+use crate::types::{TenantId, UploadId};
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection};
+use std::time::Duration;
+
+macro_rules! columns {
+    () => {
+        "id, length, received, metadata, sha256, created_at, expires_at, expires_at <= now() as is_expired"
+    };
+}
+
+#[derive(Debug, Clone, FromRow)]
+pub struct UploadRow {
+    pub id: UploadId,
+    /// Bytes there will be.
+    pub length: i64,
+    /// Bytes that are on disk and acknowledged.
+    pub received: i64,
+    /// The Upload-Metadata header as it came; it was read once, so it can be read again.
+    pub metadata: String,
+    /// Of all bytes, once a dataset was made of them.
+    pub sha256: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub is_expired: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewUpload {
+    pub id: UploadId,
+    pub tenant: TenantId,
+    pub length: u64,
+    pub metadata: String,
+}
+
+/// Writes down an upload whose file is there, empty. None where the tenant has `most` unfinished ones already.
+pub async fn create(
+    conn: &mut PgConnection,
+    new: &NewUpload,
+    expiry: Duration,
+    most: u32,
+) -> Result<Option<UploadRow>, StoreError> {
+    let row = sqlx::query_as(concat!(
+        "insert into uploads (id, tenant, length, metadata, expires_at)
+         select $1, $2, $3, $4, now() + make_interval(secs => $5)
+         where (select count(*) from uploads where tenant = $2 and sha256 is null and expires_at > now()) < $6
+         returning ",
+        columns!()
+    ))
+    .bind(new.id)
+    .bind(&new.tenant)
+    .bind(bigint("the length of the upload", new.length)?)
+    .bind(&new.metadata)
+    .bind(expiry.as_secs_f64())
+    .bind(i64::from(most))
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+pub async fn find(conn: &mut PgConnection, tenant: &TenantId, id: UploadId) -> Result<Option<UploadRow>, StoreError> {
+    let row = sqlx::query_as(concat!("select ", columns!(), " from uploads where id = $1 and tenant = $2"))
+        .bind(id)
+        .bind(tenant)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row)
+}
+
+/// Puts off the expiry of an upload that has not expired, and reads it. Asked by whoever holds the file's lock, so that
+/// `received` is the last word.
+pub async fn renew(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    id: UploadId,
+    expiry: Duration,
+) -> Result<Option<UploadRow>, StoreError> {
+    let row = sqlx::query_as(concat!(
+        "update uploads set expires_at = now() + make_interval(secs => $3)
+         where id = $1 and tenant = $2 and expires_at > now() returning ",
+        columns!()
+    ))
+    .bind(id)
+    .bind(tenant)
+    .bind(expiry.as_secs_f64())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Counts bytes that were synced: those between `from` and `to`. None where the upload is gone or another has written.
+pub async fn advance(
+    conn: &mut PgConnection,
+    id: UploadId,
+    from: u64,
+    to: u64,
+    expiry: Duration,
+) -> Result<Option<UploadRow>, StoreError> {
+    let row = sqlx::query_as(concat!(
+        "update uploads set received = $3, expires_at = now() + make_interval(secs => $4)
+         where id = $1 and received = $2 and sha256 is null returning ",
+        columns!()
+    ))
+    .bind(id)
+    .bind(bigint("the offset", from)?)
+    .bind(bigint("the offset", to)?)
+    .bind(expiry.as_secs_f64())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Says that a dataset was made of the upload. False where it is gone.
+pub async fn use_up(conn: &mut PgConnection, id: UploadId, sha256: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query("update uploads set sha256 = $2 where id = $1 and coalesce(sha256, $2) = $2")
+        .bind(id)
+        .bind(sha256)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Forgets an upload that no dataset was made of. The caller removes its file after.
+pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: UploadId) -> Result<bool, StoreError> {
+    let done = sqlx::query("delete from uploads where id = $1 and tenant = $2 and sha256 is null")
+        .bind(id)
+        .bind(tenant)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Forgets uploads that have expired, and says which. The caller removes their files after.
+pub async fn expire(conn: &mut PgConnection) -> Result<Vec<UploadId>, StoreError> {
+    Ok(sqlx::query_scalar("delete from uploads where expires_at <= now() returning id").fetch_all(conn).await?)
+}
+
+/// Those of `uploads` whose file nobody needs: there is no row, or a dataset was made of it.
+pub async fn unneeded(conn: &mut PgConnection, uploads: &[UploadId]) -> Result<Vec<UploadId>, StoreError> {
+    let ids = sqlx::query_scalar(
+        "select c.id from unnest($1::uuid[]) as c (id)
+         where not exists (select from uploads u where u.id = c.id and u.sha256 is null)",
+    )
+    .bind(uploads.iter().map(|id| id.0).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
+/// Uploads whose bytes must be on disk, in the order of their ids, from the first behind `after`.
+pub async fn unfinished(
+    conn: &mut PgConnection,
+    after: Option<UploadId>,
+    limit: u32,
+) -> Result<Vec<UploadRow>, StoreError> {
+    let rows = sqlx::query_as(concat!(
+        "select ",
+        columns!(),
+        " from uploads where sha256 is null and expires_at > now() and ($1::uuid is null or id > $1) order by id limit $2"
+    ))
+    .bind(after)
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}

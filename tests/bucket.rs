@@ -1,0 +1,117 @@
+//! Objects in a bucket, on a server that speaks S3: `make test-bucket` installs one and runs this.
+
+mod harness;
+
+use harness::{Service, autodenoise, clicks, scratch};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const TABLE: [(&str, &str); 3] = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
+
+/// The S3 server; ended with the value.
+struct Bucket {
+    child: Child,
+    url: String,
+    http: reqwest::blocking::Client,
+}
+
+impl Bucket {
+    fn start() -> Self {
+        let program = std::env::var("MOTO_SERVER").expect("MOTO_SERVER names the program");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let child = Command::new(program).args(["-p", &port]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let (child, address) = (child.unwrap(), format!("127.0.0.1:{port}"));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < deadline, "the S3 server does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let bucket = Self { child, url: format!("http://{address}"), http: reqwest::blocking::Client::new() };
+        assert_eq!(bucket.http.put(format!("{}/tables", bucket.url)).send().unwrap().status(), 200);
+        bucket
+    }
+
+    fn object(&self, name: &str) -> String {
+        format!("{}/tables/team/{name}", self.url)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.http.head(self.object(name)).send().unwrap().status() == 200
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+#[ignore = "needs an S3 server: make test-bucket"]
+fn a_job_lives_in_a_bucket() {
+    let dir = scratch();
+    let bucket = Bucket::start();
+    let settings = [
+        ("AWS_ENDPOINT", bucket.url.as_str()),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AUTODENOISE_OBJECT_STORE", "s3://tables/team"),
+    ];
+    for (name, value) in settings {
+        // SAFETY: the only test of its process, and no thread reads the environment yet.
+        unsafe { std::env::set_var(name, value) };
+    }
+    let table = clicks(dir.path(), 200, 100);
+    let bytes = fs::read(&table).unwrap();
+    let upload = format!("uploads/{}", hex::encode(Sha256::digest(&bytes)));
+    let service = Service::start(&dir.path().join("data"));
+
+    // In one piece and in parts, the same bytes are one object.
+    let dataset = service.upload(&table, &TABLE);
+    assert_eq!(dataset["status"], "ready", "{dataset:#}");
+    assert!(bucket.contains(&upload));
+    let tus = |request: reqwest::blocking::RequestBuilder| request.header("tus-resumable", "1.0.0");
+    let begun = tus(service.post("/v1/uploads"))
+        .header("upload-length", bytes.len())
+        .header("content-type", "application/offset+octet-stream")
+        .body(bytes.clone())
+        .send()
+        .unwrap();
+    let id = begun.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let body = json!({"upload_id": id, "sha256": hex::encode(Sha256::digest(&bytes)), "label": "click"});
+    service.expect(service.post("/v1/datasets").json(&body), 201);
+
+    let options = json!({"batch_size": 512, "retrain_max_epoch": 1, "select_ratio": 0.9});
+    let method = json!({"name": "random_drop", "options": options});
+    let job = service.submit(json!({"dataset_id": dataset["id"], "seed": 7, "device": "cpu", "method": method}));
+    service.wait_for(&job, "job.succeeded");
+    let list = service.expect(service.get(&format!("/v1/jobs/{job}/artifacts")), 200);
+    for artifact in list["data"].as_array().unwrap() {
+        let got = service.artifact(&job, artifact["name"].as_str().unwrap());
+        assert_eq!(hex::encode(Sha256::digest(&got)), artifact["sha256"].as_str().unwrap());
+    }
+    let rows: Value = service.expect(service.get(&format!("/v1/jobs/{job}/rows?limit=3")), 200);
+    assert_eq!(rows["data"].as_array().unwrap().len(), 3);
+    assert_eq!(fs::read_dir(service.data.join("objects")).unwrap().count(), 0, "nothing but copies on this disk");
+
+    // What is damaged in the bucket is not handed out, and fsck finds it; a copy of ours would not hide it.
+    let name = format!("results/{job}/1/denoised");
+    bucket.http.put(bucket.object(&name)).body("rubbish").send().unwrap();
+    service.expect(service.get(&format!("/v1/jobs/{job}/artifacts/denoised")), 500);
+    let output = autodenoise(&["fsck", "--data-dir", service.data.to_str().unwrap()]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(9) && said.contains(&name), "{said}");
+    service.expect(service.delete(&format!("/v1/jobs/{job}")), 204);
+    assert!(!bucket.contains(&name) && bucket.contains(&upload));
+    let output = autodenoise(&["fsck", "--data-dir", service.data.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
