@@ -81,7 +81,10 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
             )));
         }
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
-        let (worker, unfit) = worker.map_or_else(|| (None, watch::channel(Vec::new()).1), |(task, unfit)| (Some(task), unfit));
+        let (worker, unfit) = match worker {
+            Some((task, unfit)) => (Some(task), unfit),
+            None => (None, watch::channel(Vec::new()).1),
+        };
         let hub_stop = CancellationToken::new();
         let config = ApiConfig {
             max_upload_bytes: args.server.max_upload_bytes,
