@@ -94,8 +94,10 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
             )));
         }
         let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
-        let (worker, unfit) =
-            worker.map_or_else(|| (None, watch::channel(Vec::new()).1), |(task, unfit)| (Some(task), unfit));
+        let (worker, unfit) = match worker {
+            Some((task, unfit)) => (Some(task), unfit),
+            None => (None, watch::channel(Vec::new()).1),
+        };
         let guard = Guard { allow_insecure: args.webhooks.allow_insecure };
         let courier = tokio::spawn(Courier::new(storage.store.clone(), guard, &args.webhooks).run(stop.clone()));
         let hub_stop = CancellationToken::new();
