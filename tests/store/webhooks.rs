@@ -35,7 +35,7 @@ async fn job_telling(store: &Store, ids: &[WebhookId]) -> JobId {
 }
 
 async fn cancel(store: &Store, job: JobId) {
-    jobs::request_cancel(&mut store.acquire().await.unwrap(), job).await.unwrap();
+    jobs::request_cancel(&mut store.acquire().await.unwrap(), &common::tenant(), job).await.unwrap();
 }
 
 async fn next(store: &Store, busy: &[WebhookId], lease: Duration) -> Option<ClaimedMessage> {
@@ -82,8 +82,10 @@ async fn every_way_a_job_ends_fills_the_outbox_with_what_was_asked_for() {
 
     // A worker that vanished ends its job by a statement of its own.
     job_telling(store, &[failures]).await;
-    queue::claim(conn, "w", NO_LEASE).await.unwrap().unwrap();
-    queue::recover_expired(conn, 1).await.unwrap();
+    for _ in 0..common::MAX_DEATHS {
+        common::claim_for(store, "w", NO_LEASE).await.unwrap();
+        common::recover(store).await;
+    }
     let message = next(store, &[], LEASE).await.unwrap();
     assert_eq!((message.lease.webhook, &message.kind[..]), (failures, "job.failed"));
 }
