@@ -276,7 +276,7 @@ impl BaselineOptions {
         // The cost of BDIS does not grow with the square of the rows.
         let default = Self::default();
         let block_size = if name == MethodName::Bdis { 0 } else { default.block_size };
-        let folds = if name == MethodName::Autodenoise { 4 } else { default.folds };
+        let folds = if name == MethodName::Autodenoise { 8 } else { default.folds };
         Self { block_size, folds, ..default }
     }
 

@@ -38,10 +38,10 @@ impl ResolvedMethod {
         let options = &self.options;
         let warmup = u64::from(options.warmup_epochs) * u64::from(options.warmup_passes_per_row);
         match self.name {
-            // Values, the history, directions, the search, and candidates.
+            // Values and the search, the history, directions, and six candidates with three judges each.
             MethodName::Autodenoise if self.preset == Preset::Robust => {
                 let own = self.baseline();
-                20 + 2 * u64::from(own.rounds * own.folds) * training / 2 + training + 5 * training
+                20 + 2 * u64::from(own.rounds * own.folds) * training / 2 + (1 + 18) * training
             }
             MethodName::Autodenoise | MethodName::AutodenoiseV => warmup + u64::from(options.epochs) * (1 + training),
             MethodName::RandomDrop if self.baseline().tries > 1 => u64::from(self.baseline().tries) * training,
@@ -57,7 +57,7 @@ impl ResolvedMethod {
         match self.name {
             MethodName::Autodenoise if self.preset == Preset::Robust => {
                 let own = self.baseline();
-                15 + 2 * u64::from(own.rounds * own.folds)
+                28 + 2 * u64::from(own.rounds * own.folds)
             }
             MethodName::Autodenoise | MethodName::AutodenoiseV => u64::from(self.options.epochs),
             MethodName::RandomDrop if self.baseline().tries > 1 => u64::from(self.baseline().tries),

@@ -2,7 +2,7 @@
 
 use crate::world::{World, interrupted, job, run_with_noise, untimed};
 use autodenoise::synth::SynthSpec;
-use autodenoise::types::{Noise, Report, RunResult};
+use autodenoise::types::{Noise, Report, RunResult, Verdict};
 use serde_json::{Value, json};
 
 /// Users with rows enough to be judged by.
@@ -11,7 +11,7 @@ fn table(rows: u64) -> World {
 }
 
 fn robust(more: Value) -> Value {
-    let options = json!({"batch_size": 128, "retrain_max_epoch": 12, "teacher": "fm"});
+    let options = json!({"batch_size": 128, "retrain_max_epoch": 12, "teacher": "fm", "folds": 4});
     let mut spec = json!({"method": {"preset": "robust", "backbone": "fm", "options": options}, "seed": 3});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     spec
@@ -34,6 +34,24 @@ fn flips_are_told_from_other_rows() {
     assert_eq!(findings.candidates[findings.chosen as usize].rows, report.kept.rows);
     assert!(findings.noise_rate > 0.1, "{findings:?}");
     assert_eq!(report.test_reads, 4, "chosen on validation data; the oracle reads once");
+    // The database keeps a pass once, and its epoch in 32 bits.
+    let mut passes = std::collections::HashSet::new();
+    for row in outcome.epochs() {
+        assert!(row.epoch <= 100, "{row:?}");
+        let key = (row.contender, row.arm, row.seed, row.phase, row.epoch, row.pass);
+        assert!(passes.insert(key), "the same pass twice: {row:?}");
+    }
+}
+
+/// Where labels are right there is nothing to gain, and the verdict says so, whatever the method made of it.
+#[test]
+fn clean_labels_leave_nothing_to_certify() {
+    let mut spec = robust(json!({"certify": {"seeds": 5}}));
+    spec["method"]["options"]["retrain_max_epoch"] = json!(4);
+    spec["method"]["options"]["folds"] = json!(2);
+    let report = run_with_noise(&table(8_000), &job(spec), None).unwrap().report();
+    assert_ne!(report.verdict, Verdict::Certified, "{:#?}", report.certification);
+    assert_eq!(report.findings.unwrap().candidates[0].name, "all rows");
 }
 
 #[test]
@@ -44,7 +62,7 @@ fn a_robust_run_resumed_after_any_step_is_the_uninterrupted_one() {
     spec["method"]["options"]["folds"] = json!(2);
     let spec = job(spec);
     let whole = run_with_noise(&world, &spec, None).unwrap();
-    for steps in (1..).step_by(11) {
+    for steps in (1..).step_by(23) {
         let (events, out, ended) = interrupted(&world, &spec, steps);
         if ended {
             assert!(steps > 18, "every kind of step was interrupted");

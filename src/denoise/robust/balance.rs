@@ -13,18 +13,23 @@ const CERTAIN: f32 = 0.002;
 const PRIOR_ROWS: f32 = 20.0;
 /// What leaving the policy's mind about a row costs, for each unit of its log-odds.
 const COST: f32 = 0.03;
+/// Balancing a draw may take this share of all rows away, which a model misses less than it minds the imbalance; where it
+/// would take more, for values of few rows each, it costs twice as much, at most so many times over.
+const MOST_TAKEN: f64 = 0.03;
+const DOUBLINGS: i32 = 8;
 const SWEEPS: u32 = 2;
 /// Rows that the mean and spread of the directions are read off.
 const SAMPLE: usize = 100_000;
 
 /// The wanted probability of label 1, and the keep probability of the row that brings its place there: given odds of label
-/// 1 among all rows of `p`, and of `q` among true labels, sharpened by the power `temperature`. Log-odds beyond `cap` count
-/// as it.
-pub(super) fn wanted(p: f32, q: f32, label: u8, temperature: f32, cap: f32) -> (f32, f32) {
-    let log_odds = (q / (1.0 - q)).ln().clamp(-cap, cap) * temperature;
+/// 1 among all rows of `p`, and of `q` among true labels. A `sharpness` below 1 goes that share of the way from the given
+/// log-odds to the true ones; above 1 it is a power that true odds are raised to. True log-odds beyond `cap` count as it.
+pub(super) fn wanted(p: f32, q: f32, label: u8, sharpness: f32, cap: f32) -> (f32, f32) {
+    let given = (p / (1.0 - p)).ln();
+    let own = (q / (1.0 - q)).ln().clamp(-cap, cap);
+    let log_odds = if sharpness < 1.0 { given + sharpness * (own - given) } else { sharpness * own };
     let target = 1.0 / (1.0 + (-log_odds).exp());
-    let (given, wanted) = (p / (1.0 - p), log_odds.exp());
-    let ratio = if label == 1 { wanted / given } else { given / wanted };
+    let ratio = if label == 1 { log_odds - given } else { given - log_odds }.exp();
     (target, ratio.min(1.0))
 }
 
@@ -49,14 +54,21 @@ impl Draw<'_> {
     pub fn rows(&self, seed: u64, candidate: u32) -> Vec<u32> {
         let mut draws = vec![0.0; self.labels.len()];
         Stream::new(seed, Purpose::Select, &[u32::MAX, candidate]).fill_uniform(&mut draws);
-        let mut kept: Vec<bool> = (0..draws.len()).map(|row| self.inside[row] && draws[row] < self.keep[row]).collect();
-        self.balance(&mut kept, seed, candidate);
+        let drawn: Vec<bool> = (0..draws.len()).map(|row| self.inside[row] && draws[row] < self.keep[row]).collect();
+        let count = |kept: &[bool]| kept.iter().filter(|kept| **kept).count();
+        let fewest = count(&drawn).saturating_sub((MOST_TAKEN * drawn.len() as f64) as usize);
+        let mut balanced = (0..DOUBLINGS).map(|doubling| {
+            let mut kept = drawn.clone();
+            self.balance(&mut kept, COST * 2.0_f32.powi(doubling), seed, candidate);
+            kept
+        });
+        let kept = balanced.find(|kept| count(kept) >= fewest).unwrap_or(drawn);
         (0..).zip(kept).filter(|(_, kept)| *kept).map(|(row, _)| row).collect()
     }
 
     /// Flips rows in and out as long as that lowers the sum over values of |sum over their kept rows of (t - y) x|^2 / rows,
     /// plus the cost of overruling the policy; x is 1 and the directions of the rest of the row.
-    fn balance(&self, kept: &mut [bool], seed: u64, candidate: u32) {
+    fn balance(&self, kept: &mut [bool], cost: f32, seed: u64, candidate: u32) {
         let (n, fields) = (self.labels.len(), self.fields);
         let directions = Directions::new(self);
         let dim = directions.dim;
@@ -83,7 +95,7 @@ impl Draw<'_> {
                 let row = *row as usize;
                 let by = if kept[row] { -says(row) } else { says(row) };
                 let keep = self.keep[row].clamp(CERTAIN, 1.0 - CERTAIN);
-                let cost = COST * (keep / (1.0 - keep)).ln();
+                let cost = cost * (keep / (1.0 - keep)).ln();
                 let mut change = if kept[row] { cost } else { -cost };
                 directions.of(self.row(row), &mut x);
                 for (id, x) in self.row(row).iter().zip(x.chunks_exact(dim)) {
@@ -170,6 +182,10 @@ mod tests {
         assert!((target - 0.8).abs() < 1e-6 && keep == 1.0);
         let (_, keep) = wanted(0.7, 0.8, 0, 1.0, 9.0);
         assert!((keep - (0.7 / 0.3) / 4.0).abs() < 1e-5, "{keep}");
+        // Half of the way, odds are the geometric mean of 7/3 and 4.
+        let (half, keep) = wanted(0.7, 0.8, 0, 0.5, 9.0);
+        let odds = (28.0_f32 / 3.0).sqrt();
+        assert!((half / (1.0 - half) - odds).abs() < 1e-4 && (keep - 7.0 / 3.0 / odds).abs() < 1e-4, "{half} {keep}");
         // Sharpened, 0.8 is wanted to be 16/17; and no more than the cap.
         assert!((wanted(0.7, 0.8, 0, 2.0, 9.0).0 - 16.0 / 17.0).abs() < 1e-6);
         let (capped, _) = wanted(0.7, 0.999, 0, 1.0, 2.0);

@@ -41,9 +41,12 @@ const FLAGGED: std::ops::RangeInclusive<f64> = 0.02..=0.5;
 /// that judge.
 const MACHINE_WEIGHT_DECAY: f64 = 3e-5;
 const VALUE_PASSES: u32 = 8;
-/// How sharply subsets tell what the policy believes, and the log-odds beyond which they do not follow it.
-const TEMPERATURES: [f32; 3] = [1.0, 1.3, 1.5];
-const CAP: f32 = 3.5;
+/// How far subsets go from the given labels towards what the policy believes, and beyond, gentlest first; and the log-odds
+/// beyond which they do not follow it.
+const SHARPNESS: [f32; 5] = [0.5, 1.0, 1.3, 1.5, 1.7];
+const CAP: f32 = 2.5;
+/// Models that a candidate is judged by: where one stops early is chance, and worth more than the candidates differ by.
+const JUDGES: u32 = 3;
 /// A subset must do better than all rows by this on validation AUC; where values were left out it may do worse by the
 /// second, for the validation rows that are left say little of what leaving them out is worth. A sharper subset must do
 /// better than the one before by the third, for sharpness costs calibration.
@@ -51,7 +54,7 @@ const MARGIN: f64 = 0.0005;
 const MARGIN_FLAGGED: f64 = -0.001;
 const MARGIN_SHARPER: f64 = 0.001;
 /// Its log-loss, corrected for noise, may be above that of all rows by this.
-const LOGLOSS_MARGIN: f64 = 0.002;
+const LOGLOSS_MARGIN: f64 = 0.003;
 /// Rewards are within this.
 const MOST_REWARD: f32 = 6.0;
 /// Halves of the history: a state comes from one, its reward from the other.
@@ -77,7 +80,9 @@ pub struct Robust {
     policy: Policy,
     /// `[N]`: the policy's.
     logits: Vec<f32>,
+    /// The candidate under way: its rows, and what the models trained on them came to so far.
     trained: Option<Vec<u32>>,
+    judged: Vec<Tried>,
     tried: Vec<Tried>,
     /// The candidate chosen so far, and its rows.
     chosen: usize,
@@ -99,19 +104,28 @@ enum At {
     /// A factorisation machine whose embeddings are the directions of a draw.
     Directions,
     Search,
-    /// All rows, then one subset after the other.
+    /// All rows, then one subset after the other, each with as many models as there are judges.
     Validate {
         candidate: usize,
+        judge: u32,
     },
 }
 
-/// How a model trained on a candidate did on the validation rows of reliable values.
+/// How models trained on a candidate did on the validation rows of reliable values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Tried {
     rows: u64,
     auc: f64,
     /// Corrected for labels that are wrong at the rate `rho`.
     logloss: f64,
+}
+
+impl Tried {
+    /// Of one candidate by all its judges.
+    fn mean(of: &[Self]) -> Self {
+        let mean = |value: fn(&Self) -> f64| of.iter().map(value).sum::<f64>() / of.len() as f64;
+        Self { auc: mean(|tried| tried.auc), logloss: mean(|tried| tried.logloss), ..of[0] }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +140,7 @@ struct Saved {
     has_logits: bool,
     table: Option<usize>,
     has_trained: bool,
+    judged: Vec<Tried>,
     tried: Vec<Tried>,
     chosen: usize,
     has_best: bool,
@@ -149,6 +164,7 @@ impl Robust {
             policy: Policy::new(context.data.train.fields),
             logits: Vec::new(),
             trained: None,
+            judged: Vec::new(),
             tried: Vec::new(),
             chosen: 0,
             best: Vec::new(),
@@ -244,9 +260,8 @@ impl Robust {
         self.at = At::Teach { round, half: half + 1 };
         if half + 1 == HALVES {
             let logits = self.mean_logits();
-            if round == 1 {
-                self.rho = noise_rate(&self.of_inside(&logits), &self.of_inside(context.data.train.labels)).max(1e-3);
-            }
+            // Anew in each round: the surer the teacher is of its surest rows, the less of their noise is its own.
+            self.rho = noise_rate(&self.of_inside(&logits), &self.of_inside(context.data.train.labels)).max(1e-3);
             let (q, _) = self.judged(&logits, context);
             self.beliefs =
                 q.iter().zip(context.data.train.labels).map(|(q, label)| belief(*q, *label, self.rho)).collect();
@@ -297,7 +312,8 @@ impl Robust {
 
     fn directions(&mut self, context: &Context, session: &mut Session) -> Result<(), SelectError> {
         let machine = Machine::new(BackboneKind::Fm, MACHINE_WEIGHT_DECAY, context)?;
-        let number = u32::MAX - 1;
+        // After the models that judge values.
+        let number = MOST_FIELDS as u32 * u32::from(VALUE_PARTS);
         let mut fit = self.fit.take().unwrap_or_else(|| {
             let key = context.key(Role::Embed, 0);
             Fit::new(context.engine, &machine.config, &[key], machine.options)
@@ -331,7 +347,7 @@ impl Robust {
             reward_std: Some(searched.reward_std),
             ..row(context, place(Phase::Search, 0), 1)
         });
-        self.at = At::Validate { candidate: 0 };
+        self.at = At::Validate { candidate: 0, judge: 0 };
     }
 
     /// `[N]`: log-odds that each label is true, by one half of the history.
@@ -359,6 +375,7 @@ impl Robust {
     fn validate(
         &mut self,
         candidate: usize,
+        judge: u32,
         context: &Context,
         session: &mut Session,
     ) -> Result<Option<Selected>, SelectError> {
@@ -368,33 +385,39 @@ impl Robust {
             None => self.subset(candidate, context),
         };
         let mut fit = self.fit.take().unwrap_or_else(|| {
-            // All candidates start alike and go through their rows alike: they are paired.
-            let key = context.key(Role::Retrain, 0);
+            // A judge's models of all candidates start alike and go through their rows alike: they are paired.
+            let key = context.key(Role::Retrain, judge);
             Fit::new(context.engine, &context.config, &[key], FitOptions::retrain(context.options()))
         });
         let what = PassOptions { subset: Some(&kept), ..PassOptions::default() };
-        let place = Place { epoch: candidate as u32 + 1, ..place(Phase::Validate, 0) };
+        let place = place(Phase::Validate, candidate as u32 * JUDGES + judge);
         session.pass(context, place, &mut fit, rows, &what)?;
         if !fit.is_done() {
             (self.fit, self.trained) = (Some(fit), Some(kept));
             return Ok(None);
         }
         fit.finish();
-        let tried = self.judge(kept.len() as u64, &fit.model.predict(&context.data.valid), context);
-        self.tried.push(tried);
+        self.judged.push(self.judge(kept.len() as u64, &fit.model.predict(&context.data.valid), context));
+        if judge + 1 < JUDGES {
+            self.trained = Some(kept);
+            self.at = At::Validate { candidate, judge: judge + 1 };
+            return Ok(None);
+        }
+        self.tried.push(Tried::mean(&self.judged));
+        self.judged.clear();
         if candidate == 0 || self.beats(candidate) {
             (self.chosen, self.best) = (candidate, kept);
         }
         if candidate < self.candidates() {
-            self.at = At::Validate { candidate: candidate + 1 };
+            self.at = At::Validate { candidate: candidate + 1, judge: 0 };
             return Ok(None);
         }
         Ok(Some(self.choice(context)))
     }
 
-    /// Subsets beside all rows: with values left out, what is left; then each temperature.
+    /// Subsets beside all rows: with values left out, what is left; then each sharpness.
     fn candidates(&self) -> usize {
-        usize::from(self.flagged()) + TEMPERATURES.len()
+        usize::from(self.flagged()) + SHARPNESS.len()
     }
 
     fn flagged(&self) -> bool {
@@ -420,7 +443,7 @@ impl Robust {
         if candidate == 0 {
             return (0..rows.len() as u32).collect();
         }
-        let Some(temperature) = (candidate - 1).checked_sub(usize::from(self.flagged())) else {
+        let Some(number) = (candidate - 1).checked_sub(usize::from(self.flagged())) else {
             return (0..).zip(&self.inside).filter(|(_, inside)| **inside).map(|(row, _)| row).collect();
         };
         // The policy's odds without those of noise itself are the odds of the row's own label.
@@ -433,7 +456,7 @@ impl Robust {
                 let own = sigmoid(logit - noise).clamp(0.005, 0.995);
                 let q = if *label == 1 { own } else { 1.0 - own };
                 let p = (self.rho + (1.0 - 2.0 * self.rho) * f64::from(q)) as f32;
-                wanted(p, q, *label, TEMPERATURES[temperature], CAP)
+                wanted(p, q, *label, SHARPNESS[number], CAP)
             })
             .unzip();
         let draw = Draw {
@@ -486,7 +509,7 @@ impl Robust {
 
     fn findings(&self) -> Findings {
         let name = |candidate: usize| match candidate.checked_sub(1 + usize::from(self.flagged())) {
-            Some(temperature) => format!("temperature {}", TEMPERATURES[temperature]),
+            Some(number) => format!("sharpness {}", SHARPNESS[number]),
             None if candidate == 0 => "all rows".to_owned(),
             None => "reliable values".to_owned(),
         };
@@ -594,7 +617,7 @@ impl Selector for Robust {
             At::Teach { round, half } => self.teach(round, half, context, session)?,
             At::Directions => self.directions(context, session)?,
             At::Search => self.search(context, session),
-            At::Validate { candidate } => return self.validate(candidate, context, session),
+            At::Validate { candidate, judge } => return self.validate(candidate, judge, context, session),
         }
         Ok(None)
     }
@@ -604,7 +627,7 @@ impl Selector for Robust {
             At::Values { .. } | At::Directions => (Phase::Select, 1),
             At::Teach { round, .. } => (Phase::Warmup, round),
             At::Search => (Phase::Search, 1),
-            At::Validate { candidate } => (Phase::Validate, candidate as u32 + 1),
+            At::Validate { candidate, judge } => (Phase::Validate, candidate as u32 * JUDGES + judge + 1),
         }
     }
 
@@ -637,6 +660,7 @@ impl Selector for Robust {
             has_logits: !self.logits.is_empty(),
             table: (!self.table.is_empty()).then_some(self.table.len()),
             has_trained: self.trained.is_some(),
+            judged: self.judged.clone(),
             tried: self.tried.clone(),
             chosen: self.chosen,
             has_best: !self.best.is_empty(),
@@ -662,7 +686,7 @@ impl Selector for Robust {
         self.trained = positions(saved.has_trained, "trained")?;
         self.best = positions(saved.has_best, "best")?.unwrap_or_default();
         (self.at, self.rho, self.policy) = (saved.at, saved.rho, saved.policy);
-        (self.tried, self.chosen) = (saved.tried, saved.chosen);
+        (self.judged, self.tried, self.chosen) = (saved.judged, saved.tried, saved.chosen);
         self.load_cross(context, &format!("{prefix}cross/"), file, saved.cross).map_err(as_weights)?;
         if let Some(state) = saved.fit {
             let fit = format!("{prefix}fit/");
