@@ -125,12 +125,9 @@ fn what_is_not_loopback_needs_a_key_before_it_starts() {
 }
 
 /// Ids of the first tenant for every parameter of a path; a new family of addresses needs its own here.
-fn fill(path: &str, dataset: &str, job: &str) -> String {
-    let id = match path.split('/').nth(2) {
-        Some("datasets") => dataset,
-        Some("jobs") => job,
-        _ => "",
-    };
+fn fill(path: &str, ids: &[(&str, &str)]) -> String {
+    let family = path.split('/').nth(2);
+    let id = ids.iter().find(|(of, _)| Some(*of) == family).map_or("", |(_, id)| id);
     let filled = path.replace("{id}", id).replace("{name}", "denoised");
     assert!(!filled.contains('{') && !filled.contains("//"), "no id of the first tenant is known for {path}");
     filled
@@ -173,16 +170,35 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
     let stream = service.get(&events).bearer_auth(&ours).header("accept", "text/event-stream").send().unwrap();
     assert!(stream.text().unwrap().contains("event: job.succeeded"), "{}", service.log());
 
+    let tus = |request: RequestBuilder| request.header("tus-resumable", "1.0.0");
+    let begun = tus(service.post("/v1/uploads")).header("upload-length", "10").bearer_auth(&ours).send().unwrap();
+    let upload_id = begun.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let hook = json!({"url": "https://93.184.216.34/hook"});
+    let webhook = service.expect(service.post("/v1/webhooks").json(&hook).bearer_auth(&ours), 201)["id"].clone();
+    let ids = [
+        ("datasets", &dataset[..]),
+        ("jobs", &job[..]),
+        ("uploads", &upload_id[..]),
+        ("webhooks", webhook.as_str().unwrap()),
+    ];
+
     let document: Value = serde_json::from_str(&openapi_json()).unwrap();
     let mut walked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
             let operation = format!("{method} {path}");
             let request = |key: Option<&str>| {
-                let address = format!("{}{}", service.url, fill(path, &dataset, &job));
+                let address = format!("{}{}", service.url, fill(path, &ids));
                 let request = Client::new().request(method.to_uppercase().parse().unwrap(), address);
                 let request = match operation.as_str() {
                     "post /v1/jobs" | "post /v1/jobs/plan" => request.json(&spec(&dataset)),
+                    "post /v1/webhooks" => request.json(&hook),
+                    "post /v1/uploads" => tus(request).header("upload-length", "10"),
+                    "patch /v1/uploads/{id}" => tus(request)
+                        .header("content-type", "application/offset+octet-stream")
+                        .header("upload-offset", "0")
+                        .body("user,click"),
+                    _ if path.starts_with("/v1/uploads") => tus(request),
                     "post /v1/datasets" => request.query(&query).header("content-type", "text/csv").body(bytes.clone()),
                     _ => request,
                 };
@@ -194,7 +210,10 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                 continue;
             }
             walked += 1;
-            assert_eq!(answer(request(None)), refused(401, "unauthorized"), "{operation}");
+            // Answers to HEAD have no body.
+            let (missing, unknown) =
+                if method == "head" { ("", Value::Null) } else { ("unauthorized", json!("not_found")) };
+            assert_eq!(answer(request(None)), refused(401, missing), "{operation}");
             assert!(item[method]["responses"]["401"].is_object(), "{operation}");
             let response = request(Some(&theirs)).send().unwrap();
             let status = response.status().as_u16();
@@ -202,7 +221,9 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
             let body: Value = serde_json::from_str(&text).unwrap_or_default();
             match operation.as_str() {
                 "get /metrics" | "get /v1/workers" => assert_eq!(status, 403, "it is the operator's"),
-                "get /v1/jobs" | "get /v1/datasets" => assert_eq!((status, &body["data"]), (200, &json!([]))),
+                "get /v1/jobs" | "get /v1/datasets" | "get /v1/webhooks" => {
+                    assert_eq!((status, &body["data"]), (200, &json!([])))
+                }
                 "post /v1/jobs" | "post /v1/jobs/plan" => {
                     assert_eq!((status, &body["errors"][0]["pointer"]), (422, &json!("/dataset_id")), "{text}");
                     assert!(text.contains("there is no dataset"), "{text}");
@@ -215,7 +236,9 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                         204,
                     );
                 }
-                _ => assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{operation}: {text}"),
+                "post /v1/uploads" | "post /v1/webhooks" => assert_eq!(status, 201, "one of its own: {text}"),
+                "options /v1/uploads" => assert_eq!(status, 204, "what the protocol can do is nobody's"),
+                _ => assert_eq!((status, &body["code"]), (404, &unknown), "{operation}: {text}"),
             }
             assert!(!text.contains("succeeded") && !text.contains("clicks.csv"), "{operation}: {text}");
         }

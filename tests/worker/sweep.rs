@@ -1,6 +1,6 @@
 //! What the sweep removes, and what it never does.
 
-use crate::stage::Stage;
+use crate::{common::tenant, stage::Stage};
 use autodenoise::{
     files::{Files, Key, Stored},
     store::{artifacts, checkpoints, datasets, jobs, objects},
@@ -72,8 +72,9 @@ async fn results_go_when_their_time_is_over_and_the_job_stays() {
     assert_eq!(stage.until_ended(job).await.state, JobState::Succeeded);
     worker.stop().await;
     let conn = &mut *stage.db.store.acquire().await.unwrap();
-    let mut kept: Vec<String> = artifacts::list(conn, job).await.unwrap().into_iter().map(|row| row.object).collect();
-    kept.extend(checkpoints::list(conn, job).await.unwrap().into_iter().map(|row| row.object));
+    let mut kept: Vec<String> =
+        artifacts::list(conn, &tenant(), job).await.unwrap().into_iter().map(|row| row.object).collect();
+    kept.extend(checkpoints::list(conn, &tenant(), job).await.unwrap().into_iter().map(|row| row.object));
     let keys: Vec<Key> = kept.into_iter().map(|name| Key::parse(name).unwrap()).collect();
     assert!(keys.len() >= 4, "{keys:?}");
 
@@ -87,7 +88,7 @@ async fn results_go_when_their_time_is_over_and_the_job_stays() {
         for key in &keys {
             assert_eq!(stage.files.contains(key).await.unwrap(), !gone, "{key} after {days} days");
         }
-        assert_eq!(artifacts::list(conn, job).await.unwrap().is_empty(), gone);
+        assert_eq!(artifacts::list(conn, &tenant(), job).await.unwrap().is_empty(), gone);
     }
-    assert!(jobs::find(conn, job).await.unwrap().unwrap().report.is_some());
+    assert!(jobs::find(conn, &tenant(), job).await.unwrap().unwrap().report.is_some());
 }
