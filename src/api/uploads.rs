@@ -404,6 +404,7 @@ impl Writer {
         let expiry = self.state.config.upload_expiry;
         let counted = uploads::advance(conn, self.row.id, self.acknowledged, self.at, expiry).await?;
         self.row = counted.ok_or_else(|| expired(self.row.id))?;
+        metrics::counter!("autodenoise_upload_bytes_total").increment(self.at - self.acknowledged);
         self.acknowledged = self.at;
         Ok(())
     }

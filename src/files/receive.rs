@@ -74,6 +74,7 @@ impl Files {
         }
         file.flush().await.map_err(FilesError::io("write", &path))?;
         file.sync_all().await.map_err(FilesError::io("sync", &path))?;
+        metrics::counter!("autodenoise_upload_bytes_total").increment(bytes);
         received.stored = Stored { sha256: hex::encode(hasher.finalize()), bytes };
         Ok(received)
     }
