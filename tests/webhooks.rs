@@ -18,8 +18,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far more than anything here takes. The longest is the 30 seconds of a claim whose sender was killed before it wrote down
+/// what came of it.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A poll of the outbox, and some.
 const QUIET: Duration = Duration::from_millis(2500);
 
