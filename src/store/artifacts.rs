@@ -119,12 +119,12 @@ pub async fn unreferenced(
     upload_prefix: &str,
 ) -> Result<Vec<String>, StoreError> {
     let names = sqlx::query_scalar(
-        "select name from unnest($1::text[]) name
-         where not exists (select from objects o where $2 || o.sha256 = name)
-           and not exists (select from checkpoints c where c.object = name)
-           and not exists (select from artifacts a where a.object = name)
+        "select asked.object from unnest($1::text[]) as asked (object)
+         where not exists (select from objects o where $2 || o.sha256 = asked.object)
+           and not exists (select from checkpoints c where c.object = asked.object)
+           and not exists (select from artifacts a where a.object = asked.object)
            and not exists (select from jobs j where j.state in ('running', 'cancelling')
-                           and split_part(name, '/', 2) = 'job_' || replace(j.id::text, '-', ''))",
+                           and split_part(asked.object, '/', 2) = 'job_' || replace(j.id::text, '-', ''))",
     )
     .bind(objects)
     .bind(upload_prefix)
