@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test deny check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup build demo test schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -16,11 +16,26 @@ build: setup ## Build the program: target/release/autodenoise
 demo: build ## Denoise a table with planted noise through the real service (under 3 minutes once built)
 	@scripts/demo.sh
 
-test: setup ## Every check: formatting, lints, all tests on a real PostgreSQL, the OpenAPI document
+test: setup ## Every check: formatting, lints, all tests on a real PostgreSQL, the running service against its OpenAPI document, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked --quiet
 	cargo test --locked
+	@scripts/schemathesis.sh target/debug/autodenoise
+	@scripts/deny.sh
+
+schemathesis: setup ## The running service against its OpenAPI document alone; EXAMPLES=n for more than 20 an operation
+	cargo build --locked
+	scripts/schemathesis.sh target/debug/autodenoise
+
+chaos: setup ## Uploads and jobs while everything is killed at random; CHAOS_SECONDS=600 CHAOS_SEED=1
+	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) CHAOS_SEED=$(or $(CHAOS_SEED),1) cargo test --locked --test chaos -- --nocapture
+
+fuzz: setup ## Fuzz every parser of outside bytes; SECONDS_EACH=60
+	@SECONDS_EACH=$(or $(SECONDS_EACH),60) scripts/fuzz.sh
+
+load: setup ## 200 clients polling, 20 uploading, 50 listening, beside two jobs (5 minutes on a release build)
+	cargo test --release --locked --test load -- --ignored --nocapture
 
 deny: ## Licences, sources and known vulnerabilities of the dependencies
 	@scripts/deny.sh

@@ -7,7 +7,7 @@ use super::{
     extract::{Json, Path, Query},
     jobs::find_succeeded,
     state::AppState,
-    views::{ArtifactList, ArtifactView},
+    views::{ArtifactList, ArtifactView, Binary},
 };
 use crate::{
     files::{FilesError, Key},
@@ -61,6 +61,7 @@ fn view(row: ArtifactRow) -> ArtifactView {
 #[into_params(parameter_in = Query)]
 pub struct GetArtifactQuery {
     /// Hand out `denoised` whatever the verdict.
+    #[param(inline)]
     allow: Option<Allow>,
 }
 
@@ -75,7 +76,12 @@ enum Allow {
 /// Where the job asked for a verdict, `denoised` is handed out once that is `certified`, or with `allow=uncertified`.
 #[utoipa::path(get, path = "/v1/jobs/{id}/artifacts/{name}", tag = "results",
     params(("id" = JobId, Path), ("name" = String, Path, description = "As listed: denoised, indices, keep_mask, scores, weights, policy, model, report.json, certificate"), GetArtifactQuery),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 206, description = "The part asked for"),
+    responses((status = 200, description = "In the media type that the list gives it", content((inline(Binary) = "application/octet-stream"),
+            (inline(Binary) = "application/vnd.apache.parquet"), (inline(Binary) = "application/x-npy"), (inline(Binary) = "application/jsonl"),
+            (inline(Binary) = "application/gzip"), (inline(Binary) = "application/zstd"), (inline(Binary) = "text/csv"),
+            (serde_json::Value = "application/json"))),
+        (status = 206, description = "The part asked for"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 304, description = "As in If-None-Match"), (status = 416, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
 pub async fn get_artifact(

@@ -9,7 +9,7 @@ use super::{
     quota,
     state::{AppState, checked_cursor, checked_limit},
     uploads::discard,
-    views::{DatasetView, Page},
+    views::{Binary, DatasetView, Page},
 };
 use crate::{
     files::{FilesError, Key},
@@ -148,8 +148,8 @@ impl Parts {
 /// spec are the same dataset. Or the body is JSON and names an upload that came in parts (`POST /v1/uploads`).
 #[utoipa::path(
     post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery,
-        ("content-digest" = Option<String>, Header, description = "`sha-256=:base64:` of the body (RFC 9530); checked where given")),
-    request_body(content((Vec<u8> = "application/octet-stream"), (DatasetFromUpload = "application/json")),
+        ("content-digest" = Option<String>, Header, pattern = "(^|,) *sha-256=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=: *(,|$)", description = "`sha-256=:base64:` of the body (RFC 9530); checked where given")),
+    request_body(content((inline(Binary) = "application/octet-stream"), (DatasetFromUpload = "application/json")),
         description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"),
     responses((status = 201, body = DatasetView), (status = 200, body = DatasetView, description = "The same bytes and spec are here already"),
         (status = 400, body = Problem, content_type = "application/problem+json"), (status = 413, body = Problem, content_type = "application/problem+json"),
@@ -308,8 +308,10 @@ fn view(row: DatasetRow) -> DatasetView {
 #[into_params(parameter_in = Query)]
 pub struct ListDatasetsQuery {
     /// Rows of the page, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(pattern = "^000[0-9a-f]{45}$")]
     after: Option<String>,
 }
 

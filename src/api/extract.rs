@@ -15,6 +15,14 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Longest JSON body.
 pub const MAX_JSON_BYTES: usize = 1 << 20;
 
+/// The database's text cannot hold it, so that nothing of that name can be there.
+const NUL: &str = "text may not hold U+0000";
+
+/// Whether a part of an address, as it came, holds U+0000.
+fn holds_nul(encoded: &str) -> bool {
+    encoded.contains("%00")
+}
+
 /// A path parameter, parsed by `FromStr`; what does not parse is an unknown thing (404).
 pub struct Path<T>(pub T);
 
@@ -26,6 +34,9 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if holds_nul(parts.uri.path()) {
+            return Err(ApiError::new(Kind::NotFound, NUL));
+        }
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(rejection) => {
@@ -47,6 +58,9 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if parts.uri.query().is_some_and(holds_nul) {
+            return Err(ApiError::bad_request(NUL));
+        }
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => {
@@ -95,10 +109,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// Parses a body: 400 where it is not JSON, 422 with a pointer where it is JSON of another shape.
 ///
-/// U+0000 is refused anywhere: the database's text cannot hold it.
+/// U+0000 is refused anywhere.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.windows(6).any(|window| window == br"\u0000") {
-        return Err(ApiError::invalid_spec(vec![FieldError::new("", "text may not hold U+0000")]));
+        return Err(ApiError::invalid_spec(vec![FieldError::new("", NUL)]));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {

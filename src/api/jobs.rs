@@ -39,7 +39,7 @@ use utoipa::IntoParams;
 ///
 /// Only `dataset_id` is required. The answer holds the spec with every default filled in; that is what runs.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = JobSpec,
-    params(("idempotency-key" = Option<String>, Header, description = "The same key and body within 24 hours give the same job")),
+    params(("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$", description = "The same key and body within 24 hours give the same job")),
     responses((status = 201, body = JobView), (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "The dataset is not ready"),
         (status = 422, body = Problem, content_type = "application/problem+json")))]
@@ -104,7 +104,7 @@ fn idempotency(headers: &HeaderMap, spec: &JobSpec) -> Result<Option<Idempotency
     let key = value
         .to_str()
         .ok()
-        .filter(|key| (1..=200).contains(&key.len()))
+        .filter(|key| (1..=200).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(|| ApiError::bad_request("Idempotency-Key must be 1 to 200 visible characters"))?;
     let request = serde_json::to_vec(spec).expect("a spec is plain data");
     let request_sha256 = hex::encode(Sha256::digest(&request));
@@ -144,10 +144,13 @@ pub struct ListJobsQuery {
     /// Only jobs of this dataset.
     dataset_id: Option<DatasetId>,
     /// Only jobs with this label: `name=value`.
+    #[param(pattern = "=")]
     label: Option<String>,
     /// Rows of the page, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(pattern = "^000[0-9a-f]{45}$")]
     after: Option<String>,
 }
 
@@ -299,12 +302,14 @@ pub struct ListMetricsQuery {
     /// `next` of the page before.
     after: Option<i64>,
     /// Rows of the page, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
 /// AUC and log-loss of every pass, in the order they were made.
 #[utoipa::path(get, path = "/v1/jobs/{id}/metrics", tag = "jobs", params(("id" = JobId, Path), ListMetricsQuery),
-    responses((status = 200, body = MetricsView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = MetricsView), (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub async fn list_metrics(
     State(state): State<AppState>,
     caller: Caller,

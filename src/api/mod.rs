@@ -58,13 +58,16 @@ use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt},
+    routes,
+};
 use utoipa_swagger_ui::SwaggerUi;
 
 /// The whole API over a state.
 pub fn router(state: AppState) -> Router {
     let (router, document) = documented().split_for_parts();
-    let document = openapi::with_access(document);
+    let document = openapi::completed(document);
     let router = router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::guard))
         .route("/openapi.json", get(openapi::get_openapi))
@@ -89,17 +92,18 @@ pub fn router(state: AppState) -> Router {
     router.layer(layers).with_state(state)
 }
 
+/// What has no handler is 405 whatever the client speaks.
+fn speaking_tus(routes: UtoipaMethodRouter<AppState>) -> UtoipaMethodRouter<AppState> {
+    routes.map(|methods| methods.route_layer(middleware::from_fn(tus::speak)))
+}
+
 /// The routes that the OpenAPI document describes.
 fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(datasets::create_dataset, datasets::list_datasets))
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(uploads::discover_uploads, uploads::create_upload))
-                .routes(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload))
-                .layer(middleware::from_fn(tus::speak)),
-        )
+        .routes(speaking_tus(routes!(uploads::discover_uploads, uploads::create_upload)))
+        .routes(speaking_tus(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload)))
         .routes(routes!(jobs::create_job, jobs::list_jobs))
         .routes(routes!(plan::plan_job))
         .routes(routes!(jobs::find_job, jobs::delete_job))

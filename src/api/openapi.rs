@@ -10,8 +10,10 @@ use std::sync::LazyLock;
 use utoipa::{
     OpenApi,
     openapi::{
-        Ref, Response as Answer, ResponseBuilder, SecurityRequirement,
+        Ref, RefOr, Response as Answer, ResponseBuilder, Schema, SecurityRequirement,
         content::ContentBuilder,
+        path::Operation,
+        schema::{SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -38,20 +40,32 @@ pub fn base() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
-/// Says of every operation behind the guard what the guard may answer.
-pub fn with_access(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+/// Says of every operation what is the same for all of its kind: what the guard may answer, what a JSON body may, and that a
+/// parameter one may leave out is left out, not null.
+pub fn completed(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     const SCHEME: &str = "api_key";
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("adk_<id>_<secret>").description(Some(
         "An API key. A server without keys, on loopback, asks for none. GET needs the scope read, /metrics and /v1/workers admin, all else write.",
     ));
     document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
     for (path, item) in &mut document.paths.paths {
-        if access::OPEN.contains(&path.as_str()) {
-            continue;
-        }
+        let is_open = access::OPEN.contains(&path.as_str());
         let reading = [&mut item.options, &mut item.head, &mut item.get];
         let writing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in reading.into_iter().chain(writing).flatten() {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter {
+                    parameter.schema = parameter.schema.take().map(without_null);
+                }
+            }
+            if matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key("application/json"))
+            {
+                document_answer(operation, "413", "The body is too large");
+                document_answer(operation, "415", "The body is of a media type that is not read here");
+            }
+            if is_open {
+                continue;
+            }
             operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
             for (status, what) in [
                 ("401", "No API key, or none that is good"),
@@ -59,11 +73,36 @@ pub fn with_access(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::O
                 ("429", "More requests, or more things, than the tenant may have; see Retry-After"),
                 ("503", "A part of the service is away, or the server has too much to do; see Retry-After"),
             ] {
-                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(what).into());
+                document_answer(operation, status, what);
             }
         }
     }
     document
+}
+
+/// Unless the handler says so itself.
+fn document_answer(operation: &mut Operation, status: &str, what: &str) {
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(what).into());
+}
+
+fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::new(Type::Null));
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|kind| *kind != Type::Null);
+                if let [only] = &types[..] {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            one_of.items.retain(|item| !is_null(item));
+            if one_of.items.len() == 1 { one_of.items.remove(0) } else { RefOr::T(Schema::OneOf(one_of)) }
+        }
+        other => other,
+    }
 }
 
 fn problem(what: &str) -> Answer {
@@ -74,7 +113,7 @@ fn problem(what: &str) -> Answer {
 /// The document as committed.
 pub fn openapi_json() -> String {
     let (_, document) = super::documented().split_for_parts();
-    with_access(document).to_pretty_json().expect("a document is plain data")
+    completed(document).to_pretty_json().expect("a document is plain data")
 }
 
 pub async fn get_openapi() -> Response {

@@ -28,10 +28,13 @@ use utoipa::{IntoParams, ToSchema};
 pub struct ListRowsQuery {
     /// `keep_prob`: dropped rows first, and of those the ones least worth keeping. There is no other order.
     #[serde(rename = "order")]
+    #[param(inline)]
     _order: Option<RowOrder>,
     /// Rows of the page, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(pattern = "^[0-9]{1,9}$")]
     after: Option<String>,
 }
 
@@ -56,7 +59,8 @@ pub async fn list_rows(
     let after = match &query.after {
         None => 0,
         Some(text) => text
-            .parse::<usize>()
+            .parse::<u32>()
+            .map(|after| after as usize)
             .map_err(|_| ApiError::new(super::error::Kind::BadCursor, format!("`{text}` is no cursor of this list")))?,
     };
     find_succeeded(&state, &caller.tenant, id).await?;

@@ -10,6 +10,7 @@ use super::{
     quota,
     state::AppState,
     tus::{self, Checksum},
+    views::Binary,
 };
 use crate::{
     files::{FilesError, Partial},
@@ -52,10 +53,10 @@ pub async fn discover_uploads(State(state): State<AppState>) -> Response {
 /// Send the parts with PATCH to the address in `Location`; ask it with HEAD how far the upload has come. When all is
 /// there, `POST /v1/datasets` with its id makes a dataset of it. The first part may be the body of this request.
 #[utoipa::path(post, path = "/v1/uploads", tag = "datasets",
-    params(("tus-resumable" = String, Header, description = "1.0.0"), ("upload-length" = u64, Header, description = "Bytes there will be"),
-        ("upload-metadata" = Option<String>, Header, description = "`filename` and `filetype` in base64 help to tell the format"),
-        ("upload-checksum" = Option<String>, Header, description = "Of the body: `sha256` and the digest in base64")),
-    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream", description = "The first part; or none"),
+    params(("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0"), ("upload-length" = u64, Header, minimum = 1, description = "Bytes there will be"),
+        ("upload-metadata" = Option<String>, Header, max_length = 4096, pattern = "^[!-+.-~-]+( ([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?)?(,[!-+.-~-]+( ([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?)?)*$", description = "`filename` and `filetype` in base64 help to tell the format"),
+        ("upload-checksum" = Option<String>, Header, pattern = "^(sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|sha1 [A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=)$", description = "Of the body: `sha256` and the digest in base64")),
+    request_body(content = inline(Binary), content_type = "application/offset+octet-stream", description = "The first part; or none"),
     responses((status = 201, headers(("location" = String), ("upload-offset" = u64), ("upload-expires" = String))),
         (status = 400, body = Problem, content_type = "application/problem+json"), (status = 412, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"), (status = 415, body = Problem, content_type = "application/problem+json"),
@@ -110,7 +111,7 @@ pub async fn create_upload(
 
 /// How far an upload has come.
 #[utoipa::path(head, path = "/v1/uploads/{id}", tag = "datasets",
-    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, description = "1.0.0")),
+    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0")),
     responses((status = 200, headers(("upload-offset" = u64), ("upload-length" = u64), ("upload-expires" = String))),
         (status = 404, body = Problem, content_type = "application/problem+json"), (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"),
         (status = 412, body = Problem, content_type = "application/problem+json")))]
@@ -133,9 +134,9 @@ pub async fn find_upload(
 
 /// Send a part, from where the upload has come to.
 #[utoipa::path(patch, path = "/v1/uploads/{id}", tag = "datasets",
-    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, description = "1.0.0"), ("upload-offset" = u64, Header),
-        ("upload-checksum" = Option<String>, Header, description = "Of the body: `sha256` and the digest in base64")),
-    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0"), ("upload-offset" = u64, Header, maximum = 9223372036854775807_i64),
+        ("upload-checksum" = Option<String>, Header, pattern = "^(sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|sha1 [A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=)$", description = "Of the body: `sha256` and the digest in base64")),
+    request_body(content = inline(Binary), content_type = "application/offset+octet-stream"),
     responses((status = 204, headers(("upload-offset" = u64), ("upload-expires" = String))), (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json", description = "Upload-Offset is not where the upload is; the answer's is", headers(("upload-offset" = u64))),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"), (status = 412, body = Problem, content_type = "application/problem+json"),
@@ -171,7 +172,7 @@ pub async fn append_upload(
 
 /// Delete an upload that no dataset was made of.
 #[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "datasets",
-    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, description = "1.0.0")),
+    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0")),
     responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "A dataset was made of it"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"), (status = 412, body = Problem, content_type = "application/problem+json"),

@@ -29,8 +29,10 @@ const MOST: u32 = 1000;
 #[into_params(parameter_in = Query)]
 pub struct ListWorkersQuery {
     /// Rows of the page, 1 to 100.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(pattern = "^000[0-9a-f]{45}$")]
     after: Option<String>,
 }
 
