@@ -22,7 +22,12 @@ use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
 };
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 
 const BATCH_ROWS: usize = 8192;
 /// A table of many columns is read fewer rows at a time: bounds memory.
@@ -31,7 +36,7 @@ const BATCH_CELLS: usize = 1 << 19;
 /// Opens the file and reads its footer.
 pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IngestError> {
     let file = File::open(path).map_err(IngestError::io("open", path))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| {
+    decoding(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|error| {
         IngestError::field(
             "",
             format!(
@@ -83,18 +88,17 @@ impl Parquet {
         }
         let batch_rows = (BATCH_CELLS / read.len().max(1)).clamp(1, BATCH_ROWS);
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
-        let reader = builder
-            .with_projection(mask)
-            .with_batch_size(batch_rows)
-            .build()
+        let reader = decoding(|| builder.with_projection(mask).with_batch_size(batch_rows).build())
             .map_err(|error| IngestError::field("", format!("the Parquet file cannot be read: {error}")))?;
         Ok(Self { reader, places, joins, batch: Vec::new(), rows: 0, next: 0, left: max_bytes })
     }
 
     pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         while self.next == self.rows {
-            let Some(batch) = self.reader.next() else { return Ok(Next::End) };
-            self.load(&batch.map_err(damaged)?)?;
+            let Some(batch) = decoding(|| self.reader.next().transpose()).map_err(damaged)? else {
+                return Ok(Next::End);
+            };
+            self.load(&batch)?;
         }
         for place in &self.places {
             let cell = match place {
@@ -112,7 +116,7 @@ impl Parquet {
         self.batch.clear();
         for (column, place) in self.places.iter().enumerate() {
             if let Some(place) = place {
-                let text = as_text(batch.column(*place), &self.joins[column]).map_err(damaged)?;
+                let text = decoding(|| as_text(batch.column(*place), &self.joins[column])).map_err(damaged)?;
                 // An empty cell counts too: runs of equal cells pack to nothing.
                 let offsets = text.value_offsets();
                 let bytes = (offsets[text.len()] - offsets[0]) as u64 + text.len() as u64;
@@ -122,6 +126,15 @@ impl Parquet {
         }
         (self.rows, self.next) = (batch.num_rows(), 0);
         Ok(())
+    }
+}
+
+/// Runs the decoder, which panics over some bytes that no writer makes: then the file is damaged, as when it says so. What
+/// it was at work on is not used again.
+fn decoding<T, E: Into<ArrowError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, ArrowError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err(ArrowError::ParquetError("the decoder met bytes it does not know".to_owned())),
     }
 }
 
