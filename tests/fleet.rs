@@ -2,17 +2,18 @@
 
 mod harness;
 
-use autodenoise::store::{Durability, EmbeddedPostgres};
-use harness::{BIN, Service, assert_gapless, clicks, scratch, signal};
+use harness::{
+    Service, assert_gapless, clicks,
+    fleet::{Shared, Worker},
+    scratch, signal,
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -46,95 +47,6 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 fn starts(events: &[Value]) -> usize {
     events.iter().filter(|event| event["type"] == "job.started").count()
-}
-
-/// A worker process; killed with the value.
-struct Worker {
-    child: Child,
-    health: String,
-}
-
-impl Worker {
-    fn start(data: &Path, database: &str, lease: &str) -> Self {
-        let log = fs::OpenOptions::new().create(true).append(true).open(data.with_extension("log")).unwrap();
-        let mut child = Command::new(BIN)
-            .args(["worker", "--lease-seconds", lease, "--checkpoint-seconds", "0", "--threads", "1"])
-            .args([
-                "--retry-seconds",
-                "0.1",
-                "--health-listen",
-                "127.0.0.1:0",
-                "--database-url",
-                database,
-                "--data-dir",
-            ])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
-        Self { child, health: line.strip_prefix("health on ").unwrap().to_owned() }
-    }
-
-    fn get(&self, path: &str) -> reqwest::blocking::Response {
-        reqwest::blocking::get(format!("{}{path}", self.health)).unwrap()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// A PostgreSQL that several processes share.
-struct Shared {
-    postgres: Option<EmbeddedPostgres>,
-    runtime: tokio::runtime::Runtime,
-    url: String,
-    socket: PathBuf,
-}
-
-impl Shared {
-    fn start(dir: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let folder = dir.join("shared-pg");
-        let postgres = runtime.block_on(EmbeddedPostgres::start(&folder, None, Durability::TestOnly)).unwrap();
-        let socket = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        let socket = socket.filter(|path| !path.to_string_lossy().ends_with(".lock"));
-        let socket = socket.into_iter().find(|path| path.to_string_lossy().contains(".s.PGSQL.")).unwrap();
-        Self { url: postgres.url(), postgres: Some(postgres), runtime, socket }
-    }
-
-    /// All processes of the server: it and its children.
-    fn signal(&self, which: i32) {
-        let server = self.postgres.as_ref().unwrap().pid();
-        signal_tree(server, which);
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(postgres) = self.postgres.take() {
-            self.runtime.block_on(postgres.stop());
-        }
-    }
-}
-
-/// Signals a PostgreSQL server and the processes it started.
-fn signal_tree(server: u32, which: i32) {
-    let parent_of = |pid: u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok()
-    };
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    signal(server, which);
-    for child in pids.filter(|pid| parent_of(*pid) == Some(server)).collect::<Vec<_>>() {
-        // SAFETY: a child of a server of this test. One that ended meanwhile is no matter.
-        unsafe { libc::kill(child as i32, which) };
-    }
 }
 
 #[test]

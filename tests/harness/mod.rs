@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod fleet;
+
 use serde_json::Value;
 use std::{
     fs,
@@ -69,21 +71,18 @@ impl Service {
         Self::start_with(data, &[])
     }
 
+    /// Quick to notice a death and to go on, for tests that kill.
     pub fn start_with(data: &Path, flags: &[&str]) -> Self {
+        let quick = ["--lease-seconds", "3", "--checkpoint-seconds", "0", "--retry-seconds", "0.1", "--threads", "1"];
+        Self::start_as(data, &[&quick[..], flags].concat())
+    }
+
+    /// With these flags and the defaults of whoever runs it.
+    pub fn start_as(data: &Path, flags: &[&str]) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(data.with_extension("log")).unwrap();
         let listen: &[&str] = if flags.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = Command::new(BIN)
-            .args([
-                "serve",
-                "--lease-seconds",
-                "3",
-                "--checkpoint-seconds",
-                "0",
-                "--retry-seconds",
-                "0.1",
-                "--threads",
-                "1",
-            ])
+            .arg("serve")
             .args(listen)
             .arg("--data-dir")
             .arg(data)
@@ -216,24 +215,12 @@ impl Service {
 
     /// The trainer processes of this service.
     pub fn trainers(&self) -> Vec<u32> {
-        self.children(|words| words.contains(&"trainer"))
+        trainers_of(self.pid())
     }
 
     /// The private database of this service.
     pub fn database(&self) -> u32 {
-        self.children(|words| words[0].ends_with("/postgres"))[0]
-    }
-
-    fn children(&self, is_wanted: impl Fn(&[&str]) -> bool) -> Vec<u32> {
-        let is_ours = |pid: &u32| {
-            let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            // The name in parentheses may hold spaces; the parent stands two words after it.
-            let parent =
-                read("stat").rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
-            parent == Some(self.pid()) && is_wanted(&read("cmdline").split('\0').collect::<Vec<_>>())
-        };
-        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(is_ours).collect()
+        children(self.pid(), |words| words[0].ends_with("/postgres"))[0]
     }
 }
 
@@ -244,6 +231,24 @@ impl Drop for Service {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The trainer processes of a server or worker.
+pub fn trainers_of(pid: u32) -> Vec<u32> {
+    children(pid, |words| words.contains(&"trainer"))
+}
+
+/// The processes that a process has started, by the words of their command lines.
+pub fn children(of: u32, is_wanted: impl Fn(&[&str]) -> bool) -> Vec<u32> {
+    let is_ours = |pid: &u32| {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        // The name in parentheses may hold spaces; the parent stands two words after it.
+        let parent =
+            read("stat").rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        parent == Some(of) && is_wanted(&read("cmdline").split('\0').collect::<Vec<_>>())
+    };
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(is_ours).collect()
 }
 
 pub fn signal(pid: u32, signal: i32) {

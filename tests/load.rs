@@ -1,0 +1,219 @@
+//! The service under load, beside two jobs: how long answers take, what training loses, what memory the server takes.
+//! `make load` runs it on a release build and prints the figures of docs/reliability.md.
+
+mod harness;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use harness::{Service, clicks, scratch};
+use reqwest::Client;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+const POLLERS: usize = 200;
+const UPLOADERS: usize = 20;
+const STREAMS: usize = 50;
+/// How often each of them asks, or sends a part.
+const EVERY: Duration = Duration::from_secs(1);
+const PART: usize = 128 << 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// What the clients saw.
+#[derive(Default)]
+struct Seen {
+    errors: AtomicU64,
+    parts: AtomicU64,
+    events: AtomicU64,
+}
+
+/// Asks for the job once a second until the end; gives the milliseconds each answer took.
+async fn poll(http: Client, address: String, seen: Arc<Seen>, start: Instant, end: Instant) -> Vec<f64> {
+    let mut took = Vec::new();
+    let mut next = start;
+    while next < end {
+        tokio::time::sleep_until(next.into()).await;
+        let asked = Instant::now();
+        let answer = async { http.get(&address).send().await?.error_for_status()?.bytes().await };
+        match answer.await {
+            Ok(_) => took.push(asked.elapsed().as_secs_f64() * 1e3),
+            Err(_) => drop(seen.errors.fetch_add(1, Ordering::Relaxed)),
+        }
+        next += EVERY;
+    }
+    took
+}
+
+/// Sends a part with its checksum once a second.
+async fn upload(http: Client, url: String, seen: Arc<Seen>, start: Instant, end: Instant) -> reqwest::Result<()> {
+    let part = vec![b'x'; PART];
+    let checksum = format!("sha256 {}", BASE64_STANDARD.encode(Sha256::digest(&part)));
+    let begun =
+        http.post(format!("{url}/v1/uploads")).header("tus-resumable", "1.0.0").header("upload-length", 1 << 30);
+    let begun = begun.send().await?.error_for_status()?;
+    let address = format!("{url}{}", begun.headers()["location"].to_str().unwrap());
+    let mut next = start;
+    for number in 0.. {
+        if next >= end {
+            break;
+        }
+        tokio::time::sleep_until(next.into()).await;
+        let request = http.patch(&address).header("tus-resumable", "1.0.0").header("upload-offset", number * PART);
+        let request = request.header("content-type", "application/offset+octet-stream");
+        request.header("upload-checksum", &checksum).body(part.clone()).send().await?.error_for_status()?;
+        seen.parts.fetch_add(1, Ordering::Relaxed);
+        next += EVERY;
+    }
+    http.delete(&address).header("tus-resumable", "1.0.0").send().await?.error_for_status()?;
+    Ok(())
+}
+
+/// Listens to a job's events.
+async fn listen(http: Client, address: String, seen: Arc<Seen>, end: Instant) -> reqwest::Result<()> {
+    let mut response = http.get(address).header("accept", "text/event-stream").send().await?.error_for_status()?;
+    while let Ok(chunk) = tokio::time::timeout_at(end.into(), response.chunk()).await {
+        // A stream that ends before its job is an error too.
+        let Some(bytes) = chunk? else {
+            seen.errors.fetch_add(1, Ordering::Relaxed);
+            break;
+        };
+        seen.events.fetch_add(bytes.windows(5).filter(|word| word == b"data:").count() as u64, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Runs all clients for the window; gives the sorted milliseconds of the polls.
+async fn load(url: &str, jobs: &[String], seen: &Arc<Seen>) -> Vec<f64> {
+    let http = || Client::builder().timeout(WINDOW * 2).build().unwrap();
+    let (start, mut polls, mut others) = (Instant::now(), JoinSet::new(), JoinSet::new());
+    let end = start + WINDOW;
+    for client in 0..POLLERS {
+        let address = format!("{url}/v1/jobs/{}", jobs[client % jobs.len()]);
+        let first = start + EVERY.mul_f64(client as f64 / POLLERS as f64);
+        polls.spawn(poll(http(), address, seen.clone(), first, end));
+    }
+    for client in 0..UPLOADERS {
+        let first = start + EVERY.mul_f64(client as f64 / UPLOADERS as f64);
+        others.spawn(upload(http(), url.to_owned(), seen.clone(), first, end));
+    }
+    for client in 0..STREAMS {
+        let address = format!("{url}/v1/jobs/{}/events", jobs[client % jobs.len()]);
+        others.spawn(listen(http(), address, seen.clone(), end));
+    }
+    for ended in others.join_all().await {
+        if let Err(error) = ended {
+            println!("{error:?}");
+            seen.errors.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let mut took: Vec<f64> = polls.join_all().await.into_iter().flatten().collect();
+    took.sort_by(f64::total_cmp);
+    took
+}
+
+/// Passes the jobs have made.
+fn passes(service: &Service, jobs: &[String]) -> u64 {
+    let made = |job: &String| {
+        let mut after = 0;
+        let mut count = 0;
+        loop {
+            let page = service.expect(service.get(&format!("/v1/jobs/{job}/metrics?after={after}")), 200);
+            count += page["data"].as_array().unwrap().len() as u64;
+            match page["next"].as_i64() {
+                Some(next) => after = next,
+                None => return count,
+            }
+        }
+    };
+    jobs.iter().map(made).sum()
+}
+
+fn resident_mib(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+/// Processor seconds of a process so far.
+fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let words: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    // SAFETY: no preconditions.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
+    (words[11].parse::<f64>().unwrap() + words[12].parse::<f64>().unwrap()) / ticks
+}
+
+#[test]
+#[ignore = "minutes, and its figures are of a release build alone: make load"]
+fn answers_are_quick_and_training_goes_on_under_load() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 400, 300);
+    let service = Service::start_as(&dir.path().join("data"), &["--slots", "2", "--threads", "1"]);
+    let dataset = service.upload(&table, &[("label", "click"), ("split_column", "split"), ("exclude", "timestamp")]);
+    let options = json!({"epochs": 1_000_000, "batch_size": 512});
+    let method = json!({"backbone": "deepfm", "options": options});
+    let jobs: Vec<_> = (0..2)
+        .map(|seed| {
+            service.submit(json!({"dataset_id": dataset["id"], "seed": seed, "device": "cpu", "method": method}))
+        })
+        .collect();
+    for job in &jobs {
+        service.events_until(job, |event: &Value| {
+            event["type"] == "epoch.completed" && event["data"]["phase"] == "search" && event["data"]["epoch"] == 2
+        });
+    }
+    let quiet = |what: &str| {
+        let (before, start) = (passes(&service, &jobs), Instant::now());
+        std::thread::sleep(WINDOW);
+        let rate = (passes(&service, &jobs) - before) as f64 / start.elapsed().as_secs_f64();
+        println!("{what}: {rate:.2} passes/s");
+        rate
+    };
+    let first = quiet("alone");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let seen = Arc::<Seen>::default();
+    let (mut memory, mut polls, mut rates) = (vec![resident_mib(service.pid())], Vec::new(), Vec::new());
+    let server = cpu_seconds(service.pid());
+    let start = Instant::now();
+    for minute in 1..=3 {
+        let (before, began) = (passes(&service, &jobs), Instant::now());
+        let took = runtime.block_on(load(&service.url, &jobs, &seen));
+        rates.push((passes(&service, &jobs) - before) as f64 / began.elapsed().as_secs_f64());
+        memory.push(resident_mib(service.pid()));
+        let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+        println!(
+            "minute {minute} of load: {} polls, ms p50 {:.1}, p99 {:.1}, most {:.1}; {:.2} passes/s; server {:.1} MiB",
+            took.len(),
+            at(0.5),
+            at(0.99),
+            at(1.0),
+            rates.last().unwrap(),
+            memory.last().unwrap(),
+        );
+        polls.extend(took);
+    }
+    let share = (cpu_seconds(service.pid()) - server) / start.elapsed().as_secs_f64();
+    let last = quiet("alone again");
+    polls.sort_by(f64::total_cmp);
+    let loaded = rates.iter().sum::<f64>() / rates.len() as f64;
+    println!(
+        "p99 {:.1} ms; training slowed by {:.1} %; the server took {share:.2} of a core; {} parts of {} KiB, {} events, {} errors",
+        polls[(polls.len() - 1) * 99 / 100],
+        100.0 * (1.0 - 2.0 * loaded / (first + last)),
+        seen.parts.load(Ordering::Relaxed),
+        PART >> 10,
+        seen.events.load(Ordering::Relaxed),
+        seen.errors.load(Ordering::Relaxed),
+    );
+    assert_eq!(seen.errors.load(Ordering::Relaxed), 0);
+    for job in &jobs {
+        service.expect(service.post(&format!("/v1/jobs/{job}/cancel")), 202);
+    }
+}
