@@ -16,7 +16,7 @@ build: setup ## Build the program: target/release/autodenoise
 demo: build ## Denoise a table with planted noise through the real service (under 3 minutes once built)
 	@scripts/demo.sh
 
-test: setup ## Every check: formatting, lints, all tests on a real PostgreSQL, the running service against its OpenAPI document, dependencies
+test: setup ## Every check: lints, all tests on a real PostgreSQL, the OpenAPI document against the service, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked --quiet

@@ -186,7 +186,11 @@ impl ToSchema for LabelRule {}
 
 /// A field: a column's name, or a column and how to treat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a field is a column's name, or an object with `column` and, where wanted, `numeric` or `multi`"
+)]
 pub enum FieldSpec {
     /// Treated by its content: decimal numbers as numeric, anything else as a category.
     Name(String),
@@ -443,5 +447,15 @@ mod tests {
         }
         assert!(LabelRule::try_from("rating > many".to_owned()).unwrap_err().contains("not a number"));
         assert!(LabelRule::try_from("> 3".to_owned()).unwrap_err().contains("names no column"));
+    }
+
+    #[test]
+    fn a_slip_in_a_field_is_an_error_and_not_left_out() {
+        let read = |json: &str| serde_json::from_str::<FieldSpec>(json).map(|field| field.column().to_owned());
+        assert_eq!(read(r#""price""#).unwrap(), "price");
+        assert_eq!(read(r#"{"column": "price", "numeric": "log"}"#).unwrap(), "price");
+        for wrong in [r#"{"column": "price", "numerc": "log"}"#, r#"{"numeric": "log"}"#, "3"] {
+            assert!(read(wrong).unwrap_err().to_string().contains("a field is a column's name"), "{wrong}");
+        }
     }
 }
