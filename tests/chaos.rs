@@ -80,11 +80,6 @@ impl Kept {
     fn pid(&self) -> u32 {
         self.child.lock().unwrap().id()
     }
-
-    /// kill -9, as a power cut would.
-    fn kill(&self) {
-        self.child.lock().unwrap().kill().unwrap();
-    }
 }
 
 impl Drop for Kept {
@@ -92,6 +87,21 @@ impl Drop for Kept {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         child.kill().ok();
         child.wait().ok();
+    }
+}
+
+/// kill -9; false where nothing is left to be killed: what has just died is not there again yet.
+fn kill(pid: u32) -> bool {
+    // SAFETY: a process of this test, or a child of one, and not waited for by anybody else meanwhile.
+    unsafe { libc::kill(pid as i32, libc::SIGKILL) == 0 }
+}
+
+/// Says that all is over, however a thread ends.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -305,6 +315,7 @@ fn what_was_acknowledged_outlives_every_death() {
                 }
             });
         }
+        let ending = Ending(&over);
         let mut dice = Dice(seed);
         let end = Instant::now() + Duration::from_secs(seconds);
         let mut next = Instant::now();
@@ -315,14 +326,10 @@ fn what_was_acknowledged_outlives_every_death() {
                 next = Instant::now() + Duration::from_millis(300 + dice.below(2500));
                 let worker = &workers[dice.below(2) as usize];
                 let victim = match dice.below(10) {
-                    0..4 => trainers_of(worker.pid()).first().map(|trainer| {
-                        // SAFETY: the child of a child of this test; one that has ended meanwhile is no matter.
-                        unsafe { libc::kill(*trainer as i32, libc::SIGKILL) };
-                        0
-                    }),
-                    4..6 => Some((worker.kill(), 1).1),
-                    6..8 => Some((server.kill(), 2).1),
-                    _ => Some((harness::signal(postgres.pid(), libc::SIGKILL), 3).1),
+                    0..4 => trainers_of(worker.pid()).first().filter(|trainer| kill(**trainer)).map(|_| 0),
+                    4..6 => kill(worker.pid()).then_some(1),
+                    6..8 => kill(server.pid()).then_some(2),
+                    _ => kill(postgres.pid()).then_some(3),
                 };
                 if let Some(victim) = victim {
                     kills.0[victim].fetch_add(1, Ordering::Relaxed);
@@ -330,7 +337,7 @@ fn what_was_acknowledged_outlives_every_death() {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        over.store(true, Ordering::Relaxed);
+        drop(ending);
         // What was killed last is started again once more.
         thread::sleep(Duration::from_millis(100));
         server.keep();
@@ -407,7 +414,7 @@ fn what_was_acknowledged_outlives_every_death() {
         let old = SystemTime::now() - Duration::from_secs(7200);
         fs::File::options().append(true).open(file).unwrap().set_modified(old).unwrap();
     }
-    workers[0].kill();
+    kill(workers[0].pid());
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         workers[0].keep();
