@@ -32,7 +32,7 @@ use std::{
 /// Seconds of killing in `make test`; `make chaos` asks for more.
 const SHORT: u64 = 25;
 /// After the killing all must come to its end within this.
-const AFTERMATH: Duration = Duration::from_secs(240);
+const AFTERMATH: Duration = Duration::from_secs(180);
 const RESULTS: [&str; 5] = ["indices", "scores", "policy", "model", "denoised"];
 const UPLOADERS: u64 = 2;
 const SUBMITTERS: u64 = 3;
@@ -117,7 +117,7 @@ struct Caller {
 impl Caller {
     fn ask(&self, good: &[u16], request: impl Fn(&Client) -> RequestBuilder) -> (StatusCode, HeaderMap, String) {
         loop {
-            assert!(Instant::now() < self.give_up, "no answer in time\n{}", self.last_words());
+            assert!(Instant::now() < self.give_up, "no answer in time\n{}", self.last_words(""));
             if let Ok(response) = request(&self.http).send() {
                 let (status, headers) = (response.status(), response.headers().clone());
                 // The answer may break off in its middle.
@@ -133,9 +133,10 @@ impl Caller {
         }
     }
 
-    fn last_words(&self) -> String {
+    /// The end of the log, as far as it is about this.
+    fn last_words(&self, about: &str) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines = log.lines().collect::<Vec<_>>();
+        let lines = log.lines().filter(|line| line.contains(about)).collect::<Vec<_>>();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
@@ -221,8 +222,8 @@ fn what_was_acknowledged_outlives_every_death() {
     let (listen, folder) = (format!("127.0.0.1:{port}"), data.to_str().unwrap());
     let common = ["--data-dir", folder, "--database-url", &postgres.url];
     let server = Kept::start(&[&["serve", "--no-worker", "--listen", &listen][..], &common].concat(), &log);
-    // Deaths are not the jobs' fault here: none is to fail of too many.
-    let patience = ["--lease-seconds", "3", "--retry-seconds", "0.1", "--max-attempts", "100"];
+    // Deaths are not the jobs' fault here: none is to fail of too many, nor to wait for minutes after its twelfth.
+    let patience = ["--lease-seconds", "3", "--retry-seconds", "0.001", "--max-attempts", "100"];
     let quick = ["--checkpoint-seconds", "0", "--threads", "1"];
     let worker = || Kept::start(&[&["worker"][..], &common, &patience, &quick].concat(), &log);
     let workers = [worker(), worker()];
@@ -262,9 +263,10 @@ fn what_was_acknowledged_outlives_every_death() {
     let (over, promised, kills, parts) =
         (AtomicBool::new(false), Mutex::new(Promised::default()), Kills::default(), AtomicU64::new(0));
     thread::scope(|scope| {
+        let mut clients = Vec::new();
         for uploader in 0..UPLOADERS {
             let (caller, over, promised, parts) = (&caller, &over, &promised, &parts);
-            scope.spawn(move || {
+            clients.push(scope.spawn(move || {
                 let mut dice = Dice(seed << 8 | uploader);
                 while !over.load(Ordering::Relaxed) {
                     let rows = 1000 + dice.below(15_000);
@@ -274,11 +276,11 @@ fn what_was_acknowledged_outlives_every_death() {
                     let sha256 = hex::encode(Sha256::digest(&bytes));
                     promised.lock().unwrap().uploads.insert(id, (sha256, bytes.len()));
                 }
-            });
+            }));
         }
         for submitter in 0..SUBMITTERS {
             let (caller, over, promised, submit) = (&caller, &over, &promised, &submit);
-            scope.spawn(move || {
+            clients.push(scope.spawn(move || {
                 let mut dice = Dice(seed << 8 | 100 | submitter);
                 for turn in 0.. {
                     if over.load(Ordering::Relaxed) {
@@ -305,6 +307,13 @@ fn what_was_acknowledged_outlives_every_death() {
                         if job["is_terminal"] == true {
                             break;
                         }
+                        assert!(
+                            Instant::now() + Duration::from_secs(20) < caller.give_up,
+                            "{job:#}\n{:#}\n{}\n\n{}",
+                            caller.get("/v1/workers"),
+                            caller.last_words(&id),
+                            caller.last_words("")
+                        );
                         // A pause that took hold after the answer to "resume", which then found nothing to resume.
                         if job["status"] == "paused" {
                             how("resume");
@@ -313,7 +322,7 @@ fn what_was_acknowledged_outlives_every_death() {
                     }
                     promised.lock().unwrap().jobs.insert(id, seen);
                 }
-            });
+            }));
         }
         let ending = Ending(&over);
         let mut dice = Dice(seed);
@@ -338,10 +347,12 @@ fn what_was_acknowledged_outlives_every_death() {
             thread::sleep(Duration::from_millis(20));
         }
         drop(ending);
-        // What was killed last is started again once more.
-        thread::sleep(Duration::from_millis(100));
-        server.keep();
-        workers.iter().for_each(Kept::keep);
+        // The clients end what they began. A process that found no database when it was started is started again.
+        while clients.iter().any(|client| !client.is_finished()) {
+            server.keep();
+            workers.iter().for_each(Kept::keep);
+            thread::sleep(Duration::from_millis(20));
+        }
     });
 
     // Every acknowledged upload is there, to the byte, and is read.

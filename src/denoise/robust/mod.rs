@@ -53,8 +53,9 @@ const JUDGES: u32 = 3;
 const MARGIN: f64 = 0.0005;
 const MARGIN_FLAGGED: f64 = -0.001;
 const MARGIN_SHARPER: f64 = 0.001;
-/// Its log-loss, corrected for noise, may be above that of all rows by this.
-const LOGLOSS_MARGIN: f64 = 0.003;
+/// Its log-loss, corrected for noise, may be above that of all rows by this: on MovieLens-1M the correction said more against a
+/// subset than the test rows did, in every run.
+const LOGLOSS_MARGIN: f64 = 0.005;
 /// Rewards are within this.
 const MOST_REWARD: f32 = 6.0;
 /// Halves of the history: a state comes from one, its reward from the other.
