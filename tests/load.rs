@@ -154,10 +154,13 @@ fn cpu_seconds(pid: u32) -> f64 {
 #[ignore = "minutes, and its figures are of a release build alone: make load"]
 fn answers_are_quick_and_training_goes_on_under_load() {
     let dir = scratch();
-    let table = clicks(dir.path(), 400, 300);
-    let service = Service::start_as(&dir.path().join("data"), &["--slots", "2", "--threads", "1"]);
+    let table = clicks(dir.path(), 4000, 2000);
+    let service = Service::start_as(
+        &dir.path().join("data"),
+        &["--slots", "2", "--threads", "1", "--tenant-max-requests", "100000"],
+    );
     let dataset = service.upload(&table, &[("label", "click"), ("split_column", "split"), ("exclude", "timestamp")]);
-    let options = json!({"epochs": 1_000_000, "batch_size": 512});
+    let options = json!({"epochs": 10_000, "batch_size": 2048});
     let method = json!({"backbone": "deepfm", "options": options});
     let jobs: Vec<_> = (0..2)
         .map(|seed| {
@@ -182,7 +185,7 @@ fn answers_are_quick_and_training_goes_on_under_load() {
     let (mut memory, mut polls, mut rates) = (vec![resident_mib(service.pid())], Vec::new(), Vec::new());
     let server = cpu_seconds(service.pid());
     let start = Instant::now();
-    for minute in 1..=3 {
+    for minute in 1..=2 {
         let (before, began) = (passes(&service, &jobs), Instant::now());
         let took = runtime.block_on(load(&service.url, &jobs, &seen));
         rates.push((passes(&service, &jobs) - before) as f64 / began.elapsed().as_secs_f64());

@@ -38,6 +38,9 @@ use uuid::Uuid;
 const PAGE: u32 = 500;
 /// A notification can be lost with its connection; this long later the tables are read anyhow.
 const POLL: Duration = Duration::from_secs(5);
+/// A stream looks for events no more often than this: a job of many short passes costs each of its listeners a few reads of
+/// the database a second, and not two a pass.
+const PACE: Duration = Duration::from_millis(200);
 /// So that proxies do not close a silent stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -194,16 +197,23 @@ fn sse(state: AppState, tenant: TenantId, id: JobId, after: i64) -> impl Stream<
         tenant: TenantId,
         waiter: Waiter,
         after: i64,
+        next: Instant,
         ended: bool,
     }
     let waiter = state.events.subscribe();
-    let pages = stream::unfold(Reading { state, tenant, waiter, after, ended: false }, move |mut reading| async move {
+    let begun = Reading { state, tenant, waiter, after, next: Instant::now(), ended: false };
+    let pages = stream::unfold(begun, move |mut reading| async move {
         while !reading.ended {
+            let draining = reading.state.draining.clone();
+            if draining.run_until_cancelled(tokio::time::sleep_until(reading.next)).await.is_none() {
+                break;
+            }
             match read_page(&reading.state, &reading.tenant, id, reading.after).await {
                 Ok(page) => {
                     reading.ended = page.is_terminal;
                     if let Some(last) = page.data.last() {
                         reading.after = last.seq;
+                        reading.next = Instant::now() + if page.has_more { Duration::ZERO } else { PACE };
                         return Some((page.data, reading));
                     }
                     if page.is_terminal {
@@ -217,7 +227,6 @@ fn sse(state: AppState, tenant: TenantId, id: JobId, after: i64) -> impl Stream<
                 }
             }
             let forever = Instant::now() + Duration::from_secs(3600);
-            let draining = reading.state.draining.clone();
             if draining.run_until_cancelled(reading.waiter.wait(id, forever)).await.is_none() {
                 break;
             }
