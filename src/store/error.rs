@@ -8,6 +8,8 @@ const TRANSIENT_CLASSES: [&str; 4] = ["57P", "08", "53", "40"];
 pub enum StoreError {
     #[error("the database refused or did not answer: {0}")]
     Database(#[source] sqlx::Error),
+    #[error("the database was silent for {} s", .0.as_secs())]
+    Silent(std::time::Duration),
     #[error("the schema could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("the lease of {of} (attempt {attempt}) is lost: it ended, or another worker has it")]
@@ -26,6 +28,7 @@ impl StoreError {
     /// Whether the same call may succeed in a while: the database is away, not wrong.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Silent(_) => true,
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)) => true,
             // A connection that broke in the middle of a message.
             Self::Database(sqlx::Error::Protocol(_)) => true,

@@ -37,6 +37,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// The schema, embedded in the binary.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -51,6 +52,22 @@ pub const JOB_CANCEL: &str = "job_cancel";
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What every session is told, so that one whose client is gone without a word (a network that parted, a machine that lost
+/// its power) keeps no lock and no place for long: for all the database can tell, it could be there for hours. Clients that
+/// live are idle inside a transaction for as long only where a file is moved meanwhile, in `objects::hold` and `claim`.
+const SESSION: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "4"),
+];
+
+/// As `call`, or an error where the database says nothing for so long: a connection whose other end is gone without a word
+/// is silent for ever.
+pub async fn answered<T>(within: Duration, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(within, call).await.unwrap_or(Err(StoreError::Silent(within)))
+}
+
 /// A handle to the database. Clones share the pool.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -63,7 +80,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
+            .connect_with(options.options(SESSION))
             .await?;
         Ok(Self { pool })
     }

@@ -27,6 +27,7 @@ pub struct NamedObject {
 
 /// Keeps sweeps away from an object until the transaction ends. Several may hold one.
 pub async fn hold(tx: &mut PgConnection, name: &str) -> Result<(), StoreError> {
+    take_time(tx).await?;
     sqlx::query("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))").bind(name).execute(tx).await?;
     Ok(())
 }
@@ -34,12 +35,19 @@ pub async fn hold(tx: &mut PgConnection, name: &str) -> Result<(), StoreError> {
 /// Whether the object may be deleted until the transaction ends: nobody holds it, and no row names it.
 /// `upload_prefix` stands before the sha256 in the name of uploaded bytes.
 pub async fn claim(tx: &mut PgConnection, name: &str, upload_prefix: &str) -> Result<bool, StoreError> {
+    take_time(tx).await?;
     let free: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
         .bind(name)
         .fetch_one(&mut *tx)
         .await?;
     // Asked in a second statement, which sees what the holder before us committed.
     Ok(free && artifacts::unreferenced(tx, &[name.to_owned()], upload_prefix).await?.len() == 1)
+}
+
+/// Lets the transaction be idle for longer than others: a file is moved or deleted under its lock, in a bucket slowly.
+async fn take_time(tx: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("set local idle_in_transaction_session_timeout = '1h'").execute(tx).await?;
+    Ok(())
 }
 
 /// Every object that a row names, in the order of the names, from the first behind `after`.

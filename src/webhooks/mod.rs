@@ -18,7 +18,7 @@ pub use send::signature;
 use crate::{
     config::WebhookConfig,
     store::{
-        Store, StoreError,
+        Store, StoreError, answered,
         webhooks::{self, Attempted, ClaimedMessage, Outcome, TEST},
     },
     types::{WebhookId, WebhookSecret},
@@ -70,7 +70,7 @@ impl Courier {
             }
             if Instant::now() >= housekeeping {
                 housekeeping = Instant::now() + HOUSEKEEPING;
-                if let Err(error) = self.keep_house().await {
+                if let Err(error) = answered(LEASE, self.keep_house()).await {
                     warn!(%error, "the webhook outbox could not be counted");
                 }
             }
@@ -88,8 +88,8 @@ impl Courier {
     /// Starts an attempt for every message that is due, one a webhook.
     async fn fill(&self, under_way: &mut Vec<WebhookId>, attempts: &mut JoinSet<WebhookId>) -> Result<(), StoreError> {
         while attempts.len() < SENDERS {
-            let mut conn = self.store.acquire().await?;
-            let Some(message) = webhooks::claim(&mut conn, under_way, LEASE).await? else { break };
+            let claim = async { webhooks::claim(&mut *self.store.acquire().await?, under_way, LEASE).await };
+            let Some(message) = answered(LEASE, claim).await? else { break };
             under_way.push(message.lease.webhook);
             let (store, sender, waits) = (self.store.clone(), self.sender.clone(), self.waits.clone());
             attempts.spawn(async move {
@@ -143,7 +143,7 @@ async fn attempt(store: &Store, sender: &Sender, waits: &[Duration], message: Cl
     histogram!("autodenoise_webhook_delivery_seconds").record(duration.as_secs_f64());
     let attempted = Attempted { outcome, status: sent.status, duration, error: sent.error };
     let written = async { webhooks::finish(&mut *store.acquire().await?, &lease, &attempted).await };
-    match written.await {
+    match answered(LEASE, written).await {
         Ok(()) => {}
         // The webhook was deleted meanwhile, or this took so long that another has the message.
         Err(error @ StoreError::LeaseLost { .. }) => debug!(%error, "nobody asks for this outcome any more"),

@@ -4,7 +4,7 @@ use super::{
     Shared,
     encode::{Encoded, IngestFailure},
     heart::{Heart, Stop},
-    ledger::Patience,
+    ledger::insist,
 };
 use crate::store::{
     StoreError,
@@ -33,18 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: 
         Err(IngestFailure::Failed(_)) => "failed",
         Err(IngestFailure::Stopped) => "released",
     };
-    let mut patience = Patience::default();
-    let written = loop {
-        match write(&shared, &lease, &read).await {
-            Ok(()) => break Ok(()),
-            Err(error) => {
-                if let Err(error) = patience.wait(error).await {
-                    break Err(error);
-                }
-            }
-        }
-    };
-    match (written, &read) {
+    match (insist(|| write(&shared, &lease, &read)).await, &read) {
         (Err(error), _) => warn!(%error, outcome, "the end of reading the dataset could not be written"),
         (Ok(()), Err(IngestFailure::Failed(reason))) => warn!(reason, "the dataset could not be read"),
         (Ok(()), _) => info!(outcome, "the dataset was read"),

@@ -4,7 +4,7 @@ use super::{
     Shared, certificate,
     encode::IngestFailure,
     heart::{Heart, Stop},
-    ledger::{Ledger, Patience},
+    ledger::{Ledger, insist},
     trainer::{Heard, Trainer, stalled},
 };
 use crate::{
@@ -71,18 +71,10 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedJob, shutdown: Canc
     // Beats until the end is written: an outage in between must not cost the lease.
     let mut heart = Heart::of_job(&shared, lease);
     let end = supervise(&shared, &claimed, &mut heart, &shutdown).await;
-    let mut patience = Patience::default();
-    let outcome = loop {
-        match write(&shared, &lease, &end).await {
-            Ok(outcome) => break outcome,
-            Err(error) => {
-                if let Err(error) = patience.wait(error).await {
-                    warn!(%error, "the end of the attempt could not be written");
-                    break "lost";
-                }
-            }
-        }
-    };
+    let outcome = insist(|| write(&shared, &lease, &end)).await.unwrap_or_else(|error| {
+        warn!(%error, "the end of the attempt could not be written");
+        "lost"
+    });
     let seconds = started.elapsed().as_secs_f64();
     match &end {
         End::Failed(Failure { kind, message }) => {

@@ -3,7 +3,7 @@
 use super::{Shared, trainer::Heard};
 use crate::{
     files::Key,
-    store::{StoreError, artifacts, checkpoints, events, metrics, queue},
+    store::{StoreError, answered, artifacts, checkpoints, events, metrics, queue},
     types::{EventType, Progress, TrainerEvent},
 };
 use ::metrics::{counter, histogram};
@@ -14,6 +14,8 @@ use tracing::{debug, info, warn};
 
 /// Progress is written this often at most.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// A write that is not answered for so long is tried again on another connection.
+const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Ledger<'a> {
     shared: &'a Shared,
@@ -36,14 +38,7 @@ impl<'a> Ledger<'a> {
             let due = self.progress_written.is_none_or(|at| at.elapsed() >= PROGRESS);
             return if due { self.flush().await } else { Ok(()) };
         }
-        let mut patience = Patience::default();
-        let dropped = loop {
-            match self.try_write(&heard).await {
-                Ok(dropped) => break dropped,
-                Err(error) => patience.wait(error).await?,
-            }
-        };
-        for object in dropped {
+        for object in insist(|| self.try_write(&heard)).await? {
             // The sweep has what cannot be deleted now.
             if let Ok(key) = Key::parse(object)
                 && let Err(error) = self.shared.files.delete(&key).await
@@ -96,10 +91,7 @@ impl<'a> Ledger<'a> {
     /// Writes the newest progress.
     pub(super) async fn flush(&mut self) -> Result<(), StoreError> {
         let Some(progress) = self.progress.take() else { return Ok(()) };
-        let mut patience = Patience::default();
-        while let Err(error) = self.try_set_progress(progress).await {
-            patience.wait(error).await?;
-        }
+        insist(|| self.try_set_progress(progress)).await?;
         self.progress_written = Some(Instant::now());
         Ok(())
     }
@@ -109,25 +101,21 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// Waits for a database that is away, longer each time.
-pub(super) struct Patience(Duration);
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self(Duration::from_millis(100))
-    }
-}
-
-impl Patience {
-    /// Returns after a pause, or with the error where waiting does not help. A lease lost in the meantime is found by
-    /// the next try.
-    pub(super) async fn wait(&mut self, error: StoreError) -> Result<(), StoreError> {
-        if !error.is_transient() {
-            return Err(error);
+/// Carries a write out. While the database is away it is tried again, with longer pauses each time; fails where waiting
+/// does not help. A lease that was lost in the meantime is found by the next try.
+pub(super) async fn insist<T, F>(mut write: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match answered(SILENCE, write()).await {
+            Err(error) if error.is_transient() => {
+                warn!(%error, retry_in_ms = pause.as_millis() as u64, "a write failed; trying again");
+            }
+            done => return done,
         }
-        warn!(%error, retry_in_ms = self.0.as_millis() as u64, "a write failed; trying again");
-        sleep(self.0).await;
-        self.0 = (self.0 * 2).min(Duration::from_secs(5));
-        Ok(())
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
     }
 }

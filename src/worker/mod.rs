@@ -30,7 +30,7 @@ use crate::{
     config::WorkerConfig,
     files::Files,
     store::{
-        JOB_CANCEL, Store, StoreError, WORK,
+        JOB_CANCEL, Store, StoreError, WORK, answered,
         ingest_queue::{self, ClaimedDataset},
         queue::{self, ClaimedJob, Retries},
         workers,
@@ -59,6 +59,10 @@ use uuid::Uuid;
 const POLL: Duration = Duration::from_secs(5);
 /// How long a graceful stop may take to hand back what runs.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// How long an answer about work is waited for. A claim that a database which stood still carries out later than that is
+/// nobody's until its lease ends.
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// A worker of this process. `run` does the work.
 pub struct Worker {
@@ -214,8 +218,8 @@ async fn fill(
         if !shared.fitness.check(shared).await {
             return Ok(None);
         }
-        let Some(claimed) = claim(shared).await? else {
-            return queue::next_due(&mut *shared.store.acquire().await?).await;
+        let Some(claimed) = answered(SILENCE, claim(shared)).await? else {
+            return answered(SILENCE, async { queue::next_due(&mut *shared.store.acquire().await?).await }).await;
         };
         let (shared, shutdown) = (shared.clone(), shutdown.clone());
         match claimed {

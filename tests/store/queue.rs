@@ -107,6 +107,24 @@ async fn a_stale_holder_is_refused_every_write() {
     assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
 }
 
+/// On a network that parted, a session that was in the middle of a transaction stays there and keeps its locks, for all the
+/// database can tell for hours.
+#[tokio::test]
+async fn a_holder_that_fell_silent_in_a_transaction_does_not_keep_its_job() {
+    let db = TestDb::new().await;
+    let job = queued_job(&db.store).await;
+    claim_for(&db.store, "cut off", Duration::ZERO).await.unwrap();
+    let lock = "select from jobs where id = $1 for update";
+    let mut silent = db.store.begin().await.unwrap();
+    sqlx::query(lock).bind(job).execute(&mut *silent).await.unwrap();
+    assert_eq!(recover(&db.store).await, [], "its row is locked");
+    let unlocked = async { sqlx::query(lock).bind(job).execute(db.store.pool()).await.unwrap() };
+    tokio::time::timeout(Duration::from_secs(30), unlocked).await.expect("the silent session was ended");
+    assert_eq!(recover(&db.store).await, [(job, JobState::Queued)]);
+    let told = silent.commit().await.expect_err("nothing of it is written");
+    assert!(StoreError::from(told).is_transient(), "its holder, once back, tries again and finds its lease lost");
+}
+
 #[tokio::test]
 async fn a_lease_that_ran_out_is_renewed_while_nobody_took_the_job() {
     let db = TestDb::new().await;
