@@ -34,7 +34,7 @@ chaos: setup ## Uploads and jobs while everything is killed at random; CHAOS_SEC
 fuzz: setup ## Fuzz every parser of outside bytes; SECONDS_EACH=60
 	@SECONDS_EACH=$(or $(SECONDS_EACH),60) scripts/fuzz.sh
 
-load: setup ## 200 clients polling, 20 uploading, 50 listening, beside two jobs (5 minutes on a release build)
+load: setup ## 200 clients polling, 20 uploading, 50 listening, beside two jobs (9 minutes on a release build)
 	cargo test --release --locked --test load -- --ignored --nocapture
 
 deny: ## Licences, sources and known vulnerabilities of the dependencies

@@ -4,11 +4,12 @@
 mod harness;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use harness::{Service, clicks, scratch};
+use harness::{Service, children, clicks, scratch};
 use reqwest::Client;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
+    collections::HashMap,
     fs,
     sync::{
         Arc,
@@ -91,7 +92,10 @@ async fn listen(http: Client, address: String, seen: Arc<Seen>, end: Instant) ->
 
 /// Runs all clients for the window; gives the sorted milliseconds of the polls.
 async fn load(url: &str, jobs: &[String], seen: &Arc<Seen>) -> Vec<f64> {
-    let http = || Client::builder().timeout(WINDOW * 2).build().unwrap();
+    // Before the start: reading the system's certificates takes each of them milliseconds.
+    let client = |_| Client::builder().timeout(WINDOW * 2).build().unwrap();
+    let mut clients: Vec<Client> = (0..POLLERS + UPLOADERS + STREAMS).map(client).collect();
+    let mut http = || clients.pop().unwrap();
     let (start, mut polls, mut others) = (Instant::now(), JoinSet::new(), JoinSet::new());
     let end = start + WINDOW;
     for client in 0..POLLERS {
@@ -141,13 +145,100 @@ fn resident_mib(pid: u32) -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// Processor seconds of a process so far.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let words: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+/// Processor seconds so far of the processes that take part, by what they are.
+fn processors(service: &Service) -> [(&'static str, HashMap<u32, f64>); 4] {
     // SAFETY: no preconditions.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
-    (words[11].parse::<f64>().unwrap() + words[12].parse::<f64>().unwrap()) / ticks
+    let seconds = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let times = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+        (pid, times.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / ticks)
+    };
+    let of = |pids: Vec<u32>| pids.into_iter().map(seconds).collect();
+    let database = service.database();
+    [
+        ("trainers", of(service.trainers())),
+        ("server", of(vec![service.pid()])),
+        ("PostgreSQL", of([vec![database], children(database, |_| true)].concat())),
+        ("clients", of(vec![std::process::id()])),
+    ]
+}
+
+/// Confines the processes, and what they start from now on, to one processor.
+fn confine(pids: impl IntoIterator<Item = u32>, processor: usize) {
+    for pid in pids {
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            let thread: i32 = thread.unwrap().file_name().to_str().unwrap().parse().unwrap();
+            // SAFETY: a set of processors is plain bits, and the threads are of this test's processes.
+            unsafe {
+                let mut set: libc::cpu_set_t = std::mem::zeroed();
+                libc::CPU_SET(processor, &mut set);
+                libc::sched_setaffinity(thread, size_of::<libc::cpu_set_t>(), &set);
+            }
+        }
+    }
+}
+
+struct Load {
+    service: Service,
+    jobs: Vec<String>,
+    seen: Arc<Seen>,
+}
+
+impl Load {
+    /// Passes a second that the jobs make while nobody asks.
+    fn alone(&self) -> f64 {
+        let (before, start) = (passes(&self.service, &self.jobs), Instant::now());
+        std::thread::sleep(WINDOW);
+        let rate = (passes(&self.service, &self.jobs) - before) as f64 / start.elapsed().as_secs_f64();
+        println!("  alone: {rate:.2} passes/s");
+        rate
+    }
+
+    /// Load between two times without; prints what each takes from whom.
+    fn measure(&self, how: &str, minutes: u32) {
+        println!("{how}");
+        let before = self.alone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (mut polls, mut rates) = (Vec::new(), Vec::new());
+        let (used_before, start) = (processors(&self.service), Instant::now());
+        for minute in 1..=minutes {
+            let (made, began) = (passes(&self.service, &self.jobs), Instant::now());
+            let took = runtime.block_on(load(&self.service.url, &self.jobs, &self.seen));
+            rates.push((passes(&self.service, &self.jobs) - made) as f64 / began.elapsed().as_secs_f64());
+            let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+            println!(
+                "  minute {minute}: {} polls, ms p50 {:.1}, p99 {:.1}, most {:.1}; {:.2} passes/s; server {:.1} MiB",
+                took.len(),
+                at(0.5),
+                at(0.99),
+                at(1.0),
+                rates.last().unwrap(),
+                resident_mib(self.service.pid()),
+            );
+            polls.extend(took);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let used_after = processors(&self.service);
+        let shares = used_after.iter().zip(&used_before).map(|((what, after), (_, before))| {
+            let used = after.iter().map(|(pid, seconds)| seconds - before.get(pid).unwrap_or(&0.0)).sum::<f64>();
+            format!("{what} {:.2}", used / seconds)
+        });
+        println!("  cores: {}", shares.collect::<Vec<_>>().join(", "));
+        let after = self.alone();
+        polls.sort_by(f64::total_cmp);
+        let loaded = rates.iter().sum::<f64>() / rates.len() as f64;
+        println!(
+            "  p99 {:.1} ms; training slowed by {:.1} %; so far {} parts of {} KiB, {} events, {} errors",
+            polls[(polls.len() - 1) * 99 / 100],
+            100.0 * (1.0 - 2.0 * loaded / (before + after)),
+            self.seen.parts.load(Ordering::Relaxed),
+            PART >> 10,
+            self.seen.events.load(Ordering::Relaxed),
+            self.seen.errors.load(Ordering::Relaxed),
+        );
+        assert_eq!(self.seen.errors.load(Ordering::Relaxed), 0);
+    }
 }
 
 #[test]
@@ -172,51 +263,13 @@ fn answers_are_quick_and_training_goes_on_under_load() {
             event["type"] == "epoch.completed" && event["data"]["phase"] == "search" && event["data"]["epoch"] == 2
         });
     }
-    let quiet = |what: &str| {
-        let (before, start) = (passes(&service, &jobs), Instant::now());
-        std::thread::sleep(WINDOW);
-        let rate = (passes(&service, &jobs) - before) as f64 / start.elapsed().as_secs_f64();
-        println!("{what}: {rate:.2} passes/s");
-        rate
-    };
-    let first = quiet("alone");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let seen = Arc::<Seen>::default();
-    let (mut memory, mut polls, mut rates) = (vec![resident_mib(service.pid())], Vec::new(), Vec::new());
-    let server = cpu_seconds(service.pid());
-    let start = Instant::now();
-    for minute in 1..=2 {
-        let (before, began) = (passes(&service, &jobs), Instant::now());
-        let took = runtime.block_on(load(&service.url, &jobs, &seen));
-        rates.push((passes(&service, &jobs) - before) as f64 / began.elapsed().as_secs_f64());
-        memory.push(resident_mib(service.pid()));
-        let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
-        println!(
-            "minute {minute} of load: {} polls, ms p50 {:.1}, p99 {:.1}, most {:.1}; {:.2} passes/s; server {:.1} MiB",
-            took.len(),
-            at(0.5),
-            at(0.99),
-            at(1.0),
-            rates.last().unwrap(),
-            memory.last().unwrap(),
-        );
-        polls.extend(took);
-    }
-    let share = (cpu_seconds(service.pid()) - server) / start.elapsed().as_secs_f64();
-    let last = quiet("alone again");
-    polls.sort_by(f64::total_cmp);
-    let loaded = rates.iter().sum::<f64>() / rates.len() as f64;
-    println!(
-        "p99 {:.1} ms; training slowed by {:.1} %; the server took {share:.2} of a core; {} parts of {} KiB, {} events, {} errors",
-        polls[(polls.len() - 1) * 99 / 100],
-        100.0 * (1.0 - 2.0 * loaded / (first + last)),
-        seen.parts.load(Ordering::Relaxed),
-        PART >> 10,
-        seen.events.load(Ordering::Relaxed),
-        seen.errors.load(Ordering::Relaxed),
-    );
-    assert_eq!(seen.errors.load(Ordering::Relaxed), 0);
-    for job in &jobs {
-        service.expect(service.post(&format!("/v1/jobs/{job}/cancel")), 202);
+    let load = Load { service, jobs, seen: Arc::default() };
+    load.measure("wherever there is room", 2);
+    let database = load.service.database();
+    confine(load.service.trainers(), 0);
+    confine([load.service.pid(), database, std::process::id()].into_iter().chain(children(database, |_| true)), 1);
+    load.measure("both jobs on one core, all else on another", 2);
+    for job in &load.jobs {
+        load.service.expect(load.service.post(&format!("/v1/jobs/{job}/cancel")), 202);
     }
 }

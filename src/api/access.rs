@@ -85,13 +85,12 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
             tracing::Span::current().record("key", tracing::field::display(key));
             (tenant, scope, quota)
         }
-        None if state.access.asks_for_keys(connection).await? => {
-            let detail = "this server asks for an API key: send it as `Authorization: Bearer adk_…`";
-            return Err(ApiError::new(Kind::Unauthorized, detail));
-        }
         None => {
             let tenant = TenantId::default();
-            let quota = tenants::quota(connection, &tenant).await?;
+            let quota = state.access.quota_without_keys(connection, &tenant).await?.ok_or_else(|| {
+                let detail = "this server asks for an API key: send it as `Authorization: Bearer adk_…`";
+                ApiError::new(Kind::Unauthorized, detail)
+            })?;
             (tenant, Scope::Admin, quota)
         }
     };
@@ -143,12 +142,21 @@ impl Access {
         Self { keys_asked_for: AtomicBool::new(require_keys), buckets: Mutex::default() }
     }
 
-    /// A key made by another process is noticed with the next request.
-    async fn asks_for_keys(&self, connection: &mut PgConnection) -> Result<bool, StoreError> {
-        if !self.keys_asked_for.load(Ordering::Relaxed) && keys::any(connection).await? {
+    /// The limits of a tenant whom no key speaks for; nothing where keys are asked for. A key made by another process is
+    /// noticed with the next request.
+    async fn quota_without_keys(
+        &self,
+        connection: &mut PgConnection,
+        tenant: &TenantId,
+    ) -> Result<Option<Quota>, StoreError> {
+        if self.keys_asked_for.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let quota = tenants::quota_without_keys(connection, tenant).await?;
+        if quota.is_none() {
             self.keys_asked_for.store(true, Ordering::Relaxed);
         }
-        Ok(self.keys_asked_for.load(Ordering::Relaxed))
+        Ok(quota)
     }
 
     fn count_request(&self, tenant: &TenantId, quota: Quota) -> Result<(), ApiError> {

@@ -1,7 +1,8 @@
 //! `/v1/jobs/{id}/events`: what happened to a job, as pages or as a stream (SSE), always from the tables.
 //!
 //! A notification only says "look again"; what is sent is read from `job_events`, so that a client that comes back with
-//! `Last-Event-ID` misses nothing, whatever happened in between.
+//! `Last-Event-ID` misses nothing, whatever happened in between. Streams of one job that are as far as each other share what
+//! is read: however many listen, the database is asked a few times a second.
 
 use super::{
     access::Caller,
@@ -24,9 +25,17 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use serde::Deserialize;
-use std::{convert::Infallible, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
 use tokio::{
-    sync::broadcast::{self, error::RecvError},
+    sync::{
+        OnceCell,
+        broadcast::{self, error::RecvError},
+    },
     task::JoinHandle,
     time::Instant,
 };
@@ -38,15 +47,20 @@ use uuid::Uuid;
 const PAGE: u32 = 500;
 /// A notification can be lost with its connection; this long later the tables are read anyhow.
 const POLL: Duration = Duration::from_secs(5);
-/// A stream looks for events no more often than this: a job of many short passes costs each of its listeners a few reads of
-/// the database a second, and not two a pass.
+/// Streams look for events no more often than this, all at the same moments: a job of many short passes costs a few reads of
+/// the database a second, and not two a pass and listener.
 const PACE: Duration = Duration::from_millis(200);
 /// So that proxies do not close a silent stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Tells waiting requests which jobs have new events: one database listener for all of them.
 #[derive(Clone)]
-pub struct EventHub(broadcast::Sender<Uuid>);
+pub struct EventHub {
+    news: broadcast::Sender<Uuid>,
+    pages: Pages,
+    /// `PACE` is counted from here.
+    start: Instant,
+}
 
 impl EventHub {
     /// Listens until `stop`; a database that is away is tried again every second.
@@ -54,7 +68,7 @@ impl EventHub {
     /// The task must have ended before the store is closed, which waits for listeners.
     pub fn start(store: Store, stop: CancellationToken) -> (Self, JoinHandle<()>) {
         let (sender, _) = broadcast::channel(1024);
-        let hub = Self(sender.clone());
+        let hub = Self { news: sender.clone(), pages: Pages::default(), start: Instant::now() };
         let task = tokio::spawn(async move {
             while stop.run_until_cancelled(listen(&store, &sender)).await.is_some() {
                 if stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_none() {
@@ -67,7 +81,42 @@ impl EventHub {
 
     /// Register before reading the tables: an event that comes in between is then not slept through.
     pub(super) fn subscribe(&self) -> Waiter {
-        Waiter(self.0.subscribe())
+        Waiter(self.news.subscribe())
+    }
+
+    /// When streams look next.
+    fn next_look(&self) -> Instant {
+        let looks = self.start.elapsed().as_millis() / PACE.as_millis() + 1;
+        self.start + PACE * u32::try_from(looks).expect("27 years of looks")
+    }
+}
+
+/// What comes after an event of a job, as streams send it; never empty, for what is not there yet may be there a moment later.
+struct StreamPage {
+    events: Vec<Event>,
+    last: i64,
+    has_more: bool,
+    is_terminal: bool,
+}
+
+type Slot = OnceCell<StreamPage>;
+type Held = HashMap<(JobId, i64), Weak<Slot>>;
+
+/// The pages that streams hold, by job and by the event before them. A page is read by the first that asks, and found by
+/// the others until all that had it have gone on.
+#[derive(Clone, Default)]
+struct Pages(Arc<Mutex<Held>>);
+
+impl Pages {
+    fn at(&self, job: JobId, after: i64) -> Arc<Slot> {
+        let mut pages = self.0.lock().expect("no holder panics");
+        if let Some(page) = pages.get(&(job, after)).and_then(Weak::upgrade) {
+            return page;
+        }
+        pages.retain(|_, page| page.strong_count() > 0);
+        let page = Arc::<Slot>::default();
+        pages.insert((job, after), Arc::downgrade(&page));
+        page
     }
 }
 
@@ -190,6 +239,13 @@ fn is_terminal(kind: &str) -> bool {
     EventType::parse(kind).is_some_and(EventType::is_terminal)
 }
 
+/// Why there is no page.
+enum Nothing {
+    Yet,
+    Ever,
+    Failed(StoreError),
+}
+
 /// Every event after `after`, then those that come, until the last one or until the server stops.
 fn sse(state: AppState, tenant: TenantId, id: JobId, after: i64) -> impl Stream<Item = Result<Event, Infallible>> {
     struct Reading {
@@ -199,29 +255,37 @@ fn sse(state: AppState, tenant: TenantId, id: JobId, after: i64) -> impl Stream<
         after: i64,
         next: Instant,
         ended: bool,
+        /// Kept for those who come to the same page a little later.
+        _page: Option<Arc<Slot>>,
     }
     let waiter = state.events.subscribe();
-    let begun = Reading { state, tenant, waiter, after, next: Instant::now(), ended: false };
+    let begun = Reading { state, tenant, waiter, after, next: Instant::now(), ended: false, _page: None };
     let pages = stream::unfold(begun, move |mut reading| async move {
         while !reading.ended {
             let draining = reading.state.draining.clone();
             if draining.run_until_cancelled(tokio::time::sleep_until(reading.next)).await.is_none() {
                 break;
             }
-            match read_page(&reading.state, &reading.tenant, id, reading.after).await {
+            let shared = reading.state.events.pages.at(id, reading.after);
+            let read = shared.get_or_try_init(|| async {
+                let page = read_page(&reading.state, &reading.tenant, id, reading.after).await;
+                let EventPage { data, has_more, is_terminal } = page.map_err(Nothing::Failed)?;
+                let last = data.last().ok_or(if is_terminal { Nothing::Ever } else { Nothing::Yet })?.seq;
+                Ok(StreamPage { events: data.into_iter().map(as_sse).collect(), last, has_more, is_terminal })
+            });
+            match read.await {
                 Ok(page) => {
+                    let events = page.events.clone();
+                    reading.after = page.last;
                     reading.ended = page.is_terminal;
-                    if let Some(last) = page.data.last() {
-                        reading.after = last.seq;
-                        reading.next = Instant::now() + if page.has_more { Duration::ZERO } else { PACE };
-                        return Some((page.data, reading));
-                    }
-                    if page.is_terminal {
-                        break;
-                    }
+                    reading.next = if page.has_more { Instant::now() } else { reading.state.events.next_look() };
+                    reading._page = Some(shared);
+                    return Some((events, reading));
                 }
+                Err(Nothing::Yet) => {}
+                Err(Nothing::Ever) => break,
                 // The client reconnects with Last-Event-ID and learns then whether the database is back.
-                Err(error) => {
+                Err(Nothing::Failed(error)) => {
                     tracing::warn!(%error, job_id = %id, "an event stream ends early");
                     break;
                 }
@@ -233,7 +297,7 @@ fn sse(state: AppState, tenant: TenantId, id: JobId, after: i64) -> impl Stream<
         }
         None
     });
-    futures_util::StreamExt::flat_map(pages, |page| stream::iter(page.into_iter().map(|event| Ok(as_sse(event)))))
+    futures_util::StreamExt::flat_map(pages, |page| stream::iter(page.into_iter().map(Ok)))
 }
 
 fn as_sse(event: EventView) -> Event {

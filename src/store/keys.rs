@@ -156,11 +156,6 @@ pub async fn revoke(conn: &mut PgConnection, id: KeyId) -> Result<Revocation, St
     Ok(if exists { Revocation::Unchanged } else { Revocation::Missing })
 }
 
-/// Whether there are keys: a server then asks for them, revoked and expired ones included.
-pub async fn any(conn: &mut PgConnection) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("select exists (select from api_keys)").fetch_one(conn).await?)
-}
-
 /// Whether anyone could get in with a key.
 pub async fn any_usable(conn: &mut PgConnection) -> Result<bool, StoreError> {
     let sql = "select exists (select from api_keys where revoked_at is null and coalesce(expires_at > now(), true))";

@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use page::{Cursor, Page, ParseCursorError};
 
 use sqlx::{
-    PgPool, Postgres,
+    Connection, PgPool, Postgres,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -51,6 +51,9 @@ pub const JOB_CANCEL: &str = "job_cancel";
 
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection used so short a while ago is taken to be alive.
+const FRESH: Duration = Duration::from_millis(250);
 
 /// What every session is told, so that one whose client is gone without a word (a network that parted, a machine that lost
 /// its power) keeps no lock and no place for long: for all the database can tell, it could be there for hours. Clients that
@@ -80,6 +83,16 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A question less for each request on a busy server. A database that went away in between is an answer 503.
+            .test_before_acquire(false)
+            .before_acquire(|conn, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > FRESH {
+                        conn.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options.options(SESSION))
             .await?;
         Ok(Self { pool })

@@ -53,6 +53,19 @@ pub async fn quota(conn: &mut PgConnection, tenant: &TenantId) -> Result<Quota, 
     Ok(row.as_ref().map(quota_of).transpose()?.unwrap_or_default())
 }
 
+/// As `quota`, while there is no API key; nothing once there is one, revoked and expired ones included. In one question, for
+/// it is asked with each request.
+pub async fn quota_without_keys(conn: &mut PgConnection, tenant: &TenantId) -> Result<Option<Quota>, StoreError> {
+    let row = sqlx::query(
+        "select exists (select from api_keys) as keys, max_bytes, max_jobs, requests_per_minute
+         from (values (1)) one left join tenants on name = $1",
+    )
+    .bind(tenant)
+    .fetch_one(conn)
+    .await?;
+    Ok(if row.try_get("keys")? { None } else { Some(quota_of(&row)?) })
+}
+
 /// Replaces the tenant's own limits; says whether there is such a tenant.
 pub async fn set_quota(conn: &mut PgConnection, tenant: &TenantId, quota: &Quota) -> Result<bool, StoreError> {
     let changed =

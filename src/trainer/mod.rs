@@ -80,6 +80,7 @@ fn is_io(error: &crate::backbone::WeightsError) -> bool {
 /// The process's whole life.
 pub fn main(log: &LogConfig) -> ExitCode {
     lifeline::die_with_parent();
+    lifeline::give_way();
     let output = Output::new();
     let job = match lifeline::read_job() {
         Ok(job) => job,

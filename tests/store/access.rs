@@ -24,7 +24,7 @@ fn new_key(scope: Scope) -> NewKey {
 async fn a_key_lets_its_holder_in_until_it_is_revoked_or_expires() {
     let db = TestDb::new().await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    assert!(!keys::any(conn).await.unwrap());
+    assert_eq!(tenants::quota_without_keys(conn, &tenant()).await.unwrap(), Some(Quota::default()));
     let (row, key) = keys::create(conn, &new_key(Scope::Read)).await.unwrap();
     assert_eq!((row.expires_at.unwrap() - row.created_at).num_days(), 7);
 
@@ -47,7 +47,8 @@ async fn a_key_lets_its_holder_in_until_it_is_revoked_or_expires() {
 
     sqlx::query("update api_keys set expires_at = now()").execute(&mut *conn).await.unwrap();
     assert!(keys::holder(conn, &key).await.unwrap().is_none());
-    assert!(keys::any(conn).await.unwrap() && !keys::any_usable(conn).await.unwrap());
+    assert_eq!(tenants::quota_without_keys(conn, &tenant()).await.unwrap(), None);
+    assert!(!keys::any_usable(conn).await.unwrap());
 
     let (second, key) = keys::create(conn, &new_key(Scope::Admin)).await.unwrap();
     assert!(keys::any_usable(conn).await.unwrap());
@@ -55,7 +56,8 @@ async fn a_key_lets_its_holder_in_until_it_is_revoked_or_expires() {
     assert_eq!(keys::revoke(conn, second.id).await.unwrap(), Revocation::Unchanged);
     assert_eq!(keys::revoke(conn, KeyId::new()).await.unwrap(), Revocation::Missing);
     assert!(keys::holder(conn, &key).await.unwrap().is_none());
-    assert!(keys::any(conn).await.unwrap() && !keys::any_usable(conn).await.unwrap());
+    assert_eq!(tenants::quota_without_keys(conn, &tenant()).await.unwrap(), None);
+    assert!(!keys::any_usable(conn).await.unwrap());
     assert_eq!(keys::list(conn, Some(&other())).await.unwrap().len(), 0);
 }
 
@@ -176,6 +178,7 @@ async fn a_tenant_has_its_own_limits_and_what_it_has_is_counted_once() {
     tenants::create(conn, &other()).await.unwrap();
     assert!(tenants::set_quota(conn, &other(), &quota).await.unwrap());
     assert_eq!(tenants::quota(conn, &other()).await.unwrap(), quota);
+    assert_eq!(tenants::quota_without_keys(conn, &other()).await.unwrap(), Some(quota));
     let listed = tenants::list(conn).await.unwrap();
     let names: Vec<_> = listed.iter().map(|row| (row.name.as_str(), row.quota, row.usage.bytes)).collect();
     assert_eq!(names, [("default", Quota::default(), 4), ("other", quota, 0)]);
