@@ -87,7 +87,10 @@ pub fn tus(input: &[u8]) {
         }
     }
     if let Ok(checksum) = Checksum::parse(text) {
-        assert!(!checksum.is_of(checksum.start()) || text.len() < 60, "no digest but that of nothing is of nothing");
+        // In sha256 and in sha1.
+        let nothing = ["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "2jmj7l5rSw0yVb/vlWAYkK/YBwk="];
+        let is_of_nothing = nothing.iter().any(|digest| text.trim_end().ends_with(digest));
+        assert_eq!(checksum.is_of(checksum.start()), is_of_nothing);
     }
 }
 

@@ -1,8 +1,8 @@
 //! `/v1/jobs/{id}/events`: what happened to a job, as pages or as a stream (SSE), always from the tables.
 //!
 //! A notification only says "look again"; what is sent is read from `job_events`, so that a client that comes back with
-//! `Last-Event-ID` misses nothing, whatever happened in between. Streams of one job that are as far as each other share what
-//! is read: however many listen, the database is asked a few times a second.
+//! `Last-Event-ID` misses nothing, whatever happened in between. Streams of one job that wait for the same event share
+//! what is read: however many listen, the database is asked a few times a second.
 
 use super::{
     access::Caller,
@@ -12,7 +12,7 @@ use super::{
     views::{EventPage, EventView},
 };
 use crate::{
-    store::{JOB_EVENT, Store, StoreError, events, jobs},
+    store::{JOB_EVENT, Store, StoreError, answered, events, jobs},
     types::{EventType, JobId, TenantId},
 };
 use axum::{
@@ -37,7 +37,7 @@ use tokio::{
         broadcast::{self, error::RecvError},
     },
     task::JoinHandle,
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
@@ -91,7 +91,7 @@ impl EventHub {
     }
 }
 
-/// What comes after an event of a job, as streams send it; never empty, for what is not there yet may be there a moment later.
+/// What comes after an event of a job, as streams send it. Never empty: that nothing has come yet is not kept.
 struct StreamPage {
     events: Vec<Event>,
     last: i64,
@@ -102,8 +102,8 @@ struct StreamPage {
 type Slot = OnceCell<StreamPage>;
 type Held = HashMap<(JobId, i64), Weak<Slot>>;
 
-/// The pages that streams hold, by job and by the event before them. A page is read by the first that asks, and found by
-/// the others until all that had it have gone on.
+/// The pages that streams hold, by job and by the event before them. The first stream that asks reads the page; others find
+/// it as long as one of them holds it.
 #[derive(Clone, Default)]
 struct Pages(Arc<Mutex<Held>>);
 
@@ -239,10 +239,10 @@ fn is_terminal(kind: &str) -> bool {
     EventType::parse(kind).is_some_and(EventType::is_terminal)
 }
 
-/// Why there is no page.
-enum Nothing {
-    Yet,
-    Ever,
+enum NoPage {
+    NotYet,
+    /// The job has ended, and its last event was before.
+    Ended,
     Failed(StoreError),
 }
 
@@ -253,46 +253,44 @@ fn sse(state: AppState, tenant: TenantId, id: JobId, after: i64) -> impl Stream<
         tenant: TenantId,
         waiter: Waiter,
         after: i64,
-        next: Instant,
+        has_more: bool,
         ended: bool,
         /// Kept for those who come to the same page a little later.
         _page: Option<Arc<Slot>>,
     }
     let waiter = state.events.subscribe();
-    let begun = Reading { state, tenant, waiter, after, next: Instant::now(), ended: false, _page: None };
+    let begun = Reading { state, tenant, waiter, after, has_more: true, ended: false, _page: None };
     let pages = stream::unfold(begun, move |mut reading| async move {
+        let draining = reading.state.draining.clone();
         while !reading.ended {
-            let draining = reading.state.draining.clone();
-            if draining.run_until_cancelled(tokio::time::sleep_until(reading.next)).await.is_none() {
-                break;
+            if !reading.has_more {
+                let news = reading.waiter.wait(id, Instant::now() + POLL);
+                draining.run_until_cancelled(news).await?;
+                draining.run_until_cancelled(sleep_until(reading.state.events.next_look())).await?;
+                // What was told until here is read below.
+                reading.waiter = reading.state.events.subscribe();
             }
-            let shared = reading.state.events.pages.at(id, reading.after);
-            let read = shared.get_or_try_init(|| async {
-                let page = read_page(&reading.state, &reading.tenant, id, reading.after).await;
-                let EventPage { data, has_more, is_terminal } = page.map_err(Nothing::Failed)?;
-                let last = data.last().ok_or(if is_terminal { Nothing::Ever } else { Nothing::Yet })?.seq;
+            let slot = reading.state.events.pages.at(id, reading.after);
+            let read = slot.get_or_try_init(|| async {
+                let page = answered(POLL, read_page(&reading.state, &reading.tenant, id, reading.after)).await;
+                let EventPage { data, has_more, is_terminal } = page.map_err(NoPage::Failed)?;
+                let last = data.last().ok_or(if is_terminal { NoPage::Ended } else { NoPage::NotYet })?.seq;
                 Ok(StreamPage { events: data.into_iter().map(as_sse).collect(), last, has_more, is_terminal })
             });
-            match read.await {
+            match draining.run_until_cancelled(read).await? {
                 Ok(page) => {
                     let events = page.events.clone();
-                    reading.after = page.last;
-                    reading.ended = page.is_terminal;
-                    reading.next = if page.has_more { Instant::now() } else { reading.state.events.next_look() };
-                    reading._page = Some(shared);
+                    (reading.after, reading.has_more, reading.ended) = (page.last, page.has_more, page.is_terminal);
+                    reading._page = Some(slot);
                     return Some((events, reading));
                 }
-                Err(Nothing::Yet) => {}
-                Err(Nothing::Ever) => break,
+                Err(NoPage::NotYet) => reading.has_more = false,
+                Err(NoPage::Ended) => break,
                 // The client reconnects with Last-Event-ID and learns then whether the database is back.
-                Err(Nothing::Failed(error)) => {
+                Err(NoPage::Failed(error)) => {
                     tracing::warn!(%error, job_id = %id, "an event stream ends early");
                     break;
                 }
-            }
-            let forever = Instant::now() + Duration::from_secs(3600);
-            if draining.run_until_cancelled(reading.waiter.wait(id, forever)).await.is_none() {
-                break;
             }
         }
         None

@@ -1,7 +1,7 @@
 //! Figures of the queue for Prometheus, read by one task of the server and not by whoever asks for them.
 
 use crate::{
-    store::{Store, StoreError, jobs},
+    store::{Store, StoreError, answered, jobs},
     types::JobState,
 };
 use metrics::gauge;
@@ -9,12 +9,13 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::sleep;
 
 const EVERY: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads the figures every few seconds until it is dropped. While the database is away they stay as they were.
 pub async fn refresh_gauges(store: Store) {
     let mut told = BTreeSet::new();
     loop {
-        if let Err(error) = refresh(&store, &mut told).await {
+        if let Err(error) = answered(PATIENCE, refresh(&store, &mut told)).await {
             tracing::warn!(%error, "the queue's figures could not be read");
         }
         sleep(EVERY).await;

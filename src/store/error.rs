@@ -1,8 +1,9 @@
 //! What can go wrong in the store, and whether waiting helps.
 
-/// The class of a database that is starting, stopping or has lost its session (SQLSTATE 57P0x), of a connection that
-/// broke (08xxx), of a full server (53xxx), of a deadlock or a serialization failure (40xxx).
-const TRANSIENT_CLASSES: [&str; 4] = ["57P", "08", "53", "40"];
+/// The class of a database that is starting, stopping or has lost its session (SQLSTATE 57P0x), of a session that was ended
+/// because it was idle in a transaction (25P03), of a connection that broke (08xxx), of a full server (53xxx), of a deadlock
+/// or a serialization failure (40xxx).
+const TRANSIENT_CLASSES: [&str; 5] = ["57P", "25P03", "08", "53", "40"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

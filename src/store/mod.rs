@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use page::{Cursor, Page, ParseCursorError};
 
 use sqlx::{
-    Connection, PgPool, Postgres,
+    PgConnection, PgPool, Postgres, Row,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -52,18 +52,24 @@ pub const JOB_CANCEL: &str = "job_cancel";
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection used so short a while ago is taken to be alive.
-const FRESH: Duration = Duration::from_millis(250);
-
-/// What every session is told, so that one whose client is gone without a word (a network that parted, a machine that lost
-/// its power) keeps no lock and no place for long: for all the database can tell, it could be there for hours. Clients that
-/// live are idle inside a transaction for as long only where a file is moved meanwhile, in `objects::hold` and `claim`.
-const SESSION: [(&str, &str); 4] = [
+/// What every session is told. A machine that is cut off or loses its power says no goodbye: to the database its session
+/// could be there for hours, with every lock it holds. A healthy client is idle in a transaction for 10 seconds only while
+/// a file is moved, in `objects::hold` and `claim`, which ask for more.
+const SESSION: [(&str, &str); 5] = [
     ("idle_in_transaction_session_timeout", "10s"),
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "4"),
+    ("tcp_user_timeout", "30s"),
 ];
+
+/// Whether a connection from the pool answers, and is not inside a transaction: whoever used it last may have been dropped
+/// while the database was about to begin one, of which sqlx 0.9 knows nothing then. What the next one writes would be
+/// taken back. Outside of a transaction, time stands still only from the start of a statement.
+async fn is_clean(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(conn).await?;
+    row.try_get(0)
+}
 
 /// As `call`, or an error where the database says nothing for so long: a connection whose other end is gone without a word
 /// is silent for ever.
@@ -83,16 +89,8 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A question less for each request on a busy server. A database that went away in between is an answer 503.
             .test_before_acquire(false)
-            .before_acquire(|conn, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > FRESH {
-                        conn.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
+            .before_acquire(|conn, _| Box::pin(is_clean(conn)))
             .connect_with(options.options(SESSION))
             .await?;
         Ok(Self { pool })

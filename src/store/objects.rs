@@ -46,7 +46,7 @@ pub async fn claim(tx: &mut PgConnection, name: &str, upload_prefix: &str) -> Re
 
 /// Lets the transaction be idle for longer than others: a file is moved or deleted under its lock, in a bucket slowly.
 async fn take_time(tx: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("set local idle_in_transaction_session_timeout = '1h'").execute(tx).await?;
+    sqlx::query("set local idle_in_transaction_session_timeout = '15min'").execute(tx).await?;
     Ok(())
 }
 

@@ -30,10 +30,10 @@ pub fn die_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
-/// Lets others on this machine go first: whoever shares it with the service and its database waits for an answer, and a
-/// trainer for nobody.
+/// Lets the service and its database on the same machine go first: their clients wait for an answer within milliseconds, a
+/// trainer's for hours.
 pub fn give_way() {
-    // SAFETY: sets a priority of this process only. It may be lowered by anyone.
+    // SAFETY: sets the priority of this thread, and so of those it starts. Anyone may lower their own.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
 

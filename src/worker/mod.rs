@@ -60,8 +60,8 @@ const POLL: Duration = Duration::from_secs(5);
 /// How long a graceful stop may take to hand back what runs.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// How long an answer about work is waited for. A claim that a database which stood still carries out later than that is
-/// nobody's until its lease ends.
+/// How long an answer about work is waited for. Not shorter: a database that stood still may carry a claim out after it was
+/// given up, and nobody works on that job until the claim's lease ends.
 const SILENCE: Duration = Duration::from_secs(600);
 
 /// A worker of this process. `run` does the work.

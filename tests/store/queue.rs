@@ -5,7 +5,7 @@ use crate::common::{
     ready_dataset, recover, report, tenant,
 };
 use autodenoise::{
-    store::{StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
+    store::{Store, StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
     types::{ErrorKind, EventType, Failure, JobState, Phase, Progress},
 };
 use serde_json::json;
@@ -123,6 +123,24 @@ async fn a_holder_that_fell_silent_in_a_transaction_does_not_keep_its_job() {
     assert_eq!(recover(&db.store).await, [(job, JobState::Queued)]);
     let told = silent.commit().await.expect_err("nothing of it is written");
     assert!(StoreError::from(told).is_transient(), "its holder, once back, tries again and finds its lease lost");
+    // On a network the database's last words may be read first.
+    let last_words = "do $$ begin raise exception 'ended' using errcode = '25P03'; end $$";
+    let told = sqlx::raw_sql(last_words).execute(db.store.pool()).await.expect_err("raised");
+    assert!(StoreError::from(told).is_transient());
+}
+
+/// sqlx 0.9 does not know of a transaction whose beginning nobody waited for to the end.
+#[tokio::test]
+async fn a_connection_left_inside_a_transaction_is_not_used_again() {
+    let db = TestDb::new().await;
+    let store = Store::connect(db.connect_options(), 1).await.unwrap();
+    let job = queued_job(&store).await;
+    let mut left = store.acquire().await.unwrap();
+    sqlx::raw_sql("begin").execute(&mut *left).await.unwrap();
+    drop(left);
+    // The pool has one connection: without a look at it, this would be claimed inside that transaction, for nobody to see.
+    claim(&store, "w").await.unwrap();
+    assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
 }
 
 #[tokio::test]
