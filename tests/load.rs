@@ -264,7 +264,7 @@ fn answers_are_quick_and_training_goes_on_under_load() {
         });
     }
     let load = Load { service, jobs, seen: Arc::default() };
-    load.measure("wherever there is room", 2);
+    load.measure("as the system places them", 2);
     let database = load.service.database();
     confine(load.service.trainers(), 0);
     confine([load.service.pid(), database, std::process::id()].into_iter().chain(children(database, |_| true)), 1);
