@@ -196,13 +196,13 @@ impl Load {
     }
 
     /// Load between two times without; prints what each takes from whom.
-    fn measure(&self, how: &str, minutes: u32) {
+    fn measure(&self, how: &str) {
         println!("{how}");
         let before = self.alone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (mut polls, mut rates) = (Vec::new(), Vec::new());
         let (used_before, start) = (processors(&self.service), Instant::now());
-        for minute in 1..=minutes {
+        for minute in 1..=2 {
             let (made, began) = (passes(&self.service, &self.jobs), Instant::now());
             let took = runtime.block_on(load(&self.service.url, &self.jobs, &self.seen));
             rates.push((passes(&self.service, &self.jobs) - made) as f64 / began.elapsed().as_secs_f64());
@@ -264,11 +264,11 @@ fn answers_are_quick_and_training_goes_on_under_load() {
         });
     }
     let load = Load { service, jobs, seen: Arc::default() };
-    load.measure("as the system places them", 2);
+    load.measure("as the system places them");
     let database = load.service.database();
     confine(load.service.trainers(), 0);
     confine([load.service.pid(), database, std::process::id()].into_iter().chain(children(database, |_| true)), 1);
-    load.measure("both jobs on one core, all else on another", 2);
+    load.measure("both jobs on one core, all else on another");
     for job in &load.jobs {
         load.service.expect(load.service.post(&format!("/v1/jobs/{job}/cancel")), 202);
     }

@@ -63,9 +63,18 @@ const SESSION: [(&str, &str); 5] = [
     ("tcp_user_timeout", "30s"),
 ];
 
+fn pool_of(max_connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // `is_clean` finds a dead connection too.
+        .test_before_acquire(false)
+        .before_acquire(|conn, _| Box::pin(is_clean(conn)))
+}
+
 /// Whether a connection from the pool answers, and is not inside a transaction: whoever used it last may have been dropped
 /// while the database was about to begin one, of which sqlx 0.9 knows nothing then. What the next one writes would be
-/// taken back. Outside of a transaction, time stands still only from the start of a statement.
+/// taken back. A statement outside of a transaction is one by itself, so the two begin at the same time.
 async fn is_clean(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(conn).await?;
     row.try_get(0)
@@ -86,13 +95,7 @@ pub struct Store {
 impl Store {
     /// Connects, and fails at once where no database answers.
     pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|conn, _| Box::pin(is_clean(conn)))
-            .connect_with(options.options(SESSION))
-            .await?;
+        let pool = pool_of(max_connections).connect_with(options.options(SESSION)).await?;
         Ok(Self { pool })
     }
 
@@ -117,11 +120,7 @@ impl Store {
     /// cost a job its lease.
     pub fn apart(&self, max_connections: u32) -> Self {
         let options = self.pool.connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
-        Self { pool }
+        Self { pool: pool_of(max_connections).connect_lazy_with(options) }
     }
 
     /// Listens on channels, on a connection taken from the pool for good.
