@@ -2,25 +2,29 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo test schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
-setup: ## Install libtorch into .torch, and PostgreSQL where there is none
+setup: ## Install PostgreSQL where there is none
 	@scripts/setup.sh
 
-build: setup ## Build the program: target/release/autodenoise
-	cargo build --release --locked
+setup-torch: ## The same, and libtorch into .torch
+	@scripts/setup.sh --torch
 
-demo: build ## Denoise a table with planted noise through the real service (under 3 minutes once built)
+build: setup-torch ## Build both programs: target/release/autodenoise and target/release/autodenoise-torch
+	cargo build --release --locked --workspace
+
+demo: setup ## Denoise a table with planted noise through the real service (about a minute once built)
+	cargo build --release --locked
 	@scripts/demo.sh
 
-test: setup ## Every check: lints, all tests on a real PostgreSQL, the OpenAPI document against the service, dependencies
+test: setup-torch ## Every check: lints, all tests on a real PostgreSQL, the OpenAPI document against the service, dependencies
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --locked --quiet
-	cargo test --locked
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked --quiet
+	cargo test --workspace --locked
 	@scripts/schemathesis.sh target/debug/autodenoise
 	@scripts/deny.sh
 

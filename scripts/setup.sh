@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need and this machine lacks. Safe to run again: a second run does nothing.
 #
-#   .torch/         the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the two small CUDA libraries it links against
 #   PostgreSQL 15   from apt, only where no initdb is found
+#   .torch/         with --torch: the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the two small CUDA libraries it
+#                   links against, which autodenoise-torch needs and autodenoise does not
 #
 # AUTODENOISE_TORCH_DIR moves the libtorch folder (to share one between checkouts).
 set -euo pipefail
@@ -15,8 +16,8 @@ site=$torch_dir/site
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-for tool in cargo gcc g++ python3; do
-    command -v "$tool" >/dev/null || die "$tool is needed and was not found; on Debian: apt-get install gcc g++ python3 python3-pip, and Rust from https://rustup.rs"
+for tool in cargo gcc python3; do
+    command -v "$tool" >/dev/null || die "$tool is needed and was not found; on Debian: apt-get install gcc python3, and Rust from https://rustup.rs"
 done
 
 rust=$(cargo --version | cut -d' ' -f2)
@@ -25,7 +26,8 @@ rust=$(cargo --version | cut -d' ' -f2)
 
 # --- libtorch -------------------------------------------------------------------------------------------------------
 # pip unpacks the wheels into a folder of the project. --no-deps, because nothing of PyTorch's Python side is used.
-if [ "$(cat "$torch_dir/version" 2>/dev/null || true)" != "$torch_version" ]; then
+if [ "${1:-}" = --torch ] && [ "$(cat "$torch_dir/version" 2>/dev/null || true)" != "$torch_version" ]; then
+    command -v g++ >/dev/null || die "g++ is needed and was not found; on Debian: apt-get install g++"
     python3 -m pip --version >/dev/null 2>&1 || die "pip is needed; on Debian: apt-get install python3-pip"
     say "fetching libtorch $torch_version (530 MB, once) into $torch_dir"
     rm -rf "$torch_dir"
@@ -41,7 +43,7 @@ if [ "$(cat "$torch_dir/version" 2>/dev/null || true)" != "$torch_version" ]; th
     echo "$torch_version" >"$torch_dir/version"
 fi
 # The build looks in .torch of the checkout.
-[ -e .torch ] || ln -s "$torch_dir" .torch
+[ -e .torch ] || [ ! -d "$torch_dir" ] || ln -s "$torch_dir" .torch
 
 # --- PostgreSQL -----------------------------------------------------------------------------------------------------
 if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then

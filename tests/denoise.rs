@@ -2,12 +2,14 @@
 
 #[path = "denoise/contenders.rs"]
 mod contenders;
+#[path = "denoise/engines.rs"]
+mod engines;
 #[path = "denoise/evidence.rs"]
 mod evidence;
+#[path = "denoise/golden.rs"]
+mod golden;
 #[path = "denoise/process.rs"]
 mod process;
-#[path = "denoise/replicas.rs"]
-mod replicas;
 #[path = "denoise/resume.rs"]
 mod resume;
 #[path = "denoise/robust.rs"]

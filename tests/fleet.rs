@@ -141,10 +141,11 @@ fn a_pipeline_can_wait_pause_and_repeat_itself() {
     assert_eq!((&attempts["data"][0]["outcome"], attempts.get("next")), (&json!("succeeded"), None));
 
     // What no worker here can run says what it waits for.
-    let stranded = service.submit(with(job(&dataset, 5), json!({"device": "cuda:7", "priority": 9})));
+    let requires = json!({"place": "elsewhere"});
+    let stranded = service.submit(with(job(&dataset, 5), json!({"requires": requires, "priority": 9})));
     let view = service.expect(show(&stranded), 200);
     assert_eq!((view["status"].as_str(), view["priority"].as_i64()), (Some("queued"), Some(9)));
-    assert!(view["waiting_for"].as_str().unwrap().contains("cuda:7"), "{view:#}");
+    assert!(view["waiting_for"].as_str().unwrap().contains("place=elsewhere"), "{view:#}");
     let labelled = service.submit(with(job(&dataset, 5), json!({"requires": {"pool": "nightly"}})));
     let list = service.expect(service.get("/v1/jobs?limit=1"), 200);
     assert_eq!(list["data"][0]["id"], labelled.as_str());

@@ -128,7 +128,7 @@ fn a_job_sets_methods_side_by_side_and_refuses_what_it_could_not_finish() {
     };
 
     let job = service.submit(spec(json!({
-        "compare": [{"name": "enn"}, {"name": "t_ce", "options": {"drop_rate": 0.1}}, {"name": "none", "backbone": "lr"}],
+        "compare": [{"name": "enn"}, {"name": "t_ce", "options": {"drop_rate": 0.1}}, {"name": "none", "backbone": "dcn"}],
         "transfer": ["fm"], "seeds": 2,
     })));
     let events = service.wait_for(&job, "job.succeeded");
@@ -142,8 +142,8 @@ fn a_job_sets_methods_side_by_side_and_refuses_what_it_could_not_finish() {
     let expected = ["random_drop", "enn", "t_ce drop_rate=0.1", "none"];
     let expected = expected
         .iter()
-        .flat_map(|label| ["deepfm", "fm", "lr"].map(|backbone| (label.to_string(), backbone.to_owned())));
-    let expected: BTreeSet<_> = expected.filter(|(label, backbone)| backbone != "lr" || label == "none").collect();
+        .flat_map(|label| ["deepfm", "fm", "dcn"].map(|backbone| (label.to_string(), backbone.to_owned())));
+    let expected: BTreeSet<_> = expected.filter(|(label, backbone)| backbone != "dcn" || label == "none").collect();
     assert_eq!(lines, expected);
     // Each training said what it came to, and the passes of one method can be asked for alone.
     let seeds = events.iter().filter(|event| event["type"] == "seed.completed").count();

@@ -3,6 +3,7 @@
 use super::{
     error::{ApiError, Kind},
     extract::{Json, Path},
+    offers::Offers,
     state::AppState,
     tus,
     uploads::MOST_UNFINISHED,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     store::Store,
-    types::{BackboneKind, MethodName, Preset},
+    types::{MethodName, Preset},
 };
 use axum::{
     Router,
@@ -81,9 +82,10 @@ pub fn probes(probes: Probes) -> Router {
 
 /// Limits, and the words a spec may use.
 #[utoipa::path(get, path = "/v1/capabilities", tag = "service", responses((status = 200, body = Capabilities)))]
-pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilities> {
+pub async fn get_capabilities(State(state): State<AppState>) -> Result<Json<Capabilities>, ApiError> {
     let words = |words: Vec<&'static str>| words.into_iter().map(str::to_owned).collect();
-    Json(Capabilities {
+    let offers = Offers::read(&mut *state.connection().await?).await?;
+    Ok(Json(Capabilities {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         max_upload_bytes: state.config.max_upload_bytes,
         uploads: UploadLimits {
@@ -98,9 +100,11 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
         tenant_limits: state.config.quota,
         methods: words(MethodName::ALL.iter().map(|method| method.as_str()).collect()),
         presets: words(Preset::ALL.iter().map(|preset| preset.as_str()).collect()),
-        backbones: words(BackboneKind::ALL.iter().map(|backbone| backbone.as_str()).collect()),
+        engines: words(offers.engines().iter().map(|engine| engine.as_str()).collect()),
+        devices: offers.devices().iter().map(ToString::to_string).collect(),
+        backbones: words(offers.backbones().iter().map(|backbone| backbone.as_str()).collect()),
         formats: words(vec!["csv", "parquet", "jsonl"]),
-    })
+    }))
 }
 
 /// Figures in the Prometheus text format.

@@ -5,6 +5,7 @@ use super::{
     conditional::json_with_etag,
     error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
+    offers::Offers,
     prefer, quota,
     state::{AppState, checked_cursor, checked_limit},
     views::{JobView, MetricsView, Page, Reproduction, VerdictView},
@@ -79,6 +80,9 @@ pub(super) async fn resolve_for(
     // What is wrong with the spec is said before what is wrong with the moment.
     let facts = DatasetFacts::new(dataset.profile.as_deref(), dataset.feature_map.as_deref());
     let resolved = spec.resolve(&facts).map_err(ApiError::invalid_spec)?;
+    if resolved.needs_torch() {
+        Offers::read(connection).await?.check(&resolved)?;
+    }
     match dataset.status {
         DatasetStatus::Ready => {}
         DatasetStatus::Processing => {

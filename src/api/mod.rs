@@ -16,6 +16,7 @@ mod gauges;
 mod health;
 mod jobs;
 mod limits;
+mod offers;
 mod openapi;
 mod pauses;
 mod plan;

@@ -262,6 +262,8 @@ pub struct WorkerView {
     pub labels: BTreeMap<String, String>,
     /// GPUs that jobs may ask for.
     pub gpus: Vec<String>,
+    /// Whether it has libtorch: every backbone, not those of the engine `fused` alone.
+    pub torch: bool,
     /// Jobs it runs at once, and what it runs now, reading of datasets included.
     pub slots: u32,
     pub busy: u32,
@@ -337,6 +339,11 @@ pub struct Capabilities {
     pub tenant_limits: Quota,
     pub methods: Vec<String>,
     pub presets: Vec<String>,
+    /// Engines that the workers have: `fused`, and `tch` where `autodenoise-torch` is installed. None where no worker runs.
+    pub engines: Vec<String>,
+    /// Devices that a job may name: `cpu`, and the GPUs of the workers.
+    pub devices: Vec<String>,
+    /// Backbones that the workers can train; all, where no worker runs.
     pub backbones: Vec<String>,
     pub formats: Vec<String>,
 }

@@ -13,7 +13,7 @@ use crate::{
         jobs::JobRow,
         workers::{self, WorkerRow},
     },
-    types::JobState,
+    types::{JobState, TORCH_TRAINER},
 };
 use axum::extract::State;
 use chrono::{SecondsFormat, Utc};
@@ -54,6 +54,7 @@ pub async fn list_workers(
         reasons: row.reasons,
         labels: row.labels.0,
         gpus: row.gpus,
+        torch: row.torch,
         slots: row.slots as u32,
         busy: row.busy as u32,
         version: row.version,
@@ -91,6 +92,8 @@ pub fn waiting_for(job: &JobRow, workers: &[WorkerRow]) -> Option<String> {
     let ready = |worker: &&WorkerRow| worker.state == "ready";
     Some(if !offers.iter().any(|(_, ability)| ability.has_device(spec.device)) {
         format!("a worker with {}: none that runs has it", spec.device)
+    } else if !offers.iter().any(|(_, ability)| ability.has_engines(spec)) {
+        format!("a worker with libtorch: none that runs has {TORCH_TRAINER}")
     } else if suited.is_empty() {
         let labels: Vec<_> = spec.requires.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!(

@@ -1,11 +1,9 @@
-//! A dataset's rows as the engines read them: slices of the memory-mapped files, and for libtorch the same as tensors.
+//! A dataset's rows as the engines read them: slices of the memory-mapped files.
 
-use super::torch::OnDevice;
 use crate::ingest::{Dataset, SplitData};
 use crate::random::Stream;
 use crate::types::Split;
-use std::{borrow::Cow, cell::OnceCell};
-use tch::Device;
+use std::{any::Any, borrow::Cow, cell::OnceCell};
 
 /// The rows of one split.
 pub struct Rows<'a> {
@@ -15,12 +13,51 @@ pub struct Rows<'a> {
     pub labels: &'a [u8],
     /// F.
     pub fields: usize,
-    on_device: OnceCell<OnDevice>,
+    copy: OnceCell<Box<dyn Any>>,
+}
+
+/// Some rows of a split, in order.
+#[derive(Debug, Clone, Copy)]
+pub enum Picked<'a> {
+    /// So many rows from this position on.
+    From(usize, usize),
+    Positions(&'a [u32]),
+}
+
+impl Picked<'_> {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::From(_, len) => *len,
+            Self::Positions(positions) => positions.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows' positions in the split.
+    pub fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len()).map(|i| self.position(i))
+    }
+
+    /// Their labels as numbers.
+    pub fn labels(&self, labels: &[u8]) -> Vec<f32> {
+        self.positions().map(|position| f32::from(labels[position])).collect()
+    }
+
+    /// The position of the row of this number.
+    pub fn position(&self, i: usize) -> usize {
+        match self {
+            Self::From(first, _) => first + i,
+            Self::Positions(positions) => positions[i] as usize,
+        }
+    }
 }
 
 impl<'a> Rows<'a> {
     pub fn new(split: SplitData<'a>, fields: usize) -> Self {
-        Self { ids: split.ids, labels: split.labels, fields, on_device: OnceCell::new() }
+        Self { ids: split.ids, labels: split.labels, fields, copy: OnceCell::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -31,9 +68,10 @@ impl<'a> Rows<'a> {
         self.labels.is_empty()
     }
 
-    /// The rows as tensors, made when first asked for; a run has one device.
-    pub fn on(&self, device: Device) -> &OnDevice {
-        self.on_device.get_or_init(|| OnDevice::new(self.ids, self.labels, self.fields, device))
+    /// An engine's own copy of the rows, for example on a GPU, made when first asked for. A run has one such engine.
+    pub fn copy_of<T: 'static>(&self, make: impl FnOnce(&Self) -> T) -> &T {
+        let copy = self.copy.get_or_init(|| Box::new(make(self)));
+        copy.downcast_ref().expect("a run has one engine that copies rows")
     }
 
     /// Labels of these positions in order; of all rows, where there are none given.

@@ -1,13 +1,12 @@
-//! What the training routine asks of an engine, and which engine a job runs on.
+//! What the training routine and a search ask of an engine, and which engine a job runs on.
 
 use super::fit::{FitError, Recorded, Tick};
 use super::{
-    BackboneConfig, BatchLoss, DeviceError, ModelKey, OptimizerConfig, Rows, TensorFile, TrainingLoss, WeightsError,
-    fused, open_device, torch,
+    BackboneConfig, BatchLoss, FUSED, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig, Rows, TensorFile,
+    TrainingLoss, WeightsError,
 };
-use crate::simd::Isa;
+use crate::random::Stream;
 use crate::types::{self, BackboneKind};
-use tch::Device;
 
 /// Most memory that the tables of models trained side by side take together.
 const SIDE_BY_SIDE_BYTES: usize = 1 << 30;
@@ -20,6 +19,18 @@ pub trait Model {
     /// Logits `[R, n]` in evaluation mode.
     fn predict(&mut self, rows: &Rows) -> Vec<f32>;
 
+    /// Losses `[B]` of a batch in evaluation mode, for R = 1.
+    fn evaluate_batch(&mut self, rows: &Rows, picked: Picked) -> Vec<f32>;
+
+    /// Losses `[B]` that a training step on the batch would see, for R = 1; the model stays as it is.
+    fn rehearse_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> Vec<f32>;
+
+    /// One training step on a batch, for R = 1. Returns logits and losses `[B]` from before the update.
+    fn train_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> SeenBatch;
+
+    /// A step of the optimiser without a batch: momentum and weight decay move the parameters, gradients are 0.
+    fn step_at_rest(&mut self);
+
     /// Parameters and buffers by their PyTorch names, `[R, ...]`, or `[...]` for R = 1.
     fn weights(&self) -> TensorFile;
 
@@ -30,6 +41,34 @@ pub trait Model {
     fn optimizer_state(&self) -> TensorFile;
 
     fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError>;
+}
+
+/// What computes models and policies on one device.
+pub trait Engine: std::fmt::Debug + Send + Sync {
+    /// For reports: the engine, and what it computes with.
+    fn describe(&self) -> String;
+
+    /// The device's name: `cpu` or `cuda:0`.
+    fn device_name(&self) -> String;
+
+    /// Fresh replicas, one a key.
+    fn model(&self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model>;
+
+    /// A fresh policy.
+    fn policy(&self, config: &PolicyConfig, key: ModelKey) -> Box<dyn Policy>;
+
+    /// Most models that are worth training side by side, where a pass may use this many threads.
+    fn most_side_by_side(&self, threads: usize) -> usize;
+}
+
+impl dyn Engine + '_ {
+    /// How many models that share nothing but their rows are best trained side by side: as many as the engine likes, unless
+    /// their tables would take more than `SIDE_BY_SIDE_BYTES` together. The results are the same.
+    pub fn side_by_side(&self, config: &BackboneConfig, threads: usize) -> usize {
+        // Parameters, two running means and gradients; embeddings and first-order weights.
+        let state = 4 * size_of::<f32>() * config.cardinality() * config.numbers_per_id();
+        self.most_side_by_side(threads).min(SIDE_BY_SIDE_BYTES / state.max(1)).max(1)
+    }
 }
 
 /// One pass over training rows.
@@ -80,125 +119,115 @@ pub struct Seen {
     pub losses: Option<Vec<f32>>,
 }
 
-/// Starts the threads of both engines, once a process: the calling thread is one of them, because handing work to a pool
-/// from outside costs a wake-up each time.
-pub fn start_threads(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
-    tch::set_num_threads(threads as i32);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global()
-}
-
-/// What computes a model, ready to make it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Engine {
-    /// libtorch on a device.
-    Torch(Device),
-    /// Our own on the CPU.
-    Fused,
+/// What one training step saw, before its update: `[B]` each.
+pub struct SeenBatch {
+    pub logits: Vec<f32>,
+    pub losses: Vec<f32>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// The program has no engine for this device, or the device is not there.
     #[error(transparent)]
-    Device(#[from] DeviceError),
+    Device(Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot start {threads} threads: {source}")]
+    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
     #[error(
         "engine fused computes on the CPU, and {0} was asked for; run the job with engine auto or tch, or with device cpu"
     )]
     FusedOnGpu(types::Device),
     #[error("engine fused cannot train {0}: run the job with engine {why}", why = .0.why_not_fused().unwrap_or_default())]
     NotFused(BackboneKind),
+    #[error("{what} needs libtorch, which this program is built without: install {trainer} beside it", trainer = types::TORCH_TRAINER)]
+    NoTorch { what: String },
 }
 
-/// What a job's models run on: the job's device, opened once, and the engine it asks for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a job's models run on: the engine fused, and libtorch on a device where the program has it.
+#[derive(Debug)]
 pub struct Engines {
     wanted: types::Engine,
-    device: Device,
+    torch: Option<Box<dyn Engine>>,
 }
 
+/// Opens the engines of a job: `(engine, device, threads)`. Called once a process, because threads and devices are its own.
+pub type OpenEngines = fn(types::Engine, types::Device, usize) -> Result<Engines, EngineError>;
+
 impl Engines {
-    pub fn open(wanted: types::Engine, device: types::Device) -> Result<Self, EngineError> {
-        let device = match (wanted, device) {
-            (types::Engine::Fused, types::Device::Cuda(_)) => return Err(EngineError::FusedOnGpu(device)),
-            (types::Engine::Fused, _) => Device::Cpu,
-            _ => open_device(device)?,
-        };
-        Ok(Self { wanted, device })
+    /// The engine fused alone: what a program without libtorch has.
+    pub fn fused(wanted: types::Engine, device: types::Device) -> Result<Self, EngineError> {
+        match (wanted, device) {
+            (types::Engine::Fused, types::Device::Cuda(_)) => Err(EngineError::FusedOnGpu(device)),
+            (_, types::Device::Cuda(_)) => Err(EngineError::NoTorch { what: format!("device {device}") }),
+            (types::Engine::Tch, _) => Err(EngineError::NoTorch { what: format!("engine {wanted}") }),
+            _ => Ok(Self { wanted, torch: None }),
+        }
+    }
+
+    /// The same, its threads started.
+    pub fn open_fused(wanted: types::Engine, device: types::Device, threads: usize) -> Result<Self, EngineError> {
+        start_threads(threads)?;
+        Self::fused(wanted, device)
+    }
+
+    /// Both engines: libtorch's is the one given.
+    pub fn with_torch(wanted: types::Engine, torch: Box<dyn Engine>) -> Self {
+        Self { wanted, torch: Some(torch) }
     }
 
     /// The engine of a backbone, and of a policy that searches with it: `auto` is the fused one on a CPU where that has the
     /// backbone, else libtorch.
-    pub fn for_model(self, kind: BackboneKind) -> Result<Engine, EngineError> {
-        match self.wanted {
-            types::Engine::Fused if !kind.is_fused() => Err(EngineError::NotFused(kind)),
-            types::Engine::Fused => Ok(Engine::Fused),
-            types::Engine::Auto if self.device == Device::Cpu && kind.is_fused() => Ok(Engine::Fused),
-            types::Engine::Auto | types::Engine::Tch => Ok(Engine::Torch(self.device)),
+    pub fn for_model(&self, kind: BackboneKind) -> Result<&dyn Engine, EngineError> {
+        let on_gpu = self.torch.as_ref().is_some_and(|torch| torch.device_name() != "cpu");
+        let fused = match self.wanted {
+            types::Engine::Fused if !kind.is_fused() => return Err(EngineError::NotFused(kind)),
+            types::Engine::Fused => true,
+            types::Engine::Auto => kind.is_fused() && !on_gpu,
+            types::Engine::Tch => false,
+        };
+        match &self.torch {
+            _ if fused => Ok(&FUSED),
+            Some(torch) => Ok(&**torch),
+            None => Err(EngineError::NoTorch { what: format!("backbone {kind}") }),
         }
     }
 
     /// The device's name: `cpu` or `cuda:0`.
-    pub fn device_name(self) -> String {
-        match self.device {
-            Device::Cuda(number) => format!("cuda:{number}"),
-            _ => "cpu".to_owned(),
+    pub fn device_name(&self) -> String {
+        match &self.torch {
+            Some(torch) if self.wanted != types::Engine::Fused => torch.device_name(),
+            _ => FUSED.device_name(),
         }
     }
 }
 
-impl Engine {
-    /// For reports: the engine, and what it computes with.
-    pub fn describe(self) -> String {
-        match self {
-            Self::Torch(_) => "tch".to_owned(),
-            Self::Fused => format!("fused, {}", Isa::detect().name()),
-        }
-    }
-
-    /// Fresh replicas, one a key.
-    pub fn model(self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model> {
-        match self {
-            Self::Torch(device) => Box::new(torch::TorchModel::new(config, keys, optimizer, device)),
-            Self::Fused => Box::new(fused::FusedModel::new(config, keys, optimizer)),
-        }
-    }
-
-    /// How many models that share nothing but their rows are best trained side by side: as many as there are threads (on
-    /// a GPU, all), unless their tables would take more than `SIDE_BY_SIDE_BYTES` together. The results are the same.
-    pub fn side_by_side(self, config: &BackboneConfig, threads: usize) -> usize {
-        let most = match self {
-            Self::Torch(Device::Cpu) => 1,
-            Self::Torch(_) => usize::MAX,
-            Self::Fused => threads,
-        };
-        // Parameters, two running means and gradients; embeddings and first-order weights.
-        let state = 4 * size_of::<f32>() * config.cardinality() * config.numbers_per_id();
-        most.min(SIDE_BY_SIDE_BYTES / state.max(1)).max(1)
-    }
+/// Starts the threads that share out chunks of a batch, once a process: the calling thread is one of them, because handing
+/// work to a pool from outside costs a wake-up each time.
+pub fn start_threads(threads: usize) -> Result<(), EngineError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+    pool.build_global().map_err(|source| EngineError::Threads { threads, source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Device::{Auto as AnyDevice, Cpu, Cuda};
     use crate::types::Engine::{Auto, Fused, Tch};
 
     #[test]
-    fn a_backbone_runs_on_the_engine_asked_for_or_the_fastest_that_has_it() {
-        let torch = Engine::Torch(Device::Cpu);
-        for (wanted, kind, engine) in [
-            (Auto, BackboneKind::DeepFm, Engine::Fused),
-            (Auto, BackboneKind::Lr, torch),
-            (Tch, BackboneKind::DeepFm, torch),
-            (Tch, BackboneKind::Lr, torch),
-            (Fused, BackboneKind::DeepFm, Engine::Fused),
-        ] {
-            assert_eq!(Engines::open(wanted, types::Device::Cpu).unwrap().for_model(kind).unwrap(), engine);
+    fn a_program_without_libtorch_says_what_it_cannot_run_and_what_to_install() {
+        let engines = Engines::fused(Auto, AnyDevice).unwrap();
+        assert!(engines.for_model(BackboneKind::DeepFm).unwrap().describe().starts_with("fused, "));
+        let message = |result: Result<&dyn Engine, EngineError>| result.unwrap_err().to_string();
+        let needs = "needs libtorch, which this program is built without: install autodenoise-torch beside it";
+        assert_eq!(message(engines.for_model(BackboneKind::Lr)), format!("backbone lr {needs}"));
+        for (wanted, device, what) in [(Tch, Cpu, "engine tch"), (Auto, Cuda(0), "device cuda:0")] {
+            assert_eq!(Engines::fused(wanted, device).unwrap_err().to_string(), format!("{what} {needs}"));
         }
-        let error = Engines::open(Fused, types::Device::Auto).unwrap().for_model(BackboneKind::Lr).unwrap_err();
+        assert!(matches!(Engines::fused(Fused, Cuda(0)), Err(EngineError::FusedOnGpu(_))));
         assert_eq!(
-            error.to_string(),
+            message(Engines::fused(Fused, AnyDevice).unwrap().for_model(BackboneKind::Lr)),
             "engine fused cannot train lr: run the job with engine auto or tch, because fused has the backbones fm, \
              wide_deep, dcn, ipnn and deepfm, not lr"
         );
-        assert!(matches!(Engines::open(Fused, types::Device::Cuda(0)), Err(EngineError::FusedOnGpu(_))));
     }
 }

@@ -11,7 +11,6 @@ use super::{
 use crate::metrics::{MetricsError, of_logits};
 use crate::types::{AucOn, Metrics, Options};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
 
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
@@ -131,7 +130,7 @@ struct State {
 
 impl Fit {
     /// Fresh models, one a key. Batches are shared, so their order is the first key's.
-    pub fn new(engine: Engine, config: &BackboneConfig, keys: &[ModelKey], options: FitOptions) -> Self {
+    pub fn new(engine: &dyn Engine, config: &BackboneConfig, keys: &[ModelKey], options: FitOptions) -> Self {
         let model = engine.model(config, keys, options.optimizer);
         let state = State {
             keys: keys.to_vec(),
@@ -275,7 +274,7 @@ impl Fit {
 
     /// Takes up a saved run. `state` is what `save` returned.
     pub fn load(
-        engine: Engine,
+        engine: &dyn Engine,
         config: &BackboneConfig,
         options: FitOptions,
         prefix: &str,
@@ -306,16 +305,8 @@ pub fn evaluate(model: &mut dyn Model, rows: &Rows, auc_on: AucOn, eps: f64) -> 
     Ok(metrics.collect::<Result<_, _>>()?)
 }
 
-/// All numbers of a float tensor, row by row.
-pub(crate) fn to_host(tensor: &Tensor) -> Vec<f32> {
-    let tensor = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.copy_data(&mut values, tensor.numel());
-    values
-}
-
 /// Names the batch of the first value that is not finite. `values` are `rows` a replica.
-pub(crate) fn first_not_finite(values: &[f32], rows: usize, batch_size: usize) -> Result<(), FitError> {
+pub fn first_not_finite(values: &[f32], rows: usize, batch_size: usize) -> Result<(), FitError> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(at) => Err(FitError::NotFinite { batch: at % rows / batch_size + 1 }),

@@ -1,4 +1,4 @@
-//! Named tensors and one JSON document in one safetensors file, written so that a reader never sees half of it.
+//! Named arrays and one JSON document in one safetensors file, written so that a reader never sees half of it.
 
 use safetensors::{Dtype, SafeTensors};
 use std::{
@@ -7,8 +7,8 @@ use std::{
     fs::File,
     io,
     path::Path,
+    sync::Arc,
 };
-use tch::{Device, Kind, Tensor};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
@@ -19,7 +19,7 @@ pub enum WeightsError {
     #[error("the tensor file has no tensor `{0}`")]
     Missing(String),
     #[error("tensor `{name}` is {found:?} where {expected:?} is needed")]
-    Shape { name: String, found: Vec<i64>, expected: Vec<i64> },
+    Shape { name: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("the tensor file's description is unreadable: {0}")]
     Description(#[from] serde_json::Error),
     #[error("tensor `{name}` has a type that is not used here: {kind}")]
@@ -29,11 +29,66 @@ pub enum WeightsError {
 /// The key of the JSON document in the file's metadata.
 const DESCRIPTION: &str = "autodenoise";
 
-/// Tensors by name, on the CPU, and a description.
-#[derive(Default)]
+/// An array in the machine's memory, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub values: Values,
+}
+
+/// The numbers of an array.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    F32(Vec<f32>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+}
+
+/// Arrays by name, and a description.
+#[derive(Debug, Default, Clone)]
 pub struct TensorFile {
-    tensors: BTreeMap<String, Tensor>,
+    /// Shared: a file that is put into another costs no copy of its numbers.
+    arrays: BTreeMap<String, Arc<Array>>,
     description: Option<String>,
+}
+
+impl Array {
+    fn dtype(&self) -> Dtype {
+        match self.values {
+            Values::F32(_) => Dtype::F32,
+            Values::I32(_) => Dtype::I32,
+            Values::I64(_) => Dtype::I64,
+        }
+    }
+
+    fn floats(&self, name: &str) -> Result<&[f32], WeightsError> {
+        match &self.values {
+            Values::F32(values) => Ok(values),
+            _ => Err(self.wrong_type(name)),
+        }
+    }
+
+    fn wrong_type(&self, name: &str) -> WeightsError {
+        WeightsError::Type { name: name.to_owned(), kind: format!("{:?}", self.dtype()) }
+    }
+
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        match &self.values {
+            Values::F32(values) => bytes_of(values, f32::to_le_bytes),
+            Values::I32(values) => bytes_of(values, i32::to_le_bytes),
+            Values::I64(values) => bytes_of(values, i64::to_le_bytes),
+        }
+    }
+}
+
+/// The bytes of numbers as safetensors stores them, which is as they lie in the memory of most machines.
+fn bytes_of<T: Copy, const N: usize>(values: &[T], to_bytes: impl Fn(T) -> [u8; N]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        // SAFETY: plain numbers have no padding, and the slice borrows them.
+        unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) }.into()
+    } else {
+        values.iter().flat_map(|value| to_bytes(*value)).collect()
+    }
 }
 
 impl TensorFile {
@@ -41,87 +96,101 @@ impl TensorFile {
         Self::default()
     }
 
-    /// Adds a copy of the tensor.
-    pub fn put(&mut self, name: impl Into<String>, tensor: &Tensor) {
-        let tensor = tensor.detach();
-        // A copy even on the CPU: the model goes on changing its own in place.
-        let copy = if tensor.device() == Device::Cpu { tensor.copy() } else { tensor.to_device(Device::Cpu) };
-        self.tensors.insert(name.into(), copy.contiguous());
+    pub fn put(&mut self, name: impl Into<String>, array: Array) {
+        self.arrays.insert(name.into(), Arc::new(array));
     }
 
-    /// Adds all tensors of another file under `prefix` + name.
+    /// Adds all arrays of another file under `prefix` + name.
     pub fn put_all(&mut self, prefix: &str, other: &TensorFile) {
-        for (name, tensor) in &other.tensors {
-            self.tensors.insert(format!("{prefix}{name}"), tensor.shallow_clone());
+        for (name, array) in &other.arrays {
+            self.arrays.insert(format!("{prefix}{name}"), array.clone());
         }
     }
 
-    /// The tensors whose names begin with `prefix`, without it.
+    /// The arrays whose names begin with `prefix`, without it.
     pub fn below(&self, prefix: &str) -> TensorFile {
-        let below = self
-            .tensors
-            .iter()
-            .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone())));
-        TensorFile { tensors: below.collect(), description: None }
+        let below = self.arrays.iter().filter_map(|(name, array)| {
+            let name = name.strip_prefix(prefix)?;
+            Some((name.to_owned(), array.clone()))
+        });
+        TensorFile { arrays: below.collect(), description: None }
     }
 
     /// Adds numbers, row-major.
     pub fn put_values(&mut self, name: impl Into<String>, shape: &[usize], values: &[f32]) {
-        let shape: Vec<i64> = shape.iter().map(|dim| *dim as i64).collect();
-        self.tensors.insert(name.into(), Tensor::from_slice(values).view(&shape[..]));
+        self.put(name, Array { shape: shape.to_vec(), values: Values::F32(values.to_vec()) });
     }
 
-    /// A tensor's numbers, row-major.
+    /// An array's numbers, row-major.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        let shape: Vec<i64> = shape.iter().map(|dim| *dim as i64).collect();
-        Ok(super::to_host(&self.get_shaped(name, &shape)?))
+        Ok(self.get_shaped(name, shape)?.floats(name)?.to_vec())
+    }
+
+    /// An array's numbers, whatever its shape.
+    pub fn floats(&self, name: &str) -> Result<&[f32], WeightsError> {
+        self.get(name)?.floats(name)
     }
 
     /// Adds positions of rows.
     pub fn put_positions(&mut self, name: impl Into<String>, rows: &[u32]) {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        self.tensors.insert(name.into(), Tensor::from_slice(&rows));
+        let values: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+        self.put(name, Array { shape: vec![rows.len()], values: Values::I32(values) });
     }
 
     pub fn positions(&self, name: &str) -> Result<Vec<u32>, WeightsError> {
-        let tensor = self.get(name)?;
-        let mut rows = vec![0_i32; tensor.numel()];
-        tensor.copy_data(&mut rows, tensor.numel());
-        Ok(rows.into_iter().map(|row| row as u32).collect())
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
-    }
-
-    /// Takes over replica `r` (of `replicas`) of all tensors from another file of the same model.
-    pub fn copy_replica(&mut self, from: &TensorFile, r: usize, replicas: usize) {
-        for (name, to) in &mut self.tensors {
-            let from = &from.tensors[name];
-            if replicas == 1 {
-                to.copy_(from);
-            } else {
-                to.get(r as i64).copy_(&from.get(r as i64));
-            }
+        let array = self.get(name)?;
+        match &array.values {
+            Values::I32(values) => Ok(values.iter().map(|row| *row as u32).collect()),
+            _ => Err(array.wrong_type(name)),
         }
     }
 
-    /// Whether all tensors of another file are here, in their shapes.
+    /// Adds counts, for example of an optimiser's steps.
+    pub fn put_counts(&mut self, name: impl Into<String>, counts: &[i64]) {
+        self.put(name, Array { shape: vec![counts.len()], values: Values::I64(counts.to_vec()) });
+    }
+
+    /// The counts of this name, as many as expected.
+    pub fn counts(&self, name: &str, len: usize) -> Result<&[i64], WeightsError> {
+        let array = self.get_shaped(name, &[len])?;
+        match &array.values {
+            Values::I64(values) => Ok(values),
+            _ => Err(array.wrong_type(name)),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Array)> {
+        self.arrays.iter().map(|(name, array)| (name.as_str(), &**array))
+    }
+
+    /// Takes over replica `r` (of `replicas`) of all arrays from the weights of the same model.
+    pub fn copy_replica(&mut self, from: &TensorFile, r: usize, replicas: usize) {
+        for (name, to) in &mut self.arrays {
+            let (Values::F32(to), Values::F32(from)) = (&mut Arc::make_mut(to).values, &from.arrays[name].values)
+            else {
+                unreachable!("weights are f32")
+            };
+            let part = to.len() / replicas;
+            to[r * part..][..part].copy_from_slice(&from[r * part..][..part]);
+        }
+    }
+
+    /// Whether all arrays of another file are here, in their shapes.
     pub fn check_like(&self, other: &TensorFile) -> Result<(), WeightsError> {
-        other.iter().try_for_each(|(name, tensor)| self.get_shaped(name, &tensor.size()).map(drop))
+        other.iter().try_for_each(|(name, array)| self.get_shaped(name, &array.shape).map(drop))
     }
 
-    pub fn get(&self, name: &str) -> Result<&Tensor, WeightsError> {
-        self.tensors.get(name).ok_or_else(|| WeightsError::Missing(name.to_owned()))
+    pub fn get(&self, name: &str) -> Result<&Array, WeightsError> {
+        self.arrays.get(name).map(|array| &**array).ok_or_else(|| WeightsError::Missing(name.to_owned()))
     }
 
-    pub fn get_shaped(&self, name: &str, shape: &[i64]) -> Result<Tensor, WeightsError> {
-        let tensor = self.get(name)?;
-        if tensor.size() != shape {
-            let (found, expected) = (tensor.size(), shape.to_vec());
+    pub fn get_shaped(&self, name: &str, shape: &[usize]) -> Result<&Array, WeightsError> {
+        let array = self.get(name)?;
+        if array.shape != shape {
+            let (found, expected) = (array.shape.clone(), shape.to_vec());
             return Err(WeightsError::Shape { name: name.to_owned(), found, expected });
         }
-        Ok(tensor.shallow_clone())
+        Ok(array)
     }
 
     pub fn describe(&mut self, description: &impl serde::Serialize) -> Result<(), WeightsError> {
@@ -135,12 +204,7 @@ impl TensorFile {
     }
 
     pub fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
-        Ok(safetensors::serialize(self.views()?, self.metadata())?)
-    }
-
-    /// The tensors as safetensors writes them, without a copy.
-    fn views(&self) -> Result<Vec<(&str, Stored<'_>)>, WeightsError> {
-        self.tensors.iter().map(|(name, tensor)| Ok((name.as_str(), Stored::new(name, tensor)?))).collect()
+        Ok(safetensors::serialize(self.iter(), self.metadata())?)
     }
 
     fn metadata(&self) -> Option<HashMap<String, String>> {
@@ -150,20 +214,18 @@ impl TensorFile {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let description = metadata.metadata().as_ref().and_then(|map| map.get(DESCRIPTION)).cloned();
-        let mut tensors = BTreeMap::new();
+        let mut arrays = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
-            let kind = match view.dtype() {
-                Dtype::F32 => Kind::Float,
-                Dtype::F64 => Kind::Double,
-                Dtype::I64 => Kind::Int64,
-                Dtype::I32 => Kind::Int,
-                Dtype::U8 => Kind::Uint8,
+            let data = view.data();
+            let values = match view.dtype() {
+                Dtype::F32 => Values::F32(numbers_of(data, f32::from_le_bytes)),
+                Dtype::I32 => Values::I32(numbers_of(data, i32::from_le_bytes)),
+                Dtype::I64 => Values::I64(numbers_of(data, i64::from_le_bytes)),
                 other => return Err(WeightsError::Type { name, kind: format!("{other:?}") }),
             };
-            let shape = view.shape().iter().map(|dim| *dim as i64).collect::<Vec<_>>();
-            tensors.insert(name, Tensor::from_data_size(view.data(), &shape, kind));
+            arrays.insert(name, Arc::new(Array { shape: view.shape().to_vec(), values }));
         }
-        Ok(Self { tensors, description })
+        Ok(Self { arrays, description })
     }
 
     /// Writes to a neighbour, makes it durable, then renames it into place.
@@ -171,13 +233,13 @@ impl TensorFile {
         let failed = |source| WeightsError::Io { file: path.display().to_string(), source };
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".part");
-        // Tensor by tensor: nothing is put together in memory first.
-        safetensors::serialize_to_file(self.views()?, self.metadata(), Path::new(&temporary)).map_err(|error| {
-            match error {
+        // Array by array: nothing is put together in memory first.
+        safetensors::serialize_to_file(self.iter(), self.metadata(), Path::new(&temporary)).map_err(
+            |error| match error {
                 safetensors::SafeTensorError::IoError(source) => failed(source),
                 other => other.into(),
-            }
-        })?;
+            },
+        )?;
         make_durable(Path::new(&temporary), path).map_err(failed)
     }
 
@@ -190,31 +252,13 @@ impl TensorFile {
     }
 }
 
-/// A tensor's bytes where they lie.
-struct Stored<'a> {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: &'a [u8],
+fn numbers_of<T, const N: usize>(bytes: &[u8], from_bytes: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|bytes| from_bytes(*bytes)).collect()
 }
 
-impl<'a> Stored<'a> {
-    fn new(name: &str, tensor: &'a Tensor) -> Result<Self, WeightsError> {
-        let kind = tensor.kind();
-        let dtype =
-            dtype(kind).ok_or_else(|| WeightsError::Type { name: name.to_owned(), kind: format!("{kind:?}") })?;
-        assert!(tensor.is_contiguous() && tensor.device() == Device::Cpu, "as `put` stores them");
-        let bytes: &[u8] = match tensor.numel() * kind.elt_size_in_bytes() {
-            0 => &[],
-            // SAFETY: a contiguous CPU tensor's storage, which nobody writes to while the tensor is borrowed.
-            len => unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), len) },
-        };
-        Ok(Self { dtype, shape: tensor.size().iter().map(|dim| *dim as usize).collect(), bytes })
-    }
-}
-
-impl safetensors::View for Stored<'_> {
+impl safetensors::View for &Array {
     fn dtype(&self) -> Dtype {
-        self.dtype
+        (**self).dtype()
     }
 
     fn shape(&self) -> &[usize] {
@@ -222,23 +266,12 @@ impl safetensors::View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.bytes.into()
+        self.bytes()
     }
 
     fn data_len(&self) -> usize {
-        self.bytes.len()
+        self.bytes().len()
     }
-}
-
-fn dtype(kind: Kind) -> Option<Dtype> {
-    Some(match kind {
-        Kind::Float => Dtype::F32,
-        Kind::Double => Dtype::F64,
-        Kind::Int64 => Dtype::I64,
-        Kind::Int => Dtype::I32,
-        Kind::Uint8 => Dtype::U8,
-        _ => return None,
-    })
 }
 
 /// Writes a file so that after a crash it is there whole or not at all: a temporary neighbour, fsync, rename, and fsync

@@ -78,7 +78,7 @@ fn embedded(context: &Context, fit: &Fit) -> Result<Vec<f32>, SelectError> {
         let backbone = context.config.kind;
         return Err(SelectError::Unsuitable(format!("{backbone} has no table of embeddings for distance = embedding")));
     };
-    let width = table.size()[1] as usize;
+    let width = table.shape[1];
     let table = weights.values(name, &[context.config.cardinality(), width])?;
     let ids = context.data.train.ids.iter().map(|id| *id as usize);
     Ok(ids.flat_map(|id| table[id * width..][..width].iter().copied()).collect())

@@ -3,17 +3,17 @@
 
 use super::error::CliError;
 use crate::backbone::{
-    BackboneConfig, Engine, Engines, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss,
-    evaluate,
+    BackboneConfig, Engine, Engines, FitError, ModelKey, OpenEngines, OptimizerConfig, PolicyConfig, Recorded, Rows,
+    TrainPass, TrainingLoss, evaluate,
 };
-use crate::denoise::{History, PolicyConfig, SearchEpoch, SearchError, searcher, select};
+use crate::denoise::{History, SearchEpoch, SearchError, search_epoch, select};
 use crate::ingest::SplitData;
 use crate::random::{Purpose, Stream};
 use crate::types::{
     self, BackboneKind, FeatureMap, Field, FieldKind, LabelRule, Options, Preset, SplitCounts, Vocabulary,
 };
 use clap::Args;
-use std::time::Instant;
+use std::{process::ExitCode, time::Instant};
 
 /// MovieLens-1M's field sizes.
 const SIZES: [u32; 8] = [3706, 301, 81, 6040, 21, 7, 2, 3402];
@@ -49,10 +49,20 @@ pub struct BenchArgs {
     repeat: u32,
 }
 
-pub fn bench(args: BenchArgs) -> Result<(), CliError> {
+/// The whole of a program that times the engines it has.
+pub fn run_bench(args: BenchArgs, open: OpenEngines) -> ExitCode {
+    match bench(args, open) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            error.exit_code()
+        }
+    }
+}
+
+pub(super) fn bench(args: BenchArgs, open: OpenEngines) -> Result<(), CliError> {
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
-    crate::backbone::start_threads(threads).map_err(CliError::failed)?;
-    let engines = Engines::open(args.engine, args.device).map_err(CliError::failed)?;
+    let engines = open(args.engine, args.device, threads).map_err(CliError::failed)?;
     let (ids, labels) = table(args.rows as usize);
     let bench = Bench { engines, threads, only: &args.only, map: feature_map(), rows: rows(&ids, &labels) };
     let report = |name: &str, rows: usize, work: &mut dyn FnMut() -> Result<(), CliError>| {
@@ -99,11 +109,12 @@ impl Bench<'_> {
         let mut history = History::new(4, n, options.lmat_deselected);
         report("warmup4/deepfm", 4 * n, &mut || self.warmup(&config, optimizer, &mut history))?;
 
-        let mut policy = searcher(engine, &PolicyConfig::new(&self.map, &options), KEY);
+        let mut policy = engine.policy(&PolicyConfig::new(&self.map, &options), KEY);
         report("search/deepfm", n, &mut || {
             let search =
                 SearchEpoch { options: &options, config: &config, rows: &self.rows, seed: 1, epoch: 1, key: KEY };
-            let searched: Result<_, SearchError> = policy.epoch(&search, &mut history, &mut || true);
+            let searched: Result<_, SearchError> =
+                search_epoch(engine, &mut *policy, &search, &mut history, &mut || true);
             searched.map_err(CliError::failed).map(drop)
         })?;
         report("select/deepfm", n, &mut || {
@@ -125,7 +136,7 @@ impl Bench<'_> {
         kind.is_fused() || !self.only.is_empty() && format!("pass/{kind}").starts_with(self.only)
     }
 
-    fn engine(&self, kind: BackboneKind) -> Result<Engine, CliError> {
+    fn engine(&self, kind: BackboneKind) -> Result<&dyn Engine, CliError> {
         self.engines.for_model(kind).map_err(CliError::failed)
     }
 

@@ -2,7 +2,7 @@
 //! is worth.
 
 use super::{
-    denoise::{cannot_write, train, trainer_job},
+    denoise::{cannot_write, find_trainer, train, trainer_job},
     error::CliError,
     options::{SpecFile, TableArgs},
     reading, tables,
@@ -212,7 +212,7 @@ async fn run_one(
     let (dataset_dir, source) = (dataset_dir.to_owned(), source.to_owned());
     let mut job = trainer_job(spec, dataset_dir, source, ingested.spec.clone(), out.path().to_owned(), args.threads);
     job.plant = case.noise.clone();
-    let (report, _) = train(&mut JobView::quiet(), &job).await?;
+    let (report, _) = train(&mut JobView::quiet(), find_trainer(&job.spec)?, &job).await?;
     Ok(report)
 }
 

@@ -10,12 +10,13 @@ use super::{
 };
 use crate::{
     certificate::{self, SigningKey},
+    config::{self, WorkerConfig},
     store::json_sha256,
+    trainer::{TrainerCommand, Trainers},
     types::{
-        ArtifactFile, Certificate, DatasetFacts, DatasetId, DatasetSpec, Envelope, JobId, MethodName, Report,
-        ResolvedSpec, TrainerEvent, TrainerJob,
+        Ability, ArtifactFile, Certificate, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId, MethodName,
+        Report, ResolvedSpec, TrainerEvent, TrainerJob,
     },
-    worker::TrainerCommand,
 };
 use clap::Args;
 use std::{
@@ -77,8 +78,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let certify = !args.no_certify && job_spec.method.name != MethodName::None;
     args.evidence.apply(&mut job_spec, certify);
     let table_spec = args.table.dataset_spec(spec_file.dataset)?;
-    // A wrong option is said before the table is read.
-    job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
+    // A wrong option is said before the table is read, and so is a trainer that is missing.
+    let foreseen = job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
+    let trainer = find_trainer(&foreseen)?;
 
     let source = reading::existing_file(&args.file)?;
     check_outputs(&args, &source)?;
@@ -92,7 +94,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let out_dir = work.path().join("out");
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
     let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
-    let (report, artifacts) = train(&mut view, &job).await?;
+    let (report, artifacts) = train(&mut view, trainer, &job).await?;
 
     for artifact in &artifacts {
         let from = out_dir.join(&artifact.file);
@@ -184,9 +186,27 @@ pub(super) fn trainer_job(
     }
 }
 
+/// The program that runs the job on this machine. Where the job needs libtorch and there is none, the error says what to
+/// install.
+pub(super) fn find_trainer(spec: &ResolvedSpec) -> Result<TrainerCommand, CliError> {
+    let gpus = (0..WorkerConfig::gpus_present()).map(Device::Cuda).collect();
+    let ability = Ability { gpus, ..Ability::default() };
+    // To look for the other program takes a second, and most jobs do not need it.
+    let trainers = match spec.needs_torch() || !ability.gpus.is_empty() {
+        true => Trainers::find(config::torch_trainer().as_deref()),
+        false => Trainers::fused_only(),
+    };
+    let trainers = trainers.map_err(CliError::failed)?;
+    let found = trainers.for_job(spec, &ability).cloned();
+    found.ok_or_else(|| CliError::invalid_spec(spec.without_torch("beside autodenoise or on PATH")))
+}
+
 /// Runs the trainer and shows what it says.
-pub(super) async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<ArtifactFile>), CliError> {
-    let mut trainer = TrainerCommand::own().map_err(CliError::failed)?;
+pub(super) async fn train(
+    view: &mut JobView,
+    mut trainer: TrainerCommand,
+    job: &TrainerJob,
+) -> Result<(Report, Vec<ArtifactFile>), CliError> {
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
     let mut child = trainer

@@ -22,7 +22,9 @@ mod verify;
 mod view;
 mod webhooks;
 
-use crate::telemetry;
+pub use bench::{BenchArgs, run_bench};
+
+use crate::{backbone::Engines, telemetry};
 use clap::{Parser, Subcommand};
 use error::CliError;
 use std::process::ExitCode;
@@ -110,7 +112,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // The trainer sets up its own logger, with the job's id on every line.
     if matches!(cli.command, Command::Trainer) {
-        return crate::trainer::main(&cli.log);
+        return crate::trainer::main(&cli.log, Engines::open_fused);
     }
     let _telemetry = match telemetry::init(&cli.log) {
         Ok(telemetry) => telemetry,
@@ -155,7 +157,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Reproduce(args) => reproduce::reproduce(args),
         Command::Synth(args) => synth::synth(args),
         Command::BenchNoise(args) => bench_noise::bench_noise(args),
-        Command::Bench(args) => bench::bench(args),
+        Command::Bench(args) => bench::bench(args, Engines::open_fused),
         Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),
         Command::Verify(args) => verify::verify(args),
         Command::Openapi => {

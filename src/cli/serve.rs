@@ -8,9 +8,10 @@ use crate::{
     files::Files,
     ingest::{self, IngestError, IngestLimits, Ingested},
     store::{Durability, EmbeddedPostgres, Store, keys},
+    trainer::Trainers,
     types::DatasetSpec,
     webhooks::{Courier, Guard},
-    worker::{Encoded, IngestFailure, TrainerCommand, Worker},
+    worker::{Encoded, IngestFailure, Worker},
 };
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -289,12 +290,12 @@ impl Storage {
         config: &WorkerConfig,
         stop: &CancellationToken,
     ) -> Result<(JoinHandle<()>, watch::Receiver<Vec<String>>), CliError> {
-        let trainer = TrainerCommand::own().map_err(CliError::failed)?;
+        let trainers = Trainers::find(config.torch_trainer.as_deref()).map_err(CliError::failed)?;
         let worker = Worker::new(
             self.store.clone(),
             self.files.clone(),
             config.clone(),
-            trainer,
+            trainers,
             Arc::new(read_table),
             self.signing_key.clone(),
         );

@@ -62,6 +62,11 @@ pub fn bucket_settings() -> Vec<(String, String)> {
     variables.filter(|(name, _)| name.starts_with("AWS_")).collect()
 }
 
+/// The trainer on libtorch that commands without a server are told to use.
+pub fn torch_trainer() -> Option<PathBuf> {
+    std::env::var_os("AUTODENOISE_TORCH_TRAINER").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// How workers claim and run jobs.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerConfig {
@@ -102,6 +107,11 @@ pub struct WorkerConfig {
     /// CUDA_VISIBLE_DEVICES leaves]
     #[arg(long, env = "AUTODENOISE_GPUS", value_delimiter = ',', value_name = "DEVICES", value_parser = gpu)]
     pub gpus: Option<Vec<Device>>,
+
+    /// The trainer on libtorch [default: autodenoise-torch beside this program, or on PATH]
+    #[arg(long, env = "AUTODENOISE_TORCH_TRAINER", value_name = "FILE")]
+    pub torch_trainer: Option<PathBuf>,
+
     /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
     #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
     pub keep_results_days: Option<f64>,
@@ -120,10 +130,10 @@ impl WorkerConfig {
         Duration::from_secs_f64(self.retry_seconds)
     }
 
-    /// What this worker can run.
-    pub fn ability(&self) -> Ability {
+    /// What this worker can run, with libtorch or without.
+    pub fn ability(&self, torch: bool) -> Ability {
         let gpus = self.gpus.clone().unwrap_or_else(|| (0..Self::gpus_present()).map(Device::Cuda).collect());
-        Ability { labels: self.labels.iter().cloned().collect(), gpus }
+        Ability { labels: self.labels.iter().cloned().collect(), gpus, torch }
     }
 
     /// How many GPUs the machine shows to this process.

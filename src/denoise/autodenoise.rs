@@ -2,9 +2,8 @@
 //! search and validation take turns, and the subset of the best epoch is the choice. AutoDenoise-v differs in one option,
 //! `select`.
 
-use super::searcher::{PolicyConfig, SearchEpoch, SearchError, Searcher, searcher};
-use super::{History, select};
-use crate::backbone::{FitError, TensorFile, WeightsError, evaluate};
+use super::{History, SearchEpoch, SearchError, search_epoch, select};
+use crate::backbone::{FitError, Policy, PolicyConfig, TensorFile, WeightsError, evaluate};
 use crate::selection::{Contest, Context, Place, Role, Scores, SelectError, Selected, Selector, Session, Warmup, row};
 use crate::types::{Arm, EpochRow, Phase};
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use std::time::Instant;
 pub struct AutoDenoise {
     at: At,
     warmup: Warmup,
-    policy: Box<dyn Searcher>,
+    policy: Box<dyn Policy>,
     history: History,
     contest: Contest,
     /// The policy of the best epoch so far.
@@ -44,7 +43,7 @@ impl AutoDenoise {
         Self {
             at: At::Warmup,
             warmup: Warmup::default(),
-            policy: searcher(context.engine, &config, context.key(Role::Policy, 0)),
+            policy: context.engine.policy(&config, context.key(Role::Policy, 0)),
             history: History::new(options.warmup_epochs, context.data.train.len(), options.lmat_deselected),
             contest: Contest::default(),
             best: None,
@@ -62,7 +61,8 @@ impl AutoDenoise {
             epoch,
             key: context.key(Role::Search, epoch),
         };
-        let searched = session.ticking(|tick| self.policy.epoch(&search, &mut self.history, tick));
+        let (policy, history) = (&mut *self.policy, &mut self.history);
+        let searched = session.ticking(|tick| search_epoch(context.engine, policy, &search, history, tick));
         let (summary, mut model) = searched.map_err(|source| match source {
             SearchError::Fit(FitError::Stopped) => SelectError::Stopped,
             source => SelectError::Search { epoch, source: source.into() },
@@ -132,7 +132,7 @@ impl AutoDenoise {
 }
 
 /// Keep probabilities of the training rows after an epoch's search.
-fn keep_prob(policy: &mut dyn Searcher, epoch: u32, context: &Context) -> Result<Vec<f32>, SelectError> {
+fn keep_prob(policy: &mut dyn Policy, epoch: u32, context: &Context) -> Result<Vec<f32>, SelectError> {
     let scores = policy.keep_prob(&context.data.train);
     if scores.iter().all(|p| p.is_finite()) { Ok(scores) } else { Err(SelectError::PolicyNotFinite { epoch }) }
 }

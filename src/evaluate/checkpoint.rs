@@ -189,11 +189,7 @@ fn load_training(
 }
 
 fn load_placed([full, random]: [u32; 2], file: &TensorFile) -> Result<Placed, WeightsError> {
-    let values = |name: &str| {
-        let tensor = format!("placed/{name}");
-        let rows = file.get(&tensor)?.numel();
-        file.values(&tensor, &[rows])
-    };
+    let values = |name: &str| file.floats(&format!("placed/{name}")).map(<[f32]>::to_vec);
     Ok(Placed {
         denoised: values("denoised")?,
         full: RowDifferences { sums: values("full")?, pairs: full },
@@ -221,10 +217,7 @@ fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> Se
 }
 
 fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<Selected, WeightsError> {
-    let values = |tensor: String| {
-        let rows = file.get(&tensor)?.numel();
-        file.values(&tensor, &[rows])
-    };
+    let values = |tensor: String| file.floats(&tensor).map(<[f32]>::to_vec);
     let scores =
         meta.scores.map(|name| Ok::<_, WeightsError>(Scores { name, values: values(format!("{prefix}scores"))? }));
     let losses = (0..meta.losses).map(|number| values(format!("{prefix}losses/{number}")));

@@ -24,7 +24,7 @@ pub use planted::Planted;
 pub use run::{Run, RunError, RunInput, Step};
 
 /// What computes a job's models, for reports.
-pub fn describe_engines(engines: Engines, spec: &ResolvedSpec) -> String {
+pub fn describe_engines(engines: &Engines, spec: &ResolvedSpec) -> String {
     let mut found: Vec<String> = Vec::new();
     for trainee in tasks::trainees(spec) {
         // One that cannot be had ends the job in other words.

@@ -33,7 +33,7 @@ pub enum RunError {
 pub struct RunInput<'a> {
     pub spec: &'a ResolvedSpec,
     pub dataset: &'a Dataset,
-    pub engines: Engines,
+    pub engines: &'a Engines,
     pub threads: usize,
     /// Noise in the labels of the whole job, and of its self-check.
     pub planted: Option<&'a Planted<'a>>,

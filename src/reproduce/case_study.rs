@@ -8,7 +8,7 @@ use crate::backbone::{
 };
 use crate::ingest::{Dataset, IngestError, SourceRows, SplitData, rows_where};
 use crate::metrics::sigmoid;
-use crate::types::{DatasetSpec, ResolvedSpec, Split, SplitSpec};
+use crate::types::{DatasetSpec, Device, Engine, ResolvedSpec, Split, SplitSpec};
 use arrow_array::{BooleanArray, Float32Array, RecordBatch, UInt64Array};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
@@ -203,7 +203,7 @@ impl<'d> CaseUser<'d> {
         // Its own weights are replaced at once.
         let key = ModelKey { seed: spec.seed, init: [0, 0], run: [0, 0] };
         let mut model =
-            Engines::open(spec.engine, spec.device)?.for_model(method.backbone)?.model(&config, &[key], optimizer);
+            Engines::fused(Engine::Auto, Device::Cpu)?.for_model(method.backbone)?.model(&config, &[key], optimizer);
         model.load_weights(&TensorFile::read(weights)?)?;
         Ok(model.predict(&own).into_iter().map(sigmoid).collect())
     }

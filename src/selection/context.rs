@@ -7,7 +7,7 @@ use crate::types::{Arm, FeatureMap, MethodName, Options, Reinit, ResolvedMethod}
 pub struct Context<'a> {
     pub data: &'a TrainingData<'a>,
     pub map: &'a FeatureMap,
-    pub engine: Engine,
+    pub engine: &'a dyn Engine,
     pub threads: usize,
     /// Number of the method in the job.
     pub contender: u32,

@@ -20,7 +20,7 @@ pub struct CrossFit {
 
 /// How its models are trained.
 pub struct CrossFitted<'m> {
-    pub engine: Engine,
+    pub engine: &'m dyn Engine,
     pub config: &'m BackboneConfig,
     pub options: FitOptions,
     /// `[N]`: the part each row is in, below `count`.

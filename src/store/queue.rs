@@ -96,7 +96,7 @@ pub async fn claim(
         "with next as (
              select id from jobs
              where state = 'queued' and (not_before is null or not_before <= now()) and requires <@ $3
-               and (device not like 'cuda:%' or device = any($4))
+               and (device not like 'cuda:%' or device = any($4)) and ($5 or not needs_torch)
              order by priority desc, created_at, id limit 1 for update skip locked
          ), claimed as (
              update jobs j
@@ -121,6 +121,7 @@ pub async fn claim(
     .bind(lease.as_secs_f64())
     .bind(Json(&ability.labels))
     .bind(gpus(ability))
+    .bind(ability.torch)
     .fetch_optional(conn)
     .await?;
     row.as_ref().map(claimed).transpose()

@@ -29,6 +29,8 @@ pub struct WorkerRow {
     pub labels: Json<BTreeMap<String, String>>,
     /// GPUs that jobs may ask for: `cuda:0`.
     pub gpus: Vec<String>,
+    /// Whether it has libtorch.
+    pub torch: bool,
     pub slots: i32,
     pub busy: i32,
     pub state: String,
@@ -41,7 +43,7 @@ pub struct WorkerRow {
 impl WorkerRow {
     pub fn ability(&self) -> Ability {
         let gpus = self.gpus.iter().filter_map(|gpu| gpu.parse().ok()).collect();
-        Ability { labels: self.labels.0.clone(), gpus }
+        Ability { labels: self.labels.0.clone(), gpus, torch: self.torch }
     }
 }
 
@@ -54,8 +56,8 @@ pub async fn refresh(
 ) -> Result<DateTime<Utc>, StoreError> {
     let now = sqlx::query_scalar(
         "with gone as (delete from workers where live_until < now() - interval '1 day')
-         insert into workers (id, name, labels, gpus, slots, busy, state, reasons, version, live_until)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10))
+         insert into workers (id, name, labels, gpus, slots, busy, state, reasons, version, live_until, torch)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10), $11)
          on conflict on constraint workers_pkey do update
          set busy = excluded.busy, state = excluded.state, reasons = excluded.reasons, seen_at = now(),
              live_until = excluded.live_until
@@ -71,6 +73,7 @@ pub async fn refresh(
     .bind(pulse.reasons)
     .bind(env!("CARGO_PKG_VERSION"))
     .bind(lease.as_secs_f64())
+    .bind(pulse.ability.torch)
     .fetch_one(conn)
     .await?;
     Ok(now)
@@ -85,7 +88,7 @@ pub async fn remove(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError>
 /// Workers that are heard of, newest first.
 pub async fn list(conn: &mut PgConnection, limit: u32, after: Option<Cursor>) -> Result<Page<WorkerRow>, StoreError> {
     let rows = sqlx::query_as(
-        "select id, name, labels, gpus, slots, busy, state, reasons, version, started_at, seen_at from workers
+        "select id, name, labels, gpus, torch, slots, busy, state, reasons, version, started_at, seen_at from workers
          where live_until > now() and ($1::timestamptz is null or (started_at, id) < ($1, $2))
          order by started_at desc, id desc limit $3",
     )

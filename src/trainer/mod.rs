@@ -5,8 +5,11 @@
 
 mod lifeline;
 mod output;
+mod programs;
 
-use crate::backbone::{Engines, start_threads};
+pub use programs::{Probe, TrainerCommand, Trainers};
+
+use crate::backbone::{EngineError, OpenEngines};
 use crate::evaluate::{
     CheckpointError, DenoisedWriter, Dropped, ExportError, Planted, Run, RunError, RunInput, Step, describe_engines,
 };
@@ -34,9 +37,7 @@ const EXIT_RETRY: u8 = 75;
 #[derive(Debug, thiserror::Error)]
 enum TrainerError {
     #[error(transparent)]
-    Engine(#[from] crate::backbone::EngineError),
-    #[error("cannot start {threads} threads: {source}")]
-    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+    Engine(#[from] EngineError),
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     #[error("cannot make the folder `{folder}`: {source}")]
@@ -53,7 +54,7 @@ impl TrainerError {
         match self {
             Self::Dataset(DatasetError::Io { .. }) => ErrorKind::Dataset,
             Self::Folder { .. } => ErrorKind::Storage,
-            Self::Threads { .. } => ErrorKind::TrainerDied,
+            Self::Engine(EngineError::Threads { .. }) => ErrorKind::TrainerDied,
             Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) | Self::Noise(_) => ErrorKind::Invalid,
             Self::Run(error) => match error {
                 RunError::Export(ExportError::Dataset(DatasetError::Io { .. })) => ErrorKind::Dataset,
@@ -77,8 +78,8 @@ fn is_io(error: &crate::backbone::WeightsError) -> bool {
     matches!(error, crate::backbone::WeightsError::Io { .. })
 }
 
-/// The process's whole life.
-pub fn main(log: &LogConfig) -> ExitCode {
+/// The process's whole life. `open` gives it the engines that its program has.
+pub fn main(log: &LogConfig, open: OpenEngines) -> ExitCode {
     lifeline::die_with_parent();
     lifeline::give_way();
     let output = Output::new();
@@ -102,7 +103,7 @@ pub fn main(log: &LogConfig) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);
     let _entered = span.enter();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, &output, &pause)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, open, &output, &pause)));
     let (message, kind, code) = match outcome {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -124,10 +125,9 @@ fn failed(message: String, kind: ErrorKind) -> TrainerEvent {
 }
 
 /// Ends with the job, or after a checkpoint where `pause` is wanted.
-fn run(job: &TrainerJob, output: &Output, pause: &AtomicBool) -> Result<(), TrainerError> {
+fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool) -> Result<(), TrainerError> {
     let threads = job.threads.max(1);
-    start_threads(threads).map_err(|source| TrainerError::Threads { threads, source })?;
-    let engines = Engines::open(job.spec.engine, job.spec.device)?;
+    let engines = open(job.spec.engine, job.spec.device, threads)?;
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
@@ -144,7 +144,7 @@ fn run(job: &TrainerJob, output: &Output, pause: &AtomicBool) -> Result<(), Trai
     let mut run = Run::new(RunInput {
         spec: &job.spec,
         dataset: &dataset,
-        engines,
+        engines: &engines,
         threads,
         planted: planted.as_ref(),
         check: check.as_ref(),
@@ -164,7 +164,7 @@ fn run(job: &TrainerJob, output: &Output, pause: &AtomicBool) -> Result<(), Trai
     }
     output.emit(&TrainerEvent::Started {
         device: engines.device_name(),
-        engine: describe_engines(engines, &job.spec),
+        engine: describe_engines(&engines, &job.spec),
         threads: job.threads,
         resumed: job.resume_from.is_some(),
     });

@@ -22,7 +22,7 @@ mod spec;
 mod tenant;
 mod webhook;
 
-pub use ability::Ability;
+pub use ability::{Ability, TORCH_TRAINER};
 pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
 pub use baseline::{BdisInit, Distance, EnemyTies, Knn};

@@ -210,6 +210,12 @@ impl ResolvedMethod {
         BaselineOptions::of(&self.own)
     }
 
+    /// The backbone of the preset `robust` that judges rows.
+    pub(super) fn teacher(&self) -> Option<BackboneKind> {
+        let is_robust = self.name == MethodName::Autodenoise && self.preset == Preset::Robust;
+        is_robust.then(|| self.baseline().teacher)
+    }
+
     /// Whether models are trained on its rows as on another's: the same backbone and options of the training.
     pub fn trains_like(&self, other: &Self) -> bool {
         let of_training = |method: &Self| {

@@ -251,9 +251,14 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> 
         checkpoint_seconds: shared.config.checkpoint_seconds,
         threads: shared.config.threads(),
     };
-    Trainer::spawn(&shared.trainer, &job, &shared.files).await.map_err(|error| {
+    // The claim asked for a job that this worker can run.
+    let trainer = shared
+        .trainers
+        .for_job(&job.spec, &shared.ability)
+        .ok_or_else(|| End::handed_back("the job needs libtorch, which this worker has not"))?;
+    Trainer::spawn(trainer, &job, &shared.files).await.map_err(|error| {
         // That is the machine's fault, and no job would fare better here.
-        let reason = format!("the trainer `{}` cannot be started: {error}", shared.trainer.program.display());
+        let reason = format!("the trainer `{}` cannot be started: {error}", trainer.program.display());
         shared.fitness.trainer_failed(reason.clone());
         End::HandedBack { reason, pause: shared.config.retry() }
     })

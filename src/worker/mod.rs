@@ -23,7 +23,6 @@ mod sweep;
 mod trainer;
 
 pub use encode::{Encoded, Ingest, IngestFailure};
-pub use trainer::TrainerCommand;
 
 use crate::{
     certificate::SigningKey,
@@ -35,6 +34,7 @@ use crate::{
         queue::{self, ClaimedJob, Retries},
         workers,
     },
+    trainer::Trainers,
     types::{Ability, JobId},
 };
 use fitness::Fitness;
@@ -76,7 +76,7 @@ struct Shared {
     heart_store: Store,
     files: Files,
     config: WorkerConfig,
-    trainer: TrainerCommand,
+    trainers: Trainers,
     ingest: Arc<Ingest>,
     signing_key: Arc<SigningKey>,
     id: Uuid,
@@ -101,7 +101,7 @@ impl Worker {
         store: Store,
         files: Files,
         config: WorkerConfig,
-        trainer: TrainerCommand,
+        trainers: Trainers,
         ingest: Arc<Ingest>,
         signing_key: Arc<SigningKey>,
     ) -> Self {
@@ -111,12 +111,12 @@ impl Worker {
             heart_store: store.apart(2),
             store,
             files,
-            trainer,
+            ability: config.ability(trainers.has_torch()),
+            trainers,
             ingest,
             signing_key,
             id,
             name: format!("{}:{}:{}", host.trim(), std::process::id(), &id.simple().to_string()[..6]),
-            ability: config.ability(),
             fitness: Fitness::new(),
             busy: AtomicUsize::new(0),
             config,

@@ -9,20 +9,20 @@ use super::lines::{Line, Lines, MAX_LINE};
 use crate::{
     files::{Files, Key},
     store::{artifacts::NewArtifact, checkpoints::NewCheckpoint},
+    trainer::TrainerCommand,
     types::{ErrorKind, Failure, TrainerEvent, TrainerJob, TrainerOrder},
 };
 use std::{
-    ffi::OsString,
     io,
     os::unix::process::ExitStatusExt,
-    path::{Component, Path, PathBuf},
+    path::{Component, Path},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::{
     io::AsyncWriteExt,
-    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout},
     sync::mpsc,
     time::{sleep, timeout},
 };
@@ -35,28 +35,6 @@ const BUFFERED_EVENTS: usize = 4096;
 const MAX_LOG_LINE: usize = 16 << 10;
 /// A trainer that said its last word has this long to go.
 const EXIT: Duration = Duration::from_secs(10);
-
-/// The program that trains.
-#[derive(Debug, Clone)]
-pub struct TrainerCommand {
-    pub program: PathBuf,
-    pub args: Vec<OsString>,
-}
-
-impl TrainerCommand {
-    /// This very program, in its trainer role.
-    pub fn own() -> io::Result<Self> {
-        Ok(Self { program: std::env::current_exe()?, args: vec!["trainer".into()] })
-    }
-
-    /// The process to be, without its pipes. Threads of libtorch that wait give way instead of spinning: on a machine
-    /// that does something else as well, spinning costs a pass many times its own time.
-    pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).env("OMP_WAIT_POLICY", "passive");
-        command
-    }
-}
 
 /// What was heard from a trainer, its files stored.
 #[derive(Debug)]

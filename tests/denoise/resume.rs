@@ -1,4 +1,5 @@
-use crate::world::{ENGINES, World, interrupted, run, spec, untimed, with_run, with_run_of};
+use crate::engines::ENGINES;
+use crate::world::{World, interrupted, run, spec, untimed, with_run, with_run_of};
 use autodenoise::evaluate::Step;
 use autodenoise::types::{BackboneKind, Engine, EpochRow, Preset, ResolvedSpec};
 use serde_json::json;

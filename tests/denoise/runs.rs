@@ -1,4 +1,5 @@
-use crate::world::{ENGINES, Outcome, ROWS, World, job, run, spec};
+use crate::engines::ENGINES;
+use crate::world::{Outcome, ROWS, World, job, run, spec};
 use autodenoise::evaluate::RunError;
 use autodenoise::selection::SelectError;
 use autodenoise::types::{Arm, BackboneKind, Engine, MethodName, Phase, Preset, ResolvedSpec, TrainerEvent};

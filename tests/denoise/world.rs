@@ -1,13 +1,13 @@
 //! A dataset small enough to run the whole method on in a second, and a way to run it.
 
-use autodenoise::backbone;
+use crate::engines;
 use autodenoise::evaluate::{DenoisedWriter, Dropped, Planted, Run, RunError, RunInput, Step};
 use autodenoise::ingest::{Dataset, IngestLimits, IngestProgress, ingest};
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::synth::{self, SynthSpec};
 use autodenoise::types::{
-    BackboneKind, DatasetFacts, DatasetId, Engine, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Noise,
-    Preset, Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+    BackboneKind, DatasetFacts, DatasetId, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Noise, Preset,
+    Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{
@@ -36,8 +36,6 @@ impl World {
     /// A learnable table: the label follows the first field's parity and the second's half, with noise. `change` may turn
     /// a row's label, given its place (train, then valid, then test).
     pub fn with_labels(change: impl Fn(u64, u8) -> u8) -> Self {
-        // Sums over threads round differently; and tests run side by side.
-        tch::set_num_threads(1);
         let dir = tempfile::tempdir().unwrap();
         let total = ROWS.total();
         let mut ids = Vec::new();
@@ -105,7 +103,6 @@ impl World {
 
     /// A generated table, read as any other.
     pub fn synth(spec: &SynthSpec) -> Self {
-        tch::set_num_threads(1);
         let dir = tempfile::tempdir().unwrap();
         let table = dir.path().join("clicks.csv");
         synth::write(spec, &table, None).unwrap();
@@ -119,9 +116,6 @@ impl World {
         Dataset::open(&self.path).unwrap()
     }
 }
-
-/// Both engines, as a spec names them.
-pub const ENGINES: [Engine; 2] = [Engine::Tch, Engine::Fused];
 
 /// A resolved spec with quick options; `changes` win over them.
 pub fn spec(preset: Preset, backbone: BackboneKind, seed: u64, changes: Value) -> ResolvedSpec {
@@ -199,10 +193,11 @@ pub fn with_run_of<T>(
     let plant = |noise: Noise| Planted::new(dataset, &noise, spec.seed).unwrap();
     let check = spec.self_check.map(|check| plant(Noise::Flips { rate: check.planted_rate }));
     let planted = planted.cloned().map(plant);
+    let engines = engines::open(spec.engine, spec.device);
     let run = Run::new(RunInput {
         spec,
         dataset,
-        engines: backbone::Engines::open(spec.engine, spec.device).unwrap(),
+        engines: &engines,
         threads,
         planted: planted.as_ref(),
         check: check.as_ref(),

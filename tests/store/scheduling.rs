@@ -12,9 +12,10 @@ use autodenoise::{
         testing::TestDb,
         workers::{self, WorkerPulse},
     },
-    types::{Ability, Device, ErrorKind, Failure, JobId, JobState, Phase, TenantId},
+    types::{Ability, DatasetFacts, Device, ErrorKind, Failure, JobId, JobSpec, JobState, Phase, TenantId},
 };
 use chrono::Utc;
+use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
@@ -52,9 +53,13 @@ async fn a_job_goes_to_a_worker_that_has_what_it_asks_for() {
     let wanted = [words(&[]), words(&[("pool", "nightly")]), words(&[("pool", "nightly"), ("zone", "a")])];
     let workers = [
         Ability::default(),
-        Ability { labels: words(&[("pool", "nightly")]), gpus: vec![Device::Cuda(0)] },
-        Ability { labels: words(&[("pool", "nightly"), ("zone", "a")]), gpus: vec![Device::Cuda(0), Device::Cuda(1)] },
-        Ability { labels: words(&[("pool", "daily"), ("zone", "a")]), gpus: vec![Device::Cuda(1)] },
+        Ability { labels: words(&[("pool", "nightly")]), gpus: vec![Device::Cuda(0)], torch: true },
+        Ability {
+            labels: words(&[("pool", "nightly"), ("zone", "a")]),
+            gpus: vec![Device::Cuda(0), Device::Cuda(1)],
+            torch: true,
+        },
+        Ability { labels: words(&[("pool", "daily"), ("zone", "a")]), gpus: vec![Device::Cuda(1)], torch: true },
     ];
     let mut suited = 0;
     for device in devices {
@@ -72,6 +77,33 @@ async fn a_job_goes_to_a_worker_that_has_what_it_asks_for() {
         }
     }
     assert!((10..40).contains(&suited), "{suited} of 48");
+    // What needs libtorch stands in many places of a spec.
+    for (change, needs) in [
+        (json!({}), false),
+        (json!({"engine": "tch"}), true),
+        (json!({"engine": "fused"}), false),
+        (json!({"method": {"backbone": "afm"}}), true),
+        (json!({"method": {"backbone": "ipnn"}, "transfer": ["dcn", "fm"]}), false),
+        (json!({"transfer": ["dcn", "lr"]}), true),
+        (json!({"compare": [{"name": "none"}, {"name": "enn", "backbone": "wide_deep"}]}), false),
+        (json!({"compare": [{"name": "none"}, {"name": "enn", "backbone": "ffm"}]}), true),
+        (json!({"method": {"preset": "robust"}}), false),
+        (json!({"method": {"preset": "robust", "options": {"teacher": "nfm"}}}), true),
+    ] {
+        let mut asked = json!({"dataset_id": dataset, "device": "cpu"});
+        asked.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let asked: JobSpec = serde_json::from_value(asked).unwrap();
+        let spec = asked.resolve(&DatasetFacts::default()).unwrap();
+        assert_eq!(spec.needs_torch(), needs, "{change}");
+        for torch in [false, true] {
+            let ability = Ability { torch, ..Ability::default() };
+            let job = create_job(&db.store, &spec).await;
+            let conn = &mut *db.store.acquire().await.unwrap();
+            let claimed = queue::claim(conn, "w", &ability, LEASE).await.unwrap();
+            assert_eq!(claimed.is_some(), ability.suits(&spec), "{change} with libtorch: {torch}");
+            jobs::request_cancel(conn, &tenant(), job).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
@@ -219,7 +251,7 @@ async fn a_running_job_is_paused_by_its_worker() {
 async fn workers_are_listed_while_they_are_heard_of() {
     let db = TestDb::new().await;
     let conn = &mut *db.store.acquire().await.unwrap();
-    let ability = Ability { labels: words(&[("pool", "nightly")]), gpus: vec![Device::Cuda(1)] };
+    let ability = Ability { labels: words(&[("pool", "nightly")]), gpus: vec![Device::Cuda(1)], torch: true };
     let mut pulse = WorkerPulse {
         id: Uuid::new_v4(),
         name: "w",

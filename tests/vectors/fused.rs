@@ -1,18 +1,19 @@
 //! The fused engine against the same vectors, on every instruction set of the processor.
 
-use crate::backbones::{FUSED, config};
-use crate::policy::CASES;
-use crate::{KEY, close_numbers, global_ids, ints, numbers, vector};
-use autodenoise::backbone::OptimizerConfig;
-use autodenoise::backbone::fused::{Batch, Design, Kind, Model, Picked, Source, TowerDesign, cross_entropy, design};
-use autodenoise::denoise::fused::rewards;
+use crate::models::{FUSED, POLICY_CASES, config, policy_config};
+use crate::reference::{KEY, close_numbers, global_ids, ints, numbers, vector};
+use autodenoise::backbone::fused::{
+    Batch, Design, Kind, Network, Source, TowerDesign, cross_entropy, design, reinforce_head,
+};
+use autodenoise::backbone::{OptimizerConfig, Picked};
+use autodenoise::denoise::compute_rewards;
 use autodenoise::simd::Isa;
 use autodenoise::types::{BackboneKind, Optimizer, Options, PolicyReduction, Preset};
 use serde_json::Value;
 
 /// The vector's rows: ids and labels.
 fn rows(vector: &Value) -> (Vec<i32>, Vec<u8>) {
-    let ids: Vec<i32> = Vec::try_from(global_ids(vector).reshape([-1])).unwrap();
+    let ids = global_ids(vector);
     let labels = match &vector["y"] {
         Value::Null => vec![0; ids.len() / ints(&vector["field_dims"]).len()],
         labels => numbers(labels).iter().map(|y| *y as u8).collect(),
@@ -20,7 +21,7 @@ fn rows(vector: &Value) -> (Vec<i32>, Vec<u8>) {
     (ids, labels)
 }
 
-fn load(model: &mut Model, vector: &Value) {
+fn load(model: &mut Network, vector: &Value) {
     let names: Vec<String> = model.params.names().map(|(name, _, _)| name.to_owned()).collect();
     for name in names {
         let saved = [&vector["params"][&name], &vector["buffers"][&name]].into_iter().find(|saved| !saved.is_null());
@@ -31,12 +32,12 @@ fn load(model: &mut Model, vector: &Value) {
 }
 
 /// Logits of the present batch.
-fn logits(model: &Model) -> Vec<f32> {
+fn logits(model: &Network) -> Vec<f32> {
     let outputs = model.outputs();
     model.chunks().iter().flat_map(|chunk| chunk.z[..chunk.rows * outputs].to_vec()).collect()
 }
 
-fn check_gradients(what: &str, model: &Model, expected: &Value) {
+fn check_gradients(what: &str, model: &Network, expected: &Value) {
     let mut compared = 0;
     for (name, _, _) in model.params.names().filter(|(_, _, trained)| *trained) {
         close_numbers(&format!("{what} gradient of {name}"), &model.params.read(name, Kind::Gradient), &expected[name]);
@@ -46,7 +47,7 @@ fn check_gradients(what: &str, model: &Model, expected: &Value) {
     assert_eq!(compared, with_gradient.count(), "{what}: every parameter has its gradient compared");
 }
 
-fn check_buffers(what: &str, model: &Model, expected: &Value) {
+fn check_buffers(what: &str, model: &Network, expected: &Value) {
     for (name, value) in expected.as_object().into_iter().flatten() {
         close_numbers(&format!("{what} {name}"), &model.params.read(name, Kind::Value), value);
     }
@@ -59,7 +60,7 @@ fn the_backbones_compute_what_the_reference_computes() {
         let (ids, labels) = rows(&vector);
         let fields = ints(&vector["field_dims"]).len();
         let source = Source { ids: &ids, labels: &labels, fields, label_field: None };
-        let mut model = Model::on(isa, design(&config(&vector, kind)).unwrap(), &KEY);
+        let mut model = Network::on(isa, design(&config(&vector, kind)).unwrap(), &KEY);
         load(&mut model, &vector);
 
         let what = format!("{name} on {}", isa.name());
@@ -73,7 +74,7 @@ fn the_backbones_compute_what_the_reference_computes() {
             let behind: &[u32] = if weighted { &[1, 0] } else { &[] };
             let positions: Vec<u32> = (0..labels.len() as u32).chain(behind.iter().copied()).collect();
             let weights: Vec<f32> = (0..positions.len()).map(|i| if i < labels.len() { 1.0 } else { 0.0 }).collect();
-            let mut model = Model::on(isa, design(&config(&vector, kind)).unwrap(), &KEY);
+            let mut model = Network::on(isa, design(&config(&vector, kind)).unwrap(), &KEY);
             load(&mut model, &vector);
             let weights = weighted.then_some(&weights[..]);
             model.forward(Batch { source, picked: Picked::Positions(&positions), weights }, None, true);
@@ -98,18 +99,18 @@ fn reinforce_computes_rewards_gradients_and_step_as_the_reference_does() {
     let floats = |value: &Value| -> Vec<f32> { numbers(value).iter().map(|number| *number as f32).collect() };
     let actions: Vec<bool> = numbers(&learn["actions"]).iter().map(|action| *action == 1.0).collect();
     for isa in Isa::available() {
-        for (case, reward, deselected_reward, reduction) in CASES {
+        for (case, reward, deselected_reward, reduction) in POLICY_CASES {
             let expected = &learn[case];
             let preset = Options::preset(Preset::Paper, BackboneKind::DeepFm);
             let options = Options { reward, deselected_reward, ..preset };
             let losses = floats(&learn["current_loss_all_instances"]);
-            let rewards = rewards(&options, &floats(&learn["prev_avg_loss"]), &losses, &actions);
+            let rewards = compute_rewards(&options, &floats(&learn["prev_avg_loss"]), &losses, &actions);
             close_numbers(&format!("{case} rewards"), &rewards.values, &expected["reward_used"]);
 
-            let config = crate::policy::config(&vector, reduction);
+            let config = policy_config(&vector, reduction);
             let tower = TowerDesign { hidden: config.mlp_dims.clone(), outputs: 2, dropout: 0.0, batch_norm: true };
             let policy = Design { tower: Some(tower), ..Design::bare(config.ranges.clone(), config.embed_dim) };
-            let mut policy = Model::on(isa, policy, &KEY);
+            let mut policy = Network::on(isa, policy, &KEY);
             load(&mut policy, &vector);
             let mut eval = vec![0.0; 2 * labels.len()];
             policy.predict(source, all, &mut eval);
@@ -118,9 +119,7 @@ fn reinforce_computes_rewards_gradients_and_step_as_the_reference_does() {
             policy.forward(Batch { source, picked: all, weights: None }, None, true);
             close_numbers(&format!("{case} logits"), &logits(&policy), &expected["logits_train"]);
             let scale = if reduction == PolicyReduction::Mean { 1.0 / actions.len() as f32 } else { 1.0 };
-            policy.backward(|chunk| {
-                autodenoise::denoise::fused::reinforce_head(isa, chunk, &actions, &rewards.values, scale);
-            });
+            policy.backward(|chunk| reinforce_head(isa, chunk, &actions, &rewards.values, scale));
             check_gradients(case, &policy, &expected["grads"]);
             check_buffers(case, &policy, &learn["batch_sum_code"]["buffers_after"]);
             policy.step(&config.optimizer);
@@ -153,7 +152,7 @@ fn adam_steps_as_the_reference_steps_also_on_zero_gradients() {
         let optimizer = OptimizerConfig { kind: Optimizer::Adam, lr: of("lr"), weight_decay: of("weight_decay") };
         for (at, start) in numbers(&vector["theta0"]).into_iter().enumerate() {
             let design = Design { first_order: true, pairwise: true, ..Design::bare(vec![0..1, 1..2], 1) };
-            let mut model = Model::on(isa, design, &KEY);
+            let mut model = Network::on(isa, design, &KEY);
             model.params.write("linear.bias", Kind::Value, &[start as f32]);
             let steps = vector["grads"].as_array().unwrap().iter();
             for (gradient, after) in steps.zip(vector[case]["theta_after_each_step"].as_array().unwrap()) {

@@ -1,14 +1,12 @@
-//! T-CE and R-CE of both engines against the same vectors.
+//! T-CE and R-CE.
 
-use crate::{close, close_numbers, ints, numbers, vector};
+use crate::reference::{close_numbers, ints, numbers, vector};
 use autodenoise::backbone::fused::{losses, losses_and_gradients};
-use autodenoise::backbone::torch::{batch_loss, bce};
 use autodenoise::backbone::{BatchLoss, TrainingLoss};
 use autodenoise::simd::Isa;
 use serde_json::Value;
-use tch::{Kind, Tensor};
 
-/// Loss and gradient by the logits, of slices and of tensors; and which rows have a share, of those that are dropped.
+/// Loss and gradient by the logits; and which rows have a share, of those that are dropped.
 fn check(what: &str, loss: BatchLoss, logits: &Value, labels: &Value, expected: &Value) {
     let z: Vec<f32> = numbers(logits).iter().map(|z| *z as f32).collect();
     let labels: Vec<u8> = ints(labels).iter().map(|label| *label as u8).collect();
@@ -32,26 +30,6 @@ fn check(what: &str, loss: BatchLoss, logits: &Value, labels: &Value, expected: 
             assert_eq!(dropped, ints(&expected["dropped"]), "{what}");
         }
     }
-    let y = Tensor::from_slice(&y);
-    // One model; and two replicas that differ, with one more row, which does not count.
-    let single = Tensor::from_slice(&z).set_requires_grad(true);
-    let mean = batch_loss(loss, &bce(&single, &y), &y, None);
-    mean.backward();
-    close(&format!("{what} loss of torch"), &mean, &expected["loss"]);
-    close(&format!("{what} gradient of torch"), &single.grad(), &expected["grad_logits"]);
-
-    let rows = z.len() as i64;
-    let with_other =
-        |row: &Tensor, last: f64| Tensor::cat(&[row.detach(), Tensor::from(last).to_kind(Kind::Float).view(1)], 0);
-    let y = with_other(&y, 1.0);
-    let both =
-        Tensor::stack(&[with_other(&single, -50.0), with_other(&(&single * 0.5), -50.0)], 0).set_requires_grad(true);
-    let weights = with_other(&Tensor::ones([rows], (Kind::Float, tch::Device::Cpu)), 0.0).expand([2, -1], false);
-    let means = batch_loss(loss, &bce(&both, &y), &y, Some(&weights));
-    means.sum(Kind::Float).backward();
-    close(&format!("{what} loss of a replica"), &means.get(0), &expected["loss"]);
-    close(&format!("{what} gradient of a replica"), &both.grad().get(0).narrow(0, 0, rows), &expected["grad_logits"]);
-    assert_eq!(both.grad().get(0).double_value(&[rows]), 0.0, "{what}: a row of weight 0");
 }
 
 #[test]

@@ -1,10 +1,9 @@
-use crate::{close, close_numbers, ints, numbers, vector};
+use crate::reference::{close_numbers, ints, numbers, vector};
 use autodenoise::backbone::Stopper;
-use autodenoise::denoise::{History, fused, torch};
+use autodenoise::denoise::{History, act, compute_rewards};
 use autodenoise::selection::{keep_count, top_k};
 use autodenoise::types::{Action, BackboneKind, LmatDeselected, Options, Preset};
 use serde_json::Value;
-use tch::{Kind, Tensor};
 
 fn floats(value: &Value) -> Vec<f32> {
     numbers(value).iter().map(|number| *number as f32).collect()
@@ -30,20 +29,16 @@ fn top_k_keeps_the_lower_position_of_a_tie_and_rounds_half_to_even() {
 #[test]
 fn actions_follow_the_rules_at_their_edges() {
     let vector = vector("selection_rules");
-    let one = |x: f64| Tensor::from_slice(&[x]).to_kind(Kind::Float);
     for case in vector["epsilon_greedy"].as_array().unwrap() {
         let argmax = case["argmax"].as_f64().unwrap();
-        let logits = Tensor::from_slice(&[1.0 - argmax, argmax]).to_kind(Kind::Float).view([1, 2]);
         let (u, epsilon) = (case["u"].as_f64().unwrap(), case["epsilon"].as_f64().unwrap());
-        close(&case.to_string(), &torch::eps_greedy(&logits, &one(u), epsilon), &case["action"]);
         let logits = [1.0 - argmax as f32, argmax as f32];
-        let action = fused::act(Action::EpsGreedy, epsilon, &logits, 0.5, u as f32);
+        let action = act(Action::EpsGreedy, epsilon, &logits, 0.5, u as f32);
         assert_eq!(u64::from(action), case["action"].as_u64().unwrap(), "{case}");
     }
     for case in vector["categorical_sampling"].as_array().unwrap() {
         let (p, u) = (case["p_select"].as_f64().unwrap(), case["u"].as_f64().unwrap());
-        close(&case.to_string(), &torch::sample(&one(p), &one(u)), &case["action"]);
-        let action = fused::act(Action::Sample, 0.0, &[0.0; 2], p as f32, u as f32);
+        let action = act(Action::Sample, 0.0, &[0.0; 2], p as f32, u as f32);
         assert_eq!(u64::from(action), case["action"].as_u64().unwrap(), "{case}");
     }
 }
@@ -98,15 +93,9 @@ fn the_history_evolves_as_traced_in_every_mode() {
                 let mean = &mean[offset..offset + 3];
                 let expected = &expected["rewards"][b];
                 let what = format!("{name} rewards {number}.{b}");
-                let given = fused::rewards(&options, mean, &losses, &actions);
+                let given = compute_rewards(&options, mean, &losses, &actions);
                 let own: Vec<f32> = index.iter().map(|at| given.values[*at]).collect();
                 close_numbers(&what, &own, &expected["R_instance"]);
-                assert!((given.sum - expected["R_sum"].as_f64().unwrap()).abs() < 1e-6);
-                let flags: Vec<f32> = actions.iter().map(|action| f32::from(u8::from(*action))).collect();
-                let tensor = |numbers: &[f32]| Tensor::from_slice(numbers);
-                let given = torch::rewards(&options, &tensor(mean), &tensor(&losses), &tensor(&flags));
-                let at: Vec<i64> = index.iter().map(|at| *at as i64).collect();
-                close(&what, &given.values.index_select(0, &Tensor::from_slice(&at)), &expected["R_instance"]);
                 assert!((given.sum - expected["R_sum"].as_f64().unwrap()).abs() < 1e-6);
 
                 for at in 0..3 {

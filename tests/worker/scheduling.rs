@@ -9,8 +9,8 @@ use autodenoise::{
         jobs::{self, PauseOutcome},
         metrics, workers,
     },
+    trainer::TrainerCommand,
     types::{Device, ErrorKind, JobId, JobState},
-    worker::TrainerCommand,
 };
 
 async fn pause(stage: &Stage, job: JobId) -> PauseOutcome {

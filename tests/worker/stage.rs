@@ -6,8 +6,9 @@ use autodenoise::{
     config::WorkerConfig,
     files::Files,
     store::{JOB_EVENT, datasets, jobs, testing::TestDb},
+    trainer::{TrainerCommand, Trainers},
     types::{DatasetId, DatasetStatus, JobId, JobState, ResolvedSpec},
-    worker::{Encoded, Ingest, IngestFailure, TrainerCommand, Worker},
+    worker::{Encoded, Ingest, IngestFailure, Worker},
 };
 use bytes::Bytes;
 use std::{
@@ -75,6 +76,7 @@ impl Stage {
                 stall_seconds: 60.0,
                 labels: Vec::new(),
                 gpus: Some(Vec::new()),
+                torch_trainer: None,
                 keep_results_days: None,
             },
             reads: Arc::default(),
@@ -107,8 +109,14 @@ impl Stage {
 
     pub fn start_with(&self, trainer: TrainerCommand) -> Running {
         let key = Arc::new(SigningKey::ephemeral().unwrap());
-        let worker =
-            Worker::new(self.db.store.clone(), self.files.clone(), self.config.clone(), trainer, self.ingest(), key);
+        let worker = Worker::new(
+            self.db.store.clone(),
+            self.files.clone(),
+            self.config.clone(),
+            Trainers::only(trainer),
+            self.ingest(),
+            key,
+        );
         let shutdown = CancellationToken::new();
         let unfit = worker.unfit();
         let task = tokio::spawn(worker.run(shutdown.clone()));

@@ -1,13 +1,15 @@
 //! The fused models as the training routine uses them: R replicas are R models, worked on side by side.
 
 use super::loss::{losses, losses_and_gradients};
-use super::model::{Batch, Design, Model, Picked, Source};
+use super::model::{Batch, Design, Network, Source};
 use super::params::Kind;
+use super::policy::FusedPolicy;
 use super::tower::TowerDesign;
 use crate::backbone::{
-    BackboneConfig, BatchLoss, FitError, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
-    WeightsError,
+    BackboneConfig, BatchLoss, Engine, FitError, Model, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig,
+    Recorded, Rows, Seen, SeenBatch, TensorFile, Tick, TrainPass, WeightsError,
 };
+use crate::random::Stream;
 use crate::simd::Isa;
 use crate::types::{BackboneKind, Optimizer};
 use rayon::prelude::*;
@@ -26,8 +28,34 @@ pub fn design(config: &BackboneConfig) -> Option<Design> {
     })
 }
 
+/// The engine.
+#[derive(Debug)]
+pub struct Fused;
+
+impl Engine for Fused {
+    fn describe(&self) -> String {
+        format!("fused, {}", Isa::detect().name())
+    }
+
+    fn device_name(&self) -> String {
+        "cpu".to_owned()
+    }
+
+    fn model(&self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model> {
+        Box::new(FusedModel::new(config, keys, optimizer))
+    }
+
+    fn policy(&self, config: &PolicyConfig, key: ModelKey) -> Box<dyn Policy> {
+        Box::new(FusedPolicy::new(config, key))
+    }
+
+    fn most_side_by_side(&self, threads: usize) -> usize {
+        threads
+    }
+}
+
 pub struct FusedModel {
-    replicas: Vec<Model>,
+    replicas: Vec<Network>,
     optimizer: OptimizerConfig,
 }
 
@@ -35,7 +63,7 @@ impl FusedModel {
     pub fn new(config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Self {
         let design = design(config).expect("`Engines` gives a backbone an engine that has it");
         let model = |key| {
-            let mut model = Model::new(design.clone(), key);
+            let mut model = Network::new(design.clone(), key);
             if optimizer.kind == Optimizer::LazyAdam {
                 model.track_touched();
             }
@@ -44,8 +72,8 @@ impl FusedModel {
         Self { replicas: keys.iter().map(model).collect(), optimizer }
     }
 
-    /// The model of R = 1.
-    pub fn single(&mut self) -> &mut Model {
+    /// The network of R = 1.
+    fn single(&mut self) -> &mut Network {
         &mut self.replicas[0]
     }
 }
@@ -58,7 +86,7 @@ impl<'a> Source<'a> {
 
 /// One replica's share of a pass.
 struct Part<'a> {
-    model: &'a mut Model,
+    model: &'a mut Network,
     key: ModelKey,
     active: bool,
     weights: Option<&'a [f32]>,
@@ -66,7 +94,7 @@ struct Part<'a> {
     losses: Option<&'a mut [f32]>,
 }
 
-impl crate::backbone::Model for FusedModel {
+impl Model for FusedModel {
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError> {
         let (n, replicas) = (pass.len(), self.replicas.len());
         let mut logits = vec![0.0; n * replicas];
@@ -108,6 +136,45 @@ impl crate::backbone::Model for FusedModel {
             model.predict(Source::new(rows), Picked::From(0, rows.len()), out);
         }
         out
+    }
+
+    fn evaluate_batch(&mut self, rows: &Rows, picked: Picked) -> Vec<f32> {
+        let network = self.single();
+        let (mut logits, mut out) = (vec![0.0; picked.len()], vec![0.0; picked.len()]);
+        network.predict(Source::new(rows), picked, &mut logits);
+        losses(network.isa(), &logits, &picked.labels(rows.labels), &mut out);
+        out
+    }
+
+    fn rehearse_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> Vec<f32> {
+        let network = self.single();
+        network.forward(Batch { source: Source::new(rows), picked, weights: None }, Some(dropout), false);
+        let mut out = vec![0.0; picked.len()];
+        for chunk in network.chunks() {
+            let out = &mut out[chunk.first..][..chunk.rows];
+            losses(network.isa(), &chunk.z[..chunk.rows], &chunk.labels[..chunk.rows], out);
+        }
+        out
+    }
+
+    fn train_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> SeenBatch {
+        let optimizer = self.optimizer;
+        let network = self.single();
+        let (isa, total) = (network.isa(), picked.len() as f32);
+        network.forward(Batch { source: Source::new(rows), picked, weights: None }, Some(dropout), true);
+        network.backward(|chunk| cross_entropy(isa, total, chunk));
+        let mut seen = SeenBatch { logits: Vec::with_capacity(picked.len()), losses: Vec::with_capacity(picked.len()) };
+        for chunk in network.chunks() {
+            seen.logits.extend_from_slice(&chunk.z[..chunk.rows]);
+            seen.losses.extend_from_slice(&chunk.losses[..chunk.rows]);
+        }
+        network.step(&optimizer);
+        seen
+    }
+
+    fn step_at_rest(&mut self) {
+        let optimizer = self.optimizer;
+        self.single().step_at_rest(&optimizer);
     }
 
     fn weights(&self) -> TensorFile {
@@ -206,14 +273,14 @@ fn cross_entropy_of(isa: Isa, shares: &[f32], total: f32, chunk: &mut super::Chu
 }
 
 /// Adds all tensors of one kind, stacked where there are several replicas.
-pub fn save(replicas: &[Model], prefix: &str, kind: Kind, file: &mut TensorFile) {
+pub fn save(replicas: &[Network], prefix: &str, kind: Kind, file: &mut TensorFile) {
     for (name, shape, _) in replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value) {
         let values: Vec<f32> = replicas.iter().flat_map(|model| model.params.read(name, kind)).collect();
         file.put_values(format!("{prefix}{name}"), &stacked(shape, replicas.len()), &values);
     }
 }
 
-pub fn load(replicas: &mut [Model], prefix: &str, kind: Kind, file: &TensorFile) -> Result<(), WeightsError> {
+pub fn load(replicas: &mut [Network], prefix: &str, kind: Kind, file: &TensorFile) -> Result<(), WeightsError> {
     let wanted = replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value);
     let wanted: Vec<(String, Vec<usize>)> = wanted.map(|(name, shape, _)| (name.to_owned(), shape.to_vec())).collect();
     // All are read before any is written: a file that does not fit changes nothing.
@@ -228,21 +295,21 @@ pub fn load(replicas: &mut [Model], prefix: &str, kind: Kind, file: &TensorFile)
 }
 
 /// What the optimiser remembers of each replica.
-pub fn optimizer_state(replicas: &[Model]) -> TensorFile {
+pub fn optimizer_state(replicas: &[Network]) -> TensorFile {
     let mut file = TensorFile::new();
     save(replicas, "m/", Kind::M, &mut file);
     save(replicas, "v/", Kind::V, &mut file);
     let steps: Vec<i64> = replicas.iter().map(|model| i64::from(model.steps)).collect();
-    file.put("steps", &tch::Tensor::from_slice(&steps));
+    file.put_counts("steps", &steps);
     file
 }
 
-pub fn load_optimizer_state(replicas: &mut [Model], state: &TensorFile) -> Result<(), WeightsError> {
+pub fn load_optimizer_state(replicas: &mut [Network], state: &TensorFile) -> Result<(), WeightsError> {
     load(replicas, "m/", Kind::M, state)?;
     load(replicas, "v/", Kind::V, state)?;
-    let steps = state.get_shaped("steps", &[replicas.len() as i64])?;
-    for (r, model) in replicas.iter_mut().enumerate() {
-        model.steps = steps.int64_value(&[r as i64]) as u32;
+    let steps = state.counts("steps", replicas.len())?;
+    for (model, steps) in replicas.iter_mut().zip(steps) {
+        model.steps = *steps as u32;
     }
     Ok(())
 }

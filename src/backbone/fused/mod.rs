@@ -22,13 +22,15 @@ mod memory;
 mod model;
 mod pairwise;
 mod params;
+mod policy;
 mod products;
 mod tower;
 
 pub use adam::{update, update_rows};
 pub use chunk::Chunk;
-pub use engine::{FusedModel, cross_entropy, design, load, load_optimizer_state, optimizer_state, save};
+pub use engine::{Fused, FusedModel, cross_entropy, design};
 pub use loss::{exp_of_negative, losses, losses_and_gradients};
-pub use model::{Batch, Design, Model, Picked, Source};
+pub use model::{Batch, Design, Network, Source};
 pub use params::{Kind, Params};
+pub use policy::{FusedPolicy, keep_prob, reinforce_head};
 pub use tower::TowerDesign;

@@ -11,6 +11,7 @@ use super::memory::Buffer;
 use super::params::{Builder, Params, Table, Trained};
 use super::tower::{Tower, TowerDesign};
 use super::{pairwise, products};
+use crate::backbone::Picked;
 use crate::backbone::key::{Init, ModelKey};
 use crate::backbone::optimizer::{OptimizerConfig, Update};
 use crate::random::Stream;
@@ -82,43 +83,6 @@ pub struct Source<'a> {
     pub label_field: Option<u32>,
 }
 
-/// Some of a source's rows, in order.
-#[derive(Clone, Copy)]
-pub enum Picked<'a> {
-    From(usize, usize),
-    Positions(&'a [u32]),
-}
-
-impl Picked<'_> {
-    pub fn len(&self) -> usize {
-        match self {
-            Self::From(_, len) => *len,
-            Self::Positions(positions) => positions.len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The rows' positions in the source.
-    pub fn positions(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.len()).map(|i| self.position(i))
-    }
-
-    /// Their labels as numbers.
-    pub fn labels(&self, labels: &[u8]) -> Vec<f32> {
-        self.positions().map(|position| f32::from(labels[position])).collect()
-    }
-
-    fn position(&self, i: usize) -> usize {
-        match self {
-            Self::From(first, _) => first + i,
-            Self::Positions(positions) => positions[i] as usize,
-        }
-    }
-}
-
 /// A batch.
 #[derive(Clone, Copy)]
 pub struct Batch<'a> {
@@ -128,7 +92,7 @@ pub struct Batch<'a> {
     pub weights: Option<&'a [f32]>,
 }
 
-pub struct Model {
+pub struct Network {
     pub params: Params,
     /// Steps of the optimiser.
     pub steps: u32,
@@ -179,7 +143,7 @@ impl Group {
 
 const EMBEDDING: usize = 0;
 
-impl Model {
+impl Network {
     pub fn new(design: Design, key: &ModelKey) -> Self {
         Self::on(Isa::detect(), design, key)
     }
@@ -669,7 +633,7 @@ mod tests {
         let dz = numbers(6, 3);
         let dropout = Stream::new(5, Purpose::Dropout, &[0]);
         for (isa, (what, design)) in Isa::available().into_iter().flat_map(|isa| designs.clone().map(|d| (isa, d))) {
-            let mut model = Model::on(isa, design, &KEY);
+            let mut model = Network::on(isa, design, &KEY);
             let names: Vec<(String, usize)> = model
                 .params
                 .names()
@@ -705,7 +669,7 @@ mod tests {
         let batch = Batch { source, picked: Picked::Positions(&positions), weights: None };
         let optimizer = OptimizerConfig { kind: types::Optimizer::Adam, lr: 0.01, weight_decay: 1e-3 };
         let trained = |isa: Isa| -> Vec<f32> {
-            let mut model = Model::on(isa, design.clone(), &KEY);
+            let mut model = Network::on(isa, design.clone(), &KEY);
             for step in 0..10 {
                 model.forward(batch, Some(Stream::new(5, Purpose::Dropout, &[step])), true);
                 model.backward(|chunk| super::super::cross_entropy(isa, 300.0, chunk));

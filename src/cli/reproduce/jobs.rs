@@ -4,7 +4,7 @@ use super::{ReproduceArgs, user_column};
 use crate::{
     backbone::start_threads,
     cli::{
-        denoise::{train, trainer_job},
+        denoise::{find_trainer, train, trainer_job},
         error::CliError,
         view::JobView,
     },
@@ -71,8 +71,12 @@ impl Bench<'_> {
         let out = tempfile::tempdir_in(self.work).map_err(CliError::failed)?;
         let (dataset_dir, source) = (self.dataset_dir.to_owned(), self.source.to_owned());
         let source_spec = self.ingested.spec.clone();
-        let trainer = trainer_job(spec, dataset_dir, source, source_spec, out.path().to_owned(), self.args.threads);
-        match train(view, &trainer).await {
+        let job_to_run = trainer_job(spec, dataset_dir, source, source_spec, out.path().to_owned(), self.args.threads);
+        let trained = match find_trainer(&job_to_run.spec) {
+            Ok(trainer) => train(view, trainer, &job_to_run).await,
+            Err(error) => Err(error),
+        };
+        match trained {
             Ok((report, _)) => {
                 self.folder.put(&job.name, &report, out.path(), self.keep()).map_err(CliError::failed)?;
                 Ok(Ok(Box::new(report)))

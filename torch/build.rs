@@ -1,0 +1,16 @@
+//! Lets the binary find libtorch where it was built against it. LD_LIBRARY_PATH still comes first, so that the same
+//! binary runs with another copy of PyTorch 2.11.
+
+use std::{env, path::Path};
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    let Some(libtorch) = env::var_os("LIBTORCH") else { return };
+    // libtorch_cpu.so finds its own neighbours relative to its real folder, so that is the one to name.
+    if let Ok(library) = Path::new(&libtorch).join("lib/libtorch_cpu.so").canonicalize()
+        && let Some(folder) = library.parent()
+    {
+        println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags,-rpath,{}", folder.display());
+        println!("cargo:rustc-env=AUTODENOISE_BUILT_TORCH_LIB={}", folder.display());
+    }
+}

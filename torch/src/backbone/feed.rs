@@ -1,0 +1,108 @@
+//! Rows as tensors on the device, and a pass's batches of them.
+
+use autodenoise::backbone::{Picked, Rows, TrainPass};
+use tch::{Device, Kind, Tensor};
+
+/// Batches gathered at once where rows are not fed in their own order.
+const GATHER: usize = 32;
+
+/// The rows of a split on a device.
+pub struct OnDevice {
+    /// `[n, F]`, 32-bit.
+    pub ids: Tensor,
+    /// `[n]`, f32.
+    pub labels: Tensor,
+}
+
+impl OnDevice {
+    pub fn new(ids: &[i32], labels: &[u8], fields: usize, device: Device) -> Self {
+        Self {
+            ids: Tensor::from_slice(ids).view([labels.len() as i64, fields as i64]).to_device(device),
+            labels: Tensor::from_slice(labels).to_kind(Kind::Float).to_device(device),
+        }
+    }
+
+    /// Some rows, those that follow one another without a copy: ids and labels.
+    pub fn pick(&self, picked: Picked) -> (Tensor, Tensor) {
+        match picked {
+            Picked::From(start, len) => self.slice(start, len),
+            Picked::Positions(positions) => {
+                let positions: Vec<i32> = positions.iter().map(|row| *row as i32).collect();
+                let index = Tensor::from_slice(&positions).to_device(self.ids.device());
+                (self.ids.index_select(0, &index), self.labels.index_select(0, &index))
+            }
+        }
+    }
+
+    /// Rows `start..start + len`, without a copy: ids and labels.
+    pub fn slice(&self, start: usize, len: usize) -> (Tensor, Tensor) {
+        (self.ids.narrow(0, start as i64, len as i64), self.labels.narrow(0, start as i64, len as i64))
+    }
+}
+
+/// The rows as tensors, made when first asked for.
+pub fn on_device<'r>(rows: &'r Rows, device: Device) -> &'r OnDevice {
+    rows.copy_of(|rows| OnDevice::new(rows.ids, rows.labels, rows.fields, device))
+}
+
+/// A batch of a pass.
+pub(super) struct Batch {
+    /// `[B, F]`.
+    pub ids: Tensor,
+    /// `[B]`.
+    pub labels: Tensor,
+    /// `[.., B]`.
+    pub weights: Option<Tensor>,
+}
+
+/// The rows of one pass, batch by batch.
+pub(super) struct Feed<'a> {
+    pass: &'a TrainPass<'a>,
+    rows: &'a OnDevice,
+    /// `[.., N]`: a weight for each of the rows.
+    weights: Option<Tensor>,
+    /// The batches gathered last: number of the first, and their rows.
+    gathered: Option<(usize, Batch)>,
+}
+
+impl<'a> Feed<'a> {
+    pub fn new(pass: &'a TrainPass<'a>, device: Device) -> Self {
+        let weights = pass.weights.map(|weights| {
+            let replicas = pass.keys.len() as i64;
+            let size = if replicas == 1 { vec![-1] } else { vec![replicas, -1] };
+            Tensor::from_slice(weights).view(&size[..]).to_device(device)
+        });
+        Self { pass, rows: on_device(pass.rows, device), weights, gathered: None }
+    }
+
+    pub fn batch(&mut self, number: usize) -> Batch {
+        let size = self.pass.batch_size;
+        let start = number * size;
+        let len = size.min(self.pass.len() - start);
+        let part = |tensor: &Tensor, dim, at: usize| tensor.narrow(dim, at as i64, len as i64);
+        let Some(order) = self.pass.order else {
+            let (ids, labels) = self.rows.slice(start, len);
+            return Batch { ids, labels, weights: self.weights.as_ref().map(|weights| part(weights, -1, start)) };
+        };
+        let first = number - number % GATHER;
+        if self.gathered.as_ref().is_none_or(|(at, _)| *at != first) {
+            let from = first * size;
+            let to = order.len().min(from + GATHER * size);
+            let positions: Vec<i32> = order[from..to].iter().map(|row| *row as i32).collect();
+            let index = Tensor::from_slice(&positions).to_device(self.rows.ids.device());
+            let batch = Batch {
+                ids: self.rows.ids.index_select(0, &index),
+                labels: self.rows.labels.index_select(0, &index),
+                weights: self.weights.as_ref().map(|weights| weights.index_select(-1, &index)),
+            };
+            self.gathered = Some((first, batch));
+        }
+        let (_, batch) = self.gathered.as_ref().expect("just gathered");
+        let at = start - first * size;
+        Batch {
+            ids: part(&batch.ids, 0, at),
+            labels: part(&batch.labels, 0, at),
+            weights: batch.weights.as_ref().map(|weights| part(weights, -1, at)),
+        }
+    }
+}

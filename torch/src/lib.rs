@@ -1,0 +1,71 @@
+//! The recommender models and the policy on libtorch, behind the traits of `autodenoise::backbone`: every backbone, on CPUs
+//! and GPUs. It is the reference that the engine fused is held to.
+//!
+//! libtorch's thread pool, random state and GPU context are process-wide, and its failures can abort: it runs in trainer
+//! processes alone, of the program `autodenoise-torch`.
+
+pub mod backbone;
+mod device;
+mod host;
+mod policy;
+
+pub use device::{DeviceError, open as open_device};
+pub use host::{load_tensor, put_tensor, to_host};
+pub use policy::{TorchPolicy, keep_prob};
+
+use autodenoise::backbone::{
+    BackboneConfig, Engine, EngineError, Engines, Model, ModelKey, OptimizerConfig, Policy, PolicyConfig, start_threads,
+};
+use autodenoise::types;
+use tch::Device;
+
+/// The version that this program is built for.
+pub const LIBTORCH: &str = "2.11.0";
+
+/// libtorch on a device.
+#[derive(Debug, Clone, Copy)]
+pub struct TorchEngine {
+    pub device: Device,
+}
+
+impl Engine for TorchEngine {
+    fn describe(&self) -> String {
+        "tch".to_owned()
+    }
+
+    fn device_name(&self) -> String {
+        match self.device {
+            Device::Cuda(number) => format!("cuda:{number}"),
+            _ => "cpu".to_owned(),
+        }
+    }
+
+    fn model(&self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model> {
+        Box::new(backbone::TorchModel::new(config, keys, optimizer, self.device))
+    }
+
+    fn policy(&self, config: &PolicyConfig, key: ModelKey) -> Box<dyn Policy> {
+        Box::new(TorchPolicy::new(config, key, self.device))
+    }
+
+    fn most_side_by_side(&self, _threads: usize) -> usize {
+        // A GPU has room for all; on a CPU one model at a time already uses every core.
+        if self.device == Device::Cpu { 1 } else { usize::MAX }
+    }
+}
+
+/// Both engines of a process: its threads are started, its device is opened.
+pub fn open_engines(wanted: types::Engine, device: types::Device, threads: usize) -> Result<Engines, EngineError> {
+    tch::set_num_threads(threads as i32);
+    start_threads(threads)?;
+    engines(wanted, device)
+}
+
+/// Both engines, on the threads there are.
+pub fn engines(wanted: types::Engine, device: types::Device) -> Result<Engines, EngineError> {
+    if wanted == types::Engine::Fused {
+        return Engines::fused(wanted, device);
+    }
+    let device = open_device(device).map_err(|error| EngineError::Device(error.into()))?;
+    Ok(Engines::with_torch(wanted, Box::new(TorchEngine { device })))
+}

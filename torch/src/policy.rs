@@ -1,0 +1,142 @@
+//! The policy network Θ on libtorch (spec `autodenoise.md`, equations 1, 2 and 6 to 8).
+//!
+//! Ids `[B, F]`, or `[B, F + 1]` with the label as one more field; logits `[B, 2]`; action 1 selects.
+
+use crate::backbone::layers::{Embedding, Mlp, MlpConfig};
+use crate::backbone::{Adam, Backbone, Gradients, Net, OnDevice, ParamsBuilder, Pass, on_device};
+use crate::host::to_host;
+use autodenoise::backbone::{ModelKey, Outlook, Picked, Policy, PolicyConfig, Rows, TensorFile, WeightsError};
+use autodenoise::types::PolicyReduction;
+use tch::{Device, Kind, Tensor};
+
+/// Rows of one scoring pass.
+const SCORE_ROWS: i64 = 4096;
+
+struct PolicyNet {
+    embedding: Embedding,
+    mlp: Mlp,
+}
+
+impl Net for PolicyNet {
+    fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
+        let v = self.embedding.forward(ids, pass);
+        self.mlp.forward(&v.flatten(-2, -1), pass)
+    }
+}
+
+pub struct TorchPolicy {
+    pub model: Backbone,
+    pub optimizer: Adam,
+    key: ModelKey,
+    reduction: PolicyReduction,
+    label_field: Option<u32>,
+    device: Device,
+    /// The pass to learn from, and its logits `[B, 2]`.
+    explored: Option<(Tensor, Pass)>,
+}
+
+impl TorchPolicy {
+    pub fn new(config: &PolicyConfig, key: ModelKey, device: Device) -> Self {
+        let model = Backbone::with(&[key], device, |builder: &mut ParamsBuilder| {
+            Box::new(PolicyNet {
+                embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
+                mlp: Mlp::new(
+                    builder,
+                    MlpConfig {
+                        inputs: (config.ranges.len() * config.embed_dim) as i64,
+                        dims: &config.mlp_dims,
+                        outputs: Some(2),
+                        dropout: config.dropout,
+                        batch_norm: config.batch_norm,
+                    },
+                ),
+            })
+        });
+        let optimizer = Adam::new(config.optimizer, &model.params);
+        let (reduction, label_field) = (config.reduction, config.label_field);
+        Self { model, optimizer, key, reduction, label_field, device, explored: None }
+    }
+
+    /// Rows as the policy sees them, `[B, F]`, or `[B, F + 1]` with the label.
+    fn ids(&self, rows: &OnDevice, picked: Picked) -> Tensor {
+        let (ids, labels) = rows.pick(picked);
+        match self.label_field {
+            None => ids,
+            Some(start) => {
+                let label = (labels.to_kind(Kind::Int) + i64::from(start)).to_kind(Kind::Int).unsqueeze(1);
+                Tensor::cat(&[&ids, &label], 1)
+            }
+        }
+    }
+
+    /// Logits `[B, 2]` in evaluation mode.
+    pub fn logits(&self, ids: &Tensor) -> Tensor {
+        tch::no_grad(|| self.model.forward(ids, &mut Pass::eval()))
+    }
+
+    /// -sum r log Θ(a | x) over the batch, or its mean over all B rows.
+    pub fn loss(&self, logits: &Tensor, actions: &[bool], rewards: &[f32]) -> Tensor {
+        let taken: Vec<i64> = actions.iter().map(|action| i64::from(*action)).collect();
+        let taken = Tensor::from_slice(&taken).to_device(self.device).unsqueeze(1);
+        let rewards = Tensor::from_slice(rewards).to_device(self.device);
+        let log_prob = logits.log_softmax(1, Kind::Float).gather(1, &taken, false).squeeze_dim(1);
+        let gained = -(rewards * log_prob);
+        match self.reduction {
+            PolicyReduction::Mean => gained.mean(Kind::Float),
+            PolicyReduction::Sum => gained.sum(Kind::Float),
+        }
+    }
+}
+
+/// Logits `[B, 2]` to the probability of action 1, `[B]`.
+pub fn keep_prob(logits: &Tensor) -> Tensor {
+    logits.detach().softmax(1, Kind::Float).select(1, 1)
+}
+
+fn outlook(logits: &Tensor) -> Outlook {
+    let each = to_host(logits);
+    Outlook { logits: each.as_chunks::<2>().0.to_vec(), keep_prob: to_host(&keep_prob(logits)) }
+}
+
+impl Policy for TorchPolicy {
+    fn explore(&mut self, rows: &Rows, picked: Picked, pass: u32, batch: u32) -> Outlook {
+        let ids = self.ids(on_device(rows, self.device), picked);
+        let mut pass = Pass::train(vec![self.key.dropout(pass, batch)]);
+        let logits = self.model.forward(&ids, &mut pass);
+        let seen = outlook(&logits);
+        self.explored = Some((logits, pass));
+        seen
+    }
+
+    fn reinforce(&mut self, actions: &[bool], rewards: &[f32]) {
+        let (logits, pass) = self.explored.take().expect("`explore` comes before");
+        let gradients = Gradients::of(&self.loss(&logits, actions, rewards), &self.model.params, pass);
+        self.optimizer.step(&self.model.params, gradients, &[true]);
+    }
+
+    fn score_batch(&mut self, rows: &Rows, picked: Picked) -> Outlook {
+        outlook(&self.logits(&self.ids(on_device(rows, self.device), picked)))
+    }
+
+    fn keep_prob(&mut self, rows: &Rows) -> Vec<f32> {
+        let ids = self.ids(on_device(rows, self.device), Picked::From(0, rows.len()));
+        let parts: Vec<_> = ids.split(SCORE_ROWS, 0).iter().map(|ids| keep_prob(&self.logits(ids))).collect();
+        to_host(&Tensor::cat(&parts, 0))
+    }
+
+    fn weights(&self) -> TensorFile {
+        self.model.params.save()
+    }
+
+    fn load_weights(&mut self, weights: &TensorFile) -> Result<(), WeightsError> {
+        self.model.params.load(weights)
+    }
+
+    fn optimizer_state(&self) -> TensorFile {
+        self.optimizer.save(&self.model.params)
+    }
+
+    fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError> {
+        self.optimizer.load(&self.model.params, state)
+    }
+}

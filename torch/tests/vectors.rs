@@ -1,0 +1,42 @@
+//! The models on libtorch against vectors computed in float64 by the reference programs.
+
+#[path = "vectors/backbones.rs"]
+mod backbones;
+#[path = "vectors/losses.rs"]
+mod losses;
+#[path = "../../tests/vectors/models.rs"]
+mod models;
+#[path = "vectors/policy.rs"]
+mod policy;
+#[path = "../../tests/vectors/reference.rs"]
+mod reference;
+
+use autodenoise_torch::backbone::Params;
+use reference::{close_numbers, global_ids, ints, numbers};
+use serde_json::Value;
+use tch::{Kind, Tensor};
+
+/// Ids `[B, F]` of the vector's rows.
+pub fn ids(vector: &Value) -> Tensor {
+    Tensor::from_slice(&global_ids(vector)).view([-1, ints(&vector["field_dims"]).len() as i64])
+}
+
+pub fn close(what: &str, found: &Tensor, expected: &Value) {
+    let found: Vec<f64> = Vec::try_from(found.detach().to_kind(Kind::Double).reshape([-1])).unwrap();
+    close_numbers(what, &found, expected);
+}
+
+/// Gives the model the vector's parameters and buffers, in each replica.
+pub fn load(params: &Params, vector: &Value) {
+    for (name, _, tensor) in params.iter() {
+        let saved = [&vector["params"][name], &vector["buffers"][name]].into_iter().find(|saved| !saved.is_null());
+        let saved = numbers(saved.unwrap_or_else(|| panic!("no {name} in the vector")));
+        let saved = Tensor::from_slice(&saved).to_kind(Kind::Float).view(&ints(&shape(vector, name))[..]);
+        tch::no_grad(|| tensor.shallow_clone().copy_(&saved.expand_as(tensor)));
+    }
+}
+
+fn shape(vector: &Value, name: &str) -> Value {
+    let param = &vector["params"][name]["shape"];
+    if param.is_null() { vector["buffers"][name]["shape"].clone() } else { param.clone() }
+}
