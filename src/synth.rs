@@ -11,7 +11,8 @@
 //! Every draw is SplitMix64's mix of (seed, purpose, position): the same spec gives the same bytes.
 
 use crate::{
-    ingest::{Permutation, mix},
+    ingest::Permutation,
+    random::mix,
     types::{DatasetSpec, LabelRule, SplitSpec, Vocabulary},
 };
 use std::{

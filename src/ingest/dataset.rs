@@ -87,6 +87,7 @@ impl Dataset {
         self.feature_map.rows.of(split) as usize
     }
 
+    /// The rows of a split.
     pub fn split(&self, split: Split) -> SplitData<'_> {
         let Range { start, end } = self.range(split);
         let fields = self.fields();
@@ -97,7 +98,7 @@ impl Dataset {
         }
     }
 
-    /// What these ids stand for in the table. Of unknown and padding ids, and of buckets, there is nothing.
+    /// What these ids stand for in the table. Unknown ids, padding ids and buckets stand for no value and are left out.
     pub fn values(&self, ids: &HashSet<u32>) -> Result<HashMap<u32, String>, DatasetError> {
         #[derive(Deserialize)]
         struct Line {

@@ -1,7 +1,7 @@
 //! The uploaded bytes, decompressed and guarded: counts what was read, stops decompression bombs, and says in plain words
 //! when a stream is cut short.
 
-use super::error::{ContentError, IngestError};
+use super::error::{ContentError, IngestError, ReadError};
 use crate::types::Compression;
 use std::{
     cell::Cell,
@@ -55,7 +55,7 @@ fn without_bom(mut reader: Box<dyn Read>, bytes_read: Rc<Cell<u64>>, path: &Path
         .by_ref()
         .take(BOM.len() as u64)
         .read_to_end(&mut first)
-        .map_err(|error| super::error::ReadError::from(error).at_start(path))?;
+        .map_err(|error| ReadError::from(error).at_start(path))?;
     let bom = first == BOM;
     if bom {
         return Ok(Text { reader, bytes_read, bom });
