@@ -1,7 +1,7 @@
 //! What can go wrong while a table is read or copied: everything wrong with the table itself in one value, so that a
 //! client fixes it in one round.
 
-use crate::types::{FieldError, RowError};
+use crate::types::{FieldError, ProblemItem, RowError};
 use std::{fmt, io, path::Path, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,12 @@ impl InvalidTable {
     /// How many things are wrong in all.
     pub fn faults(&self) -> u64 {
         self.total + self.fields.len() as u64
+    }
+
+    /// What is wrong, one by one: the parts of the spec, then the rows that are listed.
+    pub fn into_items(self) -> Vec<ProblemItem> {
+        let fields = self.fields.into_iter().map(ProblemItem::Field);
+        fields.chain(self.rows.into_iter().map(ProblemItem::Row)).collect()
     }
 }
 
