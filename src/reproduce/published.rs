@@ -1,6 +1,6 @@
 //! The numbers the paper prints (spec `autodenoise.md`, section 8; paper, tables 1 to 5). Figures 3 and 4 print none.
 
-use super::DatasetName;
+use super::target::DatasetName;
 use crate::types::{BackboneKind, MethodName};
 use serde::Serialize;
 
@@ -11,12 +11,14 @@ pub struct Published {
     pub logloss: f64,
 }
 
-const fn of((auc, logloss): (f64, f64)) -> Published {
-    Published { auc, logloss }
+impl Published {
+    fn new((auc, logloss): (f64, f64)) -> Self {
+        Self { auc, logloss }
+    }
 }
 
-/// Where a dataset's numbers stand below.
-fn place(dataset: DatasetName) -> Option<usize> {
+/// The position of a dataset's numbers in the tables below.
+fn dataset_index(dataset: DatasetName) -> Option<usize> {
     match dataset {
         DatasetName::Ml1m => Some(0),
         DatasetName::KuaiRec => Some(1),
@@ -63,14 +65,14 @@ const TRANSFERRED: [[(f64, f64); 4]; 3] = [
 
 /// The paper's number for a backbone trained on what a method chose with the same backbone; none where it prints none.
 pub fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodName) -> Option<Published> {
-    let dataset = place(dataset)?;
+    let dataset = dataset_index(dataset)?;
     let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
     match method {
-        MethodName::None => Some(of(WITHOUT[dataset][column])),
-        MethodName::Autodenoise => Some(of(WITH[dataset][column])),
+        MethodName::None => Some(Published::new(WITHOUT[dataset][column])),
+        MethodName::Autodenoise => Some(Published::new(WITH[dataset][column])),
         _ => {
             let (_, numbers) = BASELINES.iter().find(|(name, _)| *name == method)?;
-            (backbone == BackboneKind::DeepFm).then(|| of(numbers[dataset]))
+            (backbone == BackboneKind::DeepFm).then(|| Published::new(numbers[dataset]))
         }
     }
 }
@@ -78,7 +80,7 @@ pub fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodNam
 /// The paper's number for a backbone trained on the rows that AutoDenoise chose with DeepFM.
 pub fn transferred(dataset: DatasetName, backbone: BackboneKind) -> Option<Published> {
     let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
-    TRANSFERRED[place(dataset)?].get(column).map(|numbers| of(*numbers))
+    TRANSFERRED[dataset_index(dataset)?].get(column).map(|numbers| Published::new(*numbers))
 }
 
 /// A row of the case study: user 5051 by the authors' codes, UserID 5052 of MovieLens-1M.
