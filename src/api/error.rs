@@ -3,8 +3,8 @@
 //! A handler returns `ApiError`; the cause of a 500 is logged here, at the boundary, and never sent. `render` puts the
 //! request's path and id into the body, and gives the same shape to what axum and tower answer on their own.
 
-pub use crate::types::ProblemItem;
 use crate::types::FieldError;
+pub use crate::types::ProblemItem;
 use axum::{
     extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, header},
