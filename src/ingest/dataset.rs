@@ -9,7 +9,7 @@
 //! profile.json       Profile
 //! vocabulary.jsonl   {"field": .., "value": .., "id": ..} a line
 //! ```
-//! The N rows stand grouped by split (train, valid, test) and in file order within each, so that a split is a slice
+//! The N rows are grouped by split (train, valid, test) and in file order within each, so that a split is a slice
 //! and a mini-batch a slice of it. The files are memory-mapped: no per-row memory of our own.
 
 use crate::types::{FeatureMap, Profile, Split};

@@ -52,7 +52,7 @@ impl Checker<'_> {
         self.errors.push(FieldError::new(pointer, rule));
     }
 
-    /// Columns must have names of their own, for the spec refers to them by name.
+    /// Each column must have a name of its own, because the spec refers to columns by name.
     fn check_columns(&mut self) {
         let mut seen = HashMap::new();
         for (position, name) in self.table.columns.iter().enumerate() {

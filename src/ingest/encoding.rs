@@ -37,7 +37,7 @@ const NO_TRAINING_ROW: u32 = 1 << 31;
 
 impl Encoding {
     /// The encoding of each slot of the plan. `ranks` is by vocabulary, `bounds` by slot.
-    pub fn of_plan(plan: &Plan, ranks: Vec<Ranks>, bounds: Vec<Vec<f64>>) -> Vec<Self> {
+    pub fn for_plan(plan: &Plan, ranks: Vec<Ranks>, bounds: Vec<Vec<f64>>) -> Vec<Self> {
         let mut ranks: Vec<_> = ranks.into_iter().map(Some).collect();
         let mut offset = 0;
         let mut encodings = Vec::with_capacity(plan.slots.len());

@@ -73,9 +73,9 @@ pub fn write_denoised(
     let table = Table::open(source, spec, &limits)?;
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new().prefix(".export-").tempfile_in(folder);
-    let temporary = temporary.map_err(IngestError::io("create a file in", folder))?;
+    let mut temporary = temporary.map_err(IngestError::io("create a file in", folder))?;
     let counts = match table.spec.format {
-        Some(FileFormat::Parquet) => write_parquet(source, dropped, temporary.as_file()),
+        Some(FileFormat::Parquet) => write_parquet(source, dropped, temporary.as_file_mut()),
         _ => write_text(&table, dropped, temporary.as_file(), &limits),
     };
     let counts = counts.map_err(|error| match error {
@@ -207,7 +207,7 @@ fn copy_lines(
     Ok(counts)
 }
 
-fn write_parquet(source: &Path, dropped: &dyn Fn(u32) -> bool, out: &File) -> Result<ExportCounts, CopyError> {
+fn write_parquet(source: &Path, dropped: &dyn Fn(u32) -> bool, out: &mut File) -> Result<ExportCounts, CopyError> {
     let builder = parquet::open(source).map_err(CopyError::Whole)?;
     let (properties, has_arrow_schema) = properties(builder.metadata());
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!has_arrow_schema);

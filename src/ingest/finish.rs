@@ -30,7 +30,7 @@ pub(super) fn write_dataset(
     let survey = Survey::read(plan, &spill, &splitter, &vocabularies, ticker)?;
     survey.check_labels(rows)?;
     let bounds = find_bounds(plan, &spill, &splitter, ticker)?;
-    let encodings = Encoding::of_plan(plan, survey.ranks, bounds);
+    let encodings = Encoding::for_plan(plan, survey.ranks, bounds);
     let feature_map = feature_map(plan, &encodings, table.spec.label.clone(), rows);
 
     let layout = Layout::create(parent)?;

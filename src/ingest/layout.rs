@@ -100,9 +100,9 @@ impl Layout {
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), IngestError> {
         let path = self.folder.path().join(name);
         let write = || {
-            let mut out = BufWriter::new(File::create(&path)?);
-            serde_json::to_writer(&mut out, value)?;
-            out.into_inner().map_err(|error| error.into_error())?.sync_all()
+            let mut file = File::create(&path)?;
+            file.write_all(&serde_json::to_vec(value)?)?;
+            file.sync_all()
         };
         write().map_err(IngestError::io("write", &path))
     }

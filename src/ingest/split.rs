@@ -28,7 +28,7 @@ pub(super) struct SplitsSeen {
 
 /// Tells every row's split.
 pub(super) enum Splitter {
-    /// It stands in the row's record.
+    /// The first reading put it into the row's record.
     Column,
     Ratio {
         permutation: Permutation,

@@ -23,7 +23,7 @@ pub(super) struct Vocabulary {
     waiting: Vec<Waiting>,
 }
 
-/// Twelve bytes and not sixteen, for there may be millions.
+/// Packed to twelve bytes instead of sixteen, because there may be millions.
 #[derive(Clone, Copy)]
 #[repr(Rust, packed(4))]
 struct Slot {

@@ -29,7 +29,7 @@ pub struct PlannedLine {
 
 /// Which line of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pick {
+enum Pick {
     /// The job's own method.
     Own,
     /// All rows.

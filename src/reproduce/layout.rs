@@ -11,7 +11,7 @@ use super::{
 };
 use crate::types::MethodName;
 
-/// In place of a number that there is not.
+/// Shown where there is no number.
 const NONE: &str = "–";
 
 /// The page of a table or figure.

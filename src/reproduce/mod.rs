@@ -24,14 +24,13 @@ pub use case_study::{CaseError, CaseFiles, CaseSection, CaseStudy, CaseTable, Ca
 pub use facts::{DatasetSummary, Facts, JobFacts};
 pub use folder::{FolderError, JobsFolder};
 pub use html::html;
-pub use jobs::{Pick, PlannedJob, PlannedLine, jobs, lines};
+pub use jobs::{PlannedJob, PlannedLine, jobs, lines};
 pub use layout::{case_study_page, page};
 pub use markdown::markdown;
 pub use numbers::{Gain, Line, Measured, Spread};
 pub use page::{Block, Grid, GridRow, Page};
-pub use plot::{BarChart, Category, LineChart, Series, Value};
 pub use protocol::Protocol;
-pub use published::{CASE_USER, PAPER_BACKBONES, Published, published, transferred};
+pub use published::{CASE_USER, PAPER_BACKBONES, Published};
 pub use results::{Outcome, Reproduction, reproduction};
 pub use settings::Settings;
 pub use target::{DatasetName, Target};

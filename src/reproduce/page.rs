@@ -1,6 +1,6 @@
 //! A page as a sequence of blocks, whatever format it is written in.
 
-/// What stands above lines and bars that the paper does not have.
+/// The heading of lines and bars that the paper does not have.
 pub(super) const ADDED: &str = "not in the paper";
 
 /// What a reader sees, from top to bottom.

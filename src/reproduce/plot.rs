@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// A mean, and the standard deviation where there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Value {
+pub(super) struct Value {
     pub mean: f64,
     pub sd: Option<f64>,
 }
@@ -30,7 +30,7 @@ impl Value {
 
 /// Horizontal bars: for each category, one of each series.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BarChart {
+pub(super) struct BarChart {
     /// What the drawing shows, for readers who cannot see it.
     pub title: String,
     pub axis: String,
@@ -41,7 +41,7 @@ pub struct BarChart {
 
 /// The bars of one name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Category {
+pub(super) struct Category {
     pub name: String,
     /// One for each series.
     pub values: Vec<Option<Value>>,
@@ -51,7 +51,7 @@ pub struct Category {
 
 /// Points joined by lines, and levels across.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LineChart {
+pub(super) struct LineChart {
     pub title: String,
     pub x_axis: String,
     pub y_axis: String,
@@ -60,7 +60,7 @@ pub struct LineChart {
 
 /// The points of one line.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Series {
+pub(super) struct Series {
     pub name: String,
     /// Number of its colour, 0 to 2.
     pub style: usize,

@@ -64,7 +64,7 @@ const TRANSFERRED: [[(f64, f64); 4]; 3] = [
 ];
 
 /// The paper's number for a backbone trained on what a method chose with the same backbone; none where it prints none.
-pub fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodName) -> Option<Published> {
+pub(super) fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodName) -> Option<Published> {
     let dataset = dataset_index(dataset)?;
     let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
     match method {
@@ -78,14 +78,14 @@ pub fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodNam
 }
 
 /// The paper's number for a backbone trained on the rows that AutoDenoise chose with DeepFM.
-pub fn transferred(dataset: DatasetName, backbone: BackboneKind) -> Option<Published> {
+pub(super) fn transferred(dataset: DatasetName, backbone: BackboneKind) -> Option<Published> {
     let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
     TRANSFERRED[dataset_index(dataset)?].get(column).map(|numbers| Published::new(*numbers))
 }
 
 /// A row of the case study: user 5051 by the authors' codes, UserID 5052 of MovieLens-1M.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CaseRow {
+pub(super) struct CaseRow {
     /// How MovieLens's title begins.
     pub title: &'static str,
     pub says: &'static str,
@@ -94,21 +94,21 @@ pub struct CaseRow {
 pub const CASE_USER: &str = "5052";
 
 /// Table 4: the training rows it names.
-pub const CASE_TRAIN: [CaseRow; 3] = [
+pub(super) const CASE_TRAIN: [CaseRow; 3] = [
     CaseRow { title: "Patriot, The", says: "kept" },
     CaseRow { title: "Raiders of the Lost Ark", says: "kept" },
     CaseRow { title: "Wizard of Oz, The", says: "dropped as noise" },
 ];
 
 /// Table 5: predictions of DeepFM trained on all rows, and on the kept rows.
-pub const CASE_TEST: [CaseRow; 3] = [
+pub(super) const CASE_TEST: [CaseRow; 3] = [
     CaseRow { title: "E.T. the Extra-Terrestrial", says: "0.77 / 0.82" },
     CaseRow { title: "Lawrence of Arabia", says: "0.94 / 0.93" },
     CaseRow { title: "Wonderland", says: "0.46 / 0.57" },
 ];
 
 /// What the paper says of a row.
-pub fn case_row(rows: &[CaseRow], title: &str) -> Option<&'static str> {
+pub(super) fn case_row(rows: &[CaseRow], title: &str) -> Option<&'static str> {
     rows.iter().find(|row| title.starts_with(row.title)).map(|row| row.says)
 }
 

@@ -66,7 +66,7 @@ struct Latent {
 }
 
 impl Latent {
-    /// So many users or items.
+    /// Draws `count` users or items.
     fn draw_all(draws: Draws, purpose: Purpose, count: u32) -> Vec<Self> {
         let one = |at: u64| {
             let normal = |k: usize| draws.normal(purpose, at * (FACTORS as u64 + 1) + k as u64);
