@@ -42,7 +42,7 @@ fn write_blocks(mut regions: Regions, blocks: &mpsc::Receiver<Block>) -> Result<
     regions.finish()
 }
 
-/// Makes the dataset's rows of the spilled ones.
+/// Makes the dataset's rows from the spilled ones.
 pub(super) struct Assembly<'a> {
     pub plan: &'a Plan,
     pub encodings: &'a [Encoding],
@@ -83,7 +83,7 @@ impl Assembly<'_> {
         blocks.into_iter().try_for_each(|block| send(out, block))
     }
 
-    /// The ids of a run of rows, a field at a time.
+    /// Makes the ids of a run of rows, a field at a time.
     fn encode_run(&mut self, records: &[u8], record_width: usize) {
         let width = 4 * self.unknown.len();
         self.ids.resize(records.len() / record_width * width, 0);

@@ -123,7 +123,7 @@ impl Batch {
         self.cells_of(row..row + 1)
     }
 
-    /// The cells of one or more rows in a row, as one slice.
+    /// The cells of one or more consecutive rows, as one slice.
     pub fn cells_of(&self, rows: Range<usize>) -> &[Span] {
         let start = if rows.start == 0 { 0 } else { self.rows[rows.start - 1].end };
         &self.cells[start..self.rows[rows.end - 1].end]

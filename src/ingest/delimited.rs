@@ -138,7 +138,7 @@ impl Delimited {
             if !quoted || byte != b'"' && !after_quote {
                 self.block.push(byte);
             } else if byte != b'"' {
-                // The quote before closed the quotes.
+                // The quote before it closed the quotes.
                 quoted = false;
                 self.block.push(byte);
             } else if after_quote {
@@ -234,7 +234,7 @@ impl Delimited {
     }
 }
 
-/// Where a cell ends whose quotes, if it has any, are behind.
+/// Where a cell ends; the search starts behind its quotes, if it has any.
 #[inline(always)]
 fn cell_end(text: &[u8], specials: &mut Specials) -> usize {
     // A quote here is a character like any other.

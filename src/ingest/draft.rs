@@ -14,7 +14,7 @@ pub(super) struct Draft {
     pub fields: Vec<(usize, Treatment)>,
 }
 
-/// How a column is treated that is a field.
+/// How a column that is a field is treated.
 pub(super) enum Treatment {
     /// As its first rows decide.
     ByContent,
@@ -123,7 +123,7 @@ impl Checker<'_> {
         let Some(named) = &spec.fields else {
             let mut left_out: HashSet<usize> = label.into_iter().chain(split_column).collect();
             for (place, name) in spec.exclude.iter().enumerate() {
-                // A column that cannot be read may be excluded: this is how such a table is uploaded.
+                // A column that cannot be read may be excluded, so that the rest of the table can be used.
                 if let Some(position) = self.table.columns.iter().position(|column| column == name) {
                     left_out.insert(position);
                 } else {

@@ -44,7 +44,7 @@ impl Layout {
     }
 
     /// The dataset's digest: sha256 over the fields' names, offsets and cardinalities, the sizes of the splits, and the
-    /// hash of each split's ids, labels and rows. The file's format has no part in it.
+    /// hash of each split's ids, labels and rows. The format of the uploaded file does not change it.
     pub fn digest(&self, map: &FeatureMap, regions: &RegionHashes) -> String {
         let mut hasher = Sha256::new();
         let mut line = |text: String| hasher.update(text + "\n");

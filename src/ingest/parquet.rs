@@ -119,7 +119,7 @@ impl Parquet {
         for (column, place) in self.places.iter().enumerate() {
             if let Some(place) = place {
                 let text = decoding(|| as_text(batch.column(*place), &self.joins[column])).map_err(damaged)?;
-                // An empty cell counts as a byte: the file may hold any number of equal cells in almost no space.
+                // A cell counts a byte beside its text: a file may hold any number of empty cells in almost no space.
                 let offsets = text.value_offsets();
                 let bytes = (offsets[text.len()] - offsets[0]) as u64 + text.len() as u64;
                 self.left = self.left.checked_sub(bytes).ok_or_else(too_large)?;

@@ -66,7 +66,7 @@ fn encode_rows(
         let (full, batches) = mpsc::channel();
         let (empty, spent) = mpsc::channel();
         for _ in 0..BATCHES {
-            // Cannot fail: the receiver is moved into the reader's thread only below.
+            // Cannot fail: the receiver is still held here.
             let _ = empty.send(Batch::default());
         }
         let reader = thread::Builder::new().name("ingest".to_owned());

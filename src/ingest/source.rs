@@ -50,7 +50,7 @@ pub(super) fn open(path: &Path, compression: Compression, max_bytes: u64) -> Res
 
 fn without_bom(mut reader: Box<dyn Read>, bytes_read: Rc<Cell<u64>>, path: &Path) -> Result<Text, IngestError> {
     let mut first = Vec::with_capacity(BOM.len());
-    // A stream that breaks within its first bytes must say so here as everywhere.
+    // A stream may break within its first bytes; the error is then the same as anywhere else in it.
     reader
         .by_ref()
         .take(BOM.len() as u64)
