@@ -1,7 +1,7 @@
 //! Seconds of reading a CSV into a dataset on disk, beside what the `csv` crate takes to read its records and do nothing
 //! with them: `cargo bench --bench ingest -- [FILE [SPEC]]`. Without a file, a generated table of MovieLens-1M's shape.
 //!
-//! The two take turns, so that whatever else runs on the machine meets both, and the medians are compared.
+//! The two take turns, so that other work on the machine slows both, and the medians are compared.
 
 use autodenoise::ingest::{IngestLimits, ingest};
 use autodenoise::random::{Purpose, Stream};
@@ -20,7 +20,7 @@ const SPEC: &str = r#"{"label": "rating > 3", "split": {"column": "split"},
     "fields": ["movie_id", "genres", "year", "user_id", "occupation", "age", "gender", "zip"]}"#;
 
 fn main() {
-    // cargo hands `--bench` over.
+    // cargo adds `--bench` to the arguments.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let file = arguments.first().map_or_else(|| generated(folder.path()), PathBuf::from);

@@ -3,7 +3,7 @@
 //! The rooms, and which way dependence goes (`docs/architecture.md` has the reasons):
 //!
 //! ```text
-//! simd <- random; types <- {metrics, random, ingest} <- backbone <- selection
+//! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- trainer
 //! ingest <- import <- cli; evaluate <- reproduce <- cli
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}

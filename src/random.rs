@@ -1,13 +1,13 @@
 //! Random numbers addressed by what they are for: a counter-based generator (Philox4x32-10; Salmon et al., "Parallel
 //! random numbers: as easy as 1, 2, 3", SC'11) keyed by (seed, purpose, path).
 //!
-//! Nothing is carried from one draw to the next, so a resumed run needs no generator state, and neither the device nor
-//! the number of threads changes a draw. Every random number of a run is from here; libtorch's own generator is never
-//! used.
+//! Nothing is carried from one draw to the next, so a resumed run needs no generator state, and neither the device nor the
+//! number of threads changes a draw. Every random number of a run comes from here; libtorch's own generator is never used.
 
 use crate::simd::{Isa, kernel};
 
-/// What a stream is for. The numbers are part of what a seed means: never reuse one.
+/// What a stream is for. The numbers are part of what a seed means: a number that was used is never used for another
+/// purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
@@ -51,6 +51,7 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// The stream of a purpose; `path` names the draw among those of the purpose.
     pub fn new(seed: u64, purpose: Purpose, path: &[u32]) -> Self {
         let base = Self { key: [seed as u32, (seed >> 32) as u32] };
         base.child(&[purpose as u32]).child(path)
@@ -86,21 +87,21 @@ impl Stream {
 
     /// Number `index` of the stream, in [0, 1), a multiple of 2^-24.
     pub fn uniform_at(&self, index: u64) -> f32 {
-        unit(self.u32_at(index))
+        to_unit(self.u32_at(index))
     }
 
     /// `out[i]` = number i of the stream, in [0, 1).
     pub fn fill_uniform(&self, out: &mut [f32]) {
-        self.words(0, out.len(), |at, words| {
+        self.for_each_chunk(0, out.len(), |at, words| {
             for (slot, word) in out[at..].iter_mut().zip(words) {
-                *slot = unit(*word);
+                *slot = to_unit(*word);
             }
         });
     }
 
     /// Standard normal numbers, by Box and Muller.
     pub fn fill_normal(&self, out: &mut [f32]) {
-        self.words(0, out.len().next_multiple_of(2), |at, words| {
+        self.for_each_chunk(0, out.len().next_multiple_of(2), |at, words| {
             for (pair, two) in out[at..].chunks_mut(2).zip(words.chunks(2)) {
                 // (0, 1], so that the logarithm is finite.
                 let radius = (-2.0 * ((f64::from(two[0]) + 1.0) / 4_294_967_296.0).ln()).sqrt();
@@ -122,7 +123,7 @@ impl Stream {
     pub fn fill_dropout_from(&self, first: u64, p: f64, out: &mut [f32]) {
         let threshold = (p * 65_536.0).round() as u32;
         let kept = (1.0 / (1.0 - p)) as f32;
-        self.words(first / 2, out.len().div_ceil(2), |at, words| {
+        self.for_each_chunk(first / 2, out.len().div_ceil(2), |at, words| {
             let out = &mut out[2 * at..];
             let len = out.len().min(2 * words.len());
             decide(Isa::detect(), words, threshold, kept, &mut out[..len]);
@@ -147,15 +148,15 @@ impl Stream {
         }
     }
 
-    /// Calls `take(position, words)` with `count` words from `first` on, a chunk at a time; positions count from `first`,
+    /// Calls `each(position, words)` with `count` words from `first` on, a chunk at a time; positions count from `first`,
     /// a multiple of `CHUNK`.
-    fn words(&self, first: u64, count: usize, mut take: impl FnMut(usize, &[u32])) {
+    fn for_each_chunk(&self, first: u64, count: usize, mut each: impl FnMut(usize, &[u32])) {
         let mut words = [0_u32; 1024];
         let mut at = 0;
         while at < count {
             let n = words.len().min(count - at);
             self.fill_words(first + at as u64, &mut words[..n.next_multiple_of(CHUNK)]);
-            take(at, &words[..n]);
+            each(at, &words[..n]);
             at += n;
         }
     }
@@ -227,8 +228,16 @@ fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     lanes.map(|[word]| word)
 }
 
-fn unit(word: u32) -> f32 {
+/// A number in [0, 1) of the word's upper 24 bits.
+fn to_unit(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / 16_777_216.0)
+}
+
+/// SplitMix64's finaliser (Steele, Lea and Flood 2014): a hash of 64 bits, for what needs no stream.
+pub(crate) fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod fuzz;
 
 use std::{fs, path::Path};
 
-/// Runs a target on each of its seeds; gives how many there are.
+/// Runs a target on each of its seeds; returns how many there are.
 fn run(target: &str, on: fn(&[u8])) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let seeds = fs::read_dir(folder).unwrap().map(|seed| seed.unwrap().path());

@@ -24,7 +24,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-/// What the rows the noise left alone are called in the tables.
+/// The name in the tables of training on exactly the rows that the noise left alone.
 const ORACLE: &str = "oracle";
 
 /// Puts noise into the training and validation labels of a table, the test labels stay as they are, and sets every method
@@ -131,7 +131,7 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
             let facts = DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map));
             let spec = job_spec(&args, u64::from(number))?.resolve(&facts).map_err(CliError::invalid_spec)?;
             let path = jobs.join(format!("{}-{}.json", case.name.replace([':', '.'], "_"), spec.seed));
-            let kept = match finished(&path, case, &spec) {
+            let kept = match read_finished(&path, case, &spec) {
                 Some(kept) => kept,
                 None => {
                     eprintln!("{}, seed {}", case.name, spec.seed);
@@ -179,7 +179,7 @@ fn job_spec(args: &BenchNoiseArgs, number: u64) -> Result<JobSpec, CliError> {
     Ok(JobSpec { compare: compare.collect(), seed: args.seed + number, ..spec })
 }
 
-/// Fields that the noise names are there.
+/// Refuses noise in a field that the table does not have.
 fn check_fields(cases: &[Case], ingested: &Ingested) -> Result<(), CliError> {
     let names: Vec<&str> = ingested.feature_map.fields.iter().map(|field| field.name.as_str()).collect();
     for case in cases {
@@ -193,8 +193,8 @@ fn check_fields(cases: &[Case], ingested: &Ingested) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A job of an earlier run of the command, where it is of the same rows, options and program.
-fn finished(path: &Path, case: &Case, spec: &ResolvedSpec) -> Option<Kept> {
+/// The job of an earlier run of the command, if it had the same rows, options and program.
+fn read_finished(path: &Path, case: &Case, spec: &ResolvedSpec) -> Option<Kept> {
     let kept: Kept = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     (kept.case == *case && kept.report.spec == *spec).then_some(kept)
 }
@@ -223,7 +223,7 @@ fn title(case: &Case, seeds: u32) -> String {
     format!("{}, {seeds} seed{}", case.name, if seeds == 1 { "" } else { "s" })
 }
 
-/// Recovered: of what the oracle gains over all rows in AUC, seed by seed.
+/// The lines of a case. `recovered` is the share of the AUC that the oracle gains over all rows, seed by seed.
 fn case_table(reports: &[Report]) -> Vec<Vec<String>> {
     let mut lines: Vec<Line> = Vec::new();
     for line in &reports[0].table {

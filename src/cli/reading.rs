@@ -2,7 +2,6 @@
 
 use super::{datasets::describe_invalid, error::CliError, view::JobView};
 use crate::{
-    api::ProblemItem,
     ingest::{self, IngestError, IngestLimits, Ingested},
     types::{DatasetSpec, Profile},
 };
@@ -97,9 +96,7 @@ fn failed(error: IngestError) -> CliError {
     match error {
         IngestError::Invalid(table) => {
             let faults = table.faults();
-            let fields = table.fields.into_iter().map(ProblemItem::Field);
-            let items: Vec<_> = fields.chain(table.rows.into_iter().map(ProblemItem::Row)).collect();
-            CliError::invalid(describe_invalid(&items, faults))
+            CliError::invalid(describe_invalid(&table.into_items(), faults))
         }
         other => CliError::failed(other),
     }

@@ -347,9 +347,8 @@ fn read_table(
         Err(IngestError::Cancelled) => Err(IngestFailure::Stopped),
         Err(IngestError::Invalid(table)) => {
             let total = table.faults();
-            let fields = table.fields.iter().map(serde_json::to_value);
-            let errors = fields.chain(table.rows.iter().map(serde_json::to_value));
-            let errors = errors.map(|error| error.expect("plain data")).collect();
+            let errors =
+                table.into_items().iter().map(|item| serde_json::to_value(item).expect("plain data")).collect();
             Err(IngestFailure::Invalid { errors, total })
         }
         Err(error) => Err(IngestFailure::Failed(api::Chain(&error).to_string())),

@@ -1,7 +1,14 @@
 //! The files the authors' code reads (spec `datasets.md`, section 0): `NAME_train_12345.txt`, `NAME_valid_12345.txt`
 //! and `NAME_test_12345.txt`, codes between commas, the label last. Their split and their order are kept.
 
-use super::{ImportError, ImportOptions, Imported, Tick, movielens, raw::RawFile, table::TableWriter};
+use super::{
+    error::ImportError,
+    imported::Imported,
+    movielens,
+    options::ImportOptions,
+    raw::RawFile,
+    table::{TableWriter, Tick},
+};
 use crate::types::{Split, SplitSpec};
 use std::path::{Path, PathBuf};
 
@@ -16,20 +23,20 @@ pub struct AuthorsFiles {
 
 impl AuthorsFiles {
     pub(super) fn import(&self, options: ImportOptions, out: &Path, tick: Tick) -> Result<Imported, ImportError> {
-        let name = self.name()?;
+        let name = self.find_name()?;
         let path = |split: Split| self.folder.join(format!("{name}_{}{END}", split.as_str()));
-        let fields = field_names(&path(Split::Train))?;
+        let fields = find_field_names(&path(Split::Train))?;
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
         let columns: Vec<String> = fields.iter().chain(&["click", "split"]).map(|name| (*name).to_owned()).collect();
         let mut table = TableWriter::create(out, &columns, tick)?;
         for split in Split::ALL {
-            copy(&path(split), fields.len(), split, &mut table)?;
+            copy_rows(&path(split), fields.len(), split, &mut table)?;
         }
         let spec = options.spec("click", &fields, SplitSpec::Column("split".to_owned()));
         Ok(Imported::new(&columns, table.finish()?, spec).with_density("user", "movie"))
     }
 
-    fn name(&self) -> Result<String, ImportError> {
+    fn find_name(&self) -> Result<String, ImportError> {
         if let Some(name) = &self.name {
             return Ok(name.clone());
         }
@@ -50,7 +57,7 @@ impl AuthorsFiles {
 }
 
 /// MovieLens's names where there are as many codes, else numbered ones.
-fn field_names(path: &Path) -> Result<Vec<String>, ImportError> {
+fn find_field_names(path: &Path) -> Result<Vec<String>, ImportError> {
     let mut file = RawFile::open(path)?;
     if !file.advance()? {
         return Err(ImportError::file(path, "the file is empty"));
@@ -63,7 +70,7 @@ fn field_names(path: &Path) -> Result<Vec<String>, ImportError> {
     }
 }
 
-fn copy(path: &Path, fields: usize, split: Split, table: &mut TableWriter) -> Result<(), ImportError> {
+fn copy_rows(path: &Path, fields: usize, split: Split, table: &mut TableWriter) -> Result<(), ImportError> {
     let mut file = RawFile::open(path)?;
     let mut rows = 0;
     while file.advance()? {
@@ -74,7 +81,7 @@ fn copy(path: &Path, fields: usize, split: Split, table: &mut TableWriter) -> Re
         }
         let (label, codes) = found.split_last().expect("it was counted");
         if !matches!(*label, b"0" | b"1") {
-            return Err(file.bad("label", label, "must be 0 or 1"));
+            return Err(file.bad_value("label", label, "must be 0 or 1"));
         }
         let mut cells = Vec::with_capacity(fields + 2);
         for code in codes {
@@ -82,7 +89,7 @@ fn copy(path: &Path, fields: usize, split: Split, table: &mut TableWriter) -> Re
         }
         cells.push(u8::from(*label == b"1").to_string());
         cells.push(split.as_str().to_owned());
-        table.row(&cells.iter().map(String::as_str).collect::<Vec<_>>(), *label == b"1")?;
+        table.write_row(&cells.iter().map(String::as_str).collect::<Vec<_>>(), *label == b"1")?;
         rows += 1;
     }
     if rows == 0 { Err(ImportError::file(path, "the file is empty")) } else { Ok(()) }

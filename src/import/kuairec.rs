@@ -1,7 +1,14 @@
 //! KuaiRec's small matrix (spec `datasets.md`, section 2): `small_matrix.csv`, of which the user, the video and the
 //! watch ratio are read. Its other columns may have empty cells.
 
-use super::{ImportError, ImportOptions, Imported, Tick, names, raw::RawFile, spill::Spill, table::TableWriter};
+use super::{
+    error::ImportError,
+    imported::Imported,
+    options::ImportOptions,
+    raw::RawFile,
+    spill::Spill,
+    table::{TableWriter, Tick, column_names},
+};
 use std::path::{Path, PathBuf};
 
 const COLUMNS: [&str; 3] = ["user_id", "video_id", "watch_ratio"];
@@ -16,19 +23,19 @@ pub struct KuaiRec {
 
 impl KuaiRec {
     pub(super) fn import(&self, options: ImportOptions, out: &Path, tick: Tick) -> Result<Imported, ImportError> {
-        let rows = read_matrix(&self.matrix()?, out)?;
-        let columns = names(&COLUMNS);
+        let rows = read_matrix(&self.find_matrix()?, out)?;
+        let columns = column_names(&COLUMNS);
         let mut table = TableWriter::create(out, &columns, tick)?;
-        rows.take(options.pick(None), |[user, video, low, high]| {
+        rows.for_each_picked(options.pick(None), |[user, video, low, high]| {
             let ratio = f64::from_bits(u64::from(high) << 32 | u64::from(low));
-            table.row(&[&user.to_string(), &video.to_string(), &ratio.to_string()], ratio > self.threshold)
+            table.write_row(&[&user.to_string(), &video.to_string(), &ratio.to_string()], ratio > self.threshold)
         })?;
         let label = format!("watch_ratio > {}", self.threshold);
         let spec = options.spec(&label, &COLUMNS[..2], options.ratio_split());
         Ok(Imported::new(&columns, table.finish()?, spec).with_density("user_id", "video_id"))
     }
 
-    fn matrix(&self) -> Result<PathBuf, ImportError> {
+    fn find_matrix(&self) -> Result<PathBuf, ImportError> {
         const NAME: &str = "small_matrix.csv";
         if !self.path.is_dir() {
             return Ok(self.path.clone());
@@ -63,7 +70,7 @@ fn read_matrix(path: &Path, out: &Path) -> Result<Spill, ImportError> {
             return Err(file.bad_line(rule));
         }
         let [user, video, ratio] = places.map(|place| found[place]);
-        let bits = watch_ratio(&file, ratio)?.to_bits();
+        let bits = parse_watch_ratio(&file, ratio)?.to_bits();
         rows.push([
             file.number(COLUMNS[0], user, 0..=u32::MAX)?,
             file.number(COLUMNS[1], video, 0..=u32::MAX)?,
@@ -74,9 +81,9 @@ fn read_matrix(path: &Path, out: &Path) -> Result<Spill, ImportError> {
     Ok(rows)
 }
 
-fn watch_ratio(file: &RawFile, cell: &[u8]) -> Result<f64, ImportError> {
+fn parse_watch_ratio(file: &RawFile, cell: &[u8]) -> Result<f64, ImportError> {
     let number = std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok());
     number
         .filter(|ratio| ratio.is_finite() && *ratio >= 0.0)
-        .ok_or_else(|| file.bad(COLUMNS[2], cell, "must be a number, 0 or more"))
+        .ok_or_else(|| file.bad_value(COLUMNS[2], cell, "must be a number, 0 or more"))
 }

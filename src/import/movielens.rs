@@ -2,10 +2,12 @@
 //! values between `::`, Latin-1, no header.
 
 use super::{
-    ImportError, ImportOptions, Imported, Tick, names,
+    error::ImportError,
+    imported::Imported,
+    options::ImportOptions,
     raw::{RawFile, cells, latin1},
     spill::Spill,
-    table::TableWriter,
+    table::{TableWriter, Tick, column_names},
 };
 use std::{
     collections::HashMap,
@@ -45,9 +47,9 @@ impl MovieLens1m {
         let movies = read_movies(&self.folder.join("movies.dat"))?;
         let users = read_users(&self.folder.join("users.dat"))?;
         let ratings = read_ratings(&self.folder.join("ratings.dat"), &movies, &users, out)?;
-        let columns = names(&COLUMNS);
+        let columns = column_names(&COLUMNS);
         let mut table = TableWriter::create(out, &columns, tick)?;
-        ratings.take(options.pick(None), |[user_id, movie_id, rating, timestamp]| {
+        ratings.for_each_picked(options.pick(None), |[user_id, movie_id, rating, timestamp]| {
             let (movie, user) = (&movies[&movie_id], &users[&user_id]);
             let [movie_id, user_id, stars, timestamp] =
                 [movie_id, user_id, rating, timestamp].map(|number| number.to_string());
@@ -64,7 +66,7 @@ impl MovieLens1m {
                 &stars,
                 &timestamp,
             ];
-            table.row(&cells.map(String::as_str), rating > 3)
+            table.write_row(&cells.map(String::as_str), rating > 3)
         })?;
         let split = if self.by_time { options.time_split("timestamp") } else { options.ratio_split() };
         let spec = options.spec("rating > 3", &FIELDS, split);
@@ -85,11 +87,11 @@ fn read_movies(path: &Path) -> Result<HashMap<u32, Movie>, ImportError> {
         let id = file.number("MovieID", id.as_bytes(), IDS)?;
         let year = title.strip_suffix(')').and_then(|title| title.rsplit_once('(')).map(|(_, year)| year);
         let Some(year) = year.filter(|year| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit())) else {
-            return Err(file.bad("title", title.as_bytes(), "must end with its year, as in `Toy Story (1995)`"));
+            return Err(file.bad_value("title", title.as_bytes(), "must end with its year, as in `Toy Story (1995)`"));
         };
         let movie = Movie { title: title.to_owned(), genres: genres.to_owned(), year: year.to_owned() };
         if movies.insert(id, movie).is_some() {
-            return Err(file.bad("MovieID", id.to_string().as_bytes(), "must stand in one line only"));
+            return Err(file.bad_value("MovieID", id.to_string().as_bytes(), "must stand in one line only"));
         }
     }
     Ok(movies)
@@ -104,7 +106,7 @@ fn read_users(path: &Path) -> Result<HashMap<u32, User>, ImportError> {
             return Err(file.bad_line("must be UserID::Gender::Age::Occupation::Zip"));
         };
         if !matches!(gender, b"F" | b"M") {
-            return Err(file.bad("gender", gender, "must be F or M"));
+            return Err(file.bad_value("gender", gender, "must be F or M"));
         }
         let user = User {
             occupation: file.number("occupation", occupation, 0..=20)?.to_string(),
@@ -114,7 +116,7 @@ fn read_users(path: &Path) -> Result<HashMap<u32, User>, ImportError> {
         };
         let id = file.number("UserID", id, IDS)?;
         if users.insert(id, user).is_some() {
-            return Err(file.bad("UserID", id.to_string().as_bytes(), "must stand in one line only"));
+            return Err(file.bad_value("UserID", id.to_string().as_bytes(), "must stand in one line only"));
         }
     }
     Ok(users)
@@ -140,10 +142,10 @@ fn read_ratings(
             file.number("timestamp", timestamp, 0..=u32::MAX)?,
         ];
         if !users.contains_key(&record[0]) {
-            return Err(file.bad("UserID", user, "must be a user of users.dat"));
+            return Err(file.bad_value("UserID", user, "must be a user of users.dat"));
         }
         if !movies.contains_key(&record[1]) {
-            return Err(file.bad("MovieID", movie, "must be a movie of movies.dat"));
+            return Err(file.bad_value("MovieID", movie, "must be a movie of movies.dat"));
         }
         ratings.push(record)?;
     }

@@ -2,10 +2,12 @@
 //! (`training_set/mv_0000001.txt`, ..), or four with a header line a movie (`combined_data_1.txt`, ..).
 
 use super::{
-    Density, ImportError, ImportOptions, Imported, Tick, names,
+    error::ImportError,
+    imported::{Density, Imported},
+    options::ImportOptions,
     raw::{RawFile, cells, latin1},
     spill::Spill,
-    table::TableWriter,
+    table::{TableWriter, Tick, column_names},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -33,13 +35,14 @@ impl Netflix {
     pub(super) fn import(&self, options: ImportOptions, out: &Path, tick: Tick) -> Result<Imported, ImportError> {
         let years = if self.year { Some(read_years(&self.folder.join("movie_titles.csv"))?) } else { None };
         let mut reading = Reading { years: years.as_ref(), ratings: Spill::new(out)?, full: Distinct::default() };
-        for path in self.files()? {
+        for path in self.list_files()? {
             reading.read(&path)?;
         }
         let Reading { ratings, full, .. } = reading;
-        let columns: Vec<String> = names(&COLUMNS).into_iter().filter(|name| self.year || name != "year").collect();
+        let columns: Vec<String> =
+            column_names(&COLUMNS).into_iter().filter(|name| self.year || name != "year").collect();
         let mut table = TableWriter::create(out, &columns, tick)?;
-        ratings.take(options.pick(self.sample_rows), |[customer, movie, rating, date]| {
+        ratings.for_each_picked(options.pick(self.sample_rows), |[customer, movie, rating, date]| {
             let [customer_id, movie_id, stars] = [customer, movie, rating].map(|number| number.to_string());
             let date = format!("{:04}-{:02}-{:02}", date / 10_000, date / 100 % 100, date % 100);
             let year = years.as_ref().map(|years| years[&movie].as_str());
@@ -47,7 +50,7 @@ impl Netflix {
                 .into_iter()
                 .flatten()
                 .collect();
-            table.row(&cells, rating > 3)
+            table.write_row(&cells, rating > 3)
         })?;
         let split = if self.by_time { options.time_split("date") } else { options.ratio_split() };
         let fields = if self.year { &COLUMNS[..3] } else { &COLUMNS[..2] };
@@ -63,7 +66,7 @@ impl Netflix {
     }
 
     /// The files of ratings, in the order of their names.
-    fn files(&self) -> Result<Vec<PathBuf>, ImportError> {
+    fn list_files(&self) -> Result<Vec<PathBuf>, ImportError> {
         let training_set = self.folder.join("training_set");
         for (folder, start) in [(&training_set, "mv_"), (&self.folder, "mv_"), (&self.folder, "combined_data_")] {
             if !folder.is_dir() {
@@ -107,7 +110,11 @@ impl Reading<'_> {
             if let Some(id) = file.line().strip_suffix(b":") {
                 let number = file.number("MovieID", id, IDS)?;
                 if self.years.is_some_and(|years| !years.contains_key(&number)) {
-                    return Err(file.bad("MovieID", id, "must be a movie of movie_titles.csv; --no-year does without"));
+                    return Err(file.bad_value(
+                        "MovieID",
+                        id,
+                        "must be a movie of movie_titles.csv; --no-year does without",
+                    ));
                 }
                 movie = Some(number);
                 self.full.movies.insert(number);
@@ -117,7 +124,7 @@ impl Reading<'_> {
                 return Err(file.bad_line("must be CustomerID,Rating,YYYY-MM-DD or MovieID:"));
             };
             let Some(movie) = movie else { return Err(file.bad_line("a line `MovieID:` must stand before it")) };
-            let day = day(date).ok_or_else(|| file.bad("date", date, "must be a day, as in 2005-12-31"))?;
+            let day = parse_day(date).ok_or_else(|| file.bad_value("date", date, "must be a day, as in 2005-12-31"))?;
             let customer = file.number("CustomerID", customer, IDS)?;
             self.full.customers.insert(customer);
             self.ratings.push([customer, movie, file.number("rating", rating, 1..=5)?, day])?;
@@ -127,7 +134,7 @@ impl Reading<'_> {
 }
 
 /// 20051231 of `2005-12-31`.
-fn day(date: &[u8]) -> Option<u32> {
+fn parse_day(date: &[u8]) -> Option<u32> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else { return None };
     let number = [y1, y2, y3, y4, m1, m2, d1, d2]
         .iter()

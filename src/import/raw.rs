@@ -1,4 +1,4 @@
-//! A raw file line by line, with the place of each for errors; Latin-1, as GroupLens and Netflix wrote their titles.
+//! A raw file line by line, with line numbers for errors. Text is Latin-1, as in the titles of GroupLens and Netflix.
 
 use super::error::{BadLine, ImportError};
 use crate::ingest::{IngestError, Lines, ReadError, shown};
@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// A raw file, at one of its lines.
 pub(super) struct RawFile {
     path: PathBuf,
     lines: Lines,
@@ -38,7 +39,7 @@ impl RawFile {
     }
 
     /// What is wrong with a value of the current line.
-    pub fn bad(&self, column: &'static str, value: &[u8], rule: impl Into<String>) -> ImportError {
+    pub fn bad_value(&self, column: &'static str, value: &[u8], rule: impl Into<String>) -> ImportError {
         self.fault(Some(column), value, rule.into())
     }
 
@@ -57,7 +58,7 @@ impl RawFile {
         let number = std::str::from_utf8(cell).ok().and_then(|text| text.parse().ok());
         number.filter(|number| range.contains(number)).ok_or_else(|| {
             let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
-            self.bad(column, cell, rule)
+            self.bad_value(column, cell, rule)
         })
     }
 }
@@ -77,7 +78,7 @@ pub(super) fn cells<'a, const N: usize>(line: &'a [u8], separator: &[u8]) -> Opt
     Some(cells)
 }
 
-/// Every byte is the character of its number.
+/// Latin-1 as text: every byte is the character of the same number.
 pub(super) fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }

@@ -1,4 +1,4 @@
-//! Raw rows put aside on disk, to be taken out in another order: memory is 4 bytes a row that is written.
+//! Raw rows kept on disk until all are there, to be read in another order. Memory: 4 bytes for each row that is written.
 
 use super::{error::ImportError, table::folder_of};
 use crate::random::{Purpose, Stream};
@@ -9,10 +9,11 @@ use std::{
     path::Path,
 };
 
-/// A row as numbers; what they are is its dataset's.
+/// A row as numbers; each dataset decides what they are.
 pub(super) type Record = [u32; 4];
 const BYTES: usize = size_of::<Record>();
 
+/// The raw rows, in the order they came.
 pub(super) struct Spill {
     file: BufWriter<File>,
     rows: u64,
@@ -36,14 +37,19 @@ impl Spill {
         Ok(Self { file: BufWriter::with_capacity(1 << 18, file), rows: 0 })
     }
 
+    /// Adds a row.
     pub fn push(&mut self, record: Record) -> Result<(), ImportError> {
         self.rows += 1;
         let write = |file: &mut BufWriter<File>| record.iter().try_for_each(|word| file.write_all(&word.to_le_bytes()));
         write(&mut self.file).map_err(ImportError::io("write", Path::new("a temporary file")))
     }
 
-    /// Calls `take` with each row picked. Gives the number of rows there were.
-    pub fn take(self, pick: Pick, mut take: impl FnMut(Record) -> Result<(), ImportError>) -> Result<u64, ImportError> {
+    /// Calls `each` with each row picked. Returns the number of rows there were.
+    pub fn for_each_picked(
+        self,
+        pick: Pick,
+        mut each: impl FnMut(Record) -> Result<(), ImportError>,
+    ) -> Result<u64, ImportError> {
         let Some(rows) = u32::try_from(self.rows).ok().filter(|rows| *rows > 0) else {
             let rule = format!("{} rows; a table has from 1 to 4294967295", self.rows);
             return Err(ImportError::file(Path::new("the raw dataset"), rule));
@@ -53,9 +59,9 @@ impl Spill {
         // SAFETY: a nameless file of this process, which nothing writes to any more.
         let records = unsafe { Mmap::map(&file) }.map_err(failed)?;
         let (records, _) = records.as_chunks::<BYTES>();
-        for row in picked(rows, pick) {
+        for row in pick_rows(rows, pick) {
             let (words, _) = records[row as usize].as_chunks::<4>();
-            take(std::array::from_fn(|word| u32::from_le_bytes(words[word])))?;
+            each(std::array::from_fn(|word| u32::from_le_bytes(words[word])))?;
         }
         Ok(self.rows)
     }
@@ -63,7 +69,7 @@ impl Spill {
 
 /// Positions of the rows to write. The draw without replacement is selection sampling (Knuth, volume 2, 3.4.2,
 /// algorithm S): of the rows left, each has the chance (still to draw) / (left).
-fn picked(rows: u32, pick: Pick) -> Vec<u32> {
+fn pick_rows(rows: u32, pick: Pick) -> Vec<u32> {
     let wanted = pick.sample.unwrap_or(u64::MAX).min(u64::from(rows));
     let draws = Stream::new(pick.seed, Purpose::Import, &[0]);
     let mut picked: Vec<u32> = Vec::with_capacity(wanted as usize);
@@ -88,7 +94,7 @@ mod tests {
     fn a_sample_has_its_size_and_every_row_its_chance() {
         let mut times = [0_i32; 50];
         for seed in 0..4000 {
-            let rows = picked(50, Pick { sample: Some(10), shuffle: false, seed });
+            let rows = pick_rows(50, Pick { sample: Some(10), shuffle: false, seed });
             assert_eq!(rows.len(), 10);
             assert!(rows.is_sorted_by(|a, b| a < b), "no row twice");
             rows.iter().for_each(|row| times[*row as usize] += 1);
@@ -100,9 +106,9 @@ mod tests {
     #[test]
     fn without_a_sample_all_rows_are_taken_and_a_shuffle_loses_none() {
         for sample in [None, Some(5), Some(6)] {
-            assert_eq!(picked(5, Pick { sample, shuffle: false, seed: 3 }), [0, 1, 2, 3, 4]);
+            assert_eq!(pick_rows(5, Pick { sample, shuffle: false, seed: 3 }), [0, 1, 2, 3, 4]);
         }
-        let mut shuffled = picked(1000, Pick { sample: None, shuffle: true, seed: 3 });
+        let mut shuffled = pick_rows(1000, Pick { sample: None, shuffle: true, seed: 3 });
         assert!(!shuffled.is_sorted());
         shuffled.sort_unstable();
         assert!(shuffled.into_iter().eq(0..1000));

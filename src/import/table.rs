@@ -1,6 +1,6 @@
-//! The table an import writes: CSV, packed where its name says so, with what its columns hold counted on the way.
+//! The table an import writes: CSV, compressed where its name says so. The values of its columns are counted on the way.
 
-use super::{Tick, error::ImportError};
+use super::error::ImportError;
 use hashbrown::HashSet;
 use std::{
     fs::{File, Permissions},
@@ -15,6 +15,10 @@ const ZSTD_LEVEL: i32 = 3;
 /// Rows between two calls of the tick.
 const TICK: u64 = 1 << 13;
 
+/// Called now and then with the rows written so far; can stop the import.
+pub type Tick<'t> = &'t mut dyn FnMut(u64) -> ControlFlow<()>;
+
+/// Writes a table, and counts what its columns hold.
 pub(super) struct TableWriter<'t> {
     out: PathBuf,
     temporary: NamedTempFile,
@@ -56,12 +60,12 @@ impl<'t> TableWriter<'t> {
         let values = vec![HashSet::new(); columns.len()];
         let mut table = Self { out: out.to_owned(), temporary, text, values, rows: 0, positives: 0, tick };
         let header: Vec<&str> = columns.iter().map(String::as_str).collect();
-        table.text.line(&header).map_err(failed)?;
+        table.text.write_line(&header).map_err(failed)?;
         Ok(table)
     }
 
-    /// Writes a row of one cell a column.
-    pub fn row(&mut self, cells: &[&str], positive: bool) -> Result<(), ImportError> {
+    /// Writes a row; `cells` is one for each column.
+    pub fn write_row(&mut self, cells: &[&str], positive: bool) -> Result<(), ImportError> {
         debug_assert_eq!(cells.len(), self.values.len());
         for (values, cell) in self.values.iter_mut().zip(cells) {
             if !values.contains(cell.as_bytes()) {
@@ -73,7 +77,7 @@ impl<'t> TableWriter<'t> {
         if self.rows.is_multiple_of(TICK) && (self.tick)(self.rows) == ControlFlow::Break(()) {
             return Err(ImportError::Cancelled);
         }
-        self.text.line(cells).map_err(ImportError::io("write", &self.out))
+        self.text.write_line(cells).map_err(ImportError::io("write", &self.out))
     }
 
     pub fn finish(self) -> Result<Written, ImportError> {
@@ -87,7 +91,7 @@ impl<'t> TableWriter<'t> {
 }
 
 impl Text {
-    fn line(&mut self, cells: &[&str]) -> io::Result<()> {
+    fn write_line(&mut self, cells: &[&str]) -> io::Result<()> {
         match self {
             Self::Plain(out) => write_line(out, cells),
             Self::Zstd(out) => write_line(out, cells),
@@ -117,6 +121,12 @@ fn write_line(out: &mut impl Write, cells: &[&str]) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// Names of columns as a table's own.
+pub(super) fn column_names(columns: &[&str]) -> Vec<String> {
+    columns.iter().map(|column| (*column).to_owned()).collect()
+}
+
+/// The folder that a file is in.
 pub(super) fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,24 +1,25 @@
-//! The dataset's rows out of the spilled ones, on two threads: hashing and writing them takes about as long as making them.
+//! Makes the dataset's rows from the spilled ones, on two threads: hashing and writing rows takes about as long as making
+//! them.
 
 use super::{
     duplicates::Duplicates,
-    encode::Spill,
+    encoding::Encoding,
     error::IngestError,
-    finish::Encoding,
     layout::{Block, RegionHashes, Regions},
-    pipeline::Ticker,
     plan::Plan,
+    progress::Ticker,
+    spill::Spill,
     split::Splitter,
 };
 use crate::types::Split;
 use std::{panic::resume_unwind, path::Path, sync::mpsc, thread};
 
-/// Blocks that wait to be written: enough to go on while the disk is waited for.
+/// Blocks that may wait to be written: enough to go on making rows while the writer waits for the disk.
 const BLOCKS: usize = 16;
 
-/// Writes the blocks that `make` sends, until it drops their sender, and makes them durable. What `make` says comes back
-/// with the files' hashes.
-pub(super) fn write<T>(
+/// Writes the blocks that `make` sends until it drops their sender, and makes the files durable. Returns the files' hashes
+/// and what `make` returned.
+pub(super) fn write_regions<T>(
     regions: Regions,
     make: impl FnOnce(mpsc::SyncSender<Block>) -> Result<T, IngestError>,
 ) -> Result<(RegionHashes, T), IngestError> {
@@ -28,7 +29,7 @@ pub(super) fn write<T>(
         let writer = writer.spawn_scoped(scope, move || write_blocks(regions, &made));
         let writer = writer.map_err(IngestError::io("start a thread to write", Path::new("ids.i32")))?;
         let made = make(blocks);
-        // The writer's error comes first: because of it the blocks had nowhere to go.
+        // The writer's error comes first: where it stopped, `make` failed only because its blocks had nowhere to go.
         let hashes = writer.join().unwrap_or_else(|panic| resume_unwind(panic))?;
         Ok((hashes, made?))
     })
@@ -41,7 +42,7 @@ fn write_blocks(mut regions: Regions, blocks: &mpsc::Receiver<Block>) -> Result<
     regions.finish()
 }
 
-/// Makes the dataset's rows of the spilled ones.
+/// Makes the dataset's rows from the spilled ones.
 pub(super) struct Assembly<'a> {
     pub plan: &'a Plan,
     pub encodings: &'a [Encoding],
@@ -49,13 +50,13 @@ pub(super) struct Assembly<'a> {
     pub duplicates: Duplicates,
     /// Cells with a value that no training row has, by field.
     pub unknown: Vec<u64>,
-    /// Of a run of rows, as they will stand in the file.
+    /// The ids of a run of rows, as they will stand in the file.
     pub ids: Vec<u8>,
 }
 
 impl Assembly<'_> {
-    /// Sends all rows on.
-    pub fn blocks(
+    /// Sends all rows on, in blocks of one split.
+    pub fn send_blocks(
         &mut self,
         spill: &Spill,
         ticker: &mut Ticker,
@@ -63,8 +64,8 @@ impl Assembly<'_> {
     ) -> Result<(), IngestError> {
         let width = 4 * self.unknown.len();
         let mut blocks = Split::ALL.map(Block::new);
-        spill.each_run(ticker, |first, records| {
-            self.encode(records, spill.width);
+        spill.for_each_run(ticker, |first, records| {
+            self.encode_run(records, spill.width);
             let rows = records.chunks_exact(spill.width).zip(self.ids.chunks_exact(width));
             for (row, (record, ids)) in (first..).zip(rows) {
                 let (split, label) = (self.splitter.assign(row, record), record[0]);
@@ -82,8 +83,8 @@ impl Assembly<'_> {
         blocks.into_iter().try_for_each(|block| send(out, block))
     }
 
-    /// The ids of a run of rows, a field at a time.
-    fn encode(&mut self, records: &[u8], record_width: usize) {
+    /// Makes the ids of a run of rows, a field at a time.
+    fn encode_run(&mut self, records: &[u8], record_width: usize) {
         let width = 4 * self.unknown.len();
         self.ids.resize(records.len() / record_width * width, 0);
         let mut field = 0;
@@ -96,7 +97,7 @@ impl Assembly<'_> {
                     ids[4 * field..4 * field + 4].copy_from_slice(&id.to_le_bytes());
                     unknown += u64::from(unseen);
                 }
-                // Training rows have no unseen values, so this counts valid and test rows alone.
+                // Every value of a training row has been seen, so this counts valid and test rows only.
                 self.unknown[field] += unknown;
                 field += 1;
             }
@@ -105,6 +106,6 @@ impl Assembly<'_> {
 }
 
 fn send(out: &mpsc::SyncSender<Block>, block: Block) -> Result<(), IngestError> {
-    // The writer goes first only on an error, which is then the one that is told.
+    // The writer stops early only on an error of its own, and `write_regions` returns that one.
     out.send(block).map_err(|_| IngestError::Cancelled)
 }

@@ -1,9 +1,9 @@
-//! Rows on their way from a reader to the encoder, some thousands at a time: what one thread hands to the other.
+//! Rows on their way from a reader to the encoder, some thousands at a time: what the reading thread hands to the encoding
+//! thread.
 
-use super::table::Fault;
 use std::ops::Range;
 
-/// A reader ends a batch at so many rows or bytes.
+/// A reader ends a batch after this many rows or bytes.
 pub(super) const BATCH_ROWS: usize = 4096;
 pub(super) const BATCH_BYTES: usize = 1 << 17;
 
@@ -15,7 +15,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Texts are shorter than 4 GiB, which `Rows::fill` sees to.
+    /// Both are below 4 GiB: `Rows::fill` refuses longer texts.
     pub fn new(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
     }
@@ -28,14 +28,46 @@ impl Span {
         self.end as usize
     }
 
-    pub fn of(self, text: &[u8]) -> &[u8] {
+    /// The cell's bytes; `text` is the batch's.
+    pub fn slice(self, text: &[u8]) -> &[u8] {
         &text[self.start()..self.end()]
     }
 }
 
+/// Why a row could not be divided into cells.
+pub(super) struct Fault {
+    pub column: Option<String>,
+    /// Position of the column, where the reader does not know its name.
+    pub position: Option<usize>,
+    pub value: Option<String>,
+    pub rule: String,
+}
+
+impl Fault {
+    pub fn new(column: Option<String>, value: Option<String>, rule: impl Into<String>) -> Self {
+        Self { column, position: None, value, rule: rule.into() }
+    }
+
+    /// A cell, or the line as a whole, is not UTF-8.
+    pub fn not_utf8(position: Option<usize>, value: String) -> Self {
+        let rule = "not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8 (or -f utf-16)".to_owned();
+        Self { column: None, position, value: Some(value), rule }
+    }
+}
+
+/// What a reader found next.
+pub(super) enum Next {
+    /// A row, whose cells are in the batch.
+    Row,
+    /// A row that could not be divided into cells.
+    Bad(Fault),
+    End,
+}
+
+/// The rows a reader gave at once.
 #[derive(Default)]
 pub(super) struct Batch {
-    /// What the cells are spans of. More than them may stand in it: for a CSV it is the file's own text.
+    /// What the cells are spans of. It may hold more than the cells: for a CSV it is the file's own text.
     pub text: Vec<u8>,
     /// The cells of all rows, and of the row that is being read.
     pub cells: Vec<Span>,
@@ -51,7 +83,7 @@ pub(super) struct Row {
     end: usize,
     /// Line of the file on which it starts, from 1; none for Parquet.
     pub line: Option<u64>,
-    /// Why it is not a run of cells, where it is not.
+    /// Why the row could not be divided into cells, if so.
     pub fault: Option<Box<Fault>>,
 }
 
@@ -63,7 +95,7 @@ impl Batch {
         self.broken_off = None;
     }
 
-    /// Puts a copy of the next cell of the row that is being read behind the text.
+    /// Adds a cell to the row that is being read: appends a copy of it to the text.
     pub fn push_cell(&mut self, cell: &[u8]) {
         let start = self.text.len();
         self.text.extend_from_slice(cell);
@@ -75,7 +107,7 @@ impl Batch {
         self.rows.push(Row { end: self.cells.len(), line, fault: None });
     }
 
-    /// Ends the row that is being read, and notes that it is no run of cells.
+    /// Ends the row that is being read, which could not be divided into cells.
     pub fn end_bad_row(&mut self, fault: Fault, line: Option<u64>) {
         self.cells.truncate(self.open_row());
         self.rows.push(Row { end: self.cells.len(), line, fault: Some(Box::new(fault)) });
@@ -91,7 +123,7 @@ impl Batch {
         self.cells_of(row..row + 1)
     }
 
-    /// The cells of several rows, at least one, one behind the other.
+    /// The cells of one or more consecutive rows, as one slice.
     pub fn cells_of(&self, rows: Range<usize>) -> &[Span] {
         let start = if rows.start == 0 { 0 } else { self.rows[rows.start - 1].end };
         &self.cells[start..self.rows[rows.end - 1].end]

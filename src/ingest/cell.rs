@@ -4,9 +4,9 @@ use crate::types::Split;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 /// A finite number, spaces around it allowed.
-pub(super) fn number(cell: &[u8]) -> Option<f64> {
-    // Most are ratings, counts and ids: so few digits are exact without the general parser, which takes longer than the
-    // rest of the row's label.
+pub(super) fn parse_number(cell: &[u8]) -> Option<f64> {
+    // Most numbers are ratings, counts and ids. Up to 15 digits are exact in an f64 without the general parser, which would
+    // take longer than the rest of the row's label.
     if (1..=15).contains(&cell.len()) && cell.iter().all(u8::is_ascii_digit) {
         return Some(cell.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0')) as f64);
     }
@@ -14,7 +14,8 @@ pub(super) fn number(cell: &[u8]) -> Option<f64> {
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
-pub(super) fn label(cell: &[u8]) -> Option<u8> {
+/// 0 or 1, also written as a truth value.
+pub(super) fn parse_label(cell: &[u8]) -> Option<u8> {
     match cell {
         b"0" => return Some(0),
         b"1" => return Some(1),
@@ -30,7 +31,8 @@ pub(super) fn label(cell: &[u8]) -> Option<u8> {
     }
 }
 
-pub(super) fn split(cell: &[u8]) -> Option<Split> {
+/// The split that a word names.
+pub(super) fn parse_split(cell: &[u8]) -> Option<Split> {
     let cell = cell.trim_ascii();
     let is = |word: &str| cell.eq_ignore_ascii_case(word.as_bytes());
     if is("train") {
@@ -67,19 +69,19 @@ pub(super) enum TimeKind {
 const NANOS: i128 = 1_000_000_000;
 
 /// A number, exact to nine decimals however large (nanosecond stamps do not fit an f64), or an ISO 8601 date or time.
-pub(super) fn time(cell: &[u8]) -> Option<Time> {
+pub(super) fn parse_time(cell: &[u8]) -> Option<Time> {
     let text = std::str::from_utf8(cell.trim_ascii()).ok()?;
-    if let Some(key) = decimal(text) {
+    if let Some(key) = parse_decimal(text) {
         return Some(Time { kind: TimeKind::Number, key });
     }
-    if let Some(number) = number(cell) {
+    if let Some(number) = parse_number(cell) {
         // The range of a 64-bit integer, as for plain digits.
         return (number.abs() < 9.3e18).then_some(Time { kind: TimeKind::Number, key: (number * 1e9) as i128 });
     }
-    iso8601(text).map(|key| Time { kind: TimeKind::Iso8601, key })
+    parse_iso8601(text).map(|key| Time { kind: TimeKind::Iso8601, key })
 }
 
-fn decimal(text: &str) -> Option<i128> {
+fn parse_decimal(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -97,7 +99,7 @@ fn decimal(text: &str) -> Option<i128> {
     Some(if negative { -key } else { key })
 }
 
-fn iso8601(text: &str) -> Option<i128> {
+fn parse_iso8601(text: &str) -> Option<i128> {
     let nanos = |seconds: i64, sub: u32| i128::from(seconds) * NANOS + i128::from(sub);
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(nanos(time.timestamp(), time.timestamp_subsec_nanos()));
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn times_keep_their_order_whatever_the_notation() {
-        let key = |text: &str| time(text.as_bytes()).unwrap().key;
+        let key = |text: &str| parse_time(text.as_bytes()).unwrap().key;
         assert!(key("1700000000000000001") > key("1700000000000000000"), "an f64 would tie these");
         assert!(key("-2.5") < key("-2") && key("-2") < key("1e3") && key("1e3") < key("1000.000000001"));
         assert_eq!(key("2020-01-02"), key("2020-01-02T00:00:00Z"));
@@ -128,17 +130,17 @@ mod tests {
         assert_eq!(key("2020-01-02T01:00"), key("2020-01-02 01:00:00+00:00"));
         assert!(key("2020-01-02T00:00:00.5") > key("2020-01-02"));
         for not_a_time in ["", "soon", "2020-13-01", "nan", "1e400", "--1"] {
-            assert_eq!(time(not_a_time.as_bytes()), None, "{not_a_time}");
+            assert_eq!(parse_time(not_a_time.as_bytes()), None, "{not_a_time}");
         }
     }
 
     #[test]
     fn whole_numbers_are_those_of_the_general_parser() {
         for text in ["0", "7", "007", "123456789012345", "999999999999999", "1234567890123456", "9007199254740993"] {
-            assert_eq!(number(text.as_bytes()), Some(text.parse().unwrap()), "{text}");
+            assert_eq!(parse_number(text.as_bytes()), Some(text.parse().unwrap()), "{text}");
         }
         for not_a_number in ["", " ", "1a", "a", "/", ":", "--1", "1e999", "nan"] {
-            assert_eq!(number(not_a_number.as_bytes()), None, "{not_a_number}");
+            assert_eq!(parse_number(not_a_number.as_bytes()), None, "{not_a_number}");
         }
     }
 

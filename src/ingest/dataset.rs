@@ -9,7 +9,7 @@
 //! profile.json       Profile
 //! vocabulary.jsonl   {"field": .., "value": .., "id": ..} a line
 //! ```
-//! The N rows stand grouped by split (train, valid, test) and in file order within each, so that a split is a slice
+//! The N rows are grouped by split (train, valid, test) and in file order within each, so that a split is a slice
 //! and a mini-batch a slice of it. The files are memory-mapped: no per-row memory of our own.
 
 use crate::types::{FeatureMap, Profile, Split};
@@ -87,6 +87,7 @@ impl Dataset {
         self.feature_map.rows.of(split) as usize
     }
 
+    /// The rows of a split.
     pub fn split(&self, split: Split) -> SplitData<'_> {
         let Range { start, end } = self.range(split);
         let fields = self.fields();
@@ -97,7 +98,7 @@ impl Dataset {
         }
     }
 
-    /// What these ids stand for in the table. Of unknown and padding ids, and of buckets, there is nothing.
+    /// What these ids stand for in the table. Unknown ids, padding ids and buckets stand for no value and are left out.
     pub fn values(&self, ids: &HashSet<u32>) -> Result<HashMap<u32, String>, DatasetError> {
         #[derive(Deserialize)]
         struct Line {

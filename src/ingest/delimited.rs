@@ -1,8 +1,8 @@
 //! CSV with a single-character separator: RFC 4180 quoting, any of LF, CRLF and CR as line end, blank lines skipped.
 //!
-//! The rules are those of the `csv` crate, to the cell. It copies every byte of the file once more than we need and looks
-//! at each alone; here a block of the file is divided where it lies. The raw bytes of a record stay at hand, so that errors
-//! have true lines and an export is byte for byte.
+//! The cells are the same as the `csv` crate's. That crate copies every byte and looks at one byte at a time; here a block
+//! of the file is divided where it lies, which is faster. The raw bytes of a record stay available, so that errors have
+//! true line numbers and an export is byte for byte.
 
 use super::{
     batch::{BATCH_BYTES, Span},
@@ -15,6 +15,7 @@ use std::{
     ops::Range,
 };
 
+/// A reader of CSV records.
 pub(super) struct Delimited {
     input: Box<dyn Read>,
     separator: u8,
@@ -28,9 +29,9 @@ pub(super) struct Delimited {
     /// Where in the block the next record begins, with the line ends before it; and on which line.
     next: usize,
     next_line: u64,
-    /// No bytes come behind the block.
+    /// Whether the file ends with the block.
     at_end: bool,
-    /// What reading ended with, behind the block.
+    /// The error that reading stopped with. The block's records are given before it.
     failed: Option<io::Error>,
     lead: Range<usize>,
     body: Range<usize>,
@@ -60,8 +61,8 @@ impl Delimited {
         }
     }
 
-    /// Divides the next record of the block, and puts its cells behind those in `cells`. False, and no cells, where the
-    /// block holds no whole record more: `refill`.
+    /// Divides the next record of the block, and appends its cells to `cells`. Returns false and appends nothing where the
+    /// block holds no further whole record: `refill` it then.
     pub fn read(&mut self, cells: &mut Vec<Span>) -> bool {
         let (before, at_end, separator) = (cells.len(), self.at_end, self.separator);
         let mut specials = self.specials;
@@ -80,7 +81,7 @@ impl Delimited {
         let (mut cell, mut quote_open) = (start, false);
         let end = loop {
             let quoted = text.get(cell) == Some(&b'"');
-            // Of a quoted cell, where the quotes close, and whether there are none between.
+            // Where the quotes of a quoted cell close, and whether there are no quotes between.
             let (mut close, mut plain) = (None, true);
             if quoted {
                 specials.next(text);
@@ -98,7 +99,7 @@ impl Delimited {
                 quote_open = close.is_none();
             }
             let end = if quote_open { text.len() } else { cell_end(text, &mut specials) };
-            // More may follow: another quote even, by which the last one did not close.
+            // The cell may go on in the next block, even with a quote that makes the last one no closing quote.
             if end == text.len() && !at_end {
                 cells.truncate(before);
                 return false;
@@ -127,7 +128,7 @@ impl Delimited {
         true
     }
 
-    /// Puts what a quoted cell says behind the block.
+    /// Appends what a quoted cell says, without its quotes, to the block.
     #[cold]
     fn without_quotes(&mut self, cell: Range<usize>) -> Span {
         let start = self.block.len();
@@ -137,7 +138,7 @@ impl Delimited {
             if !quoted || byte != b'"' && !after_quote {
                 self.block.push(byte);
             } else if byte != b'"' {
-                // The quote before closed the quotes.
+                // The quote before it closed the quotes.
                 quoted = false;
                 self.block.push(byte);
             } else if after_quote {
@@ -152,7 +153,7 @@ impl Delimited {
 
     /// Reads on, and drops what was read before; false at the end of the file.
     pub fn refill(&mut self) -> Result<bool, ReadError> {
-        // Where an error stands.
+        // The line that an error here is reported with.
         self.line = self.next_line + u64::from(self.text()[self.next..].starts_with(b"\n"));
         if let Some(error) = self.failed.take() {
             return Err(error.into());
@@ -170,7 +171,8 @@ impl Delimited {
             ))
             .into());
         }
-        // A long record is read in ever larger parts, for each is looked at from its start; but none beyond the limit unseen.
+        // A long record is read in ever larger parts, because it is divided from its start each time. No part goes far beyond
+        // the limit, so that a record that is too long is noticed there.
         let enough = self.part.max(2 * self.block.len()).min(self.limit + 1);
         while self.block.len() < enough && !self.at_end {
             let len = self.block.len();
@@ -180,27 +182,28 @@ impl Delimited {
             match read {
                 Ok(n) => self.at_end = n == 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The records before it come first.
+                // The records read before the error are given first.
                 Err(error) => {
                     self.failed = Some(error);
                     break;
                 }
             }
         }
-        self.settle();
+        self.restart();
         Ok(true)
     }
 
-    /// Hands over the block, which the spans of the records read since the last time are of, for the memory of `text`.
+    /// Puts the block into `text`, because the spans of the records read since the last call refer to it. Takes the memory of
+    /// `text` in return.
     pub fn hand_over(&mut self, text: &mut Vec<u8>) {
         text.clear();
         text.extend_from_slice(&self.block[self.next..self.filled]);
         std::mem::swap(&mut self.block, text);
-        self.settle();
+        self.restart();
     }
 
-    /// Begins with the block anew.
-    fn settle(&mut self) {
+    /// Goes to the start of a new block.
+    fn restart(&mut self) {
         (self.filled, self.next) = (self.block.len(), 0);
         self.specials = Specials::new(self.separator);
     }
@@ -211,7 +214,7 @@ impl Delimited {
 
     /// What a cell of the current record says.
     pub fn cell(&self, cell: Span) -> &[u8] {
-        cell.of(&self.block)
+        cell.slice(&self.block)
     }
 
     /// Whether the current record began a quote that never closes: the file ends within.
@@ -224,14 +227,14 @@ impl Delimited {
         self.line
     }
 
-    /// Raw bytes of the current record: line ends before it, then its own without the LF of a CRLF. Where there is no
-    /// record more, the line ends behind the last one.
+    /// Raw bytes of the current record: the line ends before it, then its own bytes without the LF of a CRLF. Behind the
+    /// last record: the line ends that are left, then nothing.
     pub fn raw(&self) -> (&[u8], &[u8]) {
         (&self.block[self.lead.clone()], &self.block[self.body.clone()])
     }
 }
 
-/// Where a cell ends whose quotes, if it has any, are behind.
+/// Where a cell ends; the search starts behind its quotes, if it has any.
 #[inline(always)]
 fn cell_end(text: &[u8], specials: &mut Specials) -> usize {
     // A quote here is a character like any other.

@@ -14,6 +14,7 @@ use std::{
 
 const PART_ROWS: u64 = 8 << 20;
 
+/// The hashes of the rows added so far.
 pub(super) struct Duplicates {
     folder: PathBuf,
     /// Where all fit in one part.
@@ -30,6 +31,7 @@ pub(super) struct DuplicateCounts {
 }
 
 impl Duplicates {
+    /// Room for this many rows; parts are unnamed files in `folder`.
     pub fn new(rows: u64, folder: &Path) -> Result<Self, IngestError> {
         Self::with_part_rows(rows, PART_ROWS, folder)
     }
@@ -45,7 +47,7 @@ impl Duplicates {
         Ok(Self { folder: folder.to_owned(), memory: Vec::new(), parts })
     }
 
-    /// Takes in a row: its ids as bytes.
+    /// Adds a row: its ids as bytes, and its label.
     pub fn add(&mut self, ids: &[u8], label: u8) -> Result<(), IngestError> {
         let mut hasher = DefaultHasher::new();
         hasher.write(ids);
@@ -60,6 +62,7 @@ impl Duplicates {
         written.map_err(IngestError::io("write a temporary file in", &self.folder))
     }
 
+    /// Counts the equal rows among those added.
     pub fn count(mut self) -> Result<DuplicateCounts, IngestError> {
         let mut counts = DuplicateCounts::default();
         if self.parts.is_empty() {

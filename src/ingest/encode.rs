@@ -1,54 +1,42 @@
-//! First reading: checks every cell, codes every value, and spills one record of fixed width a row to disk.
-//!
-//! A record is `label u8, split u8, [time key i128], then each slot's u32 codes or f64`, little-endian. Codes are those of
-//! first appearance; an unused place is `UNUSED`, an empty number NaN. The spill is read and written in order with plain
-//! reads, never mapped, for the process may run under a limit on its address space.
+//! First reading: checks every cell, codes every value, and spills the coded rows to disk (see `spill`).
 
 use super::{
-    IngestLimits,
-    batch::{Batch, Span},
+    batch::{Batch, Fault, Span},
     cell,
-    error::{IngestError, InvalidTable, shown},
-    pipeline::Ticker,
-    plan::{Plan, SPLIT_AT, Slot, SlotKind, SplitPlan, TIME_AT},
-    table::Fault,
+    error::{IngestError, shown},
+    faults::Faults,
+    limits::IngestLimits,
+    plan::{Plan, Slot, SlotKind},
+    spill::{SPLIT_AT, Spill, SpillWriter, TIME_AT},
+    split::{SplitPlan, SplitsSeen},
     vocabulary::Vocabulary,
 };
-use crate::types::{RowError, SplitCounts};
-use std::{
-    fs::File,
-    io::Write,
-    ops::Range,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-};
+use crate::types::RowError;
+use std::{io::Write, ops::Range, path::Path};
 
-/// The code of an unused place of a cell of several values.
-pub(super) const UNUSED: u32 = u32::MAX;
-
-const SPILL_BUFFER: usize = 1 << 20;
-/// Read back so many bytes at a time: what fits the processor's cache beside what is made of it.
-const SPILL_RUN: usize = 1 << 17;
 /// Values are coded so many rows at a time (see `vocabulary`).
 const CODED_ROWS: usize = 1024;
 
+/// Codes the rows of a table, batch by batch.
 pub(super) struct Encoder<'a> {
     plan: &'a Plan,
     limits: &'a IngestLimits,
-    /// The slots whose values can be wrong. A category cannot: its turn comes when the rows around are found to be good, a
-    /// column at a time, which is faster.
+    /// The slots whose values can be wrong. A category's value never is, so categories are coded a column at a time once
+    /// the rows around are known to be good, which is faster.
     checked: Vec<&'a Slot>,
-    pub vocabularies: Vec<Vocabulary>,
-    folder: PathBuf,
-    spill: File,
-    /// Whole records that wait to be written, the last ones with codes to be filled in.
-    buffer: Vec<u8>,
-    faults: InvalidTable,
-    pub rows: u64,
-    pub split_rows: SplitCounts,
-    /// Least and greatest time key.
-    pub times: Option<(i128, i128)>,
+    vocabularies: Vec<Vocabulary>,
+    spill: SpillWriter,
+    faults: Faults,
+    rows: u64,
+    splits: SplitsSeen,
     time_kind: Option<cell::TimeKind>,
+}
+
+/// What the first reading left.
+pub(super) struct Encoded {
+    pub spill: Spill,
+    pub vocabularies: Vec<Vocabulary>,
+    pub splits: SplitsSeen,
 }
 
 impl<'a> Encoder<'a> {
@@ -59,193 +47,157 @@ impl<'a> Encoder<'a> {
             limits,
             checked: plan.slots.iter().filter(|slot| !matches!(slot.kind, SlotKind::Category { .. })).collect(),
             vocabularies: (0..plan.vocabularies).map(|_| Vocabulary::default()).collect(),
-            spill: tempfile::tempfile_in(folder).map_err(IngestError::io("create a temporary file in", folder))?,
-            folder: folder.to_owned(),
-            buffer: Vec::with_capacity(SPILL_BUFFER + plan.width),
-            faults: InvalidTable::default(),
+            spill: SpillWriter::create(folder, plan.width)?,
+            faults: Faults::new(limits.max_errors),
             rows: 0,
-            split_rows: SplitCounts::default(),
-            times: None,
+            splits: SplitsSeen::default(),
             time_kind: None,
         })
     }
 
-    /// Takes in the next rows. May add to the batch's text.
-    pub fn take_in(&mut self, batch: &mut Batch) -> Result<(), IngestError> {
+    /// Rows so far, the bad ones included.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Checks and codes the next rows, and refuses a table beyond the limits. May add to the batch's text.
+    pub fn encode_batch(&mut self, batch: &mut Batch) -> Result<(), IngestError> {
         for first in (0..batch.rows.len()).step_by(CODED_ROWS) {
             let rows = first..batch.rows.len().min(first + CODED_ROWS);
-            let record = self.buffer.len();
+            let record = self.spill.next_record();
             for row in rows.clone() {
                 match batch.rows[row].fault.take() {
-                    None => self.row(batch, row),
-                    Some(fault) => self.bad_row(*fault, batch.rows[row].line),
+                    None => self.encode_row(batch, row),
+                    Some(fault) => self.reject_row(*fault, batch.rows[row].line),
                 }
             }
             // Once a row is bad nothing will be encoded, and the rest is only checked.
-            if self.faults.total == 0 {
-                self.code(batch, rows, record)?;
+            if self.faults.total() == 0 {
+                self.fill_in_codes(batch, rows, record)?;
             }
         }
-        Ok(())
+        self.check_rows()?;
+        if let Some((message, line)) = batch.broken_off.take() {
+            self.report_break(&message, line);
+        }
+        self.check_vocabulary()
     }
 
-    fn row(&mut self, batch: &mut Batch, row: usize) {
-        let (plan, line, before) = (self.plan, batch.rows[row].line, self.faults.total);
+    /// The spilled rows, or everything found wrong with them.
+    pub fn finish(mut self) -> Result<Encoded, IngestError> {
+        if self.faults.total() > 0 {
+            return Err(self.faults.into_error(self.rows));
+        }
+        let spill = self.spill.finish(self.rows as u32)?;
+        if spill.rows == 0 {
+            let rule = "the file has columns but no rows; upload a table of at least three rows";
+            return Err(IngestError::field("", rule));
+        }
+        self.vocabularies.iter_mut().for_each(Vocabulary::seal);
+        Ok(Encoded { spill, vocabularies: self.vocabularies, splits: self.splits })
+    }
+
+    fn encode_row(&mut self, batch: &mut Batch, row: usize) {
+        let (plan, line, before) = (self.plan, batch.rows[row].line, self.faults.total());
         let cells = batch.cells(row);
         if cells.len() == plan.columns.len() {
-            let record = self.buffer.len();
-            // Places that stay unused are so already.
-            self.buffer.resize(record + plan.width, UNUSED as u8);
-            self.label(cells[plan.label].of(&batch.text), record, line);
-            self.split(&batch.text, cells, record, line);
+            let record = self.spill.push_record();
+            self.encode_label(cells[plan.label].slice(&batch.text), record, line);
+            self.encode_split(&batch.text, cells, record, line);
             for place in 0..self.checked.len() {
                 let slot = self.checked[place];
                 let value = batch.cells(row)[slot.column];
-                if let Err(rule) = self.slot(&slot.kind, &mut batch.text, value, record + slot.at) {
-                    self.fault(line, slot.column, value.of(&batch.text), rule);
+                if let Err(rule) = self.encode_value(&slot.kind, &mut batch.text, value, record + slot.at) {
+                    self.report_cell(line, slot.column, value.slice(&batch.text), rule);
                 }
             }
         } else {
             let rule = format!("{} values where there are {} columns", cells.len(), plan.columns.len());
-            self.push_fault(RowError { row: self.rows, line, column: None, value: None, rule });
+            self.faults.add(|| RowError { row: self.rows, line, column: None, value: None, rule });
         }
         self.rows += 1;
-        if self.faults.total > before {
-            self.faults.rejected_rows += 1;
+        if self.faults.total() > before {
+            self.faults.reject_row();
         }
-        if self.faults.total > 0 {
-            self.buffer.clear();
+        if self.faults.total() > 0 {
+            self.spill.discard();
         }
     }
 
-    /// Puts the codes of the rows' values into their records, the first of which stands at `record` of the buffer. The
-    /// rows are good.
-    fn code(&mut self, batch: &Batch, rows: Range<usize>, record: usize) -> Result<(), IngestError> {
-        let cells = batch.cells_of(rows);
-        for slot in &self.plan.slots {
-            if let SlotKind::Category { vocabulary } = slot.kind {
-                let places = (record + slot.at..).step_by(self.plan.width);
-                for (cells, at) in cells.chunks_exact(self.plan.columns.len()).zip(places) {
-                    self.vocabularies[vocabulary].gather(&batch.text, cells[slot.column], at);
-                }
-            }
-        }
-        for vocabulary in &mut self.vocabularies {
-            vocabulary.code_gathered(&batch.text, &mut self.buffer);
-        }
-        if self.buffer.len() >= SPILL_BUFFER {
-            let written = self.spill.write_all(&self.buffer);
-            written.map_err(IngestError::io("write a temporary file in", &self.folder))?;
-            self.buffer.clear();
-        }
-        Ok(())
-    }
-
-    /// Takes in a row that could not be divided into cells.
-    fn bad_row(&mut self, fault: Fault, line: Option<u64>) {
-        let column = fault.column.or_else(|| self.plan.columns.get(fault.position?).cloned());
-        self.push_fault(RowError { row: self.rows, line, column, value: fault.value, rule: fault.rule });
-        self.faults.rejected_rows += 1;
-        self.rows += 1;
-    }
-
-    /// Notes that the file breaks off at this row. Listed first: it may be why rows before it look wrong.
-    pub fn broken_off(&mut self, message: &str, line: Option<u64>) {
-        let rule = format!("{message} ({} rows were read before)", self.rows);
-        self.faults.total += 1;
-        self.faults.rejected_rows += 1;
-        self.faults.rows.insert(0, RowError { row: self.rows, line, column: None, value: None, rule });
-        self.faults.rows.truncate(self.limits.max_errors.max(1));
-        self.rows += 1;
-    }
-
-    /// Distinct values of all columns, of the rows taken in.
-    pub fn distinct(&self) -> u64 {
-        self.vocabularies.iter().map(|vocabulary| vocabulary.len() as u64).sum()
-    }
-
-    /// The spilled rows, or everything found wrong with them.
-    pub fn finish(mut self) -> Result<(Spill, Vec<Vocabulary>), IngestError> {
-        if self.faults.total > 0 {
-            self.faults.rows_read = self.rows;
-            return Err(IngestError::Invalid(self.faults));
-        }
-        self.spill.write_all(&self.buffer).map_err(IngestError::io("write a temporary file in", &self.folder))?;
-        self.vocabularies.iter_mut().for_each(Vocabulary::seal);
-        Ok((
-            Spill { file: self.spill, folder: self.folder, width: self.plan.width, rows: self.rows as u32 },
-            self.vocabularies,
-        ))
-    }
-
-    fn label(&mut self, value: &[u8], record: usize, line: Option<u64>) {
+    fn encode_label(&mut self, value: &[u8], record: usize, line: Option<u64>) {
         let label = match self.plan.rule {
-            None => cell::label(value)
+            None => cell::parse_label(value)
                 .ok_or("the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`"),
-            Some((comparison, threshold)) => cell::number(value)
+            Some((comparison, threshold)) => cell::parse_number(value)
                 .map(|number| u8::from(comparison.holds(number, threshold)))
                 .ok_or("the label's rule needs a number here"),
         };
         match label {
-            Ok(label) => self.buffer[record] = label,
-            Err(rule) => self.fault(line, self.plan.label, value, rule),
+            Ok(label) => self.spill.put(record, [label]),
+            Err(rule) => self.report_cell(line, self.plan.label, value, rule),
         }
     }
 
-    fn split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
+    fn encode_split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
         match self.plan.split {
             SplitPlan::Ratio { .. } => {}
-            SplitPlan::Column(column) => match cell::split(cells[column].of(text)) {
-                Some(split) => {
-                    *self.split_rows.of_mut(split) += 1;
-                    self.buffer[record + SPLIT_AT] = split as u8;
+            SplitPlan::Column(column) => {
+                let value = cells[column].slice(text);
+                match cell::parse_split(value) {
+                    Some(split) => {
+                        *self.splits.rows.of_mut(split) += 1;
+                        self.spill.put(record + SPLIT_AT, [split as u8]);
+                    }
+                    None => self.report_cell(line, column, value, "the split must be train, valid or test"),
                 }
-                None => self.fault(line, column, cells[column].of(text), "the split must be train, valid or test"),
-            },
+            }
             SplitPlan::Time { column, .. } => {
-                let value = cells[column].of(text);
-                let time = cell::time(value);
-                match time.filter(|time| *self.time_kind.get_or_insert(time.kind) == time.kind) {
-                    Some(cell::Time { key, .. }) => {
-                        let (low, high) = self.times.unwrap_or((key, key));
-                        self.times = Some((low.min(key), high.max(key)));
-                        self.put(record + TIME_AT, key.to_le_bytes());
+                let value = cells[column].slice(text);
+                match self.parse_time(value) {
+                    Ok(key) => {
+                        let (low, high) = self.splits.times.unwrap_or((key, key));
+                        self.splits.times = Some((low.min(key), high.max(key)));
+                        self.spill.put(record + TIME_AT, key.to_le_bytes());
                     }
-                    None => {
-                        let rule = match self.time_kind {
-                            Some(cell::TimeKind::Number) if time.is_some() => "a number, as in the rows before",
-                            Some(cell::TimeKind::Iso8601) if time.is_some() => "a date, as in the rows before",
-                            _ => {
-                                "the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z"
-                            }
-                        };
-                        self.fault(line, column, value, rule);
-                    }
+                    Err(rule) => self.report_cell(line, column, value, rule),
                 }
             }
         }
     }
 
-    /// Puts what the value becomes at `at` of the buffer, or sees to it that `code` does.
-    fn slot(&mut self, kind: &SlotKind, text: &mut Vec<u8>, value: Span, at: usize) -> Result<(), String> {
+    /// The time key of a cell. All times of a table are of one kind, the first one's: numbers and dates have no common
+    /// order.
+    fn parse_time(&mut self, value: &[u8]) -> Result<i128, &'static str> {
+        let Some(time) = cell::parse_time(value) else {
+            return Err("the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z");
+        };
+        match *self.time_kind.get_or_insert(time.kind) {
+            kind if kind == time.kind => Ok(time.key),
+            cell::TimeKind::Number => Err("a number, as in the rows before"),
+            cell::TimeKind::Iso8601 => Err("a date, as in the rows before"),
+        }
+    }
+
+    /// Writes what the value becomes to `at` of the spill's buffer, or puts it in line for `fill_in_codes`.
+    fn encode_value(&mut self, kind: &SlotKind, text: &mut Vec<u8>, value: Span, at: usize) -> Result<(), String> {
         match kind {
             SlotKind::Category { .. } => {}
             SlotKind::Quantile { .. } => {
-                let value = value.of(text);
+                let value = value.slice(text);
                 let number = if value.is_empty() { f64::NAN } else { number(value)? };
-                self.put(at, number.to_le_bytes());
+                self.spill.put(at, number.to_le_bytes());
             }
             SlotKind::Log { vocabulary } => {
                 let start = text.len();
-                if !value.of(text).is_empty() {
-                    let bucket = cell::log_bucket(number(value.of(text))?);
+                if !value.slice(text).is_empty() {
+                    let bucket = cell::log_bucket(number(value.slice(text))?);
                     write!(text, "{bucket:.0}").map_err(|error| error.to_string())?;
                 }
                 self.gather(*vocabulary, text, Span::new(start, text.len()), at);
             }
             SlotKind::Multi { vocabulary, separator, places } => {
                 // The reader has checked that cells are UTF-8.
-                let cell = std::str::from_utf8(value.of(text)).map_err(|error| error.to_string())?;
+                let cell = std::str::from_utf8(value.slice(text)).map_err(|error| error.to_string())?;
                 let (mut used, mut start) = (0, value.start());
                 for part in cell.split(separator.as_str()).filter(|_| !cell.is_empty()) {
                     used += 1;
@@ -262,98 +214,89 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    /// `code` will put the value's code at `at` of the buffer.
+    /// Puts a value in line, so that `fill_in_codes` writes its code to `at` of the spill's buffer.
     fn gather(&mut self, vocabulary: usize, text: &[u8], value: Span, at: usize) {
-        if self.faults.total == 0 {
+        if self.faults.total() == 0 {
             self.vocabularies[vocabulary].gather(text, value, at);
         }
     }
 
-    fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
-        self.buffer[at..at + N].copy_from_slice(&bytes);
+    /// Writes the codes of the rows' values into their records, the first of which starts at `record` of the spill's
+    /// buffer. The rows are good.
+    fn fill_in_codes(&mut self, batch: &Batch, rows: Range<usize>, record: usize) -> Result<(), IngestError> {
+        let cells = batch.cells_of(rows);
+        for slot in &self.plan.slots {
+            if let SlotKind::Category { vocabulary } = slot.kind {
+                let places = (record + slot.at..).step_by(self.plan.width);
+                for (cells, at) in cells.chunks_exact(self.plan.columns.len()).zip(places) {
+                    self.vocabularies[vocabulary].gather(&batch.text, cells[slot.column], at);
+                }
+            }
+        }
+        for vocabulary in &mut self.vocabularies {
+            vocabulary.code_gathered(&batch.text, self.spill.waiting());
+        }
+        self.spill.write_if_full()
     }
 
-    fn fault(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl Into<String>) {
-        // Past the cap only the count matters.
-        if self.faults.rows.len() >= self.limits.max_errors {
-            self.faults.total += 1;
-            return;
-        }
-        let column = Some(self.plan.columns[column].clone());
-        self.push_fault(RowError { row: self.rows, line, column, value: Some(shown(value)), rule: rule.into() });
+    fn report_cell(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl Into<String>) {
+        let (row, columns) = (self.rows, &self.plan.columns);
+        self.faults.add(|| RowError {
+            row,
+            line,
+            column: Some(columns[column].clone()),
+            value: Some(shown(value)),
+            rule: rule.into(),
+        });
     }
 
-    fn push_fault(&mut self, fault: RowError) {
-        self.faults.total += 1;
-        if self.faults.rows.len() < self.limits.max_errors {
-            self.faults.rows.push(fault);
+    /// Counts and reports a row that could not be divided into cells.
+    fn reject_row(&mut self, fault: Fault, line: Option<u64>) {
+        let (row, columns) = (self.rows, &self.plan.columns);
+        self.faults.add(|| {
+            let column = fault.column.or_else(|| columns.get(fault.position?).cloned());
+            RowError { row, line, column, value: fault.value, rule: fault.rule }
+        });
+        self.faults.reject_row();
+        self.rows += 1;
+    }
+
+    /// Reports that the file breaks off at this row. It is listed first, because it may be why rows before it look wrong.
+    fn report_break(&mut self, message: &str, line: Option<u64>) {
+        let rule = format!("{message} ({} rows were read before)", self.rows);
+        self.faults.add_first(RowError { row: self.rows, line, column: None, value: None, rule });
+        self.faults.reject_row();
+        self.rows += 1;
+    }
+
+    fn check_rows(&self) -> Result<(), IngestError> {
+        let max_rows = self.limits.max_rows.min(u64::from(u32::MAX));
+        if self.rows <= max_rows {
+            return Ok(());
         }
+        Err(IngestError::field("", format!("more than {max_rows} rows, the most this service reads")))
+    }
+
+    fn check_vocabulary(&self) -> Result<(), IngestError> {
+        // Ids are i32. The rows between two checks, buckets, unknown and padding ids come on top.
+        let max = self.limits.max_vocabulary.min(i32::MAX as u64 - (1 << 24));
+        if self.vocabularies.iter().map(|vocabulary| vocabulary.len() as u64).sum::<u64>() <= max {
+            return Ok(());
+        }
+        let values = |slot: &&Slot| slot.kind.vocabulary().map_or(0, |at| self.vocabularies[at].len());
+        let largest = self.plan.slots.iter().max_by_key(values);
+        let largest = largest.map_or("", |slot| self.plan.columns[slot.column].as_str());
+        let rule = format!(
+            "more than {max} distinct values, the most this service encodes; column `{largest}` has most: exclude it, or give \
+             it as `numeric`"
+        );
+        Err(IngestError::field("/fields", rule))
     }
 }
 
 fn number(value: &[u8]) -> Result<f64, String> {
-    cell::number(value).ok_or_else(|| {
+    cell::parse_number(value).ok_or_else(|| {
         "a finite number or an empty cell; if this column holds words, list it in `fields` as {\"column\": …}"
             .to_owned()
     })
-}
-
-/// The rows as first coded, in file order.
-pub(super) struct Spill {
-    file: File,
-    folder: PathBuf,
-    pub width: usize,
-    pub rows: u32,
-}
-
-impl Spill {
-    #[cfg(test)]
-    pub fn of(records: &[u8], width: usize) -> Self {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(records).unwrap();
-        Self { file, folder: PathBuf::new(), width, rows: (records.len() / width) as u32 }
-    }
-
-    /// Calls `each` with every row's number and record.
-    pub fn each(
-        &self,
-        ticker: &mut Ticker,
-        mut each: impl FnMut(u32, &[u8]) -> Result<(), IngestError>,
-    ) -> Result<(), IngestError> {
-        self.each_run(ticker, |first, records| {
-            (first..).zip(records.chunks_exact(self.width)).try_for_each(|(row, record)| each(row, record))
-        })
-    }
-
-    /// Calls `each` with runs of records and the number of their first row.
-    pub fn each_run(
-        &self,
-        ticker: &mut Ticker,
-        mut each: impl FnMut(u32, &[u8]) -> Result<(), IngestError>,
-    ) -> Result<(), IngestError> {
-        let run = (SPILL_RUN / self.width).max(1);
-        let mut buffer = vec![0; run * self.width];
-        for first in (0..self.rows).step_by(run) {
-            ticker.tick()?;
-            let records = &mut buffer[..run.min((self.rows - first) as usize) * self.width];
-            let read = self.file.read_exact_at(records, u64::from(first) * self.width as u64);
-            read.map_err(IngestError::io("read a temporary file in", &self.folder))?;
-            each(first, records)?;
-        }
-        Ok(())
-    }
-}
-
-/// The u32 at `at` of a record.
-pub(super) fn code(record: &[u8], at: usize) -> u32 {
-    let mut bytes = [0; 4];
-    bytes.copy_from_slice(&record[at..at + 4]);
-    u32::from_le_bytes(bytes)
-}
-
-/// The f64 at `at` of a record.
-pub(super) fn float(record: &[u8], at: usize) -> f64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&record[at..at + 8]);
-    f64::from_le_bytes(bytes)
 }

@@ -1,7 +1,7 @@
 //! What can go wrong while a table is read or copied: everything wrong with the table itself in one value, so that a
 //! client fixes it in one round.
 
-use crate::types::{FieldError, RowError};
+use crate::types::{FieldError, ProblemItem, RowError};
 use std::{fmt, io, path::Path, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +31,15 @@ pub struct InvalidTable {
 }
 
 impl InvalidTable {
-    /// How much is wrong in all.
+    /// How many things are wrong in all.
     pub fn faults(&self) -> u64 {
         self.total + self.fields.len() as u64
+    }
+
+    /// What is wrong, one by one: the parts of the spec, then the rows that are listed.
+    pub fn into_items(self) -> Vec<ProblemItem> {
+        let fields = self.fields.into_iter().map(ProblemItem::Field);
+        fields.chain(self.rows.into_iter().map(ProblemItem::Row)).collect()
     }
 }
 
@@ -97,7 +103,7 @@ pub(crate) enum ReadError {
 }
 
 impl ReadError {
-    /// The same in a place where there are no rows yet.
+    /// The error to report where no row has been read yet.
     pub(super) fn at_start(self, path: &Path) -> IngestError {
         match self {
             Self::Disk(source) => IngestError::io("read", path)(source),
@@ -119,6 +125,6 @@ impl From<io::Error> for ReadError {
 pub(crate) fn shown(value: &[u8]) -> String {
     // A character has at most 4 bytes.
     let text = String::from_utf8_lossy(&value[..value.len().min(400)]);
-    // The database's text cannot hold a NUL; its picture can stand for it.
+    // The database cannot store a NUL in a text, so its symbol stands for it.
     text.chars().take(100).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
 }

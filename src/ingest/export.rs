@@ -4,14 +4,15 @@
 //! order mark, header, blank lines, the missing line end of the last row) is copied as it stands.
 
 use super::{
-    IngestLimits,
     delimited::Delimited,
     error::{IngestError, ReadError},
-    layout::sync,
+    format::compression,
+    layout::sync_folder,
+    limits::IngestLimits,
     lines::Lines,
     parquet,
     source::{self, BOM, BUFFER, Text},
-    table::{Table, compression},
+    table::Table,
 };
 use crate::types::{Compression, DatasetSpec, FileFormat};
 use ::parquet::{
@@ -35,6 +36,7 @@ const ARROW_SCHEMA: &str = "ARROW:schema";
 const ROW_GROUP_BYTES: usize = 64 << 20;
 const MAX_ROW_GROUP_ROWS: usize = 1 << 20;
 
+/// Rows copied and rows left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ExportCounts {
     pub kept: u64,
@@ -42,7 +44,8 @@ pub struct ExportCounts {
 }
 
 impl ExportCounts {
-    fn keeps(&mut self, dropped: &dyn Fn(u32) -> bool) -> bool {
+    /// Counts the next row; whether it is kept.
+    fn count_row(&mut self, dropped: &dyn Fn(u32) -> bool) -> bool {
         // Ingest has refused files of more than u32::MAX rows.
         let keep = !dropped((self.kept + self.dropped) as u32);
         *(if keep { &mut self.kept } else { &mut self.dropped }) += 1;
@@ -60,7 +63,7 @@ pub fn write_denoised(
     dropped: &dyn Fn(u32) -> bool,
     out: &Path,
 ) -> Result<ExportCounts, IngestError> {
-    // What ingest let in comes out again, whatever its limits were.
+    // A table that ingest accepted must not be refused here, whatever the limits were then.
     let limits = IngestLimits {
         max_columns: usize::MAX,
         max_decompressed_bytes: u64::MAX,
@@ -70,9 +73,9 @@ pub fn write_denoised(
     let table = Table::open(source, spec, &limits)?;
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new().prefix(".export-").tempfile_in(folder);
-    let temporary = temporary.map_err(IngestError::io("create a file in", folder))?;
+    let mut temporary = temporary.map_err(IngestError::io("create a file in", folder))?;
     let counts = match table.spec.format {
-        Some(FileFormat::Parquet) => write_parquet(source, dropped, temporary.as_file()),
+        Some(FileFormat::Parquet) => write_parquet(source, dropped, temporary.as_file_mut()),
         _ => write_text(&table, dropped, temporary.as_file(), &limits),
     };
     let counts = counts.map_err(|error| match error {
@@ -82,11 +85,11 @@ pub fn write_denoised(
     })?;
     temporary.as_file().sync_all().map_err(IngestError::io("write", out))?;
     temporary.persist(out).map_err(|error| IngestError::io("create", out)(error.error))?;
-    sync(folder).map_err(IngestError::io("write", folder))?;
+    sync_folder(folder).map_err(IngestError::io("write", folder))?;
     Ok(counts)
 }
 
-/// Whether reading or writing failed decides whose path the message names.
+/// Why a copy failed. The message names the file at fault: the one read, or the one written.
 enum CopyError {
     Out(io::Error),
     Read(ReadError),
@@ -181,7 +184,7 @@ fn copy_records(
         if !more {
             return Ok(counts);
         }
-        kept = std::mem::take(&mut header) || counts.keeps(dropped);
+        kept = std::mem::take(&mut header) || counts.count_row(dropped);
         if kept {
             out.write_all(body).map_err(CopyError::Out)?;
         }
@@ -197,14 +200,14 @@ fn copy_lines(
 ) -> Result<ExportCounts, CopyError> {
     let mut counts = ExportCounts::default();
     while lines.read()? {
-        if lines.is_blank() || std::mem::take(&mut header) || counts.keeps(dropped) {
+        if lines.is_blank() || std::mem::take(&mut header) || counts.count_row(dropped) {
             out.write_all(lines.raw()).map_err(CopyError::Out)?;
         }
     }
     Ok(counts)
 }
 
-fn write_parquet(source: &Path, dropped: &dyn Fn(u32) -> bool, out: &File) -> Result<ExportCounts, CopyError> {
+fn write_parquet(source: &Path, dropped: &dyn Fn(u32) -> bool, out: &mut File) -> Result<ExportCounts, CopyError> {
     let builder = parquet::open(source).map_err(CopyError::Whole)?;
     let (properties, has_arrow_schema) = properties(builder.metadata());
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!has_arrow_schema);
@@ -213,7 +216,7 @@ fn write_parquet(source: &Path, dropped: &dyn Fn(u32) -> bool, out: &File) -> Re
     let mut counts = ExportCounts::default();
     for batch in builder.build().map_err(|error| unreadable(&error))? {
         let batch = batch.map_err(|error| unreadable(&error))?;
-        let keep: BooleanArray = (0..batch.num_rows()).map(|_| Some(counts.keeps(dropped))).collect();
+        let keep: BooleanArray = (0..batch.num_rows()).map(|_| Some(counts.count_row(dropped))).collect();
         let kept = arrow_select::filter::filter_record_batch(&batch, &keep).map_err(|error| unreadable(&error))?;
         writer.write(&kept).map_err(unwritable)?;
         if writer.in_progress_size() > ROW_GROUP_BYTES {

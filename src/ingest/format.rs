@@ -1,10 +1,10 @@
 //! What an upload is: its format and compression, from what the client said, its name, and its first bytes.
 
-use super::error::IngestError;
+use super::{error::IngestError, source::BOM};
 use crate::types::{Compression, DatasetSpec, FileFormat};
 use std::{fs::File, io::Read, path::Path};
 
-/// First bytes of an upload enough to tell what it is.
+/// So many first bytes of an upload are enough to tell what it is.
 pub const SNIFF_BYTES: usize = 4096;
 
 const PARQUET: &[u8] = b"PAR1";
@@ -14,7 +14,7 @@ const PARQUET: &[u8] = b"PAR1";
 /// Compression comes from the first bytes alone. The format comes from Parquet's magic bytes, then the content type,
 /// then the name, then the first character (`{`: JSON lines, anything else: CSV).
 pub fn resolve_format(spec: &mut DatasetSpec, name: Option<&str>, content_type: Option<&str>, first_bytes: &[u8]) {
-    let compression = *spec.compression.get_or_insert_with(|| magic(first_bytes));
+    let compression = *spec.compression.get_or_insert_with(|| compression_by_magic(first_bytes));
     let hint = content_type.and_then(by_content_type).or_else(|| name.and_then(by_name));
     let format = *spec.format.get_or_insert_with(|| {
         if first_bytes.starts_with(PARQUET) {
@@ -29,15 +29,15 @@ pub fn resolve_format(spec: &mut DatasetSpec, name: Option<&str>, content_type: 
     }
 }
 
-/// `spec` with nothing of its format absent, checked against the file's first bytes.
-pub(super) fn resolved(path: &Path, spec: &DatasetSpec) -> Result<DatasetSpec, IngestError> {
+/// `spec` with format and compression filled in, checked against the file's first bytes.
+pub(super) fn resolve_for_file(path: &Path, spec: &DatasetSpec) -> Result<DatasetSpec, IngestError> {
     let first = first_bytes(path)?;
     if first.is_empty() {
         return Err(IngestError::field("", "the file is empty; upload a table of at least three rows"));
     }
     let mut spec = spec.clone();
     resolve_format(&mut spec, path.file_name().and_then(|name| name.to_str()), None, &first);
-    let (said, seen) = (spec.compression.unwrap_or(Compression::None), magic(&first));
+    let (said, seen) = (compression(&spec), compression_by_magic(&first));
     if spec.format == Some(FileFormat::Parquet) {
         if said != Compression::None {
             return Err(IngestError::field(
@@ -49,16 +49,21 @@ pub(super) fn resolved(path: &Path, spec: &DatasetSpec) -> Result<DatasetSpec, I
             return Err(IngestError::field("/format", "the file does not begin as a Parquet file; leave `format` out"));
         }
     } else if said != seen {
-        let (said, seen) = (word(said), word(seen));
+        let (said, seen) = (compression_name(said), compression_name(seen));
         let rule = format!("`{said}`, but the file's first bytes are those of `{seen}`; leave `compression` out");
         return Err(IngestError::field("/compression", rule));
     }
     Ok(spec)
 }
 
+/// The compression that a resolved spec says.
+pub(super) fn compression(spec: &DatasetSpec) -> Compression {
+    spec.compression.unwrap_or(Compression::None)
+}
+
 /// How the file is compressed, by its first bytes.
-pub(super) fn compression_of(path: &Path) -> Result<Compression, IngestError> {
-    Ok(magic(&first_bytes(path)?))
+pub(super) fn detect_compression(path: &Path) -> Result<Compression, IngestError> {
+    Ok(compression_by_magic(&first_bytes(path)?))
 }
 
 fn first_bytes(path: &Path) -> Result<Vec<u8>, IngestError> {
@@ -68,7 +73,7 @@ fn first_bytes(path: &Path) -> Result<Vec<u8>, IngestError> {
     Ok(first)
 }
 
-fn magic(first: &[u8]) -> Compression {
+fn compression_by_magic(first: &[u8]) -> Compression {
     // A zstd file may open with a skippable frame: 0x184D2A50 to 0x184D2A5F, little-endian.
     let skippable = first.len() >= 4 && first[0] & 0xf0 == 0x50 && first[1..4] == [0x2a, 0x4d, 0x18];
     if first.starts_with(&[0x1f, 0x8b]) {
@@ -80,7 +85,7 @@ fn magic(first: &[u8]) -> Compression {
     }
 }
 
-fn word(compression: Compression) -> &'static str {
+fn compression_name(compression: Compression) -> &'static str {
     match compression {
         Compression::None => "none",
         Compression::Gzip => "gzip",
@@ -127,14 +132,14 @@ fn by_name(name: &str) -> Option<Hint> {
 
 fn by_content(first: &[u8], compression: Compression) -> FileFormat {
     let mut text = Vec::with_capacity(SNIFF_BYTES);
-    // The bytes are a prefix, so a decoder's complaint about the missing rest is no news.
+    // The bytes are only the start of the file, so a decoder's error about the missing rest is expected.
     let _ = match compression {
         Compression::None => first.take(SNIFF_BYTES as u64).read_to_end(&mut text),
         Compression::Gzip => flate2::read::MultiGzDecoder::new(first).take(SNIFF_BYTES as u64).read_to_end(&mut text),
         Compression::Zstd => zstd::stream::read::Decoder::new(first)
             .and_then(|decoder| decoder.take(SNIFF_BYTES as u64).read_to_end(&mut text)),
     };
-    let text = text.strip_prefix(super::source::BOM).unwrap_or(&text);
+    let text = text.strip_prefix(BOM).unwrap_or(&text);
     match text.trim_ascii_start().first() {
         Some(b'{') => FileFormat::Jsonl,
         _ => FileFormat::Csv,

@@ -2,24 +2,24 @@
 //! a list of scalars is its values joined.
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Fault, Next},
     error::{ReadError, shown},
     lines::Lines,
-    table::{Fault, Next},
 };
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
 
+/// A reader of JSON lines.
 pub(super) struct Json {
     pub lines: Lines,
     index: HashMap<String, usize>,
     /// What stands between the values of a list, by column.
     joins: Vec<String>,
-    /// Whether a key that is no column is an error. It is where every column is a field: its values would be lost.
+    /// Whether a key that is not a column is an error.
     strict: bool,
     names: Vec<String>,
-    /// The row's values and where each column's stands, for keys come in any order.
+    /// The row's values, and where each column's value stands among them: keys come in any order.
     text: Vec<u8>,
     spans: Vec<Option<Range<usize>>>,
 }
@@ -31,6 +31,7 @@ impl Json {
         Self { lines, index, joins, strict, names, text: Vec::new(), spans }
     }
 
+    /// Reads the next object's values into the batch, in the order of the columns.
     pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         if !self.lines.read_row()? {
             return Ok(Next::End);
@@ -86,13 +87,13 @@ const UNKNOWN_KEY: &str =
     "no object of the first 10,000 has this key; give it to an early one (null will do) or list `fields`";
 
 /// The keys of the first `rows` objects, in order of first appearance.
-pub(super) fn discover(lines: &mut Lines, rows: u64) -> Result<Vec<String>, ReadError> {
+pub(super) fn discover_keys(lines: &mut Lines, rows: u64) -> Result<Vec<String>, ReadError> {
     let (mut names, mut seen) = (Vec::new(), HashMap::new());
     for _ in 0..rows {
         if !lines.read_row()? {
             break;
         }
-        // A line that is no object is reported, with its number, when the rows are read.
+        // A line that is not an object is reported with its number when the rows are read.
         let _ = each_member(lines.text(), |key, _| {
             if !seen.contains_key(key) {
                 seen.insert(key.to_owned(), ());
@@ -138,7 +139,7 @@ fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static
     }
 }
 
-/// Calls `each` with every key and value of the object `line` holds.
+/// Calls `each` with every key and value of the object that `line` holds.
 fn each_member(line: &[u8], each: impl FnMut(&str, &RawValue)) -> Result<(), String> {
     struct Members<E>(E);
 

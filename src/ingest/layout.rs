@@ -13,6 +13,7 @@ use std::{
 };
 
 const BUFFER: usize = 1 << 18;
+/// Bytes after which the files are synced.
 const SYNCED_AT_ONCE: usize = 8 << 20;
 
 /// The dataset's folder while it is written.
@@ -29,8 +30,8 @@ impl Layout {
         Ok(Self { folder: folder.map_err(IngestError::io("create a folder in", parent))? })
     }
 
-    /// The three files of rows, with a place for each split's.
-    pub fn regions(&self, rows: SplitCounts, fields: usize) -> Result<Regions, IngestError> {
+    /// Creates the three files of rows, with room for each split's rows at its place.
+    pub fn create_regions(&self, rows: SplitCounts, fields: usize) -> Result<Regions, IngestError> {
         let create = |name: &str, width: usize| {
             let path = self.folder.path().join(name);
             let file = File::create(&path).map_err(IngestError::io("create", &path))?;
@@ -43,7 +44,7 @@ impl Layout {
     }
 
     /// The dataset's digest: sha256 over the fields' names, offsets and cardinalities, the sizes of the splits, and the
-    /// hash of each split's ids, labels and rows. The file's format has no part in it.
+    /// hash of each split's ids, labels and rows. The format of the uploaded file does not change it.
     pub fn digest(&self, map: &FeatureMap, regions: &RegionHashes) -> String {
         let mut hasher = Sha256::new();
         let mut line = |text: String| hasher.update(text + "\n");
@@ -88,26 +89,27 @@ impl Layout {
         self.write_json("feature_map.json", map)?;
         self.write_json("profile.json", profile)?;
         let folder = self.folder.path();
-        sync(folder).map_err(IngestError::io("write", folder))?;
+        sync_folder(folder).map_err(IngestError::io("write", folder))?;
         std::fs::rename(folder, out_dir).map_err(IngestError::io("create", out_dir))?;
-        // Under its old name the folder is gone: nothing is left to delete.
+        // The folder is gone under its temporary name, so there is nothing to delete.
         let _ = self.folder.keep();
         let parent = out_dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        sync(parent).map_err(IngestError::io("write", parent))
+        sync_folder(parent).map_err(IngestError::io("write", parent))
     }
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), IngestError> {
         let path = self.folder.path().join(name);
         let write = || {
-            let mut out = BufWriter::new(File::create(&path)?);
-            serde_json::to_writer(&mut out, value)?;
-            out.into_inner().map_err(|error| error.into_error())?.sync_all()
+            let mut file = File::create(&path)?;
+            file.write_all(&serde_json::to_vec(value)?)?;
+            file.sync_all()
         };
         write().map_err(IngestError::io("write", &path))
     }
 }
 
-pub(super) fn sync(folder: &Path) -> std::io::Result<()> {
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
@@ -139,7 +141,7 @@ impl Block {
 /// The files of rows. Each split's rows are written in order and hashed.
 pub(super) struct Regions {
     files: [RowFile; 3],
-    /// Bytes written since the disk was last waited for.
+    /// Bytes written since the last sync.
     unsynced: usize,
 }
 
@@ -166,7 +168,7 @@ impl Regions {
             column.offset += bytes.len() as u64;
             self.unsynced += bytes.len();
         }
-        // The disk works while rows are made; all at the end it would be waited for.
+        // Syncing in parts lets the disk work while rows are made. One sync at the end would have to wait for all of it.
         if self.unsynced >= SYNCED_AT_ONCE {
             self.unsynced = 0;
             self.sync()?;
@@ -174,7 +176,7 @@ impl Regions {
         Ok(())
     }
 
-    /// Makes the files durable.
+    /// Makes the files durable, and returns their hashes.
     pub fn finish(self) -> Result<RegionHashes, IngestError> {
         self.sync()?;
         let mut hashes = RegionHashes::default();

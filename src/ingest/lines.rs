@@ -1,18 +1,18 @@
 //! Lines of a text, for formats in which a row is a line: JSON lines, and separators of several characters (no quoting).
 
-use super::{IngestError, IngestLimits};
 use super::{
-    batch::Batch,
-    error::{ReadError, shown},
-    format,
+    batch::{Batch, Fault, Next},
+    error::{IngestError, ReadError, shown},
+    format::detect_compression,
+    limits::IngestLimits,
     source::{self, BUFFER},
-    table::{Fault, Next},
 };
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
 };
 
+/// The lines of a text, one at a time.
 pub(crate) struct Lines {
     input: BufReader<Box<dyn Read>>,
     buffer: Vec<u8>,
@@ -28,7 +28,7 @@ impl Lines {
     /// Lines of a text file, which may be gzip or zstd.
     pub fn open(path: &Path) -> Result<Self, IngestError> {
         let limits = IngestLimits::default();
-        let text = source::open(path, format::compression_of(path)?, limits.max_decompressed_bytes)?;
+        let text = source::open(path, detect_compression(path)?, limits.max_decompressed_bytes)?;
         Ok(Self::new(text.reader, limits.max_line_bytes))
     }
 
@@ -56,7 +56,7 @@ impl Lines {
         Ok(false)
     }
 
-    /// A line of nothing is no row, as in CSV.
+    /// An empty line is not a row, as in CSV.
     pub fn is_blank(&self) -> bool {
         self.text().is_empty()
     }
@@ -89,6 +89,7 @@ impl Separated {
         Self { lines, separator }
     }
 
+    /// Reads the next row's cells into the batch.
     pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         if !self.lines.read_row()? {
             return Ok(Next::End);

@@ -5,9 +5,8 @@
 //! are joined.
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Next},
     error::{IngestError, ReadError},
-    table::Next,
 };
 use arrow_array::{
     Array, ArrayRef, Float32Array, Float64Array, GenericListArray, OffsetSizeTrait, RecordBatch, StringArray,
@@ -50,8 +49,8 @@ pub(super) fn column_names(schema: &Schema) -> Vec<String> {
     schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
-/// What is wrong with a column's type as a cell, if anything.
-pub(super) fn unusable(kind: &DataType) -> Option<String> {
+/// Why columns of this type cannot be read, if so.
+pub(super) fn why_unusable(kind: &DataType) -> Option<String> {
     let scalar = |kind: &DataType| !kind.is_nested() && can_cast_types(kind, &DataType::Utf8);
     let usable = match kind {
         DataType::List(item) | DataType::LargeList(item) => scalar(item.data_type()),
@@ -64,6 +63,7 @@ pub(super) fn unusable(kind: &DataType) -> Option<String> {
     })
 }
 
+/// A reader of Parquet rows.
 pub(super) struct Parquet {
     reader: ParquetRecordBatchReader,
     /// For each column of the file, its place among those read.
@@ -93,6 +93,7 @@ impl Parquet {
         Ok(Self { reader, places, joins, batch: Vec::new(), rows: 0, next: 0, left: max_bytes })
     }
 
+    /// Reads the next row's cells into the batch.
     pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         while self.next == self.rows {
             let Some(batch) = decoding(|| self.reader.next().transpose()).map_err(damaged)? else {
@@ -112,12 +113,13 @@ impl Parquet {
         Ok(Next::Row)
     }
 
+    /// Makes text of the next rows' columns.
     fn load(&mut self, batch: &RecordBatch) -> Result<(), ReadError> {
         self.batch.clear();
         for (column, place) in self.places.iter().enumerate() {
             if let Some(place) = place {
                 let text = decoding(|| as_text(batch.column(*place), &self.joins[column])).map_err(damaged)?;
-                // An empty cell counts too: runs of equal cells pack to nothing.
+                // A cell counts a byte beside its text: a file may hold any number of empty cells in almost no space.
                 let offsets = text.value_offsets();
                 let bytes = (offsets[text.len()] - offsets[0]) as u64 + text.len() as u64;
                 self.left = self.left.checked_sub(bytes).ok_or_else(too_large)?;
@@ -129,8 +131,8 @@ impl Parquet {
     }
 }
 
-/// Runs the decoder, which panics over some bytes that no writer makes: then the file is damaged, as when it says so. What
-/// it was at work on is not used again.
+/// Runs the decoder. Over some bytes that no writer makes it panics instead of returning an error; a panic is taken for the
+/// error that the file is damaged. What the decoder was working on is not used again.
 fn decoding<T, E: Into<ArrowError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, ArrowError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(Into::into),
@@ -148,6 +150,7 @@ fn damaged(error: ArrowError) -> ReadError {
     ))
 }
 
+/// The cells of a column as text.
 fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
     // A value with no text (binary that is not UTF-8) is an error, never a silent null.
     let options = CastOptions { safe: false, ..CastOptions::default() };
@@ -170,13 +173,13 @@ fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
             Ok(to_text(&(Arc::new(kept) as ArrayRef))?.as_string::<i32>().clone())
         }
         DataType::Dictionary(_, value) => as_text(&cast_with_options(array, value, &options)?, join),
-        DataType::List(_) => joined::<i32>(array.as_list(), join),
-        DataType::LargeList(_) => joined::<i64>(array.as_list(), join),
+        DataType::List(_) => join_lists::<i32>(array.as_list(), join),
+        DataType::LargeList(_) => join_lists::<i64>(array.as_list(), join),
         _ => Ok(to_text(array)?.as_string::<i32>().clone()),
     }
 }
 
-fn joined<O: OffsetSizeTrait>(lists: &GenericListArray<O>, join: &str) -> Result<StringArray, ArrowError> {
+fn join_lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>, join: &str) -> Result<StringArray, ArrowError> {
     let values = as_text(lists.values(), join)?;
     let mut texts = StringBuilder::new();
     let mut cell = String::new();

@@ -3,11 +3,11 @@
 //! Exact up to a million training rows; beyond that from a uniform sample of a million of them (Vitter's algorithm R,
 //! seeded by the field's place, so the same table gives the same bounds).
 
-use super::split::mix;
+use crate::random::mix;
 
 const SAMPLE: usize = 1_000_000;
 
-/// A uniform sample of the numbers put in.
+/// A uniform sample of the numbers added.
 pub(super) struct Sample {
     seed: u64,
     seen: u64,
@@ -48,6 +48,7 @@ impl Sample {
     }
 }
 
+/// The number of the bucket that holds `number`.
 pub(super) fn bucket(bounds: &[f64], number: f64) -> u32 {
     bounds.partition_point(|bound| *bound < number) as u32
 }

@@ -1,8 +1,9 @@
 //! Some rows of a table as its file has them: what a person wants to see of a dataset whose rows are ids.
 
 use super::{
-    IngestError, IngestLimits,
-    batch::{BATCH_ROWS, Batch},
+    batch::{BATCH_ROWS, Batch, Span},
+    error::IngestError,
+    limits::IngestLimits,
     table::Table,
 };
 use crate::types::DatasetSpec;
@@ -31,8 +32,8 @@ pub fn rows_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) 
     while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(source))? {
         for row in 0..batch.rows.len() {
             let cells = batch.cells(row);
-            if cells.get(place).is_some_and(|cell| cell.of(&batch.text) == value.as_bytes()) {
-                let text = |cell: &super::batch::Span| String::from_utf8_lossy(cell.of(&batch.text)).into_owned();
+            if cells.get(place).is_some_and(|cell| cell.slice(&batch.text) == value.as_bytes()) {
+                let text = |cell: &Span| String::from_utf8_lossy(cell.slice(&batch.text)).into_owned();
                 found.rows.push((first + row as u32, cells.iter().map(text).collect()));
             }
         }

@@ -1,7 +1,7 @@
 //! The uploaded bytes, decompressed and guarded: counts what was read, stops decompression bombs, and says in plain words
 //! when a stream is cut short.
 
-use super::error::{ContentError, IngestError};
+use super::error::{ContentError, IngestError, ReadError};
 use crate::types::Compression;
 use std::{
     cell::Cell,
@@ -50,12 +50,12 @@ pub(super) fn open(path: &Path, compression: Compression, max_bytes: u64) -> Res
 
 fn without_bom(mut reader: Box<dyn Read>, bytes_read: Rc<Cell<u64>>, path: &Path) -> Result<Text, IngestError> {
     let mut first = Vec::with_capacity(BOM.len());
-    // A stream that breaks within its first bytes must say so here as everywhere.
+    // A stream may break within its first bytes; the error is then the same as anywhere else in it.
     reader
         .by_ref()
         .take(BOM.len() as u64)
         .read_to_end(&mut first)
-        .map_err(|error| super::error::ReadError::from(error).at_start(path))?;
+        .map_err(|error| ReadError::from(error).at_start(path))?;
     let bom = first == BOM;
     if bom {
         return Ok(Text { reader, bytes_read, bom });

@@ -6,7 +6,7 @@ const WINDOW: usize = 64;
 #[derive(Clone, Copy)]
 pub(super) struct Specials {
     separator: u8,
-    /// Where the window starts, and which of its bytes are still to be named (the lowest bit is the first byte).
+    /// Where the window starts, and which of its bytes have not been given yet (the lowest bit is the first byte).
     window: usize,
     left: u64,
     next_window: usize,
@@ -31,7 +31,7 @@ impl Specials {
         Some(self.window + place)
     }
 
-    /// To the next window that has any.
+    /// Goes to the next window that has any.
     #[inline(never)]
     fn advance(&mut self, text: &[u8]) {
         while self.left == 0

@@ -23,7 +23,7 @@ pub(super) struct Vocabulary {
     waiting: Vec<Waiting>,
 }
 
-/// Twelve bytes and not sixteen, for there may be millions.
+/// Packed to twelve bytes instead of sixteen, because there may be millions.
 #[derive(Clone, Copy)]
 #[repr(Rust, packed(4))]
 struct Slot {
@@ -60,7 +60,7 @@ impl Vocabulary {
         let touched = waiting.iter().fold(0, |sum: u32, next| sum.wrapping_add(self.slots[next.hash & mask].code));
         std::hint::black_box(touched);
         for next in &waiting {
-            let code = self.intern(next.value.of(text), next);
+            let code = self.intern(next.value.slice(text), next);
             out[next.out..next.out + 4].copy_from_slice(&code.to_le_bytes());
         }
         waiting.clear();
@@ -121,7 +121,7 @@ impl Vocabulary {
         &self.bytes[start..self.ends[code] as usize]
     }
 
-    /// Gives back what only coding needs; no value can be coded after.
+    /// Frees what only coding needs; no value can be coded after this.
     pub fn seal(&mut self) {
         (self.slots, self.waiting) = (Vec::new(), Vec::new());
     }
@@ -133,15 +133,15 @@ impl Vocabulary {
 fn key(hasher: &DefaultHashBuilder, text: &[u8], value: Span) -> u64 {
     let len = value.end() - value.start();
     if len > KEY_BYTES {
-        return hasher.hash_one(value.of(text)) << 16 | 0xff;
+        return hasher.hash_one(value.slice(text)) << 16 | 0xff;
     }
     let filling = u64::MAX.checked_shl(8 * len as u32).unwrap_or(0);
-    // With what stands behind the value where there is enough of it: copying a few bytes more is faster than fewer.
+    // Where the text goes on behind the value, eight bytes are copied whatever the value's length, which is faster.
     match text.get(value.start()..).and_then(|rest| rest.first_chunk()) {
         Some(eight) => u64::from_le_bytes(*eight) | filling,
         None => {
             let mut eight = [0; KEY_BYTES];
-            eight[..len].copy_from_slice(value.of(text));
+            eight[..len].copy_from_slice(value.slice(text));
             u64::from_le_bytes(eight) | filling
         }
     }

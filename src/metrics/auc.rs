@@ -1,17 +1,17 @@
 //! The area under the ROC curve, exact under ties (spec `metrics.md`, "AUC", integer form).
 
-use super::{MetricsError, radix::sorted};
+use super::{error::MetricsError, radix::sorted};
 
 /// The share of (positive, negative) pairs that `scores` `[n]` puts in the right order, a tie counting one half. `None`
-/// where there is no such pair. Scores tie when they are equal as f32. Eight bytes a row are taken for the while.
+/// where there is no such pair. Scores tie when they are equal as f32. Takes eight bytes of memory for each row.
 ///
 /// Fails where a score is not a number.
 pub fn auc(labels: &[u8], scores: &[f32]) -> Result<Option<f64>, MetricsError> {
-    auc_of(labels, scores.to_vec())
+    auc_in_place(labels, scores.to_vec())
 }
 
-/// `auc` that takes the scores' memory for its own.
-pub(super) fn auc_of(labels: &[u8], scores: Vec<f32>) -> Result<Option<f64>, MetricsError> {
+/// `auc` that uses the scores' memory for its own work.
+pub(super) fn auc_in_place(labels: &[u8], scores: Vec<f32>) -> Result<Option<f64>, MetricsError> {
     assert_eq!(labels.len(), scores.len(), "a label for each score");
     if let Some(row) = scores.iter().position(|score| score.is_nan()) {
         return Err(MetricsError::NotANumber { row });
@@ -34,8 +34,8 @@ fn ordered(score: f32) -> u32 {
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
-/// Writes each row's key: 31 bits of `ordered` with the label below them. The bit that has no room is the sign's; keys
-/// of scores below zero go to the front of `keys` instead, the rest to the back. Says how many go to the front.
+/// Writes each row's key: 31 bits of `ordered` with the label below them. There is no room for the sign's bit, so keys of
+/// scores below zero go to the front of `keys` and the rest to the back. Returns how many go to the front.
 fn split_by_sign(labels: &[u8], ordered: &[u32], keys: &mut [u32]) -> usize {
     let (mut front, mut back) = (0, keys.len());
     for (ordered, label) in ordered.iter().zip(labels) {
@@ -57,10 +57,11 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// Takes in keys whose scores are above all before.
+    /// Adds keys in ascending order. Their scores are above all that were added before.
     fn add(&mut self, keys: &[u32]) {
-        // Of equal scores the negatives stand first. So a positive meets all negatives it ties with, and its right pairs,
-        // counted twice, are those before it and those before its group: no look ahead, and no branch to guess wrong.
+        // Among equal scores the negatives come first, so all negatives that a positive ties with have been counted when its
+        // turn comes. Twice its right pairs are then the negatives before it plus those before its group. This needs no
+        // look ahead and no branch that the processor would mispredict.
         let (mut score, mut below) = (None, self.negatives);
         for key in keys {
             let positive = u64::from(key & 1);

@@ -6,20 +6,20 @@ pub fn student_t_two_sided(t: f64, df: f64) -> f64 {
         return 0.0;
     }
     let squares = df + t * t;
-    of_parts(0.5 * df, 0.5, df / squares, t * t / squares)
+    beta_from_parts(0.5 * df, 0.5, df / squares, t * t / squares)
 }
 
 /// I_x(a, b) for a, b > 0 and x in [0, 1].
 pub fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
-    of_parts(a, b, x, 1.0 - x)
+    beta_from_parts(a, b, x, 1.0 - x)
 }
 
-/// I_x(a, b) where `y` is 1 - x, which x cannot tell where it is next to 1.
-fn of_parts(a: f64, b: f64, x: f64, y: f64) -> f64 {
+/// I_x(a, b) where `y` is 1 - x: computed from an x next to 1, it would have lost its digits.
+fn beta_from_parts(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x <= 0.0 || y <= 0.0 {
         return if x <= 0.0 { 0.0 } else { 1.0 };
     }
-    // The fraction converges fast below the mean alone.
+    // The fraction converges fast only below the mean.
     if x > (a + 1.0) / (a + b + 2.0) { 1.0 - below_mean(b, a, y, x) } else { below_mean(a, b, x, y) }
 }
 

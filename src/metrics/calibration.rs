@@ -12,7 +12,7 @@ struct Bin {
     positives: u64,
 }
 
-/// Of logits `[n]` against labels `[n]`, n > 0.
+/// The calibration of logits `[n]` against labels `[n]`, n > 0.
 pub fn calibration(labels: &[u8], logits: &[f32]) -> Calibration {
     let mut bins = [Bin::default(); BINS];
     for (label, logit) in labels.iter().zip(logits) {

@@ -2,7 +2,7 @@
 
 use super::{beta::student_t_two_sided, mean, sample_sd};
 
-/// Most pairs whose signs are tried in every way: 2^20 sums.
+/// The most pairs whose signs can be tried in every way: 2^20 sums.
 pub const MOST_PAIRS: usize = 20;
 
 /// A two-sided t-test.
@@ -15,7 +15,7 @@ pub struct TTest {
 }
 
 impl TTest {
-    fn of(difference: f64, standard_error: f64, df: f64) -> Self {
+    fn new(difference: f64, standard_error: f64, df: f64) -> Self {
         let (t, p) = match (difference == 0.0, standard_error == 0.0) {
             (true, true) => (0.0, 1.0),
             (false, true) => (f64::INFINITY.copysign(difference), 0.0),
@@ -31,7 +31,7 @@ impl TTest {
 /// Of paired runs, by their differences. None of fewer than two.
 pub fn paired_t(differences: &[f64]) -> Option<TTest> {
     let n = differences.len() as f64;
-    sample_sd(differences).map(|sd| TTest::of(mean(differences), sd / n.sqrt(), n - 1.0))
+    sample_sd(differences).map(|sd| TTest::new(mean(differences), sd / n.sqrt(), n - 1.0))
 }
 
 /// Of runs that need not be paired, nor spread alike. None where one side has fewer than two.
@@ -40,11 +40,11 @@ pub fn welch_t(a: &[f64], b: &[f64]) -> Option<TTest> {
     let (of_a, of_b) = (part(a)?, part(b)?);
     let squares = of_a.powi(2) / (a.len() - 1) as f64 + of_b.powi(2) / (b.len() - 1) as f64;
     let df = if squares == 0.0 { (a.len() + b.len() - 2) as f64 } else { (of_a + of_b).powi(2) / squares };
-    Some(TTest::of(mean(a) - mean(b), (of_a + of_b).sqrt(), df))
+    Some(TTest::new(mean(a) - mean(b), (of_a + of_b).sqrt(), df))
 }
 
-/// One-sided p that the differences are above 0, by the exact sign-flip test: the share of all 2^n ways to give them signs
-/// whose sum is at least theirs. Without an effect each way is as likely. The least it can be is 1/2^n.
+/// One-sided p that the differences are above 0, by the exact sign-flip test: of all 2^n ways to give them signs, the share
+/// whose sum is at least the observed one. Without an effect all ways are equally likely. The smallest p is 1/2^n.
 ///
 /// # Panics
 /// With more than [`MOST_PAIRS`].
@@ -96,7 +96,7 @@ pub fn hanley_mcneil(auc: f64, positives: u64, negatives: u64) -> f64 {
 
 /// The z below which a share `p` of the normal distribution lies, for p of at least a half.
 pub fn normal_quantile(p: f64) -> f64 {
-    // As many degrees of freedom as make it normal.
+    // With this many degrees of freedom Student's t is the normal distribution.
     t_quantile(2.0 * (1.0 - p), 1e7)
 }
 

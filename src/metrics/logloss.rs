@@ -1,11 +1,12 @@
 //! Mean log-loss of probabilities (spec `metrics.md`, "Logloss"), with the number of rows that had to be clipped.
 
-use super::MetricsError;
+use super::error::MetricsError;
 
+/// A mean log-loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogLoss {
     pub mean: f64,
-    /// Rows whose probability lay outside [eps, 1 - eps]; a wrong one among them dominates the mean.
+    /// Rows whose probability was outside [eps, 1 - eps]. A wrong one among them dominates the mean.
     pub clipped: u64,
 }
 
@@ -33,7 +34,7 @@ pub fn logloss(
         for ((own, label), p) in own.iter_mut().zip(labels).zip(&mut probabilities) {
             let inside = p.clamp(eps, 1.0 - eps);
             clipped += u64::from(inside != p);
-            // Labels come as they like: a branch on them would be guessed wrong half the time.
+            // Labels have no pattern: the processor would mispredict a branch on them half the time.
             *own = (inside - f64::from(1 - *label)).abs();
             product *= *own;
         }
@@ -42,9 +43,9 @@ pub fn logloss(
     Ok(LogLoss { mean: sum / labels.len() as f64, clipped })
 }
 
-/// Products whose logarithm is the sum of their factors' to nine digits and more. Each multiplication is off by 2^-53 of
-/// the product at most, which is little beside a loss of 1e-6; below the normal numbers it may be off by anything. What is
-/// not a number lies in no range.
+/// Products whose logarithm is the sum of their factors' logarithms to at least nine digits. Each multiplication is off by
+/// at most 2^-53 of the product, which is little compared with a loss of 1e-6; products below the normal numbers may be off
+/// by anything. NaN is in no range.
 const SAFE: std::ops::RangeInclusive<f64> = f64::MIN_POSITIVE..=1.0 - 1e-6;
 
 #[cold]

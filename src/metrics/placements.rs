@@ -1,7 +1,7 @@
-//! How far a difference of two AUCs is owed to the test rows there happen to be: the paired method of DeLong, DeLong and
-//! Clarke-Pearson (Biometrics 1988), over several pairs of runs at once.
+//! How much of a difference of two AUCs could be due to the choice of the test rows: the paired method of DeLong, DeLong
+//! and Clarke-Pearson (Biometrics 1988), over several pairs of runs at once.
 
-use super::{MetricsError, beta::student_t_two_sided};
+use super::{beta::student_t_two_sided, error::MetricsError};
 use serde::{Deserialize, Serialize};
 
 /// Of each row, the share of the rows of the other label that it is ranked right against, a tie counting one half: `[n]`.
@@ -43,16 +43,16 @@ pub struct RowDifferences {
     pub pairs: u32,
 }
 
-/// What the test rows say of a mean difference of AUCs.
+/// What the test rows say about a mean difference of AUCs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RowError {
     pub mean: f64,
-    /// Standard error, were other test rows drawn.
+    /// Its standard error, over other draws of test rows.
     pub standard_error: f64,
 }
 
 impl RowDifferences {
-    /// Takes in the placements `[n]` of a pair of runs over the same rows.
+    /// Adds the placements `[n]` of a pair of runs over the same rows.
     pub fn add(&mut self, ours: &[f32], theirs: &[f32]) {
         self.sums.resize(ours.len(), 0.0);
         for (sum, (ours, theirs)) in self.sums.iter_mut().zip(ours.iter().zip(theirs)) {
@@ -61,7 +61,7 @@ impl RowDifferences {
         self.pairs += 1;
     }
 
-    /// None where a label has fewer than two rows.
+    /// The mean difference and its error; none where a label has fewer than two rows.
     pub fn error(&self, labels: &[u8]) -> Option<RowError> {
         let moments = |label: u8| {
             let of_label = || self.sums.iter().zip(labels).filter(|(_, own)| **own == label).map(|(sum, _)| *sum);
@@ -83,7 +83,7 @@ impl RowError {
         if self.standard_error == 0.0 {
             return if over > 0.0 { 0.0 } else { 1.0 };
         }
-        // As many degrees of freedom as make it normal.
+        // With this many degrees of freedom Student's t is the normal distribution.
         let tail = 0.5 * student_t_two_sided(over / self.standard_error, 1e7);
         if over > 0.0 { tail } else { 1.0 - tail }
     }

@@ -1,16 +1,17 @@
-//! Sorting of u32 keys by their digits, least significant first: a few passes over memory and no comparison, so its time
-//! does not depend on how the keys are mixed.
+//! Sorts u32 keys by their digits, least significant first: a few passes over memory without comparisons, so the time does
+//! not depend on the keys' order.
 
 const BITS: u32 = 11;
 const DIGITS: usize = 1 << BITS;
 const PASSES: usize = u32::BITS.div_ceil(BITS) as usize;
 
-/// The keys in ascending order, in one of the two slices; the other holds nothing of use. Both are of the same length.
+/// Sorts the keys in ascending order, and returns that one of the two slices that holds them; the other is left with
+/// nothing of use. Both have the same length.
 pub(super) fn sorted<'a>(mut keys: &'a mut [u32], mut scratch: &'a mut [u32]) -> &'a [u32] {
     assert_eq!(keys.len(), scratch.len(), "room for each key");
     for (pass, counts) in (0..).zip(&count_digits(keys)) {
         let digit = |key: u32| key as usize >> (BITS * pass) & (DIGITS - 1);
-        // Probabilities, for one, differ little in their upper bits.
+        // A digit that all keys share sorts nothing. This is common: probabilities differ little in their upper bits.
         if keys.first().is_none_or(|first| counts[digit(*first)] == keys.len()) {
             continue;
         }

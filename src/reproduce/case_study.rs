@@ -1,8 +1,12 @@
 //! The case study (paper, 3.6, tables 4 and 5): the rows of one user, which of them are dropped, and what two models
 //! predict for the test rows: the one trained on all rows, and the one trained on the kept rows.
 
-use super::published::{CASE_TEST, CASE_TRAIN, CASE_USER, CaseRow, case_row};
-use super::{DatasetName, Facts, Protocol};
+use super::{
+    facts::Facts,
+    protocol::Protocol,
+    published::{CASE_TEST, CASE_TRAIN, CASE_USER, CaseRow, case_row},
+    target::DatasetName,
+};
 use crate::backbone::{
     BackboneConfig, ConfigError, EngineError, Engines, ModelKey, OptimizerConfig, Rows, TensorFile, WeightsError,
 };
@@ -18,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The rows of one user, by each protocol.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseStudy {
     pub facts: Facts,
@@ -32,7 +37,7 @@ pub struct CaseSection {
     pub protocol: Protocol,
     pub train: CaseTable,
     pub test: CaseTable,
-    /// Of the user's training rows.
+    /// How many of the user's training rows were kept.
     pub kept: usize,
 }
 
@@ -73,7 +78,7 @@ pub enum CaseError {
     Config(#[from] ConfigError),
 }
 
-/// One user of a dataset, and what of the rows is shown.
+/// One user of a dataset, and which columns of the rows are shown.
 pub struct CaseUser<'d> {
     dataset: &'d Dataset,
     column: String,
@@ -85,7 +90,7 @@ pub struct CaseUser<'d> {
     title: Option<usize>,
 }
 
-/// What the job of a protocol left behind.
+/// The files that the job of a protocol left.
 pub struct CaseFiles {
     pub scores: PathBuf,
     /// Trained on the kept rows, and on all.
@@ -94,7 +99,7 @@ pub struct CaseFiles {
 }
 
 impl<'d> CaseUser<'d> {
-    /// Takes the user's rows from the table. Shown are the columns named, or all that differ among the rows.
+    /// Finds the user's rows in the table. Shows the columns named, or else all that differ among the rows.
     pub fn read(
         dataset: &'d Dataset,
         source: &Path,
@@ -120,7 +125,7 @@ impl<'d> CaseUser<'d> {
                     SplitSpec::Column(column) => place(column),
                     _ => None,
                 };
-                // The label is shown anyway.
+                // The label has a column of its own.
                 let label = place(&spec.label.column).filter(|_| spec.label.rule.is_none());
                 let differs = |at: &usize| rows.rows.iter().any(|(_, cells)| cells.get(*at) != rows.rows[0].1.get(*at));
                 (0..rows.columns.len()).filter(|at| Some(*at) != split && Some(*at) != label && differs(at)).collect()
@@ -130,15 +135,15 @@ impl<'d> CaseUser<'d> {
         Ok(Self { dataset, column: column.to_owned(), user: user.to_owned(), rows, shown, title })
     }
 
-    /// Both tables from the files of a job.
-    pub fn section(
+    /// Makes both tables from the files of a job.
+    pub fn build_section(
         &self,
         protocol: Protocol,
         spec: &ResolvedSpec,
         files: &CaseFiles,
     ) -> Result<CaseSection, CaseError> {
         let scores = read_scores(&files.scores, |row| self.cells(row).is_some())?;
-        let train = self.of_split(Split::Train);
+        let train = self.rows_of_split(Split::Train);
         let mut scored: Vec<(f32, bool, &OwnRow)> = train
             .iter()
             .filter_map(|row| scores.get(&row.row).map(|(probability, kept)| (*probability, *kept, row)))
@@ -147,12 +152,12 @@ impl<'d> CaseUser<'d> {
             .sort_by(|a, b| (a.1, a.0, a.2.row).partial_cmp(&(b.1, b.0, b.2.row)).expect("probabilities are numbers"));
         let kept = scored.iter().filter(|(_, kept, _)| *kept).count();
         let train_rows = scored.iter().map(|(probability, kept, row)| {
-            let own = [if *kept { "yes" } else { "no" }.to_owned(), keep_probability(*probability)];
+            let own = [if *kept { "yes" } else { "no" }.to_owned(), format_probability(*probability)];
             self.table_row(row, &CASE_TRAIN, &own)
         });
         let train_rows = train_rows.collect();
 
-        let test = self.of_split(Split::Test);
+        let test = self.rows_of_split(Split::Test);
         let all = self.predict(spec, &files.reference, &test)?;
         let denoised = self.predict(spec, &files.model, &test)?;
         let test_rows = test.iter().zip(all.iter().zip(&denoised)).map(|(row, (all, denoised))| {
@@ -167,6 +172,7 @@ impl<'d> CaseUser<'d> {
         })
     }
 
+    /// The case study with these sections.
     pub fn study(&self, facts: Facts, sections: Vec<CaseSection>) -> CaseStudy {
         CaseStudy { facts, user_column: self.column.clone(), user: self.user.clone(), sections }
     }
@@ -177,7 +183,7 @@ impl<'d> CaseUser<'d> {
     }
 
     /// The user's rows of a split, in file order.
-    fn of_split(&self, split: Split) -> Vec<OwnRow> {
+    fn rows_of_split(&self, split: Split) -> Vec<OwnRow> {
         let data = self.dataset.split(split);
         let own = self.rows.rows.iter().filter_map(|(row, _)| {
             let position = data.rows.binary_search(row).ok()?;
@@ -200,7 +206,7 @@ impl<'d> CaseUser<'d> {
         let (method, options) = (&spec.method, &spec.method.options);
         let config = BackboneConfig::new(method.backbone, &self.dataset.feature_map, options)?;
         let optimizer = OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: options.weight_decay };
-        // Its own weights are replaced at once.
+        // The initial weights do not matter: they are replaced at once.
         let key = ModelKey { seed: spec.seed, init: [0, 0], run: [0, 0] };
         let mut model =
             Engines::fused(Engine::Auto, Device::Cpu)?.for_model(method.backbone)?.model(&config, &[key], optimizer);
@@ -259,7 +265,8 @@ fn score_columns(batch: &RecordBatch) -> Option<(&UInt64Array, &Float32Array, &B
     let [rows, values, kept] = batch.columns() else { return None };
     Some((rows.as_any().downcast_ref()?, values.as_any().downcast_ref()?, kept.as_any().downcast_ref()?))
 }
-/// With digits enough to tell rows apart where a policy has drifted towards 0.
-fn keep_probability(probability: f32) -> String {
+
+/// With enough digits to tell rows apart where a policy has drifted towards 0.
+fn format_probability(probability: f32) -> String {
     if probability < 1e-3 { format!("{probability:.1e}") } else { format!("{probability:.4}") }
 }

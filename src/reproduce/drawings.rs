@@ -1,8 +1,12 @@
 //! The drawings of a page: bars for tables, lines for sweeps.
 
-use super::layout::ADDED;
-use super::results::Metric;
-use super::{BarChart, Block, Category, Line, LineChart, Reproduction, Series, Spread, Target, Value};
+use super::{
+    numbers::{Line, Metric, Spread},
+    page::{ADDED, Block},
+    plot::{BarChart, Category, LineChart, Series, Value},
+    results::Reproduction,
+    target::Target,
+};
 use crate::types::MethodName;
 
 pub(super) fn drawings(result: &Reproduction, metric: Metric) -> Vec<Block> {
@@ -20,7 +24,7 @@ fn bars(result: &Reproduction, metric: Metric) -> Block {
     let categories = result.lines.iter().map(|line| {
         let rule = (in_paper && !line.in_paper).then(|| ADDED.to_owned());
         in_paper = line.in_paper;
-        let published = line.published.map(|published| Value { mean: metric.of(published), sd: None });
+        let published = line.published.map(|published| Value { mean: metric.published(published), sd: None });
         let ours = line.measured.iter().map(|measured| metric.measured(measured).0.map(value));
         Category { name: line.title.clone(), values: std::iter::once(published).chain(ours).collect(), rule }
     });
@@ -41,7 +45,7 @@ fn sweep(result: &Reproduction, metric: Metric, option: &str, axis: &str) -> Blo
         result.lines.iter().filter_map(|line| Some((on_axis(line)?, of(line)?))).collect()
     };
     let level = |of: Option<f64>| of.map(|level| ("all rows".to_owned(), level));
-    let paper = |line: &Line| line.published.map(|published| metric.of(published));
+    let paper = |line: &Line| line.published.map(|published| metric.published(published));
     let mut series = vec![Series {
         name: "paper".to_owned(),
         style: 0,

@@ -1,11 +1,11 @@
-//! What a page says of the run that made it: the dataset, the program, the options and the jobs.
+//! What a page says about the run that made it: the dataset, the program, the options and the jobs.
 
-use super::{DatasetName, Protocol};
+use super::{protocol::Protocol, target::DatasetName};
 use crate::types::{LabelRule, Preset, ResolvedSpec, SplitCounts};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// A dataset in numbers; no row of it.
+/// A dataset in numbers, without any row of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DatasetSummary {
     pub name: DatasetName,
@@ -21,6 +21,7 @@ pub struct DatasetSummary {
     pub digest: String,
 }
 
+/// What a page says about its run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
     /// Of this program.
@@ -34,12 +35,12 @@ pub struct Facts {
     pub jobs: Vec<JobFacts>,
 }
 
-/// A job that a page's numbers are from.
+/// A job whose numbers a page shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobFacts {
     pub title: String,
     pub protocol: Protocol,
-    /// What it was run with; absent where it could not be.
+    /// What it was run with; absent where it could not be run.
     pub spec: Option<ResolvedSpec>,
     pub device: String,
     pub engine: String,
@@ -52,7 +53,7 @@ pub struct JobFacts {
 }
 
 impl Facts {
-    /// Of all jobs together.
+    /// The seconds of all jobs together.
     pub fn seconds(&self) -> f64 {
         self.jobs.iter().fold(0.0, |sum, job| sum + job.seconds)
     }

@@ -1,7 +1,7 @@
-//! A page as one HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is. Every
-//! tag is closed, as XML wants it.
+//! A page as one HTML file: no script, nothing loaded from elsewhere, light or dark as the reader's system is. Every tag
+//! is closed as in XML, so that an XML parser can check the page.
 
-use super::{Block, Grid, GridRow, Page};
+use super::page::{Block, Grid, GridRow, Page};
 use std::fmt::{self, Write};
 
 const STYLE: &str = include_str!("page.css");

@@ -1,7 +1,12 @@
-//! Which jobs make a table: a line of the table names the job whose report has it, and the place in that report. Lines
-//! of one job share it, and so do tables: what AutoDenoise does with DeepFM is run once for all of them.
+//! Which jobs make a table: each line of the table names the job whose report has its numbers, and the line of that
+//! report. A job is run once for all lines and tables that need it, such as AutoDenoise with DeepFM.
 
-use super::{PAPER_BACKBONES, Protocol, Published, Settings, Target, published, transferred};
+use super::{
+    protocol::Protocol,
+    published::{PAPER_BACKBONES, Published, published, transferred},
+    settings::Settings,
+    target::Target,
+};
 use crate::types::{BackboneKind, DatasetId, JobSpec, MethodName, MethodSpec, Report, TableLine};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +19,7 @@ pub struct PlannedLine {
     /// Whether the paper has such a line.
     pub in_paper: bool,
     pub published: Option<Published>,
-    /// Number of the line it is compared with: the training on all rows.
+    /// Position of the line it is compared with: training on all rows.
     pub against: Option<usize>,
     /// Option and value, in a sweep.
     pub point: Option<(&'static str, f64)>,
@@ -24,14 +29,14 @@ pub struct PlannedLine {
 
 /// Which line of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pick {
+enum Pick {
     /// The job's own method.
     Own,
     /// All rows.
     Reference,
 }
 
-/// A job but for the protocol.
+/// A job, without what the protocol decides.
 #[derive(Debug, Clone)]
 struct Job {
     method: MethodName,
@@ -51,12 +56,12 @@ const DEFAULT_RATIO: f64 = 0.98;
 pub fn lines(target: Target, settings: &Settings) -> Vec<PlannedLine> {
     let mut plan = Plan { settings, lines: Vec::new() };
     match target {
-        Target::Table1 => plan.table1(),
-        Target::Table2 => plan.table2(),
-        Target::Table3 => plan.table3(),
-        Target::Figure3 => plan.figure3(),
-        Target::Figure4 => plan.figure4(),
-        Target::CaseStudy => plan.case_study(),
+        Target::Table1 => plan.add_table1(),
+        Target::Table2 => plan.add_table2(),
+        Target::Table3 => plan.add_table3(),
+        Target::Figure3 => plan.add_figure3(),
+        Target::Figure4 => plan.add_figure4(),
+        Target::CaseStudy => plan.add_case_study(),
     }
     plan.lines
 }
@@ -67,84 +72,84 @@ struct Plan<'s> {
 }
 
 impl Plan<'_> {
-    fn table1(&mut self) {
+    fn add_table1(&mut self) {
         for backbone in self.settings.backbones.clone() {
-            let job = Job::of(MethodName::Autodenoise, backbone);
-            let without = self.reference(backbone, &job);
-            self.own(format!("{} w", title_of(backbone)), &job, without);
+            let job = Job::new(MethodName::Autodenoise, backbone);
+            let without = self.add_reference(backbone, &job);
+            self.add_own(format!("{} w", title_of(backbone)), &job, without);
         }
     }
 
-    fn table2(&mut self) {
+    fn add_table2(&mut self) {
         use MethodName::*;
-        let autodenoise = Job::of(Autodenoise, DEEPFM);
-        let without = self.reference(DEEPFM, &autodenoise);
+        let autodenoise = Job::new(Autodenoise, DEEPFM);
+        let without = self.add_reference(DEEPFM, &autodenoise);
         for method in [Drop3, Bdis, Lsbo, Lssm] {
-            self.own(title_of_method(method).to_owned(), &Job::of(method, DEEPFM), without);
+            self.add_own(title_of_method(method).to_owned(), &Job::new(method, DEEPFM), without);
         }
         for method in [TCe, RCe] {
             let title = title_of_method(method);
-            self.own(format!("{title}, explicit"), &Job::of(method, DEEPFM), without);
+            self.add_own(format!("{title}, explicit"), &Job::new(method, DEEPFM), without);
             if let Some((user, item)) = &self.settings.user_item {
                 let options = json!({"ce_data": "sampled", "user_column": user, "item_column": item});
-                self.own(format!("{title}, sampled"), &Job::of(method, DEEPFM).with(options), without);
+                self.add_own(format!("{title}, sampled"), &Job::new(method, DEEPFM).with_options(options), without);
             }
         }
-        self.own(title_of_method(Autodenoise).to_owned(), &autodenoise, without);
+        self.add_own(title_of_method(Autodenoise).to_owned(), &autodenoise, without);
         for method in [RandomDrop, LossDrop, Enn, Cnn, ConfidentLearning] {
-            self.own(title_of_method(method).to_owned(), &Job::of(method, DEEPFM), without);
-            self.last().in_paper = false;
+            self.add_own(title_of_method(method).to_owned(), &Job::new(method, DEEPFM), without);
+            self.last_line().in_paper = false;
         }
-        // The control with AutoDenoise's choice among T subsets, and nothing else of it.
+        // A control: like AutoDenoise it chooses the best of T subsets, but the subsets are random.
         let tries = self.settings.epochs();
-        let tried = Job::of(RandomDrop, DEEPFM).with(json!({"tries": tries}));
-        self.own(format!("random drop, best of {tries}"), &tried, without);
-        self.last().in_paper = false;
+        let tried = Job::new(RandomDrop, DEEPFM).with_options(json!({"tries": tries}));
+        self.add_own(format!("random drop, best of {tries}"), &tried, without);
+        self.last_line().in_paper = false;
     }
 
-    fn table3(&mut self) {
+    fn add_table3(&mut self) {
         let others: Vec<_> = self.settings.backbones.iter().copied().filter(|kind| *kind != DEEPFM).collect();
-        let job = Job { transfer: others.clone(), ..Job::of(MethodName::Autodenoise, DEEPFM) };
+        let job = Job { transfer: others.clone(), ..Job::new(MethodName::Autodenoise, DEEPFM) };
         for backbone in others {
-            let normal = self.reference(backbone, &job);
-            self.own(format!("{} AutoDenoise", title_of(backbone)), &job, normal);
+            let normal = self.add_reference(backbone, &job);
+            self.add_own(format!("{} AutoDenoise", title_of(backbone)), &job, normal);
             let published = transferred(self.settings.dataset, backbone);
-            let line = self.last();
+            let line = self.last_line();
             (line.backbone, line.published) = (backbone, published);
         }
     }
 
-    fn figure3(&mut self) {
+    fn add_figure3(&mut self) {
         for backbone in self.settings.backbones.clone() {
-            let job = Job::of(MethodName::Autodenoise, backbone);
-            let without = self.reference(backbone, &job);
+            let job = Job::new(MethodName::Autodenoise, backbone);
+            let without = self.add_reference(backbone, &job);
             let name = title_of(backbone);
-            self.own(format!("{name} AutoDenoise-v"), &Job::of(MethodName::AutodenoiseV, backbone), without);
-            self.own(format!("{name} AutoDenoise"), &job, without);
+            self.add_own(format!("{name} AutoDenoise-v"), &Job::new(MethodName::AutodenoiseV, backbone), without);
+            self.add_own(format!("{name} AutoDenoise"), &job, without);
         }
     }
 
-    fn figure4(&mut self) {
-        let job = Job::of(MethodName::Autodenoise, DEEPFM);
-        let without = self.reference(DEEPFM, &job);
+    fn add_figure4(&mut self) {
+        let job = Job::new(MethodName::Autodenoise, DEEPFM);
+        let without = self.add_reference(DEEPFM, &job);
         for epochs in WARMUPS {
-            self.own(format!("C = {epochs}"), &job.clone().with(json!({"warmup_epochs": epochs})), without);
-            self.place(("warmup_epochs", epochs.into()), epochs == DEFAULT_WARMUP);
+            self.add_own(format!("C = {epochs}"), &job.clone().with_options(json!({"warmup_epochs": epochs})), without);
+            self.make_point(("warmup_epochs", epochs.into()), epochs == DEFAULT_WARMUP);
         }
         for ratio in RATIOS {
-            self.own(format!("ratio {ratio}"), &job.clone().with(json!({"select_ratio": ratio})), without);
-            self.place(("select_ratio", ratio), ratio == DEFAULT_RATIO);
+            self.add_own(format!("ratio {ratio}"), &job.clone().with_options(json!({"select_ratio": ratio})), without);
+            self.make_point(("select_ratio", ratio), ratio == DEFAULT_RATIO);
         }
     }
 
-    fn case_study(&mut self) {
-        let job = Job::of(MethodName::Autodenoise, DEEPFM);
-        let without = self.reference(DEEPFM, &job);
-        self.own(title_of_method(MethodName::Autodenoise).to_owned(), &job, without);
+    fn add_case_study(&mut self) {
+        let job = Job::new(MethodName::Autodenoise, DEEPFM);
+        let without = self.add_reference(DEEPFM, &job);
+        self.add_own(title_of_method(MethodName::Autodenoise).to_owned(), &job, without);
     }
 
-    /// Adds the line of all rows; gives its number.
-    fn reference(&mut self, backbone: BackboneKind, job: &Job) -> Option<usize> {
+    /// Adds the line of training on all rows; returns its position.
+    fn add_reference(&mut self, backbone: BackboneKind, job: &Job) -> Option<usize> {
         let word = if job.transfer.is_empty() { "w/o" } else { "normal" };
         let method = MethodName::None;
         self.lines.push(PlannedLine {
@@ -162,7 +167,7 @@ impl Plan<'_> {
     }
 
     /// Adds a line of a job's own method.
-    fn own(&mut self, title: String, job: &Job, against: Option<usize>) {
+    fn add_own(&mut self, title: String, job: &Job, against: Option<usize>) {
         self.lines.push(PlannedLine {
             title,
             backbone: job.backbone,
@@ -176,24 +181,24 @@ impl Plan<'_> {
         });
     }
 
-    /// Makes the last line a point of a sweep; only the default setting is printed elsewhere.
-    fn place(&mut self, point: (&'static str, f64), default: bool) {
-        let line = self.last();
+    /// Makes the last line a point of a sweep. The paper prints a number only for the default setting, in table 1.
+    fn make_point(&mut self, point: (&'static str, f64), default: bool) {
+        let line = self.last_line();
         line.point = Some(point);
         line.published = line.published.filter(|_| default);
     }
 
-    fn last(&mut self) -> &mut PlannedLine {
+    fn last_line(&mut self) -> &mut PlannedLine {
         self.lines.last_mut().expect("a line was just added")
     }
 }
 
 impl Job {
-    fn of(method: MethodName, backbone: BackboneKind) -> Self {
+    fn new(method: MethodName, backbone: BackboneKind) -> Self {
         Self { method, backbone, options: Map::new(), transfer: Vec::new() }
     }
 
-    fn with(mut self, options: Value) -> Self {
+    fn with_options(mut self, options: Value) -> Self {
         if let Value::Object(options) = options {
             self.options.extend(options);
         }
@@ -210,7 +215,7 @@ impl PlannedLine {
         all.extend(options.clone());
         settings.drop_presets(*backbone, &mut all);
         let method = MethodSpec { name: *method, preset: settings.preset, backbone: *backbone, options: all };
-        // The same for every run of the command, so that a finished job is known again.
+        // The same for every run of the command, so that a finished job is recognised.
         let dataset = DatasetId(uuid::Uuid::nil());
         JobSpec {
             transfer: transfer.clone(),
@@ -223,7 +228,7 @@ impl PlannedLine {
     }
 
     /// This line's numbers in its job's report.
-    pub fn find<'r>(&self, report: &'r Report) -> Option<&'r TableLine> {
+    pub fn find_line<'r>(&self, report: &'r Report) -> Option<&'r TableLine> {
         report.table.iter().find(|line| {
             line.backbone == self.backbone
                 && match self.pick {
@@ -250,7 +255,7 @@ pub struct PlannedJob {
     pub spec: JobSpec,
 }
 
-/// The jobs of these lines, each once, a protocol after the other.
+/// The jobs of these lines, each once, one protocol after the other.
 pub fn jobs(lines: &[PlannedLine], protocols: &[Protocol], settings: &Settings) -> Vec<PlannedJob> {
     let mut jobs: Vec<PlannedJob> = Vec::new();
     for protocol in protocols {

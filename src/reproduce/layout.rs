@@ -1,12 +1,18 @@
 //! What stands on a page of results, and in what order.
 
-use super::drawings::drawings;
-use super::results::Metric;
-use super::{Block, CaseStudy, CaseTable, Facts, Grid, GridRow, Line, Page, Reproduction, Spread, Target};
+use super::{
+    case_study::{CaseStudy, CaseTable},
+    drawings::drawings,
+    facts::Facts,
+    numbers::{Line, Metric, Spread},
+    page::{ADDED, Block, Grid, GridRow, Page},
+    results::Reproduction,
+    target::Target,
+};
 use crate::types::MethodName;
 
+/// Shown where there is no number.
 const NONE: &str = "–";
-pub(super) const ADDED: &str = "not in the paper";
 
 /// The page of a table or figure.
 pub fn page(result: &Reproduction) -> Page {
@@ -82,7 +88,8 @@ fn numbers(result: &Reproduction, metric: Metric) -> Grid {
         header.push("difference".to_owned());
     }
     let cells = |line: &Line| {
-        let published = line.published.map_or(NONE.to_owned(), |published| format!("{:.4}", metric.of(published)));
+        let published =
+            line.published.map_or(NONE.to_owned(), |published| format!("{:.4}", metric.published(published)));
         let mut cells = vec![line.title.clone(), published];
         for measured in &line.measured {
             let (ours, difference) = metric.measured(measured);
@@ -104,7 +111,7 @@ fn gains(result: &Reproduction) -> Grid {
     let cells = |line: &Line| {
         let mut cells = vec![line.title.clone()];
         for metric in Metric::BOTH {
-            cells.push(signed(line.published_gain.map(|gain| metric.of(gain))));
+            cells.push(signed(line.published_gain.map(|gain| metric.published(gain))));
             cells.extend(line.measured.iter().map(|measured| {
                 let gain = measured.gain.and_then(|gain| metric.gain(gain));
                 gain.map_or(NONE.to_owned(), |gain| match gain.sd {

@@ -1,6 +1,6 @@
 //! A page as Markdown.
 
-use super::{Block, Grid, GridRow, Page};
+use super::page::{Block, Grid, GridRow, Page};
 use std::fmt::Write;
 
 /// Drawings and details are left out: the tables have the numbers, and the JSON file has all.

@@ -1,4 +1,7 @@
-//! A page as a run of blocks, whatever it is written as.
+//! A page as a sequence of blocks, whatever format it is written in.
+
+/// The heading of lines and bars that the paper does not have.
+pub(super) const ADDED: &str = "not in the paper";
 
 /// What a reader sees, from top to bottom.
 #[derive(Debug, Clone, PartialEq)]
@@ -7,18 +10,19 @@ pub struct Page {
     pub blocks: Vec<Block>,
 }
 
+/// A part of a page.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
     Heading(String),
     Text(String),
     Items(Vec<String>),
     Table(Grid),
-    /// A drawing; formats without drawings leave it out, for a table says the same.
+    /// A drawing. Formats without drawings leave it out: a table has the same numbers.
     Figure {
         caption: String,
         svg: String,
     },
-    /// Text of many lines that few want to see; what a JSON file beside the page has too.
+    /// Long text that few readers want; the JSON file beside the page has it too.
     Details {
         summary: String,
         text: String,
@@ -33,6 +37,7 @@ pub struct Grid {
     pub rows: Vec<GridRow>,
 }
 
+/// A row of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GridRow {
     Cells(Vec<String>),

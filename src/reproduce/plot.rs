@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// A mean, and the standard deviation where there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Value {
+pub(super) struct Value {
     pub mean: f64,
     pub sd: Option<f64>,
 }
@@ -19,7 +19,7 @@ impl Value {
         self.mean + self.sd.unwrap_or(0.0)
     }
 
-    /// What a pointer held over it shows.
+    /// The text shown when the pointer is over it.
     fn words(self) -> String {
         match self.sd {
             Some(sd) => format!("{:.4} ± {sd:.4}", self.mean),
@@ -28,10 +28,10 @@ impl Value {
     }
 }
 
-/// Lying bars, several to a category, one a series.
+/// Horizontal bars: for each category, one of each series.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BarChart {
-    /// What the drawing says, for who cannot see it.
+pub(super) struct BarChart {
+    /// What the drawing shows, for readers who cannot see it.
     pub title: String,
     pub axis: String,
     /// At most three.
@@ -39,26 +39,28 @@ pub struct BarChart {
     pub categories: Vec<Category>,
 }
 
+/// The bars of one name.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Category {
+pub(super) struct Category {
     pub name: String,
-    /// One a series.
+    /// One for each series.
     pub values: Vec<Option<Value>>,
-    /// A rule above it, with words.
+    /// The text of a rule above it.
     pub rule: Option<String>,
 }
 
 /// Points joined by lines, and levels across.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LineChart {
+pub(super) struct LineChart {
     pub title: String,
     pub x_axis: String,
     pub y_axis: String,
     pub series: Vec<Series>,
 }
 
+/// The points of one line.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Series {
+pub(super) struct Series {
     pub name: String,
     /// Number of its colour, 0 to 2.
     pub style: usize,
@@ -74,20 +76,20 @@ macro_rules! draw {
     ($out:expr, $($text:tt)*) => { writeln!($out, $($text)*).expect("a string takes all") };
 }
 
-/// `<svg>` with a name that a reader of the screen can say.
+/// The start tag, with a name for screen readers.
 fn open(width: f64, height: f64, title: &str) -> String {
     let (title, place) = (escape(title), format!("viewBox=\"0 0 {width} {height}\""));
     let says = format!("role=\"img\" aria-label=\"{title}\"");
     format!("<svg xmlns=\"http://www.w3.org/2000/svg\" {place} {says}>\n<title>{title}</title>\n")
 }
 
-/// Words at a place; `class` and `anchor` (start, middle, end) as SVG has them.
+/// Text at a position; `class` and `anchor` (start, middle, end) are SVG's.
 fn words(out: &mut String, (x, y): (f64, f64), class: &str, anchor: &str, words: &str) {
     let words = escape(words);
     draw!(out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
 }
 
-/// A straight line, and what a pointer held over it shows.
+/// A straight line; `says` is the text shown when the pointer is over it.
 fn line(out: &mut String, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64), says: &str) {
     let ends = format!("x1=\"{x1:.1}\" x2=\"{x2:.1}\" y1=\"{y1:.1}\" y2=\"{y2:.1}\"");
     match says {
@@ -128,7 +130,7 @@ impl BarChart {
         let mut out = open(WIDTH, bottom + 44.0, &self.title);
         legend(&mut out, LEFT, self.series.iter().map(String::as_str).enumerate());
         for (tick, text) in scale.ticks() {
-            let x = scale.at(tick);
+            let x = scale.position(tick);
             line(&mut out, "grid", (x, TOP), (x, bottom), "");
             words(&mut out, (x, bottom + 16.0), "soft", "middle", &text);
         }
@@ -143,12 +145,12 @@ impl BarChart {
             words(&mut out, (LEFT - 8.0, top + row / 2.0 + 4.0), "", "end", &category.name);
             for (style, value) in category.values.iter().enumerate() {
                 let Some(value) = value else { continue };
-                let (y, width) = (top + 5.0 + BAR * style as f64, scale.at(value.mean) - LEFT);
+                let (y, width) = (top + 5.0 + BAR * style as f64, scale.position(value.mean) - LEFT);
                 let says = escape(&format!("{}, {}: {}", category.name, self.series[style], value.words()));
                 let place = format!("x=\"{LEFT}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{:.1}\"", BAR - 1.0);
                 draw!(out, "<rect class=\"bar-{style}\" {place}><title>{says}</title></rect>");
                 if value.sd.is_some() {
-                    whisker(&mut out, (scale.at(value.low()), y + 4.5), (scale.at(value.high()), y + 4.5));
+                    whisker(&mut out, (scale.position(value.low()), y + 4.5), (scale.position(value.high()), y + 4.5));
                 }
             }
             top += row;
@@ -165,7 +167,7 @@ impl LineChart {
         const TOP: f64 = 30.0;
         const BOTTOM: f64 = 270.0;
         const END: f64 = WIDTH - RIGHT;
-        /// Between the ends of the axis and the first and last place.
+        /// Distance of the first and last point from the ends of the axis.
         const INSET: f64 = 40.0;
         let points = || self.series.iter().flat_map(|series| &series.points);
         let levels = self.series.iter().filter_map(|series| Some(series.level.as_ref()?.1));
@@ -181,8 +183,8 @@ impl LineChart {
         let mut out = open(WIDTH, BOTTOM + 44.0, &self.title);
         legend(&mut out, LEFT, self.series.iter().map(|series| (series.style, series.name.as_str())));
         for (tick, text) in y.ticks() {
-            line(&mut out, "grid", (LEFT, y.at(tick)), (END, y.at(tick)), "");
-            words(&mut out, (LEFT - 8.0, y.at(tick) + 4.0), "soft", "end", &text);
+            line(&mut out, "grid", (LEFT, y.position(tick)), (END, y.position(tick)), "");
+            words(&mut out, (LEFT - 8.0, y.position(tick) + 4.0), "soft", "end", &text);
         }
         for place in &places {
             words(&mut out, (x(*place), BOTTOM + 16.0), "soft", "middle", &place.to_string());
@@ -191,11 +193,17 @@ impl LineChart {
             let style = series.style;
             if let Some((name, level)) = &series.level {
                 let says = format!("{name}: {level:.4}");
-                line(&mut out, &format!("level line-{style}"), (LEFT, y.at(*level)), (END, y.at(*level)), &says);
+                line(
+                    &mut out,
+                    &format!("level line-{style}"),
+                    (LEFT, y.position(*level)),
+                    (END, y.position(*level)),
+                    &says,
+                );
             }
-            // Beside each other, so that no spread hides another.
+            // The series' points stand side by side, so that no spread hides another.
             let aside = 7.0 * (number as f64 - (self.series.len() as f64 - 1.0) / 2.0);
-            let spot = |(at, value): &(f64, Value)| (x(*at) + aside, y.at(value.mean));
+            let spot = |(at, value): &(f64, Value)| (x(*at) + aside, y.position(value.mean));
             let path: Vec<String> = series.points.iter().map(spot).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
             if path.len() > 1 {
                 draw!(out, "<polyline class=\"line-{style}\" points=\"{}\"/>", path.join(" "));
@@ -204,7 +212,7 @@ impl LineChart {
                 let (cx, cy) = spot(point);
                 let (at, value) = point;
                 if value.sd.is_some() {
-                    whisker(&mut out, (cx, y.at(value.low())), (cx, y.at(value.high())));
+                    whisker(&mut out, (cx, y.position(value.low())), (cx, y.position(value.high())));
                 }
                 let says = escape(&format!("{}, {} {at}: {}", series.name, self.x_axis, value.words()));
                 let place = format!("cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\"");

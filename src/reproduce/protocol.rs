@@ -1,4 +1,4 @@
-//! The two ways a result is chosen and read, set side by side: the authors', and ours.
+//! The two ways in which a result is chosen and tested: the authors' and ours.
 
 use crate::types::{MethodName, Metrics, Preset, RunResult};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ impl Protocol {
         }
     }
 
-    /// The word in names of files.
+    /// Its word in file names.
     pub fn word(self) -> &'static str {
         match self {
             Self::Published => "published",

@@ -1,6 +1,6 @@
 //! The numbers the paper prints (spec `autodenoise.md`, section 8; paper, tables 1 to 5). Figures 3 and 4 print none.
 
-use super::DatasetName;
+use super::target::DatasetName;
 use crate::types::{BackboneKind, MethodName};
 use serde::Serialize;
 
@@ -11,12 +11,14 @@ pub struct Published {
     pub logloss: f64,
 }
 
-const fn of((auc, logloss): (f64, f64)) -> Published {
-    Published { auc, logloss }
+impl Published {
+    fn new((auc, logloss): (f64, f64)) -> Self {
+        Self { auc, logloss }
+    }
 }
 
-/// Where a dataset's numbers stand below.
-fn place(dataset: DatasetName) -> Option<usize> {
+/// The position of a dataset's numbers in the tables below.
+fn dataset_index(dataset: DatasetName) -> Option<usize> {
     match dataset {
         DatasetName::Ml1m => Some(0),
         DatasetName::KuaiRec => Some(1),
@@ -62,28 +64,28 @@ const TRANSFERRED: [[(f64, f64); 4]; 3] = [
 ];
 
 /// The paper's number for a backbone trained on what a method chose with the same backbone; none where it prints none.
-pub fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodName) -> Option<Published> {
-    let dataset = place(dataset)?;
+pub(super) fn published(dataset: DatasetName, backbone: BackboneKind, method: MethodName) -> Option<Published> {
+    let dataset = dataset_index(dataset)?;
     let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
     match method {
-        MethodName::None => Some(of(WITHOUT[dataset][column])),
-        MethodName::Autodenoise => Some(of(WITH[dataset][column])),
+        MethodName::None => Some(Published::new(WITHOUT[dataset][column])),
+        MethodName::Autodenoise => Some(Published::new(WITH[dataset][column])),
         _ => {
             let (_, numbers) = BASELINES.iter().find(|(name, _)| *name == method)?;
-            (backbone == BackboneKind::DeepFm).then(|| of(numbers[dataset]))
+            (backbone == BackboneKind::DeepFm).then(|| Published::new(numbers[dataset]))
         }
     }
 }
 
 /// The paper's number for a backbone trained on the rows that AutoDenoise chose with DeepFM.
-pub fn transferred(dataset: DatasetName, backbone: BackboneKind) -> Option<Published> {
+pub(super) fn transferred(dataset: DatasetName, backbone: BackboneKind) -> Option<Published> {
     let column = PAPER_BACKBONES.iter().position(|kind| *kind == backbone)?;
-    TRANSFERRED[place(dataset)?].get(column).map(|numbers| of(*numbers))
+    TRANSFERRED[dataset_index(dataset)?].get(column).map(|numbers| Published::new(*numbers))
 }
 
 /// A row of the case study: user 5051 by the authors' codes, UserID 5052 of MovieLens-1M.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CaseRow {
+pub(super) struct CaseRow {
     /// How MovieLens's title begins.
     pub title: &'static str,
     pub says: &'static str,
@@ -92,21 +94,21 @@ pub struct CaseRow {
 pub const CASE_USER: &str = "5052";
 
 /// Table 4: the training rows it names.
-pub const CASE_TRAIN: [CaseRow; 3] = [
+pub(super) const CASE_TRAIN: [CaseRow; 3] = [
     CaseRow { title: "Patriot, The", says: "kept" },
     CaseRow { title: "Raiders of the Lost Ark", says: "kept" },
     CaseRow { title: "Wizard of Oz, The", says: "dropped as noise" },
 ];
 
 /// Table 5: predictions of DeepFM trained on all rows, and on the kept rows.
-pub const CASE_TEST: [CaseRow; 3] = [
+pub(super) const CASE_TEST: [CaseRow; 3] = [
     CaseRow { title: "E.T. the Extra-Terrestrial", says: "0.77 / 0.82" },
     CaseRow { title: "Lawrence of Arabia", says: "0.94 / 0.93" },
     CaseRow { title: "Wonderland", says: "0.46 / 0.57" },
 ];
 
 /// What the paper says of a row.
-pub fn case_row(rows: &[CaseRow], title: &str) -> Option<&'static str> {
+pub(super) fn case_row(rows: &[CaseRow], title: &str) -> Option<&'static str> {
     rows.iter().find(|row| title.starts_with(row.title)).map(|row| row.says)
 }
 

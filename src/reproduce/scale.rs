@@ -1,6 +1,6 @@
-//! From numbers to places along an axis, with round marks.
+//! From numbers to positions along an axis, with round marks.
 
-/// From numbers to places on the drawing.
+/// Maps the numbers from `low` to `high` to the positions from `from` to `to`.
 pub(super) struct Scale {
     low: f64,
     high: f64,
@@ -10,7 +10,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Ends on round numbers around all of `values`.
+    /// A scale whose ends are round numbers, with all of `values` between them.
     pub fn around(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Self {
         let (low, high) = values
             .filter(|value| value.is_finite())
@@ -21,16 +21,18 @@ impl Scale {
         let size = 10_f64.powf(raw.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|times| times * size).into_iter().find(|step| *step >= raw);
         let step = step.unwrap_or(10.0 * size);
-        // A bar of the lowest value is to be seen.
+        // The bar of the lowest value must have a visible length.
         let low = ((low - 0.3 * step) / step).floor() * step;
         let high = ((high + 0.1 * step) / step).ceil() * step;
         Self { low, high, from, to, step }
     }
 
-    pub fn at(&self, value: f64) -> f64 {
+    /// The position of a value along the axis.
+    pub fn position(&self, value: f64) -> f64 {
         self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
     }
 
+    /// Values and labels of the marks.
     pub fn ticks(&self) -> impl Iterator<Item = (f64, String)> + '_ {
         let digits = (-self.step.log10().floor()).max(0.0) as usize;
         let count = ((self.high - self.low) / self.step).round() as u32;
@@ -52,7 +54,7 @@ mod tests {
             scale.ticks().map(|(_, words)| words).collect::<Vec<_>>(),
             ["0.790", "0.795", "0.800", "0.805", "0.810", "0.815"]
         );
-        assert!((scale.at(0.7975) - 30.0).abs() < 1e-9);
+        assert!((scale.position(0.7975) - 30.0).abs() < 1e-9);
         let one = Scale::around([0.5].into_iter(), 0.0, 1.0);
         assert!(one.low < 0.5 && one.high > 0.5);
         let none = Scale::around(std::iter::empty(), 0.0, 1.0);

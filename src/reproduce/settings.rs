@@ -1,17 +1,17 @@
-//! What the user asks of a table, and which of the options concern which method.
+//! What the user asks for, and which of the options apply to which method.
 
-use super::DatasetName;
+use super::target::DatasetName;
 use crate::types::{BackboneKind, Device, Engine, FieldError, MethodName, Options, Preset};
 use serde_json::{Map, Value};
 
-/// What is asked for, whatever the table.
+/// What the user asks for, whatever is made.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub dataset: DatasetName,
     pub preset: Preset,
     /// Options put over the preset's and the protocol's; each goes to the methods that have it.
     pub options: Map<String, Value>,
-    /// Of tables 1 and 3 and figure 3.
+    /// The backbones of tables 1 and 3 and figure 3.
     pub backbones: Vec<BackboneKind>,
     pub seed: u64,
     pub seeds: u32,
@@ -28,7 +28,7 @@ impl Settings {
         self.options.get("epochs").and_then(Value::as_u64).unwrap_or(preset.into())
     }
 
-    /// Those of the options that concern a method. Options that no method has go to all, where they are an error.
+    /// The options that apply to a method. An option that no method has applies to all, so that it is reported as an error.
     pub(super) fn options_of(&self, method: MethodName) -> Map<String, Value> {
         let training = preset_options(self.preset, BackboneKind::DeepFm);
         let of_method = |name: MethodName, key: &str| name.own_options(self.preset).contains(&key);
@@ -40,13 +40,14 @@ impl Settings {
         options
     }
 
-    /// Takes out what the preset says already, so that equal jobs have equal specs. (`select` differs by method.)
+    /// Removes the options that only repeat the preset, so that equal jobs have equal specs. `select` stays: its default
+    /// differs by method.
     pub(super) fn drop_presets(&self, backbone: BackboneKind, options: &mut Map<String, Value>) {
         let preset = preset_options(self.preset, backbone);
         options.retain(|key, value| key == "select" || preset.get(key) != Some(value));
     }
 
-    /// What the protocols settle themselves cannot be asked for.
+    /// Refuses the options that the protocols set themselves.
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
         match self.options.contains_key("select_by") {
             false => Ok(()),

@@ -1,7 +1,10 @@
-//! What the numbers say, in sentences: nothing is called a difference that lies within the run-to-run spread.
+//! What the numbers say, in sentences. A difference within the run-to-run spread is not called one.
 
-use super::results::Metric;
-use super::{Facts, Line, Protocol, Spread};
+use super::{
+    facts::Facts,
+    numbers::{Line, Metric, Spread},
+    protocol::Protocol,
+};
 
 /// Sentences on every protocol and metric: how near the paper's numbers are, and what choosing rows changes.
 pub(super) fn verdicts(lines: &[Line], facts: &Facts) -> Vec<String> {

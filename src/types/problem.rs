@@ -30,6 +30,14 @@ pub struct FieldError {
     pub rule: String,
 }
 
+/// One wrong part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ProblemItem {
+    Field(FieldError),
+    Row(RowError),
+}
+
 impl FieldError {
     pub fn new(pointer: impl Into<String>, rule: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), rule: rule.into() }

@@ -96,7 +96,7 @@ fn as_parquet(rows: &[Row]) -> Vec<u8> {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("user", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.user)))),
         ("title", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.title)))),
-        // As pandas has it: no value is NaN.
+        // As pandas writes it: a missing value is NaN.
         ("price", Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.price.unwrap_or(f64::NAN))))),
         ("day", Arc::new(Date32Array::from_iter_values(rows.iter().map(days)))),
         ("at", Arc::new(TimestampMillisecondArray::from_iter_values(at).with_timezone("Europe/Berlin"))),
@@ -210,7 +210,7 @@ fn a_file_cut_short_says_so_and_after_how_many_rows() {
         assert!(error.rule.contains(&format!("the {name} stream is cut short")), "{}", error.rule);
         assert!(error.row > 1000 && error.rule.contains(&format!("{} rows were read before", error.row)), "{error:?}");
         assert_eq!(error.line, Some(error.row + 2));
-        // However short, it is an answer.
+        // However short the file is, it is refused with an answer.
         for len in [3, 10, 20, 40] {
             refused(&whole[..len], &click());
         }
@@ -234,7 +234,7 @@ fn damaged_bytes_are_an_answer_and_never_a_panic() {
     for at in (8..whole.len() - 8).step_by(97) {
         let mut damaged = whole.clone();
         damaged[at..at + 4].fill(0xff);
-        // A flipped value may still be a value; all that is asked is an answer.
+        // A damaged value may still be a value, so either answer is right; there must be one.
         let _ = upload(&damaged).ingest(&every_kind());
     }
 }

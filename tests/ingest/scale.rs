@@ -17,7 +17,7 @@ fn mib(name: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// Processor seconds so far: what a busy machine does not distort much.
+/// Processor seconds so far, which other work on the machine distorts little.
 fn cpu() -> f64 {
     // SAFETY: all zeros is a value of this plain structure, which the call fills.
     let usage = unsafe {

@@ -101,7 +101,7 @@ fn a_users_rows_are_shown_with_what_the_models_make_of_them() {
     let (model, kept_rows) = world.model(&spec, 2);
     let user = world.user("5052", None).unwrap();
     let files = CaseFiles { scores: world.scores(), model, reference };
-    let section = user.section(Protocol::Validation, &spec, &files).unwrap();
+    let section = user.build_section(Protocol::Validation, &spec, &files).unwrap();
 
     // Rows 0, 3, .. are the user's; 24 and 54 validate, 27 and 57 test.
     assert_eq!(section.train.header, ["title", "label", "kept", "keep probability", "paper"]);
@@ -138,7 +138,7 @@ fn another_user_has_no_paper_and_a_wrong_one_is_named() {
     let show = ["age".to_owned(), "title".to_owned()];
     let user = world.user("7", Some(&show)).unwrap();
     let files = CaseFiles { scores: world.scores(), model, reference };
-    let section = user.section(Protocol::Published, &spec, &files).unwrap();
+    let section = user.build_section(Protocol::Published, &spec, &files).unwrap();
     assert_eq!(section.test.header, ["age", "title", "label", "all rows", "kept rows"]);
 
     let error = world.user("9", None).err().unwrap().to_string();

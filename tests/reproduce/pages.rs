@@ -172,12 +172,12 @@ fn a_finished_job_is_known_again_by_all_that_went_into_it() {
     let planned = jobs(&lines(Target::Table1, &settings), &[Protocol::Validation], &settings);
     let report = report(&planned[0], &plain);
     let spec = report.spec.clone();
-    let find = |spec: &ResolvedSpec, keep: &[&str]| folder.find("fm", spec, keep);
+    let find = |spec: &ResolvedSpec, keep: &[&str]| folder.find_report("fm", spec, keep);
     assert!(find(&spec, &[]).is_none());
     std::fs::write(dir.path().join("model"), "weights").unwrap();
-    folder.put("fm", &report, dir.path(), &["model"]).unwrap();
+    folder.store_job("fm", &report, dir.path(), &["model"]).unwrap();
     assert_eq!(find(&spec, &["model"]), Some(report.clone()));
-    assert_eq!(std::fs::read_to_string(folder.kept("fm", &spec, "model")).unwrap(), "weights");
+    assert_eq!(std::fs::read_to_string(folder.kept_file("fm", &spec, "model")).unwrap(), "weights");
     assert!(find(&spec, &["model", "scores"]).is_none(), "a file it did not keep");
 
     let mut other = spec.clone();

@@ -1,6 +1,6 @@
-//! Runs the jobs, or takes up what an earlier run of the command finished.
+//! Runs the jobs, or reads the reports of those that an earlier run of the command finished.
 
-use super::{ReproduceArgs, user_column};
+use super::args::ReproduceArgs;
 use crate::{
     backbone::start_threads,
     cli::{
@@ -32,18 +32,19 @@ pub struct Bench<'a> {
     pub work: &'a Path,
 }
 
-/// What the case study reads of a job beside its report.
+/// The files of a job that the case study reads.
 const SCORES: &str = "scores.parquet";
 const MODEL: &str = "model.safetensors";
 const REFERENCE: &str = "reference_model.safetensors";
 
 impl Bench<'_> {
-    fn keep(&self) -> &'static [&'static str] {
+    /// The files that a job must leave.
+    fn kept_files(&self) -> &'static [&'static str] {
         if self.args.target == Target::CaseStudy { &[SCORES, MODEL, REFERENCE] } else { &[] }
     }
 
-    /// The job's report, from an earlier run or a new one. What the job fails of is its outcome.
-    pub async fn job(&self, job: &PlannedJob, title: &str) -> Result<DoneJob, CliError> {
+    /// The job's report, from an earlier run or a new one. Where the job fails, the reason is its outcome.
+    pub async fn finish_job(&self, job: &PlannedJob, title: &str) -> Result<DoneJob, CliError> {
         let mut view = JobView::new();
         let facts = DatasetFacts::new(Some(&self.ingested.profile), Some(&self.ingested.feature_map));
         let spec = match job.spec.resolve(&facts) {
@@ -54,20 +55,20 @@ impl Bench<'_> {
                 return Ok(DoneJob { planned: job.clone(), spec: None, outcome: Err(reason) });
             }
         };
-        let outcome = match self.folder.find(&job.name, &spec, self.keep()) {
+        let outcome = match self.folder.find_report(&job.name, &spec, self.kept_files()) {
             Some(report) => {
                 view.line(&format!("{title}: finished before"));
                 Ok(Box::new(report))
             }
             None => {
                 view.line(title);
-                self.run(&mut view, job, spec.clone()).await?
+                self.run_job(&mut view, job, spec.clone()).await?
             }
         };
         Ok(DoneJob { planned: job.clone(), spec: Some(spec), outcome })
     }
 
-    async fn run(&self, view: &mut JobView, job: &PlannedJob, spec: ResolvedSpec) -> Result<Outcome, CliError> {
+    async fn run_job(&self, view: &mut JobView, job: &PlannedJob, spec: ResolvedSpec) -> Result<Outcome, CliError> {
         let out = tempfile::tempdir_in(self.work).map_err(CliError::failed)?;
         let (dataset_dir, source) = (self.dataset_dir.to_owned(), self.source.to_owned());
         let source_spec = self.ingested.spec.clone();
@@ -78,7 +79,7 @@ impl Bench<'_> {
         };
         match trained {
             Ok((report, _)) => {
-                self.folder.put(&job.name, &report, out.path(), self.keep()).map_err(CliError::failed)?;
+                self.folder.store_job(&job.name, &report, out.path(), self.kept_files()).map_err(CliError::failed)?;
                 Ok(Ok(Box::new(report)))
             }
             Err(error) => {
@@ -88,24 +89,27 @@ impl Bench<'_> {
         }
     }
 
-    /// The user of the case study, and the rows to show: what is wrong with them is said before anything is trained.
+    /// The user of the case study, and the rows to show. Read before anything is trained, so that a wrong user is reported at
+    /// once.
     pub fn case_user<'d>(&self, dataset: &'d Dataset, user: &str) -> Result<CaseUser<'d>, CliError> {
-        let column = user_column(self.args, self.ingested)
+        let column = self
+            .args
+            .user_column(self.ingested)
             .ok_or_else(|| CliError::usage("--user-column is needed: the column that names the user"))?;
         let (name, show) = (self.args.dataset_name, self.args.show.as_deref());
         CaseUser::read(dataset, self.source, &self.ingested.spec, (&column, user), name, show).map_err(CliError::failed)
     }
 
-    /// The tables of the case study, of every job that ended well.
+    /// The tables of the case study, from every job that ended well.
     pub fn case_study(&self, case: &CaseUser, facts: Facts, jobs: &[DoneJob]) -> Result<CaseStudy, CliError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         start_threads(self.args.threads.map_or(cores, usize::from)).map_err(CliError::failed)?;
         let mut sections = Vec::new();
         for job in jobs {
             let (Some(spec), Ok(_)) = (&job.spec, &job.outcome) else { continue };
-            let kept = |file| self.folder.kept(&job.planned.name, spec, file);
+            let kept = |file| self.folder.kept_file(&job.planned.name, spec, file);
             let files = CaseFiles { scores: kept(SCORES), model: kept(MODEL), reference: kept(REFERENCE) };
-            sections.push(case.section(job.planned.protocol, spec, &files).map_err(CliError::failed)?);
+            sections.push(case.build_section(job.planned.protocol, spec, &files).map_err(CliError::failed)?);
         }
         Ok(case.study(facts, sections))
     }

@@ -1,24 +1,15 @@
-//! A made table of clicks with planted label noise, to see whether a denoiser finds it (spec `datasets.md`, section 5).
+//! Users, items and clicks, each drawn when it is asked for.
 //!
 //! Users and items have latent factors u, i of d = 4 standard normals and biases; a click has the log-odds
 //! `SCALE (0.6 b_u + 0.6 b_i + 0.5 <u, i>)`, with which the best possible AUC on clean labels is about .85. Rows are
-//! distinct (user, item) pairs. Side fields are factors cut into classes, so they carry signal. The labels of a share of
-//! the train and valid rows are then turned over; the test rows stay clean, so that they measure what was learned.
-//!
-//! A wide table has context columns beside: categories of a skewed distribution, each value of which adds its own small
-//! effect to the log-odds.
+//! distinct (user, item) pairs. Side fields are factors cut into classes, so they carry signal. Context columns are
+//! categories of a skewed distribution, each value of which adds its own small effect to the log-odds.
 //!
 //! Every draw is SplitMix64's mix of (seed, purpose, position): the same spec gives the same bytes.
 
-use crate::{
-    ingest::{Permutation, mix},
-    types::{DatasetSpec, LabelRule, SplitSpec, Vocabulary},
-};
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-};
+use super::spec::{SynthError, SynthSpec};
+use crate::{ingest::Permutation, random::mix};
+use std::io::{self, Write};
 
 const FACTORS: usize = 4;
 const SCALE: f64 = 1.48;
@@ -30,83 +21,7 @@ const GENRES: [&str; 8] = ["Drama", "Comedy", "Action", "Thriller", "Romance", "
 const DEVICES: [&str; 4] = ["phone", "tablet", "desktop", "tv"];
 const AGES: [&str; 7] = ["1", "18", "25", "35", "45", "50", "56"];
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct SynthSpec {
-    pub users: u32,
-    pub items: u32,
-    /// At most users x items, for a pair stands once.
-    pub rows: u64,
-    /// Share of train and valid labels that are turned over, 0 to 0.5.
-    pub flip_rate: f64,
-    /// Context columns, and the values each of them has.
-    pub contexts: u32,
-    pub context_values: u32,
-    pub seed: u64,
-}
-
-impl Default for SynthSpec {
-    /// Trains in seconds: 300 users, 200 items, every twelfth pair.
-    fn default() -> Self {
-        Self { users: 300, items: 200, rows: 4_800, flip_rate: 0.1, contexts: 0, context_values: 100, seed: 0 }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SynthError {
-    #[error("{rows} rows of {users} users and {items} items: need 10 rows or more and at most users x items = {pairs}")]
-    Rows { rows: u64, users: u32, items: u32, pairs: u64 },
-    #[error("flip rate {0}: need 0 to 0.5")]
-    FlipRate(f64),
-    #[error("cannot write `{}`: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
-}
-
-/// How the table is to be read.
-pub fn dataset_spec() -> DatasetSpec {
-    DatasetSpec {
-        format: None,
-        compression: None,
-        separator: None,
-        columns: None,
-        label: LabelRule { column: "click".to_owned(), rule: None },
-        fields: None,
-        exclude: vec!["timestamp".to_owned()],
-        split: SplitSpec::Column("split".to_owned()),
-        vocabulary: Vocabulary::default(),
-    }
-}
-
-/// Writes the table as CSV to `out` and, if asked, the truth (`row,flipped` for every row) to `flips_out`.
-pub fn write(spec: &SynthSpec, out: &Path, flips_out: Option<&Path>) -> Result<(), SynthError> {
-    let world = World::new(spec)?;
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SynthError::Io { path, source }
-    };
-    write_rows(out, |out| {
-        write!(out, "user,item,age,device,genre,timestamp,click,split")?;
-        (0..spec.contexts).try_for_each(|column| write!(out, ",context_{column}"))?;
-        writeln!(out)?;
-        (0..spec.rows).try_for_each(|row| world.row(row).write(out))
-    })
-    .map_err(failed(out))?;
-    if let Some(flips_out) = flips_out {
-        write_rows(flips_out, |out| {
-            writeln!(out, "row,flipped")?;
-            (0..spec.rows).try_for_each(|row| writeln!(out, "{row},{}", u8::from(world.row(row).flipped)))
-        })
-        .map_err(failed(flips_out))?;
-    }
-    Ok(())
-}
-
-fn write_rows(path: &Path, rows: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 18, File::create(path)?);
-    rows(&mut out)?;
-    out.flush()
-}
-
-/// What a draw is for. The number is part of the draw: a new purpose goes to the end.
+/// What a draw is for. Its number is part of the draw, so a new purpose goes to the end.
 #[derive(Clone, Copy)]
 enum Purpose {
     User,
@@ -120,6 +35,7 @@ enum Purpose {
     ContextEffect,
 }
 
+/// Random numbers addressed by their purpose and position.
 #[derive(Clone, Copy)]
 struct Draws {
     seed: u64,
@@ -143,13 +59,15 @@ impl Draws {
     }
 }
 
+/// What a user or an item is like.
 struct Latent {
     bias: f64,
     factors: [f64; FACTORS],
 }
 
 impl Latent {
-    fn all(draws: Draws, purpose: Purpose, count: u32) -> Vec<Self> {
+    /// Draws `count` users or items.
+    fn draw_all(draws: Draws, purpose: Purpose, count: u32) -> Vec<Self> {
         let one = |at: u64| {
             let normal = |k: usize| draws.normal(purpose, at * (FACTORS as u64 + 1) + k as u64);
             Self { bias: normal(FACTORS), factors: std::array::from_fn(normal) }
@@ -165,7 +83,8 @@ impl Latent {
     }
 }
 
-struct World {
+/// Users, items and how they click.
+pub(super) struct World {
     draws: Draws,
     users: Vec<Latent>,
     items: Vec<Latent>,
@@ -177,7 +96,8 @@ struct World {
     context_values: u32,
 }
 
-struct Row {
+/// A row of the table.
+pub(super) struct Row {
     user: usize,
     item: usize,
     /// The value of each context column.
@@ -186,13 +106,15 @@ struct Row {
     device: &'static str,
     genre: &'static str,
     timestamp: u64,
+    /// The label before it is flipped.
     clean: bool,
-    flipped: bool,
+    pub(super) flipped: bool,
     split: &'static str,
 }
 
 impl Row {
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Writes the row as a line of the CSV.
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { user, item, contexts, age, device, genre, timestamp, clean, flipped, split } = self;
         let click = u8::from(clean != flipped);
         write!(out, "{user},{item},{age},{device},{genre},{timestamp},{click},{split}")?;
@@ -202,7 +124,7 @@ impl Row {
 }
 
 impl World {
-    fn new(spec: &SynthSpec) -> Result<Self, SynthError> {
+    pub(super) fn new(spec: &SynthSpec) -> Result<Self, SynthError> {
         let &SynthSpec { users, items, rows, flip_rate, contexts, context_values, seed } = spec;
         let pairs = u64::from(users) * u64::from(items);
         if rows < 10 || rows > pairs {
@@ -214,8 +136,8 @@ impl World {
         let draws = Draws { seed };
         Ok(Self {
             draws,
-            users: Latent::all(draws, Purpose::User, users),
-            items: Latent::all(draws, Purpose::Item, items),
+            users: Latent::draw_all(draws, Purpose::User, users),
+            items: Latent::draw_all(draws, Purpose::Item, items),
             pairs: Permutation::new(pairs, draws.bits(Purpose::Pair, 0)),
             splits: Permutation::new(rows, draws.bits(Purpose::Split, 0)),
             rows,
@@ -257,7 +179,8 @@ impl World {
         1.0 / (1.0 + (-logit).exp())
     }
 
-    fn row(&self, row: u64) -> Row {
+    /// Row number `row`; the same each time it is asked for.
+    pub(super) fn row(&self, row: u64) -> Row {
         let (user, item) = self.pair(row);
         let (u, i) = (&self.users[user], &self.items[item]);
         let contexts = self.contexts(row);
@@ -326,23 +249,6 @@ mod tests {
     }
 
     #[test]
-    fn the_same_spec_gives_the_same_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let spec = SynthSpec { rows: 10, ..SynthSpec::default() };
-        let (table, truth) = (folder.path().join("table.csv"), folder.path().join("truth.csv"));
-        write(&spec, &table, Some(&truth)).unwrap();
-        let text = std::fs::read_to_string(table).unwrap();
-        assert_eq!(text.lines().take(3).collect::<Vec<_>>(), PINNED);
-        assert_eq!(std::fs::read_to_string(truth).unwrap().lines().count(), 11);
-    }
-
-    const PINNED: [&str; 3] = [
-        "user,item,age,device,genre,timestamp,click,split",
-        "56,65,18,desktop,Drama,1700000023,1,train",
-        "107,51,1,tablet,Horror,1700000034,1,train",
-    ];
-
-    #[test]
     fn context_columns_are_skewed_and_carry_signal() {
         let spec = SynthSpec { rows: 20_000, contexts: 6, context_values: 50, ..SynthSpec::default() };
         let world = World::new(&spec).unwrap();
@@ -355,10 +261,6 @@ mod tests {
         }
         let bare = bayes_auc(&SynthSpec { contexts: 0, ..spec.clone() });
         assert!(bayes_auc(&spec) > bare + 0.01, "{} {bare}", bayes_auc(&spec));
-        let folder = tempfile::tempdir().unwrap();
-        write(&spec, &folder.path().join("wide.csv"), None).unwrap();
-        let text = std::fs::read_to_string(folder.path().join("wide.csv")).unwrap();
-        assert!(text.lines().all(|line| line.split(',').count() == 8 + 6));
     }
 
     #[test]

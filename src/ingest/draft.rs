@@ -1,0 +1,211 @@
+//! The spec of a dataset checked against the table's columns: every mistake in it is reported at once.
+
+use super::{error::IngestError, limits::IngestLimits, split::SplitPlan, table::Table};
+use crate::types::{FieldError, FieldSpec, MultiMode, MultiSpec, NumericSpec, SplitSpec};
+use std::collections::{HashMap, HashSet};
+
+const MAX_PLACES: u32 = 256;
+
+/// What the spec says, in positions of columns.
+pub(super) struct Draft {
+    pub label: usize,
+    pub split: SplitPlan,
+    /// The columns that are fields, in order.
+    pub fields: Vec<(usize, Treatment)>,
+}
+
+/// How a column that is a field is treated.
+pub(super) enum Treatment {
+    /// As its first rows decide.
+    ByContent,
+    Category,
+    Numeric(NumericSpec),
+    Split(MultiSpec),
+}
+
+impl Draft {
+    /// Checks the spec of the table.
+    pub fn new(table: &Table, limits: &IngestLimits) -> Result<Self, IngestError> {
+        let mut checker = Checker { table, errors: Vec::new() };
+        checker.check_columns();
+        let label = checker.find_column("/label", &table.spec.label.column);
+        let split = checker.find_split();
+        let fields = checker.find_fields(label, split);
+        checker.check_places(&fields, limits);
+        if !checker.errors.is_empty() {
+            return Err(IngestError::fields(checker.errors));
+        }
+        let (Some(label), Some(split)) = (label, split) else {
+            return Err(IngestError::field("/label", "name a column of the table"));
+        };
+        Ok(Self { label, split, fields })
+    }
+}
+
+struct Checker<'a> {
+    table: &'a Table<'a>,
+    errors: Vec<FieldError>,
+}
+
+impl Checker<'_> {
+    fn report(&mut self, pointer: impl Into<String>, rule: impl Into<String>) {
+        self.errors.push(FieldError::new(pointer, rule));
+    }
+
+    /// Each column must have a name of its own, because the spec refers to columns by name.
+    fn check_columns(&mut self) {
+        let mut seen = HashMap::new();
+        for (position, name) in self.table.columns.iter().enumerate() {
+            if let Some(first) = seen.insert(name, position) {
+                let pointer = if self.table.spec.columns.is_some() { "/columns" } else { "" };
+                let rule = format!(
+                    "columns {} and {} are both named `{name}`; give each column a name of its own",
+                    first + 1,
+                    position + 1
+                );
+                self.errors.push(FieldError::new(pointer, rule));
+            }
+        }
+    }
+
+    /// The position of the column named at `pointer`.
+    fn find_column(&mut self, pointer: &str, name: &str) -> Option<usize> {
+        let columns = &self.table.columns;
+        let Some(position) = columns.iter().position(|column| column == name) else {
+            let near = columns
+                .iter()
+                .map(|column| (strsim::damerau_levenshtein(&column.to_lowercase(), &name.to_lowercase()), column))
+                .filter(|(distance, _)| *distance <= (name.chars().count() / 3).max(1))
+                .min_by_key(|(distance, _)| *distance);
+            let guess = near.map_or_else(String::new, |(_, column)| format!("did you mean `{column}`? "));
+            let some: Vec<_> = columns.iter().take(50).map(|column| format!("`{column}`")).collect();
+            let more = if columns.len() > 50 { ", …" } else { "" };
+            self.report(pointer, format!("no column `{name}`; {guess}the columns are {}{more}", some.join(", ")));
+            return None;
+        };
+        if let Some(rule) = &self.table.unusable[position] {
+            self.report(pointer, format!("column `{name}`: {rule}"));
+            return None;
+        }
+        Some(position)
+    }
+
+    fn find_split(&mut self) -> Option<SplitPlan> {
+        match &self.table.spec.split {
+            SplitSpec::Column(column) => self.find_column("/split/column", column).map(SplitPlan::Column),
+            SplitSpec::Ratio { ratios, seed } => {
+                self.check_ratios("/split/ratio/ratios", ratios);
+                Some(SplitPlan::Ratio { ratios: *ratios, seed: *seed })
+            }
+            SplitSpec::Time { column, ratios } => {
+                self.check_ratios("/split/time/ratios", ratios);
+                let column = self.find_column("/split/time/column", column)?;
+                Some(SplitPlan::Time { column, ratios: *ratios })
+            }
+        }
+    }
+
+    fn check_ratios(&mut self, pointer: &str, ratios: &[f64; 3]) {
+        // NaN is not above 0 either.
+        let positive = ratios.iter().all(|ratio| *ratio > 0.0);
+        if !positive || (ratios.iter().sum::<f64>() - 1.0).abs() > 1e-9 {
+            self.report(pointer, "three shares above 0 that add up to 1, for example [0.8, 0.1, 0.1]");
+        }
+    }
+
+    /// The columns that are fields, in order, with their treatment. Without `fields` in the spec: all that are left.
+    fn find_fields(&mut self, label: Option<usize>, split: Option<SplitPlan>) -> Vec<(usize, Treatment)> {
+        let spec = &self.table.spec;
+        let split_column = match split {
+            Some(SplitPlan::Column(column) | SplitPlan::Time { column, .. }) => Some(column),
+            _ => None,
+        };
+        let Some(named) = &spec.fields else {
+            let mut left_out: HashSet<usize> = label.into_iter().chain(split_column).collect();
+            for (place, name) in spec.exclude.iter().enumerate() {
+                // A column that cannot be read may be excluded, so that the rest of the table can be used.
+                if let Some(position) = self.table.columns.iter().position(|column| column == name) {
+                    left_out.insert(position);
+                } else {
+                    self.find_column(&format!("/exclude/{place}"), name);
+                }
+            }
+            let fields: Vec<_> = (0..self.table.columns.len()).filter(|column| !left_out.contains(column)).collect();
+            for &column in &fields {
+                if let Some(rule) = &self.table.unusable[column] {
+                    let name = &self.table.columns[column];
+                    self.errors.push(FieldError::new("/exclude", format!("column `{name}`: {rule}; exclude it")));
+                }
+            }
+            if fields.is_empty() {
+                self.report("", "no column is left to be a field; a model needs at least one besides label and split");
+            }
+            return fields.into_iter().map(|column| (column, Treatment::ByContent)).collect();
+        };
+        if !spec.exclude.is_empty() {
+            self.report("/exclude", "only where `fields` is absent; a column that `fields` does not name is no field");
+        }
+        if named.is_empty() {
+            self.report("/fields", "name at least one column, or leave `fields` out to take all");
+        }
+        let mut fields = Vec::with_capacity(named.len());
+        let mut seen = HashSet::new();
+        for (place, field) in named.iter().enumerate() {
+            let pointer = format!("/fields/{place}");
+            let Some(column) = self.find_column(&pointer, field.column()) else { continue };
+            if Some(column) == label {
+                self.report(&pointer, format!("`{}` is the label; a field would give it away", field.column()));
+            } else if matches!(split, Some(SplitPlan::Column(split)) if split == column) {
+                self.report(&pointer, format!("`{}` says the split and cannot be a field", field.column()));
+            } else if !seen.insert(column) {
+                self.report(&pointer, format!("column `{}` is a field already", field.column()));
+            }
+            if let Some(treatment) = self.check_field(&pointer, field) {
+                fields.push((column, treatment));
+            }
+        }
+        fields
+    }
+
+    /// The treatment that a field of the spec asks for.
+    fn check_field(&mut self, pointer: &str, field: &FieldSpec) -> Option<Treatment> {
+        let FieldSpec::Full { numeric, multi, .. } = field else { return Some(Treatment::ByContent) };
+        match (numeric, multi) {
+            (Some(_), Some(_)) => {
+                self.report(pointer, "`numeric` or `multi`, not both");
+                None
+            }
+            (None, None) => Some(Treatment::Category),
+            (Some(NumericSpec::Quantile { buckets }), None) if !(2..=1000).contains(buckets) => {
+                self.report(format!("{pointer}/numeric/quantile/buckets"), "2 to 1000");
+                None
+            }
+            (Some(numeric), None) => Some(Treatment::Numeric(numeric.clone())),
+            (None, Some(multi)) => {
+                if multi.separator.is_empty() {
+                    self.report(format!("{pointer}/multi/separator"), "at least one character, for example `|`");
+                    return None;
+                }
+                if multi.mode == MultiMode::Category {
+                    return Some(Treatment::Category);
+                }
+                if !(1..=MAX_PLACES).contains(&multi.max_values) {
+                    self.report(format!("{pointer}/multi/max_values"), format!("1 to {MAX_PLACES}"));
+                    return None;
+                }
+                Some(Treatment::Split(multi.clone()))
+            }
+        }
+    }
+
+    fn check_places(&mut self, fields: &[(usize, Treatment)], limits: &IngestLimits) {
+        let places = |treatment: &Treatment| match treatment {
+            Treatment::Split(multi) => multi.max_values as usize,
+            _ => 1,
+        };
+        let total: usize = fields.iter().map(|(_, treatment)| places(treatment)).sum();
+        if total > limits.max_fields {
+            self.report("/fields", format!("{total} fields; this service trains on at most {}", limits.max_fields));
+        }
+    }
+}
