@@ -1,8 +1,9 @@
 //! The job queue: claim, renew, hand back, end. `types::JobState::can_become` has the states.
 //!
 //! A claim is a short transaction; the job runs outside of any. The lease is (job, attempt): `attempt` grows with every
-//! claim, so a worker that was thought dead finds no row to write to. A claim that ended badly counts one death, and the
-//! job waits before it is claimed again, longer each time.
+//! claim, so a worker that was thought dead finds no row to write to. A job is leased while its row has a `lease_until`: the
+//! schema says in which states (`JobState::is_leased`), and no statement lists them. A claim that ended badly counts one
+//! death, and the job waits before it is claimed again, longer each time.
 
 use super::{StoreError, checkpoints::CheckpointRow, error::int, events, jobs::JobFailure};
 use crate::types::{
@@ -29,15 +30,11 @@ impl Lease {
     /// Locks the job's row until the transaction ends, or fails because the lease is lost. Every write of a worker
     /// starts with it.
     pub(super) async fn hold(&self, tx: &mut PgConnection) -> Result<JobState, StoreError> {
-        sqlx::query_scalar(
-            "select state from jobs
-             where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling') for update",
-        )
-        .bind(self.job)
-        .bind(self.attempt)
-        .fetch_optional(tx)
-        .await?
-        .ok_or_else(|| self.lost())
+        let sql = "select state from jobs where id = $1 and attempt = $2 and lease_until is not null for update";
+        let state: Option<JobState> =
+            sqlx::query_scalar(sql).bind(self.job).bind(self.attempt).fetch_optional(tx).await?;
+        debug_assert!(state.is_none_or(JobState::is_leased), "{state:?} has a lease in the database alone");
+        state.ok_or_else(|| self.lost())
     }
 }
 
@@ -231,7 +228,7 @@ pub async fn recover_expired(
 pub async fn heartbeat(conn: &mut PgConnection, lease: &Lease, time: Duration) -> Result<Beat, StoreError> {
     let state: Option<JobState> = sqlx::query_scalar(
         "update jobs set lease_until = now() + make_interval(secs => $3)
-         where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling') returning state",
+         where id = $1 and attempt = $2 and lease_until is not null returning state",
     )
     .bind(lease.job)
     .bind(lease.attempt)
@@ -272,8 +269,7 @@ pub async fn start_phase(
 
 pub async fn set_progress(conn: &mut PgConnection, lease: &Lease, progress: Progress) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "update jobs set progress = $3
-         where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling')",
+        "update jobs set progress = $3 where id = $1 and attempt = $2 and lease_until is not null",
     )
     .bind(lease.job)
     .bind(lease.attempt)

@@ -107,6 +107,49 @@ async fn a_stale_holder_is_refused_every_write() {
     assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
 }
 
+/// A job in this state, and the lease of whoever claimed it, or would have.
+async fn job_in(store: &Store, state: JobState) -> queue::Lease {
+    let conn = &mut *store.acquire().await.unwrap();
+    let job = queued_job(store).await;
+    let claimed = match state {
+        JobState::Queued | JobState::Paused | JobState::Cancelled => None,
+        _ => claim(store, "w").await,
+    };
+    let lease = claimed.as_ref().map_or(queue::Lease { job, attempt: 0 }, |claimed| claimed.lease);
+    match state {
+        JobState::Queued | JobState::Running => {}
+        JobState::Pausing | JobState::Paused => drop(jobs::request_pause(conn, &tenant(), job).await.unwrap()),
+        JobState::Cancelling | JobState::Cancelled => drop(jobs::request_cancel(conn, &tenant(), job).await.unwrap()),
+        JobState::Succeeded => queue::finish_succeeded(conn, &lease, &report(claimed.unwrap().spec)).await.unwrap(),
+        JobState::Failed => queue::finish_failed(conn, &lease, &failure()).await.unwrap(),
+    }
+    assert_eq!(find_job(store, job).await.state, state);
+    lease
+}
+
+/// A worker may write in exactly the states `JobState::is_leased` names, and in those nothing that it stored is swept: the
+/// object is there before its row.
+#[tokio::test]
+async fn every_statement_knows_the_same_states_as_leased() {
+    for state in JobState::ALL {
+        let db = TestDb::new().await;
+        let lease = job_in(&db.store, state).await;
+        let conn = &mut *db.store.acquire().await.unwrap();
+        let stored = [format!("checkpoints/{}/1-1", lease.job)];
+        let leftovers = artifacts::unreferenced(conn, &stored, "uploads/").await.unwrap();
+        assert_eq!(leftovers.is_empty(), state.is_leased(), "the sweep, {state:?}");
+        let progress = Progress { done: 1, total: 2, eta_seconds: None };
+        let writes = [
+            queue::heartbeat(conn, &lease, LEASE).await.map(drop),
+            queue::set_progress(conn, &lease, progress).await,
+            events::record(conn, &lease, EventType::Log, &json!({})).await.map(drop),
+        ];
+        for (index, write) in writes.into_iter().enumerate() {
+            assert_eq!(write.is_ok(), state.is_leased(), "write {index}, {state:?}: {write:?}");
+        }
+    }
+}
+
 /// On a network that parted, a session that was in the middle of a transaction stays there and keeps its locks, for all the
 /// database can tell for hours.
 #[tokio::test]
