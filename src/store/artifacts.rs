@@ -1,6 +1,6 @@
 //! Results of a job, and which stored objects anything refers to.
 
-use super::{StoreError, queue::Lease};
+use super::{Lease, StoreError};
 use crate::types::{JobId, TenantId};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, FromRow, PgConnection};

@@ -1,6 +1,6 @@
 //! Where a later attempt can go on from. A row is written after its file is durable.
 
-use super::{StoreError, error::int, events, queue::Lease};
+use super::{Lease, StoreError, error::int, events};
 use crate::types::{EventType, JobId, Phase, TenantId};
 use chrono::{DateTime, Utc};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! What happened to a job, in order, numbered 1, 2, 3, ... without gaps.
 
-use super::{StoreError, queue::Lease};
+use super::{Lease, StoreError};
 use crate::types::{EventType, JobId, TenantId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;

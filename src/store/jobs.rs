@@ -1,9 +1,10 @@
 //! Jobs as clients see them: create, find, list, pause, resume, cancel. Running them is `queue`.
 
 use super::{Cursor, Page, StoreError, datasets::json_sha256, events, webhooks};
-use crate::types::{DatasetId, ErrorKind, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId};
+use crate::types::{
+    DatasetId, EventType, JobFailure, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId,
+};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
 use std::collections::BTreeMap;
@@ -52,17 +53,6 @@ pub struct JobRow {
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
-}
-
-/// Why a job failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobFailure {
-    pub message: String,
-    /// The attempt that was the last.
-    pub attempt: i32,
-    /// Absent in jobs that failed under earlier versions.
-    #[serde(default)]
-    pub kind: Option<ErrorKind>,
 }
 
 /// One claim of a job.

@@ -1,10 +1,9 @@
 //! One row a pass over the training rows, named by (job, contender, arm, seed, phase, epoch, pass).
 
 use super::{
-    StoreError,
+    Lease, StoreError,
     error::{bigint, int},
     events,
-    queue::Lease,
 };
 use crate::types::{Arm, BackboneKind, DatasetId, EpochRow, EventType, JobId, Metrics, Phase, TenantId};
 use sqlx::{Connection, FromRow, PgConnection, Row, postgres::PgRow};

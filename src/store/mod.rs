@@ -14,6 +14,7 @@ pub mod events;
 pub mod ingest_queue;
 pub mod jobs;
 pub mod keys;
+mod lease;
 pub mod metrics;
 pub mod objects;
 mod page;
@@ -28,6 +29,7 @@ pub mod workers;
 pub use datasets::json_sha256;
 pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};
 pub use error::StoreError;
+pub use lease::Lease;
 pub use page::{Cursor, Page, ParseCursorError};
 
 use sqlx::{

@@ -5,38 +5,15 @@
 //! schema says in which states (`JobState::is_leased`), and no statement lists them. A claim that ended badly counts one
 //! death, and the job waits before it is claimed again, longer each time.
 
-use super::{StoreError, checkpoints::CheckpointRow, error::int, events, jobs::JobFailure};
+use super::{Lease, StoreError, checkpoints::CheckpointRow, error::int, events};
 use crate::types::{
-    Ability, Arm, Certification, DatasetSpec, ErrorKind, EventType, Failure, JobId, JobState, Phase, Progress, Report,
-    ResolvedSpec,
+    Ability, Arm, Certification, DatasetSpec, ErrorKind, EventType, Failure, JobFailure, JobId, JobState, Phase,
+    Progress, Report, ResolvedSpec,
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow, types::Json};
 use std::time::Duration;
-
-/// The right to write to a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    pub job: JobId,
-    pub attempt: i32,
-}
-
-impl Lease {
-    pub(super) fn lost(&self) -> StoreError {
-        StoreError::LeaseLost { of: self.job.to_string(), attempt: self.attempt }
-    }
-
-    /// Locks the job's row until the transaction ends, or fails because the lease is lost. Every write of a worker
-    /// starts with it.
-    pub(super) async fn hold(&self, tx: &mut PgConnection) -> Result<JobState, StoreError> {
-        let sql = "select state from jobs where id = $1 and attempt = $2 and lease_until is not null for update";
-        let state: Option<JobState> =
-            sqlx::query_scalar(sql).bind(self.job).bind(self.attempt).fetch_optional(tx).await?;
-        debug_assert!(state.is_none_or(JobState::is_leased), "{state:?} has a lease in the database alone");
-        state.ok_or_else(|| self.lost())
-    }
-}
 
 /// A job to run.
 #[derive(Debug, Clone)]
@@ -268,14 +245,12 @@ pub async fn start_phase(
 }
 
 pub async fn set_progress(conn: &mut PgConnection, lease: &Lease, progress: Progress) -> Result<(), StoreError> {
-    let done = sqlx::query(
-        "update jobs set progress = $3 where id = $1 and attempt = $2 and lease_until is not null",
-    )
-    .bind(lease.job)
-    .bind(lease.attempt)
-    .bind(Json(progress))
-    .execute(conn)
-    .await?;
+    let done = sqlx::query("update jobs set progress = $3 where id = $1 and attempt = $2 and lease_until is not null")
+        .bind(lease.job)
+        .bind(lease.attempt)
+        .bind(Json(progress))
+        .execute(conn)
+        .await?;
     if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
 }
 

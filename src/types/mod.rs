@@ -36,7 +36,7 @@ pub use evidence::{
     EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
     Verdict,
 };
-pub use failure::{ErrorKind, Failure};
+pub use failure::{ErrorKind, Failure, JobFailure};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};

@@ -1,6 +1,6 @@
 //! The last result of a job: the certificate over all others.
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
     files::{FilesError, Key},
     store::{artifacts::NewArtifact, json_sha256, queue::ClaimedJob},

@@ -1,10 +1,10 @@
 //! One claimed dataset, from the claim to ready, invalid, or back in the queue.
 
 use super::{
-    Shared,
-    encode::{Encoded, IngestFailure},
     heart::{Heart, Stop},
+    ingest::{Encoded, IngestFailure},
     ledger::insist,
+    shared::Shared,
 };
 use crate::store::{
     StoreError,

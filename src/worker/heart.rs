@@ -3,9 +3,13 @@
 //! It beats at a third of the lease: one beat may be missed. A database that is away makes a beat fail and the next one
 //! try again; only an answer without a row means that the lease is lost.
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
-    store::{StoreError, ingest_queue, queue},
+    store::{
+        Lease, StoreError,
+        ingest_queue::{self, DatasetLease},
+        queue,
+    },
     types::JobId,
 };
 use std::{
@@ -43,7 +47,7 @@ pub(super) struct Heart {
 
 impl Heart {
     /// Of a job. A client's wish to cancel or pause it makes it beat at once.
-    pub(super) fn of_job(shared: &Arc<Shared>, lease: queue::Lease) -> Self {
+    pub(super) fn of_job(shared: &Arc<Shared>, lease: Lease) -> Self {
         let time = shared.config.lease();
         let cancels = Cancels { of: Some(lease.job), receiver: shared.cancels.subscribe() };
         let shared = shared.clone();
@@ -58,7 +62,7 @@ impl Heart {
     }
 
     /// Of a dataset; tells how many rows were read.
-    pub(super) fn of_dataset(shared: &Arc<Shared>, lease: ingest_queue::DatasetLease, rows: Arc<AtomicU64>) -> Self {
+    pub(super) fn of_dataset(shared: &Arc<Shared>, lease: DatasetLease, rows: Arc<AtomicU64>) -> Self {
         let time = shared.config.lease();
         let cancels = Cancels { of: None, receiver: shared.cancels.subscribe() };
         let shared = shared.clone();

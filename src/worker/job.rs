@@ -1,18 +1,19 @@
 //! One claimed job, from the claim to its end or back into the queue.
 
 use super::{
-    Shared, certificate,
-    encode::IngestFailure,
+    certificate,
     heart::{Heart, Stop},
+    ingest::IngestFailure,
     ledger::{Ledger, insist},
+    shared::Shared,
     trainer::{Heard, Trainer, stalled},
 };
 use crate::{
     files::{FilesError, Key},
     store::{
-        StoreError,
+        Lease, StoreError,
         artifacts::NewArtifact,
-        queue::{self, ClaimedJob, Lease},
+        queue::{self, ClaimedJob},
     },
     types::{ArtifactDigest, ErrorKind, Failure, JobState, Report, TrainerEvent, TrainerJob},
 };

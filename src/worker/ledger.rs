@@ -1,9 +1,9 @@
 //! Writes down what a trainer says. A database that is away for a while is waited for; the trainer goes on meanwhile.
 
-use super::{Shared, trainer::Heard};
+use super::{shared::Shared, trainer::Heard};
 use crate::{
     files::Key,
-    store::{StoreError, answered, artifacts, checkpoints, events, metrics, queue},
+    store::{Lease, StoreError, answered, artifacts, checkpoints, events, metrics, queue},
     types::{EventType, Progress, TrainerEvent},
 };
 use ::metrics::{counter, histogram};
@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Ledger<'a> {
     shared: &'a Shared,
-    lease: queue::Lease,
+    lease: Lease,
     train_rows: u64,
     progress: Option<Progress>,
     progress_written: Option<Instant>,

@@ -15,14 +15,16 @@ mod dataset;
 mod encode;
 mod fitness;
 mod heart;
+mod ingest;
 mod job;
 mod ledger;
 mod lines;
 mod pulse;
+mod shared;
 mod sweep;
 mod trainer;
 
-pub use encode::{Encoded, Ingest, IngestFailure};
+pub use ingest::{Encoded, Ingest, IngestFailure};
 pub use trainer::TrainerCommand;
 
 use crate::{
@@ -32,22 +34,14 @@ use crate::{
     store::{
         JOB_CANCEL, Store, StoreError, WORK, answered,
         ingest_queue::{self, ClaimedDataset},
-        queue::{self, ClaimedJob, Retries},
-        workers,
+        queue::{self, ClaimedJob},
     },
-    types::{Ability, JobId},
+    types::JobId,
 };
-use fitness::Fitness;
-use metrics::gauge;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use shared::{POLL, Shared};
+use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{Notify, broadcast, watch},
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -55,8 +49,6 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info, info_span, warn};
 use uuid::Uuid;
 
-/// Longest wait before looking for work again; shorter where leases are.
-const POLL: Duration = Duration::from_secs(5);
 /// How long a graceful stop may take to hand back what runs.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -67,28 +59,6 @@ const SILENCE: Duration = Duration::from_secs(600);
 /// A worker of this process. `run` does the work.
 pub struct Worker {
     shared: Arc<Shared>,
-}
-
-/// What the slots need.
-struct Shared {
-    store: Store,
-    /// Connections of the heartbeats alone.
-    heart_store: Store,
-    files: Files,
-    config: WorkerConfig,
-    trainer: TrainerCommand,
-    ingest: Arc<Ingest>,
-    signing_key: Arc<SigningKey>,
-    id: Uuid,
-    /// Who holds a lease, for people to read: host, process, and a word that differs after a restart.
-    name: String,
-    ability: Ability,
-    fitness: Fitness,
-    /// Slots that run something.
-    busy: AtomicUsize,
-    wake: Notify,
-    /// Jobs a client wants stopped or paused.
-    cancels: broadcast::Sender<JobId>,
 }
 
 enum Claimed {
@@ -105,24 +75,7 @@ impl Worker {
         ingest: Arc<Ingest>,
         signing_key: Arc<SigningKey>,
     ) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let id = Uuid::new_v4();
-        let shared = Shared {
-            heart_store: store.apart(2),
-            store,
-            files,
-            trainer,
-            ingest,
-            signing_key,
-            id,
-            name: format!("{}:{}:{}", host.trim(), std::process::id(), &id.simple().to_string()[..6]),
-            ability: config.ability(),
-            fitness: Fitness::new(),
-            busy: AtomicUsize::new(0),
-            config,
-            wake: Notify::new(),
-            cancels: broadcast::channel(1024).0,
-        };
+        let shared = Shared::new(store, files, config, trainer, ingest, signing_key);
         Self { shared: Arc::new(shared) }
     }
 
@@ -175,7 +128,7 @@ impl Worker {
             task.abort();
             task.await.ok();
         }
-        if let Err(error) = shared.leave().await {
+        if let Err(error) = shared.remove_from_list().await {
             warn!(%error, "the worker could not be taken off the list; it goes with its lease");
         }
         shared.heart_store.close().await;
@@ -192,22 +145,6 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-impl Shared {
-    fn set_busy(&self, slots: usize) {
-        self.busy.store(slots, Ordering::Relaxed);
-        gauge!("autodenoise_slots_busy").set(slots as f64);
-    }
-
-    fn retries(&self) -> Retries {
-        Retries { max_deaths: self.config.max_attempts, pause: self.config.retry() }
-    }
-
-    async fn leave(&self) -> Result<(), StoreError> {
-        let gone = async { workers::remove(&mut *self.heart_store.acquire().await?, self.id).await };
-        timeout(Duration::from_secs(2), gone).await.unwrap_or(Ok(()))
-    }
-}
-
 /// Fills the free slots, unless this worker is unfit. Says how long until a job may be claimed that must wait.
 async fn fill(
     shared: &Arc<Shared>,
@@ -215,7 +152,7 @@ async fn fill(
     shutdown: &CancellationToken,
 ) -> Result<Option<Duration>, StoreError> {
     while slots.len() < usize::from(shared.config.slots) && !shutdown.is_cancelled() {
-        if !shared.fitness.check(shared).await {
+        if !shared.check_fitness().await {
             return Ok(None);
         }
         let Some(claimed) = answered(SILENCE, claim(shared)).await? else {

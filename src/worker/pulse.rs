@@ -5,16 +5,13 @@
 //! ended only by a worker that has been in touch with it for a whole lease: whoever lives has renewed by then. An outage
 //! too short to be noticed, less than a third of a lease, costs no one a lease.
 
-use super::{POLL, Shared};
+use super::shared::{POLL, Shared};
 use crate::store::{
     StoreError, ingest_queue, queue,
     workers::{self, WorkerPulse},
 };
 use metrics::gauge;
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -26,7 +23,7 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
     let mut told = false;
     loop {
         let was_fit = shared.fitness.reasons().is_empty();
-        let fit = shared.fitness.check(&shared).await;
+        let fit = shared.check_fitness().await;
         if fit && !was_fit {
             shared.wake.notify_waiters();
         }
@@ -58,7 +55,7 @@ async fn pulse(shared: &Shared, steady: bool, draining: bool) -> Result<(), Stor
         name: &shared.name,
         ability: &shared.ability,
         slots: shared.config.slots,
-        busy: shared.busy.load(Ordering::Relaxed),
+        busy: shared.busy(),
         state: match (draining, reasons.is_empty()) {
             (true, _) => "draining",
             (false, true) => "ready",

@@ -1,7 +1,7 @@
 //! Removes what dead processes left behind and what is past its time, at the start and every hour. A row goes before its
 //! file: a file without a row is found by the next sweep.
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
     files::{FilesError, Key},
     store::{StoreError, artifacts, objects, uploads},

@@ -5,8 +5,8 @@ use crate::common::{
     ready_dataset, recover, report, tenant,
 };
 use autodenoise::{
-    store::{Store, StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
-    types::{ErrorKind, EventType, Failure, JobState, Phase, Progress},
+    store::{Lease, Store, StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
+    types::{ErrorKind, EventType, Failure, JobFailure, JobState, Phase, Progress},
 };
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
@@ -108,14 +108,14 @@ async fn a_stale_holder_is_refused_every_write() {
 }
 
 /// A job in this state, and the lease of whoever claimed it, or would have.
-async fn job_in(store: &Store, state: JobState) -> queue::Lease {
+async fn job_in(store: &Store, state: JobState) -> Lease {
     let conn = &mut *store.acquire().await.unwrap();
     let job = queued_job(store).await;
     let claimed = match state {
         JobState::Queued | JobState::Paused | JobState::Cancelled => None,
         _ => claim(store, "w").await,
     };
-    let lease = claimed.as_ref().map_or(queue::Lease { job, attempt: 0 }, |claimed| claimed.lease);
+    let lease = claimed.as_ref().map_or(Lease { job, attempt: 0 }, |claimed| claimed.lease);
     match state {
         JobState::Queued | JobState::Running => {}
         JobState::Pausing | JobState::Paused => drop(jobs::request_pause(conn, &tenant(), job).await.unwrap()),
@@ -249,7 +249,7 @@ async fn a_job_handed_back_costs_nothing_and_one_that_died_an_attempt() {
     assert_eq!((row.attempt, row.deaths), (8, 3));
     assert_eq!(
         row.error.unwrap().0,
-        jobs::JobFailure { message: "signal 9".to_owned(), attempt: 8, kind: Some(ErrorKind::TrainerDied) }
+        JobFailure { message: "signal 9".to_owned(), attempt: 8, kind: Some(ErrorKind::TrainerDied) }
     );
 }
 

@@ -1,6 +1,10 @@
 //! The cluster's folder: found or made, locked, and the command that serves it.
 
-use super::{Durability, EmbeddedError, NAME, PORT, stale, user::ServerUser};
+use super::{
+    error::{EmbeddedError, MAX_SOCKET_PATH},
+    stale,
+    user::ServerUser,
+};
 use std::{
     fs::{File, OpenOptions, Permissions, TryLockError},
     io::{Read, Write},
@@ -14,12 +18,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// `sun_path` of a Unix socket, without the zero byte at its end.
-pub(super) const MAX_SOCKET_PATH: usize = 107;
+/// Name of the database and of its user.
+pub(super) const NAME: &str = "autodenoise";
+/// Part of the socket's name only.
+pub(super) const PORT: u16 = 5432;
 /// A process that is dying may hold the lock for a moment longer.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The log starts anew when it is larger than this.
 const MAX_LOG_BYTES: u64 = 16 << 20;
+
+/// Whether what is committed survives a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    Full,
+    /// Nothing is synced: fast, and lost with the machine. For tests.
+    TestOnly,
+}
 
 /// A cluster that can be served, and is ours alone.
 pub(super) struct Cluster {

@@ -4,7 +4,7 @@
 //! async pool may end at any time, this one lives until the server has stopped. When the process is killed the server
 //! gets SIGINT, its fast shutdown.
 
-use super::{EmbeddedError, cluster::Cluster};
+use super::{cluster::Cluster, error::EmbeddedError};
 use std::{
     io::{Read, Seek, SeekFrom},
     os::unix::process::{CommandExt, ExitStatusExt},

@@ -5,7 +5,7 @@
 //! file while any of them still writes would damage the cluster, so first nobody may be left in the data folder, which
 //! is the working directory of every server process. The caller holds the lock.
 
-use super::EmbeddedError;
+use super::error::EmbeddedError;
 use std::{
     path::Path,
     thread,

@@ -1,6 +1,6 @@
 //! Who runs the server: we ourselves, or as root, which postgres refuses, the user `postgres` or `nobody`.
 
-use super::EmbeddedError;
+use super::error::EmbeddedError;
 use std::{
     ffi::CString,
     os::unix::{fs::MetadataExt, process::CommandExt},
