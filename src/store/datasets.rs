@@ -68,10 +68,10 @@ pub enum Deletion {
     Missing,
 }
 
-/// Creates the dataset, or finds the tenant's one of the same bytes and spec.
-pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
+/// Creates the dataset, or finds the tenant's one of the same bytes and spec. The caller's transaction holds the object, so
+/// that the bytes stay until the row that names them is committed.
+pub async fn create(tx: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
     let spec_sha256 = spec_sha256(&new.tenant, &new.spec);
-    let mut tx = conn.begin().await?;
     // An update of an object that is there already, because it locks the row: `delete` then waits for this transaction.
     sqlx::query(
         "insert into objects (sha256, bytes) values ($1, $2) on conflict (sha256) do update set bytes = excluded.bytes",
@@ -100,7 +100,6 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = inserted {
-            tx.commit().await?;
             return Ok(Created { row, new: true });
         }
         let found: Option<DatasetRow> = sqlx::query_as(concat!(
@@ -114,7 +113,6 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = found {
-            tx.commit().await?;
             return Ok(Created { row, new: false });
         }
     }

@@ -131,15 +131,14 @@ pub enum Deletion {
     Missing,
 }
 
-/// Puts a job into the queue, with its `job.queued` event.
+/// Puts a job into the queue, with its `job.queued` event, both in the caller's transaction.
 pub async fn create(
-    conn: &mut PgConnection,
+    tx: &mut PgConnection,
     tenant: &TenantId,
     spec: &ResolvedSpec,
     idempotency: Option<&Idempotency>,
     reproduces: Option<JobId>,
 ) -> Result<Creation, StoreError> {
-    let mut tx = conn.begin().await?;
     let key = idempotency.map(|it| stored_key(tenant, &it.key));
     if let Some(key) = &key {
         // A key is good for a day.
@@ -151,9 +150,11 @@ pub async fn create(
         .execute(&mut *tx)
         .await?;
     }
-    let inserted: Result<Option<JobRow>, StoreError> = sqlx::query_as(concat!(
+    // The dataset is locked, so that it cannot be deleted before the job that needs it is there.
+    let inserted: Option<JobRow> = sqlx::query_as(concat!(
         "insert into jobs (id, dataset_id, spec, spec_sha256, labels, idempotency_key, request_sha256, reproduces, tenant)
          select $1, id, $3, $4, $5, $6, $7, $8, tenant from datasets where id = $2 and tenant = $9 and status = 'ready'
+         for key share
          on conflict (idempotency_key) where idempotency_key is not null do nothing
          returning ",
         columns!()
@@ -168,23 +169,16 @@ pub async fn create(
     .bind(reproduces)
     .bind(tenant)
     .fetch_optional(&mut *tx)
-    .await
-    .map_err(StoreError::from);
-    match inserted {
-        Ok(Some(mut row)) => {
-            row.last_event_seq = events::append(&mut tx, row.id, EventType::JobQueued, &json!({})).await?;
-            webhooks::attach(&mut tx, row.id, &spec.webhook_ids).await?;
-            tx.commit().await?;
+    .await?;
+    match (inserted, key, idempotency) {
+        (Some(mut row), ..) => {
+            row.last_event_seq = events::append(tx, row.id, EventType::JobQueued, &json!({})).await?;
+            webhooks::attach(tx, row.id, &spec.webhook_ids).await?;
             Ok(Creation::New(Box::new(row)))
         }
         // The key comes first: the dataset of the job it made may be gone by now.
-        Ok(None) => match (key, idempotency) {
-            (Some(key), Some(idempotency)) => replayed(&mut tx, &key, &idempotency.request_sha256).await,
-            _ => Ok(Creation::DatasetNotReady),
-        },
-        // Deleted between the select and the insert.
-        Err(error) if error.constraint() == Some("jobs_dataset_id_fkey") => Ok(Creation::DatasetNotReady),
-        Err(error) => Err(error),
+        (None, Some(key), Some(idempotency)) => replayed(tx, &key, &idempotency.request_sha256).await,
+        (None, ..) => Ok(Creation::DatasetNotReady),
     }
 }
 
@@ -387,12 +381,7 @@ pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, StoreError
 /// Deletes a job that has ended, with its events, passes and results.
 pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Deletion, StoreError> {
     let mut tx = conn.begin().await?;
-    let state: Option<JobState> = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
-        .bind(id)
-        .bind(tenant)
-        .fetch_optional(&mut *tx)
-        .await?;
-    match state {
+    match lock(&mut tx, tenant, id).await? {
         None => return Ok(Deletion::Missing),
         Some(state) if !state.is_terminal() => return Ok(Deletion::Active(state)),
         Some(_) => {}

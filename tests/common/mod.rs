@@ -89,8 +89,10 @@ pub fn job_spec(dataset: DatasetId, labels: &[(&str, &str)]) -> ResolvedSpec {
 }
 
 pub async fn create_job(store: &Store, spec: &ResolvedSpec) -> JobId {
-    let conn = &mut *store.acquire().await.unwrap();
-    match jobs::create(conn, &tenant(), spec, None, None).await.unwrap() {
+    let mut tx = store.begin().await.unwrap();
+    let creation = jobs::create(&mut tx, &tenant(), spec, None, None).await.unwrap();
+    tx.commit().await.unwrap();
+    match creation {
         jobs::Creation::New(row) => row.id,
         other => panic!("{other:?}"),
     }

@@ -49,7 +49,10 @@ async fn a_repeated_request_makes_one_job() {
     let tries = (0..8).map(|_| {
         let (store, spec, key) = (db.store.clone(), spec.clone(), key("one"));
         tokio::spawn(async move {
-            jobs::create(&mut store.acquire().await.unwrap(), &tenant(), &spec, Some(&key), None).await.unwrap()
+            let mut tx = store.begin().await.unwrap();
+            let created = jobs::create(&mut tx, &tenant(), &spec, Some(&key), None).await.unwrap();
+            tx.commit().await.unwrap();
+            created
         })
     });
     let mut new = 0;
