@@ -3,7 +3,7 @@
 //! A handler returns `ApiError`; the cause of a 500 is logged here, at the boundary, and never sent. `render` puts the
 //! request's path and id into the body, and gives the same shape to what axum and tower answer on their own.
 
-use crate::types::{FieldError, RowError};
+use crate::types::{FieldError, ProblemItem};
 use axum::{
     extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -37,14 +37,6 @@ pub struct Problem {
     pub errors: Vec<ProblemItem>,
     /// Whether there were more than `errors` holds.
     pub errors_truncated: bool,
-}
-
-/// One wrong part.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub enum ProblemItem {
-    Field(FieldError),
-    Row(RowError),
 }
 
 /// The status that tus has for a part that is not what its checksum says.

@@ -8,7 +8,7 @@ use crate::{
     files::Files,
     ingest::{self, IngestError, IngestLimits, Ingested},
     store::{Durability, EmbeddedPostgres, Store, keys},
-    types::DatasetSpec,
+    types::{DatasetSpec, ProblemItem},
     webhooks::{Courier, Guard},
     worker::{Encoded, IngestFailure, TrainerCommand, Worker},
 };
@@ -346,9 +346,8 @@ fn read_table(
         Err(IngestError::Cancelled) => Err(IngestFailure::Stopped),
         Err(IngestError::Invalid(table)) => {
             let total = table.faults();
-            let fields = table.fields.iter().map(serde_json::to_value);
-            let errors = fields.chain(table.rows.iter().map(serde_json::to_value));
-            let errors = errors.map(|error| error.expect("plain data")).collect();
+            let fields = table.fields.into_iter().map(ProblemItem::Field);
+            let errors = fields.chain(table.rows.into_iter().map(ProblemItem::Row)).collect();
             Err(IngestFailure::Invalid { errors, total })
         }
         Err(error) => Err(IngestFailure::Failed(api::Chain(&error).to_string())),

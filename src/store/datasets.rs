@@ -1,7 +1,7 @@
 //! Datasets as clients see them: create, find, list, delete. Reading the tables is `ingest_queue`.
 
 use super::{Cursor, Page, StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, Profile, TenantId};
+use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, ProblemItem, Profile, TenantId};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
@@ -33,8 +33,8 @@ pub struct DatasetRow {
     pub rows_read: i64,
     pub feature_map: Option<Json<FeatureMap>>,
     pub profile: Option<Json<Profile>>,
-    /// The first problems found, as ingest words them (`RowError`, `FieldError`).
-    pub errors: Json<Vec<serde_json::Value>>,
+    /// The first problems found.
+    pub errors: Json<Vec<ProblemItem>>,
     pub error_total: i64,
     pub created_at: DateTime<Utc>,
     pub ready_at: Option<DateTime<Utc>>,

@@ -1,9 +1,8 @@
 //! The queue of datasets to read: the same leases as the jobs' (`queue`), without events.
 
 use super::{StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, FeatureMap, Profile};
+use crate::types::{DatasetId, DatasetSpec, FeatureMap, FieldError, ProblemItem, Profile};
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 use sqlx::{PgConnection, Row, types::Json};
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ pub async fn recover_expired(conn: &mut PgConnection, now: DateTime<Utc>, max_de
          from expired e where d.id = e.id",
     )
     .bind(max_deaths)
-    .bind(problem(&format!("a table that can be read; {max_deaths} workers in a row died reading this one")))
+    .bind(file_problem(format!("a table that can be read; {max_deaths} workers in a row died reading this one")))
     .bind(now)
     .execute(conn)
     .await?;
@@ -132,7 +131,7 @@ pub async fn finish_ready(
 pub async fn finish_invalid(
     conn: &mut PgConnection,
     lease: &DatasetLease,
-    errors: &[Value],
+    errors: &[ProblemItem],
     total: u64,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
@@ -180,13 +179,13 @@ pub async fn retry_or_fail(
     .bind(lease.dataset)
     .bind(lease.attempt)
     .bind(max_deaths)
-    .bind(problem(reason))
+    .bind(file_problem(reason))
     .execute(conn)
     .await?;
     lease.held(done.rows_affected())
 }
 
-/// A problem with the file as a whole, in the shape of a `FieldError`.
-fn problem(rule: &str) -> Value {
-    json!([{"pointer": "", "rule": rule}])
+/// The errors of a dataset whose file as a whole is the problem, to which the empty pointer leads.
+fn file_problem(rule: impl Into<String>) -> Json<[ProblemItem; 1]> {
+    Json([ProblemItem::Field(FieldError::new("", rule))])
 }

@@ -45,7 +45,7 @@ pub use options::{
     PolicyReduction, Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };
 pub use plan::{Estimate, Plan};
-pub use problem::{FieldError, RowError};
+pub use problem::{FieldError, ProblemItem, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
 pub use spec::{CompareSpec, DatasetFacts, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};
 pub use tenant::{ParseTenantError, TenantId};

@@ -35,3 +35,11 @@ impl FieldError {
         Self { pointer: pointer.into(), rule: rule.into() }
     }
 }
+
+/// One wrong part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ProblemItem {
+    Field(FieldError),
+    Row(RowError),
+}

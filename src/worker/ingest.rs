@@ -1,6 +1,6 @@
 //! How a worker reads tables: by a function it is given, so that it needs no reader of its own.
 
-use crate::types::{DatasetSpec, FeatureMap, Profile};
+use crate::types::{DatasetSpec, FeatureMap, ProblemItem, Profile};
 use std::{ops::ControlFlow, path::Path};
 
 /// Reads a table: (uploaded file, how to read it, folder to make, progress in rows).
@@ -19,8 +19,8 @@ pub struct Encoded {
 
 #[derive(Debug, Clone)]
 pub enum IngestFailure {
-    /// The table cannot be used: the first problems (`RowError`, `FieldError`), and how many there are.
-    Invalid { errors: Vec<serde_json::Value>, total: u64 },
+    /// The table cannot be used: the first problems, and how many there are.
+    Invalid { errors: Vec<ProblemItem>, total: u64 },
     /// This machine failed, not the table; another try may do better.
     Failed(String),
     /// The progress function said so.

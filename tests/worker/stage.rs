@@ -6,7 +6,7 @@ use autodenoise::{
     config::WorkerConfig,
     files::Files,
     store::{JOB_EVENT, datasets, jobs, testing::TestDb},
-    types::{DatasetId, DatasetStatus, JobId, JobState, ResolvedSpec},
+    types::{DatasetId, DatasetStatus, JobId, JobState, ProblemItem, ResolvedSpec, RowError},
     worker::{Encoded, Ingest, IngestFailure, TrainerCommand, Worker},
 };
 use bytes::Bytes;
@@ -123,8 +123,9 @@ impl Stage {
             assert_eq!(std::fs::read_to_string(source).unwrap(), "user,click\n");
             match spec.label.column.as_str() {
                 "bad" => {
-                    let errors = vec![serde_json::json!({"row": 0, "rule": "0 or 1"})];
-                    return Err(IngestFailure::Invalid { errors, total: 5 });
+                    let rule = "0 or 1".to_owned();
+                    let error = RowError { row: 0, line: None, column: None, value: None, rule };
+                    return Err(IngestFailure::Invalid { errors: vec![ProblemItem::Row(error)], total: 5 });
                 }
                 "panic" => panic!("a bug"),
                 "slow" => {
