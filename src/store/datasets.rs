@@ -1,9 +1,8 @@
 //! Datasets as clients see them: create, find, list, delete. Reading the tables is `ingest_queue`.
 
 use super::{Cursor, Page, StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, ProblemItem, Profile, TenantId};
+use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, ProblemItem, Profile, TenantId, json_sha256};
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
 
 macro_rules! columns {
@@ -182,10 +181,4 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
 /// lets each have its own; those of the first tenant are the ones from before there were others.
 fn spec_sha256(tenant: &TenantId, spec: &DatasetSpec) -> String {
     if *tenant == TenantId::default() { json_sha256(spec) } else { json_sha256(&(tenant, spec)) }
-}
-
-/// sha256 of a value's JSON text, in hexadecimal.
-pub fn json_sha256(value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_vec(value).expect("specs are plain data");
-    hex::encode(Sha256::digest(&text))
 }

@@ -1,8 +1,8 @@
 //! Jobs as clients see them: create, find, list, pause, resume, cancel. Running them is `queue`.
 
-use super::{Cursor, Page, StoreError, datasets::json_sha256, events, webhooks};
+use super::{Cursor, Page, StoreError, events, webhooks};
 use crate::types::{
-    DatasetId, EventType, JobFailure, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId,
+    DatasetId, EventType, JobFailure, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId, json_sha256,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;

@@ -26,7 +26,6 @@ pub mod uploads;
 pub mod webhooks;
 pub mod workers;
 
-pub use datasets::json_sha256;
 pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};
 pub use error::StoreError;
 pub use lease::Lease;

@@ -195,7 +195,7 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToke
         return error.into();
     }
     if let Some(End::Succeeded(report)) = &last_word {
-        let written = match certificate::issue(shared, claimed, report, results).await {
+        let written = match certificate::issue_certificate(shared, claimed, report, results).await {
             Ok(new) => ledger.write(Heard::Artifact(new)).await,
             Err(error) => {
                 return End::failed(ErrorKind::Storage, format!("the certificate could not be stored: {error}"));
