@@ -38,18 +38,6 @@ pub struct Received {
 }
 
 impl Files {
-    /// Stores what a client sends under the digest of its content (`Key::upload`); the same bytes are one object.
-    pub async fn put_stream<S, E>(&self, stream: S, limit: u64) -> Result<Stored, FilesError>
-    where
-        S: Stream<Item = Result<Bytes, E>>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let received = self.receive(stream, limit).await?;
-        self.prepare(&received).await?;
-        self.place(&received).await?;
-        Ok(received.stored.clone())
-    }
-
     /// Writes what a client sends to disk. A stream of more than `limit` bytes, or one that breaks off, leaves nothing
     /// behind.
     pub async fn receive<S, E>(&self, stream: S, limit: u64) -> Result<Received, FilesError>
@@ -165,6 +153,13 @@ mod tests {
         stream::iter(parts.iter().map(|part| Ok(Bytes::from(*part))).collect::<Vec<_>>())
     }
 
+    async fn store(files: &Files, parts: &[&'static str]) -> Stored {
+        let received = files.receive(chunks(parts), 3).await.unwrap();
+        files.prepare(&received).await.unwrap();
+        files.place(&received).await.unwrap();
+        received.stored.clone()
+    }
+
     async fn read(files: &Files, key: &Key, range: Option<std::ops::Range<u64>>) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut stream = files.read(key, range).await.unwrap().stream;
@@ -182,8 +177,8 @@ mod tests {
     async fn the_same_bytes_are_one_object_however_they_come() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
-        let first = files.put_stream(chunks(&["a", "bc"]), 3).await.unwrap();
-        let second = files.put_stream(chunks(&["abc"]), 3).await.unwrap();
+        let first = store(&files, &["a", "bc"]).await;
+        let second = store(&files, &["abc"]).await;
         assert_eq!(first, Stored { sha256: ABC.to_owned(), bytes: 3 });
         assert_eq!(first, second);
         assert_eq!((count(&dir.path().join("objects/uploads")), count(&dir.path().join("incoming"))), (1, 0));
@@ -200,10 +195,10 @@ mod tests {
     async fn an_upload_over_the_limit_or_broken_off_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
-        let error = files.put_stream(chunks(&["ab", "cd"]), 3).await.unwrap_err();
+        let error = files.receive(chunks(&["ab", "cd"]), 3).await.unwrap_err();
         assert!(matches!(error, FilesError::TooLarge { limit: 3 }), "{error}");
         let broken = chunks(&["ab"]).chain(stream::iter([Err(io::Error::other("reset"))]));
-        let error = files.put_stream(broken, 100).await.unwrap_err();
+        let error = files.receive(broken, 100).await.unwrap_err();
         assert!(matches!(error, FilesError::Upload(_)), "{error}");
         assert_eq!((count(&dir.path().join("objects/uploads")), count(&dir.path().join("incoming"))), (0, 0));
     }

@@ -126,9 +126,10 @@ mod tests {
     async fn aged_objects_are_found_by_key() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
-        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from("x"))]);
-        let stored = files.put_stream(stream, 10).await.unwrap();
-        let key = Key::upload(&stored.sha256).unwrap();
+        let source = dir.path().join("source");
+        std::fs::write(&source, "x").unwrap();
+        let key = Key::checkpoint(crate::types::JobId::new(), 1, 1);
+        files.put_file(&key, &source).await.unwrap();
         assert_eq!(files.aged_objects(Duration::from_secs(60)).await.unwrap(), []);
         assert_eq!(files.aged_objects(Duration::ZERO).await.unwrap(), std::slice::from_ref(&key));
         files.delete_aged(&key, Duration::from_secs(60)).await.unwrap();

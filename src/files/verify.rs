@@ -153,9 +153,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
         let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-        let source = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes.clone()))]);
-        let stored = files.put_stream(source, 1 << 20).await.unwrap();
-        let key = Key::upload(&stored.sha256).unwrap();
+        let source = dir.path().join("source");
+        std::fs::write(&source, &bytes).unwrap();
+        let key = Key::checkpoint(crate::types::JobId::new(), 1, 1);
+        let stored = files.put_file(&key, &source).await.unwrap();
         let read = async || {
             let mut got = Vec::new();
             let whole = files.read_verified(&key, &stored.sha256).await.unwrap();

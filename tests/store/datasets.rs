@@ -119,7 +119,7 @@ async fn a_job_and_the_deletion_of_its_dataset_do_not_pass_each_other() {
     let db = TestDb::new().await;
     let dataset = ready_dataset(&db.store, "a").await;
     let spec = job_spec(dataset, &[]);
-    let conn = &mut *db.store.acquire().await.unwrap();
+    let (conn, who) = (&mut *db.store.acquire().await.unwrap(), tenant());
     let later = async |tx: sqlx::Transaction<'static, sqlx::Postgres>| {
         tokio::time::sleep(Duration::from_millis(200)).await;
         tx.commit().await.unwrap();
@@ -127,13 +127,13 @@ async fn a_job_and_the_deletion_of_its_dataset_do_not_pass_each_other() {
 
     let mut creating = db.store.begin().await.unwrap();
     jobs::create(&mut creating, &tenant(), &spec, None, None).await.unwrap();
-    let (deleted, ()) = tokio::join!(datasets::delete(conn, &tenant(), dataset), later(creating));
+    let (deleted, ()) = tokio::join!(datasets::delete(conn, &who, dataset), later(creating));
     assert_eq!(deleted.unwrap(), datasets::Deletion::InUse);
 
     sqlx::query("delete from jobs").execute(&mut *conn).await.unwrap();
     let mut deleting = db.store.begin().await.unwrap();
     assert_eq!(datasets::delete(&mut deleting, &tenant(), dataset).await.unwrap(), datasets::Deletion::Deleted);
-    let (created, ()) = tokio::join!(jobs::create(conn, &tenant(), &spec, None, None), later(deleting));
+    let (created, ()) = tokio::join!(jobs::create(conn, &who, &spec, None, None), later(deleting));
     assert!(matches!(created.unwrap(), jobs::Creation::DatasetNotReady));
 }
 

@@ -4,7 +4,7 @@ use crate::common::{self, dataset_spec, feature_map, job_spec, profile, report, 
 use autodenoise::{
     certificate::SigningKey,
     config::WorkerConfig,
-    files::Files,
+    files::{Files, Stored},
     store::{JOB_EVENT, datasets, jobs, testing::TestDb},
     types::{DatasetId, DatasetStatus, JobId, JobState, ProblemItem, ResolvedSpec, RowError},
     worker::{Encoded, Ingest, IngestFailure, TrainerCommand, Worker},
@@ -143,10 +143,18 @@ impl Stage {
         })
     }
 
+    /// Bytes that a client sent, which no row names.
+    pub async fn store_upload(&self, content: &'static str) -> Stored {
+        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(content))]);
+        let received = self.files.receive(stream, 1000).await.unwrap();
+        self.files.prepare(&received).await.unwrap();
+        self.files.place(&received).await.unwrap();
+        received.stored.clone()
+    }
+
     /// An uploaded table, not read yet.
     pub async fn upload(&self, label: &str) -> DatasetId {
-        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("user,click\n"))]);
-        let stored = self.files.put_stream(stream, 1000).await.unwrap();
+        let stored = self.store_upload("user,click\n").await;
         let new = datasets::NewDataset {
             sha256: stored.sha256,
             bytes: stored.bytes,
