@@ -197,10 +197,10 @@ pub async fn create_dataset(
         return Err(ApiError::new(Kind::BadDigest, detail));
     }
     let key = Key::upload(&object.sha256).map_err(|error| ApiError::internal(&error))?;
-    state.files.prepare(&received).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.prepare_received(&received).await.map_err(|error| ApiError::internal(&error))?;
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
-    state.files.place(&received).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.store_received(&received).await.map_err(|error| ApiError::internal(&error))?;
     resolve_format(&state, &key, &mut spec, None, Some(&media_type)).await?;
     let new = NewDataset {
         tenant: caller.tenant.clone(),

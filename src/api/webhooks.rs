@@ -141,7 +141,7 @@ pub async fn test_webhook(
     caller: Caller,
     Path(id): Path<WebhookId>,
 ) -> Result<Response, ApiError> {
-    match webhooks::test(&mut *state.connection().await?, &caller.tenant, id).await? {
+    match webhooks::queue_test(&mut *state.connection().await?, &caller.tenant, id).await? {
         Test::Queued(message_id) => Ok((StatusCode::CREATED, Json(QueuedMessage { message_id })).into_response()),
         Test::Disabled => Err(ApiError::conflict(format!(
             "{id} is disabled: its receiver answered 410 Gone; delete it and make another"

@@ -177,7 +177,7 @@ pub(super) fn trainer_job(
 
 /// Runs the trainer and shows what it says.
 pub(super) async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Report, Vec<ArtifactFile>), CliError> {
-    let mut trainer = TrainerCommand::own().map_err(CliError::failed)?;
+    let mut trainer = TrainerCommand::this_program().map_err(CliError::failed)?;
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
     let mut child = trainer

@@ -289,7 +289,7 @@ impl Storage {
         config: &WorkerConfig,
         stop: &CancellationToken,
     ) -> Result<(JoinHandle<()>, watch::Receiver<Vec<String>>), CliError> {
-        let trainer = TrainerCommand::own().map_err(CliError::failed)?;
+        let trainer = TrainerCommand::this_program().map_err(CliError::failed)?;
         let worker = Worker::new(
             self.store.clone(),
             self.files.clone(),
@@ -298,7 +298,7 @@ impl Storage {
             Arc::new(read_table),
             self.signing_key.clone(),
         );
-        let unfit = worker.unfit();
+        let unfit = worker.watch_fitness();
         Ok((tokio::spawn(worker.run(stop.clone())), unfit))
     }
 

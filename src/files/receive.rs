@@ -30,7 +30,8 @@ pub struct Stored {
     pub bytes: u64,
 }
 
-/// Bytes of a client, on disk and not an object yet: `Files::place` makes them one. Dropped, they are deleted.
+/// Bytes of a client, on disk and not an object yet: `Files::store_received` makes them one. If dropped before that, they
+/// are deleted.
 #[derive(Debug)]
 pub struct Received {
     path: PathBuf,
@@ -67,13 +68,13 @@ impl Files {
         Ok(received)
     }
 
-    /// Sends received bytes on to where objects are, if that is not this machine. `place` is quick afterwards.
-    pub async fn prepare(&self, received: &Received) -> Result<(), FilesError> {
+    /// Sends received bytes to the bucket, if objects lie in one, so that `store_received` is quick.
+    pub async fn prepare_received(&self, received: &Received) -> Result<(), FilesError> {
         self.send_on(&received.path, &received.stored.sha256).await
     }
 
     /// Makes received bytes an object.
-    pub async fn place(&self, received: &Received) -> Result<(), FilesError> {
+    pub async fn store_received(&self, received: &Received) -> Result<(), FilesError> {
         self.name_object(&received.path, &received.stored.sha256).await
     }
 
@@ -88,7 +89,7 @@ impl Files {
     pub(super) async fn name_object(&self, path: &Path, sha256: &str) -> Result<(), FilesError> {
         let key = Key::upload(sha256).expect("a digest is a word");
         if !self.is_local {
-            // A sweep may have been quicker than whoever sent it on.
+            // A sweep may have removed what was sent ahead.
             if !self.contains(&key).await? {
                 self.put_file(&key, path).await?;
             }
@@ -97,7 +98,7 @@ impl Files {
         let target = self.local_path(&key);
         let folder = target.parent().expect("an object lies in a folder");
         tokio::fs::create_dir_all(folder).await.map_err(FilesError::io("create the folder", folder))?;
-        // Over an object of the same name too: the bytes are the same, and the new time keeps a sweep away from it.
+        // This replaces an object of the same name: the bytes are the same, and the new time keeps a sweep away from it.
         tokio::fs::rename(path, &target).await.map_err(FilesError::io("rename", path))?;
         sync_folder(folder).await
     }
@@ -124,7 +125,7 @@ impl Files {
     }
 }
 
-/// Deletes an upload that did not end, whichever way its future went. One that was placed has another name by then.
+/// Deletes the file of an upload that did not become an object, for whatever reason. If it did, the file has another name.
 impl Drop for Received {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_file(&self.path)
@@ -155,8 +156,8 @@ mod tests {
 
     async fn store(files: &Files, parts: &[&'static str]) -> Stored {
         let received = files.receive(chunks(parts), 3).await.unwrap();
-        files.prepare(&received).await.unwrap();
-        files.place(&received).await.unwrap();
+        files.prepare_received(&received).await.unwrap();
+        files.store_received(&received).await.unwrap();
         received.stored.clone()
     }
 

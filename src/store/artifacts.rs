@@ -31,7 +31,7 @@ pub struct NewArtifact {
     pub download_name: String,
 }
 
-/// Writes a result; one of the same name, from an earlier attempt, gives way.
+/// Writes a result. It replaces one of the same name from an earlier attempt.
 pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewArtifact) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
@@ -87,8 +87,8 @@ pub async fn find(
     Ok(row)
 }
 
-/// Forgets results and checkpoints of jobs that ended `age` ago or earlier, up to `limit` jobs' at once, and returns their
-/// objects, which the caller deletes after. The jobs themselves stay, with their reports.
+/// Deletes the rows of results and checkpoints of jobs that ended at least `age` ago, of at most `limit` jobs at once.
+/// Returns their objects, which the caller deletes afterwards. The jobs themselves stay, with their reports.
 pub async fn expire(conn: &mut PgConnection, age: Duration, limit: u32) -> Result<Vec<String>, StoreError> {
     let objects = sqlx::query_scalar(
         "with ended as (

@@ -18,7 +18,7 @@ pub struct DatasetRow {
     pub name: Option<String>,
     /// sha256 of the uploaded bytes, in hexadecimal.
     pub object: String,
-    /// Of the uploaded bytes.
+    /// Size of the upload.
     pub bytes: i64,
     pub spec: Json<DatasetSpec>,
     pub media_type: Option<String>,
@@ -71,7 +71,8 @@ pub enum Deletion {
 /// that the bytes stay until the row that names them is committed.
 pub async fn create(tx: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
     let spec_sha256 = spec_sha256(&new.tenant, &new.spec);
-    // An update of an object that is there already, because it locks the row: `delete` then waits for this transaction.
+    // An object that is there already is updated, not left alone, because an update locks its row: `delete` then waits for
+    // this transaction.
     sqlx::query(
         "insert into objects (sha256, bytes) values ($1, $2) on conflict (sha256) do update set bytes = excluded.bytes",
     )
@@ -79,7 +80,7 @@ pub async fn create(tx: &mut PgConnection, new: &NewDataset) -> Result<Created, 
     .bind(bigint("the size of the upload", new.bytes)?)
     .execute(&mut *tx)
     .await?;
-    // The row found may be deleted before it is read; then there is nothing in the way of a new one.
+    // A row in the way of the insert may be deleted before it is read; the next round then inserts.
     loop {
         let inserted: Option<DatasetRow> = sqlx::query_as(concat!(
             "insert into datasets (id, name, object, spec, spec_sha256, media_type, file_name, tenant)
@@ -167,7 +168,7 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
         Err(error) if error.constraint() == Some("jobs_active_has_dataset") => return Ok(Deletion::InUse),
         Err(error) => return Err(error),
     };
-    // Locked first: a dataset being created from the same bytes holds a share of the row until it commits.
+    // Locked first: whoever creates a dataset from the same bytes holds this row until it commits.
     sqlx::query("select from objects where sha256 = $1 for update").bind(&object).execute(&mut *tx).await?;
     sqlx::query("delete from objects where sha256 = $1 and not exists (select from datasets where object = $1)")
         .bind(&object)
@@ -177,8 +178,9 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
     Ok(Deletion::Deleted)
 }
 
-/// Says, beside the bytes, whether two requests mean the same dataset. Digests of tenants differ, so that the unique index
-/// lets each have its own; those of the first tenant are the ones from before there were others.
+/// Two requests mean the same dataset where their bytes and this digest are the same. The tenant is part of it, so that the
+/// unique index lets every tenant have a dataset of its own from the same bytes; the default tenant's digests are those of
+/// the spec alone, as datasets older than tenants have them.
 fn spec_sha256(tenant: &TenantId, spec: &DatasetSpec) -> String {
     if *tenant == TenantId::default() { json_sha256(spec) } else { json_sha256(&(tenant, spec)) }
 }

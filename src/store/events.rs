@@ -16,7 +16,7 @@ pub struct EventRow {
     pub data: Value,
 }
 
-/// Writes the next event and returns its number. Not fenced: callers hold the job's row or change it in the same
+/// Writes the next event and returns its number. It asks for no lease: callers hold the job's row or change it in the same
 /// transaction.
 pub(super) async fn append(
     conn: &mut PgConnection,

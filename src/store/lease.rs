@@ -15,7 +15,7 @@ pub struct Lease {
 impl Lease {
     /// The error of a write that finds the lease gone.
     pub(super) fn lost(&self) -> StoreError {
-        StoreError::LeaseLost { of: self.job.to_string(), attempt: self.attempt }
+        StoreError::LeaseLost { what: self.job.to_string(), attempt: self.attempt }
     }
 
     /// Locks the job's row until the transaction ends, or fails because the lease is lost. Every write of a worker

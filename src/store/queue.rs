@@ -37,12 +37,12 @@ pub struct ClaimedJob {
 pub struct Retries {
     /// The death that is the last.
     pub max_deaths: i32,
-    /// How long the job waits after its first death; twice as long after each further one, up to ten minutes. A random half
-    /// of it is left out, so that jobs that died together do not come back together.
+    /// How long the job waits after its first death; twice as long after each further one, up to ten minutes. Up to half of
+    /// it, at random, is left out, so that jobs that died together do not come back together.
     pub pause: Duration,
 }
 
-/// Seconds a job of `deaths` earlier deaths waits after another, where the first pause is bound as `$2`.
+/// SQL for the seconds that a job waits after one more death: its `deaths` are those before, and `$2` is the first pause.
 macro_rules! pause {
     () => {
         "least($2::float8 * 2 ^ least(deaths, 20), 600) * (0.5 + 0.5 * random())"
@@ -58,8 +58,8 @@ pub struct Beat {
     pub pause: bool,
 }
 
-/// Claims, of the jobs the worker can run, the one of the highest priority that has waited longest. Claimers do not wait
-/// for each other.
+/// Claims the job of the highest priority that has waited longest, among those the worker can run. Claimers do not wait for
+/// each other.
 pub async fn claim(
     conn: &mut PgConnection,
     worker: &str,
@@ -94,13 +94,13 @@ pub async fn claim(
     .bind(worker)
     .bind(lease.as_secs_f64())
     .bind(Json(&ability.labels))
-    .bind(gpus(ability))
+    .bind(gpu_names(ability))
     .fetch_optional(conn)
     .await?;
-    row.as_ref().map(claimed).transpose()
+    row.as_ref().map(read_claimed).transpose()
 }
 
-pub(super) fn gpus(ability: &Ability) -> Vec<String> {
+pub(super) fn gpu_names(ability: &Ability) -> Vec<String> {
     ability.gpus.iter().map(ToString::to_string).collect()
 }
 
@@ -115,7 +115,7 @@ pub async fn next_due(conn: &mut PgConnection) -> Result<Option<Duration>, Store
     Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
-fn claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
+fn read_claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
     let checkpoint = match row.try_get::<Option<i64>, _>("seq")? {
         None => None,
         Some(seq) => Some(CheckpointRow {
@@ -141,12 +141,15 @@ fn claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
     })
 }
 
-/// Ends the claims whose workers have not been heard of: their jobs go back to the queue, or have failed when that was the
-/// last death allowed, or are cancelled or paused where that was asked for. Returns the jobs and their new states.
+/// Ends the claims of workers that have not been heard of: their jobs go back to the queue, or fail where that was the last
+/// death allowed, or are cancelled or paused where a client asked for it. Returns the jobs and their new states.
 ///
-/// To be called by one who has been in touch with the database for a lease, for while it was away nobody could renew; `now`
-/// is what the database's clock said a moment ago. A call that is carried out late, by a database that was stopped with it in
-/// its hands, ends no lease that ran out meanwhile.
+/// Only a worker to which the database has answered for the length of a lease without a break may call this. While the
+/// database is away no worker can renew its lease, so right after an outage every lease may have run out, and ending them
+/// would stop jobs that run well.
+///
+/// `now` is the database's time as it gave it a moment ago. A database that stops with this call in its hands may carry it
+/// out much later; leases that ran out meanwhile are not ended then.
 pub async fn recover_expired(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -276,7 +279,7 @@ pub async fn finish_succeeded(conn: &mut PgConnection, lease: &Lease, report: &R
     if let Some(certification) = &report.certification {
         events::append(&mut tx, lease.job, EventType::VerdictIssued, &verdict_issued(certification)).await?;
     }
-    End { report: Some(report), ..End::of(JobState::Succeeded, "succeeded") }.write(&mut tx, lease).await?;
+    End { report: Some(report), ..End::new(JobState::Succeeded, "succeeded") }.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -301,7 +304,7 @@ fn verdict_issued(certification: &Certification) -> Value {
 pub async fn finish_failed(conn: &mut PgConnection, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    End { failure: Some(failure), ..End::of(JobState::Failed, "failed") }.write(&mut tx, lease).await?;
+    End { failure: Some(failure), ..End::new(JobState::Failed, "failed") }.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -310,7 +313,7 @@ pub async fn finish_failed(conn: &mut PgConnection, lease: &Lease, failure: &Fai
 pub async fn finish_cancelled(conn: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    End::of(JobState::Cancelled, "cancelled").write(&mut tx, lease).await?;
+    End::new(JobState::Cancelled, "cancelled").write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -333,7 +336,7 @@ pub async fn retry_or_fail(
         JobState::Pausing => JobState::Paused,
         _ => JobState::Queued,
     };
-    let end = End { failure: Some(failure), pause: Some(retries.pause), ..End::of(state, "died") };
+    let end = End { failure: Some(failure), pause: Some(retries.pause), ..End::new(state, "died") };
     end.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(state)
@@ -354,7 +357,7 @@ pub async fn release(
         _ => (JobState::Queued, "released"),
     };
     let pause = (!pause.is_zero()).then_some(pause);
-    End { reason: Some(reason), pause, ..End::of(state, outcome) }.write(&mut tx, lease).await?;
+    End { reason: Some(reason), pause, ..End::new(state, outcome) }.write(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(state)
 }
@@ -365,15 +368,15 @@ struct End<'a> {
     outcome: &'static str,
     /// Counts one death.
     failure: Option<&'a Failure>,
-    /// Of an end that is no failure.
+    /// Why the claim ended, where that is no failure.
     reason: Option<&'a str>,
-    /// How long the job waits in the queue, where it goes back there.
+    /// How long the job waits in the queue, if it goes back there.
     pause: Option<Duration>,
     report: Option<&'a Report>,
 }
 
 impl End<'_> {
-    const fn of(state: JobState, outcome: &'static str) -> Self {
+    const fn new(state: JobState, outcome: &'static str) -> Self {
         Self { state, outcome, failure: None, reason: None, pause: None, report: None }
     }
 

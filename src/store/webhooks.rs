@@ -25,7 +25,7 @@ pub struct WebhookRow {
     /// Words of `WebhookEvent`.
     pub events: Vec<String>,
     pub created_at: DateTime<Utc>,
-    /// Since when its receiver wants no more.
+    /// When its receiver said that it wants no more.
     pub disabled_at: Option<DateTime<Utc>>,
 }
 
@@ -214,7 +214,7 @@ pub async fn missing(
     Ok(rows)
 }
 
-/// Has the job's tenant's webhooks among these told of the job.
+/// Has these webhooks told of the job, as far as its tenant has them.
 pub(super) async fn attach(conn: &mut PgConnection, job: JobId, ids: &[WebhookId]) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -231,10 +231,10 @@ pub(super) async fn attach(conn: &mut PgConnection, job: JobId, ids: &[WebhookId
     Ok(())
 }
 
-/// Puts a test into the outbox. One that waits there already is the answer to another request for one.
-pub async fn test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookId) -> Result<Test, StoreError> {
+/// Puts a test message into the outbox. If one waits there already, it answers this request too.
+pub async fn queue_test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookId) -> Result<Test, StoreError> {
     let mut tx = conn.begin().await?;
-    // Locked, so that two requests come to one message.
+    // Locked, so that two requests at the same time make one message.
     let enabled: Option<bool> =
         sqlx::query_scalar("select disabled_at is null from webhooks where id = $1 and tenant = $2 for no key update")
             .bind(id)
@@ -289,8 +289,8 @@ pub async fn deliveries(
     Ok(Page::cut(rows, limit, |row: &DeliveryRow| Cursor { created_at: row.at, id: row.id }))
 }
 
-/// Claims the message that is due for longest, of a webhook that is not among `busy`: one receiver that hangs takes up one
-/// sender. It is due again after `lease`, whatever becomes of the claimer.
+/// Claims the message that has been due for longest, except of the webhooks in `busy`: so a receiver that hangs keeps one
+/// sender busy and no more. The message is due again after `lease`, whatever becomes of the claimer.
 pub async fn claim(
     conn: &mut PgConnection,
     busy: &[WebhookId],
@@ -344,10 +344,9 @@ pub async fn claim(
     }))
 }
 
-/// Writes down what an attempt came to. Where the receiver wants no more, the webhook is disabled and everything that
-/// waits for it has failed.
+/// Records how an attempt ended. If the receiver wants no more, the webhook is disabled and all its waiting messages fail.
 pub async fn finish(conn: &mut PgConnection, lease: &MessageLease, attempted: &Attempted) -> Result<(), StoreError> {
-    let lost = || StoreError::LeaseLost { of: lease.message.to_string(), attempt: lease.attempt };
+    let lost = || StoreError::LeaseLost { what: lease.message.to_string(), attempt: lease.attempt };
     let mut tx = conn.begin().await?;
     // The webhook first: its deletion locks it before its messages.
     let webhook = sqlx::query("select from webhooks where id = $1 for no key update")
@@ -420,7 +419,7 @@ pub async fn backlog(conn: &mut PgConnection) -> Result<Backlog, StoreError> {
     Ok(row)
 }
 
-/// Forgets messages, and their attempts, that ended longer than `age` ago; returns how many.
+/// Deletes messages that ended longer than `age` ago, with their attempts; returns how many.
 pub async fn sweep(conn: &mut PgConnection, age: Duration) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "delete from webhook_messages where state <> 'pending' and finished_at < now() - make_interval(secs => $1)",

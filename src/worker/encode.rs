@@ -29,7 +29,7 @@ impl Drop for StopOnDrop {
 }
 
 impl Shared {
-    /// Where the encoded dataset lies on this machine; read anew where it does not yet.
+    /// The folder of the encoded dataset on this machine. If it is missing, the table is read anew.
     pub(super) async fn dataset_dir(
         &self,
         dataset: DatasetId,
@@ -65,7 +65,7 @@ impl Shared {
                 rows.store(read, Ordering::Relaxed);
                 if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            // Here, because nobody may be waiting any more.
+            // Removed on this thread, because nobody may be waiting for it any more.
             if (result.is_err() || stopped.load(Ordering::Relaxed))
                 && let Err(error) = std::fs::remove_dir_all(&thread_folder)
             {
@@ -80,7 +80,7 @@ impl Shared {
                 return Err(IngestFailure::Failed(format!("reading the table panicked: {error}")));
             }
         };
-        self.files.keep_dataset_dir(dataset, &out).await.map_err(failed)?;
+        self.files.store_dataset_dir(dataset, &out).await.map_err(failed)?;
         self.files.remove_dir(&folder).await.map_err(failed)?;
         histogram!("autodenoise_ingest_seconds").record(started.elapsed().as_secs_f64());
         Ok(encoded)

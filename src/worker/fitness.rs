@@ -48,12 +48,12 @@ impl Fitness {
         self.database_away.store(away, Ordering::Relaxed);
     }
 
-    /// The trainer could not be started: another job would fare no better.
-    pub(super) fn trainer_failed(&self, reason: String) {
+    /// Remembers that the trainer could not be started: another job would fare no better.
+    pub(super) fn note_trainer_failure(&self, reason: String) {
         *self.trainer.lock().expect("no holder panics") = Some((reason, Instant::now() + TRAINER_REST));
     }
 
-    /// Looks at everything anew; says whether jobs can be run.
+    /// Looks at everything anew; returns whether jobs can be run.
     pub(super) async fn check(&self, files: &Files, gpus: &[Device]) -> bool {
         let reasons = self.find_reasons(files, gpus).await;
         let fit = reasons.is_empty();

@@ -52,8 +52,8 @@ use uuid::Uuid;
 /// How long a graceful stop may take to hand back what runs.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// How long an answer about work is waited for. Not shorter: a database that stood still may carry a claim out after it was
-/// given up, and nobody works on that job until the claim's lease ends.
+/// How long to wait for the answer to a claim. A shorter wait would lose jobs for a while: a database that stood still may
+/// carry a claim out after the worker has given it up, and then nobody works on that job until the claim's lease ends.
 const SILENCE: Duration = Duration::from_secs(600);
 
 /// A worker of this process. `run` does the work.
@@ -80,25 +80,26 @@ impl Worker {
     }
 
     /// What keeps the worker from claiming; nothing while all is well.
-    pub fn unfit(&self) -> watch::Receiver<Vec<String>> {
+    pub fn watch_fitness(&self) -> watch::Receiver<Vec<String>> {
         self.shared.fitness.watch()
     }
 
-    /// Claims and runs until `shutdown`; what runs then is stopped and handed back. Dropping the future kills the
-    /// trainers and leaves their jobs to the end of their leases.
+    /// Claims and runs until `shutdown`; what runs then is stopped and handed back. If the future is dropped, the trainers
+    /// are killed, and their jobs go back to the queue when their leases end.
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.shared;
         info!(worker = %shared.name, slots = shared.config.slots, "worker started");
-        let listener = AbortOnDropHandle::new(tokio::spawn(listen(shared.clone())));
+        let listener = AbortOnDropHandle::new(tokio::spawn(pass_on_notifications(shared.clone())));
         let sweeper = AbortOnDropHandle::new(tokio::spawn(sweep::run(shared.clone())));
         let pulse = AbortOnDropHandle::new(tokio::spawn(pulse::run(shared.clone(), shutdown.clone())));
         let mut slots = JoinSet::new();
         loop {
-            // Registered before looking: work that comes between the look and the wait is then not slept over.
+            // Registered before looking for work: a notification that comes between the look and the wait then wakes the
+            // loop.
             let wake = shared.wake.notified();
             tokio::pin!(wake);
             wake.as_mut().enable();
-            let due = match fill(&shared, &mut slots, &shutdown).await {
+            let due = match fill_slots(&shared, &mut slots, &shutdown).await {
                 Ok(due) => due,
                 Err(error) => {
                     warn!(%error, "cannot look for work; trying again");
@@ -136,7 +137,7 @@ impl Worker {
     }
 }
 
-/// The claim of a slot that panicked runs out; another attempt may end otherwise.
+/// The claim of a slot that panicked ends with its lease; another attempt may go better.
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
@@ -145,8 +146,8 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Fills the free slots, unless this worker is unfit. Says how long until a job may be claimed that must wait.
-async fn fill(
+/// Fills the free slots, unless this worker is unfit. Returns how long it is until the next waiting job may be claimed.
+async fn fill_slots(
     shared: &Arc<Shared>,
     slots: &mut JoinSet<()>,
     shutdown: &CancellationToken,
@@ -155,7 +156,7 @@ async fn fill(
         if !shared.check_fitness().await {
             return Ok(None);
         }
-        let Some(claimed) = answered(SILENCE, claim(shared)).await? else {
+        let Some(claimed) = answered(SILENCE, claim_work(shared)).await? else {
             return answered(SILENCE, async { queue::next_due(&mut *shared.store.acquire().await?).await }).await;
         };
         let (shared, shutdown) = (shared.clone(), shutdown.clone());
@@ -174,7 +175,7 @@ async fn fill(
 }
 
 /// Datasets first: reading one is short, and a client waits for its errors.
-async fn claim(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
+async fn claim_work(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     let lease = shared.config.lease();
     let conn = &mut *shared.store.acquire().await?;
     if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease).await? {
@@ -184,8 +185,8 @@ async fn claim(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     Ok(job.map(|job| Claimed::Job(Box::new(job))))
 }
 
-/// Passes on what the database says. Whatever goes wrong here only costs time.
-async fn listen(shared: Arc<Shared>) {
+/// Passes the database's notifications on. A failure here costs only time, because the slots also look by themselves.
+async fn pass_on_notifications(shared: Arc<Shared>) {
     loop {
         match shared.store.listen(&[WORK, JOB_CANCEL]).await {
             Ok(mut listener) => {

@@ -28,14 +28,14 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
             shared.wake.notify_waiters();
         }
         match timeout(interval, pulse(&shared, contact.is_steady(Instant::now()), shutdown.is_cancelled())).await {
-            Ok(Ok(())) => contact.answered(Instant::now()),
+            Ok(Ok(())) => contact.note_answer(Instant::now()),
             Ok(Err(error)) => {
                 warn!(%error, "the worker's pulse failed");
-                contact.missed();
+                contact.note_miss();
             }
             Err(_) => {
                 warn!("the worker's pulse was not answered");
-                contact.missed();
+                contact.note_miss();
             }
         }
         shared.fitness.set_database_away(contact.since.is_none());
@@ -86,8 +86,8 @@ impl Contact {
         Self { lease, since: Some(now), last: now }
     }
 
-    fn answered(&mut self, now: Instant) {
-        // It was away, or this process was, and no try was made meanwhile or it was answered late.
+    fn note_answer(&mut self, now: Instant) {
+        // The database was away or this process stood still, and no try failed meanwhile to tell so.
         if now - self.last > self.lease / 3 * 2 {
             self.since = None;
         }
@@ -95,12 +95,12 @@ impl Contact {
         self.last = now;
     }
 
-    fn missed(&mut self) {
+    fn note_miss(&mut self) {
         self.since = None;
     }
 
     fn is_steady(&self, now: Instant) -> bool {
-        // The same for a break that no answer has ended yet.
+        // Nor while such a break lasts, before an answer ends it.
         self.since.is_some_and(|since| now - since >= self.lease) && now - self.last <= self.lease / 3 * 2
     }
 }
@@ -116,21 +116,21 @@ mod tests {
         let mut contact = Contact::new(Duration::from_secs(30), start);
         for seconds in [10, 20, 30] {
             assert!(!contact.is_steady(at(seconds - 1)));
-            contact.answered(at(seconds));
+            contact.note_answer(at(seconds));
         }
         assert!(contact.is_steady(at(30)));
-        contact.missed();
+        contact.note_miss();
         assert!(!contact.is_steady(at(31)));
-        contact.answered(at(40));
+        contact.note_answer(at(40));
         for seconds in [50, 60] {
-            contact.answered(at(seconds));
+            contact.note_answer(at(seconds));
             assert!(!contact.is_steady(at(seconds)));
         }
-        contact.answered(at(70));
+        contact.note_answer(at(70));
         assert!(contact.is_steady(at(70)));
         // This process was stopped, and knows of no failure.
         assert!(!contact.is_steady(at(170)));
-        contact.answered(at(170));
+        contact.note_answer(at(170));
         assert!(!contact.is_steady(at(171)));
     }
 }

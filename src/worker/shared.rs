@@ -62,7 +62,7 @@ impl Shared {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let id = Uuid::new_v4();
         Self {
-            heart_store: store.apart(2),
+            heart_store: store.with_own_pool(2),
             store,
             files,
             trainer,

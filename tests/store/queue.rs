@@ -210,10 +210,10 @@ async fn workers_that_vanish_cost_attempts_until_the_job_has_failed() {
     assert_eq!((row.attempt, row.deaths, row.error.as_ref().unwrap().attempt), (3, 3, 3));
     assert!(row.error.unwrap().message.contains("worker w3"), "the reason names the worker");
     assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.requeued", "job.requeued", "job.failed"]);
-    let attempts = jobs::attempts(conn, &tenant(), job, 0, 100).await.unwrap();
+    let attempts = jobs::list_attempts(conn, &tenant(), job, 0, 100).await.unwrap();
     assert_eq!(attempts.iter().map(|a| a.outcome.as_deref()).collect::<Vec<_>>(), [Some("lost"); 3]);
     let other = "other".parse().unwrap();
-    assert!(jobs::attempts(conn, &other, job, 0, 100).await.unwrap().is_empty(), "another tenant's");
+    assert!(jobs::list_attempts(conn, &other, job, 0, 100).await.unwrap().is_empty(), "another tenant's");
     assert!(claim(&db.store, "w").await.is_none());
 }
 

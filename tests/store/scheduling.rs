@@ -98,7 +98,7 @@ async fn a_job_that_died_waits_longer_each_time() {
     let first = &requeued.iter().find(|event| event.kind == "job.requeued").unwrap().data;
     assert_eq!((first["kind"].as_str(), first["reason"].as_str()), (Some("out_of_memory"), Some("signal 9")));
     assert!(first["not_before"].is_string(), "{first}");
-    let attempts = jobs::attempts(conn, &tenant(), job, 1, 2).await.unwrap();
+    let attempts = jobs::list_attempts(conn, &tenant(), job, 1, 2).await.unwrap();
     let seen: Vec<_> = attempts.iter().map(|row| (row.attempt, row.error_kind.as_deref())).collect();
     assert_eq!(seen, [(2, Some("out_of_memory")), (3, Some("out_of_memory"))], "a page of them");
 }
@@ -184,7 +184,7 @@ async fn a_running_job_is_paused_by_its_worker() {
     assert_eq!(queue::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Paused);
     let row = find_job(store, job).await;
     assert_eq!((row.worker, row.lease_until, row.phase, row.deaths), (None, None, None, 0), "it holds no worker");
-    assert_eq!(jobs::attempts(conn, &tenant(), job, 0, 9).await.unwrap()[0].outcome.as_deref(), Some("paused"));
+    assert_eq!(jobs::list_attempts(conn, &tenant(), job, 0, 9).await.unwrap()[0].outcome.as_deref(), Some("paused"));
 
     // A resume that comes before the trainer has stopped: the job goes back into the queue.
     db.resume(job).await;
@@ -256,7 +256,7 @@ async fn jobs_that_have_not_ended_are_counted_by_state_and_priority() {
     claim(&db.store, "w").await.unwrap();
     let conn = &mut *db.store.acquire().await.unwrap();
     sqlx::query("update jobs set created_at = now() - interval '1 minute'").execute(&mut *conn).await.unwrap();
-    let mut rows = jobs::waiting(conn).await.unwrap();
+    let mut rows = jobs::count_waiting(conn).await.unwrap();
     rows.sort_by_key(|row| row.priority);
     let counts: Vec<_> = rows.iter().map(|row| (row.state, row.priority, row.jobs)).collect();
     assert_eq!(counts, [(JobState::Queued, 0, 2), (JobState::Running, 3, 1)]);

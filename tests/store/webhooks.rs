@@ -144,7 +144,7 @@ async fn a_receiver_that_wants_no_more_gets_no_more() {
     assert!(webhooks::find(conn, &tenant, id).await.unwrap().unwrap().disabled_at.is_some());
     cancel(store, later).await;
     assert_eq!(webhooks::backlog(conn).await.unwrap().messages, 0);
-    assert_eq!(webhooks::test(conn, &tenant, id).await.unwrap(), Test::Disabled);
+    assert_eq!(webhooks::queue_test(conn, &tenant, id).await.unwrap(), Test::Disabled);
 }
 
 #[tokio::test]
@@ -159,11 +159,11 @@ async fn a_tenant_sees_its_own_webhooks_and_a_test_waits_once() {
     assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), [own]);
     assert!(webhooks::find(conn, &tenant, foreign).await.unwrap().is_none());
     assert_eq!(webhooks::missing(conn, &tenant, &[own, foreign]).await.unwrap(), [foreign]);
-    assert_eq!(webhooks::test(conn, &tenant, foreign).await.unwrap(), Test::Missing);
+    assert_eq!(webhooks::queue_test(conn, &tenant, foreign).await.unwrap(), Test::Missing);
     assert!(!webhooks::delete(conn, &tenant, foreign).await.unwrap());
 
-    let first = webhooks::test(conn, &tenant, own).await.unwrap();
-    assert_eq!(webhooks::test(conn, &tenant, own).await.unwrap(), first);
+    let first = webhooks::queue_test(conn, &tenant, own).await.unwrap();
+    assert_eq!(webhooks::queue_test(conn, &tenant, own).await.unwrap(), first);
     let message = next(store, &[], LEASE).await.unwrap();
     assert_eq!((first, &message.kind[..], message.job.is_none()), (Test::Queued(message.lease.message), TEST, true));
     // Deleted under its sender, who then has nothing to say.

@@ -110,7 +110,7 @@ impl Stage {
         let worker =
             Worker::new(self.db.store.clone(), self.files.clone(), self.config.clone(), trainer, self.ingest(), key);
         let shutdown = CancellationToken::new();
-        let unfit = worker.unfit();
+        let unfit = worker.watch_fitness();
         let task = tokio::spawn(worker.run(shutdown.clone()));
         Running { shutdown, task, unfit }
     }
@@ -147,8 +147,8 @@ impl Stage {
     pub async fn store_upload(&self, content: &'static str) -> Stored {
         let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(content))]);
         let received = self.files.receive(stream, 1000).await.unwrap();
-        self.files.prepare(&received).await.unwrap();
-        self.files.place(&received).await.unwrap();
+        self.files.prepare_received(&received).await.unwrap();
+        self.files.store_received(&received).await.unwrap();
         received.stored.clone()
     }
 

@@ -43,7 +43,8 @@ impl EmbeddedPostgres {
     /// `postgres`; without it they are looked for.
     pub async fn start(dir: &Path, bin: Option<&Path>, durability: Durability) -> Result<Self, EmbeddedError> {
         let (dir, bin) = (dir.to_owned(), bin.map(Path::to_owned));
-        let (keeper, cluster) = Keeper::start(move || cluster::prepare(&dir, bin.as_deref(), durability)).await?;
+        let (keeper, cluster) =
+            Keeper::start(move || cluster::prepare_cluster(&dir, bin.as_deref(), durability)).await?;
         let options = connect_options(&cluster.dir, &cluster.password);
         let embedded = Self { options: options.clone().database(NAME), keeper };
         embedded.wait_until_ready(&options.database("postgres")).await?;

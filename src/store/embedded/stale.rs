@@ -15,7 +15,7 @@ use std::{
 /// A server told to stop has this long.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) fn clear(dir: &Path, data: &Path, socket: &Path) -> Result<(), EmbeddedError> {
+pub(super) fn remove_leftovers(dir: &Path, data: &Path, socket: &Path) -> Result<(), EmbeddedError> {
     let pid_file = data.join("postmaster.pid");
     let Ok(text) = std::fs::read_to_string(&pid_file) else { return Ok(()) };
     let postmaster = text.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
