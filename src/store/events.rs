@@ -19,7 +19,7 @@ pub struct EventRow {
 /// Writes the next event and returns its number. It asks for no lease: callers hold the job's row or change it in the same
 /// transaction.
 pub(super) async fn append(
-    conn: &mut PgConnection,
+    tx: &mut PgConnection,
     job: JobId,
     kind: EventType,
     data: &Value,
@@ -34,7 +34,7 @@ pub(super) async fn append(
     .bind(job)
     .bind(kind.as_str())
     .bind(data)
-    .fetch_one(conn)
+    .fetch_one(tx)
     .await?;
     Ok(seq)
 }

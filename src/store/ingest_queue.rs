@@ -33,7 +33,7 @@ pub struct ClaimedDataset {
 }
 
 /// Ends the claims of workers that have not been heard of. A dataset whose readers died `max_deaths` times becomes invalid,
-/// because reading it is what kills them. `queue::recover_expired` says who may call this, and with which `now`.
+/// because reading it is what kills them. `endings::recover_expired` says who may call this, and with which `now`.
 pub async fn recover_expired(conn: &mut PgConnection, now: DateTime<Utc>, max_deaths: i32) -> Result<(), StoreError> {
     sqlx::query(
         "with expired as (

@@ -1,6 +1,7 @@
 //! Postgres: every SQL statement of the program.
 //!
-//! Functions take `&mut PgConnection`, so that the caller decides the transaction. What a worker writes is fenced by
+//! Functions take `&mut PgConnection`, so that the caller decides the transaction. One that calls it `tx` leaves its work to
+//! the caller's transaction, which must be there; the others see to their own. What a worker writes is fenced by
 //! its lease, (job, attempt): a write that finds the lease gone fails with `StoreError::LeaseLost` and changes nothing.
 //! Times are the database's, never a client's clock. What belongs to a tenant is found only together with that tenant; for
 //! another tenant it does not exist.
@@ -9,6 +10,7 @@ pub mod artifacts;
 pub mod checkpoints;
 pub mod datasets;
 mod embedded;
+pub mod endings;
 mod error;
 pub mod events;
 pub mod ingest_queue;
@@ -17,6 +19,7 @@ pub mod keys;
 mod lease;
 pub mod metrics;
 pub mod objects;
+pub mod outbox;
 mod page;
 pub mod queue;
 pub mod tenants;

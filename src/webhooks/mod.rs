@@ -1,7 +1,7 @@
 //! Tells clients' addresses what became of their jobs, as Standard Webhooks (standardwebhooks.com) has it.
 //!
 //! ```text
-//! run        claims what is due from the outbox (`store::webhooks`), and writes down what came of it
+//! run        claims what is due from the outbox (`store::outbox`), and writes down what came of it
 //!  ├ send     one attempt: a signed POST
 //!  └ guard    which addresses may be sent to: what a client names must not reach the server's own network
 //!      address  the networks that are not the public internet
@@ -19,7 +19,7 @@ use crate::{
     config::WebhookConfig,
     store::{
         Store, StoreError, answered,
-        webhooks::{self, Attempted, ClaimedMessage, Outcome, TEST},
+        outbox::{self, Attempted, ClaimedMessage, Outcome, TEST},
     },
     types::{WebhookId, WebhookSecret},
 };
@@ -92,7 +92,7 @@ impl Courier {
         attempts: &mut JoinSet<WebhookId>,
     ) -> Result<(), StoreError> {
         while attempts.len() < SENDERS {
-            let claim = async { webhooks::claim(&mut *self.store.acquire().await?, under_way, LEASE).await };
+            let claim = async { outbox::claim(&mut *self.store.acquire().await?, under_way, LEASE).await };
             let Some(message) = answered(LEASE, claim).await? else { break };
             under_way.push(message.lease.webhook);
             let (store, sender, waits) = (self.store.clone(), self.sender.clone(), self.waits.clone());
@@ -107,10 +107,10 @@ impl Courier {
 
     async fn keep_house(&self) -> Result<(), StoreError> {
         let mut conn = self.store.acquire().await?;
-        let backlog = webhooks::backlog(&mut conn).await?;
+        let backlog = outbox::backlog(&mut conn).await?;
         gauge!("autodenoise_webhook_outbox_messages").set(backlog.messages as f64);
         gauge!("autodenoise_webhook_outbox_overdue_seconds").set(backlog.overdue_seconds);
-        webhooks::sweep(&mut conn, KEPT).await?;
+        outbox::sweep(&mut conn, KEPT).await?;
         Ok(())
     }
 }
@@ -146,7 +146,7 @@ async fn attempt_delivery(store: &Store, sender: &Sender, waits: &[Duration], me
     counter!("autodenoise_webhook_deliveries_total", "outcome" => outcome.as_str()).increment(1);
     histogram!("autodenoise_webhook_delivery_seconds").record(duration.as_secs_f64());
     let attempted = Attempted { outcome, status: sent.status, duration, error: sent.error };
-    let written = async { webhooks::finish(&mut *store.acquire().await?, &lease, &attempted).await };
+    let written = async { outbox::finish(&mut *store.acquire().await?, &lease, &attempted).await };
     match answered(LEASE, written).await {
         Ok(()) => {}
         // The webhook was deleted meanwhile, or this took so long that another has the message.

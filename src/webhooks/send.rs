@@ -2,7 +2,7 @@
 
 use super::guard::Guard;
 use crate::{
-    store::webhooks::ClaimedMessage,
+    store::outbox::ClaimedMessage,
     types::{WebhookData, WebhookPayload, WebhookSecret},
 };
 use aws_lc_rs::hmac;

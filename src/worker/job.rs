@@ -10,11 +10,7 @@ use super::{
 };
 use crate::{
     files::{FilesError, Key},
-    store::{
-        Lease, StoreError,
-        artifacts::NewArtifact,
-        queue::{self, ClaimedJob},
-    },
+    store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob},
     types::{ArtifactDigest, ErrorKind, Failure, JobState, Report, TrainerEvent, TrainerJob},
 };
 use metrics::{counter, histogram};
@@ -268,21 +264,21 @@ async fn write_end(shared: &Shared, lease: &Lease, end: &End) -> Result<&'static
     let conn = &mut *shared.store.acquire().await?;
     let state = match end {
         End::Succeeded(report) => {
-            queue::finish_succeeded(conn, lease, report).await?;
+            endings::finish_succeeded(conn, lease, report).await?;
             JobState::Succeeded
         }
         End::Failed(failure) if failure.kind.is_transient() => {
-            queue::retry_or_fail(conn, lease, failure, shared.retries()).await?
+            endings::retry_or_fail(conn, lease, failure, shared.retries()).await?
         }
         End::Failed(failure) => {
-            queue::finish_failed(conn, lease, failure).await?;
+            endings::finish_failed(conn, lease, failure).await?;
             JobState::Failed
         }
         End::Cancelled => {
-            queue::finish_cancelled(conn, lease).await?;
+            endings::finish_cancelled(conn, lease).await?;
             JobState::Cancelled
         }
-        End::HandedBack { reason, pause } => queue::release(conn, lease, reason, *pause).await?,
+        End::HandedBack { reason, pause } => endings::release(conn, lease, reason, *pause).await?,
         End::Lost => unreachable!("returned above"),
     };
     Ok(state.as_str())

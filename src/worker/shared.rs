@@ -5,7 +5,7 @@ use crate::{
     certificate::SigningKey,
     config::WorkerConfig,
     files::Files,
-    store::{Store, StoreError, queue::Retries, workers},
+    store::{Store, StoreError, endings::Retries, workers},
     types::{Ability, JobId},
 };
 use metrics::gauge;

@@ -5,7 +5,7 @@ use crate::common::{
     tenant,
 };
 use autodenoise::{
-    store::{StoreError, artifacts, datasets, ingest_queue, jobs, queue, testing::TestDb},
+    store::{StoreError, artifacts, datasets, endings, ingest_queue, jobs, testing::TestDb},
     types::{DatasetStatus, ErrorKind, Failure, FieldError, ProblemItem, RowError},
 };
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ async fn a_dataset_is_deleted_only_when_no_active_job_needs_it() {
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
     let running = claim(&db.store, "w").await.unwrap();
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
-    queue::finish_failed(conn, &running.lease, &Failure::new(ErrorKind::Invalid, "no")).await.unwrap();
+    endings::finish_failed(conn, &running.lease, &Failure::new(ErrorKind::Invalid, "no")).await.unwrap();
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Deleted);
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Missing);
     let row = jobs::find(conn, &tenant(), job).await.unwrap().unwrap();

@@ -5,7 +5,7 @@ use crate::common::{
     ready_dataset, recover, report, tenant,
 };
 use autodenoise::{
-    store::{Lease, Store, StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
+    store::{Lease, Store, StoreError, artifacts, checkpoints, endings, events, jobs, metrics, queue, testing::TestDb},
     types::{ErrorKind, EventType, Failure, JobFailure, JobState, Phase, Progress},
 };
 use serde_json::json;
@@ -86,11 +86,11 @@ async fn a_stale_holder_is_refused_every_write() {
         queue::heartbeat(conn, &lease, LEASE).await.map(drop),
         queue::start_phase(conn, &lease, 0, Phase::Search, 1).await,
         queue::set_progress(conn, &lease, progress).await,
-        queue::finish_succeeded(conn, &lease, &report(stale.spec)).await,
-        queue::finish_failed(conn, &lease, &failure()).await,
-        queue::finish_cancelled(conn, &lease).await,
-        queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.map(drop),
-        queue::release(conn, &lease, "x", Duration::ZERO).await.map(drop),
+        endings::finish_succeeded(conn, &lease, &report(stale.spec)).await,
+        endings::finish_failed(conn, &lease, &failure()).await,
+        endings::finish_cancelled(conn, &lease).await,
+        endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.map(drop),
+        endings::release(conn, &lease, "x", Duration::ZERO).await.map(drop),
         events::record(conn, &lease, EventType::Log, &json!({})).await.map(drop),
         metrics::record(conn, &lease, &epoch(1)).await.map(drop),
         checkpoints::record(conn, &lease, &checkpoint).await.map(drop),
@@ -120,8 +120,8 @@ async fn job_in(store: &Store, state: JobState) -> Lease {
         JobState::Queued | JobState::Running => {}
         JobState::Pausing | JobState::Paused => drop(jobs::request_pause(conn, &tenant(), job).await.unwrap()),
         JobState::Cancelling | JobState::Cancelled => drop(jobs::request_cancel(conn, &tenant(), job).await.unwrap()),
-        JobState::Succeeded => queue::finish_succeeded(conn, &lease, &report(claimed.unwrap().spec)).await.unwrap(),
-        JobState::Failed => queue::finish_failed(conn, &lease, &failure()).await.unwrap(),
+        JobState::Succeeded => endings::finish_succeeded(conn, &lease, &report(claimed.unwrap().spec)).await.unwrap(),
+        JobState::Failed => endings::finish_failed(conn, &lease, &failure()).await.unwrap(),
     }
     assert_eq!(find_job(store, job).await.state, state);
     lease
@@ -235,13 +235,13 @@ async fn a_job_handed_back_costs_nothing_and_one_that_died_an_attempt() {
     let conn = &mut *db.store.acquire().await.unwrap();
     for _ in 0..5 {
         let lease = claim(&db.store, "w").await.unwrap().lease;
-        assert_eq!(queue::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap(), JobState::Queued);
+        assert_eq!(endings::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap(), JobState::Queued);
     }
     assert_eq!(find_job(&db.store, job).await.deaths, 0);
     for expected in [JobState::Queued, JobState::Queued, JobState::Failed] {
         let lease = claim(&db.store, "w").await.unwrap().lease;
         queue::start_phase(conn, &lease, 0, Phase::Search, 2).await.unwrap();
-        assert_eq!(queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(), expected);
+        assert_eq!(endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(), expected);
         let row = find_job(&db.store, job).await;
         assert_eq!(row.phase.is_some(), expected == JobState::Failed, "a waiting job is in no phase");
     }
@@ -262,9 +262,9 @@ async fn an_attempt_that_ends_while_cancelling_is_cancelled() {
         let lease = claim(&db.store, "w").await.unwrap().lease;
         jobs::request_cancel(conn, &tenant(), job).await.unwrap();
         let state = if release {
-            queue::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap()
+            endings::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap()
         } else {
-            queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap()
+            endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap()
         };
         assert_eq!(state, JobState::Cancelled);
     }
@@ -278,14 +278,14 @@ async fn a_result_that_was_there_before_the_cancel_counts() {
     let claimed = claim(&db.store, "w").await.unwrap();
     jobs::request_cancel(conn, &tenant(), job).await.unwrap();
     let report = report(claimed.spec);
-    queue::finish_succeeded(conn, &claimed.lease, &report).await.unwrap();
+    endings::finish_succeeded(conn, &claimed.lease, &report).await.unwrap();
     let row = find_job(&db.store, job).await;
     assert_eq!((row.state, row.report.unwrap().0), (JobState::Succeeded, report));
     assert_eq!(
         event_types(&db.store, job).await,
         ["job.queued", "job.cancelling", "seed.completed", "seed.completed", "job.succeeded"]
     );
-    let error = queue::finish_failed(conn, &claimed.lease, &failure()).await.unwrap_err();
+    let error = endings::finish_failed(conn, &claimed.lease, &failure()).await.unwrap_err();
     assert!(matches!(error, StoreError::LeaseLost { .. }), "an ended job has no lease: {error}");
 }
 
@@ -299,7 +299,7 @@ async fn the_time_of_earlier_attempts_is_added_up() {
         .execute(&mut *conn)
         .await
         .unwrap();
-    queue::release(conn, &lease, "x", Duration::ZERO).await.unwrap();
+    endings::release(conn, &lease, "x", Duration::ZERO).await.unwrap();
     let ran = claim(&db.store, "w").await.unwrap().ran.as_secs_f64();
     assert!((90.0..100.0).contains(&ran), "{ran}");
 }

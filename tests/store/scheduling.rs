@@ -7,8 +7,9 @@ use crate::common::{
 use autodenoise::{
     store::{
         JOB_CANCEL,
+        endings::{self, Retries},
         jobs::{self, PauseOutcome},
-        queue::{self, Retries},
+        queue,
         testing::TestDb,
         workers::{self, WorkerPulse},
     },
@@ -82,7 +83,7 @@ async fn a_job_that_died_waits_longer_each_time() {
     let retries = Retries { max_deaths: 10, pause: Duration::from_secs(60) };
     for (deaths, most) in [60.0, 120.0, 240.0, 480.0, 600.0, 600.0].into_iter().enumerate() {
         let lease = claim(&db.store, "w").await.unwrap().lease;
-        assert_eq!(queue::retry_or_fail(conn, &lease, &failure(), retries).await.unwrap(), JobState::Queued);
+        assert_eq!(endings::retry_or_fail(conn, &lease, &failure(), retries).await.unwrap(), JobState::Queued);
         let row = find_job(&db.store, job).await;
         let wait = (row.not_before.unwrap() - Utc::now()).num_milliseconds() as f64 / 1000.0;
         assert!((most / 2.0 - 5.0..=most).contains(&wait), "after death {deaths}: {wait}");
@@ -127,7 +128,7 @@ async fn a_call_that_comes_late_ends_no_lease() {
     let conn = &mut *db.store.acquire().await.unwrap();
     let sent = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *conn).await.unwrap();
     claim_for(&db.store, "w", Duration::ZERO).await.unwrap();
-    assert_eq!(queue::recover_expired(conn, sent, RETRIES).await.unwrap(), []);
+    assert_eq!(endings::recover_expired(conn, sent, RETRIES).await.unwrap(), []);
     assert_eq!(recover(&db.store).await.len(), 1);
 }
 
@@ -181,7 +182,7 @@ async fn a_running_job_is_paused_by_its_worker() {
     assert_eq!(said.payload(), job.0.to_string(), "the worker is told at once");
     let beat = queue::heartbeat(conn, &lease, LEASE).await.unwrap();
     assert_eq!(beat, queue::Beat { cancel: false, pause: true });
-    assert_eq!(queue::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Paused);
+    assert_eq!(endings::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Paused);
     let row = find_job(store, job).await;
     assert_eq!((row.worker, row.lease_until, row.phase, row.deaths), (None, None, None, 0), "it holds no worker");
     assert_eq!(jobs::list_attempts(conn, &tenant(), job, 0, 9).await.unwrap()[0].outcome.as_deref(), Some("paused"));
@@ -191,7 +192,7 @@ async fn a_running_job_is_paused_by_its_worker() {
     let lease = claim(store, "w").await.unwrap().lease;
     db.pause(job).await;
     assert_eq!(db.resume(job).await, PauseOutcome::Changed(JobState::Running));
-    assert_eq!(queue::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Queued);
+    assert_eq!(endings::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Queued);
 
     // A worker or trainer that dies meanwhile: paused all the same, until that was the last death allowed.
     for expected in [JobState::Paused, JobState::Paused, JobState::Failed] {
@@ -199,7 +200,7 @@ async fn a_running_job_is_paused_by_its_worker() {
         db.pause(job).await;
         let state = match expected {
             JobState::Paused if find_job(store, job).await.deaths == 0 => recover(store).await[0].1,
-            _ => queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(),
+            _ => endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(),
         };
         assert_eq!(state, expected);
         if state == JobState::Paused {
@@ -212,7 +213,7 @@ async fn a_running_job_is_paused_by_its_worker() {
     let lease = claim(store, "w").await.unwrap().lease;
     db.pause(job).await;
     assert_eq!(jobs::request_cancel(conn, &tenant(), job).await.unwrap(), jobs::CancelOutcome::Cancelling);
-    assert_eq!(queue::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Cancelled);
+    assert_eq!(endings::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Cancelled);
 }
 
 #[tokio::test]
