@@ -4,12 +4,15 @@
 //! The envelope is DSSE (Dead Simple Signing Envelope): the signature is over the payload's bytes as they are, so nothing
 //! depends on how JSON is written. The signature is Ed25519 (RFC 8032).
 
-use crate::types::{ArtifactDigest, Certificate, Envelope, EnvelopeSignature};
+use crate::types::{
+    ArtifactDigest, Certificate, Envelope, EnvelopeSignature, JobId, Report, ResolvedSpec, json_sha256,
+};
 use aws_lc_rs::{
     error::{KeyRejected, Unspecified},
     signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use chrono::Utc;
 use sha2::{Digest, Sha256};
 use std::{
     io::{self, Read, Write},
@@ -18,6 +21,10 @@ use std::{
 
 /// What the payload is.
 pub const PAYLOAD_TYPE: &str = "application/vnd.autodenoise.certificate+json";
+/// Name of the file that a certificate is handed out in.
+pub const FILE: &str = "certificate.json";
+/// Name of the uploaded table's digest in a certificate.
+pub const SOURCE: &str = "source";
 const PREFIX: &str = "ed25519:";
 
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +75,7 @@ impl SigningKey {
         name(self.0.public_key().as_ref())
     }
 
+    /// The certificate in an envelope that bears this key's signature.
     pub fn sign(&self, certificate: &Certificate) -> Envelope {
         let payload = serde_json::to_vec(certificate).expect("a certificate is plain data");
         let signature = self.0.sign(&to_be_signed(PAYLOAD_TYPE, &payload));
@@ -80,6 +88,33 @@ impl SigningKey {
             }],
         }
     }
+}
+
+/// What is certified of a job: its resolved spec, what its report says, and the digests of the table it read (`source`, named
+/// `SOURCE`) and of every result. It is issued now, by this version of the program.
+pub fn describe_job(
+    job_id: JobId,
+    spec: &ResolvedSpec,
+    report: &Report,
+    source: ArtifactDigest,
+    artifacts: Vec<ArtifactDigest>,
+) -> Certificate {
+    Certificate {
+        job_id,
+        issued_at: Utc::now(),
+        program: concat!("autodenoise ", env!("CARGO_PKG_VERSION")).to_owned(),
+        dataset_digest: spec.dataset_digest.clone(),
+        source,
+        spec_sha256: json_sha256(spec),
+        verdict: report.verdict,
+        kept: report.kept,
+        artifacts,
+    }
+}
+
+/// The text of the file that an envelope is handed out in.
+pub fn file_text(envelope: &Envelope) -> Vec<u8> {
+    serde_json::to_vec_pretty(envelope).expect("an envelope is plain data")
 }
 
 /// Writes a fresh key that only its owner may read, whole or not at all.
@@ -148,7 +183,7 @@ fn to_be_signed(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{JobId, KeptShare, Verdict};
+    use crate::types::{KeptShare, Verdict};
 
     fn certificate() -> Certificate {
         Certificate {

@@ -75,7 +75,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
     let connection = &mut *state.connection().await?;
     let (tenant, scope, own) = match presented(&parts.headers)? {
         Some(key) => {
-            let holder = keys::holder(connection, &key).await?;
+            let holder = keys::find_holder(connection, &key).await?;
             let Holder { key, tenant, scope, quota } = holder.ok_or_else(|| {
                 ApiError::new(
                     Kind::Unauthorized,

@@ -38,10 +38,10 @@ pub async fn list_attempts(
 ) -> Result<Json<AttemptPage>, ApiError> {
     let limit = checked_limit(query.limit)?;
     let conn = &mut *state.connection().await?;
-    if !jobs::has(conn, &caller.tenant, id).await? {
+    if !jobs::exists(conn, &caller.tenant, id).await? {
         return Err(ApiError::not_found("job", id));
     }
-    let mut rows = jobs::attempts(conn, &caller.tenant, id, query.after.unwrap_or(0), limit + 1).await?;
+    let mut rows = jobs::list_attempts(conn, &caller.tenant, id, query.after.unwrap_or(0), limit + 1).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| has_more).map(|row| row.attempt);
@@ -66,7 +66,7 @@ pub async fn list_checkpoints(
     Path(id): Path<JobId>,
 ) -> Result<Json<CheckpointList>, ApiError> {
     let conn = &mut *state.connection().await?;
-    if !jobs::has(conn, &caller.tenant, id).await? {
+    if !jobs::exists(conn, &caller.tenant, id).await? {
         return Err(ApiError::not_found("job", id));
     }
     let data = checkpoints::list(conn, &caller.tenant, id).await?.into_iter().map(|row| CheckpointView {

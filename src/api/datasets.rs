@@ -3,7 +3,7 @@
 use super::{
     access::Caller,
     conditional::json_with_etag,
-    error::{ApiError, Kind, Problem, ProblemItem},
+    error::{ApiError, Kind, Problem},
     extract::{Json, MAX_JSON_BYTES, Path, Query, parse_json},
     from_upload::{self, DatasetFromUpload},
     quota,
@@ -197,10 +197,10 @@ pub async fn create_dataset(
         return Err(ApiError::new(Kind::BadDigest, detail));
     }
     let key = Key::upload(&object.sha256).map_err(|error| ApiError::internal(&error))?;
-    state.files.prepare(&received).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.prepare_received(&received).await.map_err(|error| ApiError::internal(&error))?;
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
-    state.files.place(&received).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.store_received(&received).await.map_err(|error| ApiError::internal(&error))?;
     resolve_format(&state, &key, &mut spec, None, Some(&media_type)).await?;
     let new = NewDataset {
         tenant: caller.tenant.clone(),
@@ -296,7 +296,7 @@ fn view(row: DatasetRow) -> DatasetView {
         spec: row.spec.0,
         profile: row.profile.map(|profile| profile.0),
         feature_map: row.feature_map.map(|map| map.0),
-        errors: row.errors.0.into_iter().filter_map(|item| serde_json::from_value::<ProblemItem>(item).ok()).collect(),
+        errors: row.errors.0,
         error_total: row.error_total as u64,
         created_at: row.created_at,
         ready_at: row.ready_at,

@@ -94,7 +94,7 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
     match &partial {
-        Some(partial) => state.files.keep_partial(partial, &sha256).await.map_err(internal)?,
+        Some(partial) => state.files.store_partial(partial, &sha256).await.map_err(internal)?,
         None if state.files.contains(&key).await.map_err(internal)? => {}
         None => {
             return Err(ApiError::conflict(format!("the dataset made of {id} was deleted; upload the table again")));

@@ -24,7 +24,7 @@ pub async fn refresh_gauges(store: Store) {
 
 /// `told`: states and priorities that were told of before, which may have no job now.
 async fn refresh(store: &Store, told: &mut BTreeSet<(&'static str, i32)>) -> Result<(), StoreError> {
-    let mut rows = jobs::waiting(&mut *store.acquire().await?).await?;
+    let mut rows = jobs::count_waiting(&mut *store.acquire().await?).await?;
     // An empty queue is a figure too.
     for state in [JobState::Queued, JobState::Running] {
         if !rows.iter().any(|row| row.state == state && row.priority == 0) {

@@ -32,7 +32,8 @@ mod views;
 mod webhooks;
 mod workers;
 
-pub use error::{Chain, Problem, ProblemItem};
+pub use crate::types::ProblemItem;
+pub use error::{Chain, Problem};
 pub use events::EventHub;
 pub use gauges::refresh_gauges;
 pub use health::{Probes, probes};

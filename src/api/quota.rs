@@ -28,21 +28,19 @@ pub async fn bytes_left(state: &AppState, caller: &Caller) -> Result<Option<u64>
     Ok(Some(most.saturating_sub(usage.bytes as u64)))
 }
 
-/// As `datasets::create`, within the tenant's bytes.
-pub async fn create_dataset(conn: &mut PgConnection, caller: &Caller, new: &NewDataset) -> Result<Created, ApiError> {
-    let mut tx = conn.begin().await.map_err(StoreError::from)?;
-    tenants::hold(&mut tx, &caller.tenant).await?;
-    let created = datasets::create(&mut tx, new).await?;
+/// As `datasets::create`, within the tenant's bytes. After an error the caller's transaction must not be committed.
+pub async fn create_dataset(tx: &mut PgConnection, caller: &Caller, new: &NewDataset) -> Result<Created, ApiError> {
+    tenants::hold(tx, &caller.tenant).await?;
+    let created = datasets::create(tx, new).await?;
     if let Some(most) = caller.quota.max_bytes.filter(|_| created.new)
-        && tenants::usage(&mut tx, &caller.tenant).await?.bytes as u64 > most
+        && tenants::usage(tx, &caller.tenant).await?.bytes as u64 > most
     {
         return Err(too_many_bytes(caller));
     }
-    tx.commit().await.map_err(StoreError::from)?;
     Ok(created)
 }
 
-/// As `jobs::create`, within the tenant's jobs.
+/// As `jobs::create`, within the tenant's jobs and in a transaction of its own.
 pub async fn create_job(
     conn: &mut PgConnection,
     caller: &Caller,

@@ -336,7 +336,7 @@ impl Writer {
         if part.offset == part.length {
             return Ok(self.row);
         }
-        self.partial.cut(part.offset).await.map_err(|error| failed(&error))?;
+        self.partial.truncate(part.offset).await.map_err(|error| failed(&error))?;
         let checksum = part.checksum;
         let mut hasher = checksum.as_ref().map(Checksum::start);
         let mut stream = part.body.into_data_stream();

@@ -1,9 +1,8 @@
 //! What the API answers with: the shapes of resources, shared with the command line's client.
 
-use super::error::ProblemItem;
 use crate::types::{
     Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId, JobState, MessageId,
-    Phase, Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict, WebhookId,
+    Phase, ProblemItem, Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

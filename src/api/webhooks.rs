@@ -8,7 +8,10 @@ use super::{
     views::{CreatedWebhook, DeliveryView, Page, QueuedMessage, WebhookView},
 };
 use crate::{
-    store::webhooks::{self, DeliveryRow, MOST_WEBHOOKS, NewWebhook, Test, WebhookRow},
+    store::{
+        outbox::{self, Test},
+        webhooks::{self, DeliveryRow, MOST_WEBHOOKS, NewWebhook, WebhookRow},
+    },
     types::{FieldError, TenantId, WebhookEvent, WebhookId, WebhookSecret},
     webhooks::new_secret,
 };
@@ -141,7 +144,7 @@ pub async fn test_webhook(
     caller: Caller,
     Path(id): Path<WebhookId>,
 ) -> Result<Response, ApiError> {
-    match webhooks::test(&mut *state.connection().await?, &caller.tenant, id).await? {
+    match outbox::queue_test(&mut *state.connection().await?, &caller.tenant, id).await? {
         Test::Queued(message_id) => Ok((StatusCode::CREATED, Json(QueuedMessage { message_id })).into_response()),
         Test::Disabled => Err(ApiError::conflict(format!(
             "{id} is disabled: its receiver answered 410 Gone; delete it and make another"

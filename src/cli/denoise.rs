@@ -11,11 +11,10 @@ use super::{
 use crate::{
     certificate::{self, SigningKey},
     config::{self, WorkerConfig},
-    store::json_sha256,
     trainer::{TrainerCommand, Trainers},
     types::{
-        Ability, ArtifactFile, Certificate, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId, MethodName,
-        Report, ResolvedSpec, TrainerEvent, TrainerJob,
+        Ability, ArtifactFile, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId, MethodName, Report,
+        ResolvedSpec, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
@@ -106,9 +105,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     }
     if let Some(folder) = &args.results {
         let envelope = sign(&args, &job, &report, &artifacts)?;
-        let text = serde_json::to_vec_pretty(&envelope).expect("an envelope is plain data");
-        std::fs::write(out_dir.join("certificate.json"), text).map_err(CliError::failed)?;
-        place(&out_dir.join("certificate.json"), &folder.join("certificate.json"))?;
+        let written = out_dir.join(certificate::FILE);
+        std::fs::write(&written, certificate::file_text(&envelope)).map_err(CliError::failed)?;
+        place(&written, &folder.join(certificate::FILE))?;
     }
     eprintln!("wrote {}", args.out.display());
     println!("{}", tables::report(&report));
@@ -126,17 +125,9 @@ fn sign(args: &DenoiseArgs, job: &TrainerJob, report: &Report, files: &[Artifact
         digest.map_err(CliError::failed)
     };
     let artifacts = files.iter().map(|file| digest(&file.name, &job.out_dir.join(&file.file)));
-    let certificate = Certificate {
-        job_id: job.job_id,
-        issued_at: chrono::Utc::now(),
-        program: concat!("autodenoise ", env!("CARGO_PKG_VERSION")).to_owned(),
-        dataset_digest: job.spec.dataset_digest.clone(),
-        source: digest("source", &job.source)?,
-        spec_sha256: json_sha256(&job.spec),
-        verdict: report.verdict,
-        kept: report.kept,
-        artifacts: artifacts.collect::<Result<_, _>>()?,
-    };
+    let source = digest(certificate::SOURCE, &job.source)?;
+    let artifacts = artifacts.collect::<Result<_, _>>()?;
+    let certificate = certificate::describe_job(job.job_id, &job.spec, report, source, artifacts);
     Ok(key.map_err(CliError::failed)?.sign(&certificate))
 }
 

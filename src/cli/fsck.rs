@@ -82,7 +82,7 @@ impl Check<'_> {
         let mut after = String::new();
         loop {
             let mut conn = self.store.acquire().await.map_err(CliError::failed)?;
-            let page = objects::named(&mut conn, Key::UPLOAD_PREFIX, &after, BATCH).await.map_err(CliError::failed)?;
+            let page = objects::list(&mut conn, Key::UPLOAD_PREFIX, &after, BATCH).await.map_err(CliError::failed)?;
             // Reading the objects may take long; the connection is not needed for it.
             drop(conn);
             let Some(last) = page.last() else { return Ok(()) };

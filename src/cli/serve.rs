@@ -299,7 +299,7 @@ impl Storage {
             Arc::new(read_table),
             self.signing_key.clone(),
         );
-        let unfit = worker.unfit();
+        let unfit = worker.watch_fitness();
         Ok((tokio::spawn(worker.run(stop.clone())), unfit))
     }
 
@@ -347,8 +347,7 @@ fn read_table(
         Err(IngestError::Cancelled) => Err(IngestFailure::Stopped),
         Err(IngestError::Invalid(table)) => {
             let total = table.faults();
-            let errors =
-                table.into_items().iter().map(|item| serde_json::to_value(item).expect("plain data")).collect();
+            let errors = table.into_items();
             Err(IngestFailure::Invalid { errors, total })
         }
         Err(error) => Err(IngestFailure::Failed(api::Chain(&error).to_string())),

@@ -17,16 +17,17 @@ impl Files {
         self.root.join("datasets").join(format!("{dataset}-v{FORMAT_VERSION}"))
     }
 
-    /// An empty folder to encode a dataset below. Whoever is done with it removes it; a sweep does so otherwise.
+    /// Makes an empty folder to encode a dataset in. The caller removes it; a sweep removes what a caller that died has
+    /// left.
     pub async fn new_dataset_dir(&self) -> Result<PathBuf, FilesError> {
         let path = self.root.join("datasets").join(format!("{}.new", Uuid::now_v7().simple()));
         tokio::fs::create_dir(&path).await.map_err(FilesError::io("create the folder", &path))?;
         Ok(path)
     }
 
-    /// Makes what was encoded in `from` the dataset's folder. One that is there already, made by another slot, stays:
-    /// it holds the same.
-    pub async fn keep_dataset_dir(&self, dataset: DatasetId, from: &Path) -> Result<PathBuf, FilesError> {
+    /// Makes `from`, with what was encoded in it, the dataset's folder. If another slot has made one meanwhile, that one
+    /// stays: it holds the same.
+    pub async fn store_dataset_dir(&self, dataset: DatasetId, from: &Path) -> Result<PathBuf, FilesError> {
         let mut entries = tokio::fs::read_dir(from).await.map_err(FilesError::io("read the folder", from))?;
         while let Some(entry) = entries.next_entry().await.map_err(FilesError::io("read the folder", from))? {
             let path = entry.path();
@@ -54,10 +55,10 @@ impl Files {
     }
 
     /// Removes the folder of an attempt that ended; those of others stay.
-    pub async fn remove_work(&self, job: JobId, attempt: i32) -> Result<(), FilesError> {
+    pub async fn remove_work_dir(&self, job: JobId, attempt: i32) -> Result<(), FilesError> {
         let folder = self.root.join("work").join(job.to_string());
         self.remove_dir(&folder.join(attempt.to_string())).await?;
-        // Refused while another attempt has its folder in it.
+        // Fails while another attempt has its folder in it.
         tokio::fs::remove_dir(&folder).await.ok();
         Ok(())
     }

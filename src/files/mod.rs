@@ -133,7 +133,7 @@ impl Files {
         Ok(Reading { size: found.meta.size, stream: found.into_stream().map(|chunk| Ok(chunk?)).boxed() })
     }
 
-    /// Where the object lies on this machine's disk, where objects are local; `fetch` and `locate` work for all.
+    /// Path of the object where objects are files of this machine; `fetch` and `locate` work with a bucket too.
     pub fn local_path(&self, key: &Key) -> PathBuf {
         self.root.join("objects").join(key.as_str())
     }
@@ -167,7 +167,7 @@ impl Files {
     }
 }
 
-/// Makes the folders below the root, which is given back as it is for other working directories.
+/// Makes the folders below the root, and returns its absolute path.
 fn make_folders(root: &Path) -> Result<PathBuf, FilesError> {
     for folder in ["objects", "incoming", "partial", "cache", "datasets", "work"] {
         let path = root.join(folder);

@@ -31,9 +31,9 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// Cuts off what lies behind `offset`; the next bytes go there. A file that ends before it has lost what was
-    /// acknowledged.
-    pub async fn cut(&mut self, offset: u64) -> Result<(), FilesError> {
+    /// Cuts off what lies behind `offset`; the next bytes are written there. Fails where the file is shorter: bytes that
+    /// were acknowledged are lost.
+    pub async fn truncate(&mut self, offset: u64) -> Result<(), FilesError> {
         let length = self.file.metadata().await.map_err(FilesError::io("measure", &self.path))?.len();
         if length < offset {
             let lost = io::Error::other(format!("{offset} bytes were acknowledged, and {length} are there"));
@@ -115,21 +115,22 @@ impl Files {
         }
     }
 
-    /// Sends a complete upload on to where objects are, if that is not this machine. `keep_partial` is quick afterwards.
+    /// Sends a complete upload to the bucket, if objects lie in one, so that `store_partial` is quick.
     pub async fn prepare_partial(&self, partial: &Partial, sha256: &str) -> Result<(), FilesError> {
         self.send_on(&partial.path, sha256).await
     }
 
     /// Makes a complete upload an object under its digest. Its own file stays until `remove_partial`, so that this may be
     /// done again after a crash.
-    pub async fn keep_partial(&self, partial: &Partial, sha256: &str) -> Result<(), FilesError> {
+    pub async fn store_partial(&self, partial: &Partial, sha256: &str) -> Result<(), FilesError> {
         let new = self.root.join("incoming").join(Uuid::now_v7().simple().to_string());
         // The new time keeps a sweep away from it.
         let file = partial.file.as_fd().try_clone_to_owned().map_err(FilesError::io("open", &partial.path))?;
         std::fs::File::from(file).set_modified(SystemTime::now()).map_err(FilesError::io("touch", &partial.path))?;
         tokio::fs::hard_link(&partial.path, &new).await.map_err(FilesError::io("link", &partial.path))?;
         self.name_object(&new, sha256).await?;
-        // Renaming a link over another of the same file does nothing, by POSIX; and one that was sent on stays.
+        // Renaming a link over another link to the same file does nothing (POSIX), and where objects lie in a bucket
+        // nothing was renamed.
         match tokio::fs::remove_file(&new).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FilesError::io("remove", &new)(error)),
             _ => Ok(()),
@@ -162,17 +163,17 @@ mod tests {
         assert!(files.open_partial(upload).await.unwrap().is_none());
         drop(first);
         let mut second = files.open_partial(upload).await.unwrap().unwrap();
-        second.cut(2).await.unwrap();
+        second.truncate(2).await.unwrap();
         second.write(b"c").await.unwrap();
         second.sync().await.unwrap();
         let stored = second.digest().await.unwrap();
         assert_eq!((stored.bytes, stored.sha256.clone()), (3, hex::encode(Sha256::digest(b"abc"))));
-        let lost = second.cut(4).await.unwrap_err();
+        let lost = second.truncate(4).await.unwrap_err();
         assert!(lost.to_string().contains("4 bytes were acknowledged, and 3 are there"), "{lost}");
 
         let key = Key::upload(&stored.sha256).unwrap();
         for _ in 0..2 {
-            files.keep_partial(&second, &stored.sha256).await.unwrap();
+            files.store_partial(&second, &stored.sha256).await.unwrap();
         }
         files.remove_partial(upload).await.unwrap();
         assert_eq!(std::fs::read(files.local_path(&key)).unwrap(), b"abc");

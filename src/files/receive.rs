@@ -30,7 +30,8 @@ pub struct Stored {
     pub bytes: u64,
 }
 
-/// Bytes of a client, on disk and not an object yet: `Files::place` makes them one. Dropped, they are deleted.
+/// Bytes of a client, on disk and not an object yet: `Files::store_received` makes them one. If dropped before that, they
+/// are deleted.
 #[derive(Debug)]
 pub struct Received {
     path: PathBuf,
@@ -38,18 +39,6 @@ pub struct Received {
 }
 
 impl Files {
-    /// Stores what a client sends under the digest of its content (`Key::upload`); the same bytes are one object.
-    pub async fn put_stream<S, E>(&self, stream: S, limit: u64) -> Result<Stored, FilesError>
-    where
-        S: Stream<Item = Result<Bytes, E>>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let received = self.receive(stream, limit).await?;
-        self.prepare(&received).await?;
-        self.place(&received).await?;
-        Ok(received.stored.clone())
-    }
-
     /// Writes what a client sends to disk. A stream of more than `limit` bytes, or one that breaks off, leaves nothing
     /// behind.
     pub async fn receive<S, E>(&self, stream: S, limit: u64) -> Result<Received, FilesError>
@@ -79,13 +68,13 @@ impl Files {
         Ok(received)
     }
 
-    /// Sends received bytes on to where objects are, if that is not this machine. `place` is quick afterwards.
-    pub async fn prepare(&self, received: &Received) -> Result<(), FilesError> {
+    /// Sends received bytes to the bucket, if objects lie in one, so that `store_received` is quick.
+    pub async fn prepare_received(&self, received: &Received) -> Result<(), FilesError> {
         self.send_on(&received.path, &received.stored.sha256).await
     }
 
     /// Makes received bytes an object.
-    pub async fn place(&self, received: &Received) -> Result<(), FilesError> {
+    pub async fn store_received(&self, received: &Received) -> Result<(), FilesError> {
         self.name_object(&received.path, &received.stored.sha256).await
     }
 
@@ -100,7 +89,7 @@ impl Files {
     pub(super) async fn name_object(&self, path: &Path, sha256: &str) -> Result<(), FilesError> {
         let key = Key::upload(sha256).expect("a digest is a word");
         if !self.is_local {
-            // A sweep may have been quicker than whoever sent it on.
+            // A sweep may have removed what was sent ahead.
             if !self.contains(&key).await? {
                 self.put_file(&key, path).await?;
             }
@@ -109,7 +98,7 @@ impl Files {
         let target = self.local_path(&key);
         let folder = target.parent().expect("an object lies in a folder");
         tokio::fs::create_dir_all(folder).await.map_err(FilesError::io("create the folder", folder))?;
-        // Over an object of the same name too: the bytes are the same, and the new time keeps a sweep away from it.
+        // This replaces an object of the same name: the bytes are the same, and the new time keeps a sweep away from it.
         tokio::fs::rename(path, &target).await.map_err(FilesError::io("rename", path))?;
         sync_folder(folder).await
     }
@@ -136,7 +125,7 @@ impl Files {
     }
 }
 
-/// Deletes an upload that did not end, whichever way its future went. One that was placed has another name by then.
+/// Deletes the file of an upload that did not become an object, for whatever reason. If it did, the file has another name.
 impl Drop for Received {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_file(&self.path)
@@ -165,6 +154,13 @@ mod tests {
         stream::iter(parts.iter().map(|part| Ok(Bytes::from(*part))).collect::<Vec<_>>())
     }
 
+    async fn store(files: &Files, parts: &[&'static str]) -> Stored {
+        let received = files.receive(chunks(parts), 3).await.unwrap();
+        files.prepare_received(&received).await.unwrap();
+        files.store_received(&received).await.unwrap();
+        received.stored.clone()
+    }
+
     async fn read(files: &Files, key: &Key, range: Option<std::ops::Range<u64>>) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut stream = files.read(key, range).await.unwrap().stream;
@@ -182,8 +178,8 @@ mod tests {
     async fn the_same_bytes_are_one_object_however_they_come() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
-        let first = files.put_stream(chunks(&["a", "bc"]), 3).await.unwrap();
-        let second = files.put_stream(chunks(&["abc"]), 3).await.unwrap();
+        let first = store(&files, &["a", "bc"]).await;
+        let second = store(&files, &["abc"]).await;
         assert_eq!(first, Stored { sha256: ABC.to_owned(), bytes: 3 });
         assert_eq!(first, second);
         assert_eq!((count(&dir.path().join("objects/uploads")), count(&dir.path().join("incoming"))), (1, 0));
@@ -200,10 +196,10 @@ mod tests {
     async fn an_upload_over_the_limit_or_broken_off_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
-        let error = files.put_stream(chunks(&["ab", "cd"]), 3).await.unwrap_err();
+        let error = files.receive(chunks(&["ab", "cd"]), 3).await.unwrap_err();
         assert!(matches!(error, FilesError::TooLarge { limit: 3 }), "{error}");
         let broken = chunks(&["ab"]).chain(stream::iter([Err(io::Error::other("reset"))]));
-        let error = files.put_stream(broken, 100).await.unwrap_err();
+        let error = files.receive(broken, 100).await.unwrap_err();
         assert!(matches!(error, FilesError::Upload(_)), "{error}");
         assert_eq!((count(&dir.path().join("objects/uploads")), count(&dir.path().join("incoming"))), (0, 0));
     }

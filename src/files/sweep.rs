@@ -30,8 +30,7 @@ impl Files {
     }
 
     /// Removes unfinished uploads, half-encoded datasets, trainers' folders and copies of objects that nothing wrote to for
-    /// `age`.
-    /// Returns how many were removed.
+    /// `age`. Returns how many were removed.
     pub async fn sweep_folders(&self, age: Duration) -> Result<usize, FilesError> {
         let root = self.root.clone();
         blocking(move || {
@@ -50,7 +49,7 @@ impl Files {
     }
 }
 
-/// Names in a folder of files that are aged.
+/// Names of the files in a folder that have lain unchanged for at least `age`.
 pub(super) async fn aged_names(folder: PathBuf, age: Duration) -> Result<Vec<String>, FilesError> {
     blocking(move || {
         let aged = entries(&folder)?.into_iter().filter(|path| is_aged(path, age));
@@ -79,12 +78,12 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
     Ok(files)
 }
 
-/// One with a time in the future is not.
+/// Whether `changed` was at least `age` ago; a time in the future was not.
 fn is_older(changed: DateTime<Utc>, age: Duration) -> bool {
     (Utc::now() - changed).to_std().is_ok_and(|elapsed| elapsed >= age)
 }
 
-/// A file that vanished, or one with a time in the future, is not.
+/// Whether the file has lain unchanged for at least `age`; one that vanished, or has a time in the future, has not.
 fn is_aged(path: &Path, age: Duration) -> bool {
     let changed = path.metadata().and_then(|meta| meta.modified());
     changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|elapsed| elapsed >= age))
@@ -126,9 +125,10 @@ mod tests {
     async fn aged_objects_are_found_by_key() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
-        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from("x"))]);
-        let stored = files.put_stream(stream, 10).await.unwrap();
-        let key = Key::upload(&stored.sha256).unwrap();
+        let source = dir.path().join("source");
+        std::fs::write(&source, "x").unwrap();
+        let key = Key::checkpoint(crate::types::JobId::new(), 1, 1);
+        files.put_file(&key, &source).await.unwrap();
         assert_eq!(files.aged_objects(Duration::from_secs(60)).await.unwrap(), []);
         assert_eq!(files.aged_objects(Duration::ZERO).await.unwrap(), std::slice::from_ref(&key));
         files.delete_aged(&key, Duration::from_secs(60)).await.unwrap();

@@ -18,8 +18,8 @@ use tokio::{
 use uuid::Uuid;
 
 impl Files {
-    /// Reads a whole object. Its last bytes come once all of them were found to have the digest (hexadecimal); a damaged
-    /// object ends in an error instead, so that nobody takes what came for the whole.
+    /// Reads a whole object. The last bytes are handed out only when all of them were found to have the digest
+    /// (hexadecimal). A damaged object ends in an error instead, so that nobody takes what was handed out for the whole.
     pub async fn read_verified(
         &self,
         key: &Key,
@@ -53,16 +53,16 @@ impl Files {
         self.read_verified(key, sha256).await?.try_for_each(async |_| Ok(())).await
     }
 
-    /// Where the object, found to have the digest (hexadecimal), lies on this machine's disk.
+    /// Path of the object on this machine's disk, after it was found to have the digest (hexadecimal).
     pub async fn fetch(&self, key: &Key, sha256: &str) -> Result<PathBuf, FilesError> {
         if self.is_local {
             self.verify(key, sha256).await?;
             return Ok(self.local_path(key));
         }
-        self.copy_of(key, sha256, true).await
+        self.cache_copy(key, sha256, true).await
     }
 
-    /// As `fetch`, for as long as `folder` is there: a copy among the others may be swept under a long job.
+    /// As `fetch`, with a path that is good as long as `folder` exists: a sweep may remove a cached copy under a long job.
     pub async fn fetch_into(&self, folder: &Path, key: &Key, sha256: &str) -> Result<PathBuf, FilesError> {
         let path = self.fetch(key, sha256).await?;
         if self.is_local {
@@ -73,16 +73,16 @@ impl Files {
         Ok(link)
     }
 
-    /// As `fetch`, and a file that is there is not read again: for readers of a part of it.
+    /// As `fetch`, but without reading a file that is there already: for readers of a part of it.
     pub async fn locate(&self, key: &Key, sha256: &str) -> Result<PathBuf, FilesError> {
-        if self.is_local { Ok(self.local_path(key)) } else { self.copy_of(key, sha256, false).await }
+        if self.is_local { Ok(self.local_path(key)) } else { self.cache_copy(key, sha256, false).await }
     }
 
     /// This machine's copy of an object in a bucket; downloaded where it is missing, or where `check` finds it damaged.
-    async fn copy_of(&self, key: &Key, sha256: &str, check: bool) -> Result<PathBuf, FilesError> {
+    async fn cache_copy(&self, key: &Key, sha256: &str, check: bool) -> Result<PathBuf, FilesError> {
         let copy = self.root.join("cache").join(key.as_str());
         let there = match check {
-            true => digest_of(&copy).await.is_some_and(|found| found == sha256),
+            true => digest_file(&copy).await.is_some_and(|found| found == sha256),
             false => copy.is_file(),
         };
         if there {
@@ -104,7 +104,7 @@ impl Files {
             tokio::fs::rename(&new, &copy).await.map_err(FilesError::io("rename", &new))
         };
         if let Err(error) = copied.await {
-            // The sweep has what cannot be removed now.
+            // The sweep removes what cannot be removed now.
             tokio::fs::remove_file(&new).await.ok();
             return Err(error);
         }
@@ -113,7 +113,7 @@ impl Files {
 }
 
 /// In hexadecimal; none where the file cannot be read.
-async fn digest_of(path: &Path) -> Option<String> {
+async fn digest_file(path: &Path) -> Option<String> {
     let mut file = File::open(path).await.ok()?;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];
@@ -153,9 +153,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::open(dir.path()).unwrap();
         let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-        let source = stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes.clone()))]);
-        let stored = files.put_stream(source, 1 << 20).await.unwrap();
-        let key = Key::upload(&stored.sha256).unwrap();
+        let source = dir.path().join("source");
+        std::fs::write(&source, &bytes).unwrap();
+        let key = Key::checkpoint(crate::types::JobId::new(), 1, 1);
+        let stored = files.put_file(&key, &source).await.unwrap();
         let read = async || {
             let mut got = Vec::new();
             let whole = files.read_verified(&key, &stored.sha256).await.unwrap();

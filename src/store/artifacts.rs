@@ -1,6 +1,6 @@
 //! Results of a job, and which stored objects anything refers to.
 
-use super::{StoreError, queue::Lease};
+use super::{Lease, StoreError};
 use crate::types::{JobId, TenantId};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, FromRow, PgConnection};
@@ -31,7 +31,7 @@ pub struct NewArtifact {
     pub download_name: String,
 }
 
-/// Writes a result; one of the same name, from an earlier attempt, gives way.
+/// Writes a result. It replaces one of the same name from an earlier attempt.
 pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewArtifact) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
@@ -87,8 +87,8 @@ pub async fn find(
     Ok(row)
 }
 
-/// Forgets results and checkpoints of jobs that ended `age` ago or earlier, up to `limit` jobs' at once, and returns their
-/// objects, which the caller deletes after. The jobs themselves stay, with their reports.
+/// Deletes the rows of results and checkpoints of jobs that ended at least `age` ago, of at most `limit` jobs at once.
+/// Returns their objects, which the caller deletes afterwards. The jobs themselves stay, with their reports.
 pub async fn expire(conn: &mut PgConnection, age: Duration, limit: u32) -> Result<Vec<String>, StoreError> {
     let objects = sqlx::query_scalar(
         "with ended as (
@@ -111,7 +111,8 @@ pub async fn expire(conn: &mut PgConnection, age: Duration, limit: u32) -> Resul
 }
 
 /// Those of `objects` that no upload, checkpoint or result refers to: leftovers of a process that died between writing
-/// a file and its row, or of what was deleted. What a running job has stored is not among them: its row may be late.
+/// a file and its row, or of what was deleted. What a leased job has stored is not among them: its worker writes the row
+/// after the file.
 /// `upload_prefix` stands before the sha256 in the name of uploaded bytes.
 pub async fn unreferenced(
     conn: &mut PgConnection,
@@ -123,7 +124,7 @@ pub async fn unreferenced(
          where not exists (select from objects o where $2 || o.sha256 = asked.object)
            and not exists (select from checkpoints c where c.object = asked.object)
            and not exists (select from artifacts a where a.object = asked.object)
-           and not exists (select from jobs j where j.state in ('running', 'cancelling')
+           and not exists (select from jobs j where j.lease_until is not null
                            and split_part(asked.object, '/', 2) = 'job_' || replace(j.id::text, '-', ''))",
     )
     .bind(objects)

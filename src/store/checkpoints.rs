@@ -1,12 +1,12 @@
-//! Where a later attempt can go on from. A row is written after its file is durable.
+//! Checkpoints: the states a later attempt can continue from. A row is written after its file is durable.
 
-use super::{StoreError, error::int, events, queue::Lease};
+use super::{Lease, StoreError, error::int, events};
 use crate::types::{EventType, JobId, Phase, TenantId};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{Connection, FromRow, PgConnection};
 
-/// Two, so that a newest one that turns out damaged has a predecessor.
+/// Checkpoints kept of a job: two, so that there is an older one when the newest turns out to be damaged.
 const KEPT: i64 = 2;
 
 #[derive(Debug, Clone, PartialEq, FromRow)]
@@ -32,13 +32,13 @@ pub struct NewCheckpoint {
     pub sha256: String,
 }
 
-/// Writes a checkpoint and its `checkpoint.saved` event, forgets all but the newest two, and returns the objects that
-/// nothing refers to any more.
+/// Writes a checkpoint and its `checkpoint.saved` event, and deletes the rows of all but the newest two. Returns the
+/// objects of the deleted rows, to which nothing refers any more.
 pub async fn record(conn: &mut PgConnection, lease: &Lease, new: &NewCheckpoint) -> Result<Vec<String>, StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    // The row is held, so the event below gets the number written here. A conflict: this very call was made before, and
-    // its answer got lost on the way.
+    // The job's row is held, so the event below gets the number written here. A conflict means that this very call
+    // succeeded before and its answer was lost on the way.
     let inserted = sqlx::query(
         "insert into checkpoints (job_id, seq, attempt, phase, epoch, object, bytes, sha256)
          select id, last_event_seq + 1, $2, $3, $4, $5, $6, $7 from jobs where id = $1

@@ -1,9 +1,8 @@
 //! Datasets as clients see them: create, find, list, delete. Reading the tables is `ingest_queue`.
 
 use super::{Cursor, Page, StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, Profile, TenantId};
+use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, ProblemItem, Profile, TenantId, json_sha256};
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
 
 macro_rules! columns {
@@ -19,7 +18,7 @@ pub struct DatasetRow {
     pub name: Option<String>,
     /// sha256 of the uploaded bytes, in hexadecimal.
     pub object: String,
-    /// Of the uploaded bytes.
+    /// Size of the upload.
     pub bytes: i64,
     pub spec: Json<DatasetSpec>,
     pub media_type: Option<String>,
@@ -33,8 +32,8 @@ pub struct DatasetRow {
     pub rows_read: i64,
     pub feature_map: Option<Json<FeatureMap>>,
     pub profile: Option<Json<Profile>>,
-    /// The first problems found, as ingest words them (`RowError`, `FieldError`).
-    pub errors: Json<Vec<serde_json::Value>>,
+    /// The first problems found.
+    pub errors: Json<Vec<ProblemItem>>,
     pub error_total: i64,
     pub created_at: DateTime<Utc>,
     pub ready_at: Option<DateTime<Utc>>,
@@ -68,11 +67,12 @@ pub enum Deletion {
     Missing,
 }
 
-/// Creates the dataset, or finds the tenant's one of the same bytes and spec.
-pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
+/// Creates the dataset, or finds the tenant's one of the same bytes and spec. The caller's transaction holds the object, so
+/// that the bytes stay until the row that names them is committed.
+pub async fn create(tx: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
     let spec_sha256 = spec_sha256(&new.tenant, &new.spec);
-    let mut tx = conn.begin().await?;
-    // An update of an object that is there already, because it locks the row: `delete` then waits for this transaction.
+    // An object that is there already is updated, not left alone, because an update locks its row: `delete` then waits for
+    // this transaction.
     sqlx::query(
         "insert into objects (sha256, bytes) values ($1, $2) on conflict (sha256) do update set bytes = excluded.bytes",
     )
@@ -80,7 +80,7 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
     .bind(bigint("the size of the upload", new.bytes)?)
     .execute(&mut *tx)
     .await?;
-    // The row found may be deleted before it is read; then there is nothing in the way of a new one.
+    // A row in the way of the insert may be deleted before it is read; the next round then inserts.
     loop {
         let inserted: Option<DatasetRow> = sqlx::query_as(concat!(
             "insert into datasets (id, name, object, spec, spec_sha256, media_type, file_name, tenant)
@@ -100,7 +100,6 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = inserted {
-            tx.commit().await?;
             return Ok(Created { row, new: true });
         }
         let found: Option<DatasetRow> = sqlx::query_as(concat!(
@@ -114,7 +113,6 @@ pub async fn create(conn: &mut PgConnection, new: &NewDataset) -> Result<Created
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = found {
-            tx.commit().await?;
             return Ok(Created { row, new: false });
         }
     }
@@ -170,7 +168,7 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
         Err(error) if error.constraint() == Some("jobs_active_has_dataset") => return Ok(Deletion::InUse),
         Err(error) => return Err(error),
     };
-    // Locked first: a dataset being created from the same bytes holds a share of the row until it commits.
+    // Locked first: whoever creates a dataset from the same bytes holds this row until it commits.
     sqlx::query("select from objects where sha256 = $1 for update").bind(&object).execute(&mut *tx).await?;
     sqlx::query("delete from objects where sha256 = $1 and not exists (select from datasets where object = $1)")
         .bind(&object)
@@ -180,14 +178,9 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
     Ok(Deletion::Deleted)
 }
 
-/// Says, beside the bytes, whether two requests mean the same dataset. Digests of tenants differ, so that the unique index
-/// lets each have its own; those of the first tenant are the ones from before there were others.
+/// Two requests mean the same dataset where their bytes and this digest are the same. The tenant is part of it, so that the
+/// unique index lets every tenant have a dataset of its own from the same bytes; the default tenant's digests are those of
+/// the spec alone, as datasets older than tenants have them.
 fn spec_sha256(tenant: &TenantId, spec: &DatasetSpec) -> String {
     if *tenant == TenantId::default() { json_sha256(spec) } else { json_sha256(&(tenant, spec)) }
-}
-
-/// sha256 of a value's JSON text, in hexadecimal.
-pub fn json_sha256(value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_vec(value).expect("specs are plain data");
-    hex::encode(Sha256::digest(&text))
 }

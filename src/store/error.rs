@@ -1,8 +1,8 @@
 //! What can go wrong in the store, and whether waiting helps.
 
-/// The class of a database that is starting, stopping or has lost its session (SQLSTATE 57P0x), of a session that was ended
-/// because it was idle in a transaction (25P03), of a connection that broke (08xxx), of a full server (53xxx), of a deadlock
-/// or a serialization failure (40xxx).
+/// Beginnings of the SQLSTATEs after which the same call may succeed: the database starts, stops or has ended the session
+/// (57P), the session was idle in a transaction for too long (25P03), the connection broke (08), the server is full (53), a
+/// deadlock or a serialization failure (40).
 const TRANSIENT_CLASSES: [&str; 5] = ["57P", "25P03", "08", "53", "40"];
 
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +13,8 @@ pub enum StoreError {
     Silent(std::time::Duration),
     #[error("the schema could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    #[error("the lease of {of} (attempt {attempt}) is lost: it ended, or another worker has it")]
-    LeaseLost { of: String, attempt: i32 },
+    #[error("the lease of {what} (attempt {attempt}) is lost: it ended, or another worker has it")]
+    LeaseLost { what: String, attempt: i32 },
     #[error("{what} is {value}, more than the database can hold")]
     OutOfRange { what: &'static str, value: u64 },
 }
@@ -49,7 +49,7 @@ impl StoreError {
     }
 }
 
-/// A number of ours as Postgres holds it.
+/// `value` for a 64-bit column; `what` names it in the error.
 pub(super) fn bigint(what: &'static str, value: u64) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::OutOfRange { what, value })
 }

@@ -1,6 +1,6 @@
 //! What happened to a job, in order, numbered 1, 2, 3, ... without gaps.
 
-use super::{StoreError, queue::Lease};
+use super::{Lease, StoreError};
 use crate::types::{EventType, JobId, TenantId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -16,10 +16,10 @@ pub struct EventRow {
     pub data: Value,
 }
 
-/// Writes the next event and returns its number. Not fenced: callers hold the job's row or change it in the same
+/// Writes the next event and returns its number. It asks for no lease: callers hold the job's row or change it in the same
 /// transaction.
 pub(super) async fn append(
-    conn: &mut PgConnection,
+    tx: &mut PgConnection,
     job: JobId,
     kind: EventType,
     data: &Value,
@@ -34,7 +34,7 @@ pub(super) async fn append(
     .bind(job)
     .bind(kind.as_str())
     .bind(data)
-    .fetch_one(conn)
+    .fetch_one(tx)
     .await?;
     Ok(seq)
 }

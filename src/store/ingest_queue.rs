@@ -1,9 +1,8 @@
 //! The queue of datasets to read: the same leases as the jobs' (`queue`), without events.
 
 use super::{StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, FeatureMap, Profile};
+use crate::types::{DatasetId, DatasetSpec, FeatureMap, FieldError, ProblemItem, Profile};
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 use sqlx::{PgConnection, Row, types::Json};
 use std::time::Duration;
 
@@ -16,9 +15,9 @@ pub struct DatasetLease {
 
 impl DatasetLease {
     /// Turns "no row was written" into the error it means.
-    fn held(&self, rows: u64) -> Result<(), StoreError> {
+    fn check_held(&self, rows: u64) -> Result<(), StoreError> {
         if rows == 0 {
-            return Err(StoreError::LeaseLost { of: self.dataset.to_string(), attempt: self.attempt });
+            return Err(StoreError::LeaseLost { what: self.dataset.to_string(), attempt: self.attempt });
         }
         Ok(())
     }
@@ -33,8 +32,8 @@ pub struct ClaimedDataset {
     pub spec: DatasetSpec,
 }
 
-/// Ends the claims whose workers have not been heard of. A dataset whose readers died `max_deaths` times is invalid:
-/// reading it is what kills them. To be called by whom `queue::recover_expired` is.
+/// Ends the claims of workers that have not been heard of. A dataset whose readers died `max_deaths` times becomes invalid,
+/// because reading it is what kills them. `endings::recover_expired` says who may call this, and with which `now`.
 pub async fn recover_expired(conn: &mut PgConnection, now: DateTime<Utc>, max_deaths: i32) -> Result<(), StoreError> {
     sqlx::query(
         "with expired as (
@@ -49,7 +48,7 @@ pub async fn recover_expired(conn: &mut PgConnection, now: DateTime<Utc>, max_de
          from expired e where d.id = e.id",
     )
     .bind(max_deaths)
-    .bind(problem(&format!("a table that can be read; {max_deaths} workers in a row died reading this one")))
+    .bind(file_problem(format!("a table that can be read; {max_deaths} workers in a row died reading this one")))
     .bind(now)
     .execute(conn)
     .await?;
@@ -99,11 +98,11 @@ pub async fn heartbeat(
     .bind(bigint("the number of rows", rows_read)?)
     .execute(conn)
     .await?;
-    lease.held(done.rows_affected())
+    lease.check_held(done.rows_affected())
 }
 
-/// The table was read. `spec` is the dataset's with all that was found out filled in; it takes the place of the one
-/// sent, whose digest stays.
+/// The table was read. `spec` is the dataset's with everything that reading found out filled in. It replaces the one the
+/// client sent; the digest stays that of the client's.
 pub async fn finish_ready(
     conn: &mut PgConnection,
     lease: &DatasetLease,
@@ -125,14 +124,14 @@ pub async fn finish_ready(
     .bind(Json(spec))
     .execute(conn)
     .await?;
-    lease.held(done.rows_affected())
+    lease.check_held(done.rows_affected())
 }
 
 /// The table cannot be used. `errors` are the first problems, `total` how many there are.
 pub async fn finish_invalid(
     conn: &mut PgConnection,
     lease: &DatasetLease,
-    errors: &[Value],
+    errors: &[ProblemItem],
     total: u64,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
@@ -146,7 +145,7 @@ pub async fn finish_invalid(
     .bind(bigint("the number of errors", total)?)
     .execute(conn)
     .await?;
-    lease.held(done.rows_affected())
+    lease.check_held(done.rows_affected())
 }
 
 /// Hands the dataset back without counting a death, because the worker stops.
@@ -159,7 +158,7 @@ pub async fn release(conn: &mut PgConnection, lease: &DatasetLease) -> Result<()
     .bind(lease.attempt)
     .execute(conn)
     .await?;
-    lease.held(done.rows_affected())
+    lease.check_held(done.rows_affected())
 }
 
 /// Reading failed for a reason that may pass: back to the queue, or invalid when that was death number `max_deaths`.
@@ -180,13 +179,13 @@ pub async fn retry_or_fail(
     .bind(lease.dataset)
     .bind(lease.attempt)
     .bind(max_deaths)
-    .bind(problem(reason))
+    .bind(file_problem(reason))
     .execute(conn)
     .await?;
-    lease.held(done.rows_affected())
+    lease.check_held(done.rows_affected())
 }
 
-/// A problem with the file as a whole, in the shape of a `FieldError`.
-fn problem(rule: &str) -> Value {
-    json!([{"pointer": "", "rule": rule}])
+/// The errors of a dataset whose file as a whole is at fault; the empty pointer stands for all of it.
+fn file_problem(rule: impl Into<String>) -> Json<[ProblemItem; 1]> {
+    Json([ProblemItem::Field(FieldError::new("", rule))])
 }

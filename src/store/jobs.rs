@@ -1,9 +1,10 @@
 //! Jobs as clients see them: create, find, list, pause, resume, cancel. Running them is `queue`.
 
-use super::{Cursor, Page, StoreError, datasets::json_sha256, events, webhooks};
-use crate::types::{DatasetId, ErrorKind, EventType, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId};
+use super::{Cursor, Page, StoreError, events, webhooks};
+use crate::types::{
+    DatasetId, EventType, JobFailure, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId, json_sha256,
+};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
 use std::collections::BTreeMap;
@@ -52,17 +53,6 @@ pub struct JobRow {
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
-}
-
-/// Why a job failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobFailure {
-    pub message: String,
-    /// The attempt that was the last.
-    pub attempt: i32,
-    /// Absent in jobs that failed under earlier versions.
-    #[serde(default)]
-    pub kind: Option<ErrorKind>,
 }
 
 /// One claim of a job.
@@ -124,9 +114,9 @@ pub enum CancelOutcome {
 pub enum PauseOutcome {
     /// The job is in this state now.
     Changed(JobState),
-    /// The job was as asked for already.
+    /// The job already was as asked for.
     Unchanged,
-    /// A job in this state cannot be.
+    /// A job in this state can be neither paused nor resumed.
     Refused(JobState),
     Missing,
 }
@@ -141,15 +131,14 @@ pub enum Deletion {
     Missing,
 }
 
-/// Puts a job into the queue, with its `job.queued` event.
+/// Puts a job into the queue, with its `job.queued` event, both in the caller's transaction.
 pub async fn create(
-    conn: &mut PgConnection,
+    tx: &mut PgConnection,
     tenant: &TenantId,
     spec: &ResolvedSpec,
     idempotency: Option<&Idempotency>,
     reproduces: Option<JobId>,
 ) -> Result<Creation, StoreError> {
-    let mut tx = conn.begin().await?;
     let key = idempotency.map(|it| stored_key(tenant, &it.key));
     if let Some(key) = &key {
         // A key is good for a day.
@@ -161,9 +150,11 @@ pub async fn create(
         .execute(&mut *tx)
         .await?;
     }
-    let inserted: Result<Option<JobRow>, StoreError> = sqlx::query_as(concat!(
+    // The dataset is locked, so that it cannot be deleted before the job that needs it is there.
+    let inserted: Option<JobRow> = sqlx::query_as(concat!(
         "insert into jobs (id, dataset_id, spec, spec_sha256, labels, idempotency_key, request_sha256, reproduces, tenant)
          select $1, id, $3, $4, $5, $6, $7, $8, tenant from datasets where id = $2 and tenant = $9 and status = 'ready'
+         for key share
          on conflict (idempotency_key) where idempotency_key is not null do nothing
          returning ",
         columns!()
@@ -178,33 +169,26 @@ pub async fn create(
     .bind(reproduces)
     .bind(tenant)
     .fetch_optional(&mut *tx)
-    .await
-    .map_err(StoreError::from);
-    match inserted {
-        Ok(Some(mut row)) => {
-            row.last_event_seq = events::append(&mut tx, row.id, EventType::JobQueued, &json!({})).await?;
-            webhooks::attach(&mut tx, row.id, &spec.webhook_ids).await?;
-            tx.commit().await?;
+    .await?;
+    match (inserted, key, idempotency) {
+        (Some(mut row), ..) => {
+            row.last_event_seq = events::append(tx, row.id, EventType::JobQueued, &json!({})).await?;
+            webhooks::attach(tx, row.id, &spec.webhook_ids).await?;
             Ok(Creation::New(Box::new(row)))
         }
         // The key comes first: the dataset of the job it made may be gone by now.
-        Ok(None) => match (key, idempotency) {
-            (Some(key), Some(idempotency)) => replayed(&mut tx, &key, &idempotency.request_sha256).await,
-            _ => Ok(Creation::DatasetNotReady),
-        },
-        // Deleted between the select and the insert.
-        Err(error) if error.constraint() == Some("jobs_dataset_id_fkey") => Ok(Creation::DatasetNotReady),
-        Err(error) => Err(error),
+        (None, Some(key), Some(idempotency)) => find_replayed(tx, &key, &idempotency.request_sha256).await,
+        (None, ..) => Ok(Creation::DatasetNotReady),
     }
 }
 
-/// A client's key as the unique index knows it. A tenant's name stands before it, but the first's, whose keys are as they
-/// were before there were others; no header holds a line break, so no key of one tenant is another's.
+/// A client's key as the unique index has it: behind the tenant's name and a line break. No header holds a line break, so
+/// tenants cannot come upon each other's keys. The default tenant's keys stand alone, as in jobs older than tenants.
 fn stored_key(tenant: &TenantId, key: &str) -> String {
     if *tenant == TenantId::default() { key.to_owned() } else { format!("{tenant}\n{key}") }
 }
 
-async fn replayed(conn: &mut PgConnection, key: &str, request_sha256: &str) -> Result<Creation, StoreError> {
+async fn find_replayed(conn: &mut PgConnection, key: &str, request_sha256: &str) -> Result<Creation, StoreError> {
     let same: Option<bool> = sqlx::query_scalar("select request_sha256 = $2 from jobs where idempotency_key = $1")
         .bind(key)
         .bind(request_sha256)
@@ -264,7 +248,7 @@ pub async fn list(
 }
 
 /// The job's claims after number `after` (0: all), oldest first, at most `limit`.
-pub async fn attempts(
+pub async fn list_attempts(
     conn: &mut PgConnection,
     tenant: &TenantId,
     id: JobId,
@@ -291,7 +275,7 @@ pub async fn request_cancel(
     id: JobId,
 ) -> Result<CancelOutcome, StoreError> {
     let mut tx = conn.begin().await?;
-    let (next, event, outcome) = match lock(&mut tx, tenant, id).await? {
+    let (next, event, outcome) = match lock_state(&mut tx, tenant, id).await? {
         None => return Ok(CancelOutcome::Missing),
         Some(JobState::Queued | JobState::Paused) => {
             (JobState::Cancelled, EventType::JobCancelled, CancelOutcome::Cancelled)
@@ -315,10 +299,10 @@ pub async fn request_cancel(
     Ok(outcome)
 }
 
-/// Pauses a waiting job at once and asks the worker of a running one to stop it where it can go on from.
+/// Pauses a waiting job at once, and asks the worker of a running one to stop it after a last checkpoint.
 pub async fn request_pause(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<PauseOutcome, StoreError> {
     let mut tx = conn.begin().await?;
-    let (next, event) = match lock(&mut tx, tenant, id).await? {
+    let (next, event) = match lock_state(&mut tx, tenant, id).await? {
         None => return Ok(PauseOutcome::Missing),
         Some(JobState::Queued) => (JobState::Paused, EventType::JobPaused),
         Some(JobState::Running) => (JobState::Pausing, EventType::JobPausing),
@@ -331,11 +315,11 @@ pub async fn request_pause(conn: &mut PgConnection, tenant: &TenantId, id: JobId
     Ok(PauseOutcome::Changed(next))
 }
 
-/// Puts a paused job back into the queue. One whose trainer has not stopped yet is running again: the worker that stops it
-/// finds no pause to write down and hands it back.
+/// Puts a paused job back into the queue. A job whose trainer has not stopped yet is running again; the worker, which stops
+/// that trainer all the same, finds no pause to record and puts the job back into the queue.
 pub async fn request_resume(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<PauseOutcome, StoreError> {
     let mut tx = conn.begin().await?;
-    let next = match lock(&mut tx, tenant, id).await? {
+    let next = match lock_state(&mut tx, tenant, id).await? {
         None => return Ok(PauseOutcome::Missing),
         Some(JobState::Paused) => JobState::Queued,
         Some(JobState::Pausing) => JobState::Running,
@@ -352,8 +336,8 @@ pub async fn request_resume(conn: &mut PgConnection, tenant: &TenantId, id: JobI
     Ok(PauseOutcome::Changed(next))
 }
 
-/// The state of a tenant's job, which stays as it is until the transaction ends.
-async fn lock(tx: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Option<JobState>, StoreError> {
+/// Locks a tenant's job until the transaction ends, and returns its state; none where the tenant has no such job.
+async fn lock_state(tx: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Option<JobState>, StoreError> {
     let state = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
         .bind(id)
         .bind(tenant)
@@ -363,7 +347,7 @@ async fn lock(tx: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Opt
 }
 
 /// Whether the tenant has this job.
-pub async fn has(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<bool, StoreError> {
+pub async fn exists(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<bool, StoreError> {
     let there = sqlx::query_scalar("select exists (select from jobs where id = $1 and tenant = $2)")
         .bind(id)
         .bind(tenant)
@@ -383,7 +367,7 @@ pub struct Waiting {
 }
 
 /// How many jobs have not ended, by state and priority, of all tenants.
-pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, StoreError> {
+pub async fn count_waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, StoreError> {
     let rows = sqlx::query_as(
         "select state, priority, count(*) as jobs,
                 greatest(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
@@ -397,12 +381,7 @@ pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, StoreError
 /// Deletes a job that has ended, with its events, passes and results.
 pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Deletion, StoreError> {
     let mut tx = conn.begin().await?;
-    let state: Option<JobState> = sqlx::query_scalar("select state from jobs where id = $1 and tenant = $2 for update")
-        .bind(id)
-        .bind(tenant)
-        .fetch_optional(&mut *tx)
-        .await?;
-    match state {
+    match lock_state(&mut tx, tenant, id).await? {
         None => return Ok(Deletion::Missing),
         Some(state) if !state.is_terminal() => return Ok(Deletion::Active(state)),
         Some(_) => {}

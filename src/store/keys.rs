@@ -98,19 +98,19 @@ pub struct Holder {
     pub key: KeyId,
     pub tenant: TenantId,
     pub scope: Scope,
-    /// The tenant's own; what it leaves open is the server's.
+    /// The tenant's own limits; where it has none, the server's hold.
     pub quota: Quota,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
     Revoked,
-    /// It was before.
+    /// It was revoked already.
     Unchanged,
     Missing,
 }
 
-/// Makes a key. What it returns beside the row is nowhere else and cannot be had again.
+/// Makes a key. Its secret is in the `ApiKey` returned and nowhere else, so it can be shown this once only.
 pub async fn create(conn: &mut PgConnection, new: &NewKey) -> Result<(KeyRow, ApiKey), StoreError> {
     let key = ApiKey::new();
     let row = sqlx::query_as(concat!(
@@ -156,14 +156,14 @@ pub async fn revoke(conn: &mut PgConnection, id: KeyId) -> Result<Revocation, St
     Ok(if exists { Revocation::Unchanged } else { Revocation::Missing })
 }
 
-/// Whether anyone could get in with a key.
+/// Whether there is a key that lets anyone in.
 pub async fn any_usable(conn: &mut PgConnection) -> Result<bool, StoreError> {
     let sql = "select exists (select from api_keys where revoked_at is null and coalesce(expires_at > now(), true))";
     Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
 }
 
-/// Whose key it is; nobody's where it is unknown, revoked or expired.
-pub async fn holder(conn: &mut PgConnection, presented: &ApiKey) -> Result<Option<Holder>, StoreError> {
+/// Who holds this key; none where it is unknown, revoked or expired.
+pub async fn find_holder(conn: &mut PgConnection, presented: &ApiKey) -> Result<Option<Holder>, StoreError> {
     let row = sqlx::query(
         "select k.secret_sha256, k.tenant, k.scope, t.max_bytes, t.max_jobs, t.requests_per_minute,
                 coalesce(k.last_used_at < now() - interval '5 minutes', true) as note_use
@@ -185,7 +185,7 @@ pub async fn holder(conn: &mut PgConnection, presented: &ApiKey) -> Result<Optio
         key: presented.id,
         tenant: row.try_get("tenant")?,
         scope: row.try_get("scope")?,
-        quota: super::tenants::quota_of(&row)?,
+        quota: super::tenants::read_quota(&row)?,
     }))
 }
 

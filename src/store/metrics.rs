@@ -1,10 +1,9 @@
-//! One row a pass over the training rows, named by (job, contender, arm, seed, phase, epoch, pass).
+//! One row per pass over the training rows, identified by (job, contender, arm, seed, phase, epoch, pass).
 
 use super::{
-    StoreError,
+    Lease, StoreError,
     error::{bigint, int},
     events,
-    queue::Lease,
 };
 use crate::types::{Arm, BackboneKind, DatasetId, EpochRow, EventType, JobId, Metrics, Phase, TenantId};
 use sqlx::{Connection, FromRow, PgConnection, Row, postgres::PgRow};
@@ -27,12 +26,12 @@ pub struct MetricFilter {
     pub phase: Option<Phase>,
 }
 
-/// Writes a pass and its `epoch.completed` event. A pass that is there already, from before a resume, is left alone and
-/// no event written; the result is false then.
+/// Writes a pass and its `epoch.completed` event. A pass that was written before a resume stays as it is, without another
+/// event; the result is then false.
 pub async fn record(conn: &mut PgConnection, lease: &Lease, row: &EpochRow) -> Result<bool, StoreError> {
     let mut tx = conn.begin().await?;
     lease.hold(&mut tx).await?;
-    // The row is held, so the event below gets the number written here.
+    // The job's row is held, so the event below gets the number written here.
     let inserted = sqlx::query(
         "insert into epoch_metrics (
              job_id, arm, seed, phase, epoch, pass, attempt, seq, seconds, train_auc, train_logloss, train_clipped,
@@ -99,21 +98,21 @@ pub async fn list(
     .bind(tenant)
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|row| Ok(metric(row)?)).collect()
+    rows.iter().map(|row| Ok(read_metric_row(row)?)).collect()
 }
 
 /// How fast trainings have gone.
 #[derive(Debug, Clone, Copy, PartialEq, FromRow)]
 pub struct Pace {
-    /// Passes this is known from.
+    /// Passes that were measured.
     pub count: i64,
-    /// Seconds of a pass.
+    /// Seconds that a pass takes, on average.
     pub seconds: f64,
-    /// Passes of a training to early stopping.
+    /// Passes that a training makes until it stops early, on average.
     pub passes: f64,
 }
 
-/// Of a backbone on a dataset, from its last hundred jobs that trained it; none where none has.
+/// How fast trainings of a backbone on a dataset went in the last hundred jobs that made some; none where no job has.
 pub async fn pace(
     conn: &mut PgConnection,
     tenant: &TenantId,
@@ -138,7 +137,7 @@ pub async fn pace(
     Ok(Some(pace).filter(|pace| pace.count > 0))
 }
 
-fn metric(row: &PgRow) -> Result<MetricRow, sqlx::Error> {
+fn read_metric_row(row: &PgRow) -> Result<MetricRow, sqlx::Error> {
     Ok(MetricRow {
         seq: row.try_get("seq")?,
         attempt: row.try_get("attempt")?,
@@ -150,8 +149,8 @@ fn metric(row: &PgRow) -> Result<MetricRow, sqlx::Error> {
             epoch: row.try_get::<i32, _>("epoch")? as u32,
             pass: row.try_get::<i32, _>("pass")? as u32,
             seconds: row.try_get("seconds")?,
-            train: metrics(row, "train_auc", "train_logloss", "train_clipped")?,
-            valid: metrics(row, "valid_auc", "valid_logloss", "valid_clipped")?,
+            train: read_metrics(row, "train_auc", "train_logloss", "train_clipped")?,
+            valid: read_metrics(row, "valid_auc", "valid_logloss", "valid_clipped")?,
             kept: row.try_get("kept")?,
             reward_mean: row.try_get("reward_mean")?,
             reward_std: row.try_get("reward_std")?,
@@ -160,8 +159,8 @@ fn metric(row: &PgRow) -> Result<MetricRow, sqlx::Error> {
     })
 }
 
-/// Absent where the log-loss is: a check keeps log-loss and clipped rows together.
-fn metrics(row: &PgRow, auc: &str, logloss: &str, clipped: &str) -> Result<Option<Metrics>, sqlx::Error> {
+/// None where there is no log-loss; a constraint keeps log-loss and clipped rows together.
+fn read_metrics(row: &PgRow, auc: &str, logloss: &str, clipped: &str) -> Result<Option<Metrics>, sqlx::Error> {
     let Some(loss) = row.try_get::<Option<f64>, _>(logloss)? else { return Ok(None) };
     Ok(Some(Metrics { auc: row.try_get(auc)?, logloss: loss, clipped: row.try_get::<i64, _>(clipped)? as u64 }))
 }

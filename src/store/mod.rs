@@ -1,21 +1,25 @@
 //! Postgres: every SQL statement of the program.
 //!
-//! Functions take `&mut PgConnection`, so that the caller decides the transaction. What a worker writes is fenced by
+//! Functions take `&mut PgConnection`, so that the caller decides the transaction. One that calls it `tx` leaves its work to
+//! the caller's transaction, which must be there; the others see to their own. What a worker writes is fenced by
 //! its lease, (job, attempt): a write that finds the lease gone fails with `StoreError::LeaseLost` and changes nothing.
-//! Times are the database's, never a client's clock. What belongs to a tenant is found with its tenant alone; to another it
-//! is not there.
+//! Times are the database's, never a client's clock. What belongs to a tenant is found only together with that tenant; for
+//! another tenant it does not exist.
 
 pub mod artifacts;
 pub mod checkpoints;
 pub mod datasets;
 mod embedded;
+pub mod endings;
 mod error;
 pub mod events;
 pub mod ingest_queue;
 pub mod jobs;
 pub mod keys;
+mod lease;
 pub mod metrics;
 pub mod objects;
+pub mod outbox;
 mod page;
 pub mod queue;
 pub mod tenants;
@@ -25,9 +29,9 @@ pub mod uploads;
 pub mod webhooks;
 pub mod workers;
 
-pub use datasets::json_sha256;
 pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};
 pub use error::StoreError;
+pub use lease::Lease;
 pub use page::{Cursor, Page, ParseCursorError};
 
 use sqlx::{
@@ -52,9 +56,9 @@ pub const JOB_CANCEL: &str = "job_cancel";
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every session is told. A machine that is cut off or loses its power says no goodbye: to the database its session
-/// could be there for hours, with every lock it holds. A healthy client is idle in a transaction for 10 seconds only while
-/// a file is moved, in `objects::hold` and `claim`, which ask for more.
+/// Settings of every session. A client that loses its power or its network does not close its session: without these, the
+/// database would keep the session, with every lock it holds, for hours. A healthy client is idle inside a transaction for
+/// longer than 10 seconds only while it moves a file, in `objects::hold` and `objects::claim`, which ask for more.
 const SESSION: [(&str, &str); 5] = [
     ("idle_in_transaction_session_timeout", "10s"),
     ("tcp_keepalives_idle", "10"),
@@ -63,7 +67,7 @@ const SESSION: [(&str, &str); 5] = [
     ("tcp_user_timeout", "30s"),
 ];
 
-fn pool_of(max_connections: u32) -> PgPoolOptions {
+fn pool_options(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -72,16 +76,16 @@ fn pool_of(max_connections: u32) -> PgPoolOptions {
         .before_acquire(|conn, _| Box::pin(is_clean(conn)))
 }
 
-/// Whether a connection from the pool answers, and is not inside a transaction: whoever used it last may have been dropped
-/// while the database was about to begin one, of which sqlx 0.9 knows nothing then. What the next one writes would be
-/// taken back. A statement outside of a transaction is one by itself, so the two begin at the same time.
+/// Whether a connection from the pool answers and is outside of any transaction. If its last user was dropped while `begin`
+/// was on its way, the database is inside a transaction that sqlx 0.9 does not know of, and all that the next user writes
+/// would be rolled back. Outside of a transaction a statement is a transaction of its own, so both begin at the same time.
 async fn is_clean(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(conn).await?;
     row.try_get(0)
 }
 
-/// As `call`, or an error where the database says nothing for so long: a connection whose other end is gone without a word
-/// is silent for ever.
+/// The result of `call`, or an error when the database has not answered `within` that time. Without a limit, a call over a
+/// connection whose other end has vanished would wait for ever.
 pub async fn answered<T>(within: Duration, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     timeout(within, call).await.unwrap_or(Err(StoreError::Silent(within)))
 }
@@ -95,7 +99,7 @@ pub struct Store {
 impl Store {
     /// Connects, and fails at once where no database answers.
     pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<Self, StoreError> {
-        let pool = pool_of(max_connections).connect_with(options.options(SESSION)).await?;
+        let pool = pool_options(max_connections).connect_with(options.options(SESSION)).await?;
         Ok(Self { pool })
     }
 
@@ -118,9 +122,9 @@ impl Store {
 
     /// A second, small pool to the same database. Heartbeats go through one, so that a pool drained by requests cannot
     /// cost a job its lease.
-    pub fn apart(&self, max_connections: u32) -> Self {
+    pub fn with_own_pool(&self, max_connections: u32) -> Self {
         let options = self.pool.connect_options().as_ref().clone();
-        Self { pool: pool_of(max_connections).connect_lazy_with(options) }
+        Self { pool: pool_options(max_connections).connect_lazy_with(options) }
     }
 
     /// Listens on channels, on a connection taken from the pool for good.

@@ -25,33 +25,35 @@ pub struct NamedObject {
     pub sha256: String,
 }
 
-/// Keeps sweeps away from an object until the transaction ends. Several may hold one.
+/// Keeps sweeps away from an object until the transaction ends. Several transactions may hold the same object.
 pub async fn hold(tx: &mut PgConnection, name: &str) -> Result<(), StoreError> {
-    take_time(tx).await?;
+    allow_slow_files(tx).await?;
     sqlx::query("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))").bind(name).execute(tx).await?;
     Ok(())
 }
 
-/// Whether the object may be deleted until the transaction ends: nobody holds it, and no row names it.
+/// Whether the object may be deleted: nobody holds it, and no row names it. If so, nobody can hold it before the transaction
+/// ends.
 /// `upload_prefix` stands before the sha256 in the name of uploaded bytes.
 pub async fn claim(tx: &mut PgConnection, name: &str, upload_prefix: &str) -> Result<bool, StoreError> {
-    take_time(tx).await?;
+    allow_slow_files(tx).await?;
     let free: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
         .bind(name)
         .fetch_one(&mut *tx)
         .await?;
-    // Asked in a second statement, which sees what the holder before us committed.
+    // Asked in a second statement, which sees what an earlier holder has committed.
     Ok(free && artifacts::unreferenced(tx, &[name.to_owned()], upload_prefix).await?.len() == 1)
 }
 
-/// Lets the transaction be idle for longer than others: a file is moved or deleted under its lock, in a bucket slowly.
-async fn take_time(tx: &mut PgConnection) -> Result<(), StoreError> {
+/// Lets the transaction be idle for longer than others. A file is moved or deleted meanwhile, which takes its time in a
+/// bucket.
+async fn allow_slow_files(tx: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query("set local idle_in_transaction_session_timeout = '15min'").execute(tx).await?;
     Ok(())
 }
 
-/// Every object that a row names, in the order of the names, from the first behind `after`.
-pub async fn named(
+/// Objects that rows name, in the order of their names: up to `limit`, starting after the name `after`.
+pub async fn list(
     conn: &mut PgConnection,
     upload_prefix: &str,
     after: &str,

@@ -1,45 +1,15 @@
-//! The job queue: claim, renew, hand back, end. `types::JobState::can_become` has the states.
+//! The job queue: claim a job, renew the lease, say how far it is. `endings` ends claims; `types::JobState::can_become` has
+//! the states.
 //!
 //! A claim is a short transaction; the job runs outside of any. The lease is (job, attempt): `attempt` grows with every
-//! claim, so a worker that was thought dead finds no row to write to. A claim that ended badly counts one death, and the
-//! job waits before it is claimed again, longer each time.
+//! claim, so a worker that was thought dead finds no row to write to. A job is leased while its row has a `lease_until`: the
+//! schema says in which states (`JobState::is_leased`), and no statement lists them.
 
-use super::{StoreError, checkpoints::CheckpointRow, error::int, events, jobs::JobFailure};
-use crate::types::{
-    Ability, Arm, Certification, DatasetSpec, ErrorKind, EventType, Failure, JobId, JobState, Phase, Progress, Report,
-    ResolvedSpec,
-};
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use super::{Lease, StoreError, checkpoints::CheckpointRow, error::int, events};
+use crate::types::{Ability, DatasetSpec, EventType, JobState, Phase, Progress, ResolvedSpec};
+use serde_json::json;
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow, types::Json};
 use std::time::Duration;
-
-/// The right to write to a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    pub job: JobId,
-    pub attempt: i32,
-}
-
-impl Lease {
-    pub(super) fn lost(&self) -> StoreError {
-        StoreError::LeaseLost { of: self.job.to_string(), attempt: self.attempt }
-    }
-
-    /// Locks the job's row until the transaction ends, or fails because the lease is lost. Every write of a worker
-    /// starts with it.
-    pub(super) async fn hold(&self, tx: &mut PgConnection) -> Result<JobState, StoreError> {
-        sqlx::query_scalar(
-            "select state from jobs
-             where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling') for update",
-        )
-        .bind(self.job)
-        .bind(self.attempt)
-        .fetch_optional(tx)
-        .await?
-        .ok_or_else(|| self.lost())
-    }
-}
 
 /// A job to run.
 #[derive(Debug, Clone)]
@@ -58,23 +28,6 @@ pub struct ClaimedJob {
     pub deaths: i32,
 }
 
-/// What becomes of a job whose attempt died.
-#[derive(Debug, Clone, Copy)]
-pub struct Retries {
-    /// The death that is the last.
-    pub max_deaths: i32,
-    /// How long the job waits after its first death; twice as long after each further one, up to ten minutes. A random half
-    /// of it is left out, so that jobs that died together do not come back together.
-    pub pause: Duration,
-}
-
-/// Seconds a job of `deaths` earlier deaths waits after another, where the first pause is bound as `$2`.
-macro_rules! pause {
-    () => {
-        "least($2::float8 * 2 ^ least(deaths, 20), 600) * (0.5 + 0.5 * random())"
-    };
-}
-
 /// What a heartbeat brings back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beat {
@@ -84,8 +37,8 @@ pub struct Beat {
     pub pause: bool,
 }
 
-/// Claims, of the jobs the worker can run, the one of the highest priority that has waited longest. Claimers do not wait
-/// for each other.
+/// Claims the job of the highest priority that has waited longest, among those the worker can run. Claimers do not wait for
+/// each other.
 pub async fn claim(
     conn: &mut PgConnection,
     worker: &str,
@@ -120,14 +73,14 @@ pub async fn claim(
     .bind(worker)
     .bind(lease.as_secs_f64())
     .bind(Json(&ability.labels))
-    .bind(gpus(ability))
+    .bind(gpu_names(ability))
     .bind(ability.torch)
     .fetch_optional(conn)
     .await?;
-    row.as_ref().map(claimed).transpose()
+    row.as_ref().map(read_claimed).transpose()
 }
 
-pub(super) fn gpus(ability: &Ability) -> Vec<String> {
+pub(super) fn gpu_names(ability: &Ability) -> Vec<String> {
     ability.gpus.iter().map(ToString::to_string).collect()
 }
 
@@ -142,7 +95,7 @@ pub async fn next_due(conn: &mut PgConnection) -> Result<Option<Duration>, Store
     Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
-fn claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
+fn read_claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
     let checkpoint = match row.try_get::<Option<i64>, _>("seq")? {
         None => None,
         Some(seq) => Some(CheckpointRow {
@@ -168,71 +121,11 @@ fn claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
     })
 }
 
-/// Ends the claims whose workers have not been heard of: their jobs go back to the queue, or have failed when that was the
-/// last death allowed, or are cancelled or paused where that was asked for. Returns the jobs and their new states.
-///
-/// To be called by one who has been in touch with the database for a lease, for while it was away nobody could renew; `now`
-/// is what the database's clock said a moment ago. A call that is carried out late, by a database that was stopped with it in
-/// its hands, ends no lease that ran out meanwhile.
-pub async fn recover_expired(
-    conn: &mut PgConnection,
-    now: DateTime<Utc>,
-    retries: Retries,
-) -> Result<Vec<(JobId, JobState)>, StoreError> {
-    let rows = sqlx::query_as(concat!(
-        "with expired as (
-             select id, attempt, worker, lease_until, deaths + 1 as deaths, ",
-        pause!(),
-        " as pause,
-                    (case when state = 'cancelling' then 'cancelled'
-                          when deaths + 1 >= $1 then 'failed'
-                          when state = 'pausing' then 'paused' else 'queued' end)::job_state as next,
-                    format('worker %s was not heard of until its lease ended', worker) as reason
-             from jobs where lease_until < $3
-             order by lease_until limit 100 for update skip locked
-         ), closed as (
-             -- It ran until its lease ended at most, however much later that is found out.
-             update job_attempts a
-             set ended_at = greatest(a.started_at, e.lease_until), outcome = 'lost', error_kind = 'lost', error = e.reason
-             from expired e where a.job_id = e.id and a.attempt = e.attempt
-         ), moved as (
-             update jobs j
-             set state = e.next, deaths = e.deaths, lease_until = null, worker = null,
-                 not_before = case when e.next = 'queued' then now() + make_interval(secs => e.pause) end,
-                 phase = case when e.next not in ('queued', 'paused') then j.phase end,
-                 epoch = case when e.next not in ('queued', 'paused') then j.epoch end,
-                 finished_at = case when e.next not in ('queued', 'paused') then now() end,
-                 error = case when e.next = 'failed'
-                              then jsonb_build_object('message', e.reason, 'attempt', e.attempt, 'kind', 'lost') end,
-                 last_event_seq = last_event_seq + 1
-             from expired e where j.id = e.id
-             returning j.id, j.state, j.attempt, j.last_event_seq, j.not_before, e.reason
-         ), told as (
-             insert into job_events (job_id, seq, type, data)
-             select id, last_event_seq,
-                    case state when 'queued' then 'job.requeued' when 'paused' then 'job.paused'
-                               when 'failed' then 'job.failed' else 'job.cancelled' end,
-                    case state when 'queued' then jsonb_build_object('attempt', attempt, 'kind', 'lost', 'reason', reason,
-                                                                     'not_before', not_before)
-                               when 'failed' then jsonb_build_object('attempt', attempt, 'kind', 'lost', 'message', reason)
-                               else '{}' end
-             from moved
-         )
-         select id, state from moved"
-    ))
-    .bind(retries.max_deaths)
-    .bind(retries.pause.as_secs_f64())
-    .bind(now)
-    .fetch_all(conn)
-    .await?;
-    Ok(rows)
-}
-
 /// Renews the lease. A lease that ran out and was not given to another is renewed too.
 pub async fn heartbeat(conn: &mut PgConnection, lease: &Lease, time: Duration) -> Result<Beat, StoreError> {
     let state: Option<JobState> = sqlx::query_scalar(
         "update jobs set lease_until = now() + make_interval(secs => $3)
-         where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling') returning state",
+         where id = $1 and attempt = $2 and lease_until is not null returning state",
     )
     .bind(lease.job)
     .bind(lease.attempt)
@@ -272,198 +165,11 @@ pub async fn start_phase(
 }
 
 pub async fn set_progress(conn: &mut PgConnection, lease: &Lease, progress: Progress) -> Result<(), StoreError> {
-    let done = sqlx::query(
-        "update jobs set progress = $3
-         where id = $1 and attempt = $2 and state in ('running', 'pausing', 'cancelling')",
-    )
-    .bind(lease.job)
-    .bind(lease.attempt)
-    .bind(Json(progress))
-    .execute(conn)
-    .await?;
-    if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
-}
-
-/// The job ended well. Allowed while cancelling too: the result was there first.
-pub async fn finish_succeeded(conn: &mut PgConnection, lease: &Lease, report: &Report) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
-    lease.hold(&mut tx).await?;
-    for line in &report.table {
-        for run in &line.runs {
-            let mut data = json!({
-                "contender": line.contender, "method": line.method, "label": line.label,
-                "chosen_with": line.chosen_with, "backbone": line.backbone,
-            });
-            if let (Some(data), Value::Object(run)) = (data.as_object_mut(), to_value(run)) {
-                data.extend(run);
-            }
-            events::append(&mut tx, lease.job, EventType::SeedCompleted, &data).await?;
-        }
-    }
-    if let Some(result) = &report.self_check {
-        events::append(&mut tx, lease.job, EventType::SelfcheckCompleted, &to_value(result)).await?;
-    }
-    if let Some(certification) = &report.certification {
-        events::append(&mut tx, lease.job, EventType::VerdictIssued, &verdict_issued(certification)).await?;
-    }
-    End { report: Some(report), ..End::of(JobState::Succeeded, "succeeded") }.write(&mut tx, lease).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
-/// The verdict and the numbers it is read with; the report has the rest.
-fn verdict_issued(certification: &Certification) -> Value {
-    let gain = |arm| {
-        certification.gains.iter().find(|gain| gain.over == arm).map(|gain| {
-            json!({
-                "delta_auc": gain.mean, "ci95": gain.ci95, "p": gain.p_seeds.max(gain.p_rows),
-            })
-        })
-    };
-    json!({
-        "verdict": certification.verdict, "backbone": certification.backbone, "seeds": certification.asked.seeds,
-        "over_full": gain(Arm::Full), "over_random": gain(Arm::Random),
-        "delta_logloss": certification.delta_logloss, "reasons": certification.reasons,
-    })
-}
-
-/// The job failed for a reason another attempt would meet too.
-pub async fn finish_failed(conn: &mut PgConnection, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
-    lease.hold(&mut tx).await?;
-    End { failure: Some(failure), ..End::of(JobState::Failed, "failed") }.write(&mut tx, lease).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
-/// The job was stopped because a client asked for it.
-pub async fn finish_cancelled(conn: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
-    lease.hold(&mut tx).await?;
-    End::of(JobState::Cancelled, "cancelled").write(&mut tx, lease).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
-/// The attempt died for a reason another one may not meet: back to the queue for later, or failed when that was the last
-/// death allowed, or cancelled or paused where that was asked for. Returns the new state.
-pub async fn retry_or_fail(
-    conn: &mut PgConnection,
-    lease: &Lease,
-    failure: &Failure,
-    retries: Retries,
-) -> Result<JobState, StoreError> {
-    let mut tx = conn.begin().await?;
-    let held = lease.hold(&mut tx).await?;
-    let deaths: i32 =
-        sqlx::query_scalar("select deaths + 1 from jobs where id = $1").bind(lease.job).fetch_one(&mut *tx).await?;
-    let state = match held {
-        JobState::Cancelling => JobState::Cancelled,
-        _ if deaths >= retries.max_deaths => JobState::Failed,
-        JobState::Pausing => JobState::Paused,
-        _ => JobState::Queued,
-    };
-    let end = End { failure: Some(failure), pause: Some(retries.pause), ..End::of(state, "died") };
-    end.write(&mut tx, lease).await?;
-    tx.commit().await?;
-    Ok(state)
-}
-
-/// Hands the job back without counting a death, because the worker stops or a client asked for a pause; cancelled where
-/// that was asked for. Back in the queue it waits for `pause`. Returns the new state.
-pub async fn release(
-    conn: &mut PgConnection,
-    lease: &Lease,
-    reason: &str,
-    pause: Duration,
-) -> Result<JobState, StoreError> {
-    let mut tx = conn.begin().await?;
-    let (state, outcome) = match lease.hold(&mut tx).await? {
-        JobState::Cancelling => (JobState::Cancelled, "cancelled"),
-        JobState::Pausing => (JobState::Paused, "paused"),
-        _ => (JobState::Queued, "released"),
-    };
-    let pause = (!pause.is_zero()).then_some(pause);
-    End { reason: Some(reason), pause, ..End::of(state, outcome) }.write(&mut tx, lease).await?;
-    tx.commit().await?;
-    Ok(state)
-}
-
-/// The end of a claim. The caller holds the job's row.
-struct End<'a> {
-    state: JobState,
-    outcome: &'static str,
-    /// Counts one death.
-    failure: Option<&'a Failure>,
-    /// Of an end that is no failure.
-    reason: Option<&'a str>,
-    /// How long the job waits in the queue, where it goes back there.
-    pause: Option<Duration>,
-    report: Option<&'a Report>,
-}
-
-impl End<'_> {
-    const fn of(state: JobState, outcome: &'static str) -> Self {
-        Self { state, outcome, failure: None, reason: None, pause: None, report: None }
-    }
-
-    async fn write(&self, tx: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
-        let failed = self.failure.filter(|_| self.state == JobState::Failed);
-        let error = failed.map(|Failure { kind, message }| {
-            Json(JobFailure { message: message.clone(), attempt: lease.attempt, kind: Some(*kind) })
-        });
-        let not_before: Option<DateTime<Utc>> = sqlx::query_scalar(concat!(
-            "update jobs
-             set state = $3, deaths = deaths + $4, lease_until = null, worker = null, error = $5, report = $6,
-                 not_before = case when $3 = 'queued' and $2 is not null then now() + make_interval(secs => ",
-            pause!(),
-            ") end,
-                 phase = case when $3 not in ('queued', 'paused') then phase end,
-                 epoch = case when $3 not in ('queued', 'paused') then epoch end,
-                 finished_at = case when $3 not in ('queued', 'paused') then now() end
-             where id = $1 returning not_before"
-        ))
-        .bind(lease.job)
-        .bind(self.pause.map(|pause| pause.as_secs_f64()))
-        .bind(self.state)
-        .bind(i32::from(self.failure.is_some()))
-        .bind(error)
-        .bind(self.report.map(Json))
-        .fetch_one(&mut *tx)
-        .await?;
-        let reason = self.failure.map(|failure| failure.message.as_str()).or(self.reason);
-        let kind = self.failure.map(|failure| failure.kind);
-        sqlx::query(
-            "update job_attempts set ended_at = now(), outcome = $3, error_kind = $4, error = $5
-             where job_id = $1 and attempt = $2",
-        )
+    let done = sqlx::query("update jobs set progress = $3 where id = $1 and attempt = $2 and lease_until is not null")
         .bind(lease.job)
         .bind(lease.attempt)
-        .bind(self.outcome)
-        .bind(kind.map(ErrorKind::as_str))
-        .bind(reason)
-        .execute(&mut *tx)
+        .bind(Json(progress))
+        .execute(conn)
         .await?;
-        let (event, data) = match self.state {
-            JobState::Queued => {
-                let data = json!({"attempt": lease.attempt, "kind": kind, "reason": reason, "not_before": not_before});
-                (EventType::JobRequeued, data)
-            }
-            JobState::Paused => (EventType::JobPaused, json!({})),
-            JobState::Failed => {
-                (EventType::JobFailed, json!({"attempt": lease.attempt, "kind": kind, "message": reason}))
-            }
-            JobState::Cancelled => (EventType::JobCancelled, json!({})),
-            JobState::Succeeded => (EventType::JobSucceeded, json!({})),
-            JobState::Running | JobState::Pausing | JobState::Cancelling => {
-                unreachable!("a claim does not end in a leased state")
-            }
-        };
-        events::append(tx, lease.job, event, &data).await?;
-        Ok(())
-    }
-}
-
-fn to_value(value: &impl serde::Serialize) -> Value {
-    serde_json::to_value(value).expect("results are plain data")
+    if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
 }

@@ -10,9 +10,9 @@ use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 /// What a tenant has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
 pub struct Usage {
-    /// Of the uploads its datasets were read from, each counted once.
+    /// Bytes of the uploads that its datasets were read from, each upload counted once.
     pub bytes: i64,
-    /// That have not ended.
+    /// Jobs that have not ended.
     pub jobs: i64,
 }
 
@@ -50,11 +50,11 @@ pub async fn quota(conn: &mut PgConnection, tenant: &TenantId) -> Result<Quota, 
         .bind(tenant)
         .fetch_optional(conn)
         .await?;
-    Ok(row.as_ref().map(quota_of).transpose()?.unwrap_or_default())
+    Ok(row.as_ref().map(read_quota).transpose()?.unwrap_or_default())
 }
 
-/// As `quota`, while there is no API key; nothing once there is one, revoked and expired ones included. In one question, for
-/// it is asked with each request.
+/// As `quota` while there is no API key; none once there is one, even a revoked or expired one. This is a single statement,
+/// because every request without a key makes it.
 pub async fn quota_without_keys(conn: &mut PgConnection, tenant: &TenantId) -> Result<Option<Quota>, StoreError> {
     let row = sqlx::query(
         "select exists (select from api_keys) as keys, max_bytes, max_jobs, requests_per_minute
@@ -63,7 +63,7 @@ pub async fn quota_without_keys(conn: &mut PgConnection, tenant: &TenantId) -> R
     .bind(tenant)
     .fetch_one(conn)
     .await?;
-    Ok(if row.try_get("keys")? { None } else { Some(quota_of(&row)?) })
+    Ok(if row.try_get("keys")? { None } else { Some(read_quota(&row)?) })
 }
 
 /// Replaces the tenant's own limits; says whether there is such a tenant.
@@ -88,8 +88,9 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<TenantRow>, StoreError>
     ))
     .fetch_all(conn)
     .await?;
-    let tenant =
-        |row: &PgRow| Ok(TenantRow { name: row.try_get("name")?, quota: quota_of(row)?, usage: Usage::from_row(row)? });
+    let tenant = |row: &PgRow| {
+        Ok(TenantRow { name: row.try_get("name")?, quota: read_quota(row)?, usage: Usage::from_row(row)? })
+    };
     rows.iter().map(tenant).collect::<Result<_, sqlx::Error>>().map_err(StoreError::from)
 }
 
@@ -98,14 +99,14 @@ pub async fn usage(conn: &mut PgConnection, tenant: &TenantId) -> Result<Usage, 
     Ok(sqlx::query_as(concat!("select ", usage!("$1"))).bind(tenant).fetch_one(conn).await?)
 }
 
-/// Lets nobody else hold the tenant until the transaction ends: what is counted in between stays true.
+/// Locks the tenant until the transaction ends: others who want to hold it wait, so what is counted meanwhile stays true.
 pub async fn hold(tx: &mut PgConnection, tenant: &TenantId) -> Result<(), StoreError> {
     // Weaker than `for update`, which rows that refer to the tenant would wait for.
     sqlx::query("select from tenants where name = $1 for no key update").bind(tenant).execute(tx).await?;
     Ok(())
 }
 
-pub(super) fn quota_of(row: &PgRow) -> Result<Quota, sqlx::Error> {
+pub(super) fn read_quota(row: &PgRow) -> Result<Quota, sqlx::Error> {
     Ok(Quota {
         max_bytes: row.try_get::<Option<i64>, _>("max_bytes")?.map(|bytes| bytes as u64),
         max_jobs: row.try_get::<Option<i32>, _>("max_jobs")?.map(|jobs| jobs as u32),

@@ -22,15 +22,15 @@ pub struct TestDb {
 impl TestDb {
     /// A database with the schema and nothing in it.
     pub async fn new() -> Self {
-        Self::copy_of(TEMPLATE).await
+        Self::copy_database(TEMPLATE).await
     }
 
     /// A database without the schema.
     pub async fn empty() -> Self {
-        Self::copy_of("template1").await
+        Self::copy_database("template1").await
     }
 
-    async fn copy_of(template: &str) -> Self {
+    async fn copy_database(template: &str) -> Self {
         let server = OPTIONS.get_or_init(start).await;
         let name = format!("test_{}", Uuid::now_v7().simple());
         let mut connection = connect(server).await;

@@ -16,7 +16,7 @@ macro_rules! columns {
 #[derive(Debug, Clone, FromRow)]
 pub struct UploadRow {
     pub id: UploadId,
-    /// Bytes there will be.
+    /// Bytes of the complete file.
     pub length: i64,
     /// Bytes that are on disk and acknowledged.
     pub received: i64,
@@ -37,7 +37,7 @@ pub struct NewUpload {
     pub metadata: String,
 }
 
-/// Writes down an upload whose file is there, empty. None where the tenant has `most` unfinished ones already.
+/// Records an upload, whose empty file is there already. None where the tenant has `most` unfinished ones.
 pub async fn create(
     conn: &mut PgConnection,
     new: &NewUpload,
@@ -71,8 +71,8 @@ pub async fn find(conn: &mut PgConnection, tenant: &TenantId, id: UploadId) -> R
     Ok(row)
 }
 
-/// Puts off the expiry of an upload that has not expired, and reads it. Asked by whoever holds the file's lock, so that
-/// `received` is the last word.
+/// Postpones the expiry of an upload that has not expired, and reads it. The caller holds the file's lock, so nobody else
+/// can raise `received`.
 pub async fn renew(
     conn: &mut PgConnection,
     tenant: &TenantId,
@@ -92,7 +92,7 @@ pub async fn renew(
     Ok(row)
 }
 
-/// Counts bytes that were synced: those between `from` and `to`. None where the upload is gone or another has written.
+/// Counts bytes that were synced, those from `from` to `to`. None where the upload is gone or somebody else has written.
 pub async fn advance(
     conn: &mut PgConnection,
     id: UploadId,
@@ -124,7 +124,7 @@ pub async fn use_up(conn: &mut PgConnection, id: UploadId, sha256: &str) -> Resu
     Ok(done.rows_affected() > 0)
 }
 
-/// Forgets an upload that no dataset was made of. The caller removes its file after.
+/// Deletes the row of an upload that no dataset was made of. The caller removes its file afterwards.
 pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: UploadId) -> Result<bool, StoreError> {
     let done = sqlx::query("delete from uploads where id = $1 and tenant = $2 and sha256 is null")
         .bind(id)
@@ -134,7 +134,7 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: UploadId) ->
     Ok(done.rows_affected() > 0)
 }
 
-/// Forgets uploads that have expired, and says which. The caller removes their files after.
+/// Deletes the rows of uploads that have expired, and returns their ids. The caller removes their files afterwards.
 pub async fn expire(conn: &mut PgConnection) -> Result<Vec<UploadId>, StoreError> {
     Ok(sqlx::query_scalar("delete from uploads where expires_at <= now() returning id").fetch_all(conn).await?)
 }
@@ -151,7 +151,7 @@ pub async fn unneeded(conn: &mut PgConnection, uploads: &[UploadId]) -> Result<V
     Ok(ids)
 }
 
-/// Uploads whose bytes must be on disk, in the order of their ids, from the first behind `after`.
+/// Uploads whose bytes must be on disk, in the order of their ids: up to `limit`, starting after the id `after`.
 pub async fn unfinished(
     conn: &mut PgConnection,
     after: Option<UploadId>,

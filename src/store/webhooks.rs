@@ -1,21 +1,13 @@
-//! Webhooks, and the outbox of what is to be sent to them. Sending is `crate::webhooks`.
-//!
-//! A trigger on `job_events` fills the outbox, in the transaction that writes the event. A message is claimed like a job:
-//! in one short statement, with (message, attempt) as the lease. Every message is sent at least once, or tried for as long
-//! as the schedule says.
+//! Webhooks: who is told what, and the log of what was sent to them. The messages themselves are `outbox`.
 
 use super::{Cursor, Page, StoreError};
-use crate::types::{JobId, JobState, MessageId, TenantId, WebhookEvent, WebhookId, WebhookSecret};
+use crate::types::{JobId, MessageId, TenantId, WebhookEvent, WebhookId, WebhookSecret};
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, FromRow, PgConnection};
-use std::time::Duration;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 /// Most webhooks of a tenant.
 pub const MOST_WEBHOOKS: i64 = 100;
-
-/// The type of a message that a client asked for to see whether it arrives.
-pub const TEST: &str = "webhook.test";
 
 /// A webhook without its secret.
 #[derive(Debug, Clone, FromRow)]
@@ -25,7 +17,7 @@ pub struct WebhookRow {
     /// Words of `WebhookEvent`.
     pub events: Vec<String>,
     pub created_at: DateTime<Utc>,
-    /// Since when its receiver wants no more.
+    /// When its receiver said that it wants no more.
     pub disabled_at: Option<DateTime<Utc>>,
 }
 
@@ -34,61 +26,6 @@ pub struct NewWebhook {
     pub url: String,
     pub events: Vec<WebhookEvent>,
     pub secret: WebhookSecret,
-}
-
-/// The right to say what came of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MessageLease {
-    pub message: MessageId,
-    pub webhook: WebhookId,
-    /// Counts from 1.
-    pub attempt: i32,
-}
-
-/// A message to send.
-#[derive(Debug, Clone)]
-pub struct ClaimedMessage {
-    pub lease: MessageLease,
-    pub url: String,
-    pub secret: WebhookSecret,
-    /// One of `WebhookEvent`'s words, or `TEST`.
-    pub kind: String,
-    pub at: DateTime<Utc>,
-    /// Absent in a test.
-    pub job: Option<MessageJob>,
-}
-
-/// What a message says of its job.
-#[derive(Debug, Clone)]
-pub struct MessageJob {
-    pub id: JobId,
-    pub state: JobState,
-    pub attempt: i32,
-    /// One of `Verdict`'s words, once the job has succeeded.
-    pub verdict: Option<String>,
-}
-
-/// What an attempt came to, and what follows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
-    Delivered,
-    /// Another attempt in about so long.
-    Retrying(Duration),
-    /// That was the last one.
-    Failed,
-    /// The receiver wants no more, of this or of anything.
-    Gone,
-}
-
-impl Outcome {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Retrying(_) => "retrying",
-            Self::Failed => "failed",
-            Self::Gone => "gone",
-        }
-    }
 }
 
 /// One attempt as it is kept.
@@ -108,33 +45,6 @@ pub struct DeliveryRow {
     pub error: Option<String>,
     /// When the message is tried again, while it is to be.
     pub next_at: Option<DateTime<Utc>>,
-}
-
-/// An attempt that ended.
-#[derive(Debug, Clone)]
-pub struct Attempted {
-    pub outcome: Outcome,
-    /// Of the answer, where one came.
-    pub status: Option<u16>,
-    pub duration: Duration,
-    pub error: Option<String>,
-}
-
-/// Messages that wait, and for how long the first of them has been due.
-#[derive(Debug, Clone, Copy, PartialEq, FromRow)]
-pub struct Backlog {
-    pub messages: i64,
-    pub overdue_seconds: f64,
-}
-
-/// What a request for a test came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Test {
-    /// In the outbox, as this message.
-    Queued(MessageId),
-    /// Nothing is sent to a webhook whose receiver wants no more.
-    Disabled,
-    Missing,
 }
 
 /// Makes a webhook; none where the tenant has `MOST_WEBHOOKS`.
@@ -214,8 +124,8 @@ pub async fn missing(
     Ok(rows)
 }
 
-/// Has the job's tenant's webhooks among these told of the job.
-pub(super) async fn attach(conn: &mut PgConnection, job: JobId, ids: &[WebhookId]) -> Result<(), StoreError> {
+/// Has these webhooks told of the job, as far as its tenant has them.
+pub(super) async fn attach(tx: &mut PgConnection, job: JobId, ids: &[WebhookId]) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -226,44 +136,9 @@ pub(super) async fn attach(conn: &mut PgConnection, job: JobId, ids: &[WebhookId
     )
     .bind(job)
     .bind(uuids(ids))
-    .execute(conn)
+    .execute(tx)
     .await?;
     Ok(())
-}
-
-/// Puts a test into the outbox. One that waits there already is the answer to another request for one.
-pub async fn test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookId) -> Result<Test, StoreError> {
-    let mut tx = conn.begin().await?;
-    // Locked, so that two requests come to one message.
-    let enabled: Option<bool> =
-        sqlx::query_scalar("select disabled_at is null from webhooks where id = $1 and tenant = $2 for no key update")
-            .bind(id)
-            .bind(tenant)
-            .fetch_optional(&mut *tx)
-            .await?;
-    match enabled {
-        None => return Ok(Test::Missing),
-        Some(false) => return Ok(Test::Disabled),
-        Some(true) => {}
-    }
-    let waiting: Option<MessageId> = sqlx::query_scalar(
-        "select id from webhook_messages where webhook_id = $1 and state = 'pending' and job_id is null",
-    )
-    .bind(id)
-    .fetch_optional(&mut *tx)
-    .await?;
-    let message = match waiting {
-        Some(message) => message,
-        None => {
-            sqlx::query_scalar("insert into webhook_messages (webhook_id, type) values ($1, $2) returning id")
-                .bind(id)
-                .bind(TEST)
-                .fetch_one(&mut *tx)
-                .await?
-        }
-    };
-    tx.commit().await?;
-    Ok(Test::Queued(message))
 }
 
 /// Attempts to deliver to the webhook, newest first.
@@ -289,148 +164,7 @@ pub async fn deliveries(
     Ok(Page::cut(rows, limit, |row: &DeliveryRow| Cursor { created_at: row.at, id: row.id }))
 }
 
-/// Claims the message that is due for longest, of a webhook that is not among `busy`: one receiver that hangs takes up one
-/// sender. It is due again after `lease`, whatever becomes of the claimer.
-pub async fn claim(
-    conn: &mut PgConnection,
-    busy: &[WebhookId],
-    lease: Duration,
-) -> Result<Option<ClaimedMessage>, StoreError> {
-    #[derive(FromRow)]
-    struct Claimed {
-        id: MessageId,
-        attempt: i32,
-        webhook_id: WebhookId,
-        #[sqlx(rename = "type")]
-        kind: String,
-        at: DateTime<Utc>,
-        url: String,
-        secret: WebhookSecret,
-        job_id: Option<JobId>,
-        state: Option<JobState>,
-        job_attempt: Option<i32>,
-        verdict: Option<String>,
-    }
-    let row: Option<Claimed> = sqlx::query_as(
-        "with next as (
-             select id from webhook_messages
-             where state = 'pending' and next_at <= now() and webhook_id <> all($1)
-             order by next_at limit 1 for update skip locked
-         ), claimed as (
-             update webhook_messages m set attempt = m.attempt + 1, next_at = now() + make_interval(secs => $2)
-             from next where m.id = next.id
-             returning m.id, m.attempt, m.webhook_id, m.type, m.at, m.job_id
-         )
-         select c.id, c.attempt, c.webhook_id, c.type, c.at, w.url, w.secret, c.job_id, j.state,
-                j.attempt as job_attempt, j.verdict
-         from claimed c join webhooks w on w.id = c.webhook_id left join jobs j on j.id = c.job_id",
-    )
-    .bind(uuids(busy))
-    .bind(lease.as_secs_f64())
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| ClaimedMessage {
-        lease: MessageLease { message: row.id, webhook: row.webhook_id, attempt: row.attempt },
-        url: row.url,
-        secret: row.secret,
-        kind: row.kind,
-        at: row.at,
-        job: row.job_id.zip(row.state).zip(row.job_attempt).map(|((id, state), attempt)| MessageJob {
-            id,
-            state,
-            attempt,
-            verdict: row.verdict,
-        }),
-    }))
-}
-
-/// Writes down what an attempt came to. Where the receiver wants no more, the webhook is disabled and everything that
-/// waits for it has failed.
-pub async fn finish(conn: &mut PgConnection, lease: &MessageLease, attempted: &Attempted) -> Result<(), StoreError> {
-    let lost = || StoreError::LeaseLost { of: lease.message.to_string(), attempt: lease.attempt };
-    let mut tx = conn.begin().await?;
-    // The webhook first: its deletion locks it before its messages.
-    let webhook = sqlx::query("select from webhooks where id = $1 for no key update")
-        .bind(lease.webhook)
-        .fetch_optional(&mut *tx)
-        .await?;
-    webhook.ok_or_else(lost)?;
-    let state = match attempted.outcome {
-        Outcome::Delivered => "delivered",
-        Outcome::Retrying(_) => "pending",
-        Outcome::Failed | Outcome::Gone => "failed",
-    };
-    let wait = match attempted.outcome {
-        Outcome::Retrying(wait) => wait.as_secs_f64(),
-        _ => 0.0,
-    };
-    let done = sqlx::query(
-        "update webhook_messages
-         set state = $3::webhook_message_state, next_at = now() + make_interval(secs => $4),
-             finished_at = case when $3 <> 'pending' then now() end
-         where id = $1 and attempt = $2 and state = 'pending'",
-    )
-    .bind(lease.message)
-    .bind(lease.attempt)
-    .bind(state)
-    .bind(wait)
-    .execute(&mut *tx)
-    .await?;
-    if done.rows_affected() == 0 {
-        return Err(lost());
-    }
-    sqlx::query(
-        "insert into webhook_deliveries (webhook_id, message_id, attempt, outcome, status, duration_ms, error)
-         values ($1, $2, $3, $4, $5, $6, $7)",
-    )
-    .bind(lease.webhook)
-    .bind(lease.message)
-    .bind(lease.attempt)
-    .bind(attempted.outcome.as_str())
-    .bind(attempted.status.map(i32::from))
-    .bind(attempted.duration.as_millis().try_into().unwrap_or(i64::MAX))
-    .bind(&attempted.error)
-    .execute(&mut *tx)
-    .await?;
-    if attempted.outcome == Outcome::Gone {
-        sqlx::query("update webhooks set disabled_at = now() where id = $1 and disabled_at is null")
-            .bind(lease.webhook)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query(
-            "update webhook_messages set state = 'failed', finished_at = now() where webhook_id = $1 and state = 'pending'",
-        )
-        .bind(lease.webhook)
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(())
-}
-
-/// What waits to be sent.
-pub async fn backlog(conn: &mut PgConnection) -> Result<Backlog, StoreError> {
-    let row = sqlx::query_as(
-        "select count(*) as messages,
-                coalesce(greatest(extract(epoch from now() - min(next_at)), 0), 0)::float8 as overdue_seconds
-         from webhook_messages where state = 'pending'",
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(row)
-}
-
-/// Forgets messages, and their attempts, that ended longer than `age` ago; returns how many.
-pub async fn sweep(conn: &mut PgConnection, age: Duration) -> Result<u64, StoreError> {
-    let done = sqlx::query(
-        "delete from webhook_messages where state <> 'pending' and finished_at < now() - make_interval(secs => $1)",
-    )
-    .bind(age.as_secs_f64())
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-fn uuids(ids: &[WebhookId]) -> Vec<Uuid> {
+/// Ids as they are bound to a statement.
+pub(super) fn uuids(ids: &[WebhookId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.0).collect()
 }

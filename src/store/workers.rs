@@ -1,7 +1,7 @@
 //! Who the workers are and what they can run: for operators, and for a job that waits to say what for. A claim does not
 //! look here.
 
-use super::{Cursor, Page, StoreError, queue::gpus};
+use super::{Cursor, Page, StoreError, queue::gpu_names};
 use crate::types::Ability;
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, types::Json};
@@ -66,7 +66,7 @@ pub async fn refresh(
     .bind(pulse.id)
     .bind(pulse.name)
     .bind(Json(&pulse.ability.labels))
-    .bind(gpus(pulse.ability))
+    .bind(gpu_names(pulse.ability))
     .bind(i32::from(pulse.slots))
     .bind(i32::try_from(pulse.busy).unwrap_or(i32::MAX))
     .bind(pulse.state)
@@ -79,13 +79,13 @@ pub async fn refresh(
     Ok(now)
 }
 
-/// A worker that stops takes its row along.
+/// Removes the row of a worker that stops.
 pub async fn remove(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
     sqlx::query("delete from workers where id = $1").bind(id).execute(conn).await?;
     Ok(())
 }
 
-/// Workers that are heard of, newest first.
+/// Workers that have been heard of lately, newest first.
 pub async fn list(conn: &mut PgConnection, limit: u32, after: Option<Cursor>) -> Result<Page<WorkerRow>, StoreError> {
     let rows = sqlx::query_as(
         "select id, name, labels, gpus, torch, slots, busy, state, reasons, version, started_at, seen_at from workers

@@ -83,6 +83,17 @@ impl Failure {
     }
 }
 
+/// Why a job failed, as its row keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFailure {
+    pub message: String,
+    /// The attempt that was the last.
+    pub attempt: i32,
+    /// Absent in jobs that failed under earlier versions.
+    #[serde(default)]
+    pub kind: Option<ErrorKind>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,7 +39,8 @@ impl JobState {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether a worker holds the job.
+    /// Whether a worker holds the job. In the database these are the states with a `lease_until`, which is what statements
+    /// ask for; the constraint `jobs_leased_while_running` keeps the two together.
     pub fn is_leased(self) -> bool {
         matches!(self, Self::Running | Self::Pausing | Self::Cancelling)
     }

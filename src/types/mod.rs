@@ -7,6 +7,7 @@ mod access;
 mod backbone;
 mod baseline;
 mod dataset;
+mod digest;
 mod event;
 mod evidence;
 mod failure;
@@ -30,13 +31,14 @@ pub use dataset::{
     Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
     LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
 };
+pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, Metrics, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
     ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Envelope,
     EnvelopeSignature, Findings, Found, Gain, Guard, Noise, RarestValue, SelfCheck, SelfCheckResult, Slice, Stability,
     Verdict,
 };
-pub use failure::{ErrorKind, Failure};
+pub use failure::{ErrorKind, Failure, JobFailure};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BaselineOptions, CeData, ClFilter, MethodName};

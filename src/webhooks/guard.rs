@@ -1,7 +1,7 @@
 //! Which addresses may be sent to. Clients name them, so an address must not lead into the server's own network.
 //!
-//! A host's name is resolved here, when the webhook is made and at each attempt, and the connection goes to no other
-//! address than those judged: the client asks this very guard when it connects.
+//! A host's name is resolved here, when the webhook is made and at each attempt. The HTTP client asks this guard too when it
+//! connects, so the connection goes to no address that was not checked.
 
 use super::address::why_blocked;
 use reqwest::{
@@ -42,13 +42,13 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The address, which may be sent to as things are now.
+    /// Reads an address and checks that it may be sent to now.
     pub async fn check(self, text: &str) -> Result<Url, BlockedUrl> {
         let url = self.parse(text)?;
         let host = url.host_str().ok_or(BlockedUrl::NotAUrl)?;
         let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) => {
-                self.judge(address)?;
+                self.check_address(address)?;
                 vec![address]
             }
             Err(_) => self.resolve_host(host).await?.iter().map(SocketAddr::ip).collect(),
@@ -59,7 +59,7 @@ impl Guard {
         Ok(url)
     }
 
-    /// What can be said of an address without asking anyone.
+    /// Reads an address and checks what needs no look-up.
     fn parse(self, text: &str) -> Result<Url, BlockedUrl> {
         let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST_URL).ok_or(BlockedUrl::NotAUrl)?;
         match url.scheme() {
@@ -77,7 +77,7 @@ impl Guard {
         }
     }
 
-    fn judge(self, address: IpAddr) -> Result<(), BlockedUrl> {
+    fn check_address(self, address: IpAddr) -> Result<(), BlockedUrl> {
         match why_blocked(address) {
             Some(_) if self.allow_insecure && address.is_loopback() => Ok(()),
             Some(what) => Err(BlockedUrl::Address(what)),
@@ -85,7 +85,7 @@ impl Guard {
         }
     }
 
-    /// The host's addresses. One that may not be sent to spoils all: a name that is public and private at once is no
+    /// The host's addresses. If one of them may not be sent to, none may: a name that is public and private at once is no
     /// accident.
     async fn resolve_host(self, host: &str) -> Result<Vec<SocketAddr>, BlockedUrl> {
         let found = timeout(LOOKUP, lookup_host((host, 0))).await;
@@ -94,7 +94,7 @@ impl Guard {
         if addresses.is_empty() {
             return Err(BlockedUrl::Unresolved);
         }
-        addresses.iter().try_for_each(|address| self.judge(address.ip()))?;
+        addresses.iter().try_for_each(|address| self.check_address(address.ip()))?;
         Ok(addresses)
     }
 }

@@ -1,7 +1,7 @@
 //! Tells clients' addresses what became of their jobs, as Standard Webhooks (standardwebhooks.com) has it.
 //!
 //! ```text
-//! run        claims what is due from the outbox (`store::webhooks`), and writes down what came of it
+//! run        claims what is due from the outbox (`store::outbox`), and writes down what came of it
 //!  ├ send     one attempt: a signed POST
 //!  └ guard    which addresses may be sent to: what a client names must not reach the server's own network
 //!      address  the networks that are not the public internet
@@ -19,7 +19,7 @@ use crate::{
     config::WebhookConfig,
     store::{
         Store, StoreError, answered,
-        webhooks::{self, Attempted, ClaimedMessage, Outcome, TEST},
+        outbox::{self, Attempted, ClaimedMessage, Outcome, TEST},
     },
     types::{WebhookId, WebhookSecret},
 };
@@ -37,7 +37,7 @@ use tracing::{debug, info, warn};
 const SENDERS: usize = 16;
 /// How often the outbox is looked at.
 const POLL: Duration = Duration::from_secs(1);
-/// A claim is worth this long: more than an attempt may take.
+/// How long a claim lasts: longer than an attempt can take.
 const LEASE: Duration = Duration::from_secs(30);
 /// Messages that ended are kept this long, for the delivery log.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -65,7 +65,7 @@ impl Courier {
         let mut attempts = JoinSet::new();
         let mut housekeeping = Instant::now();
         loop {
-            if let Err(error) = self.fill(&mut under_way, &mut attempts).await {
+            if let Err(error) = self.start_due(&mut under_way, &mut attempts).await {
                 warn!(%error, "cannot look for webhook messages; trying again");
             }
             if Instant::now() >= housekeeping {
@@ -76,25 +76,29 @@ impl Courier {
             }
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(ended) = attempts.join_next(), if !attempts.is_empty() => freed(&mut under_way, ended),
+                Some(ended) = attempts.join_next(), if !attempts.is_empty() => free_webhook(&mut under_way, ended),
                 () = sleep(POLL) => {}
             }
         }
         while let Some(ended) = attempts.join_next().await {
-            freed(&mut under_way, ended);
+            free_webhook(&mut under_way, ended);
         }
     }
 
-    /// Starts an attempt for every message that is due, one a webhook.
-    async fn fill(&self, under_way: &mut Vec<WebhookId>, attempts: &mut JoinSet<WebhookId>) -> Result<(), StoreError> {
+    /// Starts an attempt for every message that is due, one per webhook at a time.
+    async fn start_due(
+        &self,
+        under_way: &mut Vec<WebhookId>,
+        attempts: &mut JoinSet<WebhookId>,
+    ) -> Result<(), StoreError> {
         while attempts.len() < SENDERS {
-            let claim = async { webhooks::claim(&mut *self.store.acquire().await?, under_way, LEASE).await };
+            let claim = async { outbox::claim(&mut *self.store.acquire().await?, under_way, LEASE).await };
             let Some(message) = answered(LEASE, claim).await? else { break };
             under_way.push(message.lease.webhook);
             let (store, sender, waits) = (self.store.clone(), self.sender.clone(), self.waits.clone());
             attempts.spawn(async move {
                 let webhook = message.lease.webhook;
-                attempt(&store, &sender, &waits, message).await;
+                attempt_delivery(&store, &sender, &waits, message).await;
                 webhook
             });
         }
@@ -103,17 +107,17 @@ impl Courier {
 
     async fn keep_house(&self) -> Result<(), StoreError> {
         let mut conn = self.store.acquire().await?;
-        let backlog = webhooks::backlog(&mut conn).await?;
+        let backlog = outbox::backlog(&mut conn).await?;
         gauge!("autodenoise_webhook_outbox_messages").set(backlog.messages as f64);
         gauge!("autodenoise_webhook_outbox_overdue_seconds").set(backlog.overdue_seconds);
-        webhooks::sweep(&mut conn, KEPT).await?;
+        outbox::sweep(&mut conn, KEPT).await?;
         Ok(())
     }
 }
 
-/// The webhook may be sent to again. A sender that panicked leaves its webhook busy in this process, and its message to the
-/// end of its claim.
-fn freed(under_way: &mut Vec<WebhookId>, ended: Result<WebhookId, tokio::task::JoinError>) {
+/// Marks the webhook as free for the next message. After a panic it stays busy in this process, and another process sends
+/// the message when its claim has run out.
+fn free_webhook(under_way: &mut Vec<WebhookId>, ended: Result<WebhookId, tokio::task::JoinError>) {
     match ended {
         Ok(webhook) => under_way.retain(|busy| *busy != webhook),
         Err(error) => tracing::error!(%error, "a webhook's sender panicked"),
@@ -121,7 +125,7 @@ fn freed(under_way: &mut Vec<WebhookId>, ended: Result<WebhookId, tokio::task::J
 }
 
 /// One attempt, from claim to log.
-async fn attempt(store: &Store, sender: &Sender, waits: &[Duration], message: ClaimedMessage) {
+async fn attempt_delivery(store: &Store, sender: &Sender, waits: &[Duration], message: ClaimedMessage) {
     let (lease, started) = (message.lease, Instant::now());
     let sent = sender.send(&message).await;
     let duration = started.elapsed();
@@ -129,7 +133,7 @@ async fn attempt(store: &Store, sender: &Sender, waits: &[Duration], message: Cl
     let outcome = match &sent.error {
         None => Outcome::Delivered,
         Some(_) if sent.status == Some(410) => Outcome::Gone,
-        Some(_) => wait.map_or(Outcome::Failed, |wait| Outcome::Retrying(spread(*wait))),
+        Some(_) => wait.map_or(Outcome::Failed, |wait| Outcome::Retrying(add_jitter(*wait))),
     };
     let (webhook_id, message_id) = (lease.webhook, lease.message);
     let (number, status, error) = (lease.attempt, sent.status, sent.error.as_deref());
@@ -142,7 +146,7 @@ async fn attempt(store: &Store, sender: &Sender, waits: &[Duration], message: Cl
     counter!("autodenoise_webhook_deliveries_total", "outcome" => outcome.as_str()).increment(1);
     histogram!("autodenoise_webhook_delivery_seconds").record(duration.as_secs_f64());
     let attempted = Attempted { outcome, status: sent.status, duration, error: sent.error };
-    let written = async { webhooks::finish(&mut *store.acquire().await?, &lease, &attempted).await };
+    let written = async { outbox::finish(&mut *store.acquire().await?, &lease, &attempted).await };
     match answered(LEASE, written).await {
         Ok(()) => {}
         // The webhook was deleted meanwhile, or this took so long that another has the message.
@@ -152,7 +156,7 @@ async fn attempt(store: &Store, sender: &Sender, waits: &[Duration], message: Cl
 }
 
 /// Up to a tenth more or less, so that what failed together does not come back together.
-fn spread(wait: Duration) -> Duration {
+fn add_jitter(wait: Duration) -> Duration {
     wait.mul_f64(0.9 + 0.2 * f64::from(random_byte()) / 255.0)
 }
 

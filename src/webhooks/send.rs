@@ -2,7 +2,7 @@
 
 use super::guard::Guard;
 use crate::{
-    store::webhooks::ClaimedMessage,
+    store::outbox::ClaimedMessage,
     types::{WebhookData, WebhookPayload, WebhookSecret},
 };
 use aws_lc_rs::hmac;
@@ -37,7 +37,7 @@ impl Sender {
             .https_only(!guard.allow_insecure)
             .redirect(redirect::Policy::none())
             .no_proxy()
-            // A connection that is kept was judged earlier; each attempt is judged anew.
+            // The address of a kept connection was checked earlier; each attempt is checked anew.
             .pool_max_idle_per_host(0)
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
@@ -86,7 +86,7 @@ impl Sender {
     }
 }
 
-/// What went wrong in the first place; what is above it only says that a request failed, and where to.
+/// The first cause; the errors above it only say that a request failed, and where to.
 fn innermost(mut error: &dyn Error) -> &dyn Error {
     while let Some(cause) = error.source() {
         error = cause;

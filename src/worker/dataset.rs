@@ -1,10 +1,10 @@
 //! One claimed dataset, from the claim to ready, invalid, or back in the queue.
 
 use super::{
-    Shared,
-    encode::{Encoded, IngestFailure},
     heart::{Heart, Stop},
+    ingest::{Encoded, IngestFailure},
     ledger::insist,
+    shared::Shared,
 };
 use crate::store::{
     StoreError,
@@ -18,10 +18,10 @@ use tracing::{info, warn};
 pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: CancellationToken) {
     let ClaimedDataset { lease, object, spec } = claimed;
     let rows = Arc::new(AtomicU64::new(0));
-    let mut heart = Heart::of_dataset(&shared, lease, rows.clone());
+    let mut heart = Heart::start_for_dataset(&shared, lease, rows.clone());
     let read = tokio::select! {
         biased;
-        stop = heart.stopped() => match stop {
+        stop = heart.next_stop() => match stop {
             Stop::Lost | Stop::Cancel | Stop::Pause => return,
         },
         () = shutdown.cancelled() => Err(IngestFailure::Stopped),
@@ -33,7 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: 
         Err(IngestFailure::Failed(_)) => "failed",
         Err(IngestFailure::Stopped) => "released",
     };
-    match (insist(|| write(&shared, &lease, &read)).await, &read) {
+    match (insist(|| write_outcome(&shared, &lease, &read)).await, &read) {
         (Err(error), _) => warn!(%error, outcome, "the end of reading the dataset could not be written"),
         (Ok(()), Err(IngestFailure::Failed(reason))) => warn!(reason, "the dataset could not be read"),
         (Ok(()), _) => info!(outcome, "the dataset was read"),
@@ -41,7 +41,11 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: 
     counter!("autodenoise_datasets_total", "outcome" => outcome).increment(1);
 }
 
-async fn write(shared: &Shared, lease: &DatasetLease, read: &Result<Encoded, IngestFailure>) -> Result<(), StoreError> {
+async fn write_outcome(
+    shared: &Shared,
+    lease: &DatasetLease,
+    read: &Result<Encoded, IngestFailure>,
+) -> Result<(), StoreError> {
     let conn = &mut *shared.store.acquire().await?;
     match read {
         Ok(it) => ingest_queue::finish_ready(conn, lease, &it.spec, &it.feature_map, &it.profile).await,

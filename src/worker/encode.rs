@@ -1,44 +1,23 @@
 //! Reads an uploaded table into the encoded dataset's folder, on a thread of its own.
 
-use super::Shared;
+use super::{
+    ingest::{Encoded, IngestFailure},
+    shared::Shared,
+};
 use crate::{
-    files::Key,
-    types::{DatasetId, DatasetSpec, FeatureMap, Profile},
+    files::{FilesError, Key},
+    types::{DatasetId, DatasetSpec},
 };
 use metrics::histogram;
 use std::{
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
-
-/// Reads a table: (uploaded file, how to read it, folder to make, progress in rows).
-pub type Ingest = dyn Fn(&Path, &DatasetSpec, &Path, &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<Encoded, IngestFailure>
-    + Send
-    + Sync;
-
-/// What reading a table yielded; the rest lies in the folder.
-#[derive(Debug, Clone)]
-pub struct Encoded {
-    /// The spec with all that was found out filled in.
-    pub spec: DatasetSpec,
-    pub feature_map: FeatureMap,
-    pub profile: Profile,
-}
-
-#[derive(Debug, Clone)]
-pub enum IngestFailure {
-    /// The table cannot be used: the first problems (`RowError`, `FieldError`), and how many there are.
-    Invalid { errors: Vec<serde_json::Value>, total: u64 },
-    /// This machine failed, not the table; another try may do better.
-    Failed(String),
-    /// The progress function said so.
-    Stopped,
-}
 
 /// Stops the thread when whoever waits for it is gone.
 struct StopOnDrop(Arc<AtomicBool>);
@@ -50,7 +29,7 @@ impl Drop for StopOnDrop {
 }
 
 impl Shared {
-    /// Where the encoded dataset lies on this machine; read anew where it does not yet.
+    /// The folder of the encoded dataset on this machine. If it is missing, the table is read anew.
     pub(super) async fn dataset_dir(
         &self,
         dataset: DatasetId,
@@ -73,7 +52,7 @@ impl Shared {
         rows: Arc<AtomicU64>,
     ) -> Result<Encoded, IngestFailure> {
         let started = Instant::now();
-        let failed = |error: crate::files::FilesError| IngestFailure::Failed(error.to_string());
+        let failed = |error: FilesError| IngestFailure::Failed(error.to_string());
         let key = Key::upload(object).map_err(|error| IngestFailure::Failed(error.to_string()))?;
         let source = self.files.fetch(&key, object).await.map_err(failed)?;
         let folder = self.files.new_dataset_dir().await.map_err(failed)?;
@@ -86,7 +65,7 @@ impl Shared {
                 rows.store(read, Ordering::Relaxed);
                 if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            // Here, because nobody may be waiting any more.
+            // Removed on this thread, because nobody may be waiting for it any more.
             if (result.is_err() || stopped.load(Ordering::Relaxed))
                 && let Err(error) = std::fs::remove_dir_all(&thread_folder)
             {
@@ -101,7 +80,7 @@ impl Shared {
                 return Err(IngestFailure::Failed(format!("reading the table panicked: {error}")));
             }
         };
-        self.files.keep_dataset_dir(dataset, &out).await.map_err(failed)?;
+        self.files.store_dataset_dir(dataset, &out).await.map_err(failed)?;
         self.files.remove_dir(&folder).await.map_err(failed)?;
         histogram!("autodenoise_ingest_seconds").record(started.elapsed().as_secs_f64());
         Ok(encoded)

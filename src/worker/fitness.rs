@@ -1,8 +1,7 @@
 //! Whether this worker can run jobs at all. A bad environment would fail every job, one after the other: while there is
 //! something wrong with it nothing is claimed, and readiness says why.
 
-use super::Shared;
-use crate::{config::WorkerConfig, types::Device};
+use crate::{config::WorkerConfig, files::Files, types::Device};
 use metrics::gauge;
 use std::{
     sync::{
@@ -49,14 +48,14 @@ impl Fitness {
         self.database_away.store(away, Ordering::Relaxed);
     }
 
-    /// The trainer could not be started: another job would fare no better.
-    pub(super) fn trainer_failed(&self, reason: String) {
+    /// Remembers that the trainer could not be started: another job would fare no better.
+    pub(super) fn note_trainer_failure(&self, reason: String) {
         *self.trainer.lock().expect("no holder panics") = Some((reason, Instant::now() + TRAINER_REST));
     }
 
-    /// Looks at everything anew; says whether jobs can be run.
-    pub(super) async fn check(&self, shared: &Shared) -> bool {
-        let reasons = self.look(shared).await;
+    /// Looks at everything anew; returns whether jobs can be run.
+    pub(super) async fn check(&self, files: &Files, gpus: &[Device]) -> bool {
+        let reasons = self.find_reasons(files, gpus).await;
         let fit = reasons.is_empty();
         gauge!("autodenoise_worker_fit").set(if fit { 1.0 } else { 0.0 });
         self.reasons.send_if_modified(|known| {
@@ -74,9 +73,9 @@ impl Fitness {
         fit
     }
 
-    async fn look(&self, shared: &Shared) -> Vec<String> {
+    async fn find_reasons(&self, files: &Files, gpus: &[Device]) -> Vec<String> {
         let mut reasons = Vec::new();
-        match shared.files.free_bytes() {
+        match files.free_bytes() {
             Ok(free) if free < LEAST_FREE_BYTES => {
                 reasons
                     .push(format!("the disk of the data folder is full: less than {LEAST_FREE_BYTES} bytes are free"));
@@ -84,7 +83,7 @@ impl Fitness {
             Ok(_) => {}
             Err(error) => reasons.push(format!("the data folder cannot be used: {error}")),
         }
-        if let Err(error) = shared.files.check_writable().await {
+        if let Err(error) = files.check_writable().await {
             // The name of the file differs each time.
             let kind = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             reasons.push(format!("nothing can be written to the data folder: {kind}"));
@@ -93,7 +92,7 @@ impl Fitness {
             reasons.push("the database does not answer".to_owned());
         }
         let present = WorkerConfig::gpus_present();
-        for gpu in &shared.ability.gpus {
+        for gpu in gpus {
             if matches!(gpu, Device::Cuda(number) if *number >= present) {
                 reasons.push(format!("{gpu} was promised to jobs (--gpus), and this machine shows {present} GPUs"));
             }

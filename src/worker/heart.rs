@@ -3,9 +3,13 @@
 //! It beats at a third of the lease: one beat may be missed. A database that is away makes a beat fail and the next one
 //! try again; only an answer without a row means that the lease is lost.
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
-    store::{StoreError, ingest_queue, queue},
+    store::{
+        Lease, StoreError,
+        ingest_queue::{self, DatasetLease},
+        queue,
+    },
     types::JobId,
 };
 use std::{
@@ -36,16 +40,16 @@ pub(super) enum Stop {
 
 pub(super) struct Heart {
     stop: watch::Receiver<Option<Stop>>,
-    /// What was said already.
+    /// The reason that was returned last.
     said: Option<Stop>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Heart {
-    /// Of a job. A client's wish to cancel or pause it makes it beat at once.
-    pub(super) fn of_job(shared: &Arc<Shared>, lease: queue::Lease) -> Self {
+    /// Starts the heart of a job. It beats at once when a client wants the job cancelled or paused.
+    pub(super) fn start_for_job(shared: &Arc<Shared>, lease: Lease) -> Self {
         let time = shared.config.lease();
-        let cancels = Cancels { of: Some(lease.job), receiver: shared.cancels.subscribe() };
+        let cancels = Cancels { job: Some(lease.job), receiver: shared.cancels.subscribe() };
         let shared = shared.clone();
         Self::start(time, cancels, move || {
             let shared = shared.clone();
@@ -57,10 +61,10 @@ impl Heart {
         })
     }
 
-    /// Of a dataset; tells how many rows were read.
-    pub(super) fn of_dataset(shared: &Arc<Shared>, lease: ingest_queue::DatasetLease, rows: Arc<AtomicU64>) -> Self {
+    /// Starts the heart of a dataset. It tells the database how many rows were read.
+    pub(super) fn start_for_dataset(shared: &Arc<Shared>, lease: DatasetLease, rows: Arc<AtomicU64>) -> Self {
         let time = shared.config.lease();
-        let cancels = Cancels { of: None, receiver: shared.cancels.subscribe() };
+        let cancels = Cancels { job: None, receiver: shared.cancels.subscribe() };
         let shared = shared.clone();
         Self::start(time, cancels, move || {
             let (shared, rows) = (shared.clone(), rows.load(Ordering::Relaxed));
@@ -96,7 +100,7 @@ impl Heart {
                 }
                 tokio::select! {
                     () = sleep(interval) => {}
-                    () = cancels.ours() => {}
+                    () = cancels.wait_for_ours() => {}
                 }
             }
         };
@@ -104,12 +108,12 @@ impl Heart {
         Self { stop, said: None, _task: AbortOnDropHandle::new(task) }
     }
 
-    /// Waits until the work must stop; asked again, until there is another reason.
-    pub(super) async fn stopped(&mut self) -> Stop {
+    /// Waits for a reason to stop the work; called again, for another reason than the last.
+    pub(super) async fn next_stop(&mut self) -> Stop {
         let said = self.said;
         let stop = match self.stop.wait_for(|stop| stop.is_some() && *stop != said).await {
             Ok(stop) => stop.expect("waited for"),
-            // The task is gone, and with it the lease soon.
+            // The task has ended, so nobody renews the lease.
             Err(_) => Stop::Lost,
         };
         self.said = Some(stop);
@@ -119,17 +123,17 @@ impl Heart {
 
 /// Waits for the wish to cancel or pause one job.
 struct Cancels {
-    of: Option<JobId>,
+    job: Option<JobId>,
     receiver: broadcast::Receiver<JobId>,
 }
 
 impl Cancels {
-    async fn ours(&mut self) {
+    async fn wait_for_ours(&mut self) {
         loop {
             match self.receiver.recv().await {
-                Ok(job) if self.of == Some(job) => return,
+                Ok(job) if self.job == Some(job) => return,
                 Ok(_) => {}
-                // Too many to keep: ours may have been among them.
+                // Some were dropped because there were too many; ours may be among them.
                 Err(broadcast::error::RecvError::Lagged(_)) => return,
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             }

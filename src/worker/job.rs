@@ -1,19 +1,16 @@
 //! One claimed job, from the claim to its end or back into the queue.
 
 use super::{
-    Shared, certificate,
-    encode::IngestFailure,
+    certificate,
     heart::{Heart, Stop},
+    ingest::IngestFailure,
     ledger::{Ledger, insist},
-    trainer::{Heard, Trainer, stalled},
+    shared::Shared,
+    trainer::{Heard, Trainer, until_stalled},
 };
 use crate::{
     files::{FilesError, Key},
-    store::{
-        StoreError,
-        artifacts::NewArtifact,
-        queue::{self, ClaimedJob, Lease},
-    },
+    store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob},
     types::{ArtifactDigest, ErrorKind, Failure, JobState, Report, TrainerEvent, TrainerJob},
 };
 use metrics::{counter, histogram};
@@ -36,7 +33,7 @@ enum End {
     Succeeded(Box<Report>),
     Failed(Failure),
     Cancelled,
-    /// The job is as well as before; this worker does not go on with it. In the queue it waits for `pause`.
+    /// Nothing is wrong with the job, but this worker does not go on with it. Back in the queue it waits for `pause`.
     HandedBack {
         reason: String,
         pause: Duration,
@@ -68,10 +65,10 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedJob, shutdown: Canc
     let started = Instant::now();
     let lease = claimed.lease;
     info!(resumed = claimed.checkpoint.is_some(), deaths = claimed.deaths, "the job was claimed");
-    // Beats until the end is written: an outage in between must not cost the lease.
-    let mut heart = Heart::of_job(&shared, lease);
+    // Beats until the end is written, so that an outage in between does not cost the lease.
+    let mut heart = Heart::start_for_job(&shared, lease);
     let end = supervise(&shared, &claimed, &mut heart, &shutdown).await;
-    let outcome = insist(|| write(&shared, &lease, &end)).await.unwrap_or_else(|error| {
+    let outcome = insist(|| write_end(&shared, &lease, &end)).await.unwrap_or_else(|error| {
         warn!(%error, "the end of the attempt could not be written");
         "lost"
     });
@@ -89,20 +86,20 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedJob, shutdown: Canc
     }
     counter!("autodenoise_attempts_total", "outcome" => outcome, "error_kind" => kind).increment(1);
     histogram!("autodenoise_attempt_seconds").record(seconds);
-    if let Err(error) = shared.files.remove_work(lease.job, lease.attempt).await {
+    if let Err(error) = shared.files.remove_work_dir(lease.job, lease.attempt).await {
         warn!(%error, "the trainer's folder could not be removed");
     }
 }
 
-/// Runs the attempt until it ends or must stop; with it ends the trainer.
+/// Runs the attempt until it ends or must stop; the trainer ends with it.
 async fn supervise(shared: &Shared, claimed: &ClaimedJob, heart: &mut Heart, shutdown: &CancellationToken) -> End {
     let pause = CancellationToken::new();
-    let mut attempt = pin!(attempt(shared, claimed, &pause));
-    let mut past_deadline = pin!(past_deadline(claimed));
+    let mut attempt = pin!(run_attempt(shared, claimed, &pause));
+    let mut past_deadline = pin!(until_past_deadline(claimed));
     loop {
         tokio::select! {
             biased;
-            stop = heart.stopped() => match stop {
+            stop = heart.next_stop() => match stop {
                 Stop::Cancel => return End::Cancelled,
                 Stop::Lost => return End::Lost,
                 Stop::Pause => pause.cancel(),
@@ -114,19 +111,19 @@ async fn supervise(shared: &Shared, claimed: &ClaimedJob, heart: &mut Heart, shu
     }
 }
 
-/// Ends when the job has run as long as its spec allows, earlier attempts included.
-async fn past_deadline(claimed: &ClaimedJob) -> End {
+/// Returns when the job has run as long as its spec allows, earlier attempts included.
+async fn until_past_deadline(claimed: &ClaimedJob) -> End {
     let Some(seconds) = claimed.spec.deadline_seconds else { return pending().await };
     sleep(Duration::from_secs(seconds).saturating_sub(claimed.ran)).await;
     End::failed(ErrorKind::Deadline, format!("the job ran longer than its deadline_seconds of {seconds}"))
 }
 
-async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToken) -> End {
+async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToken) -> End {
     const PAUSED: &str = "a client asked for a pause";
     let prepared = tokio::select! {
         biased;
         () = pause.cancelled() => return End::handed_back(PAUSED),
-        prepared = prepare(shared, claimed) => prepared,
+        prepared = start_trainer(shared, claimed) => prepared,
     };
     let mut trainer = match prepared {
         Ok(trainer) => trainer,
@@ -135,7 +132,7 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToke
     let mut ledger = Ledger::new(shared, claimed);
     let mut last_word = None;
     let mut results = Vec::new();
-    // Until it is told to pause there is no end to the time it has.
+    // When a trainer that was told to pause must have stopped; none before it is told.
     let mut time_to_pause = None;
     loop {
         let out_of_time = async {
@@ -144,11 +141,11 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToke
                 None => pending().await,
             }
         };
-        let stalled = stalled(trainer.pid(), shared.config.stall());
+        let stalled = until_stalled(trainer.pid(), shared.config.stall());
         let heard = tokio::select! {
             biased;
             () = pause.cancelled(), if time_to_pause.is_none() => {
-                trainer.pause().await;
+                trainer.ask_to_pause().await;
                 time_to_pause = Some(tokio::time::Instant::now() + PAUSE);
                 continue;
             }
@@ -194,7 +191,7 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToke
         return error.into();
     }
     if let Some(End::Succeeded(report)) = &last_word {
-        let written = match certificate::issue(shared, claimed, report, results).await {
+        let written = match certificate::issue_certificate(shared, claimed, report, results).await {
             Ok(new) => ledger.write(Heard::Artifact(new)).await,
             Err(error) => {
                 return End::failed(ErrorKind::Storage, format!("the certificate could not be stored: {error}"));
@@ -204,11 +201,11 @@ async fn attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToke
             return error.into();
         }
     }
-    let failure = trainer.end().await;
+    let failure = trainer.wait_for_end().await;
     last_word.unwrap_or(End::Failed(failure))
 }
 
-async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> {
+async fn start_trainer(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> {
     let Lease { job: job_id, attempt } = claimed.lease;
     let died = |error: FilesError| End::failed(ErrorKind::Storage, error.to_string());
     let read = shared.dataset_dir(claimed.spec.dataset_id, &claimed.object, &claimed.dataset_spec).await;
@@ -228,7 +225,7 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> 
         None => None,
         Some(checkpoint) => match shared.files.fetch(&key(&checkpoint.object)?, &checkpoint.sha256).await {
             Ok(path) => Some(path),
-            // One that is gone or damaged costs time, not the job.
+            // Without the checkpoint the job takes longer, but it can run.
             Err(error) if error.is_not_found() || matches!(error, FilesError::Damaged { .. }) => {
                 warn!(%error, "the checkpoint cannot be used; starting from the beginning");
                 None
@@ -259,34 +256,34 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> 
     Trainer::spawn(trainer, &job, &shared.files).await.map_err(|error| {
         // That is the machine's fault, and no job would fare better here.
         let reason = format!("the trainer `{}` cannot be started: {error}", trainer.program.display());
-        shared.fitness.trainer_failed(reason.clone());
+        shared.fitness.note_trainer_failure(reason.clone());
         End::HandedBack { reason, pause: shared.config.retry() }
     })
 }
 
-/// Writes the end of the attempt; says what it came to.
-async fn write(shared: &Shared, lease: &Lease, end: &End) -> Result<&'static str, StoreError> {
+/// Writes the end of the attempt. Returns the job's new state in one word, or `lost`.
+async fn write_end(shared: &Shared, lease: &Lease, end: &End) -> Result<&'static str, StoreError> {
     if matches!(end, End::Lost) {
         return Ok("lost");
     }
     let conn = &mut *shared.store.acquire().await?;
     let state = match end {
         End::Succeeded(report) => {
-            queue::finish_succeeded(conn, lease, report).await?;
+            endings::finish_succeeded(conn, lease, report).await?;
             JobState::Succeeded
         }
         End::Failed(failure) if failure.kind.is_transient() => {
-            queue::retry_or_fail(conn, lease, failure, shared.retries()).await?
+            endings::retry_or_fail(conn, lease, failure, shared.retries()).await?
         }
         End::Failed(failure) => {
-            queue::finish_failed(conn, lease, failure).await?;
+            endings::finish_failed(conn, lease, failure).await?;
             JobState::Failed
         }
         End::Cancelled => {
-            queue::finish_cancelled(conn, lease).await?;
+            endings::finish_cancelled(conn, lease).await?;
             JobState::Cancelled
         }
-        End::HandedBack { reason, pause } => queue::release(conn, lease, reason, *pause).await?,
+        End::HandedBack { reason, pause } => endings::release(conn, lease, reason, *pause).await?,
         End::Lost => unreachable!("returned above"),
     };
     Ok(state.as_str())

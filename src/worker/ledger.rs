@@ -1,9 +1,9 @@
-//! Writes down what a trainer says. A database that is away for a while is waited for; the trainer goes on meanwhile.
+//! Writes what a trainer says into the database. While the database is away, writing waits and the trainer goes on.
 
-use super::{Shared, trainer::Heard};
+use super::{shared::Shared, trainer::Heard};
 use crate::{
     files::Key,
-    store::{StoreError, answered, artifacts, checkpoints, events, metrics, queue},
+    store::{Lease, StoreError, answered, artifacts, checkpoints, events, metrics, queue},
     types::{EventType, Progress, TrainerEvent},
 };
 use ::metrics::{counter, histogram};
@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Ledger<'a> {
     shared: &'a Shared,
-    lease: queue::Lease,
+    lease: Lease,
     train_rows: u64,
     progress: Option<Progress>,
     progress_written: Option<Instant>,
@@ -39,7 +39,7 @@ impl<'a> Ledger<'a> {
             return if due { self.flush().await } else { Ok(()) };
         }
         for object in insist(|| self.try_write(&heard)).await? {
-            // The sweep has what cannot be deleted now.
+            // The sweep deletes what cannot be deleted now.
             if let Ok(key) = Key::parse(object)
                 && let Err(error) = self.shared.files.delete(&key).await
             {
@@ -49,7 +49,7 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Returns the objects nothing refers to any more.
+    /// Writes the entry once. Returns the objects that nothing refers to any more.
     async fn try_write(&self, heard: &Heard) -> Result<Vec<String>, StoreError> {
         let (shared, lease) = (self.shared, &self.lease);
         let conn = &mut *shared.store.acquire().await?;
@@ -71,7 +71,7 @@ impl<'a> Ledger<'a> {
                     let phase = row.phase.as_str();
                     histogram!("autodenoise_epoch_seconds", "phase" => phase).record(row.seconds);
                     counter!("autodenoise_epochs_total", "phase" => phase).increment(1);
-                    // What was left out of a pass counts as gone over.
+                    // Rows that the pass left out are counted too.
                     counter!("autodenoise_rows_total", "phase" => phase).increment(self.train_rows);
                 }
             }

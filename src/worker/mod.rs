@@ -15,14 +15,16 @@ mod dataset;
 mod encode;
 mod fitness;
 mod heart;
+mod ingest;
 mod job;
 mod ledger;
 mod lines;
 mod pulse;
+mod shared;
 mod sweep;
 mod trainer;
 
-pub use encode::{Encoded, Ingest, IngestFailure};
+pub use ingest::{Encoded, Ingest, IngestFailure};
 
 use crate::{
     certificate::SigningKey,
@@ -31,23 +33,15 @@ use crate::{
     store::{
         JOB_CANCEL, Store, StoreError, WORK, answered,
         ingest_queue::{self, ClaimedDataset},
-        queue::{self, ClaimedJob, Retries},
-        workers,
+        queue::{self, ClaimedJob},
     },
     trainer::Trainers,
-    types::{Ability, JobId},
+    types::JobId,
 };
-use fitness::Fitness;
-use metrics::gauge;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use shared::{POLL, Shared};
+use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{Notify, broadcast, watch},
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -55,40 +49,16 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info, info_span, warn};
 use uuid::Uuid;
 
-/// Longest wait before looking for work again; shorter where leases are.
-const POLL: Duration = Duration::from_secs(5);
 /// How long a graceful stop may take to hand back what runs.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// How long an answer about work is waited for. Not shorter: a database that stood still may carry a claim out after it was
-/// given up, and nobody works on that job until the claim's lease ends.
+/// How long to wait for the answer to a claim. A shorter wait would lose jobs for a while: a database that stood still may
+/// carry a claim out after the worker has given it up, and then nobody works on that job until the claim's lease ends.
 const SILENCE: Duration = Duration::from_secs(600);
 
 /// A worker of this process. `run` does the work.
 pub struct Worker {
     shared: Arc<Shared>,
-}
-
-/// What the slots need.
-struct Shared {
-    store: Store,
-    /// Connections of the heartbeats alone.
-    heart_store: Store,
-    files: Files,
-    config: WorkerConfig,
-    trainers: Trainers,
-    ingest: Arc<Ingest>,
-    signing_key: Arc<SigningKey>,
-    id: Uuid,
-    /// Who holds a lease, for people to read: host, process, and a word that differs after a restart.
-    name: String,
-    ability: Ability,
-    fitness: Fitness,
-    /// Slots that run something.
-    busy: AtomicUsize,
-    wake: Notify,
-    /// Jobs a client wants stopped or paused.
-    cancels: broadcast::Sender<JobId>,
 }
 
 enum Claimed {
@@ -105,47 +75,31 @@ impl Worker {
         ingest: Arc<Ingest>,
         signing_key: Arc<SigningKey>,
     ) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let id = Uuid::new_v4();
-        let shared = Shared {
-            heart_store: store.apart(2),
-            store,
-            files,
-            ability: config.ability(trainers.has_torch()),
-            trainers,
-            ingest,
-            signing_key,
-            id,
-            name: format!("{}:{}:{}", host.trim(), std::process::id(), &id.simple().to_string()[..6]),
-            fitness: Fitness::new(),
-            busy: AtomicUsize::new(0),
-            config,
-            wake: Notify::new(),
-            cancels: broadcast::channel(1024).0,
-        };
+        let shared = Shared::new(store, files, config, trainers, ingest, signing_key);
         Self { shared: Arc::new(shared) }
     }
 
     /// What keeps the worker from claiming; nothing while all is well.
-    pub fn unfit(&self) -> watch::Receiver<Vec<String>> {
+    pub fn watch_fitness(&self) -> watch::Receiver<Vec<String>> {
         self.shared.fitness.watch()
     }
 
-    /// Claims and runs until `shutdown`; what runs then is stopped and handed back. Dropping the future kills the
-    /// trainers and leaves their jobs to the end of their leases.
+    /// Claims and runs until `shutdown`; what runs then is stopped and handed back. If the future is dropped, the trainers
+    /// are killed, and their jobs go back to the queue when their leases end.
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.shared;
         info!(worker = %shared.name, slots = shared.config.slots, "worker started");
-        let listener = AbortOnDropHandle::new(tokio::spawn(listen(shared.clone())));
+        let listener = AbortOnDropHandle::new(tokio::spawn(pass_on_notifications(shared.clone())));
         let sweeper = AbortOnDropHandle::new(tokio::spawn(sweep::run(shared.clone())));
         let pulse = AbortOnDropHandle::new(tokio::spawn(pulse::run(shared.clone(), shutdown.clone())));
         let mut slots = JoinSet::new();
         loop {
-            // Registered before looking: work that comes between the look and the wait is then not slept over.
+            // Registered before looking for work: a notification that comes between the look and the wait then wakes the
+            // loop.
             let wake = shared.wake.notified();
             tokio::pin!(wake);
             wake.as_mut().enable();
-            let due = match fill(&shared, &mut slots, &shutdown).await {
+            let due = match fill_slots(&shared, &mut slots, &shutdown).await {
                 Ok(due) => due,
                 Err(error) => {
                     warn!(%error, "cannot look for work; trying again");
@@ -175,7 +129,7 @@ impl Worker {
             task.abort();
             task.await.ok();
         }
-        if let Err(error) = shared.leave().await {
+        if let Err(error) = shared.remove_from_list().await {
             warn!(%error, "the worker could not be taken off the list; it goes with its lease");
         }
         shared.heart_store.close().await;
@@ -183,7 +137,7 @@ impl Worker {
     }
 }
 
-/// The claim of a slot that panicked runs out; another attempt may end otherwise.
+/// The claim of a slot that panicked ends with its lease; another attempt may go better.
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
@@ -192,33 +146,17 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-impl Shared {
-    fn set_busy(&self, slots: usize) {
-        self.busy.store(slots, Ordering::Relaxed);
-        gauge!("autodenoise_slots_busy").set(slots as f64);
-    }
-
-    fn retries(&self) -> Retries {
-        Retries { max_deaths: self.config.max_attempts, pause: self.config.retry() }
-    }
-
-    async fn leave(&self) -> Result<(), StoreError> {
-        let gone = async { workers::remove(&mut *self.heart_store.acquire().await?, self.id).await };
-        timeout(Duration::from_secs(2), gone).await.unwrap_or(Ok(()))
-    }
-}
-
-/// Fills the free slots, unless this worker is unfit. Says how long until a job may be claimed that must wait.
-async fn fill(
+/// Fills the free slots, unless this worker is unfit. Returns how long it is until the next waiting job may be claimed.
+async fn fill_slots(
     shared: &Arc<Shared>,
     slots: &mut JoinSet<()>,
     shutdown: &CancellationToken,
 ) -> Result<Option<Duration>, StoreError> {
     while slots.len() < usize::from(shared.config.slots) && !shutdown.is_cancelled() {
-        if !shared.fitness.check(shared).await {
+        if !shared.check_fitness().await {
             return Ok(None);
         }
-        let Some(claimed) = answered(SILENCE, claim(shared)).await? else {
+        let Some(claimed) = answered(SILENCE, claim_work(shared)).await? else {
             return answered(SILENCE, async { queue::next_due(&mut *shared.store.acquire().await?).await }).await;
         };
         let (shared, shutdown) = (shared.clone(), shutdown.clone());
@@ -237,7 +175,7 @@ async fn fill(
 }
 
 /// Datasets first: reading one is short, and a client waits for its errors.
-async fn claim(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
+async fn claim_work(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     let lease = shared.config.lease();
     let conn = &mut *shared.store.acquire().await?;
     if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease).await? {
@@ -247,8 +185,8 @@ async fn claim(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     Ok(job.map(|job| Claimed::Job(Box::new(job))))
 }
 
-/// Passes on what the database says. Whatever goes wrong here only costs time.
-async fn listen(shared: Arc<Shared>) {
+/// Passes the database's notifications on. A failure here costs only time, because the slots also look by themselves.
+async fn pass_on_notifications(shared: Arc<Shared>) {
     loop {
         match shared.store.listen(&[WORK, JOB_CANCEL]).await {
             Ok(mut listener) => {

@@ -5,16 +5,13 @@
 //! ended only by a worker that has been in touch with it for a whole lease: whoever lives has renewed by then. An outage
 //! too short to be noticed, less than a third of a lease, costs no one a lease.
 
-use super::{POLL, Shared};
+use super::shared::{POLL, Shared};
 use crate::store::{
-    StoreError, ingest_queue, queue,
+    StoreError, endings, ingest_queue,
     workers::{self, WorkerPulse},
 };
 use metrics::gauge;
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -26,19 +23,19 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
     let mut told = false;
     loop {
         let was_fit = shared.fitness.reasons().is_empty();
-        let fit = shared.fitness.check(&shared).await;
+        let fit = shared.check_fitness().await;
         if fit && !was_fit {
             shared.wake.notify_waiters();
         }
         match timeout(interval, pulse(&shared, contact.is_steady(Instant::now()), shutdown.is_cancelled())).await {
-            Ok(Ok(())) => contact.answered(Instant::now()),
+            Ok(Ok(())) => contact.note_answer(Instant::now()),
             Ok(Err(error)) => {
                 warn!(%error, "the worker's pulse failed");
-                contact.missed();
+                contact.note_miss();
             }
             Err(_) => {
                 warn!("the worker's pulse was not answered");
-                contact.missed();
+                contact.note_miss();
             }
         }
         shared.fitness.set_database_away(contact.since.is_none());
@@ -58,7 +55,7 @@ async fn pulse(shared: &Shared, steady: bool, draining: bool) -> Result<(), Stor
         name: &shared.name,
         ability: &shared.ability,
         slots: shared.config.slots,
-        busy: shared.busy.load(Ordering::Relaxed),
+        busy: shared.busy(),
         state: match (draining, reasons.is_empty()) {
             (true, _) => "draining",
             (false, true) => "ready",
@@ -70,7 +67,7 @@ async fn pulse(shared: &Shared, steady: bool, draining: bool) -> Result<(), Stor
     gauge!("autodenoise_slots").set(f64::from(shared.config.slots));
     if steady {
         ingest_queue::recover_expired(conn, now, shared.config.max_attempts).await?;
-        for (job_id, state) in queue::recover_expired(conn, now, shared.retries()).await? {
+        for (job_id, state) in endings::recover_expired(conn, now, shared.retries()).await? {
             warn!(%job_id, state = state.as_str(), "the job's worker was not heard of");
         }
     }
@@ -89,8 +86,8 @@ impl Contact {
         Self { lease, since: Some(now), last: now }
     }
 
-    fn answered(&mut self, now: Instant) {
-        // It was away, or this process was, and no try was made meanwhile or it was answered late.
+    fn note_answer(&mut self, now: Instant) {
+        // The database was away or this process stood still, and no try failed meanwhile to tell so.
         if now - self.last > self.lease / 3 * 2 {
             self.since = None;
         }
@@ -98,12 +95,12 @@ impl Contact {
         self.last = now;
     }
 
-    fn missed(&mut self) {
+    fn note_miss(&mut self) {
         self.since = None;
     }
 
     fn is_steady(&self, now: Instant) -> bool {
-        // The same for a break that no answer has ended yet.
+        // Nor while such a break lasts, before an answer ends it.
         self.since.is_some_and(|since| now - since >= self.lease) && now - self.last <= self.lease / 3 * 2
     }
 }
@@ -119,21 +116,21 @@ mod tests {
         let mut contact = Contact::new(Duration::from_secs(30), start);
         for seconds in [10, 20, 30] {
             assert!(!contact.is_steady(at(seconds - 1)));
-            contact.answered(at(seconds));
+            contact.note_answer(at(seconds));
         }
         assert!(contact.is_steady(at(30)));
-        contact.missed();
+        contact.note_miss();
         assert!(!contact.is_steady(at(31)));
-        contact.answered(at(40));
+        contact.note_answer(at(40));
         for seconds in [50, 60] {
-            contact.answered(at(seconds));
+            contact.note_answer(at(seconds));
             assert!(!contact.is_steady(at(seconds)));
         }
-        contact.answered(at(70));
+        contact.note_answer(at(70));
         assert!(contact.is_steady(at(70)));
         // This process was stopped, and knows of no failure.
         assert!(!contact.is_steady(at(170)));
-        contact.answered(at(170));
+        contact.note_answer(at(170));
         assert!(!contact.is_steady(at(171)));
     }
 }

@@ -1,7 +1,7 @@
 //! Removes what dead processes left behind and what is past its time, at the start and every hour. A row goes before its
 //! file: a file without a row is found by the next sweep.
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
     files::{FilesError, Key},
     store::{StoreError, artifacts, objects, uploads},
@@ -89,7 +89,7 @@ async fn sweep_objects(shared: &Shared) -> Result<usize, SweepError> {
                 shared.files.delete_aged(&key, OBJECT_AGE).await?;
                 removed += 1;
             }
-            // The lock goes with the transaction; a dropped one would end when its connection is next used.
+            // The commit releases the lock now. A transaction that is dropped ends only when its connection is next used.
             tx.commit().await.map_err(StoreError::from)?;
         }
     }

@@ -36,7 +36,7 @@ const MAX_LOG_LINE: usize = 16 << 10;
 /// A trainer that said its last word has this long to go.
 const EXIT: Duration = Duration::from_secs(10);
 
-/// What was heard from a trainer, its files stored.
+/// What a trainer has said. Files that it named are stored already.
 #[derive(Debug)]
 pub(super) enum Heard {
     Event(TrainerEvent),
@@ -44,7 +44,7 @@ pub(super) enum Heard {
     Artifact(NewArtifact),
     /// The attempt cannot go on; another may.
     Died(Failure),
-    /// The trainer does not speak our language; no attempt will do better.
+    /// The trainer does not keep to the protocol; no attempt will do better.
     Broken(String),
 }
 
@@ -82,7 +82,7 @@ impl Trainer {
         let listener = Listener { files: files.clone(), job: job.clone(), tell, checkpoints: 0 };
         let span = Span::current();
         let stdout = tokio::spawn(listener.run(stdout).instrument(span.clone()));
-        let stderr = tokio::spawn(pass_on(stderr, last_log_line.clone()).instrument(span));
+        let stderr = tokio::spawn(pass_on_log(stderr, last_log_line.clone()).instrument(span));
         let mut line = serde_json::to_vec(job)?;
         line.push(b'\n');
         // One that ended before it read its job says why on its other pipes.
@@ -107,8 +107,8 @@ impl Trainer {
         self.heard.recv().await
     }
 
-    /// Tells it to write a checkpoint and end. One that cannot be told any more is ending by itself.
-    pub(super) async fn pause(&mut self) {
+    /// Tells it to write a checkpoint and end. A trainer that cannot be told any more is about to end by itself.
+    pub(super) async fn ask_to_pause(&mut self) {
         let mut line = serde_json::to_vec(&TrainerOrder::Pause).expect("an order is plain data");
         line.push(b'\n');
         if let Err(error) = self.stdin.write_all(&line).await {
@@ -121,18 +121,18 @@ impl Trainer {
         self.child.id()
     }
 
-    /// Waits for it to go, a while, and then makes it. Says how it ended.
-    pub(super) async fn end(mut self) -> Failure {
+    /// Waits for the process to exit, and kills it if that takes too long. Returns how it ended.
+    pub(super) async fn wait_for_end(mut self) -> Failure {
         let mut kind = ErrorKind::TrainerDied;
         let status = match timeout(EXIT, self.child.wait()).await {
             Ok(Ok(status)) => {
-                // The number is free for others from now on, but not while anyone is left in the group.
+                // The process's number may now be given to another process; the group's may not while a member is left.
                 self.kill();
                 let killed = status.signal() == Some(libc::SIGKILL);
                 if killed && self.oom_kills.zip(oom_kills()).is_some_and(|(before, now)| now > before) {
                     kind = ErrorKind::OutOfMemory;
                 }
-                describe(status)
+                describe_exit(status)
             }
             Ok(Err(error)) => format!("the trainer ended in an unknown way ({error})"),
             Err(_) => {
@@ -160,14 +160,14 @@ impl Drop for Trainer {
     }
 }
 
-/// Returns when a process has used no processor, or next to none, for `limit`. One that computes may be silent for as long
+/// Returns when a process has used next to no processor time for `limit`. A process that computes may be silent for as long
 /// as it likes: the passes of a large job have no bound, and a job that should end has `deadline_seconds`.
-pub(super) async fn stalled(pid: Option<u32>, limit: Duration) {
+pub(super) async fn until_stalled(pid: Option<u32>, limit: Duration) {
     loop {
         let before = pid.and_then(processor_seconds);
         sleep(limit).await;
         let used = pid.and_then(processor_seconds).zip(before).map(|(now, before)| now - before);
-        // What cannot be measured is taken for ended; the pipe says so in a moment.
+        // A process that cannot be measured has ended; its pipe says so in a moment.
         if used.is_some_and(|used| used < 0.01 * limit.as_secs_f64()) {
             return;
         }
@@ -191,7 +191,7 @@ fn oom_kills() -> Option<u64> {
     counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
-fn describe(status: ExitStatus) -> String {
+fn describe_exit(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(libc::SIGKILL), _) => {
             "the trainer was killed (signal 9; the machine may have run out of memory)".to_owned()
@@ -215,7 +215,7 @@ impl Listener {
         loop {
             let heard = match lines.next().await {
                 Ok(None) => return,
-                Ok(Some(Line::Text(line))) => match self.hear(&line).await {
+                Ok(Some(Line::Text(line))) => match self.read_line(&line).await {
                     Some(heard) => heard,
                     None => continue,
                 },
@@ -236,7 +236,7 @@ impl Listener {
     }
 
     /// Events are objects; any other line is a library's chatter, which is no reason to lose a job.
-    async fn hear(&mut self, line: &str) -> Option<Heard> {
+    async fn read_line(&mut self, line: &str) -> Option<Heard> {
         if !line.starts_with('{') {
             if !line.trim().is_empty() {
                 warn!(line, "the trainer wrote something that is no event");
@@ -256,11 +256,11 @@ impl Listener {
             TrainerEvent::Checkpoint { file, phase, epoch } => {
                 self.checkpoints += 1;
                 let key = Key::checkpoint(self.job.job_id, self.job.attempt, self.checkpoints);
-                match self.store(&key, &file).await {
+                match self.store_file(&key, &file).await {
                     Ok((bytes, sha256)) => {
                         Heard::Checkpoint(NewCheckpoint { phase, epoch, object: key.to_string(), bytes, sha256 })
                     }
-                    // The run itself is well; an earlier checkpoint must do should it die.
+                    // The run goes on; if it dies, the next attempt starts from an earlier checkpoint.
                     Err(error) => {
                         warn!(error, "a checkpoint could not be stored");
                         return None;
@@ -269,7 +269,7 @@ impl Listener {
             }
             TrainerEvent::Artifact(file) => {
                 let stored = match Key::result(self.job.job_id, self.job.attempt, &file.name) {
-                    Ok(key) => self.store(&key, &file.file).await.map(|(bytes, sha256)| (key, bytes, sha256)),
+                    Ok(key) => self.store_file(&key, &file.file).await.map(|(bytes, sha256)| (key, bytes, sha256)),
                     Err(error) => return Some(Heard::Broken(error.to_string())),
                 };
                 match stored {
@@ -292,7 +292,7 @@ impl Listener {
     }
 
     /// Stores a file below the trainer's folder; gives its size and sha256.
-    async fn store(&self, key: &Key, file: &str) -> Result<(i64, String), String> {
+    async fn store_file(&self, key: &Key, file: &str) -> Result<(i64, String), String> {
         let path = Path::new(file);
         if !path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(format!("`{file}` is not below the trainer's folder"));
@@ -303,7 +303,7 @@ impl Listener {
 }
 
 /// Passes log lines on, under the level they name, and remembers the last.
-async fn pass_on(stderr: ChildStderr, last: Arc<Mutex<String>>) {
+async fn pass_on_log(stderr: ChildStderr, last: Arc<Mutex<String>>) {
     let mut lines = Lines::new(stderr, MAX_LOG_LINE);
     while let Ok(Some(line)) = lines.next().await {
         let Line::Text(line) = line else { continue };

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use autodenoise::{
-    store::{Store, datasets, ingest_queue, jobs, queue},
+    store::{Store, datasets, endings, ingest_queue, jobs, queue},
     types::{
         Ability, Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId,
         JobSpec, JobState, KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SplitCounts,
@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub const LEASE: Duration = Duration::from_secs(30);
 pub const MAX_DEATHS: i32 = 3;
 /// Tried again at once.
-pub const RETRIES: queue::Retries = queue::Retries { max_deaths: MAX_DEATHS, pause: Duration::ZERO };
+pub const RETRIES: endings::Retries = endings::Retries { max_deaths: MAX_DEATHS, pause: Duration::ZERO };
 
 /// Whose things are, where nothing else is said.
 pub fn tenant() -> TenantId {
@@ -89,8 +89,10 @@ pub fn job_spec(dataset: DatasetId, labels: &[(&str, &str)]) -> ResolvedSpec {
 }
 
 pub async fn create_job(store: &Store, spec: &ResolvedSpec) -> JobId {
-    let conn = &mut *store.acquire().await.unwrap();
-    match jobs::create(conn, &tenant(), spec, None, None).await.unwrap() {
+    let mut tx = store.begin().await.unwrap();
+    let creation = jobs::create(&mut tx, &tenant(), spec, None, None).await.unwrap();
+    tx.commit().await.unwrap();
+    match creation {
         jobs::Creation::New(row) => row.id,
         other => panic!("{other:?}"),
     }
@@ -114,7 +116,7 @@ pub async fn claim_for(store: &Store, worker: &str, lease: Duration) -> Option<q
 pub async fn recover(store: &Store) -> Vec<(JobId, JobState)> {
     let conn = &mut *store.acquire().await.unwrap();
     let now = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *conn).await.unwrap();
-    queue::recover_expired(conn, now, RETRIES).await.unwrap()
+    endings::recover_expired(conn, now, RETRIES).await.unwrap()
 }
 
 pub async fn find_job(store: &Store, id: JobId) -> jobs::JobRow {

@@ -68,7 +68,7 @@ impl World {
         let config = BackboneConfig::new(spec.method.backbone, &self.dataset.feature_map, options).unwrap();
         let optimizer = OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: 0.0 };
         let key = ModelKey { seed: 1, init: [init, 0], run: [0, 0] };
-        let mut model = Engine::Fused.model(&config, &[key], optimizer);
+        let mut model = Fused.model(&config, &[key], optimizer);
         let path = self.path(&format!("model-{init}"));
         model.weights().write(&path).unwrap();
         let rows = Rows::new(self.dataset.split(Split::Test), self.dataset.fields());

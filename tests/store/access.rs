@@ -28,25 +28,25 @@ async fn a_key_lets_its_holder_in_until_it_is_revoked_or_expires() {
     let (row, key) = keys::create(conn, &new_key(Scope::Read)).await.unwrap();
     assert_eq!((row.expires_at.unwrap() - row.created_at).num_days(), 7);
 
-    let holder = keys::holder(conn, &key).await.unwrap().unwrap();
+    let holder = keys::find_holder(conn, &key).await.unwrap().unwrap();
     assert_eq!(
         (holder.key, holder.tenant, holder.scope, holder.quota),
         (row.id, tenant(), Scope::Read, Quota::default())
     );
     let used = keys::list(conn, None).await.unwrap()[0].last_used_at.unwrap();
-    assert!(keys::holder(conn, &key).await.unwrap().is_some());
+    assert!(keys::find_holder(conn, &key).await.unwrap().is_some());
     assert_eq!(keys::list(conn, None).await.unwrap()[0].last_used_at, Some(used), "not written for every request");
 
     // Neither the id alone nor what the database holds is of use.
     let text = key.reveal();
     let wrong: ApiKey = format!("{}{}", &text[..text.len() - 64], "0".repeat(64)).parse().unwrap();
-    assert!(keys::holder(conn, &wrong).await.unwrap().is_none());
+    assert!(keys::find_holder(conn, &wrong).await.unwrap().is_none());
     let stored: Vec<u8> = sqlx::query_scalar("select secret_sha256 from api_keys").fetch_one(&mut *conn).await.unwrap();
     let digest: ApiKey = format!("{}{}", &text[..text.len() - 64], hex::encode(stored)).parse().unwrap();
-    assert!(keys::holder(conn, &digest).await.unwrap().is_none());
+    assert!(keys::find_holder(conn, &digest).await.unwrap().is_none());
 
     sqlx::query("update api_keys set expires_at = now()").execute(&mut *conn).await.unwrap();
-    assert!(keys::holder(conn, &key).await.unwrap().is_none());
+    assert!(keys::find_holder(conn, &key).await.unwrap().is_none());
     assert_eq!(tenants::quota_without_keys(conn, &tenant()).await.unwrap(), None);
     assert!(!keys::any_usable(conn).await.unwrap());
 
@@ -55,7 +55,7 @@ async fn a_key_lets_its_holder_in_until_it_is_revoked_or_expires() {
     assert_eq!(keys::revoke(conn, second.id).await.unwrap(), Revocation::Revoked);
     assert_eq!(keys::revoke(conn, second.id).await.unwrap(), Revocation::Unchanged);
     assert_eq!(keys::revoke(conn, KeyId::new()).await.unwrap(), Revocation::Missing);
-    assert!(keys::holder(conn, &key).await.unwrap().is_none());
+    assert!(keys::find_holder(conn, &key).await.unwrap().is_none());
     assert_eq!(tenants::quota_without_keys(conn, &tenant()).await.unwrap(), None);
     assert!(!keys::any_usable(conn).await.unwrap());
     assert_eq!(keys::list(conn, Some(&other())).await.unwrap().len(), 0);

@@ -5,10 +5,10 @@ use crate::common::{
     tenant,
 };
 use autodenoise::{
-    store::{StoreError, artifacts, datasets, ingest_queue, jobs, queue, testing::TestDb},
-    types::{DatasetStatus, ErrorKind, Failure},
+    store::{StoreError, artifacts, datasets, endings, ingest_queue, jobs, testing::TestDb},
+    types::{DatasetStatus, ErrorKind, Failure, FieldError, ProblemItem, RowError},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Ends the claims that ran out.
@@ -16,6 +16,14 @@ async fn recover(db: &TestDb) {
     let conn = &mut *db.store.acquire().await.unwrap();
     let now = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *conn).await.unwrap();
     ingest_queue::recover_expired(conn, now, MAX_DEATHS).await.unwrap();
+}
+
+/// What is wrong with the dataset's file as a whole, which is all that is wrong.
+fn file_problem(row: &datasets::DatasetRow) -> &str {
+    match &row.errors[..] {
+        [ProblemItem::Field(error)] if error.pointer.is_empty() => &error.rule,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -41,13 +49,28 @@ async fn an_invalid_dataset_does_not_stand_in_the_way_of_another_try() {
     let conn = &mut *db.store.acquire().await.unwrap();
     let first = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
     let claimed = ingest_queue::claim(conn, "w", LEASE).await.unwrap().unwrap();
-    ingest_queue::finish_invalid(conn, &claimed.lease, &[json!({"row": 3, "rule": "0 or 1"})], 17).await.unwrap();
+    let errors = [
+        ProblemItem::Row(RowError { row: 3, line: None, column: None, value: None, rule: "0 or 1".to_owned() }),
+        ProblemItem::Field(FieldError::new("/label", "a column of the table")),
+    ];
+    ingest_queue::finish_invalid(conn, &claimed.lease, &errors, 17).await.unwrap();
     let row = datasets::find(conn, &tenant(), first).await.unwrap().unwrap();
-    assert_eq!(
-        (row.status, row.error_total, row.errors.0),
-        (DatasetStatus::Invalid, 17, vec![json!({"row": 3, "rule": "0 or 1"})])
-    );
+    assert_eq!((row.status, row.error_total, row.errors.0), (DatasetStatus::Invalid, 17, errors.to_vec()));
+    let stored: Value = sqlx::query_scalar("select errors from datasets").fetch_one(&mut *conn).await.unwrap();
+    let expected = json!([{"row": 3, "rule": "0 or 1"}, {"pointer": "/label", "rule": "a column of the table"}]);
+    assert_eq!(stored, expected);
     assert!(datasets::create(conn, &new_dataset("a")).await.unwrap().new);
+}
+
+#[tokio::test]
+async fn errors_that_cannot_be_read_are_an_error() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let id = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
+    sqlx::query(r#"update datasets set errors = '[{"row": "three"}]'"#).execute(&mut *conn).await.unwrap();
+    let error = datasets::find(conn, &tenant(), id).await.unwrap_err();
+    assert!(error.to_string().contains("errors"), "the column is named: {error}");
+    assert!(datasets::list(conn, &tenant(), 10, None).await.is_err(), "none is left out in silence");
 }
 
 #[tokio::test]
@@ -81,13 +104,37 @@ async fn a_dataset_is_deleted_only_when_no_active_job_needs_it() {
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
     let running = claim(&db.store, "w").await.unwrap();
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::InUse);
-    queue::finish_failed(conn, &running.lease, &Failure::new(ErrorKind::Invalid, "no")).await.unwrap();
+    endings::finish_failed(conn, &running.lease, &Failure::new(ErrorKind::Invalid, "no")).await.unwrap();
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Deleted);
     assert_eq!(datasets::delete(conn, &tenant(), dataset).await.unwrap(), datasets::Deletion::Missing);
     let row = jobs::find(conn, &tenant(), job).await.unwrap().unwrap();
     assert_eq!(row.spec.dataset_id, dataset, "the finished job keeps its spec");
     let again = jobs::create(conn, &tenant(), &job_spec(dataset, &[]), None, None).await.unwrap();
     assert!(matches!(again, jobs::Creation::DatasetNotReady), "{again:?}");
+}
+
+/// The job waits for the deletion to end, and then has no dataset; the other way round the dataset is in use.
+#[tokio::test]
+async fn a_job_and_the_deletion_of_its_dataset_do_not_pass_each_other() {
+    let db = TestDb::new().await;
+    let dataset = ready_dataset(&db.store, "a").await;
+    let spec = job_spec(dataset, &[]);
+    let (conn, who) = (&mut *db.store.acquire().await.unwrap(), tenant());
+    let later = async |tx: sqlx::Transaction<'static, sqlx::Postgres>| {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        tx.commit().await.unwrap();
+    };
+
+    let mut creating = db.store.begin().await.unwrap();
+    jobs::create(&mut creating, &tenant(), &spec, None, None).await.unwrap();
+    let (deleted, ()) = tokio::join!(datasets::delete(conn, &who, dataset), later(creating));
+    assert_eq!(deleted.unwrap(), datasets::Deletion::InUse);
+
+    sqlx::query("delete from jobs").execute(&mut *conn).await.unwrap();
+    let mut deleting = db.store.begin().await.unwrap();
+    assert_eq!(datasets::delete(&mut deleting, &tenant(), dataset).await.unwrap(), datasets::Deletion::Deleted);
+    let (created, ()) = tokio::join!(jobs::create(conn, &who, &spec, None, None), later(deleting));
+    assert!(matches!(created.unwrap(), jobs::Creation::DatasetNotReady));
 }
 
 #[tokio::test]
@@ -165,7 +212,7 @@ async fn a_dataset_that_kills_its_readers_is_invalid() {
     assert!(ingest_queue::claim(conn, "w", LEASE).await.unwrap().is_none());
     let row = datasets::find(conn, &tenant(), id).await.unwrap().unwrap();
     assert_eq!((row.status, row.error_total), (DatasetStatus::Invalid, 1));
-    assert!(row.errors.0[0]["rule"].as_str().unwrap().contains("died"));
+    assert!(file_problem(&row).contains("died"));
 
     let other = datasets::create(conn, &new_dataset("b")).await.unwrap().row.id;
     for _ in 0..MAX_DEATHS {
@@ -173,5 +220,5 @@ async fn a_dataset_that_kills_its_readers_is_invalid() {
         ingest_queue::retry_or_fail(conn, &claimed.lease, "the disk is full", MAX_DEATHS).await.unwrap();
     }
     let row = datasets::find(conn, &tenant(), other).await.unwrap().unwrap();
-    assert_eq!((row.status, row.errors.0[0]["rule"].as_str()), (DatasetStatus::Invalid, Some("the disk is full")));
+    assert_eq!((row.status, file_problem(&row)), (DatasetStatus::Invalid, "the disk is full"));
 }

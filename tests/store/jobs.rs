@@ -3,7 +3,7 @@
 use crate::common::{claim, create_job, event_types, find_job, job_spec, queued_job, ready_dataset, report, tenant};
 use autodenoise::{
     store::{
-        JOB_CANCEL, JOB_EVENT, WORK,
+        JOB_CANCEL, JOB_EVENT, WORK, endings,
         jobs::{self, CancelOutcome, Creation, Idempotency, JobFilter},
         queue,
         testing::TestDb,
@@ -49,7 +49,10 @@ async fn a_repeated_request_makes_one_job() {
     let tries = (0..8).map(|_| {
         let (store, spec, key) = (db.store.clone(), spec.clone(), key("one"));
         tokio::spawn(async move {
-            jobs::create(&mut store.acquire().await.unwrap(), &tenant(), &spec, Some(&key), None).await.unwrap()
+            let mut tx = store.begin().await.unwrap();
+            let created = jobs::create(&mut tx, &tenant(), &spec, Some(&key), None).await.unwrap();
+            tx.commit().await.unwrap();
+            created
         })
     });
     let mut new = 0;
@@ -134,12 +137,12 @@ async fn cancel_does_what_the_state_allows() {
         CancelOutcome::Unchanged(JobState::Cancelling)
     );
     assert!(queue::heartbeat(conn, &lease, Duration::from_secs(9)).await.unwrap().cancel);
-    queue::finish_cancelled(conn, &lease).await.unwrap();
+    endings::finish_cancelled(conn, &lease).await.unwrap();
     assert_eq!(event_types(&db.store, running).await, ["job.queued", "job.cancelling", "job.cancelled"]);
 
     let done = queued_job(&db.store).await;
     let claimed = claim(&db.store, "w").await.unwrap();
-    queue::finish_succeeded(conn, &claimed.lease, &report(claimed.spec)).await.unwrap();
+    endings::finish_succeeded(conn, &claimed.lease, &report(claimed.spec)).await.unwrap();
     assert_eq!(
         jobs::request_cancel(conn, &tenant(), done).await.unwrap(),
         CancelOutcome::Unchanged(JobState::Succeeded)

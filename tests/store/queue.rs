@@ -5,8 +5,8 @@ use crate::common::{
     ready_dataset, recover, report, tenant,
 };
 use autodenoise::{
-    store::{Store, StoreError, artifacts, checkpoints, events, jobs, metrics, queue, testing::TestDb},
-    types::{ErrorKind, EventType, Failure, JobState, Phase, Progress},
+    store::{Lease, Store, StoreError, artifacts, checkpoints, endings, events, jobs, metrics, queue, testing::TestDb},
+    types::{ErrorKind, EventType, Failure, JobFailure, JobState, Phase, Progress},
 };
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
@@ -86,11 +86,11 @@ async fn a_stale_holder_is_refused_every_write() {
         queue::heartbeat(conn, &lease, LEASE).await.map(drop),
         queue::start_phase(conn, &lease, 0, Phase::Search, 1).await,
         queue::set_progress(conn, &lease, progress).await,
-        queue::finish_succeeded(conn, &lease, &report(stale.spec)).await,
-        queue::finish_failed(conn, &lease, &failure()).await,
-        queue::finish_cancelled(conn, &lease).await,
-        queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.map(drop),
-        queue::release(conn, &lease, "x", Duration::ZERO).await.map(drop),
+        endings::finish_succeeded(conn, &lease, &report(stale.spec)).await,
+        endings::finish_failed(conn, &lease, &failure()).await,
+        endings::finish_cancelled(conn, &lease).await,
+        endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.map(drop),
+        endings::release(conn, &lease, "x", Duration::ZERO).await.map(drop),
         events::record(conn, &lease, EventType::Log, &json!({})).await.map(drop),
         metrics::record(conn, &lease, &epoch(1)).await.map(drop),
         checkpoints::record(conn, &lease, &checkpoint).await.map(drop),
@@ -105,6 +105,49 @@ async fn a_stale_holder_is_refused_every_write() {
     assert!(artifacts::list(conn, &tenant(), job).await.unwrap().is_empty());
     assert!(!queue::heartbeat(conn, &holder, LEASE).await.unwrap().cancel);
     assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
+}
+
+/// A job in this state, and the lease of whoever claimed it, or would have.
+async fn job_in(store: &Store, state: JobState) -> Lease {
+    let conn = &mut *store.acquire().await.unwrap();
+    let job = queued_job(store).await;
+    let claimed = match state {
+        JobState::Queued | JobState::Paused | JobState::Cancelled => None,
+        _ => claim(store, "w").await,
+    };
+    let lease = claimed.as_ref().map_or(Lease { job, attempt: 0 }, |claimed| claimed.lease);
+    match state {
+        JobState::Queued | JobState::Running => {}
+        JobState::Pausing | JobState::Paused => drop(jobs::request_pause(conn, &tenant(), job).await.unwrap()),
+        JobState::Cancelling | JobState::Cancelled => drop(jobs::request_cancel(conn, &tenant(), job).await.unwrap()),
+        JobState::Succeeded => endings::finish_succeeded(conn, &lease, &report(claimed.unwrap().spec)).await.unwrap(),
+        JobState::Failed => endings::finish_failed(conn, &lease, &failure()).await.unwrap(),
+    }
+    assert_eq!(find_job(store, job).await.state, state);
+    lease
+}
+
+/// A worker may write in exactly the states `JobState::is_leased` names, and in those nothing that it stored is swept: the
+/// object is there before its row.
+#[tokio::test]
+async fn every_statement_knows_the_same_states_as_leased() {
+    for state in JobState::ALL {
+        let db = TestDb::new().await;
+        let lease = job_in(&db.store, state).await;
+        let conn = &mut *db.store.acquire().await.unwrap();
+        let stored = [format!("checkpoints/{}/1-1", lease.job)];
+        let leftovers = artifacts::unreferenced(conn, &stored, "uploads/").await.unwrap();
+        assert_eq!(leftovers.is_empty(), state.is_leased(), "the sweep, {state:?}");
+        let progress = Progress { done: 1, total: 2, eta_seconds: None };
+        let writes = [
+            queue::heartbeat(conn, &lease, LEASE).await.map(drop),
+            queue::set_progress(conn, &lease, progress).await,
+            events::record(conn, &lease, EventType::Log, &json!({})).await.map(drop),
+        ];
+        for (index, write) in writes.into_iter().enumerate() {
+            assert_eq!(write.is_ok(), state.is_leased(), "write {index}, {state:?}: {write:?}");
+        }
+    }
 }
 
 /// On a network that parted, a session that was in the middle of a transaction stays there and keeps its locks, for all the
@@ -167,10 +210,10 @@ async fn workers_that_vanish_cost_attempts_until_the_job_has_failed() {
     assert_eq!((row.attempt, row.deaths, row.error.as_ref().unwrap().attempt), (3, 3, 3));
     assert!(row.error.unwrap().message.contains("worker w3"), "the reason names the worker");
     assert_eq!(event_types(&db.store, job).await, ["job.queued", "job.requeued", "job.requeued", "job.failed"]);
-    let attempts = jobs::attempts(conn, &tenant(), job, 0, 100).await.unwrap();
+    let attempts = jobs::list_attempts(conn, &tenant(), job, 0, 100).await.unwrap();
     assert_eq!(attempts.iter().map(|a| a.outcome.as_deref()).collect::<Vec<_>>(), [Some("lost"); 3]);
     let other = "other".parse().unwrap();
-    assert!(jobs::attempts(conn, &other, job, 0, 100).await.unwrap().is_empty(), "another tenant's");
+    assert!(jobs::list_attempts(conn, &other, job, 0, 100).await.unwrap().is_empty(), "another tenant's");
     assert!(claim(&db.store, "w").await.is_none());
 }
 
@@ -192,13 +235,13 @@ async fn a_job_handed_back_costs_nothing_and_one_that_died_an_attempt() {
     let conn = &mut *db.store.acquire().await.unwrap();
     for _ in 0..5 {
         let lease = claim(&db.store, "w").await.unwrap().lease;
-        assert_eq!(queue::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap(), JobState::Queued);
+        assert_eq!(endings::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap(), JobState::Queued);
     }
     assert_eq!(find_job(&db.store, job).await.deaths, 0);
     for expected in [JobState::Queued, JobState::Queued, JobState::Failed] {
         let lease = claim(&db.store, "w").await.unwrap().lease;
         queue::start_phase(conn, &lease, 0, Phase::Search, 2).await.unwrap();
-        assert_eq!(queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(), expected);
+        assert_eq!(endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(), expected);
         let row = find_job(&db.store, job).await;
         assert_eq!(row.phase.is_some(), expected == JobState::Failed, "a waiting job is in no phase");
     }
@@ -206,7 +249,7 @@ async fn a_job_handed_back_costs_nothing_and_one_that_died_an_attempt() {
     assert_eq!((row.attempt, row.deaths), (8, 3));
     assert_eq!(
         row.error.unwrap().0,
-        jobs::JobFailure { message: "signal 9".to_owned(), attempt: 8, kind: Some(ErrorKind::TrainerDied) }
+        JobFailure { message: "signal 9".to_owned(), attempt: 8, kind: Some(ErrorKind::TrainerDied) }
     );
 }
 
@@ -219,9 +262,9 @@ async fn an_attempt_that_ends_while_cancelling_is_cancelled() {
         let lease = claim(&db.store, "w").await.unwrap().lease;
         jobs::request_cancel(conn, &tenant(), job).await.unwrap();
         let state = if release {
-            queue::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap()
+            endings::release(conn, &lease, "the worker stops", Duration::ZERO).await.unwrap()
         } else {
-            queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap()
+            endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap()
         };
         assert_eq!(state, JobState::Cancelled);
     }
@@ -235,14 +278,14 @@ async fn a_result_that_was_there_before_the_cancel_counts() {
     let claimed = claim(&db.store, "w").await.unwrap();
     jobs::request_cancel(conn, &tenant(), job).await.unwrap();
     let report = report(claimed.spec);
-    queue::finish_succeeded(conn, &claimed.lease, &report).await.unwrap();
+    endings::finish_succeeded(conn, &claimed.lease, &report).await.unwrap();
     let row = find_job(&db.store, job).await;
     assert_eq!((row.state, row.report.unwrap().0), (JobState::Succeeded, report));
     assert_eq!(
         event_types(&db.store, job).await,
         ["job.queued", "job.cancelling", "seed.completed", "seed.completed", "job.succeeded"]
     );
-    let error = queue::finish_failed(conn, &claimed.lease, &failure()).await.unwrap_err();
+    let error = endings::finish_failed(conn, &claimed.lease, &failure()).await.unwrap_err();
     assert!(matches!(error, StoreError::LeaseLost { .. }), "an ended job has no lease: {error}");
 }
 
@@ -256,7 +299,7 @@ async fn the_time_of_earlier_attempts_is_added_up() {
         .execute(&mut *conn)
         .await
         .unwrap();
-    queue::release(conn, &lease, "x", Duration::ZERO).await.unwrap();
+    endings::release(conn, &lease, "x", Duration::ZERO).await.unwrap();
     let ran = claim(&db.store, "w").await.unwrap().ran.as_secs_f64();
     assert!((90.0..100.0).contains(&ran), "{ran}");
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{claim, epoch, event_types, find_job, queued_job, tenant};
 use autodenoise::{
-    store::{artifacts, checkpoints, events, metrics, queue, testing::TestDb},
+    store::{artifacts, checkpoints, endings, events, metrics, queue, testing::TestDb},
     types::{Arm, EpochRow, EventType, Metrics, Phase, Progress},
 };
 use serde_json::json;
@@ -120,7 +120,7 @@ async fn the_newest_two_checkpoints_are_kept_and_the_newest_is_resumed() {
     assert!(checkpoints::list(conn, &"other".parse().unwrap(), job).await.unwrap().is_empty(), "another tenant's");
     let names: Vec<_> = kept.iter().map(|row| row.object.clone()).collect();
     assert!(artifacts::unreferenced(conn, &names, "uploads/").await.unwrap().is_empty());
-    queue::release(conn, &lease, "x", std::time::Duration::ZERO).await.unwrap();
+    endings::release(conn, &lease, "x", std::time::Duration::ZERO).await.unwrap();
     assert_eq!(claim(&db.store, "w").await.unwrap().checkpoint.as_ref(), Some(&kept[0]));
 }
 

@@ -7,8 +7,9 @@ use crate::common::{
 use autodenoise::{
     store::{
         JOB_CANCEL,
+        endings::{self, Retries},
         jobs::{self, PauseOutcome},
-        queue::{self, Retries},
+        queue,
         testing::TestDb,
         workers::{self, WorkerPulse},
     },
@@ -114,7 +115,7 @@ async fn a_job_that_died_waits_longer_each_time() {
     let retries = Retries { max_deaths: 10, pause: Duration::from_secs(60) };
     for (deaths, most) in [60.0, 120.0, 240.0, 480.0, 600.0, 600.0].into_iter().enumerate() {
         let lease = claim(&db.store, "w").await.unwrap().lease;
-        assert_eq!(queue::retry_or_fail(conn, &lease, &failure(), retries).await.unwrap(), JobState::Queued);
+        assert_eq!(endings::retry_or_fail(conn, &lease, &failure(), retries).await.unwrap(), JobState::Queued);
         let row = find_job(&db.store, job).await;
         let wait = (row.not_before.unwrap() - Utc::now()).num_milliseconds() as f64 / 1000.0;
         assert!((most / 2.0 - 5.0..=most).contains(&wait), "after death {deaths}: {wait}");
@@ -130,7 +131,7 @@ async fn a_job_that_died_waits_longer_each_time() {
     let first = &requeued.iter().find(|event| event.kind == "job.requeued").unwrap().data;
     assert_eq!((first["kind"].as_str(), first["reason"].as_str()), (Some("out_of_memory"), Some("signal 9")));
     assert!(first["not_before"].is_string(), "{first}");
-    let attempts = jobs::attempts(conn, &tenant(), job, 1, 2).await.unwrap();
+    let attempts = jobs::list_attempts(conn, &tenant(), job, 1, 2).await.unwrap();
     let seen: Vec<_> = attempts.iter().map(|row| (row.attempt, row.error_kind.as_deref())).collect();
     assert_eq!(seen, [(2, Some("out_of_memory")), (3, Some("out_of_memory"))], "a page of them");
 }
@@ -159,7 +160,7 @@ async fn a_call_that_comes_late_ends_no_lease() {
     let conn = &mut *db.store.acquire().await.unwrap();
     let sent = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *conn).await.unwrap();
     claim_for(&db.store, "w", Duration::ZERO).await.unwrap();
-    assert_eq!(queue::recover_expired(conn, sent, RETRIES).await.unwrap(), []);
+    assert_eq!(endings::recover_expired(conn, sent, RETRIES).await.unwrap(), []);
     assert_eq!(recover(&db.store).await.len(), 1);
 }
 
@@ -213,17 +214,17 @@ async fn a_running_job_is_paused_by_its_worker() {
     assert_eq!(said.payload(), job.0.to_string(), "the worker is told at once");
     let beat = queue::heartbeat(conn, &lease, LEASE).await.unwrap();
     assert_eq!(beat, queue::Beat { cancel: false, pause: true });
-    assert_eq!(queue::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Paused);
+    assert_eq!(endings::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Paused);
     let row = find_job(store, job).await;
     assert_eq!((row.worker, row.lease_until, row.phase, row.deaths), (None, None, None, 0), "it holds no worker");
-    assert_eq!(jobs::attempts(conn, &tenant(), job, 0, 9).await.unwrap()[0].outcome.as_deref(), Some("paused"));
+    assert_eq!(jobs::list_attempts(conn, &tenant(), job, 0, 9).await.unwrap()[0].outcome.as_deref(), Some("paused"));
 
     // A resume that comes before the trainer has stopped: the job goes back into the queue.
     db.resume(job).await;
     let lease = claim(store, "w").await.unwrap().lease;
     db.pause(job).await;
     assert_eq!(db.resume(job).await, PauseOutcome::Changed(JobState::Running));
-    assert_eq!(queue::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Queued);
+    assert_eq!(endings::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Queued);
 
     // A worker or trainer that dies meanwhile: paused all the same, until that was the last death allowed.
     for expected in [JobState::Paused, JobState::Paused, JobState::Failed] {
@@ -231,7 +232,7 @@ async fn a_running_job_is_paused_by_its_worker() {
         db.pause(job).await;
         let state = match expected {
             JobState::Paused if find_job(store, job).await.deaths == 0 => recover(store).await[0].1,
-            _ => queue::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(),
+            _ => endings::retry_or_fail(conn, &lease, &failure(), RETRIES).await.unwrap(),
         };
         assert_eq!(state, expected);
         if state == JobState::Paused {
@@ -244,7 +245,7 @@ async fn a_running_job_is_paused_by_its_worker() {
     let lease = claim(store, "w").await.unwrap().lease;
     db.pause(job).await;
     assert_eq!(jobs::request_cancel(conn, &tenant(), job).await.unwrap(), jobs::CancelOutcome::Cancelling);
-    assert_eq!(queue::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Cancelled);
+    assert_eq!(endings::release(conn, &lease, "paused", Duration::ZERO).await.unwrap(), JobState::Cancelled);
 }
 
 #[tokio::test]
@@ -288,7 +289,7 @@ async fn jobs_that_have_not_ended_are_counted_by_state_and_priority() {
     claim(&db.store, "w").await.unwrap();
     let conn = &mut *db.store.acquire().await.unwrap();
     sqlx::query("update jobs set created_at = now() - interval '1 minute'").execute(&mut *conn).await.unwrap();
-    let mut rows = jobs::waiting(conn).await.unwrap();
+    let mut rows = jobs::count_waiting(conn).await.unwrap();
     rows.sort_by_key(|row| row.priority);
     let counts: Vec<_> = rows.iter().map(|row| (row.state, row.priority, row.jobs)).collect();
     assert_eq!(counts, [(JobState::Queued, 0, 2), (JobState::Running, 3, 1)]);

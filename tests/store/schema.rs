@@ -1,10 +1,11 @@
 //! Migrations go up and down, and the state machine of the database is the program's.
 
-use crate::common::{claim, find_job, queued_job};
+use crate::common::{claim, find_job, queued_job, report};
 use autodenoise::{
     store::{MIGRATOR, StoreError, testing::TestDb},
     types::{Arm, DatasetStatus, JobState, Phase},
 };
+use sqlx::types::Json;
 
 async fn tables(db: &TestDb) -> i64 {
     sqlx::query_scalar(
@@ -57,6 +58,37 @@ async fn a_transition_that_is_not_allowed_is_refused() {
     let error = StoreError::from(update.execute(db.store.pool()).await.unwrap_err());
     assert_eq!(error.constraint(), Some("jobs_transition"), "{error}");
     assert_eq!(find_job(&db.store, job).await.state, JobState::Running);
+}
+
+/// To the store a job is leased where its row has a `lease_until`; the schema says in which states that is.
+#[tokio::test]
+async fn the_database_gives_a_lease_to_the_states_the_program_does() {
+    let db = TestDb::new().await;
+    queued_job(&db.store).await;
+    let spec = claim(&db.store, "w").await.unwrap().spec;
+    for state in JobState::ALL {
+        for leased in [true, false] {
+            let copied = sqlx::query(
+                "insert into jobs (id, dataset_id, spec, spec_sha256, state, lease_until, worker, finished_at, report, error)
+                 select gen_random_uuid(), dataset_id, spec, spec_sha256, $1::job_state, case when $2 then now() end,
+                        case when $2 then 'w' end, case when $3 then now() end, $4::jsonb, '{}'::jsonb from jobs limit 1",
+            )
+            .bind(state)
+            .bind(leased)
+            .bind(state.is_terminal())
+            .bind(Json(report(spec.clone())))
+            .execute(db.store.pool())
+            .await
+            .map_err(StoreError::from);
+            match copied {
+                Ok(_) => assert_eq!(leased, state.is_leased(), "{state:?}"),
+                Err(error) => {
+                    assert_eq!(error.constraint(), Some("jobs_leased_while_running"), "{error}");
+                    assert_ne!(leased, state.is_leased(), "{state:?}");
+                }
+            }
+        }
+    }
 }
 
 /// The words of the database's enums are those on the wire.

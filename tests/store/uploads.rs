@@ -101,6 +101,6 @@ async fn an_object_that_is_held_or_named_is_not_claimed() {
     assert!(!claims().await, "named");
     let found = objects::find(sweep, "uploads/", &name).await.unwrap().unwrap();
     assert_eq!((found.bytes, &found.sha256), (1, &new.sha256));
-    assert_eq!(objects::named(sweep, "uploads/", "", 10).await.unwrap(), [found]);
+    assert_eq!(objects::list(sweep, "uploads/", "", 10).await.unwrap(), [found]);
     assert!(artifacts::unreferenced(sweep, &[name], "uploads/").await.unwrap().is_empty());
 }

@@ -3,9 +3,10 @@
 use crate::common::{self, LEASE, claim, job_spec, queued_job, ready_dataset, report};
 use autodenoise::{
     store::{
-        Store, StoreError, jobs, queue,
+        Store, StoreError, endings, jobs,
+        outbox::{self, Attempted, ClaimedMessage, Outcome, TEST, Test},
         testing::TestDb,
-        webhooks::{self, Attempted, ClaimedMessage, NewWebhook, Outcome, TEST, Test},
+        webhooks::{self, NewWebhook},
     },
     types::{JobId, JobState, ResolvedSpec, TenantId, WebhookEvent, WebhookId, WebhookSecret},
 };
@@ -39,13 +40,13 @@ async fn cancel(store: &Store, job: JobId) {
 }
 
 async fn next(store: &Store, busy: &[WebhookId], lease: Duration) -> Option<ClaimedMessage> {
-    webhooks::claim(&mut store.acquire().await.unwrap(), busy, lease).await.unwrap()
+    outbox::claim(&mut store.acquire().await.unwrap(), busy, lease).await.unwrap()
 }
 
 async fn finish(store: &Store, message: &ClaimedMessage, outcome: Outcome) -> Result<(), StoreError> {
     let attempted =
         Attempted { outcome, status: Some(500), duration: Duration::from_millis(12), error: Some("no".to_owned()) };
-    webhooks::finish(&mut store.acquire().await.unwrap(), &message.lease, &attempted).await
+    outbox::finish(&mut store.acquire().await.unwrap(), &message.lease, &attempted).await
 }
 
 #[tokio::test]
@@ -71,7 +72,7 @@ async fn every_way_a_job_ends_fills_the_outbox_with_what_was_asked_for() {
     let succeeded = job_telling(store, &[ends]).await;
     let claimed = claim(store, "w").await.unwrap();
     let conn = &mut *store.acquire().await.unwrap();
-    queue::finish_succeeded(conn, &claimed.lease, &report(claimed.spec)).await.unwrap();
+    endings::finish_succeeded(conn, &claimed.lease, &report(claimed.spec)).await.unwrap();
     let message = next(store, &[], LEASE).await.unwrap();
     let job = message.job.unwrap();
     assert_eq!(
@@ -120,11 +121,11 @@ async fn a_message_has_one_sender_at_a_time_and_a_late_one_changes_nothing() {
     let message = second.lease.message;
     assert_eq!(rows, [(message, 3, "failed", None), (message, 2, "retrying", None)]);
     assert_eq!((log[0].status, log[0].duration_ms, log[0].error.as_deref()), (Some(500), 12, Some("no")));
-    assert_eq!(webhooks::backlog(conn).await.unwrap().messages, 1, "the other webhook's");
+    assert_eq!(outbox::backlog(conn).await.unwrap().messages, 1, "the other webhook's");
 
     // Forgotten once it is old.
-    assert_eq!(webhooks::sweep(conn, Duration::from_secs(60)).await.unwrap(), 0);
-    assert_eq!(webhooks::sweep(conn, Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(outbox::sweep(conn, Duration::from_secs(60)).await.unwrap(), 0);
+    assert_eq!(outbox::sweep(conn, Duration::ZERO).await.unwrap(), 1);
     assert!(webhooks::deliveries(conn, id, 10, None).await.unwrap().rows.is_empty());
 }
 
@@ -143,8 +144,8 @@ async fn a_receiver_that_wants_no_more_gets_no_more() {
     let tenant = TenantId::default();
     assert!(webhooks::find(conn, &tenant, id).await.unwrap().unwrap().disabled_at.is_some());
     cancel(store, later).await;
-    assert_eq!(webhooks::backlog(conn).await.unwrap().messages, 0);
-    assert_eq!(webhooks::test(conn, &tenant, id).await.unwrap(), Test::Disabled);
+    assert_eq!(outbox::backlog(conn).await.unwrap().messages, 0);
+    assert_eq!(outbox::queue_test(conn, &tenant, id).await.unwrap(), Test::Disabled);
 }
 
 #[tokio::test]
@@ -159,16 +160,16 @@ async fn a_tenant_sees_its_own_webhooks_and_a_test_waits_once() {
     assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), [own]);
     assert!(webhooks::find(conn, &tenant, foreign).await.unwrap().is_none());
     assert_eq!(webhooks::missing(conn, &tenant, &[own, foreign]).await.unwrap(), [foreign]);
-    assert_eq!(webhooks::test(conn, &tenant, foreign).await.unwrap(), Test::Missing);
+    assert_eq!(outbox::queue_test(conn, &tenant, foreign).await.unwrap(), Test::Missing);
     assert!(!webhooks::delete(conn, &tenant, foreign).await.unwrap());
 
-    let first = webhooks::test(conn, &tenant, own).await.unwrap();
-    assert_eq!(webhooks::test(conn, &tenant, own).await.unwrap(), first);
+    let first = outbox::queue_test(conn, &tenant, own).await.unwrap();
+    assert_eq!(outbox::queue_test(conn, &tenant, own).await.unwrap(), first);
     let message = next(store, &[], LEASE).await.unwrap();
     assert_eq!((first, &message.kind[..], message.job.is_none()), (Test::Queued(message.lease.message), TEST, true));
     // Deleted under its sender, who then has nothing to say.
     assert!(webhooks::delete(conn, &tenant, own).await.unwrap());
     let late = finish(store, &message, Outcome::Delivered).await.unwrap_err();
     assert!(matches!(late, StoreError::LeaseLost { .. }), "{late}");
-    assert_eq!(webhooks::backlog(conn).await.unwrap().messages, 0);
+    assert_eq!(outbox::backlog(conn).await.unwrap().messages, 0);
 }

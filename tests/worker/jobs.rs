@@ -12,7 +12,7 @@ use autodenoise::{
 use std::time::{Duration, Instant};
 
 async fn outcomes(stage: &Stage, job: autodenoise::types::JobId) -> Vec<String> {
-    let rows = jobs::attempts(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job, 0, 100).await.unwrap();
+    let rows = jobs::list_attempts(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job, 0, 100).await.unwrap();
     rows.into_iter().map(|row| row.outcome.unwrap_or_default()).collect()
 }
 
@@ -76,7 +76,7 @@ async fn a_crash_is_followed_by_an_attempt_from_the_newest_checkpoint() {
     );
     let types = event_types(&stage.db.store, job).await;
     assert_eq!(types.iter().filter(|kind| *kind == "job.requeued").count(), 1);
-    let reason = jobs::attempts(conn, &tenant(), job, 0, 100).await.unwrap()[0].error.clone().unwrap();
+    let reason = jobs::list_attempts(conn, &tenant(), job, 0, 100).await.unwrap()[0].error.clone().unwrap();
     assert!(reason.contains("signal 9"), "{reason}");
 }
 

@@ -22,7 +22,7 @@ async fn resume(stage: &Stage, job: JobId) -> PauseOutcome {
 }
 
 async fn attempts(stage: &Stage, job: JobId) -> Vec<(String, Option<String>)> {
-    let rows = jobs::attempts(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job, 0, 100).await.unwrap();
+    let rows = jobs::list_attempts(&mut stage.db.store.acquire().await.unwrap(), &tenant(), job, 0, 100).await.unwrap();
     rows.into_iter().map(|row| (row.outcome.unwrap_or_default(), row.error_kind)).collect()
 }
 

@@ -4,10 +4,10 @@ use crate::common::{self, dataset_spec, feature_map, job_spec, profile, report, 
 use autodenoise::{
     certificate::SigningKey,
     config::WorkerConfig,
-    files::Files,
+    files::{Files, Stored},
     store::{JOB_EVENT, datasets, jobs, testing::TestDb},
     trainer::{TrainerCommand, Trainers},
-    types::{DatasetId, DatasetStatus, JobId, JobState, ResolvedSpec},
+    types::{DatasetId, DatasetStatus, JobId, JobState, ProblemItem, ResolvedSpec, RowError},
     worker::{Encoded, Ingest, IngestFailure, Worker},
 };
 use bytes::Bytes;
@@ -118,7 +118,7 @@ impl Stage {
             key,
         );
         let shutdown = CancellationToken::new();
-        let unfit = worker.unfit();
+        let unfit = worker.watch_fitness();
         let task = tokio::spawn(worker.run(shutdown.clone()));
         Running { shutdown, task, unfit }
     }
@@ -131,8 +131,9 @@ impl Stage {
             assert_eq!(std::fs::read_to_string(source).unwrap(), "user,click\n");
             match spec.label.column.as_str() {
                 "bad" => {
-                    let errors = vec![serde_json::json!({"row": 0, "rule": "0 or 1"})];
-                    return Err(IngestFailure::Invalid { errors, total: 5 });
+                    let rule = "0 or 1".to_owned();
+                    let error = RowError { row: 0, line: None, column: None, value: None, rule };
+                    return Err(IngestFailure::Invalid { errors: vec![ProblemItem::Row(error)], total: 5 });
                 }
                 "panic" => panic!("a bug"),
                 "slow" => {
@@ -150,10 +151,18 @@ impl Stage {
         })
     }
 
+    /// Bytes that a client sent, which no row names.
+    pub async fn store_upload(&self, content: &'static str) -> Stored {
+        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(content))]);
+        let received = self.files.receive(stream, 1000).await.unwrap();
+        self.files.prepare_received(&received).await.unwrap();
+        self.files.store_received(&received).await.unwrap();
+        received.stored.clone()
+    }
+
     /// An uploaded table, not read yet.
     pub async fn upload(&self, label: &str) -> DatasetId {
-        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("user,click\n"))]);
-        let stored = self.files.put_stream(stream, 1000).await.unwrap();
+        let stored = self.store_upload("user,click\n").await;
         let new = datasets::NewDataset {
             sha256: stored.sha256,
             bytes: stored.bytes,

@@ -6,17 +6,16 @@ use autodenoise::{
     store::{artifacts, checkpoints, datasets, jobs, objects},
     types::JobState,
 };
-use bytes::Bytes;
 use std::{
     path::Path,
     time::{Duration, SystemTime},
 };
 
-async fn store(files: &Files, content: &'static str) -> (Stored, Key) {
-    let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(content))]);
-    let stored = files.put_stream(stream, 1000).await.unwrap();
+/// Bytes that came two hours ago.
+async fn store_old_upload(stage: &Stage, content: &'static str) -> (Stored, Key) {
+    let stored = stage.store_upload(content).await;
     let key = Key::upload(&stored.sha256).unwrap();
-    make_old(&files.local_path(&key));
+    make_old(&stage.files.local_path(&key));
     (stored, key)
 }
 
@@ -40,7 +39,7 @@ async fn bytes_that_come_again_while_they_are_swept_stay() {
     let stage = Stage::new().await;
     let mut all = Vec::new();
     for content in ["user,click\n", "b", "c", "d", "e"] {
-        all.push(store(&stage.files, content).await);
+        all.push(store_old_upload(&stage, content).await);
     }
     // The sweep goes by name: where the last one is gone it has passed the first.
     all.sort_by(|(_, one), (_, two)| one.as_str().cmp(two.as_str()));
@@ -57,7 +56,7 @@ async fn bytes_that_come_again_while_they_are_swept_stay() {
     worker.stop().await;
 
     // Named, it is as safe as held.
-    let (_, other) = store(&stage.files, "f").await;
+    let (_, other) = store_old_upload(&stage, "f").await;
     let worker = stage.start("succeed");
     until_gone(&stage.files, &other).await;
     worker.stop().await;
@@ -83,7 +82,7 @@ async fn results_go_when_their_time_is_over_and_the_job_stays() {
     // A day is not over, so nothing goes; then no time at all is given.
     for (days, gone) in [(1.0, false), (0.0, true)] {
         stage.config.keep_results_days = Some(days);
-        let (_, orphan) = store(&stage.files, "orphan").await;
+        let (_, orphan) = store_old_upload(&stage, "orphan").await;
         let worker = stage.start("succeed");
         until_gone(&stage.files, &orphan).await;
         worker.stop().await;

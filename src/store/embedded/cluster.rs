@@ -1,6 +1,10 @@
 //! The cluster's folder: found or made, locked, and the command that serves it.
 
-use super::{Durability, EmbeddedError, NAME, PORT, stale, user::ServerUser};
+use super::{
+    error::{EmbeddedError, MAX_SOCKET_PATH},
+    stale,
+    user::ServerUser,
+};
 use std::{
     fs::{File, OpenOptions, Permissions, TryLockError},
     io::{Read, Write},
@@ -14,14 +18,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// `sun_path` of a Unix socket, without the zero byte at its end.
-pub(super) const MAX_SOCKET_PATH: usize = 107;
+/// Name of the database and of its user.
+pub(super) const NAME: &str = "autodenoise";
+/// Part of the socket's name only.
+pub(super) const PORT: u16 = 5432;
 /// A process that is dying may hold the lock for a moment longer.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The log starts anew when it is larger than this.
 const MAX_LOG_BYTES: u64 = 16 << 20;
 
-/// A cluster that can be served, and is ours alone.
+/// Whether what is committed survives a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    Full,
+    /// Nothing is synced: fast, and lost with the machine. For tests.
+    TestOnly,
+}
+
+/// A cluster that can be served, and that no other process serves.
 pub(super) struct Cluster {
     pub(super) dir: PathBuf,
     pub(super) password: String,
@@ -31,7 +45,11 @@ pub(super) struct Cluster {
     pub(super) lock: File,
 }
 
-pub(super) fn prepare(dir: &Path, bin: Option<&Path>, durability: Durability) -> Result<Cluster, EmbeddedError> {
+pub(super) fn prepare_cluster(
+    dir: &Path,
+    bin: Option<&Path>,
+    durability: Durability,
+) -> Result<Cluster, EmbeddedError> {
     std::fs::create_dir_all(dir).map_err(EmbeddedError::io("create the folder", dir))?;
     // The server changes its working directory, and compares paths as they are written.
     let dir = dir.canonicalize().map_err(EmbeddedError::io("find", dir))?;
@@ -40,28 +58,28 @@ pub(super) fn prepare(dir: &Path, bin: Option<&Path>, durability: Durability) ->
     if length > MAX_SOCKET_PATH {
         return Err(EmbeddedError::SocketPathTooLong { path: socket, length });
     }
-    let lock = lock(&dir)?;
+    let lock = lock_folder(&dir)?;
     let user = ServerUser::choose()?;
     std::fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(EmbeddedError::io("close", &dir))?;
     if let Some(user) = &user {
         user.check_reach(&dir)?;
-        user.own(&dir)?;
+        user.take_over(&dir)?;
     }
     let data = dir.join("data");
     let bin = find_bin(bin, &data)?;
     if data.exists() {
-        stale::clear(&dir, &data, &socket)?;
+        stale::remove_leftovers(&dir, &data, &socket)?;
     } else {
-        init(&bin, &dir, &data, user.as_ref())?;
+        init_cluster(&bin, &dir, &data, user.as_ref())?;
     }
     let password_file = dir.join("password");
     let password = std::fs::read_to_string(&password_file).map_err(EmbeddedError::io("read", &password_file))?;
     let log = dir.join("postgres.log");
-    let command = server(&bin, &dir, &data, &log, user.as_ref(), durability)?;
+    let command = server_command(&bin, &dir, &data, &log, user.as_ref(), durability)?;
     Ok(Cluster { dir, password: password.trim().to_owned(), command, log, lock })
 }
 
-fn lock(dir: &Path) -> Result<File, EmbeddedError> {
+fn lock_folder(dir: &Path) -> Result<File, EmbeddedError> {
     let path = dir.join("lock");
     let file = OpenOptions::new()
         .write(true)
@@ -116,8 +134,8 @@ fn find_bin(given: Option<&Path>, data: &Path) -> Result<PathBuf, EmbeddedError>
     std::env::split_paths(&path).find(|bin| complete(bin)).ok_or(EmbeddedError::NoPostgres)
 }
 
-/// Makes the cluster beside its place and renames it there when it is on disk.
-fn init(bin: &Path, dir: &Path, data: &Path, user: Option<&ServerUser>) -> Result<(), EmbeddedError> {
+/// Makes the cluster in `data.new`, and renames that to `data` once it is on disk.
+fn init_cluster(bin: &Path, dir: &Path, data: &Path, user: Option<&ServerUser>) -> Result<(), EmbeddedError> {
     let new = dir.join("data.new");
     if new.exists() {
         std::fs::remove_dir_all(&new).map_err(EmbeddedError::io("remove", &new))?;
@@ -125,9 +143,9 @@ fn init(bin: &Path, dir: &Path, data: &Path, user: Option<&ServerUser>) -> Resul
     let password_file = dir.join("password");
     write_password(&password_file)?;
     if let Some(user) = user {
-        user.own(&password_file)?;
+        user.take_over(&password_file)?;
     }
-    let mut command = tool(bin, "initdb", dir, user);
+    let mut command = tool_command(bin, "initdb", dir, user);
     // Not synced file by file, which takes seconds: once for all below.
     command.args(["--no-sync", "--data-checksums", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
     command.arg(format!("--username={NAME}")).arg("--pwfile").arg(&password_file).arg("-D").arg(&new);
@@ -166,7 +184,7 @@ fn write_password(path: &Path) -> Result<(), EmbeddedError> {
         .map_err(EmbeddedError::io("write", path))
 }
 
-fn server(
+fn server_command(
     bin: &Path,
     dir: &Path,
     data: &Path,
@@ -183,7 +201,7 @@ fn server(
         .mode(0o600)
         .open(log)
         .map_err(EmbeddedError::io("open", log))?;
-    let mut command = tool(bin, "postgres", dir, user);
+    let mut command = tool_command(bin, "postgres", dir, user);
     command.arg("-D").arg(data);
     let mut set = |name: &str, value: &str| {
         command.arg("-c").arg(format!("{name}={value}"));
@@ -206,11 +224,11 @@ fn server(
 }
 
 /// A program of PostgreSQL's, with none of our environment: PGPORT and its like would change what it does.
-fn tool(bin: &Path, name: &str, dir: &Path, user: Option<&ServerUser>) -> Command {
+fn tool_command(bin: &Path, name: &str, dir: &Path, user: Option<&ServerUser>) -> Command {
     let mut command = Command::new(bin.join(name));
     command.current_dir(dir).env_clear().env("LC_ALL", "C");
     if let Some(user) = user {
-        user.run(&mut command);
+        user.run_command_as(&mut command);
     }
     command
 }

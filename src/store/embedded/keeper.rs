@@ -4,7 +4,7 @@
 //! async pool may end at any time, this one lives until the server has stopped. When the process is killed the server
 //! gets SIGINT, its fast shutdown.
 
-use super::{EmbeddedError, cluster::Cluster};
+use super::{cluster::Cluster, error::EmbeddedError};
 use std::{
     io::{Read, Seek, SeekFrom},
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -59,7 +59,7 @@ impl Keeper {
         let shared = Shared { pid: pid.clone(), ready: ready.clone(), exit: exit.clone() };
         let thread = thread::Builder::new()
             .name("postgres-keeper".to_owned())
-            .spawn(move || keep(prepare, started, stopped, &shared))
+            .spawn(move || run_server(prepare, started, stopped, &shared))
             .map_err(EmbeddedError::io("start a thread for", Path::new("postgres")))?;
         let (log, served) = start.await.expect("the keeper answers before it ends")?;
         Ok((Self { pid, log, ready, stop: Some(stop), thread: Some(thread), exit }, served))
@@ -123,7 +123,7 @@ struct Shared {
     exit: Arc<Mutex<Option<ExitStatus>>>,
 }
 
-fn keep(
+fn run_server(
     prepare: impl FnOnce() -> Result<Cluster, EmbeddedError>,
     started: oneshot::Sender<Started>,
     stopped: mpsc::Receiver<()>,

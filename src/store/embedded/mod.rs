@@ -11,73 +11,25 @@
 //! killed the kernel signals it (see `keeper`). fsync is on, unless a test says otherwise.
 
 mod cluster;
+mod error;
 mod keeper;
 mod stale;
 mod user;
 
+pub use cluster::Durability;
+pub use error::EmbeddedError;
+
+use cluster::{NAME, PORT};
 use keeper::Keeper;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-/// Name of the database and of its user.
-const NAME: &str = "autodenoise";
-/// Part of the socket's name only.
-const PORT: u16 = 5432;
 /// Crash recovery of a large cluster takes its time.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// Whether what is committed survives a power cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    Full,
-    /// Nothing is synced: fast, and lost with the machine. For tests.
-    TestOnly,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    #[error("no PostgreSQL found: apt-get install postgresql-15, or give --database-url")]
-    NoPostgres,
-    #[error("`{}` holds no initdb and postgres: give --postgres-bin the folder that does", .0.display())]
-    NotAPostgresFolder(PathBuf),
-    #[error(
-        "the folder `{}` is closed to user `{user}`, which runs the database because postgres refuses to run as root: \
-         chmod o+x it, or give --data-dir another place such as /var/lib/autodenoise", parent.display()
-    )]
-    ClosedToServer { parent: PathBuf, user: String },
-    #[error("as root the database must run as another user, and there is neither `postgres` nor `nobody`: add one")]
-    NoUser,
-    #[error("the socket `{}` would have a path of {length} bytes, and {max} is the most: give a shorter --data-dir",
-        path.display(), max = cluster::MAX_SOCKET_PATH)]
-    SocketPathTooLong { path: PathBuf, length: usize },
-    #[error("the database in `{}` is in use by another process: stop that one, or give another --data-dir", .0.display())]
-    InUse(PathBuf),
-    #[error("the database in `{}` was made by PostgreSQL {version}, which is not installed: apt-get install postgresql-{version}",
-        dir.display())]
-    OtherVersion { dir: PathBuf, version: String },
-    #[error("{what} failed: {output}")]
-    Tool { what: &'static str, output: String },
-    #[error("the database stopped while starting ({status}); its last words: {log}")]
-    Stopped { status: String, log: String },
-    #[error("a process of an earlier database still uses `{}` and does not stop; end it and start again", .0.display())]
-    StillRunning(PathBuf),
-    #[error("the database did not answer within {seconds} s: {source}")]
-    NotReady { seconds: u64, source: sqlx::Error },
-    #[error("cannot {doing} `{}`: {source}", path.display())]
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("the database could not be made: {0}")]
-    Database(#[from] sqlx::Error),
-}
-
-impl EmbeddedError {
-    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { doing, path: path.to_owned(), source }
-    }
-}
 
 /// A running cluster. Dropping it stops the server and waits for that.
 #[derive(Debug)]
@@ -91,7 +43,8 @@ impl EmbeddedPostgres {
     /// `postgres`; without it they are looked for.
     pub async fn start(dir: &Path, bin: Option<&Path>, durability: Durability) -> Result<Self, EmbeddedError> {
         let (dir, bin) = (dir.to_owned(), bin.map(Path::to_owned));
-        let (keeper, cluster) = Keeper::start(move || cluster::prepare(&dir, bin.as_deref(), durability)).await?;
+        let (keeper, cluster) =
+            Keeper::start(move || cluster::prepare_cluster(&dir, bin.as_deref(), durability)).await?;
         let options = connect_options(&cluster.dir, &cluster.password);
         let embedded = Self { options: options.clone().database(NAME), keeper };
         embedded.wait_until_ready(&options.database("postgres")).await?;

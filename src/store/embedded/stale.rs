@@ -5,7 +5,7 @@
 //! file while any of them still writes would damage the cluster, so first nobody may be left in the data folder, which
 //! is the working directory of every server process. The caller holds the lock.
 
-use super::EmbeddedError;
+use super::error::EmbeddedError;
 use std::{
     path::Path,
     thread,
@@ -15,7 +15,7 @@ use std::{
 /// A server told to stop has this long.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) fn clear(dir: &Path, data: &Path, socket: &Path) -> Result<(), EmbeddedError> {
+pub(super) fn remove_leftovers(dir: &Path, data: &Path, socket: &Path) -> Result<(), EmbeddedError> {
     let pid_file = data.join("postmaster.pid");
     let Ok(text) = std::fs::read_to_string(&pid_file) else { return Ok(()) };
     let postmaster = text.lines().next().and_then(|line| line.trim().parse::<i32>().ok());

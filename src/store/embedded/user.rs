@@ -1,6 +1,6 @@
 //! Who runs the server: we ourselves, or as root, which postgres refuses, the user `postgres` or `nobody`.
 
-use super::EmbeddedError;
+use super::error::EmbeddedError;
 use std::{
     ffi::CString,
     os::unix::{fs::MetadataExt, process::CommandExt},
@@ -39,11 +39,11 @@ impl ServerUser {
     }
 
     /// Makes a child run as this user; supplementary groups are dropped with it.
-    pub(super) fn run(&self, command: &mut Command) {
+    pub(super) fn run_command_as(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 
-    pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedError> {
+    pub(super) fn take_over(&self, path: &Path) -> Result<(), EmbeddedError> {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
             .map_err(EmbeddedError::io("change the owner of", path))
     }
