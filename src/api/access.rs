@@ -9,11 +9,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    store::{
-        StoreError,
-        keys::{self, ApiKey, Holder},
-        tenants,
-    },
+    store::keys::{self, ApiKey, Holder},
     types::{Quota, Scope, TenantId},
 };
 use axum::{
@@ -21,15 +17,6 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
-};
-use sqlx::PgConnection;
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
 };
 
 /// Routes of the API that need no key.
@@ -87,7 +74,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
         }
         None => {
             let tenant = TenantId::default();
-            let quota = state.access.quota_without_keys(connection, &tenant).await?.ok_or_else(|| {
+            let quota = state.keyless.find_quota(connection, &tenant).await?.ok_or_else(|| {
                 let detail = "this server asks for an API key: send it as `Authorization: Bearer adk_…`";
                 ApiError::new(Kind::Unauthorized, detail)
             })?;
@@ -96,7 +83,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
     };
     tracing::Span::current().record("tenant", tracing::field::display(&tenant));
     let quota = own.or(state.config.quota);
-    state.access.count_request(&tenant, quota)?;
+    state.throttle.count_request(&tenant, quota)?;
     let needed = needed(&parts.method, route(parts));
     if scope < needed {
         return Err(ApiError::new(Kind::Forbidden, format!("this needs a key of scope {needed}; yours is of {scope}")));
@@ -124,86 +111,9 @@ fn presented(headers: &HeaderMap) -> Result<Option<ApiKey>, ApiError> {
     }
 }
 
-/// What the guard remembers between requests.
-pub struct Access {
-    /// Never false again once it was true: revoked keys stay in the database.
-    keys_asked_for: AtomicBool,
-    buckets: Mutex<HashMap<TenantId, Bucket>>,
-}
-
-/// Requests a tenant may make at once; refills over a minute.
-struct Bucket {
-    left: f64,
-    at: Instant,
-}
-
-impl Access {
-    pub fn new(require_keys: bool) -> Self {
-        Self { keys_asked_for: AtomicBool::new(require_keys), buckets: Mutex::default() }
-    }
-
-    /// The limits of a tenant whom no key speaks for; nothing where keys are asked for. A key made by another process is
-    /// noticed with the next request.
-    async fn quota_without_keys(
-        &self,
-        connection: &mut PgConnection,
-        tenant: &TenantId,
-    ) -> Result<Option<Quota>, StoreError> {
-        if self.keys_asked_for.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let quota = tenants::quota_without_keys(connection, tenant).await?;
-        if quota.is_none() {
-            self.keys_asked_for.store(true, Ordering::Relaxed);
-        }
-        Ok(quota)
-    }
-
-    fn count_request(&self, tenant: &TenantId, quota: Quota) -> Result<(), ApiError> {
-        let Some(limit) = quota.requests_per_minute else { return Ok(()) };
-        let wait = self.take(tenant, f64::from(limit), Instant::now());
-        wait.map_err(|wait| {
-            let detail = format!("{tenant} may make {limit} requests a minute");
-            ApiError::new(Kind::TooManyRequests, detail).retry_after(wait)
-        })
-    }
-
-    /// Takes a request out of the tenant's bucket, or says how long until there is one.
-    fn take(&self, tenant: &TenantId, per_minute: f64, now: Instant) -> Result<(), Duration> {
-        let mut buckets = self.buckets.lock().expect("no holder panics");
-        let bucket = buckets.entry(tenant.clone()).or_insert(Bucket { left: per_minute, at: now });
-        let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
-        *bucket = Bucket { left: (bucket.left + passed * per_minute / 60.0).min(per_minute), at: now };
-        if bucket.left < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - bucket.left) * 60.0 / per_minute));
-        }
-        bucket.left -= 1.0;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn requests_come_back_over_a_minute_and_each_tenant_has_its_own() {
-        let access = Access::new(false);
-        let (one, two) = (TenantId::default(), "two".parse().unwrap());
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        for _ in 0..6 {
-            assert_eq!(access.take(&one, 6.0, at(0)), Ok(()));
-        }
-        assert_eq!(access.take(&one, 6.0, at(0)), Err(Duration::from_secs(10)));
-        assert_eq!(access.take(&two, 6.0, at(0)), Ok(()));
-        assert_eq!(access.take(&one, 6.0, at(10)), Ok(()));
-        assert!(access.take(&one, 6.0, at(11)).is_err());
-        for _ in 0..6 {
-            assert_eq!(access.take(&one, 6.0, at(1000)), Ok(()));
-        }
-        assert!(access.take(&one, 6.0, at(1000)).is_err(), "no more than a minute's are saved up");
-    }
 
     #[test]
     fn a_request_needs_what_it_does() {

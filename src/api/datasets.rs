@@ -8,18 +8,18 @@ use super::{
     from_upload::{self, DatasetFromUpload},
     quota,
     state::{AppState, checked_cursor, checked_limit},
+    table_parts::{Parts, check_name, resolve_format},
     uploads::discard,
     views::{Binary, DatasetView, Page},
 };
 use crate::{
     files::{FilesError, Key},
-    ingest::{self, SNIFF_BYTES},
     store::{
         StoreError,
         datasets::{self, Created, DatasetRow, Deletion, NewDataset},
         objects,
     },
-    types::{DatasetId, DatasetSpec, FieldError, FieldSpec, LabelRule, SplitSpec},
+    types::DatasetId,
 };
 use axum::{
     body::Body,
@@ -28,7 +28,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use futures_util::TryStreamExt;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -89,58 +88,6 @@ impl CreateDatasetQuery {
     }
 }
 
-/// What a request says of how its table is to be read; `spec` gives way to the others.
-pub(super) struct Parts {
-    pub spec: Option<DatasetSpec>,
-    pub label: Option<String>,
-    pub features: Option<Vec<String>>,
-    pub exclude: Option<Vec<String>>,
-    pub split_column: Option<String>,
-    pub split: Option<String>,
-    pub split_seed: Option<u64>,
-    pub separator: Option<String>,
-}
-
-impl Parts {
-    pub(super) fn dataset_spec(self) -> Result<DatasetSpec, ApiError> {
-        let wrong = |pointer: &str, rule: String| ApiError::invalid_spec(vec![FieldError::new(pointer, rule)]);
-        let label = self.label.map(LabelRule::try_from).transpose().map_err(|rule| wrong("/label", rule))?;
-        let mut spec = match (self.spec, &label) {
-            (Some(spec), _) => spec,
-            (None, Some(label)) => DatasetSpec::with_label(label.clone()),
-            (None, None) => {
-                let rule =
-                    "is needed: a column of 0 and 1 (`label=click`), or a rule (`label=rating > 3`, URL-encoded)";
-                return Err(wrong("/label", rule.to_owned()));
-            }
-        };
-        spec.label = label.unwrap_or(spec.label);
-        if let Some(features) = self.features {
-            spec.fields = Some(features.into_iter().map(FieldSpec::Name).collect());
-        }
-        if let Some(exclude) = self.exclude {
-            spec.exclude = exclude;
-        }
-        if let Some(separator) = self.separator {
-            spec.separator = Some(separator.replace("\\t", "\t"));
-        }
-        match (self.split_column, self.split) {
-            (Some(_), Some(_)) => return Err(wrong("/split", "give split_column or split, not both".to_owned())),
-            (Some(column), None) => spec.split = SplitSpec::Column(column),
-            (None, Some(ratios)) => {
-                let ratios = SplitSpec::parse_ratios(&ratios).map_err(|rule| wrong("/split", rule))?;
-                spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed.unwrap_or(0) };
-            }
-            (None, None) => {
-                if let (SplitSpec::Ratio { seed, .. }, Some(given)) = (&mut spec.split, self.split_seed) {
-                    *seed = given;
-                }
-            }
-        }
-        Ok(spec)
-    }
-}
-
 /// Upload a table.
 ///
 /// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also gzip or zstd. It is safe on disk when the answer
@@ -166,10 +113,10 @@ pub async fn create_dataset(
         let bytes = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
         let bytes =
             bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
-        return from_upload::create(state, caller, &bytes).await;
+        return from_upload::create_dataset(&state, &caller, &bytes).await.map(created);
     }
     let mut spec = query.parts()?.dataset_spec()?;
-    checked_name(query.name.as_deref())?;
+    check_name(query.name.as_deref())?;
     let media_type = media_type(&headers)?;
     let expected = content_digest(&headers)?;
     let most = state.config.max_upload_bytes;
@@ -216,40 +163,10 @@ pub async fn create_dataset(
     Ok(created(made))
 }
 
-pub(super) fn created(made: Created) -> Response {
+fn created(made: Created) -> Response {
     let status = if made.new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/datasets/{}", made.row.id);
     (status, [(header::LOCATION, location)], Json(view(made.row))).into_response()
-}
-
-pub(super) fn checked_name(name: Option<&str>) -> Result<(), ApiError> {
-    match name {
-        Some(name) if name.len() > 200 => {
-            Err(ApiError::invalid_spec(vec![FieldError::new("/name", "at most 200 bytes")]))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Fills in what the object's first bytes tell of its format.
-pub(super) async fn resolve_format(
-    state: &AppState,
-    key: &Key,
-    spec: &mut DatasetSpec,
-    name: Option<&str>,
-    media_type: Option<&str>,
-) -> Result<(), ApiError> {
-    let first = async {
-        let reading = state.files.read(key, Some(0..SNIFF_BYTES as u64)).await?;
-        let gathered = reading.stream.try_fold(Vec::new(), async |mut bytes, chunk| {
-            bytes.extend_from_slice(&chunk);
-            Ok(bytes)
-        });
-        gathered.await
-    };
-    let first = first.await.map_err(|error| ApiError::internal(&error))?;
-    ingest::resolve_format(spec, name, media_type, &first);
-    Ok(())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -2,19 +2,22 @@
 
 use super::{
     access::Caller,
-    datasets::{Parts, checked_name, created, resolve_format},
     error::ApiError,
     extract::parse_json,
     quota,
     state::AppState,
+    table_parts::{Parts, check_name, resolve_format, wrong},
     tus, uploads as parts,
 };
 use crate::{
     files::Key,
-    store::{StoreError, datasets::NewDataset, objects, uploads},
-    types::{DatasetSpec, FieldError, UploadId},
+    store::{
+        StoreError,
+        datasets::{Created, NewDataset},
+        objects, uploads,
+    },
+    types::{DatasetSpec, UploadId},
 };
-use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -44,14 +47,14 @@ pub struct DatasetFromUpload {
     separator: Option<String>,
 }
 
-pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Response, ApiError> {
+pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> Result<Created, ApiError> {
     let asked: DatasetFromUpload = parse_json(body)?;
     let id = asked.upload_id;
     let sha256 = asked.sha256.to_ascii_lowercase();
     if sha256.len() != 64 || hex::decode(&sha256).is_err() {
         return Err(wrong("/sha256", "must be 64 hexadecimal digits"));
     }
-    checked_name(asked.name.as_deref())?;
+    check_name(asked.name.as_deref())?;
     let mut spec = Parts {
         spec: asked.spec,
         label: asked.label,
@@ -80,7 +83,7 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
         // The same was asked before, and the answer may have got lost on its way.
         Some(known) => (None, known),
         None => {
-            let mut partial = parts::lock(&state, id).await?;
+            let mut partial = parts::lock(state, id).await?;
             let stored = partial.digest().await.map_err(internal)?;
             (Some(partial), stored.sha256)
         }
@@ -100,7 +103,7 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
             return Err(ApiError::conflict(format!("the dataset made of {id} was deleted; upload the table again")));
         }
     }
-    resolve_format(&state, &key, &mut spec, file_name.as_deref(), media_type.as_deref()).await?;
+    resolve_format(state, &key, &mut spec, file_name.as_deref(), media_type.as_deref()).await?;
     let new = NewDataset {
         tenant: caller.tenant.clone(),
         name: asked.name,
@@ -110,7 +113,7 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
         media_type,
         file_name,
     };
-    let made = quota::create_dataset(&mut tx, &caller, &new).await?;
+    let made = quota::create_dataset(&mut tx, caller, &new).await?;
     if !uploads::use_up(&mut tx, id, &new.sha256).await? {
         return Err(wrong("/upload_id", format!("{id} has expired; begin another")));
     }
@@ -120,9 +123,5 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
     {
         tracing::warn!(%error, "an upload's file stays behind; the sweep removes it");
     }
-    Ok(created(made))
-}
-
-fn wrong(pointer: &str, rule: impl Into<String>) -> ApiError {
-    ApiError::invalid_spec(vec![FieldError::new(pointer, rule)])
+    Ok(made)
 }

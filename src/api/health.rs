@@ -1,7 +1,7 @@
 //! Whether the service lives, whether it can take work, what it can do, and its figures for Prometheus.
 
 use super::{
-    error::{ApiError, Kind},
+    error::{ApiError, Chain, Kind},
     extract::{Json, Path},
     state::AppState,
     tus,
@@ -44,7 +44,7 @@ async fn readiness(store: &Store, unfit: &watch::Receiver<Vec<String>>, draining
     match tokio::time::timeout(Duration::from_secs(3), store.ping()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = %super::Chain(&error), "readiness: the database does not answer");
+            tracing::warn!(error = %Chain(&error), "readiness: the database does not answer");
             reasons.push("the database does not answer".to_owned());
         }
         Err(_) => reasons.push("the database did not answer within 3 seconds".to_owned()),

@@ -2,15 +2,10 @@
 //! two together.
 
 use super::access;
-use axum::{
-    http::header,
-    response::{IntoResponse, Response},
-};
-use std::sync::LazyLock;
 use utoipa::{
     OpenApi,
     openapi::{
-        Ref, RefOr, Response as Answer, ResponseBuilder, Schema, SecurityRequirement,
+        Ref, RefOr, Response, ResponseBuilder, Schema, SecurityRequirement,
         content::ContentBuilder,
         path::Operation,
         schema::{SchemaType, Type},
@@ -36,6 +31,7 @@ use utoipa::{
 )]
 struct Document;
 
+/// The document without its operations.
 pub fn base() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
@@ -105,19 +101,7 @@ fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
     }
 }
 
-fn problem(what: &str) -> Answer {
+fn problem(what: &str) -> Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     ResponseBuilder::new().description(what).content("application/problem+json", content).build()
-}
-
-/// The document as committed.
-pub fn openapi_json() -> String {
-    let (_, document) = super::documented().split_for_parts();
-    completed(document).to_pretty_json().expect("a document is plain data")
-}
-
-pub async fn get_openapi() -> Response {
-    // The same for the program's life, and not worth building anew for each request.
-    static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::{ApiError, Kind, Problem},
     extract::Json,
     jobs::resolve_for,
     state::AppState,
@@ -42,7 +42,7 @@ pub async fn plan_job(
     check_ids(&mut connection, &caller.tenant, &spec.webhook_ids).await?;
     let pace = metrics::pace(&mut connection, &caller.tenant, spec.dataset_id, spec.method.backbone).await?;
     let (Some(profile), Some(map)) = (dataset.profile, dataset.feature_map) else {
-        return Err(ApiError::new(super::error::Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));
+        return Err(ApiError::new(Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));
     };
     let training =
         pace.map_or(TRAINING_PASSES, |pace| pace.passes).min(f64::from(spec.method.options.retrain_max_epoch));

@@ -2,10 +2,10 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::{ApiError, Kind, Problem},
     extract::{Json, Path, Query},
     jobs::find_succeeded,
-    state::AppState,
+    state::{AppState, checked_limit},
     views::{Page, RowView},
 };
 use crate::{
@@ -55,13 +55,13 @@ pub async fn list_rows(
     Path(id): Path<JobId>,
     Query(query): Query<ListRowsQuery>,
 ) -> Result<Json<Page<RowView>>, ApiError> {
-    let limit = super::state::checked_limit(query.limit)? as usize;
+    let limit = checked_limit(query.limit)? as usize;
     let after = match &query.after {
         None => 0,
         Some(text) => text
             .parse::<u32>()
             .map(|after| after as usize)
-            .map_err(|_| ApiError::new(super::error::Kind::BadCursor, format!("`{text}` is no cursor of this list")))?,
+            .map_err(|_| ApiError::new(Kind::BadCursor, format!("`{text}` is no cursor of this list")))?,
     };
     find_succeeded(&state, &caller.tenant, id).await?;
     let found = artifacts::find(&mut *state.connection().await?, &caller.tenant, id, "explanations").await?;

@@ -1,9 +1,10 @@
 //! What every handler may use.
 
 use super::{
-    access::Access,
     error::{ApiError, Kind},
-    events::EventHub,
+    hub::EventHub,
+    keyless::Keyless,
+    throttle::Throttle,
 };
 use crate::{
     files::Files,
@@ -46,7 +47,8 @@ pub struct Inner {
     pub config: ApiConfig,
     pub events: EventHub,
     pub prometheus: PrometheusHandle,
-    pub access: Access,
+    pub keyless: Keyless,
+    pub throttle: Throttle,
     /// One for each request that may be under way.
     pub places: Semaphore,
     /// What keeps the worker of this process from claiming; nothing where all is well, or where there is none.
@@ -65,9 +67,9 @@ impl AppState {
         unfit: watch::Receiver<Vec<String>>,
         draining: CancellationToken,
     ) -> Self {
-        let access = Access::new(config.require_keys);
+        let (keyless, throttle) = (Keyless::new(config.require_keys), Throttle::default());
         let places = Semaphore::new(config.max_requests);
-        Self(Arc::new(Inner { store, files, config, events, prometheus, access, places, unfit, draining }))
+        Self(Arc::new(Inner { store, files, config, events, prometheus, keyless, throttle, places, unfit, draining }))
     }
 
     /// A database connection for this request.
