@@ -3,7 +3,7 @@
 use super::{
     access::Caller,
     conditional,
-    error::{ApiError, Kind, Problem},
+    error::{ApiError, Kind},
     extract::{Json, Path, Query},
     jobs::find_succeeded,
     state::AppState,
@@ -34,8 +34,7 @@ const HELD: u64 = 4 << 20;
 
 /// List a finished job's results.
 #[utoipa::path(get, path = "/v1/jobs/{id}/artifacts", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 200, body = ArtifactList), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = ArtifactList), (status = 404), (status = 409)))]
 pub async fn list_artifacts(
     State(state): State<AppState>,
     caller: Caller,
@@ -75,15 +74,28 @@ enum Allow {
 ///
 /// Where the job asked for a verdict, `denoised` is handed out once that is `certified`, or with `allow=uncertified`.
 #[utoipa::path(get, path = "/v1/jobs/{id}/artifacts/{name}", tag = "results",
-    params(("id" = JobId, Path), ("name" = String, Path, description = "As listed: denoised, indices, keep_mask, scores, weights, policy, model, report.json, certificate"), GetArtifactQuery),
-    responses((status = 200, description = "In the media type that the list gives it", content((inline(Binary) = "application/octet-stream"),
-            (inline(Binary) = "application/vnd.apache.parquet"), (inline(Binary) = "application/x-npy"), (inline(Binary) = "application/jsonl"),
-            (inline(Binary) = "application/gzip"), (inline(Binary) = "application/zstd"), (inline(Binary) = "text/csv"),
-            (serde_json::Value = "application/json"))),
-        (status = 206, description = "The part asked for"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 304, description = "As in If-None-Match"), (status = 416, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
+    params(
+        ("id" = JobId, Path),
+        (
+            "name" = String, Path,
+            description = "As listed: denoised, indices, keep_mask, scores, weights, policy, model, report.json, \
+                           certificate"
+        ),
+        GetArtifactQuery
+    ),
+    responses(
+        (
+            status = 200, description = "In the media type that the list gives it",
+            content(
+                (inline(Binary) = "application/octet-stream"), (inline(Binary) = "application/vnd.apache.parquet"),
+                (inline(Binary) = "application/x-npy"), (inline(Binary) = "application/jsonl"),
+                (inline(Binary) = "application/gzip"), (inline(Binary) = "application/zstd"),
+                (inline(Binary) = "text/csv"), (serde_json::Value = "application/json")
+            )
+        ),
+        (status = 206, description = "The part asked for"), (status = 400),
+        (status = 304, description = "As in If-None-Match"), (status = 416), (status = 404), (status = 409)
+    ))]
 pub async fn get_artifact(
     State(state): State<AppState>,
     caller: Caller,

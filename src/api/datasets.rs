@@ -3,11 +3,13 @@
 use super::{
     access::Caller,
     conditional::json_with_etag,
-    error::{ApiError, Kind, Problem, ProblemItem},
+    error::{ApiError, Kind, ProblemItem},
     extract::{Json, MAX_JSON_BYTES, Path, Query, parse_json},
     from_upload::{self, DatasetFromUpload},
+    header_params::ContentDigest,
+    page::{PageParams, answer_page},
     quota,
-    state::{AppState, checked_cursor, checked_limit},
+    state::AppState,
     table_parts::{Parts, check_name, resolve_format},
     uploads::discard,
     views::{Binary, DatasetView, Page},
@@ -93,15 +95,17 @@ impl CreateDatasetQuery {
 /// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also gzip or zstd. It is safe on disk when the answer
 /// comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
 /// spec are the same dataset. Or the body is JSON and names an upload that came in parts (`POST /v1/uploads`).
-#[utoipa::path(
-    post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery,
-        ("content-digest" = Option<String>, Header, pattern = "(^|,) *sha-256=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=: *(,|$)", description = "`sha-256=:base64:` of the body (RFC 9530); checked where given")),
-    request_body(content((inline(Binary) = "application/octet-stream"), (DatasetFromUpload = "application/json")),
-        description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"),
-    responses((status = 201, body = DatasetView), (status = 200, body = DatasetView, description = "The same bytes and spec are here already"),
-        (status = 400, body = Problem, content_type = "application/problem+json"), (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The upload is not complete"), (status = 423, body = Problem, content_type = "application/problem+json", description = "A request writes to the upload"),
-        (status = 415, body = Problem, content_type = "application/problem+json"), (status = 422, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery, ContentDigest),
+    request_body(
+        content((inline(Binary) = "application/octet-stream"), (DatasetFromUpload = "application/json")),
+        description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"
+    ),
+    responses(
+        (status = 201, body = DatasetView),
+        (status = 200, body = DatasetView, description = "The same bytes and spec are here already"), (status = 400),
+        (status = 413), (status = 409, description = "The upload is not complete"),
+        (status = 423, description = "A request writes to the upload"), (status = 415), (status = 422)
+    ))]
 pub async fn create_dataset(
     State(state): State<AppState>,
     caller: Caller,
@@ -220,36 +224,22 @@ fn view(row: DatasetRow) -> DatasetView {
     }
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListDatasetsQuery {
-    /// Rows of the page, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(pattern = "^000[0-9a-f]{45}$")]
-    after: Option<String>,
-}
-
 /// List datasets, newest first.
-#[utoipa::path(get, path = "/v1/datasets", tag = "datasets", params(ListDatasetsQuery),
-    responses((status = 200, body = Page<DatasetView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/v1/datasets", tag = "datasets", params(PageParams),
+    responses((status = 200, body = Page<DatasetView>), (status = 400)))]
 pub async fn list_datasets(
     State(state): State<AppState>,
     caller: Caller,
-    Query(query): Query<ListDatasetsQuery>,
+    Query(page): Query<PageParams>,
 ) -> Result<Json<Page<DatasetView>>, ApiError> {
-    let limit = checked_limit(query.limit)?;
-    let after = checked_cursor(query.after.as_deref())?;
+    let (limit, after) = page.check()?;
     let page = datasets::list(&mut *state.connection().await?, &caller.tenant, limit, after).await?;
-    let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
+    Ok(answer_page(page, view))
 }
 
 /// Show a dataset: its status, and its profile or its errors.
 #[utoipa::path(get, path = "/v1/datasets/{id}", tag = "datasets", params(("id" = DatasetId, Path)),
-    responses((status = 200, body = DatasetView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = DatasetView), (status = 304, description = "As in If-None-Match"), (status = 404)))]
 pub async fn find_dataset(
     State(state): State<AppState>,
     caller: Caller,
@@ -263,7 +253,7 @@ pub async fn find_dataset(
 
 /// Delete a dataset. Refused while an unfinished job uses it; results of finished jobs stay.
 #[utoipa::path(delete, path = "/v1/datasets/{id}", tag = "datasets", params(("id" = DatasetId, Path)),
-    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 204), (status = 404), (status = 409)))]
 pub async fn delete_dataset(
     State(state): State<AppState>,
     caller: Caller,

@@ -5,7 +5,7 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Kind, Problem},
+    error::{ApiError, Kind},
     extract::{Json, Path, Query},
     hub::{POLL, PageSlot, StreamPage, Waiter},
     state::AppState,
@@ -49,11 +49,15 @@ pub struct ListEventsQuery {
 /// With `Accept: text/event-stream` the answer is a stream that ends after the job's last event; `id` is `seq`, so that a
 /// client that reconnects with `Last-Event-ID` goes on where it was. Ignore types you do not know.
 #[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "jobs",
-    params(("id" = JobId, Path), ListEventsQuery, ("last-event-id" = Option<i64>, Header, minimum = 0, description = "As `after`")),
-    responses((status = 200, content((EventPage = "application/json"), (String = "text/event-stream"))),
-        (status = 204, description = "Stream: the job has ended and you have all its events"),
-        (status = 400, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 406, body = Problem, content_type = "application/problem+json")))]
+    params(
+        ("id" = JobId, Path), ListEventsQuery,
+        ("last-event-id" = Option<i64>, Header, minimum = 0, description = "As `after`")
+    ),
+    responses(
+        (status = 200, content((EventPage = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "Stream: the job has ended and you have all its events"), (status = 400),
+        (status = 404), (status = 406)
+    ))]
 pub async fn list_events(
     State(state): State<AppState>,
     caller: Caller,

@@ -104,7 +104,8 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
 }
 
 /// Figures in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/metrics", tag = "service",
+    responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn get_metrics(State(state): State<AppState>) -> Response {
     figures(&state.prometheus)
 }

@@ -3,10 +3,11 @@
 use super::{
     access::Caller,
     conditional::json_with_etag,
-    error::{ApiError, Kind, Problem},
+    error::{ApiError, Kind},
     extract::{Json, Path, Query},
+    page::{PageParams, answer_page},
     prefer, quota,
-    state::{AppState, checked_cursor, checked_limit},
+    state::AppState,
     views::{JobView, MetricsView, Page, Reproduction, VerdictView},
     webhooks::check_ids,
     workers,
@@ -39,10 +40,14 @@ use utoipa::IntoParams;
 ///
 /// Only `dataset_id` is required. The answer holds the spec with every default filled in; that is what runs.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = JobSpec,
-    params(("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$", description = "The same key and body within 24 hours give the same job")),
-    responses((status = 201, body = JobView), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The dataset is not ready"),
-        (status = 422, body = Problem, content_type = "application/problem+json")))]
+    params((
+        "idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$",
+        description = "The same key and body within 24 hours give the same job"
+    )),
+    responses(
+        (status = 201, body = JobView), (status = 400), (status = 409, description = "The dataset is not ready"),
+        (status = 422)
+    ))]
 pub async fn create_job(
     State(state): State<AppState>,
     caller: Caller,
@@ -146,24 +151,22 @@ pub struct ListJobsQuery {
     /// Only jobs with this label: `name=value`.
     #[param(pattern = "=")]
     label: Option<String>,
-    /// Rows of the page, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
+    // As in `PageParams`, which describes them. serde's `flatten` reads no numbers out of a query string.
+    #[param(ignore)]
     limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(pattern = "^000[0-9a-f]{45}$")]
+    #[param(ignore)]
     after: Option<String>,
 }
 
 /// List jobs, newest first.
-#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListJobsQuery),
-    responses((status = 200, body = Page<JobView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListJobsQuery, PageParams),
+    responses((status = 200, body = Page<JobView>), (status = 400)))]
 pub async fn list_jobs(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListJobsQuery>,
 ) -> Result<Json<Page<JobView>>, ApiError> {
-    let limit = checked_limit(query.limit)?;
-    let after = checked_cursor(query.after.as_deref())?;
+    let (limit, after) = PageParams { limit: query.limit, after: query.after }.check()?;
     let mut filter = JobFilter { state: query.status, dataset: query.dataset_id, ..JobFilter::default() };
     if let Some(label) = &query.label {
         let (name, value) = label
@@ -173,11 +176,8 @@ pub async fn list_jobs(
     }
     let conn = &mut *state.connection().await?;
     let page = jobs::list(conn, &caller.tenant, &filter, limit, after).await?;
-    let next = page.next.map(|cursor| cursor.to_string());
     let workers = workers::for_waiting(conn, &page.rows.iter().collect::<Vec<_>>()).await?;
-    let data =
-        page.rows.into_iter().map(|row| JobView { waiting_for: workers::waiting_for(&row, &workers), ..view(row) });
-    Ok(Json(Page { data: data.collect(), has_more: next.is_some(), next }))
+    Ok(answer_page(page, |row| JobView { waiting_for: workers::waiting_for(&row, &workers), ..view(row) }))
 }
 
 /// Show a job: its state, phase, progress and resolved spec.
@@ -185,9 +185,11 @@ pub async fn list_jobs(
 /// With `Prefer: wait=N` the answer comes when the job's state changes, or after N seconds (at most 60); with
 /// `If-None-Match` too when anything of the job has changed. A job that has ended is shown at once.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
-    params(("id" = JobId, Path), ("prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for news"),
-        ("if-none-match" = Option<String>, Header, description = "The ETag of an earlier answer")),
-    responses((status = 200, body = JobView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    params(
+        ("id" = JobId, Path), ("prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for news"),
+        ("if-none-match" = Option<String>, Header, description = "The ETag of an earlier answer")
+    ),
+    responses((status = 200, body = JobView), (status = 304, description = "As in If-None-Match"), (status = 404)))]
 pub async fn find_job(
     State(state): State<AppState>,
     caller: Caller,
@@ -243,8 +245,11 @@ pub(super) async fn find_succeeded(state: &AppState, tenant: &TenantId, id: JobI
 
 /// Cancel a job. A queued one ends at once, a running one as soon as its worker hears of it; a finished one stays as it is.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = JobId, Path)),
-    responses((status = 202, body = JobView), (status = 200, body = JobView, description = "Already cancelled or cancelling"),
-        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json", description = "Already ended otherwise")))]
+    responses(
+        (status = 202, body = JobView),
+        (status = 200, body = JobView, description = "Already cancelled or cancelling"), (status = 404),
+        (status = 409, description = "Already ended otherwise")
+    ))]
 pub async fn cancel_job(
     State(state): State<AppState>,
     caller: Caller,
@@ -264,8 +269,7 @@ pub async fn cancel_job(
 
 /// Delete a job that has ended, with its events and results.
 #[utoipa::path(delete, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)),
-    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Not ended yet")))]
+    responses((status = 204), (status = 404), (status = 409, description = "Not ended yet")))]
 pub async fn delete_job(
     State(state): State<AppState>,
     caller: Caller,
@@ -308,8 +312,7 @@ pub struct ListMetricsQuery {
 
 /// AUC and log-loss of every pass, in the order they were made.
 #[utoipa::path(get, path = "/v1/jobs/{id}/metrics", tag = "jobs", params(("id" = JobId, Path), ListMetricsQuery),
-    responses((status = 200, body = MetricsView), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = MetricsView), (status = 400), (status = 404)))]
 pub async fn list_metrics(
     State(state): State<AppState>,
     caller: Caller,
@@ -331,8 +334,7 @@ pub async fn list_metrics(
 
 /// What a finished job came to.
 #[utoipa::path(get, path = "/v1/jobs/{id}/report", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 200, body = Report), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Report), (status = 404), (status = 409)))]
 pub async fn get_report(
     State(state): State<AppState>,
     caller: Caller,
@@ -345,8 +347,7 @@ pub async fn get_report(
 
 /// What a finished job proved: the verdict, and what it rests on.
 #[utoipa::path(get, path = "/v1/jobs/{id}/verdict", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 200, body = VerdictView), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = VerdictView), (status = 404), (status = 409)))]
 pub async fn get_verdict(
     State(state): State<AppState>,
     caller: Caller,
@@ -390,8 +391,10 @@ async fn reproduction(
 
 /// Run a finished job again: a new job with the same resolved spec. Its verdict says whether the results are the same.
 #[utoipa::path(post, path = "/v1/jobs/{id}/reproductions", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 201, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Not finished, or the dataset is gone")))]
+    responses(
+        (status = 201, body = JobView), (status = 404),
+        (status = 409, description = "Not finished, or the dataset is gone")
+    ))]
 pub async fn create_reproduction(
     State(state): State<AppState>,
     caller: Caller,

@@ -2,7 +2,7 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Kind, Problem},
+    error::{ApiError, Kind},
     extract::Json,
     jobs::resolve_for,
     state::AppState,
@@ -29,9 +29,10 @@ const PROGRAM_BYTES: u64 = 200 << 20;
 
 /// Plan a job: the same body as POST /v1/jobs, nothing is run.
 #[utoipa::path(post, path = "/v1/jobs/plan", tag = "jobs", request_body = JobSpec,
-    responses((status = 200, body = Plan), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The dataset is not ready"),
-        (status = 422, body = Problem, content_type = "application/problem+json")))]
+    responses(
+        (status = 200, body = Plan), (status = 400), (status = 409, description = "The dataset is not ready"),
+        (status = 422)
+    ))]
 pub async fn plan_job(
     State(state): State<AppState>,
     caller: Caller,

@@ -28,7 +28,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 /// The whole API over a state.
 pub fn router(state: AppState) -> Router {
-    let (router, document) = split();
+    let (router, document) = split_documented();
     let router = router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::guard))
         .route("/openapi.json", get(get_openapi))
@@ -93,14 +93,14 @@ fn documented() -> OpenApiRouter<AppState> {
 }
 
 /// The described routes, and their description.
-fn split() -> (Router<AppState>, OpenApi) {
+fn split_documented() -> (Router<AppState>, OpenApi) {
     let (router, document) = documented().split_for_parts();
-    (router, openapi::completed(document))
+    (router, openapi::complete(document))
 }
 
 /// The OpenAPI document as it is committed.
 pub fn openapi_json() -> String {
-    split().1.to_pretty_json().expect("a document is plain data")
+    split_documented().1.to_pretty_json().expect("a document is plain data")
 }
 
 async fn get_openapi() -> Response {

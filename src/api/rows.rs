@@ -2,10 +2,11 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Kind, Problem},
+    error::{ApiError, Kind},
     extract::{Json, Path, Query},
     jobs::find_succeeded,
-    state::{AppState, checked_limit},
+    page::check_limit,
+    state::AppState,
     views::{Page, RowView},
 };
 use crate::{
@@ -46,16 +47,17 @@ enum RowOrder {
 
 /// Explain rows: those dropped first, the least worth keeping before the others; up to a million.
 #[utoipa::path(get, path = "/v1/jobs/{id}/rows", tag = "results", params(("id" = JobId, Path), ListRowsQuery),
-    responses((status = 200, body = Page<RowView>), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such job, or one that kept every row"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses(
+        (status = 200, body = Page<RowView>), (status = 400),
+        (status = 404, description = "No such job, or one that kept every row"), (status = 409)
+    ))]
 pub async fn list_rows(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListRowsQuery>,
 ) -> Result<Json<Page<RowView>>, ApiError> {
-    let limit = checked_limit(query.limit)? as usize;
+    let limit = check_limit(query.limit)? as usize;
     let after = match &query.after {
         None => 0,
         Some(text) => text

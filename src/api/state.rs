@@ -1,11 +1,6 @@
 //! What every handler may use.
 
-use super::{
-    error::{ApiError, Kind},
-    hub::EventHub,
-    keyless::Keyless,
-    throttle::Throttle,
-};
+use super::{error::ApiError, hub::EventHub, keyless::Keyless, throttle::Throttle};
 use crate::{
     files::Files,
     store::{Store, StoreError},
@@ -90,22 +85,4 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
-}
-
-/// What a client may ask of a list: 1 to 100 rows.
-pub fn checked_limit(limit: Option<u32>) -> Result<u32, ApiError> {
-    match limit.unwrap_or(20) {
-        limit @ 1..=100 => Ok(limit),
-        other => Err(ApiError::bad_request(format!("limit is {other}; it must be from 1 to 100"))),
-    }
-}
-
-/// A cursor from an earlier page.
-pub fn checked_cursor(after: Option<&str>) -> Result<Option<crate::store::Cursor>, ApiError> {
-    after
-        .map(|text| {
-            text.parse()
-                .map_err(|error: crate::store::ParseCursorError| ApiError::new(Kind::BadCursor, error.to_string()))
-        })
-        .transpose()
 }

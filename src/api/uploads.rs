@@ -5,8 +5,9 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Kind, Problem},
+    error::{ApiError, Kind},
     extract::Path,
+    header_params::{TusResumable, UploadChecksum, UploadMetadata},
     quota,
     state::AppState,
     tus::{self, Checksum},
@@ -37,7 +38,10 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// What the server can do: version, extensions, largest upload, checksum algorithms.
 #[utoipa::path(options, path = "/v1/uploads", tag = "datasets",
-    responses((status = 204, headers(("tus-version" = String), ("tus-extension" = String), ("tus-max-size" = u64), ("tus-checksum-algorithm" = String)))))]
+    responses((status = 204, headers(
+        ("tus-version" = String), ("tus-extension" = String), ("tus-max-size" = u64),
+        ("tus-checksum-algorithm" = String)
+    ))))]
 pub async fn discover_uploads(State(state): State<AppState>) -> Response {
     let headers = [
         (tus::TUS_VERSION, tus::VERSION.to_owned()),
@@ -53,15 +57,20 @@ pub async fn discover_uploads(State(state): State<AppState>) -> Response {
 /// Send the parts with PATCH to the address in `Location`; ask it with HEAD how far the upload has come. When all is
 /// there, `POST /v1/datasets` with its id makes a dataset of it. The first part may be the body of this request.
 #[utoipa::path(post, path = "/v1/uploads", tag = "datasets",
-    params(("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0"), ("upload-length" = u64, Header, minimum = 1, description = "Bytes there will be"),
-        ("upload-metadata" = Option<String>, Header, max_length = 4096, pattern = "^[!-+.-~-]+( ([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?)?(,[!-+.-~-]+( ([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?)?)*$", description = "`filename` and `filetype` in base64 help to tell the format"),
-        ("upload-checksum" = Option<String>, Header, pattern = "^(sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|sha1 [A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=)$", description = "Of the body: `sha256` and the digest in base64")),
-    request_body(content = inline(Binary), content_type = "application/offset+octet-stream", description = "The first part; or none"),
-    responses((status = 201, headers(("location" = String), ("upload-offset" = u64), ("upload-expires" = String))),
-        (status = 400, body = Problem, content_type = "application/problem+json"), (status = 412, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"), (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many unfinished uploads"),
-        (status = 460, body = Problem, content_type = "application/problem+json", description = "The body does not have its checksum")))]
+    params(
+        TusResumable, ("upload-length" = u64, Header, minimum = 1, description = "Bytes there will be"),
+        UploadMetadata, UploadChecksum
+    ),
+    request_body(
+        content = inline(Binary), content_type = "application/offset+octet-stream",
+        description = "The first part; or none"
+    ),
+    responses(
+        (status = 201, headers(("location" = String), ("upload-offset" = u64), ("upload-expires" = String))),
+        (status = 400), (status = 412), (status = 413), (status = 415),
+        (status = 429, description = "Too many unfinished uploads"),
+        (status = 460, description = "The body does not have its checksum")
+    ))]
 pub async fn create_upload(
     State(state): State<AppState>,
     caller: Caller,
@@ -110,11 +119,11 @@ pub async fn create_upload(
 }
 
 /// How far an upload has come.
-#[utoipa::path(head, path = "/v1/uploads/{id}", tag = "datasets",
-    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0")),
-    responses((status = 200, headers(("upload-offset" = u64), ("upload-length" = u64), ("upload-expires" = String))),
-        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"),
-        (status = 412, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(head, path = "/v1/uploads/{id}", tag = "datasets", params(("id" = UploadId, Path), TusResumable),
+    responses(
+        (status = 200, headers(("upload-offset" = u64), ("upload-length" = u64), ("upload-expires" = String))),
+        (status = 404), (status = 410, description = "Expired"), (status = 412)
+    ))]
 pub async fn find_upload(
     State(state): State<AppState>,
     caller: Caller,
@@ -134,14 +143,21 @@ pub async fn find_upload(
 
 /// Send a part, from where the upload has come to.
 #[utoipa::path(patch, path = "/v1/uploads/{id}", tag = "datasets",
-    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0"), ("upload-offset" = u64, Header, maximum = 9223372036854775807_i64),
-        ("upload-checksum" = Option<String>, Header, pattern = "^(sha256 [A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|sha1 [A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=)$", description = "Of the body: `sha256` and the digest in base64")),
+    params(
+        ("id" = UploadId, Path), TusResumable, ("upload-offset" = u64, Header, maximum = 9223372036854775807_i64),
+        UploadChecksum
+    ),
     request_body(content = inline(Binary), content_type = "application/offset+octet-stream"),
-    responses((status = 204, headers(("upload-offset" = u64), ("upload-expires" = String))), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json", description = "Upload-Offset is not where the upload is; the answer's is", headers(("upload-offset" = u64))),
-        (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"), (status = 412, body = Problem, content_type = "application/problem+json"),
-        (status = 413, body = Problem, content_type = "application/problem+json"), (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 423, body = Problem, content_type = "application/problem+json", description = "Another request writes to it"), (status = 460, body = Problem, content_type = "application/problem+json", description = "The body does not have its checksum; nothing of it was kept")))]
+    responses(
+        (status = 204, headers(("upload-offset" = u64), ("upload-expires" = String))), (status = 400), (status = 404),
+        (
+            status = 409, description = "Upload-Offset is not where the upload is; the answer's is",
+            headers(("upload-offset" = u64))
+        ),
+        (status = 410, description = "Expired"), (status = 412), (status = 413), (status = 415),
+        (status = 423, description = "Another request writes to it"),
+        (status = 460, description = "The body does not have its checksum; nothing of it was kept")
+    ))]
 pub async fn append_upload(
     State(state): State<AppState>,
     caller: Caller,
@@ -171,12 +187,12 @@ pub async fn append_upload(
 }
 
 /// Delete an upload that no dataset was made of.
-#[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "datasets",
-    params(("id" = UploadId, Path), ("tus-resumable" = String, Header, pattern = "^1[.]0[.]0$", description = "1.0.0")),
-    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "A dataset was made of it"),
-        (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"), (status = 412, body = Problem, content_type = "application/problem+json"),
-        (status = 423, body = Problem, content_type = "application/problem+json", description = "A request writes to it")))]
+#[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "datasets", params(("id" = UploadId, Path), TusResumable),
+    responses(
+        (status = 204), (status = 404), (status = 409, description = "A dataset was made of it"),
+        (status = 410, description = "Expired"), (status = 412),
+        (status = 423, description = "A request writes to it")
+    ))]
 pub async fn delete_upload(
     State(state): State<AppState>,
     caller: Caller,
