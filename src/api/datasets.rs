@@ -10,18 +10,19 @@ use super::{
     page::{PageParams, answer_page},
     quota,
     state::AppState,
-    table_parts::{Parts, check_name, resolve_format},
+    table_parts::{check_name, make_spec},
     uploads::discard,
     views::{Binary, DatasetView, Page},
 };
 use crate::{
     files::{FilesError, Key},
+    ingest::{self, SNIFF_BYTES},
     store::{
         StoreError,
         datasets::{self, Created, DatasetRow, Deletion, NewDataset},
         objects,
     },
-    types::DatasetId,
+    types::{DatasetId, DatasetSpec, SplitSpec, TableParts},
 };
 use axum::{
     body::Body,
@@ -30,6 +31,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::TryStreamExt;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -75,18 +77,19 @@ pub struct CreateDatasetQuery {
 }
 
 impl CreateDatasetQuery {
-    fn parts(&self) -> Result<Parts, ApiError> {
-        let words = |text: &String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
-        Ok(Parts {
-            spec: self.spec.as_ref().map(|json| parse_json(json.as_bytes())).transpose()?,
+    fn dataset_spec(&self) -> Result<DatasetSpec, ApiError> {
+        let whole = self.spec.as_ref().map(|json| parse_json(json.as_bytes())).transpose()?;
+        let words = |text: &String| text.split(',').map(|word| word.trim().to_owned()).collect();
+        let parts = TableParts {
             label: self.label.clone(),
             features: self.features.as_ref().map(words),
             exclude: self.exclude.as_ref().map(words),
             split_column: self.split_column.clone(),
-            split: self.split.clone(),
+            split: self.split.as_deref().map(SplitSpec::parse_ratios),
             split_seed: self.split_seed,
             separator: self.separator.clone(),
-        })
+        };
+        make_spec(parts, whole)
     }
 }
 
@@ -119,7 +122,7 @@ pub async fn create_dataset(
             bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
         return from_upload::create_dataset(&state, &caller, &bytes).await.map(created);
     }
-    let mut spec = query.parts()?.dataset_spec()?;
+    let mut spec = query.dataset_spec()?;
     check_name(query.name.as_deref())?;
     let media_type = media_type(&headers)?;
     let expected = content_digest(&headers)?;
@@ -132,7 +135,12 @@ pub async fn create_dataset(
         discard(body);
         return Err(refused());
     }
-    let received = state.files.receive(body.into_data_stream(), limit).await.map_err(|error| match error {
+    let mut first_bytes = Vec::with_capacity(SNIFF_BYTES);
+    let stream = body.into_data_stream().inspect_ok(|chunk| {
+        let missing = SNIFF_BYTES - first_bytes.len();
+        first_bytes.extend_from_slice(&chunk[..missing.min(chunk.len())]);
+    });
+    let received = state.files.receive(stream, limit).await.map_err(|error| match error {
         FilesError::TooLarge { .. } => refused(),
         FilesError::Upload(error) => ApiError::bad_request(format!("the upload broke off: {error}")),
         other => ApiError::internal(&other),
@@ -147,12 +155,12 @@ pub async fn create_dataset(
         let detail = format!("the {} bytes received have the sha-256 {}", object.bytes, object.sha256);
         return Err(ApiError::new(Kind::BadDigest, detail));
     }
+    ingest::resolve_format(&mut spec, None, Some(&media_type), &first_bytes);
     let key = Key::upload(&object.sha256).map_err(|error| ApiError::internal(&error))?;
     state.files.prepare(&received).await.map_err(|error| ApiError::internal(&error))?;
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
     state.files.place(&received).await.map_err(|error| ApiError::internal(&error))?;
-    resolve_format(&state, &key, &mut spec, None, Some(&media_type)).await?;
     let new = NewDataset {
         tenant: caller.tenant.clone(),
         name: query.name,
