@@ -2,8 +2,9 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, Certify, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, LabelRule,
-    MethodName, MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SelfCheck, SplitSpec, Sweep, Vocabulary,
+    BackboneKind, Certify, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, MethodName,
+    MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SelfCheck, SplitSpec, Sweep, TableParts, Vocabulary,
+    WrongParts,
 };
 use clap::Args;
 use serde::Deserialize;
@@ -70,23 +71,12 @@ pub struct TableArgs {
 impl TableArgs {
     /// The dataset spec: that of `base` (a --spec file) with the flags put over it.
     pub fn dataset_spec(&self, base: Option<DatasetSpec>) -> Result<DatasetSpec, CliError> {
-        let label = match (&self.label, &base) {
-            (Some(text), _) => LabelRule::try_from(text.clone()).map_err(CliError::usage)?,
-            (None, Some(base)) => base.label.clone(),
-            (None, None) => {
-                return Err(CliError::usage(
-                    "--label is needed: a column of 0 and 1 (`click`), or a rule (`rating > 3`)",
-                ));
+        let mut spec = self.parts().apply(base).map_err(|wrong| match wrong {
+            WrongParts::NoLabel => {
+                CliError::usage("--label is needed: a column of 0 and 1 (`click`), or a rule (`rating > 3`)")
             }
-        };
-        let mut spec = base.unwrap_or_else(|| DatasetSpec::with_label(label.clone()));
-        spec.label = label;
-        if let Some(features) = &self.features {
-            spec.fields = Some(features.iter().cloned().map(FieldSpec::Name).collect());
-        }
-        if !self.exclude.is_empty() {
-            spec.exclude.clone_from(&self.exclude);
-        }
+            WrongParts::Label(rule) | WrongParts::Split(rule) => CliError::usage(rule),
+        })?;
         for rule in &self.numeric {
             let (column, how) = assignment(rule, "--numeric", "COLUMN=HOW")?;
             let numeric = match how.split_once(':') {
@@ -114,24 +104,13 @@ impl TableArgs {
             };
             self.treat(&mut spec, column, None, Some(multi))?;
         }
-        if let Some(column) = &self.split_column {
-            spec.split = SplitSpec::Column(column.clone());
-        } else if let Some(column) = &self.split_time {
+        if let Some(column) = &self.split_time {
             spec.split = SplitSpec::Time { column: column.clone(), ratios: self.split.unwrap_or([0.8, 0.1, 0.1]) };
-        } else if let Some(ratios) = self.split {
-            spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed };
-        } else if let SplitSpec::Ratio { seed, .. } = &mut spec.split
-            && self.split_seed != 0
-        {
-            *seed = self.split_seed;
         }
         match self.vocabulary.as_deref() {
             Some("all") => spec.vocabulary = Vocabulary::All,
             Some(_) => spec.vocabulary = Vocabulary::Train,
             None => {}
-        }
-        if let Some(separator) = &self.separator {
-            spec.separator = Some(separator.replace("\\t", "\t"));
         }
         if let Some(columns) = &self.columns {
             spec.columns = Some(columns.clone());
@@ -143,6 +122,20 @@ impl TableArgs {
             None => {}
         }
         Ok(spec)
+    }
+
+    /// The parts that every client can give.
+    fn parts(&self) -> TableParts {
+        TableParts {
+            label: self.label.clone(),
+            features: self.features.clone(),
+            exclude: Some(self.exclude.clone()).filter(|columns| !columns.is_empty()),
+            split_column: self.split_column.clone(),
+            // Shares of a split by time are its own.
+            split: self.split.filter(|_| self.split_time.is_none()).map(Ok),
+            split_seed: Some(self.split_seed).filter(|seed| *seed != 0),
+            separator: self.separator.clone(),
+        }
     }
 
     /// Sets how a column is treated; it must be one of the fields, so fields must be listed.
