@@ -5,7 +5,7 @@ use super::{
     denoise::{cannot_write, train, trainer_job},
     error::CliError,
     options::{SpecFile, TableArgs},
-    reading, tables,
+    reading, runtime, tables,
     view::JobView,
 };
 use crate::{
@@ -109,7 +109,7 @@ struct Line<'r> {
 }
 
 pub fn bench_noise(args: BenchNoiseArgs) -> Result<(), CliError> {
-    reading::interruptible(|interrupted| run(args, interrupted))
+    runtime::run_interruptible(|interrupted| run(args, interrupted))
 }
 
 async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {

@@ -2,15 +2,15 @@
 
 use super::{
     client::{Client, ServerArgs},
-    error::{CliError, describe_row},
+    error::CliError,
     options::{SpecFile, TableArgs},
-    reading, tables, uploads,
+    reading, runtime, tables, uploads,
     view::JobView,
 };
 use crate::{
-    api::{DatasetView, Page, ProblemItem},
+    api::{DatasetView, Page},
     ingest::{self, SNIFF_BYTES},
-    types::{DatasetId, DatasetStatus},
+    types::{DatasetId, DatasetSpec, DatasetStatus},
 };
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -85,35 +85,17 @@ pub struct ShowArgs {
     server: ServerArgs,
 }
 
-pub async fn run(command: DatasetsCommand) -> Result<(), CliError> {
-    match command {
-        DatasetsCommand::Upload(args) => {
-            let spec = SpecFile::read(args.spec.as_ref())?;
-            let client = Client::new(&args.server);
-            let dataset = upload(&client, &args.file, args.name.as_deref(), &args.table, spec).await?;
-            println!("{}", dataset.id);
-            Ok(())
-        }
-        DatasetsCommand::Check(_) => unreachable!("needs no client"),
-        DatasetsCommand::List(args) => list(args).await,
-        DatasetsCommand::Show(args) => {
-            let client = Client::new(&args.server);
-            let dataset: DatasetView = client.json(client.get(&format!("/v1/datasets/{}", args.id))).await?;
-            println!("{}", serde_json::to_string_pretty(&dataset).expect("plain data"));
-            Ok(())
-        }
-        DatasetsCommand::Delete(args) => {
-            let client = Client::new(&args.server);
-            client.send(client.delete(&format!("/v1/datasets/{}", args.id))).await?;
-            eprintln!("deleted {}", args.id);
-            Ok(())
-        }
-    }
+pub async fn upload(args: UploadArgs) -> Result<(), CliError> {
+    let spec = SpecFile::read(args.spec.as_ref())?;
+    let client = Client::new(&args.server);
+    let dataset = upload_file(&client, &args.file, args.name.as_deref(), &args.table, spec.dataset).await?;
+    println!("{}", dataset.id);
+    Ok(())
 }
 
 /// Reads a table here and prints its profile as JSON.
 pub fn check(args: CheckArgs) -> Result<(), CliError> {
-    reading::interruptible(async |interrupted| {
+    runtime::run_interruptible(async |interrupted| {
         let spec = SpecFile::read(args.spec.as_ref())?;
         let table_spec = args.table.dataset_spec(spec.dataset)?;
         let source = reading::existing_file(&args.file)?;
@@ -128,14 +110,14 @@ pub fn check(args: CheckArgs) -> Result<(), CliError> {
 }
 
 /// Uploads a file and waits until it has been read; an invalid table becomes an error that lists what is wrong.
-pub async fn upload(
+pub async fn upload_file(
     client: &Client,
     file: &Path,
     name: Option<&str>,
     table: &TableArgs,
-    spec: SpecFile,
+    base: Option<DatasetSpec>,
 ) -> Result<DatasetView, CliError> {
-    let mut dataset_spec = table.dataset_spec(spec.dataset)?;
+    let mut dataset_spec = table.dataset_spec(base)?;
     let io = |error: std::io::Error| CliError::failed_because(format!("cannot read {}: {error}", file.display()));
     let bytes = tokio::fs::metadata(file).await.map_err(io)?.len();
     let mut opened = tokio::fs::File::open(file).await.map_err(io)?;
@@ -170,7 +152,7 @@ pub async fn upload(
     }
     view.done();
     match dataset.status {
-        DatasetStatus::Invalid => Err(CliError::invalid(describe_invalid(&dataset.errors, dataset.error_total))),
+        DatasetStatus::Invalid => Err(CliError::invalid_table(&dataset.errors, dataset.error_total)),
         _ => {
             if let Some(profile) = &dataset.profile {
                 eprintln!("{}", reading::describe(profile));
@@ -180,24 +162,7 @@ pub async fn upload(
     }
 }
 
-/// Every reported fault of a table, a line each, and how many more there are.
-pub fn describe_invalid(errors: &[ProblemItem], total: u64) -> String {
-    let mut text = format!("error: the table cannot be used: {total} {}", if total == 1 { "fault" } else { "faults" });
-    for item in errors {
-        text += "\n  ";
-        text += &match item {
-            ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
-            ProblemItem::Field(error) => format!("{}: {}", error.pointer, error.rule),
-            ProblemItem::Row(error) => describe_row(error),
-        };
-    }
-    if total > errors.len() as u64 {
-        text += &format!("\n  and {} more", total - errors.len() as u64);
-    }
-    text
-}
-
-async fn list(args: ListArgs) -> Result<(), CliError> {
+pub async fn list(args: ListArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let page: Page<DatasetView> = client.json(client.get(&format!("/v1/datasets?limit={}", args.limit))).await?;
     if args.json {
@@ -216,5 +181,19 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
         ]
     });
     println!("{}", tables::table(&["dataset", "status", "name", "created (UTC)", "rows", "bytes"], lines, 4));
+    Ok(())
+}
+
+pub async fn show(args: ShowArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let dataset: DatasetView = client.json(client.get(&format!("/v1/datasets/{}", args.id))).await?;
+    println!("{}", serde_json::to_string_pretty(&dataset).expect("plain data"));
+    Ok(())
+}
+
+pub async fn delete(args: ShowArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    client.send(client.delete(&format!("/v1/datasets/{}", args.id))).await?;
+    eprintln!("deleted {}", args.id);
     Ok(())
 }

@@ -3,9 +3,11 @@
 
 use super::{
     error::CliError,
-    evidence::{EvidenceArgs, outcome},
+    evidence::{EvidenceArgs, check_verdict},
     options::{MethodArgs, SpecFile, TableArgs},
-    reading, tables,
+    reading,
+    report::describe_report,
+    runtime,
     view::JobView,
 };
 use crate::{
@@ -36,9 +38,9 @@ pub struct DenoiseArgs {
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `certify`,
-    /// `self_check`, `device`, `engine`;
-    /// flags win over it
+    /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
+    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server does
+    /// (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is written down and not done
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Threads to compute with [default: all cores]
@@ -63,7 +65,7 @@ pub struct DenoiseArgs {
 }
 
 pub fn denoise(args: DenoiseArgs) -> Result<(), CliError> {
-    reading::interruptible(|interrupted| run(args, interrupted))
+    runtime::run_interruptible(|interrupted| run(args, interrupted))
 }
 
 async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
@@ -109,8 +111,8 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         place(&out_dir.join("certificate.json"), &folder.join("certificate.json"))?;
     }
     eprintln!("wrote {}", args.out.display());
-    println!("{}", tables::report(&report));
-    outcome(&report)
+    println!("{}", describe_report(&report));
+    check_verdict(&report)
 }
 
 /// The certificate of the results.

@@ -1,10 +1,6 @@
 //! `fsck`: whether the files are what the database says, beside a running server or without one.
 
-use super::{
-    error::CliError,
-    serve::{Storage, run},
-    tables,
-};
+use super::{error::CliError, runtime, storage::Storage, tables};
 use crate::{
     config::StorageConfig,
     files::{Files, FilesError, Key},
@@ -39,7 +35,7 @@ pub fn fsck(args: FsckArgs) -> Result<(), CliError> {
     if !folder.is_dir() {
         return Err(CliError::failed_because(format!("there is no data folder {}", folder.display())));
     }
-    run(async {
+    runtime::run_service(async {
         let storage = Storage::attach(&args.storage).await?;
         let check = Check { store: &storage.store, files: &storage.files };
         let found = check.run(args.repair_orphans).await;

@@ -1,6 +1,6 @@
 //! `autodenoise import`: a raw public dataset into a table and the spec to read it by.
 
-use super::{error::CliError, reading, tables, view::JobView};
+use super::{error::CliError, runtime, tables, view::JobView};
 use crate::{
     import::{
         self, AuthorsFiles, ImportError, ImportOptions, Imported, KuaiRec, MovieLens1m, NETFLIX_SAMPLE_ROWS, Netflix,
@@ -135,7 +135,7 @@ pub fn import(command: ImportCommand) -> Result<(), CliError> {
     }
     let vocabulary = if common.vocabulary == "train" { Vocabulary::Train } else { Vocabulary::All };
     let options = ImportOptions { seed: common.seed, keep_order: common.keep_order, vocabulary };
-    reading::interruptible(|interrupted| async move {
+    runtime::run_interruptible(|interrupted| async move {
         let view = JobView::new();
         view.waiting(format!("reading {}", common.path.display()));
         let out = common.out.clone();

@@ -4,8 +4,9 @@ use super::{
     client::{Client, ServerArgs},
     datasets,
     error::CliError,
-    evidence::{self, EvidenceArgs, outcome},
+    evidence::{EvidenceArgs, check_verdict, describe_plan},
     options::{MethodArgs, SpecFile, TableArgs},
+    report::describe_report,
     tables, view,
 };
 use crate::{
@@ -23,9 +24,9 @@ pub struct SubmitArgs {
     /// A dataset's id, or a file to upload first
     #[arg(value_name = "DATASET|FILE")]
     input: String,
-    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `certify`,
-    /// `self_check`, `device`, `engine`;
-    /// flags win over it
+    /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
+    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `deadline_seconds`, `priority`, `requires`, `labels`,
+    /// `webhook_ids`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Your own words to find the job by: NAME=VALUE (repeatable), for example commit=3fe1
@@ -117,7 +118,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
     args.method.apply(&mut spec)?;
     args.evidence.apply(&mut spec, args.certify);
-    spec.deadline_seconds = args.deadline;
+    spec.deadline_seconds = args.deadline.or(spec.deadline_seconds);
     spec.webhook_ids.extend(&args.webhooks);
     spec.priority = args.priority.unwrap_or(spec.priority);
     for (flag, words, into) in
@@ -133,8 +134,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     spec.dataset_id = match dataset {
         Some(id) => id,
         None if PathBuf::from(&args.input).exists() => {
-            let for_upload = SpecFile { dataset: file.dataset.clone(), ..SpecFile::default() };
-            datasets::upload(&client, args.input.as_ref(), None, &args.table, for_upload).await?.id
+            datasets::upload_file(&client, args.input.as_ref(), None, &args.table, file.dataset).await?.id
         }
         None => {
             return Err(CliError::usage(format!("`{}` is neither a dataset's id (ds_…) nor a file", args.input)));
@@ -142,7 +142,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     };
     if args.plan {
         let plan = client.json(client.post("/v1/jobs/plan").json(&spec)).await?;
-        println!("{}", evidence::describe_plan(&plan));
+        println!("{}", describe_plan(&plan));
         return Ok(());
     }
     let job: JobView = client.json(client.post("/v1/jobs").json(&spec)).await?;
@@ -224,8 +224,8 @@ async fn show(
         EventType::JobSucceeded => {
             view.done();
             let report: Report = patiently(client, &format!("/v1/jobs/{id}/report")).await?;
-            println!("{}", tables::report(&report));
-            return Ok(Some(outcome(&report)));
+            println!("{}", describe_report(&report));
+            return Ok(Some(check_verdict(&report)));
         }
         EventType::JobFailed => {
             view.done();
@@ -273,11 +273,11 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
         next = page.next;
     }
     if !epochs.is_empty() {
-        println!("\n{}", tables::epochs(&epochs, &job.spec.contenders()));
+        println!("\n{}", tables::epoch_table(&epochs, &job.spec.contenders()));
     }
     if job.status == JobState::Succeeded {
         let report: Report = client.json(client.get(&format!("/v1/jobs/{id}/report"))).await?;
-        println!("\n{}", tables::report(&report));
+        println!("\n{}", describe_report(&report));
     }
     Ok(())
 }
@@ -307,7 +307,7 @@ async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
 }
 
 /// `pause`, `resume` or `cancel`.
-pub async fn change(args: ChangeArgs, how: &str) -> Result<(), CliError> {
+pub async fn change_state(args: ChangeArgs, how: &str) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/{how}", args.id))).await?;
     eprintln!("{} is {}", job.id, job.status.as_str());

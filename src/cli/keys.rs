@@ -1,10 +1,6 @@
 //! `autodenoise keys`: who may use the service, straight on its database.
 
-use super::{
-    error::CliError,
-    serve::{self, Storage},
-    tables::table,
-};
+use super::{error::CliError, runtime, storage::Storage, tables::table};
 use crate::{
     config::StorageConfig,
     store::{
@@ -130,7 +126,7 @@ fn with_database(
     config: &StorageConfig,
     command: impl AsyncFnOnce(&mut PgConnection) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    serve::run(async {
+    runtime::run_service(async {
         let storage = Storage::attach(config).await?;
         let mut connection = storage.store.acquire().await.map_err(CliError::failed)?;
         let done = command(&mut connection).await;

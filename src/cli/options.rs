@@ -2,13 +2,16 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, Certify, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, MethodName,
-    MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SelfCheck, SplitSpec, Sweep, TableParts, Vocabulary,
-    WrongParts,
+    BackboneKind, Certify, CompareSpec, DatasetId, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec,
+    MethodName, MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SelfCheck, SplitSpec, Sweep, TableParts,
+    Vocabulary, WebhookId, WrongParts,
 };
 use clap::Args;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// How a table is to be read.
 #[derive(Debug, Args)]
@@ -292,7 +295,7 @@ pub(super) fn option_value(text: &str) -> serde_json::Value {
         .unwrap_or_else(|_| text.into())
 }
 
-/// A --spec file: what a table is and what to do with it. Flags win over it.
+/// A --spec file: what a table is, and all that a job may say but which dataset it is for. Flags win over it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpecFile {
@@ -312,9 +315,19 @@ pub struct SpecFile {
     pub device: Device,
     #[serde(default)]
     pub engine: Engine,
+    pub deadline_seconds: Option<u64>,
+    #[serde(default)]
+    pub priority: i32,
+    #[serde(default)]
+    pub requires: BTreeMap<String, String>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub webhook_ids: Vec<WebhookId>,
 }
 
 impl SpecFile {
+    /// Reads a file; without one every part is absent.
     pub fn read(path: Option<&PathBuf>) -> Result<Self, CliError> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = read_text(path)?;
@@ -325,8 +338,11 @@ impl SpecFile {
         })
     }
 
-    pub fn job_spec(&self, dataset_id: crate::types::DatasetId) -> JobSpec {
+    /// The job that the file asks for, on a dataset.
+    pub fn job_spec(&self, dataset_id: DatasetId) -> JobSpec {
         JobSpec {
+            dataset_id,
+            method: self.method.clone(),
             compare: self.compare.clone(),
             transfer: self.transfer.clone(),
             sweep: self.sweep.clone(),
@@ -336,7 +352,11 @@ impl SpecFile {
             self_check: self.self_check,
             device: self.device,
             engine: self.engine,
-            ..JobSpec::of(dataset_id, self.method.clone())
+            deadline_seconds: self.deadline_seconds,
+            priority: self.priority,
+            requires: self.requires.clone(),
+            labels: self.labels.clone(),
+            webhook_ids: self.webhook_ids.clone(),
         }
     }
 }
@@ -344,4 +364,40 @@ impl SpecFile {
 fn read_text(path: &Path) -> Result<String, CliError> {
     std::fs::read_to_string(path)
         .map_err(|error| CliError::failed_because(format!("cannot read {}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_spec_file_says_all_that_a_job_can() {
+        let said = json!({
+            "method": {"name": "enn", "preset": "released_code", "backbone": "fm", "options": {"epochs": 3}},
+            "compare": [{"name": "random_drop", "options": {"k": 5}}],
+            "transfer": ["dcn"],
+            "sweep": {"option": "select_ratio", "values": [0.9, 0.95]},
+            "seed": 7,
+            "seeds": 2,
+            "certify": {"seeds": 6, "alpha": 0.1, "min_delta_auc": 0.001, "max_delta_logloss": 0.002},
+            "self_check": {"planted_rate": 0.2},
+            "device": "cpu",
+            "engine": "fused",
+            "deadline_seconds": 60,
+            "priority": -3,
+            "requires": {"pool": "nightly"},
+            "labels": {"commit": "3fe1"},
+            "webhook_ids": [WebhookId::new()],
+        });
+        let dataset_id = DatasetId::new();
+        let spec = serde_json::from_value::<SpecFile>(said.clone()).unwrap().job_spec(dataset_id);
+        let mut job = serde_json::to_value(&spec).unwrap();
+        assert_eq!(job.as_object_mut().unwrap().remove("dataset_id"), Some(json!(dataset_id)));
+        // A part that is as it would be without the file is left out of a spec, so none of these is lost.
+        assert_eq!(job, said);
+
+        let empty = serde_json::from_value::<SpecFile>(json!({})).unwrap().job_spec(dataset_id);
+        assert_eq!(empty, serde_json::from_value(json!({"dataset_id": dataset_id})).unwrap());
+    }
 }

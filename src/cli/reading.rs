@@ -1,13 +1,12 @@
 //! Reads a table on this machine, for the commands that need no server.
 
-use super::{datasets::describe_invalid, error::CliError, view::JobView};
+use super::{error::CliError, view::JobView};
 use crate::{
     api::ProblemItem,
     ingest::{self, IngestError, IngestLimits, Ingested},
     types::{DatasetSpec, Profile},
 };
 use std::{
-    future::Future,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
@@ -16,22 +15,6 @@ use std::{
     },
 };
 use tempfile::TempDir;
-
-/// Runs a command until it ends or the user interrupts it. Dropping the command's future ends what it started.
-pub fn interruptible<F: Future<Output = Result<(), CliError>>>(
-    command: impl FnOnce(Arc<AtomicBool>) -> F,
-) -> Result<(), CliError> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    super::client_runtime().block_on(async {
-        tokio::select! {
-            result = command(interrupted.clone()) => result,
-            _ = tokio::signal::ctrl_c() => {
-                interrupted.store(true, Ordering::Relaxed);
-                Err(CliError::interrupted())
-            }
-        }
-    })
-}
 
 /// A folder for intermediate files, gone with the value.
 pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
@@ -99,7 +82,7 @@ fn failed(error: IngestError) -> CliError {
             let faults = table.faults();
             let fields = table.fields.into_iter().map(ProblemItem::Field);
             let items: Vec<_> = fields.chain(table.rows.into_iter().map(ProblemItem::Row)).collect();
-            CliError::invalid(describe_invalid(&items, faults))
+            CliError::invalid_table(&items, faults)
         }
         other => CliError::failed(other),
     }

@@ -7,7 +7,7 @@ use super::{
     denoise::cannot_write,
     error::CliError,
     options::{SpecFile, TableArgs, assignment, option_value},
-    reading,
+    reading, runtime,
     view::JobView,
 };
 use crate::{
@@ -112,7 +112,7 @@ const USER_COLUMNS: [&str; 3] = ["user", "user_id", "customer"];
 const ITEM_COLUMNS: [&str; 5] = ["movie", "movie_id", "video_id", "item", "item_id"];
 
 pub fn reproduce(args: ReproduceArgs) -> Result<(), CliError> {
-    reading::interruptible(|interrupted| run(args, interrupted))
+    runtime::run_interruptible(|interrupted| run(args, interrupted))
 }
 
 async fn run(args: ReproduceArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
