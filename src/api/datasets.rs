@@ -2,7 +2,7 @@
 
 use super::{
     access::Caller,
-    conditional::json_with_etag,
+    conditional::answer_with_etag,
     error::{ApiError, Kind, ProblemItem},
     extract::{Json, MAX_JSON_BYTES, Path, Query, parse_json},
     from_upload::{self, DatasetFromUpload},
@@ -11,7 +11,7 @@ use super::{
     quota,
     state::AppState,
     table_parts::{check_name, make_spec},
-    uploads::discard,
+    upload_parts::discard_body,
     views::{Binary, DatasetView, Page},
 };
 use crate::{
@@ -120,19 +120,19 @@ pub async fn create_dataset(
         let bytes = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
         let bytes =
             bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
-        return from_upload::create_dataset(&state, &caller, &bytes).await.map(created);
+        return from_upload::create_dataset(&state, &caller, &bytes).await.map(answer_created);
     }
     let mut spec = query.dataset_spec()?;
     check_name(query.name.as_deref())?;
-    let media_type = media_type(&headers)?;
-    let expected = content_digest(&headers)?;
+    let media_type = read_media_type(&headers)?;
+    let expected = read_content_digest(&headers)?;
     let most = state.config.max_upload_bytes;
     let left = quota::bytes_left(&state, &caller).await?.unwrap_or(most);
     let limit = most.min(left);
     let refused = || if left < most { quota::too_many_bytes(&caller) } else { too_large(most) };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
-        discard(body);
+        discard_body(body);
         return Err(refused());
     }
     let mut first_bytes = Vec::with_capacity(SNIFF_BYTES);
@@ -172,10 +172,10 @@ pub async fn create_dataset(
     };
     let made = quota::create_dataset(&mut tx, &caller, &new).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(created(made))
+    Ok(answer_created(made))
 }
 
-fn created(made: Created) -> Response {
+fn answer_created(made: Created) -> Response {
     let status = if made.new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/datasets/{}", made.row.id);
     (status, [(header::LOCATION, location)], Json(view(made.row))).into_response()
@@ -187,7 +187,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The media type, if tables come in it.
-fn media_type(headers: &HeaderMap) -> Result<String, ApiError> {
+fn read_media_type(headers: &HeaderMap) -> Result<String, ApiError> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/octet-stream");
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if MEDIA_TYPES.contains(&essence.as_str()) {
@@ -198,7 +198,7 @@ fn media_type(headers: &HeaderMap) -> Result<String, ApiError> {
 }
 
 /// The sha-256 of `Content-Digest`, in hexadecimal.
-fn content_digest(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+fn read_content_digest(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get("content-digest") else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
     let encoded = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'));
@@ -256,7 +256,7 @@ pub async fn find_dataset(
 ) -> Result<Response, ApiError> {
     let row = datasets::find(&mut *state.connection().await?, &caller.tenant, id).await?;
     let row = row.ok_or_else(|| ApiError::not_found("dataset", id))?;
-    Ok(json_with_etag(&headers, &view(row)))
+    Ok(answer_with_etag(&headers, &view(row)))
 }
 
 /// Delete a dataset. Refused while an unfinished job uses it; results of finished jobs stay.

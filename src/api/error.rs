@@ -1,7 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457), built only by the constructors here.
 //!
-//! A handler returns `ApiError`; the cause of a 500 is logged here, at the boundary, and never sent. `render` puts the
-//! request's path and id into the body, and gives the same shape to what axum and tower answer on their own.
+//! A handler returns `ApiError`; the cause of a 500 is logged here, at the boundary, and never sent. `render_problem` puts
+//! the request's path and id into the body, and gives the same shape to what axum and tower answer on their own.
 
 use crate::types::{FieldError, RowError};
 use axum::{
@@ -279,7 +279,7 @@ impl IntoResponse for ApiError {
         if self.kind == Kind::Unauthorized {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // The body is written by `render`, which knows the request.
+        // The body is written by `render_problem`, which knows the request.
         response.extensions_mut().insert(Problem::from(self));
         response
     }
@@ -287,7 +287,8 @@ impl IntoResponse for ApiError {
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Middleware: forgets a request id of the client's that is not a short word; it would stand in logs and answers.
+/// Middleware: drops a request id of the client's that is not a short word, because it would be written into logs and
+/// answers.
 pub async fn check_request_id(mut request: Request, next: Next) -> Response {
     let is_word = |id: &HeaderValue| {
         id.len() <= 128 && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte))
@@ -299,9 +300,9 @@ pub async fn check_request_id(mut request: Request, next: Next) -> Response {
 }
 
 /// Middleware: gives every error response the problem body.
-pub async fn render(request: Request, next: Next) -> Response {
+pub async fn render_problem(request: Request, next: Next) -> Response {
     let instance = request.uri().path().to_owned();
-    // No name here holds U+0000, and the database's text cannot.
+    // PostgreSQL's text cannot hold U+0000, so nothing of such a name can exist.
     let nul =
         [Some(request.uri().path()), request.uri().query()].into_iter().flatten().any(|part| part.contains("%00"));
     let request_id =
@@ -318,7 +319,7 @@ pub async fn render(request: Request, next: Next) -> Response {
         // An answer without our type comes from axum or tower, or is a health report, which is JSON already.
         let json =
             response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/"));
-        (!json).then(|| Problem::from(of_status(status)))
+        (!json).then(|| Problem::from(explain_status(status)))
     });
     let Some(mut problem) = problem else { return response };
     problem.instance = instance;
@@ -331,7 +332,7 @@ pub async fn render(request: Request, next: Next) -> Response {
     response
 }
 
-fn of_status(status: StatusCode) -> ApiError {
+fn explain_status(status: StatusCode) -> ApiError {
     let kind =
         Kind::ALL.iter().copied().find(|kind| kind.status() == status).unwrap_or(match status.is_server_error() {
             true => Kind::Internal,

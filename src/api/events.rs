@@ -31,7 +31,7 @@ use utoipa::IntoParams;
 
 /// Events of a page.
 const PAGE: u32 = 500;
-/// So that proxies do not close a silent stream.
+/// A silent stream says this often that it lives, before a proxy closes it.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -7,7 +7,8 @@ use super::{
     quota,
     state::AppState,
     table_parts::{check_name, make_spec, wrong},
-    tus, uploads as parts,
+    tus,
+    upload_parts::lock_upload,
 };
 use crate::{
     files::{FilesError, Key},
@@ -76,15 +77,15 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
     check_name(asked.name.as_deref())?;
     let mut spec = asked.dataset_spec()?;
     let row = find_complete(state, caller, id).await?;
-    let file_name = tus::word(&row.metadata, "filename");
-    let media_type = tus::word(&row.metadata, "filetype");
+    let file_name = tus::find_word(&row.metadata, "filename");
+    let media_type = tus::find_word(&row.metadata, "filetype");
 
     let key = Key::upload(&sha256).map_err(|error| ApiError::internal(&error))?;
     let (mut partial, actual) = match &row.sha256 {
         // The same was asked before, and the answer may have got lost on its way.
         Some(known) => (None, known.clone()),
         None => {
-            let mut partial = parts::lock(state, id).await?;
+            let mut partial = lock_upload(state, id).await?;
             let stored = partial.digest().await.map_err(internal)?;
             (Some(partial), stored.sha256)
         }

@@ -36,10 +36,14 @@ pub async fn get_healthz() -> Json<Health> {
 #[utoipa::path(get, path = "/readyz", tag = "service",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub async fn get_readyz(State(state): State<AppState>) -> Response {
-    readiness(&state.store, &state.unfit, &state.draining).await
+    check_readiness(&state.store, &state.unfit, &state.draining).await
 }
 
-async fn readiness(store: &Store, unfit: &watch::Receiver<Vec<String>>, draining: &CancellationToken) -> Response {
+async fn check_readiness(
+    store: &Store,
+    unfit: &watch::Receiver<Vec<String>>,
+    draining: &CancellationToken,
+) -> Response {
     let mut reasons = Vec::new();
     match tokio::time::timeout(Duration::from_secs(3), store.ping()).await {
         Ok(Ok(())) => {}
@@ -60,7 +64,7 @@ async fn readiness(store: &Store, unfit: &watch::Receiver<Vec<String>>, draining
     (code, Json(Health { status: status.to_owned(), reasons })).into_response()
 }
 
-/// What a worker without an API answers from.
+/// What the health addresses of a worker without an API answer from.
 #[derive(Clone)]
 pub struct Probes {
     pub store: Store,
@@ -74,8 +78,11 @@ pub struct Probes {
 pub fn probes(probes: Probes) -> Router {
     Router::new()
         .route("/healthz", get(get_healthz))
-        .route("/readyz", get(async |State(it): State<Probes>| readiness(&it.store, &it.unfit, &it.draining).await))
-        .route("/metrics", get(async |State(it): State<Probes>| figures(&it.prometheus)))
+        .route(
+            "/readyz",
+            get(async |State(it): State<Probes>| check_readiness(&it.store, &it.unfit, &it.draining).await),
+        )
+        .route("/metrics", get(async |State(it): State<Probes>| render_metrics(&it.prometheus)))
         .with_state(probes)
 }
 
@@ -107,14 +114,15 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Json<Capabilitie
 #[utoipa::path(get, path = "/metrics", tag = "service",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn get_metrics(State(state): State<AppState>) -> Response {
-    figures(&state.prometheus)
+    render_metrics(&state.prometheus)
 }
 
-fn figures(prometheus: &PrometheusHandle) -> Response {
+fn render_metrics(prometheus: &PrometheusHandle) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], prometheus.render()).into_response()
 }
 
-/// Middleware: once the server is stopping, what comes in anew is sent away, to a server that is not or to a later time.
+/// Middleware: while the server stops, new requests get 503, so that their clients try another server, or this one later.
+/// Health and metrics are still answered.
 pub async fn refuse_when_draining(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if !state.draining.is_cancelled() || !request.uri().path().starts_with("/v1/") {
         return next.run(request).await;
@@ -123,7 +131,7 @@ pub async fn refuse_when_draining(State(state): State<AppState>, request: Reques
     ([(header::CONNECTION, "close")], refused).into_response()
 }
 
-/// Middleware: counts and times requests by route, not by address, so that ids do not become labels.
+/// Middleware: counts and times requests by route. By address every id would become a label of its own.
 pub async fn count_requests(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unknown".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().to_string();

@@ -26,8 +26,8 @@ use uuid::Uuid;
 
 /// A notification can be lost with its connection; this long later the tables are read anyhow.
 pub(super) const POLL: Duration = Duration::from_secs(5);
-/// Streams look for events no more often than this, all at the same moments: a job of many short passes costs a few reads of
-/// the database a second, and not two a pass and listener.
+/// All streams look for events at the same moments, this far apart. Otherwise a job of many short passes would cost two reads
+/// of the database for each pass and listener.
 const PACE: Duration = Duration::from_millis(200);
 /// Before a database that is away is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -75,7 +75,7 @@ impl EventHub {
     }
 }
 
-/// What comes after an event of a job, as streams send it. Never empty: that nothing has come yet is not kept.
+/// What comes after an event of a job, as streams send it. Never empty: a stream that finds nothing keeps nothing.
 pub(super) struct StreamPage {
     pub events: Vec<Event>,
     /// `seq` of the last of them.
@@ -115,7 +115,7 @@ async fn forward_news(store: &Store, sender: &broadcast::Sender<Uuid>) {
     };
     loop {
         match listener.try_recv().await {
-            // No receiver is no error. A payload that is no id is not ours.
+            // Nobody may be waiting, and the payload may be no id where somebody else notifies: neither is an error.
             Ok(Some(notification)) => drop(notification.payload().parse().map(|id| sender.send(id))),
             // Reconnected: something may have been missed, and every waiter polls within `POLL`.
             Ok(None) => {}

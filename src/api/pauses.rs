@@ -31,7 +31,7 @@ pub async fn pause_job(
     Path(id): Path<JobId>,
 ) -> Result<Response, ApiError> {
     let outcome = store::request_pause(&mut *state.connection().await?, &caller.tenant, id).await?;
-    answer(&state, &caller.tenant, id, outcome, "paused").await
+    answer_change(&state, &caller.tenant, id, outcome, "paused").await
 }
 
 /// Resume a paused job: it goes back into the queue, and on from where it stopped.
@@ -46,10 +46,10 @@ pub async fn resume_job(
     Path(id): Path<JobId>,
 ) -> Result<Response, ApiError> {
     let outcome = store::request_resume(&mut *state.connection().await?, &caller.tenant, id).await?;
-    answer(&state, &caller.tenant, id, outcome, "resumed").await
+    answer_change(&state, &caller.tenant, id, outcome, "resumed").await
 }
 
-async fn answer(
+async fn answer_change(
     state: &AppState,
     tenant: &TenantId,
     id: JobId,

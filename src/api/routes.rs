@@ -1,8 +1,8 @@
 //! Routes, the document that describes them, and what every request passes through.
 
 use super::{
-    access, artifacts, attempts, datasets, error, events, extract, health, jobs, limits, openapi, pauses, plan, rows,
-    state::AppState, trace, tus, uploads, webhooks, workers,
+    access, artifacts, attempts, datasets, error, events, extract, health, jobs, limits, openapi, pauses, plan,
+    results, rows, state::AppState, trace, tus, uploads, webhooks, workers,
 };
 use axum::{
     Router,
@@ -40,8 +40,8 @@ pub fn router(state: AppState) -> Router {
         .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
         .layer(middleware::from_fn(trace::log_requests))
         .layer(middleware::from_fn(health::count_requests))
-        .layer(middleware::from_fn(error::render))
-        .layer(middleware::from_fn_with_state(state.clone(), limits::shed))
+        .layer(middleware::from_fn(error::render_problem))
+        .layer(middleware::from_fn_with_state(state.clone(), limits::shed_requests))
         .layer(middleware::from_fn(limits::limit_time))
         .layer(middleware::from_fn_with_state(state.clone(), health::refuse_when_draining))
         .layer(CatchPanicLayer::new())
@@ -53,9 +53,9 @@ pub fn router(state: AppState) -> Router {
     router.layer(layers).with_state(state)
 }
 
-/// What has no handler is 405 whatever the client speaks.
-fn speaking_tus(routes: UtoipaMethodRouter<AppState>) -> UtoipaMethodRouter<AppState> {
-    routes.map(|methods| methods.route_layer(middleware::from_fn(tus::speak)))
+/// Has the handlers of the routes check the version of tus. A method without a handler is 405 whatever version is named.
+fn with_tus_version(routes: UtoipaMethodRouter<AppState>) -> UtoipaMethodRouter<AppState> {
+    routes.map(|methods| methods.route_layer(middleware::from_fn(tus::check_version)))
 }
 
 /// The routes that the OpenAPI document describes.
@@ -63,8 +63,8 @@ fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(datasets::create_dataset, datasets::list_datasets))
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
-        .routes(speaking_tus(routes!(uploads::discover_uploads, uploads::create_upload)))
-        .routes(speaking_tus(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload)))
+        .routes(with_tus_version(routes!(uploads::discover_uploads, uploads::create_upload)))
+        .routes(with_tus_version(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload)))
         .routes(routes!(jobs::create_job, jobs::list_jobs))
         .routes(routes!(plan::plan_job))
         .routes(routes!(jobs::find_job, jobs::delete_job))
@@ -75,10 +75,10 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::list_metrics))
         .routes(routes!(attempts::list_attempts))
         .routes(routes!(attempts::list_checkpoints))
-        .routes(routes!(jobs::get_report))
-        .routes(routes!(jobs::get_verdict))
+        .routes(routes!(results::get_report))
+        .routes(routes!(results::get_verdict))
         .routes(routes!(rows::list_rows))
-        .routes(routes!(jobs::create_reproduction))
+        .routes(routes!(results::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
         .routes(routes!(workers::list_workers))

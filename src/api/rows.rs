@@ -71,7 +71,7 @@ pub async fn list_rows(
     let key = Key::parse(&artifact.object).map_err(|error| ApiError::internal(&error))?;
     let located = state.files.locate(&key, &artifact.sha256).await;
     let path = located.map_err(|error| ApiError::internal(&error))?;
-    let read = tokio::task::spawn_blocking(move || read(path, after, limit + 1)).await;
+    let read = tokio::task::spawn_blocking(move || read_rows(path, after, limit + 1)).await;
     let mut data = read.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&*error))?;
     let has_more = data.len() > limit;
     data.truncate(limit);
@@ -81,19 +81,19 @@ pub async fn list_rows(
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn read(path: PathBuf, offset: usize, limit: usize) -> Result<Vec<RowView>, BoxError> {
+fn read_rows(path: PathBuf, offset: usize, limit: usize) -> Result<Vec<RowView>, BoxError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
     let mut rows = Vec::new();
     for batch in builder.with_offset(offset).with_limit(limit).with_batch_size(limit).build()? {
         let batch = batch?;
         for at in 0..batch.num_rows() {
-            rows.push(view(&batch, at)?);
+            rows.push(read_row(&batch, at)?);
         }
     }
     Ok(rows)
 }
 
-fn view(batch: &RecordBatch, at: usize) -> Result<RowView, BoxError> {
+fn read_row(batch: &RecordBatch, at: usize) -> Result<RowView, BoxError> {
     fn column<'b, A: Array + 'static>(batch: &'b RecordBatch, name: &str) -> Result<&'b A, BoxError> {
         let found = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<A>());
         found.ok_or_else(|| format!("the explanations have no column `{name}` of its type").into())

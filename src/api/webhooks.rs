@@ -154,10 +154,10 @@ pub async fn list_deliveries(
     let (limit, after) = page.check()?;
     find(&state, &caller, id).await?;
     let page = webhooks::deliveries(&mut *state.connection().await?, id, limit, after).await?;
-    Ok(answer_page(page, delivery))
+    Ok(answer_page(page, view_delivery))
 }
 
-fn delivery(row: DeliveryRow) -> DeliveryView {
+fn view_delivery(row: DeliveryRow) -> DeliveryView {
     DeliveryView {
         message_id: row.message_id,
         kind: row.kind,
@@ -172,8 +172,12 @@ fn delivery(row: DeliveryRow) -> DeliveryView {
     }
 }
 
-/// A job may name only webhooks of its tenant.
-pub(super) async fn check_ids(conn: &mut PgConnection, tenant: &TenantId, ids: &[WebhookId]) -> Result<(), ApiError> {
+/// Refuses webhooks that are not of the tenant.
+pub(super) async fn check_webhook_ids(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    ids: &[WebhookId],
+) -> Result<(), ApiError> {
     if ids.is_empty() {
         return Ok(());
     }

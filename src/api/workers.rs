@@ -20,7 +20,7 @@ use axum::extract::State;
 use chrono::{SecondsFormat, Utc};
 use sqlx::PgConnection;
 
-/// Workers that are looked at for what a job waits for.
+/// Most workers that are looked at to say what a job waits for.
 const MOST: u32 = 1000;
 
 /// List the workers that are heard of, the newest first. They are the operator's, of no tenant.
@@ -47,8 +47,8 @@ pub async fn list_workers(
     }))
 }
 
-/// The workers, read where one of the jobs waits in the queue.
-pub async fn for_waiting(conn: &mut PgConnection, jobs: &[&JobRow]) -> Result<Vec<WorkerRow>, StoreError> {
+/// The workers; none, and none read, where no job waits in the queue.
+pub async fn list_for_waiting(conn: &mut PgConnection, jobs: &[&JobRow]) -> Result<Vec<WorkerRow>, StoreError> {
     if jobs.iter().any(|job| job.state == JobState::Queued) {
         Ok(workers::list(conn, MOST, None).await?.rows)
     } else {
@@ -56,8 +56,8 @@ pub async fn for_waiting(conn: &mut PgConnection, jobs: &[&JobRow]) -> Result<Ve
     }
 }
 
-/// What a queued job waits for, in words.
-pub fn waiting_for(job: &JobRow, workers: &[WorkerRow]) -> Option<String> {
+/// What a queued job waits for, in words; nothing of a job that is not queued.
+pub fn describe_wait(job: &JobRow, workers: &[WorkerRow]) -> Option<String> {
     if job.state != JobState::Queued {
         return None;
     }

@@ -103,7 +103,7 @@ pub fn check(args: CheckArgs) -> Result<(), CliError> {
         let view = JobView::new();
         let dataset_dir = work.path().join("dataset");
         let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
-        view.done();
+        view.finish();
         println!("{}", serde_json::to_string_pretty(&ingested.profile).expect("plain data"));
         Ok(())
     })
@@ -127,9 +127,9 @@ pub async fn upload_file(
     // The server does not see the file's name, which may be what tells the format.
     ingest::resolve_format(&mut dataset_spec, file.file_name().and_then(|name| name.to_str()), None, &first);
     let view = JobView::new();
-    view.waiting(format!("uploading {} ({bytes} bytes)", file.display()));
+    view.show_waiting(format!("uploading {} ({bytes} bytes)", file.display()));
     let mut dataset = if bytes >= uploads::FROM_BYTES {
-        let (upload, sha256) = uploads::send(client, file, bytes, &view).await?;
+        let (upload, sha256) = uploads::send_file(client, file, bytes, &view).await?;
         let body = json!({"upload_id": upload, "sha256": sha256, "name": name, "spec": dataset_spec});
         uploads::create_dataset(client, &body).await?
     } else {
@@ -144,18 +144,18 @@ pub async fn upload_file(
         client.json(request).await?
     };
     if dataset.status == DatasetStatus::Processing {
-        view.waiting("reading the table");
+        view.show_waiting("reading the table");
     }
     while dataset.status == DatasetStatus::Processing {
         tokio::time::sleep(Duration::from_millis(250)).await;
         dataset = client.json(client.get(&format!("/v1/datasets/{}", dataset.id))).await?;
     }
-    view.done();
+    view.finish();
     match dataset.status {
         DatasetStatus::Invalid => Err(CliError::invalid_table(&dataset.errors, dataset.error_total)),
         _ => {
             if let Some(profile) = &dataset.profile {
-                eprintln!("{}", reading::describe(profile));
+                eprintln!("{}", reading::describe_profile(profile));
             }
             Ok(dataset)
         }

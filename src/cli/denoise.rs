@@ -203,29 +203,29 @@ pub(super) async fn train(view: &mut JobView, job: &TrainerJob) -> Result<(Repor
     line.push(b'\n');
     stdin.write_all(&line).await.map_err(CliError::failed)?;
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    view.methods(&job.spec);
+    view.name_methods(&job.spec);
     let mut artifacts = Vec::new();
     let mut report = None;
     while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
         let event = serde_json::from_str(&line).map_err(CliError::failed)?;
         match event {
             TrainerEvent::Started { device, engine, threads, .. } => {
-                view.line(&format!("computing on {device} ({engine}), {threads} threads"))
+                view.print_line(&format!("computing on {device} ({engine}), {threads} threads"))
             }
-            TrainerEvent::Phase { contender, phase, epoch } => view.phase(contender, phase, epoch),
-            TrainerEvent::Epoch(row) => view.epoch(&row),
-            TrainerEvent::Progress(progress) => view.progress(progress),
+            TrainerEvent::Phase { contender, phase, epoch } => view.show_phase(contender, phase, epoch),
+            TrainerEvent::Epoch(row) => view.show_epoch(&row),
+            TrainerEvent::Progress(progress) => view.show_progress(progress),
             TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
-            TrainerEvent::Warning(warning) => view.line(&format!("warning: {}", warning.message)),
+            TrainerEvent::Warning(warning) => view.print_line(&format!("warning: {}", warning.message)),
             TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
             TrainerEvent::Finished(finished) => report = Some(*finished),
             TrainerEvent::Failed { message, .. } => {
-                view.done();
+                view.finish();
                 return Err(CliError::job_failed(message));
             }
         }
     }
-    view.done();
+    view.finish();
     let status = child.wait().await.map_err(CliError::failed)?;
     // An open stdin is the trainer's sign that it is still wanted.
     drop(stdin);

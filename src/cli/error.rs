@@ -1,4 +1,4 @@
-//! What a command ends with when it does not end well: words for a person, a code for a script.
+//! How a command fails: words for a person, an exit code for a script.
 
 use crate::{
     api::{Chain, Problem, ProblemItem},
@@ -17,7 +17,7 @@ impl CliError {
         Self { code, message: message.into() }
     }
 
-    /// Anything that is nobody's usage error. Takes the whole chain of causes.
+    /// Anything else that fails; the message has the error with all its causes.
     pub fn failed(error: impl std::error::Error) -> Self {
         Self::new(1, format!("error: {}", Chain(&error)))
     }
@@ -129,7 +129,7 @@ impl From<Problem> for CliError {
         message += &format!("\n  (request {})", problem.request_id);
         let code = match problem.status {
             422 => 3,
-            // Its database is away, or it is stopping: as good as unreachable, and worth another try.
+            // Its database is away, or it is stopping: like a server that cannot be reached, it is worth another try.
             503 => 4,
             _ => 1,
         };

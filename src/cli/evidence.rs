@@ -14,7 +14,7 @@ use crate::{
 };
 use clap::Args;
 
-/// How a verdict is come by.
+/// How a verdict is reached.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The evidence")]
 pub struct EvidenceArgs {

@@ -114,7 +114,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let file = SpecFile::read(args.spec.as_ref())?;
     let dataset = args.input.parse::<DatasetId>().ok();
-    // What is wrong with the flags is said before a file is uploaded; the id is put in once there is one.
+    // A wrong flag is named before a file is uploaded; the dataset's id is put in once there is one.
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
     args.method.apply(&mut spec)?;
     args.evidence.apply(&mut spec, args.certify);
@@ -147,38 +147,38 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     }
     let job: JobView = client.json(client.post("/v1/jobs").json(&spec)).await?;
     println!("{}", job.id);
-    if args.wait { follow(&client, job.id).await } else { Ok(()) }
+    if args.wait { follow_job(&client, job.id).await } else { Ok(()) }
 }
 
 pub async fn watch(args: WatchArgs) -> Result<(), CliError> {
-    follow(&Client::new(&args.server), args.id).await
+    follow_job(&Client::new(&args.server), args.id).await
 }
 
 /// Shows the events of a job from its first until its last. A server that goes away is waited for: the events are
 /// read again from the last one seen.
-async fn follow(client: &Client, id: JobId) -> Result<(), CliError> {
+async fn follow_job(client: &Client, id: JobId) -> Result<(), CliError> {
     let mut view = view::JobView::new();
     let mut after = 0;
-    // Before the first answer a server that cannot be reached is a wrong address, not a restart.
+    // Until it has answered once, a server that cannot be reached is taken for a wrong address, not for a restart.
     let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
-    view.methods(&job.spec);
+    view.name_methods(&job.spec);
     loop {
-        let page: EventPage = patiently(client, &format!("/v1/jobs/{id}/events?after={after}&wait=2")).await?;
+        let page: EventPage = get_patiently(client, &format!("/v1/jobs/{id}/events?after={after}&wait=2")).await?;
         for event in page.data {
             after = event.seq;
-            if let Some(end) = show(client, id, &mut view, event).await? {
+            if let Some(end) = show_event(client, id, &mut view, event).await? {
                 return end;
             }
         }
-        let job: JobView = patiently(client, &format!("/v1/jobs/{id}")).await?;
+        let job: JobView = get_patiently(client, &format!("/v1/jobs/{id}")).await?;
         if let Some(progress) = job.progress.filter(|_| job.status == JobState::Running) {
-            view.progress(progress);
+            view.show_progress(progress);
         }
     }
 }
 
-/// Gets, and tries for a minute where the server is away.
-async fn patiently<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, CliError> {
+/// Gets; while the server is away, tries again for a minute.
+async fn get_patiently<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, CliError> {
     for _ in 0..60 {
         match client.json(client.get(path)).await {
             Err(error) if error.is_unreachable() => tokio::time::sleep(Duration::from_secs(1)).await,
@@ -189,7 +189,7 @@ async fn patiently<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T
 }
 
 /// Shows one event; the outcome where it was the last.
-async fn show(
+async fn show_event(
     client: &Client,
     id: JobId,
     view: &mut view::JobView,
@@ -198,41 +198,41 @@ async fn show(
     let text = |key: &str| event.data.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
     let Some(kind) = EventType::parse(&event.kind) else { return Ok(None) };
     match kind {
-        EventType::JobQueued => view.waiting("waiting for a worker"),
-        EventType::JobStarted => view.waiting("started"),
-        EventType::JobRequeued => view.line(&format!("requeued: {}", text("reason"))),
-        EventType::JobPausing => view.line("pausing"),
-        EventType::JobPaused => view.waiting(format!("paused; `autodenoise resume {id}` lets it go on")),
-        EventType::JobResumed => view.waiting("resumed"),
-        EventType::JobCancelling => view.line("cancelling"),
+        EventType::JobQueued => view.show_waiting("waiting for a worker"),
+        EventType::JobStarted => view.show_waiting("started"),
+        EventType::JobRequeued => view.print_line(&format!("requeued: {}", text("reason"))),
+        EventType::JobPausing => view.print_line("pausing"),
+        EventType::JobPaused => view.show_waiting(format!("paused; `autodenoise resume {id}` lets it go on")),
+        EventType::JobResumed => view.show_waiting("resumed"),
+        EventType::JobCancelling => view.print_line("cancelling"),
         EventType::PhaseStarted => {
             let number = |key: &str, otherwise| event.data[key].as_u64().unwrap_or(otherwise) as u32;
             if let Ok(phase) = serde_json::from_value::<Phase>(event.data["phase"].clone()) {
-                view.phase(number("contender", 0), phase, number("epoch", 1));
+                view.show_phase(number("contender", 0), phase, number("epoch", 1));
             }
         }
         EventType::EpochCompleted => {
             if let Ok(row) = serde_json::from_value(event.data) {
-                view.epoch(&row);
+                view.show_epoch(&row);
             }
         }
-        EventType::Log => view.line(&format!("{}: {}", text("level"), text("message"))),
+        EventType::Log => view.print_line(&format!("{}: {}", text("level"), text("message"))),
         EventType::CheckpointSaved
         | EventType::SeedCompleted
         | EventType::SelfcheckCompleted
         | EventType::VerdictIssued => {}
         EventType::JobSucceeded => {
-            view.done();
-            let report: Report = patiently(client, &format!("/v1/jobs/{id}/report")).await?;
+            view.finish();
+            let report: Report = get_patiently(client, &format!("/v1/jobs/{id}/report")).await?;
             println!("{}", describe_report(&report));
             return Ok(Some(check_verdict(&report)));
         }
         EventType::JobFailed => {
-            view.done();
+            view.finish();
             return Ok(Some(Err(CliError::job_failed(text("message")))));
         }
         EventType::JobCancelled => {
-            view.done();
+            view.finish();
             return Ok(Some(Err(CliError::job_cancelled())));
         }
     }
@@ -342,7 +342,7 @@ pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
             );
             continue;
         }
-        // A server must not choose the folder it is written to.
+        // A name with a path in it would let the server choose where the file is written.
         if artifact.download_name.is_empty()
             || artifact.download_name.contains(['/', '\\'])
             || artifact.download_name.starts_with('.')

@@ -44,7 +44,7 @@ pub async fn read_table(
     dataset_dir: &Path,
     interrupted: Arc<AtomicBool>,
 ) -> Result<Ingested, CliError> {
-    view.waiting(format!("reading {}", source.display()));
+    view.show_waiting(format!("reading {}", source.display()));
     let (progress, mut heard) = tokio::sync::watch::channel((0, 0));
     let (source, spec, dataset_dir) = (source.to_owned(), spec.clone(), dataset_dir.to_owned());
     let reading = tokio::task::spawn_blocking(move || {
@@ -56,15 +56,15 @@ pub async fn read_table(
     // The sender goes with the reading's end, which ends this loop.
     while heard.changed().await.is_ok() {
         let (done, total) = *heard.borrow_and_update();
-        view.reading(done, total);
+        view.show_reading(done, total);
     }
-    let ingested = reading.await.map_err(CliError::failed)?.map_err(failed)?;
-    view.line(&describe(&ingested.profile));
+    let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
+    view.print_line(&describe_profile(&ingested.profile));
     Ok(ingested)
 }
 
 /// How many rows, and of which label.
-pub fn describe(profile: &Profile) -> String {
+pub fn describe_profile(profile: &Profile) -> String {
     let rows = profile.rows;
     let share = 100.0 * profile.positives.train as f64 / rows.train.max(1) as f64;
     format!(
@@ -76,7 +76,7 @@ pub fn describe(profile: &Profile) -> String {
     )
 }
 
-fn failed(error: IngestError) -> CliError {
+fn explain(error: IngestError) -> CliError {
     match error {
         IngestError::Invalid(table) => {
             let faults = table.faults();

@@ -65,7 +65,7 @@ pub struct MigrateArgs {
 
 pub fn serve(args: ServeArgs) -> Result<(), CliError> {
     runtime::run_service(async {
-        let stop = stop_signal()?;
+        let stop = watch_signals()?;
         let service = Service::start(&args, &stop).await?;
         stop.cancelled().await;
         service.stop(&args.drain).await
@@ -89,9 +89,9 @@ struct Service {
 }
 
 impl Service {
-    /// Starts every part; `stop` tells those that have an end of their own that it has come.
+    /// Starts every part. `stop` is cancelled when the server is to stop: worker, courier and API watch it.
     async fn start(args: &ServeArgs, stop: &CancellationToken) -> Result<Self, CliError> {
-        let prometheus = prometheus()?;
+        let prometheus = install_recorder()?;
         let tls = read_tls(&args.access)?;
         let storage = Storage::open(&args.storage).await?;
         // Bound before anything runs, so that a port in use costs nothing.
@@ -147,8 +147,8 @@ impl Service {
     }
 }
 
-/// Waits until the worker has handed back its jobs, and at least for `lead`: the door stays open meanwhile, so that it can be
-/// seen that readiness says no; new work is sent away at it.
+/// Waits until the worker has handed back its jobs, and for at least `lead`. The server answers meanwhile: whoever asks for
+/// its readiness hears no, and new work is refused.
 async fn hand_back_jobs(worker: Option<JoinHandle<()>>, lead: Duration, deadline: Instant) -> Result<(), JoinError> {
     let lead = timeout_at(deadline, sleep(lead));
     let handed_back = async {
@@ -177,7 +177,8 @@ fn read_tls(access: &AccessConfig) -> Result<Option<TlsAcceptor>, CliError> {
     }
 }
 
-/// On an address that others can reach, nobody may do anything without a key; and a key that passes in the clear can be read.
+/// Refuses an address that others can reach where there is no key, since anybody could use the service; warns where keys would
+/// pass unencrypted.
 async fn check_exposure(address: SocketAddr, is_secured: bool, storage: &Storage) -> Result<(), CliError> {
     if address.ip().is_loopback() {
         return Ok(());
@@ -212,8 +213,8 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
         return Err(CliError::usage("a worker needs the database of a server: give --database-url or DATABASE_URL"));
     }
     runtime::run_service(async {
-        let stop = stop_signal()?;
-        let prometheus = prometheus()?;
+        let stop = watch_signals()?;
+        let prometheus = install_recorder()?;
         let storage = Storage::open(&args.storage).await?;
         let health = match args.health_listen {
             Some(address) => Some(listen(address, "--health-listen").await?),
@@ -233,7 +234,7 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
                 wait_until(deadline, worker, LATE_JOBS).await.map_err(CliError::failed)?;
             }
         }
-        // Until here it has answered that the worker is stopping.
+        // Dropped only now: until here it has said that the worker is stopping.
         drop(probes);
         storage.close().await;
         Ok(())
@@ -267,7 +268,7 @@ fn start_worker(
     Ok((tokio::spawn(worker.run(stop.clone())), unfit))
 }
 
-/// Waits for a task, at most until the deadline; then it is broken off, which is logged as `late` says.
+/// Waits for a task until the deadline. Then the task is broken off, and `late` is logged.
 async fn wait_until<T>(deadline: Instant, mut task: JoinHandle<T>, late: &str) -> Result<(), JoinError> {
     match timeout_at(deadline, &mut task).await {
         Ok(ended) => ended.map(drop),
@@ -288,7 +289,7 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketA
     Ok((listener, address))
 }
 
-/// How this program's workers read tables.
+/// Reads a table for a worker.
 fn read_table(
     source: &Path,
     spec: &DatasetSpec,
@@ -311,7 +312,7 @@ fn read_table(
 
 /// A token cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once, which loses nothing: jobs go on from
 /// their checkpoints.
-fn stop_signal() -> Result<CancellationToken, CliError> {
+fn watch_signals() -> Result<CancellationToken, CliError> {
     let token = CancellationToken::new();
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(CliError::failed)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(CliError::failed)?;
@@ -331,7 +332,7 @@ fn stop_signal() -> Result<CancellationToken, CliError> {
     Ok(token)
 }
 
-fn prometheus() -> Result<PrometheusHandle, CliError> {
+fn install_recorder() -> Result<PrometheusHandle, CliError> {
     let seconds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3600.0];
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)

@@ -48,7 +48,7 @@ impl Storage {
         Ok(Self { store, files, signing_key, embedded })
     }
 
-    /// As `open`, for a command beside a server that may be running: where its private database is up, that is used.
+    /// As `open`, for a command that may run beside a server: where the private database is up already, that is used.
     pub async fn attach(config: &StorageConfig) -> Result<Self, CliError> {
         if config.database_url.is_some() {
             return Self::open(config).await;
@@ -80,7 +80,7 @@ fn private_database(config: &StorageConfig) -> PathBuf {
     config.data_dir().join("postgres")
 }
 
-/// The data folder, made where it is missing: its files, and the key beside them.
+/// Opens the data folder, made where it is missing: its files, and the key that signs certificates.
 fn open_folder(config: &StorageConfig) -> Result<(Files, Arc<SigningKey>), CliError> {
     let folder = config.data_dir();
     std::fs::create_dir_all(&folder).map_err(|error| {

@@ -102,6 +102,7 @@ pub struct WorkerConfig {
     /// CUDA_VISIBLE_DEVICES leaves]
     #[arg(long, env = "AUTODENOISE_GPUS", value_delimiter = ',', value_name = "DEVICES", value_parser = gpu)]
     pub gpus: Option<Vec<Device>>,
+
     /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
     #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
     pub keep_results_days: Option<f64>,

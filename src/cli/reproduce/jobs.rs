@@ -50,17 +50,17 @@ impl Bench<'_> {
             Ok(spec) => spec,
             Err(errors) => {
                 let reason = CliError::invalid_spec(errors).to_string();
-                view.line(&format!("{title}: {reason}"));
+                view.print_line(&format!("{title}: {reason}"));
                 return Ok(DoneJob { planned: job.clone(), spec: None, outcome: Err(reason) });
             }
         };
         let outcome = match self.folder.find(&job.name, &spec, self.keep()) {
             Some(report) => {
-                view.line(&format!("{title}: finished before"));
+                view.print_line(&format!("{title}: finished before"));
                 Ok(Box::new(report))
             }
             None => {
-                view.line(title);
+                view.print_line(title);
                 self.run(&mut view, job, spec.clone()).await?
             }
         };
@@ -78,7 +78,7 @@ impl Bench<'_> {
                 Ok(Ok(Box::new(report)))
             }
             Err(error) => {
-                view.line(&error.to_string());
+                view.print_line(&error.to_string());
                 Ok(Err(error.to_string()))
             }
         }
