@@ -4,8 +4,10 @@
 use super::{
     denoise::{cannot_write, train, trainer_job},
     error::CliError,
-    options::{SpecFile, TableArgs},
-    reading, runtime, tables,
+    options::TableArgs,
+    reading, runtime,
+    spec_file::SpecFile,
+    tables,
     view::JobView,
 };
 use crate::{

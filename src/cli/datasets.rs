@@ -3,8 +3,10 @@
 use super::{
     client::{Client, ServerArgs},
     error::CliError,
-    options::{SpecFile, TableArgs},
-    reading, runtime, tables, uploads,
+    options::TableArgs,
+    reading, runtime,
+    spec_file::SpecFile,
+    tables, uploads,
     view::JobView,
 };
 use crate::{

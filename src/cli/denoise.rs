@@ -4,10 +4,11 @@
 use super::{
     error::CliError,
     evidence::{EvidenceArgs, check_verdict},
-    options::{MethodArgs, SpecFile, TableArgs},
+    options::{MethodArgs, TableArgs},
     reading,
     report::describe_report,
     runtime,
+    spec_file::SpecFile,
     view::JobView,
 };
 use crate::{

@@ -1,23 +1,23 @@
-//! `submit`, `status`, `watch`, `download`, `pause`, `resume`, `cancel`: the life of a job from a terminal or a pipeline.
+//! `submit`, `status`, `pause`, `resume`, `cancel`: jobs from a terminal or a pipeline.
 
 use super::{
     client::{Client, ServerArgs},
     datasets,
     error::CliError,
-    evidence::{EvidenceArgs, check_verdict, describe_plan},
-    options::{MethodArgs, SpecFile, TableArgs},
+    evidence::{EvidenceArgs, describe_plan},
+    options::{MethodArgs, TableArgs},
     report::describe_report,
-    tables, view,
+    spec_file::SpecFile,
+    tables,
+    view::human_seconds,
+    watch::follow_job,
 };
 use crate::{
-    api::{ArtifactList, EventPage, EventView, JobView, MetricsView, Page},
-    types::{DatasetFacts, DatasetId, EventType, JobId, JobState, Phase, Report, Verdict, WebhookId},
+    api::{JobView, MetricsView, Page},
+    types::{DatasetFacts, DatasetId, JobId, JobState, Report, WebhookId},
 };
 use clap::Args;
-use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
-use std::{io::IsTerminal, path::PathBuf, time::Duration};
-use tokio::io::AsyncWriteExt;
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct SubmitArgs {
@@ -78,31 +78,6 @@ pub struct StatusArgs {
 }
 
 #[derive(Args)]
-pub struct WatchArgs {
-    /// The job's id
-    id: JobId,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
-#[derive(Args)]
-pub struct DownloadArgs {
-    /// The job's id
-    id: JobId,
-    /// What to download, separated by commas [default: everything]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    artifacts: Option<Vec<String>>,
-    /// Folder to write to
-    #[arg(long, short, value_name = "DIR", default_value = ".")]
-    out: PathBuf,
-    /// Download the denoised table also where it was not certified
-    #[arg(long)]
-    allow_uncertified: bool,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
-#[derive(Args)]
 pub struct ChangeArgs {
     /// The job's id
     id: JobId,
@@ -150,95 +125,6 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     if args.wait { follow_job(&client, job.id).await } else { Ok(()) }
 }
 
-pub async fn watch(args: WatchArgs) -> Result<(), CliError> {
-    follow_job(&Client::new(&args.server), args.id).await
-}
-
-/// Shows the events of a job from its first until its last. A server that goes away is waited for: the events are
-/// read again from the last one seen.
-async fn follow_job(client: &Client, id: JobId) -> Result<(), CliError> {
-    let mut view = view::JobView::new();
-    let mut after = 0;
-    // Until it has answered once, a server that cannot be reached is taken for a wrong address, not for a restart.
-    let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
-    view.name_methods(&job.spec);
-    loop {
-        let page: EventPage = get_patiently(client, &format!("/v1/jobs/{id}/events?after={after}&wait=2")).await?;
-        for event in page.data {
-            after = event.seq;
-            if let Some(end) = show_event(client, id, &mut view, event).await? {
-                return end;
-            }
-        }
-        let job: JobView = get_patiently(client, &format!("/v1/jobs/{id}")).await?;
-        if let Some(progress) = job.progress.filter(|_| job.status == JobState::Running) {
-            view.show_progress(progress);
-        }
-    }
-}
-
-/// Gets; while the server is away, tries again for a minute.
-async fn get_patiently<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, CliError> {
-    for _ in 0..60 {
-        match client.json(client.get(path)).await {
-            Err(error) if error.is_unreachable() => tokio::time::sleep(Duration::from_secs(1)).await,
-            other => return other,
-        }
-    }
-    client.json(client.get(path)).await
-}
-
-/// Shows one event; the outcome where it was the last.
-async fn show_event(
-    client: &Client,
-    id: JobId,
-    view: &mut view::JobView,
-    event: EventView,
-) -> Result<Option<Result<(), CliError>>, CliError> {
-    let text = |key: &str| event.data.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-    let Some(kind) = EventType::parse(&event.kind) else { return Ok(None) };
-    match kind {
-        EventType::JobQueued => view.show_waiting("waiting for a worker"),
-        EventType::JobStarted => view.show_waiting("started"),
-        EventType::JobRequeued => view.print_line(&format!("requeued: {}", text("reason"))),
-        EventType::JobPausing => view.print_line("pausing"),
-        EventType::JobPaused => view.show_waiting(format!("paused; `autodenoise resume {id}` lets it go on")),
-        EventType::JobResumed => view.show_waiting("resumed"),
-        EventType::JobCancelling => view.print_line("cancelling"),
-        EventType::PhaseStarted => {
-            let number = |key: &str, otherwise| event.data[key].as_u64().unwrap_or(otherwise) as u32;
-            if let Ok(phase) = serde_json::from_value::<Phase>(event.data["phase"].clone()) {
-                view.show_phase(number("contender", 0), phase, number("epoch", 1));
-            }
-        }
-        EventType::EpochCompleted => {
-            if let Ok(row) = serde_json::from_value(event.data) {
-                view.show_epoch(&row);
-            }
-        }
-        EventType::Log => view.print_line(&format!("{}: {}", text("level"), text("message"))),
-        EventType::CheckpointSaved
-        | EventType::SeedCompleted
-        | EventType::SelfcheckCompleted
-        | EventType::VerdictIssued => {}
-        EventType::JobSucceeded => {
-            view.finish();
-            let report: Report = get_patiently(client, &format!("/v1/jobs/{id}/report")).await?;
-            println!("{}", describe_report(&report));
-            return Ok(Some(check_verdict(&report)));
-        }
-        EventType::JobFailed => {
-            view.finish();
-            return Ok(Some(Err(CliError::job_failed(text("message")))));
-        }
-        EventType::JobCancelled => {
-            view.finish();
-            return Ok(Some(Err(CliError::job_cancelled())));
-        }
-    }
-    Ok(None)
-}
-
 pub async fn status(args: StatusArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let Some(id) = args.id else { return list(&client, &args).await };
@@ -256,7 +142,7 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
     if let (Some(phase), Some(progress)) = (job.phase, job.progress)
         && !job.is_terminal
     {
-        let left = progress.eta_seconds.map(|s| format!(", about {} left", view::human_seconds(s))).unwrap_or_default();
+        let left = progress.eta_seconds.map(|s| format!(", about {} left", human_seconds(s))).unwrap_or_default();
         println!("{} {}, pass {} of {}{left}", phase.as_str(), job.epoch.unwrap_or(1), progress.done, progress.total);
     }
     if let Some(what) = &job.waiting_for {
@@ -311,70 +197,5 @@ pub async fn change_state(args: ChangeArgs, how: &str) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/{how}", args.id))).await?;
     eprintln!("{} is {}", job.id, job.status.as_str());
-    Ok(())
-}
-
-pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
-    let client = Client::new(&args.server);
-    let list: ArtifactList = client.json(client.get(&format!("/v1/jobs/{}/artifacts", args.id))).await?;
-    if let Some(wanted) = &args.artifacts {
-        let known: Vec<_> = list.data.iter().map(|artifact| artifact.name.as_str()).collect();
-        if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
-            return Err(CliError::usage(format!("there is no artifact `{unknown}`; there are {}", known.join(", "))));
-        }
-    }
-    let job: JobView = client.json(client.get(&format!("/v1/jobs/{}", args.id))).await?;
-    let verdict = job.verdict.filter(|verdict| job.spec.certify.is_some() && *verdict != Verdict::Certified);
-    let withheld = |name: &str| name == "denoised" && verdict.is_some() && !args.allow_uncertified;
-    let io =
-        |error: std::io::Error| CliError::failed_because(format!("cannot write to {}: {error}", args.out.display()));
-    tokio::fs::create_dir_all(&args.out).await.map_err(io)?;
-    let chosen = list.data.iter().filter(|a| args.artifacts.as_ref().is_none_or(|wanted| wanted.contains(&a.name)));
-    for artifact in chosen {
-        if withheld(&artifact.name) {
-            let verdict = verdict.unwrap_or(Verdict::Inconclusive);
-            if args.artifacts.is_some() {
-                return Err(CliError::not_certified(verdict));
-            }
-            eprintln!(
-                "left out: {}, for the verdict is {verdict}; --allow-uncertified downloads it",
-                artifact.download_name
-            );
-            continue;
-        }
-        // A name with a path in it would let the server choose where the file is written.
-        if artifact.download_name.is_empty()
-            || artifact.download_name.contains(['/', '\\'])
-            || artifact.download_name.starts_with('.')
-        {
-            return Err(CliError::failed_because(format!(
-                "the server named a file {:?}, which is not a plain name",
-                artifact.download_name
-            )));
-        }
-        let path = args.out.join(&artifact.download_name);
-        let allow = if artifact.name == "denoised" && args.allow_uncertified { "?allow=uncertified" } else { "" };
-        let partial = args.out.join(format!(".{}.part", artifact.download_name));
-        let mut response =
-            client.send(client.get(&format!("/v1/jobs/{}/artifacts/{}{allow}", args.id, artifact.name))).await?;
-        let mut file = tokio::fs::File::create(&partial).await.map_err(io)?;
-        let mut hash = Sha256::new();
-        while let Some(chunk) = response.chunk().await.map_err(CliError::failed)? {
-            hash.update(&chunk);
-            file.write_all(&chunk).await.map_err(io)?;
-        }
-        file.sync_all().await.map_err(io)?;
-        let got = hex::encode(hash.finalize());
-        if got != artifact.sha256 {
-            return Err(CliError::failed_because(format!(
-                "{} was damaged on the way: sha256 {got}, expected {}",
-                artifact.name, artifact.sha256
-            )));
-        }
-        tokio::fs::rename(&partial, &path).await.map_err(io)?;
-        if std::io::stderr().is_terminal() || args.artifacts.is_none() {
-            eprintln!("{} ({} bytes)", path.display(), artifact.bytes);
-        }
-    }
     Ok(())
 }

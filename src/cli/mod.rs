@@ -5,6 +5,7 @@ mod bench_noise;
 mod client;
 mod datasets;
 mod denoise;
+mod download;
 mod error;
 mod evidence;
 mod fsck;
@@ -17,12 +18,14 @@ mod report;
 mod reproduce;
 mod runtime;
 mod serve;
+mod spec_file;
 mod storage;
 mod synth;
 mod tables;
 mod uploads;
 mod verify;
 mod view;
+mod watch;
 mod webhooks;
 
 use crate::telemetry::{self, LogConfig};
@@ -69,9 +72,9 @@ enum Command {
     /// Show one job, or list jobs
     Status(jobs::StatusArgs),
     /// Follow a job until it ends
-    Watch(jobs::WatchArgs),
+    Watch(watch::WatchArgs),
     /// Download a finished job's results
-    Download(jobs::DownloadArgs),
+    Download(download::DownloadArgs),
     /// Hold results against a job's certificate, without a server
     Verify(verify::VerifyArgs),
     /// Pause a job: it keeps what it has done, and holds no worker
@@ -129,8 +132,8 @@ pub fn main() -> ExitCode {
         Command::Datasets(DatasetsCommand::Show(args)) => end_with_reader(log, || run_client(datasets::show(args))),
         Command::Datasets(DatasetsCommand::Delete(args)) => end_with_reader(log, || run_client(datasets::delete(args))),
         Command::Status(args) => end_with_reader(log, || run_client(jobs::status(args))),
-        Command::Watch(args) => end_with_reader(log, || run_client(jobs::watch(args))),
-        Command::Download(args) => end_with_reader(log, || run_client(jobs::download(args))),
+        Command::Watch(args) => end_with_reader(log, || run_client(watch::watch(args))),
+        Command::Download(args) => end_with_reader(log, || run_client(download::download(args))),
         Command::Pause(args) => end_with_reader(log, || run_client(jobs::change_state(args, "pause"))),
         Command::Resume(args) => end_with_reader(log, || run_client(jobs::change_state(args, "resume"))),
         Command::Cancel(args) => end_with_reader(log, || run_client(jobs::change_state(args, "cancel"))),

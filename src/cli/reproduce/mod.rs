@@ -6,8 +6,9 @@ mod jobs;
 use super::{
     denoise::cannot_write,
     error::CliError,
-    options::{SpecFile, TableArgs, assignment, option_value},
+    options::{TableArgs, assignment, option_value},
     reading, runtime,
+    spec_file::SpecFile,
     view::JobView,
 };
 use crate::{
