@@ -11,6 +11,7 @@ mod datasets;
 mod error;
 mod events;
 mod extract;
+mod from_body;
 mod from_upload;
 mod gauges;
 mod header_params;

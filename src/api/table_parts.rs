@@ -1,4 +1,4 @@
-//! What both doors of `POST /v1/datasets` have in common: a body that is the table (`datasets`), and one that names an upload
+//! What both doors of `POST /v1/datasets` have in common: a body that is the table (`from_body`), and one that names an upload
 //! in parts (`from_upload`).
 
 use super::error::ApiError;
