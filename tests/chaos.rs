@@ -3,10 +3,11 @@
 //!
 //! `CHAOS_SECONDS` sets how long the killing lasts, `CHAOS_SEED` what is killed when; `make chaos` runs it for minutes.
 
+mod common;
 mod harness;
 
 use autodenoise::store::Durability;
-use base64::{Engine, prelude::BASE64_STANDARD};
+use common::tus::{Tus, checksum, dataset_of, hex_sha256, location_of, offset_of};
 use harness::{BIN, assert_gapless, autodenoise, clicks, fleet::Shared, pass_key, scratch, trainers_of};
 use reqwest::{
     StatusCode,
@@ -14,7 +15,6 @@ use reqwest::{
     header::HeaderMap,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
@@ -107,7 +107,7 @@ impl Drop for Ending<'_> {
 
 /// A client that tries again, as pipelines do. What it is told is an answer or "try again", never "something broke".
 struct Caller {
-    http: Client,
+    tus: Tus,
     url: String,
     retries: AtomicU64,
     give_up: Instant,
@@ -118,7 +118,7 @@ impl Caller {
     fn ask(&self, good: &[u16], request: impl Fn(&Client) -> RequestBuilder) -> (StatusCode, HeaderMap, String) {
         loop {
             assert!(Instant::now() < self.give_up, "no answer in time\n{}", self.last_words(""));
-            if let Ok(response) = request(&self.http).send() {
+            if let Ok(response) = request(&self.tus.http).send() {
                 let (status, headers) = (response.status(), response.headers().clone());
                 // The answer may break off in its middle.
                 if let Ok(body) = response.text() {
@@ -152,33 +152,25 @@ impl Caller {
 
     /// An upload in parts of random sizes, from begin to dataset; gives the dataset's id.
     fn upload(&self, dice: &mut Dice, bytes: &[u8], parts: &AtomicU64) -> String {
-        let tus = |request: RequestBuilder| request.header("tus-resumable", "1.0.0");
-        let (_, headers, _) = self.ask(&[201], |http| {
-            tus(http.post(format!("{}/v1/uploads", self.url))).header("upload-length", bytes.len())
-        });
-        let address = headers["location"].to_str().unwrap().to_owned();
-        let at = |headers: &HeaderMap| headers["upload-offset"].to_str().unwrap().parse::<usize>().unwrap();
+        let (_, headers, _) = self.ask(&[201], |_| self.tus.begin(bytes.len()));
+        let address = location_of(&headers);
         let mut acknowledged = 0;
         while acknowledged < bytes.len() {
-            let (_, headers, _) = self.ask(&[200], |http| tus(http.head(format!("{}{address}", self.url))));
-            let offset = at(&headers);
+            let (_, headers, _) = self.ask(&[200], |_| self.tus.head(&address));
+            let offset = offset_of(&headers);
             assert!(offset >= acknowledged, "{acknowledged} bytes were acknowledged, and {offset} are there");
             let end = bytes.len().min(offset + 1 + dice.below(100_000) as usize);
             let part = &bytes[offset..end];
-            let checksum = format!("sha256 {}", BASE64_STANDARD.encode(Sha256::digest(part)));
             // 423: whoever wrote it before is not done; 409: its answer was lost, the part was not.
-            let (status, headers, _) = self.ask(&[204, 409, 423], |http| {
-                let request = tus(http.patch(format!("{}{address}", self.url))).header("upload-offset", offset);
-                let request = request.header("content-type", "application/offset+octet-stream");
-                request.header("upload-checksum", &checksum).body(part.to_vec())
+            let (status, headers, _) = self.ask(&[204, 409, 423], |_| {
+                self.tus.patch(&address, offset, part).header("upload-checksum", checksum(part))
             });
             if status == 204 {
-                acknowledged = at(&headers);
+                acknowledged = offset_of(&headers);
                 parts.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let id = address.rsplit('/').next().unwrap();
-        let body = json!({"upload_id": id, "sha256": hex::encode(Sha256::digest(bytes)), "label": "click"});
+        let body = dataset_of(&address, bytes);
         loop {
             let made = self.post(&[200, 201, 423], "/v1/datasets", |request| request.json(&body));
             if let Some(dataset) = made["id"].as_str() {
@@ -228,9 +220,10 @@ fn what_was_acknowledged_outlives_every_death() {
     let worker = || Kept::start(&[&["worker"][..], &common, &patience, &quick].concat(), &log);
     let workers = [worker(), worker()];
 
+    let url = format!("http://{listen}");
     let caller = Caller {
-        http: Client::builder().timeout(Duration::from_secs(20)).build().unwrap(),
-        url: format!("http://{listen}"),
+        tus: Tus::new(&url, Duration::from_secs(20)),
+        url,
         retries: AtomicU64::new(0),
         give_up: Instant::now() + Duration::from_secs(seconds) + AFTERMATH,
         log: log.clone(),
@@ -273,7 +266,7 @@ fn what_was_acknowledged_outlives_every_death() {
                     let lines = (0..rows).map(|row| format!("u{},{},{}\n", row % 9, dice.below(1 << 40), row % 2));
                     let bytes = format!("user,item,click\n{}", lines.collect::<String>()).into_bytes();
                     let id = caller.upload(&mut dice, &bytes, parts);
-                    let sha256 = hex::encode(Sha256::digest(&bytes));
+                    let sha256 = hex_sha256(&bytes);
                     promised.lock().unwrap().uploads.insert(id, (sha256, bytes.len()));
                 }
             }));
@@ -372,7 +365,7 @@ fn what_was_acknowledged_outlives_every_death() {
             "{view:#}"
         );
         let file = fs::read(data.join("objects/uploads").join(sha256)).unwrap();
-        assert_eq!(hex::encode(Sha256::digest(&file)), *sha256);
+        assert_eq!(hex_sha256(&file), *sha256);
         bytes += length;
     }
     // Every acknowledged job has ended, its passes are all there and once, and what succeeded is what it would have been.

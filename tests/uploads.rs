@@ -1,12 +1,14 @@
 //! Uploads in parts (tus 1.0.0) through the real service, over connections that break and under a server that is killed.
 
+mod common;
 mod harness;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use common::tus::{PART, Tus, checksum, dataset_of, hex_sha256, id_of, location_of, offset_of};
 use harness::{BIN, Service, scratch};
 use reqwest::{
     Method, StatusCode,
-    blocking::{Client, RequestBuilder, Response},
+    blocking::{RequestBuilder, Response},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -24,7 +26,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PART: &str = "application/offset+octet-stream";
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -41,70 +42,54 @@ fn table(bytes: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn hex_sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-fn checksum(bytes: &[u8]) -> String {
-    format!("sha256 {}", BASE64_STANDARD.encode(Sha256::digest(bytes)))
-}
-
-/// A client that speaks tus to a service.
-struct Tus<'a> {
+/// A client of a service, which expects of each request that it is answered well.
+struct Session<'a> {
     service: &'a Service,
-    http: Client,
+    tus: Tus,
 }
 
-impl<'a> Tus<'a> {
+impl<'a> Session<'a> {
     fn new(service: &'a Service) -> Self {
-        Self { service, http: Client::builder().timeout(PATIENCE).build().unwrap() }
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.service.url)).header("tus-resumable", "1.0.0")
+        Self { service, tus: Tus::new(&service.url, PATIENCE) }
     }
 
     /// An upload begun; gives its address.
     fn begin(&self, length: usize) -> String {
-        let response = self.request(Method::POST, "/v1/uploads").header("upload-length", length).send().unwrap();
+        let response = self.tus.begin(length).send().unwrap();
         assert_eq!(response.status(), 201, "{}", self.service.log());
         assert!(response.headers().contains_key("upload-expires"));
-        response.headers()["location"].to_str().unwrap().to_owned()
-    }
-
-    fn patch(&self, upload: &str, offset: usize, part: &[u8]) -> RequestBuilder {
-        let request = self.request(Method::PATCH, upload).header("upload-offset", offset);
-        request.header("content-type", PART).body(part.to_vec())
+        location_of(response.headers())
     }
 
     fn head(&self, upload: &str) -> Response {
-        let response = self.request(Method::HEAD, upload).send().unwrap();
+        let response = self.tus.head(upload).send().unwrap();
         assert_eq!(response.headers()["tus-resumable"], "1.0.0");
         response
     }
 
+    /// How far the upload has come.
     fn offset(&self, upload: &str) -> usize {
         let response = self.head(upload);
         assert_eq!(
             (response.status(), &response.headers()["cache-control"]),
             (StatusCode::OK, &"no-store".parse().unwrap())
         );
-        offset_of(&response)
+        offset_of(response.headers())
     }
 
     /// Sends a part and expects it to be taken; a writer that has not noticed the end of its connection is waited for.
     fn send(&self, upload: &str, offset: usize, part: &[u8]) {
         let response = until(|| {
-            let response = self.patch(upload, offset, part).send().unwrap();
+            let response = self.tus.patch(upload, offset, part).send().unwrap();
             (response.status() != 423).then_some(response)
         });
         let status = response.status();
-        assert_eq!((status, offset_of(&response)), (StatusCode::NO_CONTENT, offset + part.len()));
+        assert_eq!((status, offset_of(response.headers())), (StatusCode::NO_CONTENT, offset + part.len()));
     }
 
     fn create_dataset(&self, upload: &str, bytes: &[u8]) -> RequestBuilder {
-        let id = upload.rsplit('/').next().unwrap();
-        let body = json!({"upload_id": id, "sha256": hex_sha256(bytes), "label": "click", "name": "in parts"});
+        let mut body = dataset_of(upload, bytes);
+        body["name"] = "in parts".into();
         self.service.post("/v1/datasets").json(&body)
     }
 
@@ -124,17 +109,13 @@ impl<'a> Tus<'a> {
 
     /// The upload's file on the server's disk.
     fn file(&self, upload: &str) -> PathBuf {
-        self.service.data.join("partial").join(upload.rsplit('/').next().unwrap())
+        self.service.data.join("partial").join(id_of(upload))
     }
 
     fn wait_for_file(&self, upload: &str, bytes: usize) {
         let file = self.file(upload);
         until(|| (fs::metadata(&file).unwrap().len() >= bytes as u64).then_some(()));
     }
-}
-
-fn offset_of(response: &Response) -> usize {
-    response.headers()["upload-offset"].to_str().unwrap().parse().unwrap()
 }
 
 /// Looks until there is something to see.
@@ -153,53 +134,53 @@ fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 fn twenty_cut_connections_cost_nothing() {
     let dir = scratch();
     let service = Service::start(&dir.path().join("data"));
-    let tus = Tus::new(&service);
+    let session = Session::new(&service);
     let bytes = table(2 << 20);
-    let upload = tus.begin(bytes.len());
+    let upload = session.begin(bytes.len());
     let mut offset = 0;
     for cut in 0..20 {
         let sent = 40_000 + 3_001 * cut;
         // The connection before may not be over yet for the server.
         until(|| {
-            let connection = tus.half_a_patch(&upload, offset, &bytes, sent, "");
+            let connection = session.half_a_patch(&upload, offset, &bytes, sent, "");
             connection.shutdown(Shutdown::Write).unwrap();
             let mut answer = String::new();
             (&connection).read_to_string(&mut answer).ok();
             (!answer.starts_with("HTTP/1.1 423")).then_some(())
         });
         // What arrived before the cut is kept, to the byte.
-        until(|| (tus.offset(&upload) == offset + sent).then_some(()));
+        until(|| (session.offset(&upload) == offset + sent).then_some(()));
         offset += sent;
     }
-    tus.send(&upload, offset, &bytes[offset..]);
-    let dataset = service.expect(tus.create_dataset(&upload, &bytes), 201);
+    session.send(&upload, offset, &bytes[offset..]);
+    let dataset = service.expect(session.create_dataset(&upload, &bytes), 201);
     assert_eq!((&dataset["sha256"], &dataset["bytes"]), (&json!(hex_sha256(&bytes)), &json!(bytes.len())));
     assert_eq!(fs::read(service.data.join("objects/uploads").join(hex_sha256(&bytes))).unwrap(), bytes);
-    assert!(!tus.file(&upload).exists(), "the bytes are an object now");
+    assert!(!session.file(&upload).exists(), "the bytes are an object now");
 }
 
 #[test]
 fn a_wrong_checksum_never_moves_the_offset() {
     let dir = scratch();
     let service = Service::start(&dir.path().join("data"));
-    let tus = Tus::new(&service);
+    let session = Session::new(&service);
     let bytes = table(300_000);
-    let upload = tus.begin(bytes.len());
+    let upload = session.begin(bytes.len());
     let (first, second) = bytes.split_at(100_000);
 
-    let damaged = tus.patch(&upload, 0, first).header("upload-checksum", checksum(second));
+    let damaged = session.tus.patch(&upload, 0, first).header("upload-checksum", checksum(second));
     assert_eq!(service.expect(damaged, 460)["code"], "checksum_mismatch");
-    assert_eq!(tus.offset(&upload), 0);
-    let taken = tus.patch(&upload, 0, first).header("upload-checksum", checksum(first)).send().unwrap();
-    assert_eq!((taken.status(), offset_of(&taken)), (StatusCode::NO_CONTENT, first.len()));
+    assert_eq!(session.offset(&upload), 0);
+    let taken = session.tus.patch(&upload, 0, first).header("upload-checksum", checksum(first)).send().unwrap();
+    assert_eq!((taken.status(), offset_of(taken.headers())), (StatusCode::NO_CONTENT, first.len()));
 
     // Of a part with a checksum whose connection breaks nothing is kept, though it reached the disk.
     let more = format!("upload-checksum: {}\r\n", checksum(second));
-    let connection = tus.half_a_patch(&upload, first.len(), &bytes, 50_000, &more);
-    tus.wait_for_file(&upload, first.len() + 1);
+    let connection = session.half_a_patch(&upload, first.len(), &bytes, 50_000, &more);
+    session.wait_for_file(&upload, first.len() + 1);
     drop(connection);
-    tus.send(&upload, first.len(), second);
-    service.expect(tus.create_dataset(&upload, &bytes), 201);
+    session.send(&upload, first.len(), second);
+    service.expect(session.create_dataset(&upload, &bytes), 201);
 }
 
 #[test]
@@ -209,56 +190,56 @@ fn a_killed_server_knows_to_the_byte_what_it_acknowledged() {
     let bytes = table(3 << 20);
     let acknowledged = 1 << 20;
     let upload = {
-        let tus = Tus::new(&service);
-        let upload = tus.begin(bytes.len());
-        tus.send(&upload, 0, &bytes[..acknowledged]);
-        let connection = tus.half_a_patch(&upload, acknowledged, &bytes, 1 << 20, "");
+        let session = Session::new(&service);
+        let upload = session.begin(bytes.len());
+        session.send(&upload, 0, &bytes[..acknowledged]);
+        let connection = session.half_a_patch(&upload, acknowledged, &bytes, 1 << 20, "");
         // Bytes nobody was promised lie behind those that count when the server dies.
-        tus.wait_for_file(&upload, acknowledged + 1);
+        session.wait_for_file(&upload, acknowledged + 1);
         drop(connection);
         upload
     };
     let service = Service::start(&service.kill());
-    let tus = Tus::new(&service);
+    let session = Session::new(&service);
     // The cut connection may have been noticed, and what it brought acknowledged, before the server died.
-    let offset = tus.offset(&upload);
+    let offset = session.offset(&upload);
     assert!((acknowledged..=2 << 20).contains(&offset), "{offset}");
-    tus.send(&upload, offset, &bytes[offset..]);
-    assert_eq!(service.expect(tus.create_dataset(&upload, &bytes), 201)["sha256"], hex_sha256(&bytes));
+    session.send(&upload, offset, &bytes[offset..]);
+    assert_eq!(service.expect(session.create_dataset(&upload, &bytes), 201)["sha256"], hex_sha256(&bytes));
 }
 
 #[test]
 fn an_upload_has_one_writer_at_a_time() {
     let dir = scratch();
     let service = Service::start(&dir.path().join("data"));
-    let tus = Tus::new(&service);
+    let session = Session::new(&service);
     let bytes = table(200_000);
-    let upload = tus.begin(bytes.len());
-    let mut writer = tus.half_a_patch(&upload, 0, &bytes, 60_000, "connection: close\r\n");
-    tus.wait_for_file(&upload, 1);
+    let upload = session.begin(bytes.len());
+    let mut writer = session.half_a_patch(&upload, 0, &bytes, 60_000, "connection: close\r\n");
+    session.wait_for_file(&upload, 1);
 
-    assert_eq!(service.expect(tus.patch(&upload, 0, &bytes), 423)["code"], "locked");
-    assert_eq!(service.expect(tus.request(Method::DELETE, &upload), 423)["code"], "locked");
-    assert_eq!(tus.offset(&upload), 0, "what is not synced yet is not acknowledged");
-    assert_eq!(service.expect(tus.create_dataset(&upload, &bytes), 409)["code"], "conflict");
+    assert_eq!(service.expect(session.tus.patch(&upload, 0, &bytes), 423)["code"], "locked");
+    assert_eq!(service.expect(session.tus.request(Method::DELETE, &upload), 423)["code"], "locked");
+    assert_eq!(session.offset(&upload), 0, "what is not synced yet is not acknowledged");
+    assert_eq!(service.expect(session.create_dataset(&upload, &bytes), 409)["code"], "conflict");
 
     writer.write_all(&bytes[60_000..]).unwrap();
     let mut answer = String::new();
     writer.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
-    let late = tus.patch(&upload, 0, &bytes).send().unwrap();
-    assert_eq!((late.status(), offset_of(&late)), (StatusCode::CONFLICT, bytes.len()));
-    service.expect(tus.create_dataset(&upload, &bytes), 201);
+    let late = session.tus.patch(&upload, 0, &bytes).send().unwrap();
+    assert_eq!((late.status(), offset_of(late.headers())), (StatusCode::CONFLICT, bytes.len()));
+    service.expect(session.create_dataset(&upload, &bytes), 201);
 }
 
 #[test]
 fn the_protocol_is_kept_to() {
     let dir = scratch();
     let service = Service::start_with(&dir.path().join("data"), &["--max-upload-bytes", "1000000"]);
-    let tus = Tus::new(&service);
+    let session = Session::new(&service);
 
     // What the server says it can do is what a client reads in the capabilities.
-    let options = tus.http.request(Method::OPTIONS, format!("{}/v1/uploads", service.url)).send().unwrap();
+    let options = session.tus.http.request(Method::OPTIONS, format!("{}/v1/uploads", service.url)).send().unwrap();
     let header = |name: &str| options.headers()[name].to_str().unwrap().to_owned();
     let capabilities = service.expect(service.get("/v1/capabilities"), 200);
     let words = |value: &Value| -> String {
@@ -270,10 +251,10 @@ fn the_protocol_is_kept_to() {
     assert_eq!(header("tus-checksum-algorithm"), words(&capabilities["uploads"]["checksum_algorithms"]));
     assert_eq!(header("tus-max-size"), capabilities["max_upload_bytes"].to_string());
 
-    let begin = || tus.request(Method::POST, "/v1/uploads");
-    let upload = tus.begin(100);
+    let begin = || session.tus.request(Method::POST, "/v1/uploads");
+    let upload = session.begin(100);
     let patch = |offset: &str, part: usize| {
-        let request = tus.request(Method::PATCH, &upload).header("upload-offset", offset);
+        let request = session.tus.request(Method::PATCH, &upload).header("upload-offset", offset);
         request.header("content-type", PART).body(vec![b'x'; part])
     };
     let unknown = "/v1/uploads/up_00000000000000000000000000000000";
@@ -290,13 +271,17 @@ fn the_protocol_is_kept_to() {
             415,
             "unsupported_media_type",
         ),
-        (tus.patch(unknown, 0, b"x"), 404, "not_found"),
-        (tus.request(Method::PATCH, &upload).header("upload-offset", "0").body("x"), 415, "unsupported_media_type"),
+        (session.tus.patch(unknown, 0, b"x"), 404, "not_found"),
+        (
+            session.tus.request(Method::PATCH, &upload).header("upload-offset", "0").body("x"),
+            415,
+            "unsupported_media_type",
+        ),
         (patch("", 1), 400, "bad_request"),
         (patch("5", 1), 409, "wrong_offset"),
         (patch("0", 101), 413, "too_large"),
         (patch("0", 1).header("upload-checksum", "md5 YQ=="), 400, "bad_request"),
-        (tus.request(Method::DELETE, unknown), 404, "not_found"),
+        (session.tus.request(Method::DELETE, unknown), 404, "not_found"),
         (
             service.post("/v1/datasets").json(&json!({"upload_id": "up_1", "sha256": "", "label": "click"})),
             422,
@@ -307,10 +292,10 @@ fn the_protocol_is_kept_to() {
         let problem = service.expect(request, status);
         assert_eq!(problem["code"], code, "{problem:#}");
     }
-    assert_eq!(tus.head(unknown).status(), 404);
-    assert_eq!(tus.offset(&upload), 0);
-    service.expect(tus.request(Method::DELETE, &upload), 204);
-    assert_eq!((tus.head(&upload).status(), tus.file(&upload).exists()), (StatusCode::NOT_FOUND, false));
+    assert_eq!(session.head(unknown).status(), 404);
+    assert_eq!(session.offset(&upload), 0);
+    service.expect(session.tus.request(Method::DELETE, &upload), 204);
+    assert_eq!((session.head(&upload).status(), session.file(&upload).exists()), (StatusCode::NOT_FOUND, false));
 
     // The first part may come with the creation; the name tells the format where the bytes do not.
     let bytes = String::from_utf8(table(60_000)).unwrap().replace(',', "\t").into_bytes();
@@ -321,22 +306,22 @@ fn the_protocol_is_kept_to() {
         .body(bytes[..9_000].to_vec())
         .send()
         .unwrap();
-    assert_eq!((response.status(), offset_of(&response)), (StatusCode::CREATED, 9_000));
-    let upload = response.headers()["location"].to_str().unwrap().to_owned();
-    tus.send(&upload, 9_000, &bytes[9_000..]);
-    assert_eq!(tus.head(&upload).headers()["upload-length"], bytes.len().to_string());
+    assert_eq!((response.status(), offset_of(response.headers())), (StatusCode::CREATED, 9_000));
+    let upload = location_of(response.headers());
+    session.send(&upload, 9_000, &bytes[9_000..]);
+    assert_eq!(session.head(&upload).headers()["upload-length"], bytes.len().to_string());
 
     // Only the right digest makes a dataset of it, once; then the upload is the dataset's.
-    let problem = service.expect(tus.create_dataset(&upload, b"other"), 422);
+    let problem = service.expect(session.create_dataset(&upload, b"other"), 422);
     assert_eq!(problem["errors"][0]["pointer"], "/sha256", "{problem:#}");
-    let dataset = service.expect(tus.create_dataset(&upload, &bytes), 201);
+    let dataset = service.expect(session.create_dataset(&upload, &bytes), 201);
     assert_eq!((&dataset["name"], &dataset["spec"]["separator"]), (&json!("in parts"), &json!("\t")));
     assert_eq!(
-        service.expect(tus.create_dataset(&upload, &bytes), 200)["id"],
+        service.expect(session.create_dataset(&upload, &bytes), 200)["id"],
         dataset["id"],
         "an answer that got lost"
     );
-    assert_eq!(service.expect(tus.request(Method::DELETE, &upload), 409)["code"], "conflict");
+    assert_eq!(service.expect(session.tus.request(Method::DELETE, &upload), 409)["code"], "conflict");
     let raw = service.post("/v1/datasets?label=click").header("content-type", "text/tab-separated-values").body(bytes);
     assert_eq!(service.expect(raw, 200)["id"], dataset["id"], "however they came");
 }
@@ -346,17 +331,17 @@ fn an_upload_nothing_is_sent_to_expires_with_its_bytes() {
     let dir = scratch();
     let data = dir.path().join("data");
     let service = Service::start_with(&data, &["--upload-expiry-seconds", "0.5"]);
-    let tus = Tus::new(&service);
-    let upload = tus.begin(100);
-    until(|| (tus.head(&upload).status() == 410).then_some(()));
-    assert_eq!(service.expect(tus.patch(&upload, 0, b"x"), 410)["code"], "expired");
-    assert!(tus.file(&upload).exists());
+    let session = Session::new(&service);
+    let upload = session.begin(100);
+    until(|| (session.head(&upload).status() == 410).then_some(()));
+    assert_eq!(service.expect(session.tus.patch(&upload, 0, b"x"), 410)["code"], "expired");
+    assert!(session.file(&upload).exists());
     assert!(service.terminate().success());
     // A worker sweeps when it starts.
     let service = Service::start(&data);
-    let tus = Tus::new(&service);
-    until(|| (!tus.file(&upload).exists()).then_some(()));
-    assert_eq!(tus.head(&upload).status(), 404);
+    let session = Session::new(&service);
+    until(|| (!session.file(&upload).exists()).then_some(()));
+    assert_eq!(session.head(&upload).status(), 404);
 }
 
 /// Bytes after which the first connections are cut.

@@ -3,7 +3,7 @@
 use super::{
     access::Caller,
     conditional,
-    error::{ApiError, Kind, Problem},
+    error::{ApiError, Kind},
     extract::{Json, Path, Query},
     jobs::find_succeeded,
     state::AppState,
@@ -29,13 +29,12 @@ use serde::Deserialize;
 use std::ops::Range;
 use utoipa::{IntoParams, ToSchema};
 
-/// Largest result, in bytes, that is checked before the first of it is sent.
-const HELD: u64 = 4 << 20;
+/// Results up to this size, in bytes, are read and checked whole before any of it is sent.
+const CHECKED_FIRST: u64 = 4 << 20;
 
 /// List a finished job's results.
 #[utoipa::path(get, path = "/v1/jobs/{id}/artifacts", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 200, body = ArtifactList), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = ArtifactList), (status = 404), (status = 409)))]
 pub async fn list_artifacts(
     State(state): State<AppState>,
     caller: Caller,
@@ -75,15 +74,28 @@ enum Allow {
 ///
 /// Where the job asked for a verdict, `denoised` is handed out once that is `certified`, or with `allow=uncertified`.
 #[utoipa::path(get, path = "/v1/jobs/{id}/artifacts/{name}", tag = "results",
-    params(("id" = JobId, Path), ("name" = String, Path, description = "As listed: denoised, indices, keep_mask, scores, weights, policy, model, report.json, certificate"), GetArtifactQuery),
-    responses((status = 200, description = "In the media type that the list gives it", content((inline(Binary) = "application/octet-stream"),
-            (inline(Binary) = "application/vnd.apache.parquet"), (inline(Binary) = "application/x-npy"), (inline(Binary) = "application/jsonl"),
-            (inline(Binary) = "application/gzip"), (inline(Binary) = "application/zstd"), (inline(Binary) = "text/csv"),
-            (serde_json::Value = "application/json"))),
-        (status = 206, description = "The part asked for"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 304, description = "As in If-None-Match"), (status = 416, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
+    params(
+        ("id" = JobId, Path),
+        (
+            "name" = String, Path,
+            description = "As listed: denoised, indices, keep_mask, scores, weights, policy, model, report.json, \
+                           certificate"
+        ),
+        GetArtifactQuery
+    ),
+    responses(
+        (
+            status = 200, description = "In the media type that the list gives it",
+            content(
+                (inline(Binary) = "application/octet-stream"), (inline(Binary) = "application/vnd.apache.parquet"),
+                (inline(Binary) = "application/x-npy"), (inline(Binary) = "application/jsonl"),
+                (inline(Binary) = "application/gzip"), (inline(Binary) = "application/zstd"),
+                (inline(Binary) = "text/csv"), (serde_json::Value = "application/json")
+            )
+        ),
+        (status = 206, description = "The part asked for"), (status = 400),
+        (status = 304, description = "As in If-None-Match"), (status = 416), (status = 404), (status = 409)
+    ))]
 pub async fn get_artifact(
     State(state): State<AppState>,
     caller: Caller,
@@ -104,14 +116,14 @@ pub async fn get_artifact(
             format!("{id} has no artifact `{name}`; it has {}", names.join(", ")),
         ));
     };
-    // The download may take long; the connection is not needed for it.
+    // The download may take long, and would keep a connection from other requests.
     drop(connection);
     let size = row.bytes as u64;
-    let etag = conditional::quoted(&row.sha256);
-    if conditional::matches(&request, &etag) {
+    let etag = conditional::make_etag(&row.sha256);
+    if conditional::names_etag(&request, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
-    let range = match asked_range(&request, &etag, size) {
+    let range = match read_range(&request, &etag, size) {
         Asked::Whole => None,
         Asked::Part(range) => Some(range),
         Asked::Unsatisfiable => {
@@ -127,7 +139,7 @@ pub async fn get_artifact(
             let reading = state.files.read(&key, Some(range.clone())).await;
             Body::from_stream(reading.map_err(|error| ApiError::internal(&error))?.stream).into_response()
         }
-        None => whole(&state, &key, &row).await?.into_response(),
+        None => read_whole(&state, &key, &row).await?.into_response(),
     };
     let headers = response.headers_mut();
     let value = |text: String| HeaderValue::try_from(text).expect("plain words and numbers");
@@ -148,11 +160,12 @@ pub async fn get_artifact(
     Ok(response)
 }
 
-/// The whole of a result. A damaged one is a 500 where it is small, and a transfer that breaks off where it is not.
-async fn whole(state: &AppState, key: &Key, row: &ArtifactRow) -> Result<Body, ApiError> {
+/// The whole of a result. Damage is found before a small one is sent (500), and at the end of a large one, whose transfer
+/// then breaks off.
+async fn read_whole(state: &AppState, key: &Key, row: &ArtifactRow) -> Result<Body, ApiError> {
     let internal = |error: FilesError| ApiError::internal(&error);
     let stream = state.files.read_verified(key, &row.sha256).await.map_err(internal)?;
-    if row.bytes as u64 > HELD {
+    if row.bytes as u64 > CHECKED_FIRST {
         let logged = stream.inspect_err(|error| tracing::error!(%error, "a download was broken off"));
         return Ok(Body::from_stream(logged));
     }
@@ -163,7 +176,7 @@ async fn whole(state: &AppState, key: &Key, row: &ArtifactRow) -> Result<Body, A
     Ok(Body::from(bytes.await.map_err(internal)?))
 }
 
-/// A job that asked for a verdict hands out its table once that is good.
+/// Refuses the denoised table of a job that asked for a verdict, unless the verdict is `certified`.
 fn refuse_uncertified(job: &JobRow) -> Result<(), ApiError> {
     let asked = job.spec.certify.is_some();
     match &job.verdict {
@@ -183,7 +196,7 @@ enum Asked {
 }
 
 /// Reads `Range` (one range of bytes; several are answered with the whole, as RFC 9110 allows) and `If-Range`.
-fn asked_range(request: &HeaderMap, etag: &HeaderValue, size: u64) -> Asked {
+fn read_range(request: &HeaderMap, etag: &HeaderValue, size: u64) -> Asked {
     let Some(text) = request.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Asked::Whole };
     if request.get(header::IF_RANGE).is_some_and(|tag| tag != etag) {
         return Asked::Whole;
@@ -206,8 +219,8 @@ mod tests {
 
     #[test]
     fn ranges_are_read_as_rfc_9110_says() {
-        let etag = conditional::quoted("ab");
-        let ask = |text: &str| asked_range(&HeaderMap::from_iter([(header::RANGE, text.parse().unwrap())]), &etag, 100);
+        let etag = conditional::make_etag("ab");
+        let ask = |text: &str| read_range(&HeaderMap::from_iter([(header::RANGE, text.parse().unwrap())]), &etag, 100);
         assert_eq!(ask("bytes=0-9"), Asked::Part(0..10));
         assert_eq!(ask("bytes=90-"), Asked::Part(90..100));
         assert_eq!(ask("bytes=-5"), Asked::Part(95..100));
@@ -221,7 +234,7 @@ mod tests {
     #[test]
     fn a_range_of_another_version_is_answered_with_the_whole() {
         let mut request = HeaderMap::from_iter([(header::RANGE, "bytes=0-9".parse().unwrap())]);
-        request.insert(header::IF_RANGE, conditional::quoted("old"));
-        assert_eq!(asked_range(&request, &conditional::quoted("new"), 100), Asked::Whole);
+        request.insert(header::IF_RANGE, conditional::make_etag("old"));
+        assert_eq!(read_range(&request, &conditional::make_etag("new"), 100), Asked::Whole);
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::ApiError,
     extract::{Json, Path, Query},
-    state::{AppState, checked_limit},
+    page::check_limit,
+    state::AppState,
     views::{AttemptPage, AttemptView, CheckpointList, CheckpointView},
 };
 use crate::{
@@ -28,15 +29,14 @@ pub struct ListAttemptsQuery {
 
 /// Every start of the job by a worker, the first one first.
 #[utoipa::path(get, path = "/v1/jobs/{id}/attempts", tag = "jobs", params(("id" = JobId, Path), ListAttemptsQuery),
-    responses((status = 200, body = AttemptPage), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = AttemptPage), (status = 400), (status = 404)))]
 pub async fn list_attempts(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListAttemptsQuery>,
 ) -> Result<Json<AttemptPage>, ApiError> {
-    let limit = checked_limit(query.limit)?;
+    let limit = check_limit(query.limit)?;
     let conn = &mut *state.connection().await?;
     if !jobs::exists(conn, &caller.tenant, id).await? {
         return Err(ApiError::not_found("job", id));
@@ -59,7 +59,7 @@ pub async fn list_attempts(
 
 /// Where the job could go on from, the newest first; the newest two are kept.
 #[utoipa::path(get, path = "/v1/jobs/{id}/checkpoints", tag = "jobs", params(("id" = JobId, Path)),
-    responses((status = 200, body = CheckpointList), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = CheckpointList), (status = 404)))]
 pub async fn list_checkpoints(
     State(state): State<AppState>,
     caller: Caller,

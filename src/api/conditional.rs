@@ -8,24 +8,24 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// JSON with a strong ETag over its bytes; 304 where `If-None-Match` names it.
-pub fn json_with_etag<T: Serialize>(request: &HeaderMap, value: &T) -> Response {
+pub fn answer_with_etag<T: Serialize>(request: &HeaderMap, value: &T) -> Response {
     let body = serde_json::to_vec(value).expect("views are plain data");
     let digest = hex::encode(&Sha256::digest(&body)[..16]);
-    let etag = quoted(&digest);
-    if matches(request, &etag) {
+    let etag = make_etag(&digest);
+    if names_etag(request, &etag) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json), (header::ETAG, etag)], body).into_response()
 }
 
-/// Hexadecimal digits as an ETag.
-pub fn quoted(digest: &str) -> HeaderValue {
+/// The ETag of a digest, given in hexadecimal.
+pub fn make_etag(digest: &str) -> HeaderValue {
     HeaderValue::try_from(format!("\"{digest}\"")).expect("hexadecimal digits fit a header")
 }
 
 /// Whether `If-None-Match` names the tag, or is `*`.
-pub fn matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
+pub fn names_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let etag = etag.to_str().unwrap_or_default();
     request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)

@@ -2,24 +2,19 @@
 
 use super::{
     access::Caller,
-    conditional::json_with_etag,
-    error::{ApiError, Kind, Problem},
-    extract::{Json, MAX_JSON_BYTES, Path, Query, parse_json},
+    conditional::answer_with_etag,
+    error::ApiError,
+    extract::{Json, MAX_JSON_BYTES, Path, Query},
+    from_body::{self, CreateDatasetQuery},
     from_upload::{self, DatasetFromUpload},
-    quota,
-    state::{AppState, checked_cursor, checked_limit},
-    uploads::discard,
+    header_params::ContentDigest,
+    page::{PageParams, answer_page},
+    state::AppState,
     views::{Binary, DatasetView, Page},
 };
 use crate::{
-    files::{FilesError, Key},
-    ingest::{self, SNIFF_BYTES},
-    store::{
-        StoreError,
-        datasets::{self, Created, DatasetRow, Deletion, NewDataset},
-        objects,
-    },
-    types::{DatasetId, DatasetSpec, FieldError, FieldSpec, LabelRule, SplitSpec},
+    store::datasets::{self, Created, DatasetRow, Deletion},
+    types::DatasetId,
 };
 use axum::{
     body::Body,
@@ -27,134 +22,23 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
-use futures_util::TryStreamExt;
-use serde::Deserialize;
-use utoipa::IntoParams;
-
-/// Media types tables come in; the first five are the ones to recommend. `curl --data-binary` sends the form type unless
-/// told otherwise.
-const MEDIA_TYPES: [&str; 11] = [
-    "text/csv",
-    "text/tab-separated-values",
-    "application/vnd.apache.parquet",
-    "application/x-ndjson",
-    "application/octet-stream",
-    "application/x-www-form-urlencoded",
-    "application/x-parquet",
-    "application/jsonl",
-    "application/gzip",
-    "application/zstd",
-    "text/plain",
-];
-
-/// How the uploaded table is to be read: the whole spec as JSON in `spec`, or its common parts one by one.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct CreateDatasetQuery {
-    /// Your own name for it, at most 200 bytes.
-    name: Option<String>,
-    /// The dataset's spec (see DatasetSpec), as JSON. The parameters below win over it.
-    spec: Option<String>,
-    /// A column of 0 and 1 (`click`), or a rule (`rating > 3`).
-    label: Option<String>,
-    /// Columns the models see, separated by commas.
-    features: Option<String>,
-    /// Columns they do not see, separated by commas.
-    exclude: Option<String>,
-    /// Column that holds train, valid or test.
-    split_column: Option<String>,
-    /// Shares of train, valid and test, for example `0.8,0.1,0.1`.
-    split: Option<String>,
-    /// Seed of a random split.
-    split_seed: Option<u64>,
-    /// Separator of a text table.
-    separator: Option<String>,
-}
-
-impl CreateDatasetQuery {
-    fn parts(&self) -> Result<Parts, ApiError> {
-        let words = |text: &String| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
-        Ok(Parts {
-            spec: self.spec.as_ref().map(|json| parse_json(json.as_bytes())).transpose()?,
-            label: self.label.clone(),
-            features: self.features.as_ref().map(words),
-            exclude: self.exclude.as_ref().map(words),
-            split_column: self.split_column.clone(),
-            split: self.split.clone(),
-            split_seed: self.split_seed,
-            separator: self.separator.clone(),
-        })
-    }
-}
-
-/// What a request says of how its table is to be read; `spec` gives way to the others.
-pub(super) struct Parts {
-    pub spec: Option<DatasetSpec>,
-    pub label: Option<String>,
-    pub features: Option<Vec<String>>,
-    pub exclude: Option<Vec<String>>,
-    pub split_column: Option<String>,
-    pub split: Option<String>,
-    pub split_seed: Option<u64>,
-    pub separator: Option<String>,
-}
-
-impl Parts {
-    pub(super) fn dataset_spec(self) -> Result<DatasetSpec, ApiError> {
-        let wrong = |pointer: &str, rule: String| ApiError::invalid_spec(vec![FieldError::new(pointer, rule)]);
-        let label = self.label.map(LabelRule::try_from).transpose().map_err(|rule| wrong("/label", rule))?;
-        let mut spec = match (self.spec, &label) {
-            (Some(spec), _) => spec,
-            (None, Some(label)) => DatasetSpec::with_label(label.clone()),
-            (None, None) => {
-                let rule =
-                    "is needed: a column of 0 and 1 (`label=click`), or a rule (`label=rating > 3`, URL-encoded)";
-                return Err(wrong("/label", rule.to_owned()));
-            }
-        };
-        spec.label = label.unwrap_or(spec.label);
-        if let Some(features) = self.features {
-            spec.fields = Some(features.into_iter().map(FieldSpec::Name).collect());
-        }
-        if let Some(exclude) = self.exclude {
-            spec.exclude = exclude;
-        }
-        if let Some(separator) = self.separator {
-            spec.separator = Some(separator.replace("\\t", "\t"));
-        }
-        match (self.split_column, self.split) {
-            (Some(_), Some(_)) => return Err(wrong("/split", "give split_column or split, not both".to_owned())),
-            (Some(column), None) => spec.split = SplitSpec::Column(column),
-            (None, Some(ratios)) => {
-                let ratios = SplitSpec::parse_ratios(&ratios).map_err(|rule| wrong("/split", rule))?;
-                spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed.unwrap_or(0) };
-            }
-            (None, None) => {
-                if let (SplitSpec::Ratio { seed, .. }, Some(given)) = (&mut spec.split, self.split_seed) {
-                    *seed = given;
-                }
-            }
-        }
-        Ok(spec)
-    }
-}
 
 /// Upload a table.
 ///
 /// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also gzip or zstd. It is safe on disk when the answer
 /// comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
 /// spec are the same dataset. Or the body is JSON and names an upload that came in parts (`POST /v1/uploads`).
-#[utoipa::path(
-    post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery,
-        ("content-digest" = Option<String>, Header, pattern = "(^|,) *sha-256=:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=: *(,|$)", description = "`sha-256=:base64:` of the body (RFC 9530); checked where given")),
-    request_body(content((inline(Binary) = "application/octet-stream"), (DatasetFromUpload = "application/json")),
-        description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"),
-    responses((status = 201, body = DatasetView), (status = 200, body = DatasetView, description = "The same bytes and spec are here already"),
-        (status = 400, body = Problem, content_type = "application/problem+json"), (status = 413, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The upload is not complete"), (status = 423, body = Problem, content_type = "application/problem+json", description = "A request writes to the upload"),
-        (status = 415, body = Problem, content_type = "application/problem+json"), (status = 422, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery, ContentDigest),
+    request_body(
+        content((inline(Binary) = "application/octet-stream"), (DatasetFromUpload = "application/json")),
+        description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"
+    ),
+    responses(
+        (status = 201, body = DatasetView),
+        (status = 200, body = DatasetView, description = "The same bytes and spec are here already"), (status = 400),
+        (status = 413), (status = 409, description = "The upload is not complete"),
+        (status = 423, description = "A request writes to the upload"), (status = 415), (status = 422)
+    ))]
 pub async fn create_dataset(
     State(state): State<AppState>,
     caller: Caller,
@@ -166,124 +50,20 @@ pub async fn create_dataset(
         let bytes = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
         let bytes =
             bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
-        return from_upload::create(state, caller, &bytes).await;
+        return from_upload::create_dataset(&state, &caller, &bytes).await.map(answer_created);
     }
-    let mut spec = query.parts()?.dataset_spec()?;
-    checked_name(query.name.as_deref())?;
-    let media_type = media_type(&headers)?;
-    let expected = content_digest(&headers)?;
-    let most = state.config.max_upload_bytes;
-    let left = quota::bytes_left(&state, &caller).await?.unwrap_or(most);
-    let limit = most.min(left);
-    let refused = || if left < most { quota::too_many_bytes(&caller) } else { too_large(most) };
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit) {
-        discard(body);
-        return Err(refused());
-    }
-    let received = state.files.receive(body.into_data_stream(), limit).await.map_err(|error| match error {
-        FilesError::TooLarge { .. } => refused(),
-        FilesError::Upload(error) => ApiError::bad_request(format!("the upload broke off: {error}")),
-        other => ApiError::internal(&other),
-    })?;
-    let object = &received.stored;
-    if object.bytes == 0 {
-        return Err(ApiError::bad_request(
-            "the body is empty: send the table's bytes, for example with curl --data-binary @file.csv",
-        ));
-    }
-    if expected.is_some_and(|expected| expected != object.sha256) {
-        let detail = format!("the {} bytes received have the sha-256 {}", object.bytes, object.sha256);
-        return Err(ApiError::new(Kind::BadDigest, detail));
-    }
-    let key = Key::upload(&object.sha256).map_err(|error| ApiError::internal(&error))?;
-    state.files.prepare_received(&received).await.map_err(|error| ApiError::internal(&error))?;
-    let mut tx = state.store.begin().await?;
-    objects::hold(&mut tx, key.as_str()).await?;
-    state.files.store_received(&received).await.map_err(|error| ApiError::internal(&error))?;
-    resolve_format(&state, &key, &mut spec, None, Some(&media_type)).await?;
-    let new = NewDataset {
-        tenant: caller.tenant.clone(),
-        name: query.name,
-        sha256: object.sha256.clone(),
-        bytes: object.bytes,
-        spec,
-        media_type: Some(media_type),
-        file_name: None,
-    };
-    let made = quota::create_dataset(&mut tx, &caller, &new).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(created(made))
+    from_body::create_dataset(&state, &caller, query, &headers, body).await.map(answer_created)
 }
 
-pub(super) fn created(made: Created) -> Response {
+fn answer_created(made: Created) -> Response {
     let status = if made.new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/datasets/{}", made.row.id);
     (status, [(header::LOCATION, location)], Json(view(made.row))).into_response()
 }
 
-pub(super) fn checked_name(name: Option<&str>) -> Result<(), ApiError> {
-    match name {
-        Some(name) if name.len() > 200 => {
-            Err(ApiError::invalid_spec(vec![FieldError::new("/name", "at most 200 bytes")]))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Fills in what the object's first bytes tell of its format.
-pub(super) async fn resolve_format(
-    state: &AppState,
-    key: &Key,
-    spec: &mut DatasetSpec,
-    name: Option<&str>,
-    media_type: Option<&str>,
-) -> Result<(), ApiError> {
-    let first = async {
-        let reading = state.files.read(key, Some(0..SNIFF_BYTES as u64)).await?;
-        let gathered = reading.stream.try_fold(Vec::new(), async |mut bytes, chunk| {
-            bytes.extend_from_slice(&chunk);
-            Ok(bytes)
-        });
-        gathered.await
-    };
-    let first = first.await.map_err(|error| ApiError::internal(&error))?;
-    ingest::resolve_format(spec, name, media_type, &first);
-    Ok(())
-}
-
 fn is_json(headers: &HeaderMap) -> bool {
     let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
-}
-
-/// The media type, if tables come in it.
-fn media_type(headers: &HeaderMap) -> Result<String, ApiError> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/octet-stream");
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if MEDIA_TYPES.contains(&essence.as_str()) {
-        return Ok(essence);
-    }
-    let detail = format!("`{essence}` is not a table's media type; send one of {}", MEDIA_TYPES[..5].join(", "));
-    Err(ApiError::new(Kind::UnsupportedMediaType, detail))
-}
-
-/// The sha-256 of `Content-Digest`, in hexadecimal.
-fn content_digest(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("content-digest") else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    let encoded = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'));
-    let digest = encoded.and_then(|encoded| BASE64_STANDARD.decode(encoded).ok()).filter(|digest| digest.len() == 32);
-    match digest {
-        Some(digest) => Ok(Some(hex::encode(digest))),
-        None => {
-            Err(ApiError::bad_request("Content-Digest must be `sha-256=:` and 32 bytes in base64 and `:` (RFC 9530)"))
-        }
-    }
-}
-
-fn too_large(limit: u64) -> ApiError {
-    ApiError::new(Kind::TooLarge, format!("an upload has at most {limit} bytes here"))
 }
 
 fn view(row: DatasetRow) -> DatasetView {
@@ -303,36 +83,22 @@ fn view(row: DatasetRow) -> DatasetView {
     }
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListDatasetsQuery {
-    /// Rows of the page, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(pattern = "^000[0-9a-f]{45}$")]
-    after: Option<String>,
-}
-
 /// List datasets, newest first.
-#[utoipa::path(get, path = "/v1/datasets", tag = "datasets", params(ListDatasetsQuery),
-    responses((status = 200, body = Page<DatasetView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/v1/datasets", tag = "datasets", params(PageParams),
+    responses((status = 200, body = Page<DatasetView>), (status = 400)))]
 pub async fn list_datasets(
     State(state): State<AppState>,
     caller: Caller,
-    Query(query): Query<ListDatasetsQuery>,
+    Query(page): Query<PageParams>,
 ) -> Result<Json<Page<DatasetView>>, ApiError> {
-    let limit = checked_limit(query.limit)?;
-    let after = checked_cursor(query.after.as_deref())?;
+    let (limit, after) = page.check()?;
     let page = datasets::list(&mut *state.connection().await?, &caller.tenant, limit, after).await?;
-    let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
+    Ok(answer_page(page, view))
 }
 
 /// Show a dataset: its status, and its profile or its errors.
 #[utoipa::path(get, path = "/v1/datasets/{id}", tag = "datasets", params(("id" = DatasetId, Path)),
-    responses((status = 200, body = DatasetView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = DatasetView), (status = 304, description = "As in If-None-Match"), (status = 404)))]
 pub async fn find_dataset(
     State(state): State<AppState>,
     caller: Caller,
@@ -341,12 +107,12 @@ pub async fn find_dataset(
 ) -> Result<Response, ApiError> {
     let row = datasets::find(&mut *state.connection().await?, &caller.tenant, id).await?;
     let row = row.ok_or_else(|| ApiError::not_found("dataset", id))?;
-    Ok(json_with_etag(&headers, &view(row)))
+    Ok(answer_with_etag(&headers, &view(row)))
 }
 
 /// Delete a dataset. Refused while an unfinished job uses it; results of finished jobs stay.
 #[utoipa::path(delete, path = "/v1/datasets/{id}", tag = "datasets", params(("id" = DatasetId, Path)),
-    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 204), (status = 404), (status = 409)))]
 pub async fn delete_dataset(
     State(state): State<AppState>,
     caller: Caller,

@@ -1,7 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457), built only by the constructors here.
 //!
-//! A handler returns `ApiError`; the cause of a 500 is logged here, at the boundary, and never sent. `render` puts the
-//! request's path and id into the body, and gives the same shape to what axum and tower answer on their own.
+//! A handler returns `ApiError`; the cause of a 500 is logged here, at the boundary, and never sent. `render_problem` puts
+//! the request's path and id into the body, and gives the same shape to what axum and tower answer on their own.
 
 use crate::types::FieldError;
 pub use crate::types::ProblemItem;
@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tower_http::request_id::RequestId;
 use utoipa::ToSchema;
+
+/// Media type of every error.
+pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// The body of every error.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -83,15 +86,20 @@ macro_rules! kinds {
 
 kinds! {
     BadRequest = "bad-request", BAD_REQUEST, "The request cannot be read",
-        "A header, a parameter or the body does not have the form this endpoint expects. `detail` and `errors` say which part; /openapi.json describes every endpoint.";
+        "A header, a parameter or the body does not have the form this endpoint expects. `detail` and `errors` say \
+         which part; /openapi.json describes every endpoint.";
     BadCursor = "bad-cursor", BAD_REQUEST, "The cursor is not one of ours",
         "`after` must be the `next` of an earlier page of the same list, unchanged.";
     BadDigest = "bad-digest", BAD_REQUEST, "The bytes do not match their digest",
-        "The sha-256 in Content-Digest differs from that of the bytes received: they were damaged on the way, or the digest is of another file. Send them again.";
+        "The sha-256 in Content-Digest differs from that of the bytes received: they were damaged on the way, or the \
+         digest is of another file. Send them again.";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The request needs an API key",
-        "Send one as `Authorization: Bearer adk_…`; the command line takes it from --api-key or AUTODENOISE_API_KEY. The operator makes keys with `autodenoise keys create`. A key that is revoked or has expired does not come back.";
+        "Send one as `Authorization: Bearer adk_…`; the command line takes it from --api-key or AUTODENOISE_API_KEY. \
+         The operator makes keys with `autodenoise keys create`. A key that is revoked or has expired does not come \
+         back.";
     Forbidden = "forbidden", FORBIDDEN, "The API key is not good for this",
-        "A key of scope `read` may look and download, `write` may also create, cancel and delete, `admin` may also see /metrics. Ask the operator for a key of the scope that `detail` names.";
+        "A key of scope `read` may look and download, `write` may also create, cancel and delete, `admin` may also \
+         see /metrics. Ask the operator for a key of the scope that `detail` names.";
     NotFound = "not-found", NOT_FOUND, "There is no such thing here",
         "The id is unknown, or the address is not one of this API. /openapi.json lists the addresses.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "This address does not answer that method",
@@ -101,41 +109,56 @@ kinds! {
     Conflict = "conflict", CONFLICT, "The thing's state does not allow this",
         "`detail` names the state and what to wait for.";
     DatasetNotReady = "dataset-not-ready", CONFLICT, "The dataset is not ready",
-        "A job needs a dataset whose status is `ready`. While it is `processing`, wait; if it is `invalid`, its `errors` say what to mend before uploading it again.";
+        "A job needs a dataset whose status is `ready`. While it is `processing`, wait; if it is `invalid`, its \
+         `errors` say what to mend before uploading it again.";
     NotFinished = "not-finished", CONFLICT, "The job has not finished",
         "Results exist once the job has `succeeded`. Watch /v1/jobs/{id}/events, which ends with the job.";
     NotCertified = "not-certified", CONFLICT, "The denoised table was not certified",
-        "The job asked for a verdict (`certify`), and it is not `certified`: /v1/jobs/{id}/verdict says why. The table is handed out with ?allow=uncertified; `indices`, `scores` and the report are open.";
+        "The job asked for a verdict (`certify`), and it is not `certified`: /v1/jobs/{id}/verdict says why. The \
+         table is handed out with ?allow=uncertified; `indices`, `scores` and the report are open.";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The upload is larger than this server accepts",
-        "The limit stands at /v1/capabilities; the operator sets it by --max-upload-bytes. Compressed uploads (gzip, zstd) count compressed.";
+        "The limit stands at /v1/capabilities; the operator sets it by --max-upload-bytes. Compressed uploads (gzip, \
+         zstd) count compressed.";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "This media type is not one we read",
-        "Tables are accepted as text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson, or application/octet-stream with `format` given; JSON bodies as application/json.";
+        "Tables are accepted as text/csv, text/tab-separated-values, application/vnd.apache.parquet, \
+         application/x-ndjson, or application/octet-stream with `format` given; JSON bodies as application/json.";
     RangeNotSatisfiable = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range is outside of the file",
         "Content-Range of the answer says how long the file is.";
     UnsupportedVersion = "unsupported-version", PRECONDITION_FAILED, "This version of the upload protocol is not spoken here",
-        "Uploads in parts follow tus 1.0.0: every request but OPTIONS carries `Tus-Resumable: 1.0.0`. The Tus-Version header lists what the server speaks.";
+        "Uploads in parts follow tus 1.0.0: every request but OPTIONS carries `Tus-Resumable: 1.0.0`. The \
+         Tus-Version header lists what the server speaks.";
     WrongOffset = "wrong-offset", CONFLICT, "The upload is not at this offset",
-        "A part begins where the upload has come to. Upload-Offset of the answer says where that is; send on from there.";
+        "A part begins where the upload has come to. Upload-Offset of the answer says where that is; send on from \
+         there.";
     Expired = "expired", GONE, "The upload has expired",
-        "An upload that nothing was sent to for the time in /v1/capabilities is removed with all its bytes. Begin another.";
+        "An upload that nothing was sent to for the time in /v1/capabilities is removed with all its bytes. Begin \
+         another.";
     Locked = "locked", LOCKED, "Another request writes to the upload",
-        "An upload has one writer at a time. A request whose connection broke unnoticed ends within half a minute; ask for the offset with HEAD and try again.";
+        "An upload has one writer at a time. A request whose connection broke unnoticed ends within half a minute; \
+         ask for the offset with HEAD and try again.";
     ChecksumMismatch = "checksum-mismatch", CHECKSUM_MISMATCH, "The part does not have its checksum",
-        "The bytes received do not have the digest in Upload-Checksum: they were damaged on the way. Nothing of the part was kept; send it again.";
+        "The bytes received do not have the digest in Upload-Checksum: they were damaged on the way. Nothing of the \
+         part was kept; send it again.";
     InvalidSpec = "invalid-spec", UNPROCESSABLE_ENTITY, "The spec is not valid",
         "Each entry of `errors` points at one wrong part and says what it must be.";
     BlockedUrl = "blocked-url", UNPROCESSABLE_ENTITY, "Nothing is sent to such an address",
-        "A webhook's address must be https, on port 443 or one from 1024 on, without a user's name, and its host must resolve to addresses on the public internet only. Private, loopback and link-local addresses and the like are refused, so that nobody reaches the server's own network through it.";
+        "A webhook's address must be https, on port 443 or one from 1024 on, without a user's name, and its host \
+         must resolve to addresses on the public internet only. Private, loopback and link-local addresses and the \
+         like are refused, so that nobody reaches the server's own network through it.";
     InvalidTable = "invalid-table", UNPROCESSABLE_ENTITY, "The table cannot be used",
-        "Each entry of `errors` names a row, line and column, or a part of the dataset's spec, and the rule it breaks. Nothing is dropped silently: mend the rows, or leave the column out, and upload again.";
+        "Each entry of `errors` names a row, line and column, or a part of the dataset's spec, and the rule it \
+         breaks. Nothing is dropped silently: mend the rows, or leave the column out, and upload again.";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests at once",
-        "Wait for the seconds in Retry-After and try again. How many requests a minute are taken stands at /v1/capabilities.";
+        "Wait for the seconds in Retry-After and try again. How many requests a minute are taken stands at \
+         /v1/capabilities.";
     QuotaExceeded = "quota-exceeded", TOO_MANY_REQUESTS, "This is more than you may have",
-        "`detail` says how much that is, and what to wait for or to delete. /v1/capabilities has the limits a tenant has unless the operator gave it others.";
+        "`detail` says how much that is, and what to wait for or to delete. /v1/capabilities has the limits a tenant \
+         has unless the operator gave it others.";
     Timeout = "timeout", REQUEST_TIMEOUT, "The request took too long",
         "Try again; a large upload needs a connection that keeps sending.";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot do this now",
-        "The database cannot be reached, or the server is shutting down or has too much to do. Nothing acknowledged is lost; try again shortly.";
+        "The database cannot be reached, or the server is shutting down or has too much to do. Nothing acknowledged \
+         is lost; try again shortly.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side",
         "The cause is in the server's log under the request id. Trying again is safe.";
 }
@@ -249,7 +272,7 @@ impl IntoResponse for ApiError {
         if self.kind == Kind::Unauthorized {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // The body is written by `render`, which knows the request.
+        // The body is written by `render_problem`, which knows the request.
         response.extensions_mut().insert(Problem::from(self));
         response
     }
@@ -257,7 +280,8 @@ impl IntoResponse for ApiError {
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Middleware: forgets a request id of the client's that is not a short word; it would stand in logs and answers.
+/// Middleware: drops a request id of the client's that is not a short word, because it would be written into logs and
+/// answers.
 pub async fn check_request_id(mut request: Request, next: Next) -> Response {
     let is_word = |id: &HeaderValue| {
         id.len() <= 128 && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte))
@@ -269,9 +293,9 @@ pub async fn check_request_id(mut request: Request, next: Next) -> Response {
 }
 
 /// Middleware: gives every error response the problem body.
-pub async fn render(request: Request, next: Next) -> Response {
+pub async fn render_problem(request: Request, next: Next) -> Response {
     let instance = request.uri().path().to_owned();
-    // No name here holds U+0000, and the database's text cannot.
+    // PostgreSQL's text cannot hold U+0000, so nothing of such a name can exist.
     let nul =
         [Some(request.uri().path()), request.uri().query()].into_iter().flatten().any(|part| part.contains("%00"));
     let request_id =
@@ -288,20 +312,20 @@ pub async fn render(request: Request, next: Next) -> Response {
         // An answer without our type comes from axum or tower, or is a health report, which is JSON already.
         let json =
             response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/"));
-        (!json).then(|| Problem::from(of_status(status)))
+        (!json).then(|| Problem::from(explain_status(status)))
     });
     let Some(mut problem) = problem else { return response };
     problem.instance = instance;
     problem.request_id = request_id.unwrap_or_default();
     let body = serde_json::to_vec(&problem).expect("a problem is plain data");
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     headers.remove(header::CONTENT_LENGTH);
     *response.body_mut() = body.into();
     response
 }
 
-fn of_status(status: StatusCode) -> ApiError {
+fn explain_status(status: StatusCode) -> ApiError {
     let kind =
         Kind::ALL.iter().copied().find(|kind| kind.status() == status).unwrap_or(match status.is_server_error() {
             true => Kind::Internal,

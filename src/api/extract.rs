@@ -15,15 +15,15 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Longest JSON body.
 pub const MAX_JSON_BYTES: usize = 1 << 20;
 
-/// The database's text cannot hold it, so that nothing of that name can be there.
+/// PostgreSQL's text cannot hold U+0000, so nothing of such a name can exist.
 const NUL: &str = "text may not hold U+0000";
 
-/// Whether a part of an address, as it came, holds U+0000.
+/// Whether a part of an address holds U+0000, percent-encoded as it came.
 fn holds_nul(encoded: &str) -> bool {
     encoded.contains("%00")
 }
 
-/// A path parameter, parsed by `FromStr`; what does not parse is an unknown thing (404).
+/// A path parameter, parsed by `FromStr`; one that does not parse names nothing that exists (404).
 pub struct Path<T>(pub T);
 
 impl<T, S> FromRequestParts<S> for Path<T>

@@ -2,19 +2,26 @@
 
 use super::{
     access::Caller,
-    datasets::{Parts, checked_name, created, resolve_format},
     error::ApiError,
     extract::parse_json,
     quota,
     state::AppState,
-    tus, uploads as parts,
+    table_parts::{check_name, make_spec, wrong},
+    tus,
+    upload_parts::lock_upload,
 };
 use crate::{
-    files::Key,
-    store::{StoreError, datasets::NewDataset, objects, uploads},
-    types::{DatasetSpec, FieldError, UploadId},
+    files::{FilesError, Key},
+    ingest::{self, SNIFF_BYTES},
+    store::{
+        StoreError,
+        datasets::{Created, NewDataset},
+        objects,
+        uploads::{self, UploadRow},
+    },
+    types::{DatasetSpec, SplitSpec, TableParts, UploadId},
 };
-use axum::response::Response;
+use futures_util::TryStreamExt;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -44,43 +51,41 @@ pub struct DatasetFromUpload {
     separator: Option<String>,
 }
 
-pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Response, ApiError> {
+impl DatasetFromUpload {
+    fn dataset_spec(&self) -> Result<DatasetSpec, ApiError> {
+        let parts = TableParts {
+            label: self.label.clone(),
+            features: self.features.clone(),
+            exclude: self.exclude.clone(),
+            split_column: self.split_column.clone(),
+            split: self.split.map(SplitSpec::check_ratios),
+            split_seed: self.split_seed,
+            separator: self.separator.clone(),
+        };
+        make_spec(parts, self.spec.clone())
+    }
+}
+
+/// Makes a dataset of a complete upload. The bytes become an object under the digest that the client names, if they have it.
+pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> Result<Created, ApiError> {
     let asked: DatasetFromUpload = parse_json(body)?;
     let id = asked.upload_id;
     let sha256 = asked.sha256.to_ascii_lowercase();
     if sha256.len() != 64 || hex::decode(&sha256).is_err() {
         return Err(wrong("/sha256", "must be 64 hexadecimal digits"));
     }
-    checked_name(asked.name.as_deref())?;
-    let mut spec = Parts {
-        spec: asked.spec,
-        label: asked.label,
-        features: asked.features,
-        exclude: asked.exclude,
-        split_column: asked.split_column,
-        split: asked.split.map(|shares| shares.map(|share| share.to_string()).join(",")),
-        split_seed: asked.split_seed,
-        separator: asked.separator,
-    }
-    .dataset_spec()?;
-    let found = uploads::find(&mut *state.connection().await?, &caller.tenant, id).await?;
-    let row = found.ok_or_else(|| wrong("/upload_id", format!("there is no upload `{id}`")))?;
-    if row.received < row.length {
-        return Err(ApiError::conflict(format!(
-            "{id} has {} of {} bytes; send the rest first",
-            row.received, row.length
-        )));
-    }
-    let file_name = tus::word(&row.metadata, "filename");
-    let media_type = tus::word(&row.metadata, "filetype");
+    check_name(asked.name.as_deref())?;
+    let mut spec = asked.dataset_spec()?;
+    let row = find_complete(state, caller, id).await?;
+    let file_name = tus::find_word(&row.metadata, "filename");
+    let media_type = tus::find_word(&row.metadata, "filetype");
 
     let key = Key::upload(&sha256).map_err(|error| ApiError::internal(&error))?;
-    let internal = |error: crate::files::FilesError| ApiError::internal(&error);
-    let (partial, actual) = match row.sha256 {
+    let (mut partial, actual) = match &row.sha256 {
         // The same was asked before, and the answer may have got lost on its way.
-        Some(known) => (None, known),
+        Some(known) => (None, known.clone()),
         None => {
-            let mut partial = parts::lock(&state, id).await?;
+            let mut partial = lock_upload(state, id).await?;
             let stored = partial.digest().await.map_err(internal)?;
             (Some(partial), stored.sha256)
         }
@@ -88,19 +93,21 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
     if actual != sha256 {
         return Err(wrong("/sha256", format!("the {} bytes received have the sha-256 {actual}", row.length)));
     }
-    if let Some(partial) = &partial {
-        state.files.prepare_partial(partial, &sha256).await.map_err(internal)?;
-    }
+    let first_bytes = match &mut partial {
+        Some(partial) => {
+            state.files.prepare_partial(partial, &sha256).await.map_err(internal)?;
+            partial.read_first(SNIFF_BYTES).await.map_err(internal)?
+        }
+        None => read_first(state, &key).await?.ok_or_else(|| deleted(id))?,
+    };
+    ingest::resolve_format(&mut spec, file_name.as_deref(), media_type.as_deref(), &first_bytes);
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
     match &partial {
         Some(partial) => state.files.store_partial(partial, &sha256).await.map_err(internal)?,
         None if state.files.contains(&key).await.map_err(internal)? => {}
-        None => {
-            return Err(ApiError::conflict(format!("the dataset made of {id} was deleted; upload the table again")));
-        }
+        None => return Err(deleted(id)),
     }
-    resolve_format(&state, &key, &mut spec, file_name.as_deref(), media_type.as_deref()).await?;
     let new = NewDataset {
         tenant: caller.tenant.clone(),
         name: asked.name,
@@ -110,7 +117,7 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
         media_type,
         file_name,
     };
-    let made = quota::create_dataset(&mut tx, &caller, &new).await?;
+    let made = quota::create_dataset(&mut tx, caller, &new).await?;
     if !uploads::use_up(&mut tx, id, &new.sha256).await? {
         return Err(wrong("/upload_id", format!("{id} has expired; begin another")));
     }
@@ -120,9 +127,40 @@ pub async fn create(state: AppState, caller: Caller, body: &[u8]) -> Result<Resp
     {
         tracing::warn!(%error, "an upload's file stays behind; the sweep removes it");
     }
-    Ok(created(made))
+    Ok(made)
 }
 
-fn wrong(pointer: &str, rule: impl Into<String>) -> ApiError {
-    ApiError::invalid_spec(vec![FieldError::new(pointer, rule)])
+/// The upload, of which every byte must have come.
+async fn find_complete(state: &AppState, caller: &Caller, id: UploadId) -> Result<UploadRow, ApiError> {
+    let found = uploads::find(&mut *state.connection().await?, &caller.tenant, id).await?;
+    let row = found.ok_or_else(|| wrong("/upload_id", format!("there is no upload `{id}`")))?;
+    if row.received < row.length {
+        return Err(ApiError::conflict(format!(
+            "{id} has {} of {} bytes; send the rest first",
+            row.received, row.length
+        )));
+    }
+    Ok(row)
+}
+
+/// The first bytes of an object; none where it is not there.
+async fn read_first(state: &AppState, key: &Key) -> Result<Option<Vec<u8>>, ApiError> {
+    let reading = match state.files.read(key, Some(0..SNIFF_BYTES as u64)).await {
+        Ok(reading) => reading,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(internal(error)),
+    };
+    let gathered = reading.stream.try_fold(Vec::new(), async |mut bytes, chunk| {
+        bytes.extend_from_slice(&chunk);
+        Ok(bytes)
+    });
+    gathered.await.map(Some).map_err(internal)
+}
+
+fn deleted(id: UploadId) -> ApiError {
+    ApiError::conflict(format!("the dataset made of {id} was deleted; upload the table again"))
+}
+
+fn internal(error: FilesError) -> ApiError {
+    ApiError::internal(&error)
 }

@@ -1,7 +1,7 @@
 //! Whether the service lives, whether it can take work, what it can do, and its figures for Prometheus.
 
 use super::{
-    error::{ApiError, Kind},
+    error::{ApiError, Chain, Kind},
     extract::{Json, Path},
     offers::Offers,
     state::AppState,
@@ -37,15 +37,19 @@ pub async fn get_healthz() -> Json<Health> {
 #[utoipa::path(get, path = "/readyz", tag = "service",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub async fn get_readyz(State(state): State<AppState>) -> Response {
-    readiness(&state.store, &state.unfit, &state.draining).await
+    check_readiness(&state.store, &state.unfit, &state.draining).await
 }
 
-async fn readiness(store: &Store, unfit: &watch::Receiver<Vec<String>>, draining: &CancellationToken) -> Response {
+async fn check_readiness(
+    store: &Store,
+    unfit: &watch::Receiver<Vec<String>>,
+    draining: &CancellationToken,
+) -> Response {
     let mut reasons = Vec::new();
     match tokio::time::timeout(Duration::from_secs(3), store.ping()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = %super::Chain(&error), "readiness: the database does not answer");
+            tracing::warn!(error = %Chain(&error), "readiness: the database does not answer");
             reasons.push("the database does not answer".to_owned());
         }
         Err(_) => reasons.push("the database did not answer within 3 seconds".to_owned()),
@@ -61,7 +65,7 @@ async fn readiness(store: &Store, unfit: &watch::Receiver<Vec<String>>, draining
     (code, Json(Health { status: status.to_owned(), reasons })).into_response()
 }
 
-/// What a worker without an API answers from.
+/// What the health addresses of a worker without an API answer from.
 #[derive(Clone)]
 pub struct Probes {
     pub store: Store,
@@ -75,8 +79,11 @@ pub struct Probes {
 pub fn probes(probes: Probes) -> Router {
     Router::new()
         .route("/healthz", get(get_healthz))
-        .route("/readyz", get(async |State(it): State<Probes>| readiness(&it.store, &it.unfit, &it.draining).await))
-        .route("/metrics", get(async |State(it): State<Probes>| figures(&it.prometheus)))
+        .route(
+            "/readyz",
+            get(async |State(it): State<Probes>| check_readiness(&it.store, &it.unfit, &it.draining).await),
+        )
+        .route("/metrics", get(async |State(it): State<Probes>| render_metrics(&it.prometheus)))
         .with_state(probes)
 }
 
@@ -108,16 +115,18 @@ pub async fn get_capabilities(State(state): State<AppState>) -> Result<Json<Capa
 }
 
 /// Figures in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/metrics", tag = "service",
+    responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn get_metrics(State(state): State<AppState>) -> Response {
-    figures(&state.prometheus)
+    render_metrics(&state.prometheus)
 }
 
-fn figures(prometheus: &PrometheusHandle) -> Response {
+fn render_metrics(prometheus: &PrometheusHandle) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], prometheus.render()).into_response()
 }
 
-/// Middleware: once the server is stopping, what comes in anew is sent away, to a server that is not or to a later time.
+/// Middleware: while the server stops, new requests get 503, so that their clients try another server, or this one later.
+/// Health and metrics are still answered.
 pub async fn refuse_when_draining(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if !state.draining.is_cancelled() || !request.uri().path().starts_with("/v1/") {
         return next.run(request).await;
@@ -126,7 +135,7 @@ pub async fn refuse_when_draining(State(state): State<AppState>, request: Reques
     ([(header::CONNECTION, "close")], refused).into_response()
 }
 
-/// Middleware: counts and times requests by route, not by address, so that ids do not become labels.
+/// Middleware: counts and times requests by route. By address every id would become a label of its own.
 pub async fn count_requests(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unknown".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().to_string();

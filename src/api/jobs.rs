@@ -1,27 +1,27 @@
-//! `/v1/jobs`: submit, list, find, cancel, delete, metrics, report.
+//! `/v1/jobs`: submit, list, find, cancel, delete; and the metrics of passes.
 
 use super::{
     access::Caller,
-    conditional::json_with_etag,
-    error::{ApiError, Kind, Problem},
+    conditional::answer_with_etag,
+    error::{ApiError, Kind},
     extract::{Json, Path, Query},
     offers::Offers,
+    page::{PageParams, answer_page},
     prefer, quota,
-    state::{AppState, checked_cursor, checked_limit},
-    views::{JobView, MetricsView, Page, Reproduction, VerdictView},
-    webhooks::check_ids,
+    state::AppState,
+    views::{JobView, MetricsView, Page},
+    webhooks::check_webhook_ids,
     workers,
 };
 use crate::{
     files::Key,
     store::{
-        artifacts::{self, ArtifactRow},
         datasets::{self, DatasetRow},
         jobs::{self, CancelOutcome, Creation, Deletion, Idempotency, JobFilter, JobRow},
         metrics::{self, MetricFilter},
     },
     types::{
-        Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, Report, ResolvedSpec,
+        Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, ResolvedSpec,
         TenantId,
     },
 };
@@ -40,23 +40,27 @@ use utoipa::IntoParams;
 ///
 /// Only `dataset_id` is required. The answer holds the spec with every default filled in; that is what runs.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = JobSpec,
-    params(("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$", description = "The same key and body within 24 hours give the same job")),
-    responses((status = 201, body = JobView), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The dataset is not ready"),
-        (status = 422, body = Problem, content_type = "application/problem+json")))]
+    params((
+        "idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$",
+        description = "The same key and body within 24 hours give the same job"
+    )),
+    responses(
+        (status = 201, body = JobView), (status = 400), (status = 409, description = "The dataset is not ready"),
+        (status = 422)
+    ))]
 pub async fn create_job(
     State(state): State<AppState>,
     caller: Caller,
     headers: HeaderMap,
     Json(spec): Json<JobSpec>,
 ) -> Result<Response, ApiError> {
-    let idempotency = idempotency(&headers, &spec)?;
+    let idempotency = read_idempotency(&headers, &spec)?;
     let mut connection = state.connection().await?;
     let (_, resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
-    check_ids(&mut connection, &caller.tenant, &resolved.webhook_ids).await?;
+    check_webhook_ids(&mut connection, &caller.tenant, &resolved.webhook_ids).await?;
     match quota::create_job(&mut connection, &caller, &resolved, idempotency.as_ref(), None).await? {
-        Creation::New(row) => Ok(created(*row).into_response()),
-        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], created(*row)).into_response()),
+        Creation::New(row) => Ok(answer_created(*row).into_response()),
+        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], answer_created(*row)).into_response()),
         Creation::KeyReused => Err(ApiError::new(
             Kind::InvalidSpec,
             "this Idempotency-Key came with another request before; use a new key for a new job",
@@ -77,7 +81,7 @@ pub(super) async fn resolve_for(
             format!("there is no dataset `{}`", spec.dataset_id),
         )])
     })?;
-    // What is wrong with the spec is said before what is wrong with the moment.
+    // A fault of the spec is named before the dataset's state: the state may change by itself, the spec does not.
     let facts = DatasetFacts::new(dataset.profile.as_deref(), dataset.feature_map.as_deref());
     let resolved = spec.resolve(&facts).map_err(ApiError::invalid_spec)?;
     if resolved.needs_torch() {
@@ -97,13 +101,14 @@ pub(super) async fn resolve_for(
     Ok((dataset, resolved))
 }
 
-fn created(row: JobRow) -> impl IntoResponse {
+/// The answer to a request that made a job.
+pub(super) fn answer_created(row: JobRow) -> impl IntoResponse {
     let location = format!("/v1/jobs/{}", row.id);
     (StatusCode::CREATED, [(header::LOCATION, location)], Json(view(row)))
 }
 
 /// The client's key, and the digest of what it asked for.
-fn idempotency(headers: &HeaderMap, spec: &JobSpec) -> Result<Option<Idempotency>, ApiError> {
+fn read_idempotency(headers: &HeaderMap, spec: &JobSpec) -> Result<Option<Idempotency>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value
         .to_str()
@@ -150,24 +155,22 @@ pub struct ListJobsQuery {
     /// Only jobs with this label: `name=value`.
     #[param(pattern = "=")]
     label: Option<String>,
-    /// Rows of the page, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
+    // As in `PageParams`, which describes them. serde's `flatten` reads no numbers out of a query string.
+    #[param(ignore)]
     limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(pattern = "^000[0-9a-f]{45}$")]
+    #[param(ignore)]
     after: Option<String>,
 }
 
 /// List jobs, newest first.
-#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListJobsQuery),
-    responses((status = 200, body = Page<JobView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListJobsQuery, PageParams),
+    responses((status = 200, body = Page<JobView>), (status = 400)))]
 pub async fn list_jobs(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListJobsQuery>,
 ) -> Result<Json<Page<JobView>>, ApiError> {
-    let limit = checked_limit(query.limit)?;
-    let after = checked_cursor(query.after.as_deref())?;
+    let (limit, after) = PageParams { limit: query.limit, after: query.after }.check()?;
     let mut filter = JobFilter { state: query.status, dataset: query.dataset_id, ..JobFilter::default() };
     if let Some(label) = &query.label {
         let (name, value) = label
@@ -177,11 +180,8 @@ pub async fn list_jobs(
     }
     let conn = &mut *state.connection().await?;
     let page = jobs::list(conn, &caller.tenant, &filter, limit, after).await?;
-    let next = page.next.map(|cursor| cursor.to_string());
-    let workers = workers::for_waiting(conn, &page.rows.iter().collect::<Vec<_>>()).await?;
-    let data =
-        page.rows.into_iter().map(|row| JobView { waiting_for: workers::waiting_for(&row, &workers), ..view(row) });
-    Ok(Json(Page { data: data.collect(), has_more: next.is_some(), next }))
+    let workers = workers::list_for_waiting(conn, &page.rows.iter().collect::<Vec<_>>()).await?;
+    Ok(answer_page(page, |row| JobView { waiting_for: workers::describe_wait(&row, &workers), ..view(row) }))
 }
 
 /// Show a job: its state, phase, progress and resolved spec.
@@ -189,35 +189,37 @@ pub async fn list_jobs(
 /// With `Prefer: wait=N` the answer comes when the job's state changes, or after N seconds (at most 60); with
 /// `If-None-Match` too when anything of the job has changed. A job that has ended is shown at once.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
-    params(("id" = JobId, Path), ("prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for news"),
-        ("if-none-match" = Option<String>, Header, description = "The ETag of an earlier answer")),
-    responses((status = 200, body = JobView), (status = 304, description = "As in If-None-Match"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    params(
+        ("id" = JobId, Path), ("prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for news"),
+        ("if-none-match" = Option<String>, Header, description = "The ETag of an earlier answer")
+    ),
+    responses((status = 200, body = JobView), (status = 304, description = "As in If-None-Match"), (status = 404)))]
 pub async fn find_job(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<JobId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let wait = prefer::wait(&headers);
+    let wait = prefer::read_wait(&headers);
     let until = Instant::now() + wait.unwrap_or_default();
-    // Before the first look, so that what comes in between is not slept through.
+    // Before the first look: news that comes in between then wakes the waiter.
     let mut waiter = state.events.subscribe();
     let mut first = None;
     loop {
         let (row, waiting_for) = {
             let conn = &mut *state.connection().await?;
             let row = jobs::find(conn, &caller.tenant, id).await?.ok_or_else(|| ApiError::not_found("job", id))?;
-            let workers = workers::for_waiting(conn, &[&row]).await?;
-            let waiting_for = workers::waiting_for(&row, &workers);
+            let workers = workers::list_for_waiting(conn, &[&row]).await?;
+            let waiting_for = workers::describe_wait(&row, &workers);
             (row, waiting_for)
         };
         let known = *first.get_or_insert(row.state);
         let moved = row.state != known || row.state.is_terminal();
-        let mut response = json_with_etag(&headers, &JobView { waiting_for, ..view(row) });
+        let mut response = answer_with_etag(&headers, &JobView { waiting_for, ..view(row) });
         let news = headers.contains_key(header::IF_NONE_MATCH) && response.status() != StatusCode::NOT_MODIFIED;
         if moved || news || Instant::now() >= until || state.draining.is_cancelled() {
             if let Some(wait) = wait {
-                response.headers_mut().insert(prefer::PREFERENCE_APPLIED, prefer::applied(wait));
+                response.headers_mut().insert(prefer::PREFERENCE_APPLIED, prefer::confirm_wait(wait));
             }
             return Ok(response);
         }
@@ -247,8 +249,11 @@ pub(super) async fn find_succeeded(state: &AppState, tenant: &TenantId, id: JobI
 
 /// Cancel a job. A queued one ends at once, a running one as soon as its worker hears of it; a finished one stays as it is.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = JobId, Path)),
-    responses((status = 202, body = JobView), (status = 200, body = JobView, description = "Already cancelled or cancelling"),
-        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json", description = "Already ended otherwise")))]
+    responses(
+        (status = 202, body = JobView),
+        (status = 200, body = JobView, description = "Already cancelled or cancelling"), (status = 404),
+        (status = 409, description = "Already ended otherwise")
+    ))]
 pub async fn cancel_job(
     State(state): State<AppState>,
     caller: Caller,
@@ -268,8 +273,7 @@ pub async fn cancel_job(
 
 /// Delete a job that has ended, with its events and results.
 #[utoipa::path(delete, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)),
-    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Not ended yet")))]
+    responses((status = 204), (status = 404), (status = 409, description = "Not ended yet")))]
 pub async fn delete_job(
     State(state): State<AppState>,
     caller: Caller,
@@ -283,7 +287,7 @@ pub async fn delete_job(
         Deletion::Missing => return Err(ApiError::not_found("job", id)),
     };
     for key in objects.into_iter().filter_map(|name| Key::parse(name).ok()) {
-        // The job is gone whatever happens here; the sweep has what cannot be deleted now.
+        // The job's rows are gone already; a file that cannot be deleted now is left to the sweep.
         if let Err(error) = state.files.delete(&key).await {
             tracing::warn!(%error, object = %key, "a result could not be deleted");
         }
@@ -312,8 +316,7 @@ pub struct ListMetricsQuery {
 
 /// AUC and log-loss of every pass, in the order they were made.
 #[utoipa::path(get, path = "/v1/jobs/{id}/metrics", tag = "jobs", params(("id" = JobId, Path), ListMetricsQuery),
-    responses((status = 200, body = MetricsView), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = MetricsView), (status = 400), (status = 404)))]
 pub async fn list_metrics(
     State(state): State<AppState>,
     caller: Caller,
@@ -331,82 +334,4 @@ pub async fn list_metrics(
     let has_more = rows.len() == limit as usize;
     let next = rows.last().filter(|_| has_more).map(|row| row.seq);
     Ok(Json(MetricsView { data: rows.into_iter().map(|row| row.row).collect(), has_more, next }))
-}
-
-/// What a finished job came to.
-#[utoipa::path(get, path = "/v1/jobs/{id}/report", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 200, body = Report), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
-pub async fn get_report(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(id): Path<JobId>,
-) -> Result<Json<Report>, ApiError> {
-    let job = find_succeeded(&state, &caller.tenant, id).await?;
-    let report = job.report.expect("the constraint jobs_succeeded_has_report");
-    Ok(Json(report.0))
-}
-
-/// What a finished job proved: the verdict, and what it rests on.
-#[utoipa::path(get, path = "/v1/jobs/{id}/verdict", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 200, body = VerdictView), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
-pub async fn get_verdict(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(id): Path<JobId>,
-) -> Result<Json<VerdictView>, ApiError> {
-    let job = find_succeeded(&state, &caller.tenant, id).await?;
-    let reproduction = match job.reproduces {
-        Some(of) => reproduction(&state, &caller.tenant, of, id).await?,
-        None => None,
-    };
-    let report = job.report.expect("the constraint jobs_succeeded_has_report").0;
-    Ok(Json(VerdictView {
-        verdict: report.verdict,
-        certification: report.certification,
-        transfers: report.transfers,
-        self_check: report.self_check,
-        reproduction,
-    }))
-}
-
-/// How a job's results compare with those of the job it runs again.
-async fn reproduction(
-    state: &AppState,
-    tenant: &TenantId,
-    of: JobId,
-    again: JobId,
-) -> Result<Option<Reproduction>, ApiError> {
-    let conn = &mut *state.connection().await?;
-    let (first, second) = (artifacts::list(conn, tenant, of).await?, artifacts::list(conn, tenant, again).await?);
-    // Results that are past their time cannot be compared.
-    if first.is_empty() || second.is_empty() {
-        return Ok(None);
-    }
-    let timeless = first.iter().filter(|artifact| !["report.json", "certificate"].contains(&&artifact.name[..]));
-    let differs = |artifact: &&ArtifactRow| {
-        second.iter().any(|other| other.name == artifact.name && other.sha256 != artifact.sha256)
-    };
-    let differing: Vec<String> = timeless.filter(differs).map(|artifact| artifact.name.clone()).collect();
-    Ok(Some(Reproduction { of, identical: differing.is_empty(), differing }))
-}
-
-/// Run a finished job again: a new job with the same resolved spec. Its verdict says whether the results are the same.
-#[utoipa::path(post, path = "/v1/jobs/{id}/reproductions", tag = "results", params(("id" = JobId, Path)),
-    responses((status = 201, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Not finished, or the dataset is gone")))]
-pub async fn create_reproduction(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path(id): Path<JobId>,
-) -> Result<Response, ApiError> {
-    let job = find_succeeded(&state, &caller.tenant, id).await?;
-    let mut spec = job.spec.0;
-    // What will run it, whatever ran the first.
-    env!("CARGO_PKG_VERSION").clone_into(&mut spec.engine_version);
-    match quota::create_job(&mut *state.connection().await?, &caller, &spec, None, Some(id)).await? {
-        Creation::New(row) => Ok(created(*row).into_response()),
-        _ => Err(ApiError::new(Kind::DatasetNotReady, format!("{}, the dataset of {id}, is gone", spec.dataset_id))),
-    }
 }

@@ -1,4 +1,4 @@
-//! What no request may take too much of, whoever sends it: time, and its share of the server.
+//! Limits on every request: the time it may take, and how many may run at once.
 
 use super::{
     error::{ApiError, Kind},
@@ -14,14 +14,15 @@ use axum::{
 use std::time::Duration;
 use tower_http::timeout::TimeoutBody;
 
-/// To the head of an answer. Waiting for events or a state takes up to a minute of it; a body that streams is not counted.
+/// Time to the head of an answer. A request that waits for events or a state uses up to a minute of it; a body that streams
+/// comes after it.
 const ANSWER: Duration = Duration::from_secs(90);
-/// Between two pieces of a body.
+/// Time between two pieces of a request's body.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Middleware: no more requests at once than the server is set to; the next is refused rather than kept waiting.
-pub async fn shed(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    // Whoever watches the server must hear of it when it is busy, and not that it is dead.
+pub async fn shed_requests(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    // A monitor that got no answer would take a busy server for a dead one, and restart it.
     let watches = |path: &MatchedPath| ["/healthz", "/readyz"].contains(&path.as_str());
     if request.extensions().get::<MatchedPath>().is_some_and(watches) {
         return next.run(request).await;
@@ -32,8 +33,8 @@ pub async fn shed(State(state): State<AppState>, request: Request, next: Next) -
     next.run(request).await
 }
 
-/// Middleware: an answer has its time, and so has each piece of a body. Tables have no other limit: a large one may
-/// take hours.
+/// Middleware: limits the time to the answer, and between two pieces of the request's body. For a table only the second
+/// limit holds: a large one may take hours.
 pub async fn limit_time(request: Request, next: Next) -> Response {
     let is_table = request
         .headers()

@@ -1,4 +1,4 @@
-//! The HTTP API: routes, and what every request passes through.
+//! The HTTP API.
 //!
 //! One file per family of addresses, each readable from top to bottom: parameters, then handlers. A handler's name is
 //! its OpenAPI operation id. Errors are `ApiError` and nothing else.
@@ -11,22 +11,32 @@ mod datasets;
 mod error;
 mod events;
 mod extract;
+mod from_body;
 mod from_upload;
 mod gauges;
+mod header_params;
 mod health;
+mod hub;
 mod jobs;
+mod keyless;
 mod limits;
 mod offers;
 mod openapi;
+mod page;
 mod pauses;
 mod plan;
 mod prefer;
 mod quota;
+mod results;
+mod routes;
 mod rows;
 mod server;
 mod state;
+mod table_parts;
+mod throttle;
 mod trace;
 pub mod tus;
+mod upload_parts;
 mod uploads;
 mod views;
 mod webhooks;
@@ -34,10 +44,10 @@ mod workers;
 
 pub use crate::types::ProblemItem;
 pub use error::{Chain, Problem};
-pub use events::EventHub;
 pub use gauges::refresh_gauges;
 pub use health::{Probes, probes};
-pub use openapi::openapi_json;
+pub use hub::EventHub;
+pub use routes::{openapi_json, router};
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
@@ -46,89 +56,3 @@ pub use views::{
     RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::WebhookSpec;
-
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderValue, header},
-    middleware,
-    routing::get,
-};
-use tower::ServiceBuilder;
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
-    set_header::SetResponseHeaderLayer,
-};
-use utoipa_axum::{
-    router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt},
-    routes,
-};
-use utoipa_swagger_ui::SwaggerUi;
-
-/// The whole API over a state.
-pub fn router(state: AppState) -> Router {
-    let (router, document) = documented().split_for_parts();
-    let document = openapi::completed(document);
-    let router = router
-        .route_layer(middleware::from_fn_with_state(state.clone(), access::guard))
-        .route("/openapi.json", get(openapi::get_openapi))
-        .route("/problems/{code}", get(health::get_problem))
-        .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", document));
-    let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn(error::check_request_id))
-        .layer(SetRequestIdLayer::new(error::REQUEST_ID, MakeRequestUuid))
-        .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
-        .layer(middleware::from_fn(trace::log_requests))
-        .layer(middleware::from_fn(health::count_requests))
-        .layer(middleware::from_fn(error::render))
-        .layer(middleware::from_fn_with_state(state.clone(), limits::shed))
-        .layer(middleware::from_fn(limits::limit_time))
-        .layer(middleware::from_fn_with_state(state.clone(), health::refuse_when_draining))
-        .layer(CatchPanicLayer::new())
-        .layer(DefaultBodyLimit::max(extract::MAX_JSON_BYTES))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ));
-    router.layer(layers).with_state(state)
-}
-
-/// What has no handler is 405 whatever the client speaks.
-fn speaking_tus(routes: UtoipaMethodRouter<AppState>) -> UtoipaMethodRouter<AppState> {
-    routes.map(|methods| methods.route_layer(middleware::from_fn(tus::speak)))
-}
-
-/// The routes that the OpenAPI document describes.
-fn documented() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(datasets::create_dataset, datasets::list_datasets))
-        .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
-        .routes(speaking_tus(routes!(uploads::discover_uploads, uploads::create_upload)))
-        .routes(speaking_tus(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload)))
-        .routes(routes!(jobs::create_job, jobs::list_jobs))
-        .routes(routes!(plan::plan_job))
-        .routes(routes!(jobs::find_job, jobs::delete_job))
-        .routes(routes!(jobs::cancel_job))
-        .routes(routes!(pauses::pause_job))
-        .routes(routes!(pauses::resume_job))
-        .routes(routes!(events::list_events))
-        .routes(routes!(jobs::list_metrics))
-        .routes(routes!(attempts::list_attempts))
-        .routes(routes!(attempts::list_checkpoints))
-        .routes(routes!(jobs::get_report))
-        .routes(routes!(jobs::get_verdict))
-        .routes(routes!(rows::list_rows))
-        .routes(routes!(jobs::create_reproduction))
-        .routes(routes!(artifacts::list_artifacts))
-        .routes(routes!(artifacts::get_artifact))
-        .routes(routes!(workers::list_workers))
-        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
-        .routes(routes!(webhooks::find_webhook, webhooks::delete_webhook))
-        .routes(routes!(webhooks::test_webhook))
-        .routes(routes!(webhooks::list_deliveries))
-        .routes(routes!(health::get_capabilities))
-        .routes(routes!(health::get_healthz))
-        .routes(routes!(health::get_readyz))
-        .routes(routes!(health::get_metrics))
-}

@@ -1,17 +1,15 @@
 //! The OpenAPI 3.1 document, generated from the handlers. `openapi/openapi.json` is its committed copy; a test holds the
 //! two together.
 
-use super::access;
-use axum::{
-    http::header,
-    response::{IntoResponse, Response},
+use super::{
+    access,
+    error::{PROBLEM_JSON, Problem},
 };
-use std::sync::LazyLock;
 use utoipa::{
     OpenApi,
     openapi::{
-        Ref, RefOr, Response as Answer, ResponseBuilder, Schema, SecurityRequirement,
-        content::ContentBuilder,
+        Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement,
+        content::{Content, ContentBuilder},
         path::Operation,
         schema::{SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -22,7 +20,9 @@ use utoipa::{
 #[openapi(
     info(
         title = "AutoDenoise",
-        description = "Hand over a table of interactions, get back the rows worth training on.\n\nErrors are `application/problem+json` (RFC 9457); the address in `type` explains each. Lists are paged by cursor. Within `/v1` changes only add.",
+        description = "Hand over a table of interactions, get back the rows worth training on.\n\n\
+                       Errors are `application/problem+json` (RFC 9457); the address in `type` explains each. Lists are \
+                       paged by cursor. Within `/v1` changes only add.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
     ),
     tags(
@@ -32,61 +32,95 @@ use utoipa::{
         (name = "webhooks", description = "Who is told"),
         (name = "service", description = "The service itself"),
     ),
-    components(schemas(crate::types::Options, crate::types::WebhookPayload))
+    components(schemas(crate::types::Options, crate::types::WebhookPayload, Problem))
 )]
 struct Document;
 
+/// The document without its operations.
 pub fn base() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
-/// Says of every operation what is the same for all of its kind: what the guard may answer, what a JSON body may, and that a
-/// parameter one may leave out is left out, not null.
-pub fn completed(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
-    const SCHEME: &str = "api_key";
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("adk_<id>_<secret>").description(Some(
-        "An API key. A server without keys, on loopback, asks for none. GET needs the scope read, /metrics and /v1/workers admin, all else write.",
-    ));
+const SCHEME: &str = "api_key";
+
+/// Adds what is the same for every operation of a kind, which no handler repeats.
+pub fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let bearer =
+        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("adk_<id>_<secret>").description(Some(
+            "An API key. A server without keys, on loopback, asks for none. GET needs the scope read, /metrics and \
+         /v1/workers admin, all else write.",
+        ));
     document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
     for (path, item) in &mut document.paths.paths {
         let is_open = access::OPEN.contains(&path.as_str());
         let reading = [&mut item.options, &mut item.head, &mut item.get];
         let writing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in reading.into_iter().chain(writing).flatten() {
-            for parameter in operation.parameters.iter_mut().flatten() {
-                if let RefOr::T(parameter) = parameter {
-                    parameter.schema = parameter.schema.take().map(without_null);
-                }
-            }
-            if matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key("application/json"))
-            {
-                document_answer(operation, "413", "The body is too large");
-                document_answer(operation, "415", "The body is of a media type that is not read here");
-            }
-            if is_open {
-                continue;
-            }
-            operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
-            for (status, what) in [
-                ("401", "No API key, or none that is good"),
-                ("403", "The API key is not good for this"),
-                ("429", "More requests, or more things, than the tenant may have; see Retry-After"),
-                ("503", "A part of the service is away, or the server has too much to do; see Retry-After"),
-            ] {
-                document_answer(operation, status, what);
+            forbid_null(operation);
+            add_problem_bodies(operation);
+            add_answers_to_json(operation);
+            if !is_open {
+                add_answers_of_the_guard(operation);
             }
         }
     }
     document
 }
 
+/// A parameter that one may leave out is left out; it is never null.
+fn forbid_null(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            parameter.schema = parameter.schema.take().map(without_null);
+        }
+    }
+}
+
+/// An error's body is a problem, unless the handler names another.
+fn add_problem_bodies(operation: &mut Operation) {
+    for (status, answer) in &mut operation.responses.responses {
+        if let RefOr::T(answer) = answer
+            && status.starts_with(['4', '5'])
+            && answer.content.is_empty()
+        {
+            answer.content.insert(PROBLEM_JSON.to_owned(), problem().into());
+        }
+    }
+}
+
+fn add_answers_to_json(operation: &mut Operation) {
+    if matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key("application/json")) {
+        add_answer(operation, "413", "The body is too large");
+        add_answer(operation, "415", "The body is of a media type that is not read here");
+    }
+}
+
+fn add_answers_of_the_guard(operation: &mut Operation) {
+    operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+    for (status, what) in [
+        ("401", "No API key, or none that is good"),
+        ("403", "The API key is not good for this"),
+        ("429", "More requests, or more things, than the tenant may have; see Retry-After"),
+        ("503", "A part of the service is away, or the server has too much to do; see Retry-After"),
+    ] {
+        add_answer(operation, status, what);
+    }
+}
+
 /// Unless the handler says so itself.
-fn document_answer(operation: &mut Operation, status: &str, what: &str) {
-    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(what).into());
+fn add_answer(operation: &mut Operation, status: &str, what: &str) {
+    let answer = || ResponseBuilder::new().description(what).content(PROBLEM_JSON, problem()).build().into();
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(answer);
+}
+
+fn problem() -> Content {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build()
 }
 
 fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
-    let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::new(Type::Null));
+    let null = SchemaType::new(Type::Null);
+    let is_null =
+        |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == null);
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
             if let SchemaType::Array(types) = &mut object.schema_type {
@@ -103,21 +137,4 @@ fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
         }
         other => other,
     }
-}
-
-fn problem(what: &str) -> Answer {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    ResponseBuilder::new().description(what).content("application/problem+json", content).build()
-}
-
-/// The document as committed.
-pub fn openapi_json() -> String {
-    let (_, document) = super::documented().split_for_parts();
-    completed(document).to_pretty_json().expect("a document is plain data")
-}
-
-pub async fn get_openapi() -> Response {
-    // The same for the program's life, and not worth building anew for each request.
-    static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
 }

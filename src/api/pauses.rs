@@ -2,7 +2,7 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::ApiError,
     extract::{Json, Path},
     jobs,
     state::AppState,
@@ -21,33 +21,35 @@ use axum::{
 /// Pause a job. A queued one is paused at once; the trainer of a running one ends the pass under way and writes its state
 /// down first (`pausing`). A paused job holds no worker and no time counts against its deadline.
 #[utoipa::path(post, path = "/v1/jobs/{id}/pause", tag = "jobs", params(("id" = JobId, Path)),
-    responses((status = 202, body = JobView), (status = 200, body = JobView, description = "Already pausing or paused"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Being cancelled, or ended")))]
+    responses(
+        (status = 202, body = JobView), (status = 200, body = JobView, description = "Already pausing or paused"),
+        (status = 404), (status = 409, description = "Being cancelled, or ended")
+    ))]
 pub async fn pause_job(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<JobId>,
 ) -> Result<Response, ApiError> {
     let outcome = store::request_pause(&mut *state.connection().await?, &caller.tenant, id).await?;
-    answer(&state, &caller.tenant, id, outcome, "paused").await
+    answer_change(&state, &caller.tenant, id, outcome, "paused").await
 }
 
 /// Resume a paused job: it goes back into the queue, and on from where it stopped.
 #[utoipa::path(post, path = "/v1/jobs/{id}/resume", tag = "jobs", params(("id" = JobId, Path)),
-    responses((status = 202, body = JobView), (status = 200, body = JobView, description = "Queued or running already"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "Being cancelled, or ended")))]
+    responses(
+        (status = 202, body = JobView), (status = 200, body = JobView, description = "Queued or running already"),
+        (status = 404), (status = 409, description = "Being cancelled, or ended")
+    ))]
 pub async fn resume_job(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<JobId>,
 ) -> Result<Response, ApiError> {
     let outcome = store::request_resume(&mut *state.connection().await?, &caller.tenant, id).await?;
-    answer(&state, &caller.tenant, id, outcome, "resumed").await
+    answer_change(&state, &caller.tenant, id, outcome, "resumed").await
 }
 
-async fn answer(
+async fn answer_change(
     state: &AppState,
     tenant: &TenantId,
     id: JobId,

@@ -2,11 +2,11 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::{ApiError, Kind},
     extract::Json,
     jobs::resolve_for,
     state::AppState,
-    webhooks::check_ids,
+    webhooks::check_webhook_ids,
 };
 use crate::{
     metrics::{hanley_mcneil, normal_quantile},
@@ -29,9 +29,10 @@ const PROGRAM_BYTES: u64 = 200 << 20;
 
 /// Plan a job: the same body as POST /v1/jobs, nothing is run.
 #[utoipa::path(post, path = "/v1/jobs/plan", tag = "jobs", request_body = JobSpec,
-    responses((status = 200, body = Plan), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The dataset is not ready"),
-        (status = 422, body = Problem, content_type = "application/problem+json")))]
+    responses(
+        (status = 200, body = Plan), (status = 400), (status = 409, description = "The dataset is not ready"),
+        (status = 422)
+    ))]
 pub async fn plan_job(
     State(state): State<AppState>,
     caller: Caller,
@@ -39,10 +40,10 @@ pub async fn plan_job(
 ) -> Result<Json<Plan>, ApiError> {
     let mut connection = state.connection().await?;
     let (dataset, spec) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
-    check_ids(&mut connection, &caller.tenant, &spec.webhook_ids).await?;
+    check_webhook_ids(&mut connection, &caller.tenant, &spec.webhook_ids).await?;
     let pace = metrics::pace(&mut connection, &caller.tenant, spec.dataset_id, spec.method.backbone).await?;
     let (Some(profile), Some(map)) = (dataset.profile, dataset.feature_map) else {
-        return Err(ApiError::new(super::error::Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));
+        return Err(ApiError::new(Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));
     };
     let training =
         pace.map_or(TRAINING_PASSES, |pace| pace.passes).min(f64::from(spec.method.options.retrain_max_epoch));
@@ -84,14 +85,14 @@ fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<Pace>, cells: u64) -> 
     }
 }
 
-/// The larger of what the seeds and what the test rows can tell.
+/// The smallest gain that would be certified: limited by how much seeds differ, or by how few test rows there are.
 fn detectable_gain(certify: Certify, profile: &Profile) -> Option<Estimate> {
     let seeds = f64::from(certify.seeds);
     if 0.5_f64.powf(seeds) > certify.alpha {
         return None;
     }
     let quantiles = normal_quantile(1.0 - certify.alpha) + normal_quantile(POWER);
-    // With the fewest seeds that can certify each of them must gain.
+    // With one seed less nothing could be certified: then every seed must gain.
     let all_gain = normal_quantile(POWER.powf(1.0 / seeds));
     let of_seeds =
         SEED_DEVIATION * if 0.5_f64.powf(seeds - 1.0) > certify.alpha { all_gain } else { quantiles / seeds.sqrt() };

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-/// Longer waits are cut to this, for the sake of proxies.
+/// Longer waits are cut to this, because proxies close connections that are silent for longer.
 const LONGEST: u64 = 60;
 
-/// How long the client would wait, where it says so. A preference that is not understood is none, as the RFC has it; of
-/// several the first counts.
-pub fn wait(headers: &HeaderMap) -> Option<Duration> {
+/// How long the client would wait, where it says so. As the RFC asks, a preference that cannot be read is ignored; of several
+/// the first counts.
+pub fn read_wait(headers: &HeaderMap) -> Option<Duration> {
     let preferences = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
     let mut waits = preferences.flat_map(|value| value.split(',')).filter_map(|preference| {
         // What follows a semicolon are parameters, and `wait` has none.
@@ -21,8 +21,8 @@ pub fn wait(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(LONGEST)))
 }
 
-/// Says that the wait was kept.
-pub fn applied(wait: Duration) -> HeaderValue {
+/// The header that says that the preference was kept.
+pub fn confirm_wait(wait: Duration) -> HeaderValue {
     HeaderValue::try_from(format!("wait={}", wait.as_secs())).expect("digits fit a header")
 }
 
@@ -37,7 +37,7 @@ mod tests {
             for value in values {
                 headers.append(PREFER, HeaderValue::try_from(*value).unwrap());
             }
-            super::wait(&headers).map(|wait| wait.as_secs())
+            read_wait(&headers).map(|wait| wait.as_secs())
         };
         for (values, seconds) in [
             (&["wait=10"][..], Some(10)),

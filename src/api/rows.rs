@@ -2,9 +2,10 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::{ApiError, Kind},
     extract::{Json, Path, Query},
     jobs::find_succeeded,
+    page::check_limit,
     state::AppState,
     views::{Page, RowView},
 };
@@ -46,22 +47,23 @@ enum RowOrder {
 
 /// Explain rows: those dropped first, the least worth keeping before the others; up to a million.
 #[utoipa::path(get, path = "/v1/jobs/{id}/rows", tag = "results", params(("id" = JobId, Path), ListRowsQuery),
-    responses((status = 200, body = Page<RowView>), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such job, or one that kept every row"),
-        (status = 409, body = Problem, content_type = "application/problem+json")))]
+    responses(
+        (status = 200, body = Page<RowView>), (status = 400),
+        (status = 404, description = "No such job, or one that kept every row"), (status = 409)
+    ))]
 pub async fn list_rows(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListRowsQuery>,
 ) -> Result<Json<Page<RowView>>, ApiError> {
-    let limit = super::state::checked_limit(query.limit)? as usize;
+    let limit = check_limit(query.limit)? as usize;
     let after = match &query.after {
         None => 0,
         Some(text) => text
             .parse::<u32>()
             .map(|after| after as usize)
-            .map_err(|_| ApiError::new(super::error::Kind::BadCursor, format!("`{text}` is no cursor of this list")))?,
+            .map_err(|_| ApiError::new(Kind::BadCursor, format!("`{text}` is no cursor of this list")))?,
     };
     find_succeeded(&state, &caller.tenant, id).await?;
     let found = artifacts::find(&mut *state.connection().await?, &caller.tenant, id, "explanations").await?;
@@ -69,7 +71,7 @@ pub async fn list_rows(
     let key = Key::parse(&artifact.object).map_err(|error| ApiError::internal(&error))?;
     let located = state.files.locate(&key, &artifact.sha256).await;
     let path = located.map_err(|error| ApiError::internal(&error))?;
-    let read = tokio::task::spawn_blocking(move || read(path, after, limit + 1)).await;
+    let read = tokio::task::spawn_blocking(move || read_rows(path, after, limit + 1)).await;
     let mut data = read.map_err(|error| ApiError::internal(&error))?.map_err(|error| ApiError::internal(&*error))?;
     let has_more = data.len() > limit;
     data.truncate(limit);
@@ -79,19 +81,19 @@ pub async fn list_rows(
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn read(path: PathBuf, offset: usize, limit: usize) -> Result<Vec<RowView>, BoxError> {
+fn read_rows(path: PathBuf, offset: usize, limit: usize) -> Result<Vec<RowView>, BoxError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
     let mut rows = Vec::new();
     for batch in builder.with_offset(offset).with_limit(limit).with_batch_size(limit).build()? {
         let batch = batch?;
         for at in 0..batch.num_rows() {
-            rows.push(view(&batch, at)?);
+            rows.push(read_row(&batch, at)?);
         }
     }
     Ok(rows)
 }
 
-fn view(batch: &RecordBatch, at: usize) -> Result<RowView, BoxError> {
+fn read_row(batch: &RecordBatch, at: usize) -> Result<RowView, BoxError> {
     fn column<'b, A: Array + 'static>(batch: &'b RecordBatch, name: &str) -> Result<&'b A, BoxError> {
         let found = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<A>());
         found.ok_or_else(|| format!("the explanations have no column `{name}` of its type").into())

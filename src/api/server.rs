@@ -1,7 +1,7 @@
 //! Connections: accepted, secured, bounded in number and time, and ended well.
 //!
-//! hyper is driven here and not by `axum::serve`, which sets no limit. One protocol, HTTP/1.1, so that each limit is set
-//! once, and so that a connection that says nothing cannot hide in the guessing of a protocol.
+//! hyper is driven here because `axum::serve` sets no limits. Only HTTP/1.1 is spoken: each limit is then set once, and a
+//! connection that says nothing cannot wait without a limit for its protocol to be detected.
 
 use axum::Router;
 use hyper_util::{
@@ -27,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct ConnectionLimits {
     /// Connections at once; others wait to be accepted.
     pub connections: usize,
-    /// For the TLS handshake, and from there or from the answer before to the end of a request's head.
+    /// Time for the TLS handshake; and for a request's head, from the handshake or from the answer before it.
     pub head: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Default for ConnectionLimits {
 const MAX_HEAD_BYTES: usize = 128 << 10;
 /// Most headers.
 const MAX_HEADERS: usize = 100;
-/// Before accepting again, when that failed for want of something.
+/// Pause before accepting again, where there was no file descriptor or memory for a connection.
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
@@ -90,16 +90,16 @@ pub async fn serve(
         connections.spawn(async move {
             let _place = place;
             match tls {
-                None => converse(&http, stream, router, stop).await,
+                None => serve_connection(&http, stream, router, stop).await,
                 Some(tls) => match tokio::time::timeout(limits.head, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(&http, stream, router, stop).await,
+                    Ok(Ok(stream)) => serve_connection(&http, stream, router, stop).await,
                     Ok(Err(error)) => tracing::debug!(%error, "a connection was not secured"),
                     Err(_) => tracing::debug!("a connection was not secured in time"),
                 },
             }
         });
     }
-    // Whoever comes now is told at once that nobody is here.
+    // From here on a new connection is refused at once, so that its client tries another server.
     drop(listener);
     connections.close();
     connections.wait().await;
@@ -111,7 +111,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, place),
-            // Of the one connection, which is gone.
+            // The error is of this one connection, which is gone.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
             Err(error) => {
@@ -123,7 +123,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
 }
 
 /// Answers the requests of one connection; after `stop` the one under way is its last.
-async fn converse(
+async fn serve_connection(
     http: &Builder<TokioExecutor>,
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     router: Router,

@@ -1,10 +1,6 @@
 //! What every handler may use.
 
-use super::{
-    access::Access,
-    error::{ApiError, Kind},
-    events::EventHub,
-};
+use super::{error::ApiError, hub::EventHub, keyless::Keyless, throttle::Throttle};
 use crate::{
     files::Files,
     store::{Store, StoreError},
@@ -46,7 +42,8 @@ pub struct Inner {
     pub config: ApiConfig,
     pub events: EventHub,
     pub prometheus: PrometheusHandle,
-    pub access: Access,
+    pub keyless: Keyless,
+    pub throttle: Throttle,
     /// One for each request that may be under way.
     pub places: Semaphore,
     /// What keeps the worker of this process from claiming; nothing where all is well, or where there is none.
@@ -65,9 +62,9 @@ impl AppState {
         unfit: watch::Receiver<Vec<String>>,
         draining: CancellationToken,
     ) -> Self {
-        let access = Access::new(config.require_keys);
+        let (keyless, throttle) = (Keyless::new(config.require_keys), Throttle::default());
         let places = Semaphore::new(config.max_requests);
-        Self(Arc::new(Inner { store, files, config, events, prometheus, access, places, unfit, draining }))
+        Self(Arc::new(Inner { store, files, config, events, prometheus, keyless, throttle, places, unfit, draining }))
     }
 
     /// A database connection for this request.
@@ -88,22 +85,4 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
-}
-
-/// What a client may ask of a list: 1 to 100 rows.
-pub fn checked_limit(limit: Option<u32>) -> Result<u32, ApiError> {
-    match limit.unwrap_or(20) {
-        limit @ 1..=100 => Ok(limit),
-        other => Err(ApiError::bad_request(format!("limit is {other}; it must be from 1 to 100"))),
-    }
-}
-
-/// A cursor from an earlier page.
-pub fn checked_cursor(after: Option<&str>) -> Result<Option<crate::store::Cursor>, ApiError> {
-    after
-        .map(|text| {
-            text.parse()
-                .map_err(|error: crate::store::ParseCursorError| ApiError::new(Kind::BadCursor, error.to_string()))
-        })
-        .transpose()
 }

@@ -16,7 +16,7 @@ use std::{
 use tower_http::request_id::RequestId;
 use tracing::{Instrument, Span, debug, field, info, info_span};
 
-/// Middleware: puts what names the request on every line written while it is answered, and writes one of its own.
+/// Middleware: every line logged while a request is answered says which request it was; one more is logged at its end.
 ///
 /// What failed, and what may have changed something, is logged at `info`; reads that went well, probes among them, at
 /// `debug`. The cause of a 5xx stands on a line before, at `error` or `warn`.

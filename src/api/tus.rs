@@ -1,5 +1,5 @@
-//! The headers of tus 1.0.0, resumable uploads (<https://tus.io/protocols/resumable-upload>): read by pure functions, and
-//! written. What does not have the form the standard gives it is an error that says what it must be.
+//! The headers of tus 1.0.0, resumable uploads (<https://tus.io/protocols/resumable-upload>), read and written by pure
+//! functions. A header that does not have its form is an error, which says what it must be.
 
 use super::error::{ApiError, Kind};
 use aws_lc_rs::digest::{self, Algorithm};
@@ -34,7 +34,7 @@ pub const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires")
 pub const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
 
 /// Middleware of the upload addresses: every request but OPTIONS says which version it speaks, and so does every answer.
-pub async fn speak(request: Request, next: Next) -> Response {
+pub async fn check_version(request: Request, next: Next) -> Response {
     let discovers = request.method() == Method::OPTIONS;
     let ours = request.headers().get(TUS_RESUMABLE).is_some_and(|version| version == VERSION);
     let mut response = if discovers || ours {
@@ -48,7 +48,7 @@ pub async fn speak(request: Request, next: Next) -> Response {
 }
 
 /// A header's text; None where it is not there.
-pub fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, String> {
+pub fn read_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, String> {
     let read = |value: &'h HeaderValue| value.to_str().map_err(|_| format!("{name} must be visible ASCII characters"));
     headers.get(name).map(read).transpose()
 }
@@ -86,7 +86,7 @@ pub fn parse_metadata(text: &str) -> Result<Vec<(&str, Vec<u8>)>, String> {
 }
 
 /// One of the metadata's values, where it is short printable text.
-pub fn word(metadata: &str, key: &str) -> Option<String> {
+pub fn find_word(metadata: &str, key: &str) -> Option<String> {
     let pairs = parse_metadata(metadata).ok()?;
     let (_, value) = pairs.into_iter().find(|(name, _)| *name == key)?;
     String::from_utf8(value).ok().filter(|word| (1..=255).contains(&word.len()) && !word.contains(char::is_control))
@@ -118,17 +118,17 @@ impl Checksum {
     }
 
     /// Takes in the bytes of a part as they come.
-    pub fn start(&self) -> digest::Context {
+    pub fn start_digest(&self) -> digest::Context {
         digest::Context::new(self.algorithm)
     }
 
-    pub fn is_of(&self, bytes: digest::Context) -> bool {
+    pub fn matches(&self, bytes: digest::Context) -> bool {
         bytes.finish().as_ref() == self.digest
     }
 }
 
 /// Upload-Expires, as RFC 9110 writes times.
-pub fn time(at: DateTime<Utc>) -> HeaderValue {
+pub fn format_time(at: DateTime<Utc>) -> HeaderValue {
     HeaderValue::try_from(at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).expect("words and numbers")
 }
 
@@ -155,8 +155,11 @@ mod tests {
             assert!(parse_metadata(wrong).is_err(), "{wrong}");
         }
         let metadata = "filename Y2xpY2tzLmNzdg==,nul AA==,note Yf8=";
-        assert_eq!(word(metadata, "filename").as_deref(), Some("clicks.csv"));
-        assert_eq!((word(metadata, "nul"), word(metadata, "note"), word(metadata, "other")), (None, None, None));
+        assert_eq!(find_word(metadata, "filename").as_deref(), Some("clicks.csv"));
+        assert_eq!(
+            (find_word(metadata, "nul"), find_word(metadata, "note"), find_word(metadata, "other")),
+            (None, None, None)
+        );
     }
 
     #[test]
@@ -164,9 +167,9 @@ mod tests {
         for text in ["sha256 ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=", "sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0="] {
             let checksum = Checksum::parse(text).unwrap();
             for (bytes, expected) in [("abc", true), ("abd", false)] {
-                let mut context = checksum.start();
+                let mut context = checksum.start_digest();
                 context.update(bytes.as_bytes());
-                assert_eq!(checksum.is_of(context), expected, "{text} of {bytes}");
+                assert_eq!(checksum.matches(context), expected, "{text} of {bytes}");
             }
         }
         for wrong in ["", "sha256", "md5 YQ==", "sha256 YQ==", "SHA256 ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="] {

@@ -2,9 +2,10 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::ApiError,
     extract::{Json, Path, Query},
-    state::{AppState, checked_cursor, checked_limit},
+    page::{PageParams, answer_page},
+    state::AppState,
     views::{CreatedWebhook, DeliveryView, Page, QueuedMessage, WebhookView},
 };
 use crate::{
@@ -22,7 +23,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 /// A webhook as a client asks for it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -46,9 +47,11 @@ pub struct WebhookSpec {
 /// to tell one that came twice; 410 ends it and disables the webhook. The secret is shown here and never again. The server
 /// keeps it as it is, since it signs with it.
 #[utoipa::path(post, path = "/v1/webhooks", tag = "webhooks", request_body = WebhookSpec,
-    responses((status = 201, body = CreatedWebhook), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "There are as many as may be"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "Nothing is sent to such an address")))]
+    responses(
+        (status = 201, body = CreatedWebhook), (status = 400),
+        (status = 409, description = "There are as many as may be"),
+        (status = 422, description = "Nothing is sent to such an address")
+    ))]
 pub async fn create_webhook(
     State(state): State<AppState>,
     caller: Caller,
@@ -79,35 +82,22 @@ fn view(row: WebhookRow) -> WebhookView {
     }
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListWebhooksQuery {
-    /// Rows of the page, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(pattern = "^000[0-9a-f]{45}$")]
-    after: Option<String>,
-}
-
 /// List webhooks, newest first.
-#[utoipa::path(get, path = "/v1/webhooks", tag = "webhooks", params(ListWebhooksQuery),
-    responses((status = 200, body = Page<WebhookView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/v1/webhooks", tag = "webhooks", params(PageParams),
+    responses((status = 200, body = Page<WebhookView>), (status = 400)))]
 pub async fn list_webhooks(
     State(state): State<AppState>,
     caller: Caller,
-    Query(query): Query<ListWebhooksQuery>,
+    Query(page): Query<PageParams>,
 ) -> Result<Json<Page<WebhookView>>, ApiError> {
-    let (limit, after) = (checked_limit(query.limit)?, checked_cursor(query.after.as_deref())?);
+    let (limit, after) = page.check()?;
     let page = webhooks::list(&mut *state.connection().await?, &caller.tenant, limit, after).await?;
-    let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(Page { data: page.rows.into_iter().map(view).collect(), has_more: next.is_some(), next }))
+    Ok(answer_page(page, view))
 }
 
 /// Show a webhook.
 #[utoipa::path(get, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = WebhookId, Path)),
-    responses((status = 200, body = WebhookView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = WebhookView), (status = 404)))]
 pub async fn find_webhook(
     State(state): State<AppState>,
     caller: Caller,
@@ -123,7 +113,7 @@ async fn find(state: &AppState, caller: &Caller, id: WebhookId) -> Result<Webhoo
 
 /// Delete a webhook, with the messages that wait for it and its log.
 #[utoipa::path(delete, path = "/v1/webhooks/{id}", tag = "webhooks", params(("id" = WebhookId, Path)),
-    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json")))]
+    responses((status = 204), (status = 404)))]
 pub async fn delete_webhook(
     State(state): State<AppState>,
     caller: Caller,
@@ -137,8 +127,9 @@ pub async fn delete_webhook(
 
 /// Send a test: a message of type `webhook.test`, tried once. `deliveries` says what came of it.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/test", tag = "webhooks", params(("id" = WebhookId, Path)),
-    responses((status = 201, body = QueuedMessage), (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The webhook is disabled")))]
+    responses(
+        (status = 201, body = QueuedMessage), (status = 404), (status = 409, description = "The webhook is disabled")
+    ))]
 pub async fn test_webhook(
     State(state): State<AppState>,
     caller: Caller,
@@ -155,23 +146,21 @@ pub async fn test_webhook(
 
 /// Attempts to deliver to a webhook, newest first. They are kept for 30 days after their message was delivered or given up.
 #[utoipa::path(get, path = "/v1/webhooks/{id}/deliveries", tag = "webhooks",
-    params(("id" = WebhookId, Path), ListWebhooksQuery),
-    responses((status = 200, body = Page<DeliveryView>), (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json")))]
+    params(("id" = WebhookId, Path), PageParams),
+    responses((status = 200, body = Page<DeliveryView>), (status = 400), (status = 404)))]
 pub async fn list_deliveries(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<WebhookId>,
-    Query(query): Query<ListWebhooksQuery>,
+    Query(page): Query<PageParams>,
 ) -> Result<Json<Page<DeliveryView>>, ApiError> {
-    let (limit, after) = (checked_limit(query.limit)?, checked_cursor(query.after.as_deref())?);
+    let (limit, after) = page.check()?;
     find(&state, &caller, id).await?;
     let page = webhooks::deliveries(&mut *state.connection().await?, id, limit, after).await?;
-    let next = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(Page { data: page.rows.into_iter().map(delivery).collect(), has_more: next.is_some(), next }))
+    Ok(answer_page(page, view_delivery))
 }
 
-fn delivery(row: DeliveryRow) -> DeliveryView {
+fn view_delivery(row: DeliveryRow) -> DeliveryView {
     DeliveryView {
         message_id: row.message_id,
         kind: row.kind,
@@ -186,8 +175,12 @@ fn delivery(row: DeliveryRow) -> DeliveryView {
     }
 }
 
-/// A job may name only webhooks of its tenant.
-pub(super) async fn check_ids(conn: &mut PgConnection, tenant: &TenantId, ids: &[WebhookId]) -> Result<(), ApiError> {
+/// Refuses webhooks that are not of the tenant.
+pub(super) async fn check_webhook_ids(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    ids: &[WebhookId],
+) -> Result<(), ApiError> {
     if ids.is_empty() {
         return Ok(());
     }

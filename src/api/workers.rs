@@ -2,9 +2,10 @@
 
 use super::{
     access::Caller,
-    error::{ApiError, Problem},
+    error::ApiError,
     extract::{Json, Query},
-    state::{AppState, checked_cursor, checked_limit},
+    page::{PageParams, answer_page},
+    state::AppState,
     views::{Page, WorkerView},
 };
 use crate::{
@@ -17,38 +18,22 @@ use crate::{
 };
 use axum::extract::State;
 use chrono::{SecondsFormat, Utc};
-use serde::Deserialize;
 use sqlx::PgConnection;
-use utoipa::IntoParams;
 
-/// Workers that are looked at for what a job waits for.
+/// Most workers that are looked at to say what a job waits for.
 const MOST: u32 = 1000;
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListWorkersQuery {
-    /// Rows of the page, 1 to 100.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(pattern = "^000[0-9a-f]{45}$")]
-    after: Option<String>,
-}
-
 /// List the workers that are heard of, the newest first. They are the operator's, of no tenant.
-#[utoipa::path(get, path = "/v1/workers", tag = "service", params(ListWorkersQuery),
-    responses((status = 200, body = Page<WorkerView>), (status = 400, body = Problem, content_type = "application/problem+json")))]
+#[utoipa::path(get, path = "/v1/workers", tag = "service", params(PageParams),
+    responses((status = 200, body = Page<WorkerView>), (status = 400)))]
 pub async fn list_workers(
     State(state): State<AppState>,
     _caller: Caller,
-    Query(query): Query<ListWorkersQuery>,
+    Query(page): Query<PageParams>,
 ) -> Result<Json<Page<WorkerView>>, ApiError> {
-    let limit = checked_limit(query.limit)?;
-    let after = checked_cursor(query.after.as_deref())?;
+    let (limit, after) = page.check()?;
     let page = workers::list(&mut *state.connection().await?, limit, after).await?;
-    let next = page.next.map(|cursor| cursor.to_string());
-    let data = page.rows.into_iter().map(|row| WorkerView {
+    Ok(answer_page(page, |row| WorkerView {
         name: row.name,
         state: row.state,
         reasons: row.reasons,
@@ -60,12 +45,11 @@ pub async fn list_workers(
         version: row.version,
         started_at: row.started_at,
         seen_at: row.seen_at,
-    });
-    Ok(Json(Page { data: data.collect(), has_more: next.is_some(), next }))
+    }))
 }
 
-/// The workers, read where one of the jobs waits in the queue.
-pub async fn for_waiting(conn: &mut PgConnection, jobs: &[&JobRow]) -> Result<Vec<WorkerRow>, StoreError> {
+/// The workers; none, and none read, where no job waits in the queue.
+pub async fn list_for_waiting(conn: &mut PgConnection, jobs: &[&JobRow]) -> Result<Vec<WorkerRow>, StoreError> {
     if jobs.iter().any(|job| job.state == JobState::Queued) {
         Ok(workers::list(conn, MOST, None).await?.rows)
     } else {
@@ -73,8 +57,8 @@ pub async fn for_waiting(conn: &mut PgConnection, jobs: &[&JobRow]) -> Result<Ve
     }
 }
 
-/// What a queued job waits for, in words.
-pub fn waiting_for(job: &JobRow, workers: &[WorkerRow]) -> Option<String> {
+/// What a queued job waits for, in words; nothing of a job that is not queued.
+pub fn describe_wait(job: &JobRow, workers: &[WorkerRow]) -> Option<String> {
     if job.state != JobState::Queued {
         return None;
     }

@@ -4,8 +4,10 @@
 use super::{
     denoise::{cannot_write, find_trainer, train, trainer_job},
     error::CliError,
-    options::{SpecFile, TableArgs},
-    reading, tables,
+    options::TableArgs,
+    reading, runtime,
+    spec_file::SpecFile,
+    tables,
     view::JobView,
 };
 use crate::{
@@ -109,7 +111,7 @@ struct Line<'r> {
 }
 
 pub fn bench_noise(args: BenchNoiseArgs) -> Result<(), CliError> {
-    reading::interruptible(|interrupted| run(args, interrupted))
+    runtime::run_interruptible(|interrupted| run(args, interrupted))
 }
 
 async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {

@@ -2,15 +2,17 @@
 
 use super::{
     client::{Client, ServerArgs},
-    error::{CliError, describe_row},
-    options::{SpecFile, TableArgs},
-    reading, tables, uploads,
+    error::CliError,
+    options::TableArgs,
+    reading, runtime,
+    spec_file::SpecFile,
+    tables, uploads,
     view::JobView,
 };
 use crate::{
-    api::{DatasetView, Page, ProblemItem},
+    api::{DatasetView, Page},
     ingest::{self, SNIFF_BYTES},
-    types::{DatasetId, DatasetStatus},
+    types::{DatasetId, DatasetSpec, DatasetStatus},
 };
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -85,35 +87,17 @@ pub struct ShowArgs {
     server: ServerArgs,
 }
 
-pub async fn run(command: DatasetsCommand) -> Result<(), CliError> {
-    match command {
-        DatasetsCommand::Upload(args) => {
-            let spec = SpecFile::read(args.spec.as_ref())?;
-            let client = Client::new(&args.server);
-            let dataset = upload(&client, &args.file, args.name.as_deref(), &args.table, spec).await?;
-            println!("{}", dataset.id);
-            Ok(())
-        }
-        DatasetsCommand::Check(_) => unreachable!("needs no client"),
-        DatasetsCommand::List(args) => list(args).await,
-        DatasetsCommand::Show(args) => {
-            let client = Client::new(&args.server);
-            let dataset: DatasetView = client.json(client.get(&format!("/v1/datasets/{}", args.id))).await?;
-            println!("{}", serde_json::to_string_pretty(&dataset).expect("plain data"));
-            Ok(())
-        }
-        DatasetsCommand::Delete(args) => {
-            let client = Client::new(&args.server);
-            client.send(client.delete(&format!("/v1/datasets/{}", args.id))).await?;
-            eprintln!("deleted {}", args.id);
-            Ok(())
-        }
-    }
+pub async fn upload(args: UploadArgs) -> Result<(), CliError> {
+    let spec = SpecFile::read(args.spec.as_ref())?;
+    let client = Client::new(&args.server);
+    let dataset = upload_file(&client, &args.file, args.name.as_deref(), &args.table, spec.dataset).await?;
+    println!("{}", dataset.id);
+    Ok(())
 }
 
 /// Reads a table here and prints its profile as JSON.
 pub fn check(args: CheckArgs) -> Result<(), CliError> {
-    reading::interruptible(async |interrupted| {
+    runtime::run_interruptible(async |interrupted| {
         let spec = SpecFile::read(args.spec.as_ref())?;
         let table_spec = args.table.dataset_spec(spec.dataset)?;
         let source = reading::existing_file(&args.file)?;
@@ -121,21 +105,21 @@ pub fn check(args: CheckArgs) -> Result<(), CliError> {
         let view = JobView::new();
         let dataset_dir = work.path().join("dataset");
         let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
-        view.done();
+        view.finish();
         println!("{}", serde_json::to_string_pretty(&ingested.profile).expect("plain data"));
         Ok(())
     })
 }
 
 /// Uploads a file and waits until it has been read; an invalid table becomes an error that lists what is wrong.
-pub async fn upload(
+pub async fn upload_file(
     client: &Client,
     file: &Path,
     name: Option<&str>,
     table: &TableArgs,
-    spec: SpecFile,
+    base: Option<DatasetSpec>,
 ) -> Result<DatasetView, CliError> {
-    let mut dataset_spec = table.dataset_spec(spec.dataset)?;
+    let mut dataset_spec = table.dataset_spec(base)?;
     let io = |error: std::io::Error| CliError::failed_because(format!("cannot read {}: {error}", file.display()));
     let bytes = tokio::fs::metadata(file).await.map_err(io)?.len();
     let mut opened = tokio::fs::File::open(file).await.map_err(io)?;
@@ -145,9 +129,9 @@ pub async fn upload(
     // The server does not see the file's name, which may be what tells the format.
     ingest::resolve_format(&mut dataset_spec, file.file_name().and_then(|name| name.to_str()), None, &first);
     let view = JobView::new();
-    view.waiting(format!("uploading {} ({bytes} bytes)", file.display()));
+    view.show_waiting(format!("uploading {} ({bytes} bytes)", file.display()));
     let mut dataset = if bytes >= uploads::FROM_BYTES {
-        let (upload, sha256) = uploads::send(client, file, bytes, &view).await?;
+        let (upload, sha256) = uploads::send_file(client, file, bytes, &view).await?;
         let body = json!({"upload_id": upload, "sha256": sha256, "name": name, "spec": dataset_spec});
         uploads::create_dataset(client, &body).await?
     } else {
@@ -162,42 +146,25 @@ pub async fn upload(
         client.json(request).await?
     };
     if dataset.status == DatasetStatus::Processing {
-        view.waiting("reading the table");
+        view.show_waiting("reading the table");
     }
     while dataset.status == DatasetStatus::Processing {
         tokio::time::sleep(Duration::from_millis(250)).await;
         dataset = client.json(client.get(&format!("/v1/datasets/{}", dataset.id))).await?;
     }
-    view.done();
+    view.finish();
     match dataset.status {
-        DatasetStatus::Invalid => Err(CliError::invalid(describe_invalid(&dataset.errors, dataset.error_total))),
+        DatasetStatus::Invalid => Err(CliError::invalid_table(&dataset.errors, dataset.error_total)),
         _ => {
             if let Some(profile) = &dataset.profile {
-                eprintln!("{}", reading::describe(profile));
+                eprintln!("{}", reading::describe_profile(profile));
             }
             Ok(dataset)
         }
     }
 }
 
-/// Every reported fault of a table, a line each, and how many more there are.
-pub fn describe_invalid(errors: &[ProblemItem], total: u64) -> String {
-    let mut text = format!("error: the table cannot be used: {total} {}", if total == 1 { "fault" } else { "faults" });
-    for item in errors {
-        text += "\n  ";
-        text += &match item {
-            ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
-            ProblemItem::Field(error) => format!("{}: {}", error.pointer, error.rule),
-            ProblemItem::Row(error) => describe_row(error),
-        };
-    }
-    if total > errors.len() as u64 {
-        text += &format!("\n  and {} more", total - errors.len() as u64);
-    }
-    text
-}
-
-async fn list(args: ListArgs) -> Result<(), CliError> {
+pub async fn list(args: ListArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let page: Page<DatasetView> = client.json(client.get(&format!("/v1/datasets?limit={}", args.limit))).await?;
     if args.json {
@@ -216,5 +183,19 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
         ]
     });
     println!("{}", tables::table(&["dataset", "status", "name", "created (UTC)", "rows", "bytes"], lines, 4));
+    Ok(())
+}
+
+pub async fn show(args: ShowArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    let dataset: DatasetView = client.json(client.get(&format!("/v1/datasets/{}", args.id))).await?;
+    println!("{}", serde_json::to_string_pretty(&dataset).expect("plain data"));
+    Ok(())
+}
+
+pub async fn delete(args: ShowArgs) -> Result<(), CliError> {
+    let client = Client::new(&args.server);
+    client.send(client.delete(&format!("/v1/datasets/{}", args.id))).await?;
+    eprintln!("deleted {}", args.id);
     Ok(())
 }

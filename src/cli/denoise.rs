@@ -3,9 +3,12 @@
 
 use super::{
     error::CliError,
-    evidence::{EvidenceArgs, outcome},
-    options::{MethodArgs, SpecFile, TableArgs},
-    reading, tables,
+    evidence::{EvidenceArgs, check_verdict},
+    options::{MethodArgs, TableArgs},
+    reading,
+    report::describe_report,
+    runtime,
+    spec_file::SpecFile,
     view::JobView,
 };
 use crate::{
@@ -36,9 +39,9 @@ pub struct DenoiseArgs {
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// JSON file with any of `dataset`, `method`, `compare`, `transfer`, `sweep`, `seed`, `seeds`, `certify`,
-    /// `self_check`, `device`, `engine`;
-    /// flags win over it
+    /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
+    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server does
+    /// (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is written down and not done
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Threads to compute with [default: all cores]
@@ -63,7 +66,7 @@ pub struct DenoiseArgs {
 }
 
 pub fn denoise(args: DenoiseArgs) -> Result<(), CliError> {
-    reading::interruptible(|interrupted| run(args, interrupted))
+    runtime::run_interruptible(|interrupted| run(args, interrupted))
 }
 
 async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
@@ -110,8 +113,8 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         place(&written, &folder.join(certificate::FILE))?;
     }
     eprintln!("wrote {}", args.out.display());
-    println!("{}", tables::report(&report));
-    outcome(&report)
+    println!("{}", describe_report(&report));
+    check_verdict(&report)
 }
 
 /// The certificate of the results.
@@ -212,29 +215,29 @@ pub(super) async fn train(
     line.push(b'\n');
     stdin.write_all(&line).await.map_err(CliError::failed)?;
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    view.methods(&job.spec);
+    view.name_methods(&job.spec);
     let mut artifacts = Vec::new();
     let mut report = None;
     while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
         let event = serde_json::from_str(&line).map_err(CliError::failed)?;
         match event {
             TrainerEvent::Started { device, engine, threads, .. } => {
-                view.line(&format!("computing on {device} ({engine}), {threads} threads"))
+                view.print_line(&format!("computing on {device} ({engine}), {threads} threads"))
             }
-            TrainerEvent::Phase { contender, phase, epoch } => view.phase(contender, phase, epoch),
-            TrainerEvent::Epoch(row) => view.epoch(&row),
-            TrainerEvent::Progress(progress) => view.progress(progress),
+            TrainerEvent::Phase { contender, phase, epoch } => view.show_phase(contender, phase, epoch),
+            TrainerEvent::Epoch(row) => view.show_epoch(&row),
+            TrainerEvent::Progress(progress) => view.show_progress(progress),
             TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
-            TrainerEvent::Warning(warning) => view.line(&format!("warning: {}", warning.message)),
+            TrainerEvent::Warning(warning) => view.print_line(&format!("warning: {}", warning.message)),
             TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
             TrainerEvent::Finished(finished) => report = Some(*finished),
             TrainerEvent::Failed { message, .. } => {
-                view.done();
+                view.finish();
                 return Err(CliError::job_failed(message));
             }
         }
     }
-    view.done();
+    view.finish();
     let status = child.wait().await.map_err(CliError::failed)?;
     // An open stdin is the trainer's sign that it is still wanted.
     drop(stdin);

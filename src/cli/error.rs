@@ -1,7 +1,9 @@
-//! What a command ends with when it does not end well: words for a person, a code for a script.
+//! How a command fails: words for a person, an exit code for a script.
 
-use crate::api::Problem;
-use crate::types::Verdict;
+use crate::{
+    api::{Chain, Problem, ProblemItem},
+    types::{FieldError, RowError, Verdict},
+};
 use std::{fmt, process::ExitCode};
 
 #[derive(Debug)]
@@ -15,9 +17,9 @@ impl CliError {
         Self { code, message: message.into() }
     }
 
-    /// Anything that is nobody's usage error. Takes the whole chain of causes.
+    /// Anything else that fails; the message has the error with all its causes.
     pub fn failed(error: impl std::error::Error) -> Self {
-        Self::new(1, format!("error: {}", crate::api::Chain(&error)))
+        Self::new(1, format!("error: {}", Chain(&error)))
     }
 
     pub fn failed_because(message: impl fmt::Display) -> Self {
@@ -33,17 +35,35 @@ impl CliError {
         Self::new(3, message)
     }
 
-    pub fn invalid_spec(errors: Vec<crate::types::FieldError>) -> Self {
+    pub fn invalid_spec(errors: Vec<FieldError>) -> Self {
         let lines: String = errors.iter().map(|error| format!("\n  {}: {}", error.pointer, error.rule)).collect();
         Self::invalid(format!("error: the spec is not valid{lines}"))
     }
 
+    /// The table cannot be used: every reported fault on a line of its own, and how many of the `total` are not reported.
+    pub fn invalid_table(errors: &[ProblemItem], total: u64) -> Self {
+        let faults = if total == 1 { "fault" } else { "faults" };
+        let mut text = format!("error: the table cannot be used: {total} {faults}");
+        for item in errors {
+            text += "\n  ";
+            text += &match item {
+                ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
+                item => describe_item(item),
+            };
+        }
+        if total > errors.len() as u64 {
+            text += &format!("\n  and {} more", total - errors.len() as u64);
+        }
+        Self::invalid(text)
+    }
+
     pub fn unreachable(server: &str, cause: &reqwest::Error) -> Self {
-        let cause = crate::api::Chain(cause).to_string();
+        let cause = Chain(cause).to_string();
         Self::new(
             4,
             format!(
-                "error: cannot reach the server at {server} ({cause})\nStart one with `autodenoise serve`, or name another with --server or AUTODENOISE_SERVER."
+                "error: cannot reach the server at {server} ({cause})\n\
+                 Start one with `autodenoise serve`, or name another with --server or AUTODENOISE_SERVER."
             ),
         )
     }
@@ -92,17 +112,13 @@ impl fmt::Display for CliError {
 
 impl From<Problem> for CliError {
     fn from(problem: Problem) -> Self {
-        use crate::api::ProblemItem;
         let mut message = format!("error: {}", problem.title);
         if problem.errors.is_empty() {
             message += &format!(": {}", problem.detail);
         }
         for item in &problem.errors {
             message += "\n  ";
-            message += &match item {
-                ProblemItem::Field(error) => format!("{}: {}", error.pointer, error.rule),
-                ProblemItem::Row(error) => describe_row(error),
-            };
+            message += &describe_item(item);
         }
         if problem.errors_truncated {
             message += "\n  and more";
@@ -113,7 +129,7 @@ impl From<Problem> for CliError {
         message += &format!("\n  (request {})", problem.request_id);
         let code = match problem.status {
             422 => 3,
-            // Its database is away, or it is stopping: as good as unreachable, and worth another try.
+            // Its database is away, or it is stopping: like a server that cannot be reached, it is worth another try.
             503 => 4,
             _ => 1,
         };
@@ -121,8 +137,15 @@ impl From<Problem> for CliError {
     }
 }
 
+fn describe_item(item: &ProblemItem) -> String {
+    match item {
+        ProblemItem::Field(error) => format!("{}: {}", error.pointer, error.rule),
+        ProblemItem::Row(error) => describe_row(error),
+    }
+}
+
 /// `line 1042, click = "maybe": label must be 0 or 1`
-pub fn describe_row(error: &crate::types::RowError) -> String {
+fn describe_row(error: &RowError) -> String {
     let place = match error.line {
         Some(line) => format!("line {line}"),
         None => format!("row {}", error.row),

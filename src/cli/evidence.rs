@@ -1,16 +1,20 @@
 //! What a result is worth: the flags that ask for it, its words on a terminal, and its exit code.
 
-use super::error::CliError;
-use super::tables::table;
-use super::view::{arm_words, human_seconds};
-use crate::metrics::{mean, sample_sd};
-use crate::types::{
-    Certification, CertifiedRun, Certify, Findings, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult,
-    Stability, Verdict,
+use super::{
+    error::CliError,
+    tables::table,
+    view::{arm_words, human_seconds},
+};
+use crate::{
+    metrics::{mean, sample_sd},
+    types::{
+        Certification, CertifiedRun, Certify, Findings, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult,
+        Stability, Verdict,
+    },
 };
 use clap::Args;
 
-/// How a verdict is come by.
+/// How a verdict is reached.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The evidence")]
 pub struct EvidenceArgs {
@@ -57,8 +61,8 @@ impl EvidenceArgs {
     }
 }
 
-/// The command's outcome by the verdict of a job that asked for one.
-pub fn outcome(report: &Report) -> Result<(), CliError> {
+/// An error unless the job's verdict is good, or none was asked for.
+pub fn check_verdict(report: &Report) -> Result<(), CliError> {
     match report.verdict {
         Verdict::Certified | Verdict::NotEvaluated => Ok(()),
         verdict => Err(CliError::not_certified(verdict)),
@@ -66,7 +70,7 @@ pub fn outcome(report: &Report) -> Result<(), CliError> {
 }
 
 /// All evidence of a report, in words and tables; nothing where there is none.
-pub fn evidence(report: &Report) -> String {
+pub fn describe_evidence(report: &Report) -> String {
     let mut text = String::new();
     if let Some(findings) = &report.findings {
         text += &format!("\n{}\n", describe_findings(findings));

@@ -1,10 +1,6 @@
 //! `fsck`: whether the files are what the database says, beside a running server or without one.
 
-use super::{
-    error::CliError,
-    serve::{Storage, run},
-    tables,
-};
+use super::{error::CliError, runtime, storage::Storage, tables};
 use crate::{
     config::StorageConfig,
     files::{Files, FilesError, Key},
@@ -19,7 +15,7 @@ use std::time::Duration;
 
 /// Rows read at once.
 const BATCH: u32 = 500;
-/// An object without a row is in the making for this long; later it is an orphan.
+/// A younger object without a row may be one whose row is not written yet; an older one is an orphan.
 const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
 #[derive(Args)]
@@ -39,7 +35,7 @@ pub fn fsck(args: FsckArgs) -> Result<(), CliError> {
     if !folder.is_dir() {
         return Err(CliError::failed_because(format!("there is no data folder {}", folder.display())));
     }
-    run(async {
+    runtime::run_service(async {
         let storage = Storage::attach(&args.storage).await?;
         let check = Check { store: &storage.store, files: &storage.files };
         let found = check.run(args.repair_orphans).await;
@@ -83,7 +79,7 @@ impl Check<'_> {
         loop {
             let mut conn = self.store.acquire().await.map_err(CliError::failed)?;
             let page = objects::list(&mut conn, Key::UPLOAD_PREFIX, &after, BATCH).await.map_err(CliError::failed)?;
-            // Reading the objects may take long; the connection is not needed for it.
+            // Reading the objects may take long, and would keep a connection from others.
             drop(conn);
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.name);
@@ -120,7 +116,7 @@ impl Check<'_> {
         }
     }
 
-    /// Beside a running server a row and its object may go while this one looks.
+    /// Whether the row is still there: beside a running server it and its object may be deleted during the check.
     async fn is_still_named(&self, object: &NamedObject) -> Result<bool, CliError> {
         let conn = &mut *self.store.acquire().await.map_err(CliError::failed)?;
         let now = objects::find(conn, Key::UPLOAD_PREFIX, &object.name).await.map_err(CliError::failed)?;

@@ -1,6 +1,6 @@
 //! `autodenoise import`: a raw public dataset into a table and the spec to read it by.
 
-use super::{error::CliError, reading, tables, view::JobView};
+use super::{error::CliError, runtime, tables, view::JobView};
 use crate::{
     import::{
         self, AuthorsFiles, ImportError, ImportOptions, Imported, KuaiRec, MovieLens1m, NETFLIX_SAMPLE_ROWS, Netflix,
@@ -108,7 +108,7 @@ pub struct CommonArgs {
 
 impl ImportCommand {
     /// What is to be read, and how it is to be written.
-    fn split(self) -> (RawDataset, CommonArgs) {
+    fn into_parts(self) -> (RawDataset, CommonArgs) {
         match self {
             Self::MovieLens1m { common, by_time } => {
                 (RawDataset::MovieLens1m(MovieLens1m { folder: common.path.clone(), by_time }), common)
@@ -129,33 +129,33 @@ impl ImportCommand {
 }
 
 pub fn import(command: ImportCommand) -> Result<(), CliError> {
-    let (raw, common) = command.split();
+    let (raw, common) = command.into_parts();
     if common.out.is_dir() {
         return Err(CliError::usage(format!("--out {} is a folder; name a file", common.out.display())));
     }
     let vocabulary = if common.vocabulary == "train" { Vocabulary::Train } else { Vocabulary::All };
     let options = ImportOptions { seed: common.seed, keep_order: common.keep_order, vocabulary };
-    reading::interruptible(|interrupted| async move {
+    runtime::run_interruptible(|interrupted| async move {
         let view = JobView::new();
-        view.waiting(format!("reading {}", common.path.display()));
+        view.show_waiting(format!("reading {}", common.path.display()));
         let out = common.out.clone();
         let working = tokio::task::spawn_blocking(move || {
             import::import(&raw, options, &out, &mut |_| {
                 if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
         });
-        let imported = working.await.map_err(CliError::failed)?.map_err(failed)?;
-        view.done();
-        let spec_file = spec_file(&common.out);
+        let imported = working.await.map_err(CliError::failed)?.map_err(explain)?;
+        view.finish();
+        let spec_file = spec_path(&common.out);
         let text = serde_json::to_string_pretty(&serde_json::json!({"dataset": &imported.spec}));
         std::fs::write(&spec_file, text.expect("a spec is plain data") + "\n").map_err(CliError::failed)?;
-        println!("{}", describe(&imported));
+        println!("{}", describe_imported(&imported));
         println!("\nwrote {} and {}", common.out.display(), spec_file.display());
         Ok(())
     })
 }
 
-fn failed(error: ImportError) -> CliError {
+fn explain(error: ImportError) -> CliError {
     match error {
         ImportError::Line(_) | ImportError::File { .. } => CliError::invalid(format!("error: {error}")),
         other => CliError::failed(other),
@@ -163,13 +163,13 @@ fn failed(error: ImportError) -> CliError {
 }
 
 /// `table.spec.json` for `table.csv` and `table.csv.zst`.
-fn spec_file(table: &Path) -> PathBuf {
+fn spec_path(table: &Path) -> PathBuf {
     let name = table.file_name().unwrap_or_default().to_string_lossy();
     let stem = [".zst", ".csv"].iter().fold(&*name, |name, end| name.strip_suffix(end).unwrap_or(name));
     table.with_file_name(format!("{stem}.spec.json"))
 }
 
-fn describe(imported: &Imported) -> String {
+fn describe_imported(imported: &Imported) -> String {
     let share = 100.0 * imported.positives as f64 / imported.rows.max(1) as f64;
     let mut text = format!(
         "{} rows; {} of them ({share:.2} %) have label 1 ({})\n\n",
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn the_spec_is_named_after_the_table() {
         for (table, spec) in [("a/t.csv", "a/t.spec.json"), ("t.csv.zst", "t.spec.json"), ("t", "t.spec.json")] {
-            assert_eq!(spec_file(Path::new(table)), Path::new(spec));
+            assert_eq!(spec_path(Path::new(table)), Path::new(spec));
         }
     }
 }

@@ -1,10 +1,6 @@
 //! `autodenoise keys`: who may use the service, straight on its database.
 
-use super::{
-    error::CliError,
-    serve::{self, Storage},
-    tables::table,
-};
+use super::{error::CliError, runtime, storage::Storage, tables::table};
 use crate::{
     config::StorageConfig,
     store::{
@@ -110,7 +106,7 @@ pub fn run(command: KeysCommand) -> Result<(), CliError> {
         KeysCommand::Create(args) => with_database(&args.storage, async |conn| create(conn, &args).await),
         KeysCommand::List(args) => with_database(&args.storage, async |conn| {
             let rows = keys::list(conn, args.tenant.as_ref()).await.map_err(CliError::failed)?;
-            println!("{}", listed(&rows));
+            println!("{}", key_table(&rows));
             Ok(())
         }),
         KeysCommand::Revoke(args) => with_database(&args.storage, async |conn| {
@@ -121,16 +117,17 @@ pub fn run(command: KeysCommand) -> Result<(), CliError> {
             }
             Ok(())
         }),
-        KeysCommand::Tenants(args) => with_database(&args.storage, async |conn| limits(conn, &args).await),
+        KeysCommand::Tenants(args) => with_database(&args.storage, async |conn| set_limits(conn, &args).await),
     }
 }
 
-/// On the database of the server beside, if one runs, else on one that is started for the purpose.
+/// Runs a command on the database of the running server, or on the private database, started for the command where no server
+/// runs.
 fn with_database(
     config: &StorageConfig,
     command: impl AsyncFnOnce(&mut PgConnection) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    serve::run(async {
+    runtime::run_service(async {
         let storage = Storage::attach(config).await?;
         let mut connection = storage.store.acquire().await.map_err(CliError::failed)?;
         let done = command(&mut connection).await;
@@ -159,7 +156,7 @@ async fn create(conn: &mut PgConnection, args: &CreateArgs) -> Result<(), CliErr
     Ok(())
 }
 
-async fn limits(conn: &mut PgConnection, args: &TenantsArgs) -> Result<(), CliError> {
+async fn set_limits(conn: &mut PgConnection, args: &TenantsArgs) -> Result<(), CliError> {
     if let Some(tenant) = &args.tenant {
         tenants::create(conn, tenant).await.map_err(CliError::failed)?;
         let own = tenants::quota(conn, tenant).await.map_err(CliError::failed)?;
@@ -170,11 +167,11 @@ async fn limits(conn: &mut PgConnection, args: &TenantsArgs) -> Result<(), CliEr
         };
         tenants::set_quota(conn, tenant, &quota).await.map_err(CliError::failed)?;
     }
-    println!("{}", usages(&tenants::list(conn).await.map_err(CliError::failed)?));
+    println!("{}", tenant_table(&tenants::list(conn).await.map_err(CliError::failed)?));
     Ok(())
 }
 
-fn listed(rows: &[KeyRow]) -> comfy_table::Table {
+fn key_table(rows: &[KeyRow]) -> comfy_table::Table {
     let header = ["id", "tenant", "scope", "state", "made", "expires", "last used", "name"];
     let day = |time: Option<DateTime<Utc>>| time.map_or("never".to_owned(), |time| time.format("%Y-%m-%d").to_string());
     let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M").to_string();
@@ -197,7 +194,7 @@ fn listed(rows: &[KeyRow]) -> comfy_table::Table {
     table(&header, lines, header.len())
 }
 
-fn usages(rows: &[TenantRow]) -> comfy_table::Table {
+fn tenant_table(rows: &[TenantRow]) -> comfy_table::Table {
     fn own(limit: Option<impl ToString>) -> String {
         limit.map_or("default".to_owned(), |limit| limit.to_string())
     }

@@ -5,6 +5,7 @@ mod bench_noise;
 mod client;
 mod datasets;
 mod denoise;
+mod download;
 mod error;
 mod evidence;
 mod fsck;
@@ -13,20 +14,30 @@ mod jobs;
 mod keys;
 mod options;
 mod reading;
+mod report;
 mod reproduce;
+mod runtime;
 mod serve;
+mod spec_file;
+mod storage;
 mod synth;
 mod tables;
 mod uploads;
 mod verify;
 mod view;
+mod watch;
 mod webhooks;
 
 pub use bench::{BenchArgs, run_bench};
 
-use crate::{backbone::Engines, telemetry};
+use crate::{
+    backbone::Engines,
+    telemetry::{self, LogConfig},
+};
 use clap::{Parser, Subcommand};
+use datasets::DatasetsCommand;
 use error::CliError;
+use runtime::run_client;
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "\
@@ -48,7 +59,7 @@ Exit codes:
 #[command(name = "autodenoise", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {
     #[command(flatten)]
-    log: telemetry::LogConfig,
+    log: LogConfig,
     #[command(subcommand)]
     command: Command,
 }
@@ -66,9 +77,9 @@ enum Command {
     /// Show one job, or list jobs
     Status(jobs::StatusArgs),
     /// Follow a job until it ends
-    Watch(jobs::WatchArgs),
+    Watch(watch::WatchArgs),
     /// Download a finished job's results
-    Download(jobs::DownloadArgs),
+    Download(download::DownloadArgs),
     /// Hold results against a job's certificate, without a server
     Verify(verify::VerifyArgs),
     /// Pause a job: it keeps what it has done, and holds no worker
@@ -79,7 +90,7 @@ enum Command {
     Cancel(jobs::ChangeArgs),
     /// Check, upload, list, show or delete datasets
     #[command(subcommand)]
-    Datasets(datasets::DatasetsCommand),
+    Datasets(DatasetsCommand),
     /// Make, list, test or remove webhooks: addresses that are told what became of jobs
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
@@ -109,84 +120,69 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    // The trainer sets up its own logger, with the job's id on every line.
-    if matches!(cli.command, Command::Trainer) {
-        return crate::trainer::main(&cli.log, Engines::open_fused);
+    let Cli { log, command } = Cli::parse();
+    let log = &log;
+    match command {
+        // It sets up its own logger, with the job's id on every line.
+        Command::Trainer => crate::trainer::main(log, Engines::open_fused),
+        Command::Serve(args) => outlive_reader(log, || serve::serve(args)),
+        Command::Worker(args) => outlive_reader(log, || serve::worker(args)),
+        Command::Denoise(args) => outlive_reader(log, || denoise::denoise(args)),
+        Command::Reproduce(args) => outlive_reader(log, || reproduce::reproduce(args)),
+        // To a client that uploads, a connection that breaks is a broken pipe too.
+        Command::Submit(args) => outlive_reader(log, || run_client(jobs::submit(args))),
+        Command::Datasets(DatasetsCommand::Upload(args)) => outlive_reader(log, || run_client(datasets::upload(args))),
+        Command::Datasets(DatasetsCommand::Check(args)) => end_with_reader(log, || datasets::check(args)),
+        Command::Datasets(DatasetsCommand::List(args)) => end_with_reader(log, || run_client(datasets::list(args))),
+        Command::Datasets(DatasetsCommand::Show(args)) => end_with_reader(log, || run_client(datasets::show(args))),
+        Command::Datasets(DatasetsCommand::Delete(args)) => end_with_reader(log, || run_client(datasets::delete(args))),
+        Command::Status(args) => end_with_reader(log, || run_client(jobs::status(args))),
+        Command::Watch(args) => end_with_reader(log, || run_client(watch::watch(args))),
+        Command::Download(args) => end_with_reader(log, || run_client(download::download(args))),
+        Command::Pause(args) => end_with_reader(log, || run_client(jobs::change_state(args, "pause"))),
+        Command::Resume(args) => end_with_reader(log, || run_client(jobs::change_state(args, "resume"))),
+        Command::Cancel(args) => end_with_reader(log, || run_client(jobs::change_state(args, "cancel"))),
+        Command::Webhooks(command) => end_with_reader(log, || run_client(webhooks::run(command))),
+        Command::Verify(args) => end_with_reader(log, || verify::verify(args)),
+        Command::Import(command) => end_with_reader(log, || import::import(command)),
+        Command::Synth(args) => end_with_reader(log, || synth::synth(args)),
+        Command::BenchNoise(args) => end_with_reader(log, || bench_noise::bench_noise(args)),
+        Command::Bench(args) => end_with_reader(log, || bench::bench(args, Engines::open_fused)),
+        Command::Keys(command) => end_with_reader(log, || keys::run(command)),
+        Command::Fsck(args) => end_with_reader(log, || fsck::fsck(args)),
+        Command::Migrate(args) => end_with_reader(log, || serve::migrate(args)),
+        Command::Openapi => end_with_reader(log, || {
+            println!("{}", crate::api::openapi_json());
+            Ok(())
+        }),
     }
-    let _telemetry = match telemetry::init(&cli.log) {
+}
+
+/// Runs a command that ends quietly once nobody reads what it prints, as other programs do: `autodenoise status | head`.
+fn end_with_reader(log: &LogConfig, command: impl FnOnce() -> Result<(), CliError>) -> ExitCode {
+    outlive_reader(log, || {
+        // SAFETY: no other thread runs yet.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        command()
+    })
+}
+
+/// Runs a command that has more to do than to print, and does it whether or not somebody reads that.
+fn outlive_reader(log: &LogConfig, command: impl FnOnce() -> Result<(), CliError>) -> ExitCode {
+    let _telemetry = match telemetry::init(log) {
         Ok(telemetry) => telemetry,
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(2);
         }
     };
-    // To a client that uploads, a connection that breaks is a broken pipe too.
-    let outlives_readers = matches!(
-        cli.command,
-        Command::Serve(_)
-            | Command::Worker(_)
-            | Command::Denoise(_)
-            | Command::Reproduce(_)
-            | Command::Submit(_)
-            | Command::Datasets(datasets::DatasetsCommand::Upload(_))
-    );
-    if !outlives_readers {
-        // `autodenoise status | head` ends quietly, as other programs do. The rest must outlive their readers.
-        // SAFETY: no other thread runs yet.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    }
-    match run(cli.command) {
+    match command() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             error.exit_code()
         }
     }
-}
-
-fn run(command: Command) -> Result<(), CliError> {
-    match command {
-        Command::Serve(args) => serve::serve(args),
-        Command::Worker(args) => serve::worker(args),
-        Command::Migrate(args) => serve::migrate(args),
-        Command::Keys(command) => keys::run(command),
-        Command::Fsck(args) => fsck::fsck(args),
-        Command::Denoise(args) => denoise::denoise(args),
-        Command::Import(command) => import::import(command),
-        Command::Reproduce(args) => reproduce::reproduce(args),
-        Command::Synth(args) => synth::synth(args),
-        Command::BenchNoise(args) => bench_noise::bench_noise(args),
-        Command::Bench(args) => bench::bench(args, Engines::open_fused),
-        Command::Datasets(datasets::DatasetsCommand::Check(args)) => datasets::check(args),
-        Command::Verify(args) => verify::verify(args),
-        Command::Openapi => {
-            println!("{}", crate::api::openapi_json());
-            Ok(())
-        }
-        Command::Trainer => unreachable!("handled before the logger was set"),
-        client => client_runtime().block_on(async {
-            match client {
-                Command::Submit(args) => jobs::submit(args).await,
-                Command::Status(args) => jobs::status(args).await,
-                Command::Watch(args) => jobs::watch(args).await,
-                Command::Download(args) => jobs::download(args).await,
-                Command::Pause(args) => jobs::change(args, "pause").await,
-                Command::Resume(args) => jobs::change(args, "resume").await,
-                Command::Cancel(args) => jobs::change(args, "cancel").await,
-                Command::Datasets(command) => datasets::run(command).await,
-                Command::Webhooks(command) => webhooks::run(command).await,
-                _ => unreachable!("not a client command"),
-            }
-        }),
-    }
-}
-
-fn client_runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime needs only threads and a poller")
 }
 
 #[cfg(test)]

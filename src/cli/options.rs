@@ -2,12 +2,10 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, Certify, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, LabelRule,
-    MethodName, MethodSpec, MultiMode, MultiSpec, NumericSpec, Preset, SelfCheck, SplitSpec, Sweep, Vocabulary,
+    BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, MethodName, MethodSpec,
+    MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, TableParts, Vocabulary, WrongParts,
 };
 use clap::Args;
-use serde::Deserialize;
-use std::path::{Path, PathBuf};
 
 /// How a table is to be read.
 #[derive(Debug, Args)]
@@ -70,23 +68,12 @@ pub struct TableArgs {
 impl TableArgs {
     /// The dataset spec: that of `base` (a --spec file) with the flags put over it.
     pub fn dataset_spec(&self, base: Option<DatasetSpec>) -> Result<DatasetSpec, CliError> {
-        let label = match (&self.label, &base) {
-            (Some(text), _) => LabelRule::try_from(text.clone()).map_err(CliError::usage)?,
-            (None, Some(base)) => base.label.clone(),
-            (None, None) => {
-                return Err(CliError::usage(
-                    "--label is needed: a column of 0 and 1 (`click`), or a rule (`rating > 3`)",
-                ));
+        let mut spec = self.parts().apply(base).map_err(|wrong| match wrong {
+            WrongParts::NoLabel => {
+                CliError::usage("--label is needed: a column of 0 and 1 (`click`), or a rule (`rating > 3`)")
             }
-        };
-        let mut spec = base.unwrap_or_else(|| DatasetSpec::with_label(label.clone()));
-        spec.label = label;
-        if let Some(features) = &self.features {
-            spec.fields = Some(features.iter().cloned().map(FieldSpec::Name).collect());
-        }
-        if !self.exclude.is_empty() {
-            spec.exclude.clone_from(&self.exclude);
-        }
+            WrongParts::Label(rule) | WrongParts::Split(rule) => CliError::usage(rule),
+        })?;
         for rule in &self.numeric {
             let (column, how) = assignment(rule, "--numeric", "COLUMN=HOW")?;
             let numeric = match how.split_once(':') {
@@ -114,24 +101,13 @@ impl TableArgs {
             };
             self.treat(&mut spec, column, None, Some(multi))?;
         }
-        if let Some(column) = &self.split_column {
-            spec.split = SplitSpec::Column(column.clone());
-        } else if let Some(column) = &self.split_time {
+        if let Some(column) = &self.split_time {
             spec.split = SplitSpec::Time { column: column.clone(), ratios: self.split.unwrap_or([0.8, 0.1, 0.1]) };
-        } else if let Some(ratios) = self.split {
-            spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed };
-        } else if let SplitSpec::Ratio { seed, .. } = &mut spec.split
-            && self.split_seed != 0
-        {
-            *seed = self.split_seed;
         }
         match self.vocabulary.as_deref() {
             Some("all") => spec.vocabulary = Vocabulary::All,
             Some(_) => spec.vocabulary = Vocabulary::Train,
             None => {}
-        }
-        if let Some(separator) = &self.separator {
-            spec.separator = Some(separator.replace("\\t", "\t"));
         }
         if let Some(columns) = &self.columns {
             spec.columns = Some(columns.clone());
@@ -143,6 +119,20 @@ impl TableArgs {
             None => {}
         }
         Ok(spec)
+    }
+
+    /// The parts that every client can give.
+    fn parts(&self) -> TableParts {
+        TableParts {
+            label: self.label.clone(),
+            features: self.features.clone(),
+            exclude: Some(self.exclude.clone()).filter(|columns| !columns.is_empty()),
+            split_column: self.split_column.clone(),
+            // Shares of a split by time are its own.
+            split: self.split.filter(|_| self.split_time.is_none()).map(Ok),
+            split_seed: Some(self.split_seed).filter(|seed| *seed != 0),
+            separator: self.separator.clone(),
+        }
     }
 
     /// Sets how a column is treated; it must be one of the fields, so fields must be listed.
@@ -297,58 +287,4 @@ pub(super) fn option_value(text: &str) -> serde_json::Value {
     serde_json::from_str(text)
         .or_else(|error| if text.contains(',') { serde_json::from_str(&format!("[{text}]")) } else { Err(error) })
         .unwrap_or_else(|_| text.into())
-}
-
-/// A --spec file: what a table is and what to do with it. Flags win over it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpecFile {
-    pub dataset: Option<DatasetSpec>,
-    #[serde(default)]
-    pub method: MethodSpec,
-    #[serde(default)]
-    pub compare: Vec<CompareSpec>,
-    #[serde(default)]
-    pub transfer: Vec<BackboneKind>,
-    pub sweep: Option<Sweep>,
-    pub seed: Option<u64>,
-    pub seeds: Option<u32>,
-    pub certify: Option<Certify>,
-    pub self_check: Option<SelfCheck>,
-    #[serde(default)]
-    pub device: Device,
-    #[serde(default)]
-    pub engine: Engine,
-}
-
-impl SpecFile {
-    pub fn read(path: Option<&PathBuf>) -> Result<Self, CliError> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let text = read_text(path)?;
-        let mut deserializer = serde_json::Deserializer::from_str(&text);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let place = if error.inner().is_data() { format!("at `{}`", error.path()) } else { "not JSON".to_owned() };
-            CliError::invalid(format!("error: {}: {place}: {}", path.display(), error.inner()))
-        })
-    }
-
-    pub fn job_spec(&self, dataset_id: crate::types::DatasetId) -> JobSpec {
-        JobSpec {
-            compare: self.compare.clone(),
-            transfer: self.transfer.clone(),
-            sweep: self.sweep.clone(),
-            seed: self.seed.unwrap_or(JobSpec::default_seed()),
-            seeds: self.seeds.unwrap_or(1),
-            certify: self.certify,
-            self_check: self.self_check,
-            device: self.device,
-            engine: self.engine,
-            ..JobSpec::of(dataset_id, self.method.clone())
-        }
-    }
-}
-
-fn read_text(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| CliError::failed_because(format!("cannot read {}: {error}", path.display())))
 }

@@ -1,12 +1,11 @@
 //! Reads a table on this machine, for the commands that need no server.
 
-use super::{datasets::describe_invalid, error::CliError, view::JobView};
+use super::{error::CliError, view::JobView};
 use crate::{
     ingest::{self, IngestError, IngestLimits, Ingested},
     types::{DatasetSpec, Profile},
 };
 use std::{
-    future::Future,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
@@ -15,22 +14,6 @@ use std::{
     },
 };
 use tempfile::TempDir;
-
-/// Runs a command until it ends or the user interrupts it. Dropping the command's future ends what it started.
-pub fn interruptible<F: Future<Output = Result<(), CliError>>>(
-    command: impl FnOnce(Arc<AtomicBool>) -> F,
-) -> Result<(), CliError> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    super::client_runtime().block_on(async {
-        tokio::select! {
-            result = command(interrupted.clone()) => result,
-            _ = tokio::signal::ctrl_c() => {
-                interrupted.store(true, Ordering::Relaxed);
-                Err(CliError::interrupted())
-            }
-        }
-    })
-}
 
 /// A folder for intermediate files, gone with the value.
 pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
@@ -60,7 +43,7 @@ pub async fn read_table(
     dataset_dir: &Path,
     interrupted: Arc<AtomicBool>,
 ) -> Result<Ingested, CliError> {
-    view.waiting(format!("reading {}", source.display()));
+    view.show_waiting(format!("reading {}", source.display()));
     let (progress, mut heard) = tokio::sync::watch::channel((0, 0));
     let (source, spec, dataset_dir) = (source.to_owned(), spec.clone(), dataset_dir.to_owned());
     let reading = tokio::task::spawn_blocking(move || {
@@ -72,15 +55,15 @@ pub async fn read_table(
     // The sender goes with the reading's end, which ends this loop.
     while heard.changed().await.is_ok() {
         let (done, total) = *heard.borrow_and_update();
-        view.reading(done, total);
+        view.show_reading(done, total);
     }
-    let ingested = reading.await.map_err(CliError::failed)?.map_err(failed)?;
-    view.line(&describe(&ingested.profile));
+    let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
+    view.print_line(&describe_profile(&ingested.profile));
     Ok(ingested)
 }
 
 /// How many rows, and of which label.
-pub fn describe(profile: &Profile) -> String {
+pub fn describe_profile(profile: &Profile) -> String {
     let rows = profile.rows;
     let share = 100.0 * profile.positives.train as f64 / rows.train.max(1) as f64;
     format!(
@@ -92,11 +75,11 @@ pub fn describe(profile: &Profile) -> String {
     )
 }
 
-fn failed(error: IngestError) -> CliError {
+fn explain(error: IngestError) -> CliError {
     match error {
         IngestError::Invalid(table) => {
             let faults = table.faults();
-            CliError::invalid(describe_invalid(&table.into_items(), faults))
+            CliError::invalid_table(&table.into_items(), faults)
         }
         other => CliError::failed(other),
     }

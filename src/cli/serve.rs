@@ -1,13 +1,10 @@
 //! `serve`, `worker`, `migrate`: the long-running side of the program.
 
-use super::error::CliError;
+use super::{error::CliError, runtime, storage::Storage};
 use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Probes},
-    certificate::SigningKey,
-    config::{AccessConfig, DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig, bucket_settings},
-    files::Files,
+    config::{AccessConfig, DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
     ingest::{self, IngestError, IngestLimits, Ingested},
-    store::{Durability, EmbeddedPostgres, Store, keys},
     trainer::Trainers,
     types::DatasetSpec,
     webhooks::{Courier, Guard},
@@ -15,28 +12,19 @@ use crate::{
 };
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use sqlx::postgres::PgConnectOptions;
-use std::{
-    io::Write,
-    net::SocketAddr,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::Write, net::SocketAddr, ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix,
     sync::watch,
     task::{JoinError, JoinHandle},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-/// How long connections to the database may take to end, once nobody should use them any more.
-const CLOSE: Duration = Duration::from_secs(3);
-/// Database connections: requests of the API, and a few of the worker's.
-const CONNECTIONS: u32 = 20;
+/// What is logged where a worker is still at work when its time is up.
+const LATE_JOBS: &str = "jobs were not handed back in time; their leases run out";
 
 #[derive(Args)]
 pub struct ServeArgs {
@@ -77,55 +65,59 @@ pub struct MigrateArgs {
 }
 
 pub fn serve(args: ServeArgs) -> Result<(), CliError> {
-    run(async {
-        let stop = stop_signal()?;
-        let prometheus = prometheus()?;
-        let tls = match (&args.access.tls_cert, &args.access.tls_key) {
-            (Some(certificate), Some(key)) => Some(api::tls(certificate, key).map_err(CliError::failed)?),
-            _ => None,
-        };
+    runtime::run_service(async {
+        let stop = watch_signals()?;
+        let service = Service::start(&args, &stop).await?;
+        stop.cancelled().await;
+        service.stop(&args.drain).await
+    })
+}
+
+/// A server that runs, as the parts that are stopped one after the other.
+struct Service {
+    /// The worker slots of this process, if it has any.
+    worker: Option<JoinHandle<()>>,
+    /// Sends webhooks.
+    courier: JoinHandle<()>,
+    /// Answers requests, until `closing`.
+    server: JoinHandle<()>,
+    closing: CancellationToken,
+    /// Listens for events of jobs, until `hub_stop`.
+    hub: JoinHandle<()>,
+    hub_stop: CancellationToken,
+    gauges: AbortOnDropHandle<()>,
+    storage: Storage,
+}
+
+impl Service {
+    /// Starts every part. `stop` is cancelled when the server is to stop: worker, courier and API watch it.
+    async fn start(args: &ServeArgs, stop: &CancellationToken) -> Result<Self, CliError> {
+        let prometheus = install_recorder()?;
+        let tls = read_tls(&args.access)?;
         let storage = Storage::open(&args.storage).await?;
         // Bound before anything runs, so that a port in use costs nothing.
         let (listener, address) = listen(args.server.listen, "--listen").await?;
-        let is_loopback = address.ip().is_loopback();
-        if !is_loopback && !storage.has_usable_key().await? {
-            return Err(CliError::failed_because(format!(
-                "{address} is not a loopback address, and there is no API key that is good: make one with \
-                 `autodenoise keys create --scope admin` and the same --data-dir or --database-url, or listen on 127.0.0.1"
-            )));
-        }
-        let worker = (!args.no_worker).then(|| storage.start_worker(&args.worker, &stop)).transpose()?;
-        let (worker, unfit) = match worker {
-            Some((task, unfit)) => (Some(task), unfit),
-            None => (None, watch::channel(Vec::new()).1),
+        check_exposure(address, tls.is_some(), &storage).await?;
+        let (worker, unfit) = if args.no_worker {
+            (None, watch::channel(Vec::new()).1)
+        } else {
+            let (task, unfit) = start_worker(&storage, &args.worker, stop)?;
+            (Some(task), unfit)
         };
         let guard = Guard { allow_insecure: args.webhooks.allow_insecure };
         let courier = tokio::spawn(Courier::new(storage.store.clone(), guard, &args.webhooks).run(stop.clone()));
         let hub_stop = CancellationToken::new();
-        let config = ApiConfig {
-            max_upload_bytes: args.server.max_upload_bytes,
-            upload_expiry: Duration::from_secs_f64(args.server.upload_expiry_seconds),
-            max_rows: IngestLimits::default().max_rows,
-            signing_key: storage.signing_key.public(),
-            require_keys: args.access.require_keys || !is_loopback,
-            quota: args.access.quota(),
-            max_requests: args.access.max_requests as usize,
-            webhooks: guard,
-        };
         let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
         let state = AppState::new(
             storage.store.clone(),
             storage.files.clone(),
-            config,
+            api_config(args, &storage, address, guard),
             events,
             prometheus,
             unfit,
             stop.clone(),
         );
         let gauges = AbortOnDropHandle::new(tokio::spawn(api::refresh_gauges(storage.store.clone())));
-        if !is_loopback && tls.is_none() {
-            tracing::warn!(%address, "keys and tables pass in the clear: give --tls-cert and --tls-key, or let a proxy do TLS");
-        }
         let scheme = if tls.is_some() { "https" } else { "http" };
         // For people, and for scripts that asked for port 0.
         println!("listening on {scheme}://{address}");
@@ -136,47 +128,100 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
             ConnectionLimits { connections: args.access.max_connections as usize, ..ConnectionLimits::default() };
         let closing = CancellationToken::new();
         let server = tokio::spawn(api::serve(listener, tls, api::router(state), limits, closing.clone()));
-        stop.cancelled().await;
-        let deadline = Instant::now() + args.drain.time();
-        tracing::info!(drain_seconds = args.drain.drain_seconds, "stopping: running jobs go back to the queue");
-        // The door stays open meanwhile, so that it can be seen that readiness says no; new work is sent away at it.
-        let lead = timeout_at(deadline, sleep(args.drain.lead()));
-        let handed_back = async {
-            match worker {
-                Some(worker) => {
-                    until(deadline, worker, "jobs were not handed back in time; their leases run out").await
-                }
-                None => Ok(()),
-            }
-        };
-        let (_, handed_back) = tokio::join!(lead, handed_back);
-        closing.cancel();
-        let (answered, sent) = tokio::join!(
-            until(deadline, server, "requests that did not end in time were broken off"),
-            until(deadline, courier, "webhooks under way were broken off; they are sent again"),
-        );
-        handed_back.and(answered).and(sent).map_err(CliError::failed)?;
-        hub_stop.cancel();
-        hub.await.map_err(CliError::failed)?;
-        drop(gauges);
-        storage.close().await;
+        Ok(Self { worker, courier, server, closing, hub, hub_stop, gauges, storage })
+    }
+
+    /// Stops the parts in order: jobs first, while the door is still open; then requests and webhooks; last what they read
+    /// from.
+    async fn stop(self, drain: &DrainConfig) -> Result<(), CliError> {
+        let deadline = Instant::now() + drain.time();
+        tracing::info!(drain_seconds = drain.drain_seconds, "stopping: running jobs go back to the queue");
+        let handed_back = hand_back_jobs(self.worker, drain.lead(), deadline).await;
+        self.closing.cancel();
+        let ended = end_requests(self.server, self.courier, deadline).await;
+        handed_back.and(ended).map_err(CliError::failed)?;
+        self.hub_stop.cancel();
+        self.hub.await.map_err(CliError::failed)?;
+        drop(self.gauges);
+        self.storage.close().await;
         Ok(())
-    })
+    }
+}
+
+/// Waits until the worker has handed back its jobs, and for at least `lead`. The server answers meanwhile: whoever asks for
+/// its readiness hears no, and new work is refused.
+async fn hand_back_jobs(worker: Option<JoinHandle<()>>, lead: Duration, deadline: Instant) -> Result<(), JoinError> {
+    let lead = timeout_at(deadline, sleep(lead));
+    let handed_back = async {
+        match worker {
+            Some(worker) => wait_until(deadline, worker, LATE_JOBS).await,
+            None => Ok(()),
+        }
+    };
+    tokio::join!(lead, handed_back).1
+}
+
+/// Waits for requests and webhooks under way.
+async fn end_requests(server: JoinHandle<()>, courier: JoinHandle<()>, deadline: Instant) -> Result<(), JoinError> {
+    let (answered, sent) = tokio::join!(
+        wait_until(deadline, server, "requests that did not end in time were broken off"),
+        wait_until(deadline, courier, "webhooks under way were broken off; they are sent again"),
+    );
+    answered.and(sent)
+}
+
+/// The certificate and its key, where there is one.
+fn read_tls(access: &AccessConfig) -> Result<Option<TlsAcceptor>, CliError> {
+    match (&access.tls_cert, &access.tls_key) {
+        (Some(certificate), Some(key)) => api::tls(certificate, key).map(Some).map_err(CliError::failed),
+        _ => Ok(None),
+    }
+}
+
+/// Refuses an address that others can reach where there is no key, since anybody could use the service; warns where keys would
+/// pass unencrypted.
+async fn check_exposure(address: SocketAddr, is_secured: bool, storage: &Storage) -> Result<(), CliError> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    if !storage.has_usable_key().await? {
+        return Err(CliError::failed_because(format!(
+            "{address} is not a loopback address, and there is no API key that is good: make one with \
+             `autodenoise keys create --scope admin` and the same --data-dir or --database-url, or listen on 127.0.0.1"
+        )));
+    }
+    if !is_secured {
+        tracing::warn!(%address, "keys and tables pass in the clear: give --tls-cert and --tls-key, or let a proxy do TLS");
+    }
+    Ok(())
+}
+
+fn api_config(args: &ServeArgs, storage: &Storage, address: SocketAddr, webhooks: Guard) -> ApiConfig {
+    ApiConfig {
+        max_upload_bytes: args.server.max_upload_bytes,
+        upload_expiry: Duration::from_secs_f64(args.server.upload_expiry_seconds),
+        max_rows: IngestLimits::default().max_rows,
+        signing_key: storage.signing_key.public(),
+        require_keys: args.access.require_keys || !address.ip().is_loopback(),
+        quota: args.access.quota(),
+        max_requests: args.access.max_requests as usize,
+        webhooks,
+    }
 }
 
 pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
     if args.storage.database_url.is_none() {
         return Err(CliError::usage("a worker needs the database of a server: give --database-url or DATABASE_URL"));
     }
-    run(async {
-        let stop = stop_signal()?;
-        let prometheus = prometheus()?;
+    runtime::run_service(async {
+        let stop = watch_signals()?;
+        let prometheus = install_recorder()?;
         let storage = Storage::open(&args.storage).await?;
         let health = match args.health_listen {
             Some(address) => Some(listen(address, "--health-listen").await?),
             None => None,
         };
-        let (mut worker, unfit) = storage.start_worker(&args.worker, &stop)?;
+        let (mut worker, unfit) = start_worker(&storage, &args.worker, &stop)?;
         let probes = health.map(|(listener, address)| {
             println!("health on http://{address}");
             let probes = Probes { store: storage.store.clone(), prometheus, unfit, draining: stop.clone() };
@@ -187,11 +232,10 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
             ended = &mut worker => ended.map_err(CliError::failed)?,
             () = stop.cancelled() => {
                 let deadline = Instant::now() + args.drain.time();
-                let late = "jobs were not handed back in time; their leases run out";
-                until(deadline, worker, late).await.map_err(CliError::failed)?;
+                wait_until(deadline, worker, LATE_JOBS).await.map_err(CliError::failed)?;
             }
         }
-        // Until here it has answered that the worker is stopping.
+        // Dropped only now: until here it has said that the worker is stopping.
         drop(probes);
         storage.close().await;
         Ok(())
@@ -199,7 +243,7 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
 }
 
 pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
-    run(async {
+    runtime::run_service(async {
         let storage = Storage::open(&args.storage).await?;
         eprintln!("the schema is up to date");
         storage.close().await;
@@ -207,18 +251,26 @@ pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
     })
 }
 
-/// Runs a command to its end.
-pub(super) fn run(future: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime needs only threads and a poller");
-    let ended = runtime.block_on(future);
-    // What was broken off may sit in a system call.
-    runtime.shutdown_background();
-    ended
+/// The worker's task, and what keeps it from claiming.
+fn start_worker(
+    storage: &Storage,
+    config: &WorkerConfig,
+    stop: &CancellationToken,
+) -> Result<(JoinHandle<()>, watch::Receiver<Vec<String>>), CliError> {
+    let worker = Worker::new(
+        storage.store.clone(),
+        storage.files.clone(),
+        config.clone(),
+        Trainers::find(config.torch_trainer.as_deref()).map_err(CliError::failed)?,
+        Arc::new(read_table),
+        storage.signing_key.clone(),
+    );
+    let unfit = worker.watch_fitness();
+    Ok((tokio::spawn(worker.run(stop.clone())), unfit))
 }
 
-/// Waits for a task, at most until the deadline; then it is broken off, which is logged as `late` says.
-async fn until<T>(deadline: Instant, mut task: JoinHandle<T>, late: &str) -> Result<(), JoinError> {
+/// Waits for a task until the deadline. Then the task is broken off, and `late` is logged.
+async fn wait_until<T>(deadline: Instant, mut task: JoinHandle<T>, late: &str) -> Result<(), JoinError> {
     match timeout_at(deadline, &mut task).await {
         Ok(ended) => ended.map(drop),
         Err(_) => {
@@ -238,104 +290,7 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketA
     Ok((listener, address))
 }
 
-/// The database, migrated, and the files.
-pub(super) struct Storage {
-    pub(super) store: Store,
-    pub(super) files: Files,
-    signing_key: Arc<SigningKey>,
-    /// Stopped last.
-    embedded: Option<EmbeddedPostgres>,
-}
-
-impl Storage {
-    async fn open(config: &StorageConfig) -> Result<Self, CliError> {
-        let (files, signing_key) = open_folder(config)?;
-        let (options, embedded) = match &config.database_url {
-            Some(url) => {
-                let wrong = |error| CliError::usage(format!("--database-url is not a PostgreSQL address: {error}"));
-                (url.parse::<PgConnectOptions>().map_err(wrong)?, None)
-            }
-            None => {
-                let bin = config.postgres_bin.as_deref();
-                let started = EmbeddedPostgres::start(&private_database(config), bin, Durability::Full).await;
-                let embedded = started.map_err(CliError::failed)?;
-                (embedded.connect_options(), Some(embedded))
-            }
-        };
-        let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
-        store.migrate().await.map_err(CliError::failed)?;
-        Ok(Self { store, files, signing_key, embedded })
-    }
-
-    /// As `open`, for a command beside a server that may be running: where its private database is up, that is used.
-    pub(super) async fn attach(config: &StorageConfig) -> Result<Self, CliError> {
-        if config.database_url.is_some() {
-            return Self::open(config).await;
-        }
-        let running = EmbeddedPostgres::running(&private_database(config)).await.map_err(CliError::failed)?;
-        let Some(options) = running else { return Self::open(config).await };
-        let (files, signing_key) = open_folder(config)?;
-        let store = Store::connect(options, 2).await.map_err(CliError::failed)?;
-        Ok(Self { store, files, signing_key, embedded: None })
-    }
-
-    async fn has_usable_key(&self) -> Result<bool, CliError> {
-        let mut connection = self.store.acquire().await.map_err(CliError::failed)?;
-        keys::any_usable(&mut connection).await.map_err(CliError::failed)
-    }
-
-    /// The worker's task, and what keeps it from claiming.
-    fn start_worker(
-        &self,
-        config: &WorkerConfig,
-        stop: &CancellationToken,
-    ) -> Result<(JoinHandle<()>, watch::Receiver<Vec<String>>), CliError> {
-        let trainers = Trainers::find(config.torch_trainer.as_deref()).map_err(CliError::failed)?;
-        let worker = Worker::new(
-            self.store.clone(),
-            self.files.clone(),
-            config.clone(),
-            trainers,
-            Arc::new(read_table),
-            self.signing_key.clone(),
-        );
-        let unfit = worker.watch_fitness();
-        Ok((tokio::spawn(worker.run(stop.clone())), unfit))
-    }
-
-    pub(super) async fn close(self) {
-        if timeout(CLOSE, self.store.close()).await.is_err() {
-            tracing::warn!("connections to the database were broken off");
-        }
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
-        }
-    }
-}
-
-fn private_database(config: &StorageConfig) -> PathBuf {
-    config.data_dir().join("postgres")
-}
-
-/// The data folder, made where it is missing: its files, and the key beside them.
-fn open_folder(config: &StorageConfig) -> Result<(Files, Arc<SigningKey>), CliError> {
-    let folder = config.data_dir();
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        CliError::failed_because(format!(
-            "cannot make the data folder {}: {error}; choose another with --data-dir",
-            folder.display()
-        ))
-    })?;
-    let files = match &config.object_store {
-        None => Files::open(&folder),
-        Some(url) => Files::open_with_bucket(&folder, url, &bucket_settings()),
-    };
-    let files = files.map_err(CliError::failed)?;
-    let key = config.signing_key.clone().unwrap_or_else(|| folder.join("signing.key"));
-    Ok((files, Arc::new(SigningKey::open(&key).map_err(CliError::failed)?)))
-}
-
-/// How this program's workers read tables.
+/// Reads a table for a worker.
 fn read_table(
     source: &Path,
     spec: &DatasetSpec,
@@ -356,7 +311,7 @@ fn read_table(
 
 /// A token cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once, which loses nothing: jobs go on from
 /// their checkpoints.
-fn stop_signal() -> Result<CancellationToken, CliError> {
+fn watch_signals() -> Result<CancellationToken, CliError> {
     let token = CancellationToken::new();
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(CliError::failed)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(CliError::failed)?;
@@ -376,7 +331,7 @@ fn stop_signal() -> Result<CancellationToken, CliError> {
     Ok(token)
 }
 
-fn prometheus() -> Result<PrometheusHandle, CliError> {
+fn install_recorder() -> Result<PrometheusHandle, CliError> {
     let seconds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3600.0];
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)

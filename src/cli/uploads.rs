@@ -32,13 +32,18 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Sends a file; gives the upload's id and the file's sha256.
-pub async fn send(client: &Client, path: &Path, bytes: u64, view: &JobView) -> Result<(UploadId, String), CliError> {
+pub async fn send_file(
+    client: &Client,
+    path: &Path,
+    bytes: u64,
+    view: &JobView,
+) -> Result<(UploadId, String), CliError> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let request = tus_request(client, Method::POST, "/v1/uploads")
         .header(tus::UPLOAD_LENGTH, bytes)
         .header(tus::UPLOAD_METADATA, format!("filename {}", BASE64_STANDARD.encode(name)));
-    // Before the first answer a server that cannot be reached is a wrong address.
-    let id = location(&client.send(request).await?)?;
+    // Until it has answered once, a server that cannot be reached is taken for a wrong address.
+    let id = read_location(&client.send(request).await?)?;
     let address = format!("/v1/uploads/{id}");
     let io = |error: std::io::Error| CliError::failed_because(format!("cannot read {}: {error}", path.display()));
     let mut file = File::open(path).await.map_err(io)?;
@@ -46,8 +51,8 @@ pub async fn send(client: &Client, path: &Path, bytes: u64, view: &JobView) -> R
     let (mut offset, mut size) = (0, PART);
     let mut patience = Patience::default();
     while offset < bytes {
-        view.sending(offset, bytes);
-        let part = read(&mut file, offset, size.min(bytes - offset)).await.map_err(io)?;
+        view.show_sending(offset, bytes);
+        let part = read_part(&mut file, offset, size.min(bytes - offset)).await.map_err(io)?;
         match send_part(client, &address, offset, part.clone()).await {
             Ok(()) => {
                 hasher.update(&part);
@@ -62,7 +67,7 @@ pub async fn send(client: &Client, path: &Path, bytes: u64, view: &JobView) -> R
         // A part may have arrived and its answer not.
         match ask_offset(client, &address).await {
             Ok(reached) if (offset..=bytes.min(offset + MOST_PART)).contains(&reached) => {
-                let arrived = read(&mut file, offset, reached - offset).await.map_err(io)?;
+                let arrived = read_part(&mut file, offset, reached - offset).await.map_err(io)?;
                 hasher.update(&arrived);
                 offset = reached;
                 if !arrived.is_empty() {
@@ -76,7 +81,7 @@ pub async fn send(client: &Client, path: &Path, bytes: u64, view: &JobView) -> R
             Err(failure) => patience.wait(failure).await?,
         }
     }
-    view.sending(bytes, bytes);
+    view.show_sending(bytes, bytes);
     Ok((id, hex::encode(hasher.finalize())))
 }
 
@@ -84,14 +89,14 @@ pub async fn send(client: &Client, path: &Path, bytes: u64, view: &JobView) -> R
 pub async fn create_dataset(client: &Client, body: &serde_json::Value) -> Result<DatasetView, CliError> {
     let mut patience = Patience::default();
     loop {
-        match attempt(client, client.post("/v1/datasets").json(body)).await {
+        match try_request(client, client.post("/v1/datasets").json(body)).await {
             Ok(response) => return response.json().await.map_err(CliError::failed),
             Err(failure) => patience.wait(failure).await?,
         }
     }
 }
 
-async fn read(file: &mut File, offset: u64, bytes: u64) -> std::io::Result<Bytes> {
+async fn read_part(file: &mut File, offset: u64, bytes: u64) -> std::io::Result<Bytes> {
     let mut part = vec![0; bytes as usize];
     file.seek(SeekFrom::Start(offset)).await?;
     file.read_exact(&mut part).await?;
@@ -102,7 +107,7 @@ fn tus_request(client: &Client, method: Method, path: &str) -> RequestBuilder {
     client.request(method, path).header(tus::TUS_RESUMABLE, tus::VERSION)
 }
 
-fn location(created: &Response) -> Result<UploadId, CliError> {
+fn read_location(created: &Response) -> Result<UploadId, CliError> {
     let location = created.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let id = location.and_then(|address| address.rsplit('/').next()).and_then(|id| id.parse().ok());
     id.ok_or_else(|| CliError::failed_because("the server began an upload and did not say where"))
@@ -116,11 +121,11 @@ async fn send_part(client: &Client, address: &str, offset: u64, part: Bytes) -> 
         .header(header::CONTENT_TYPE, tus::PART)
         .timeout(PART_TIMEOUT)
         .body(part);
-    attempt(client, request).await.map(drop)
+    try_request(client, request).await.map(drop)
 }
 
 async fn ask_offset(client: &Client, address: &str) -> Result<u64, Failure> {
-    let answer = attempt(client, tus_request(client, Method::HEAD, address).timeout(PART_TIMEOUT)).await?;
+    let answer = try_request(client, tus_request(client, Method::HEAD, address).timeout(PART_TIMEOUT)).await?;
     let offset = answer.headers().get(tus::UPLOAD_OFFSET).and_then(|value| value.to_str().ok()?.parse().ok());
     offset
         .ok_or_else(|| Failure::Final(CliError::failed_because("the server does not say how far the upload has come")))
@@ -133,7 +138,7 @@ enum Failure {
     Final(CliError),
 }
 
-async fn attempt(client: &Client, request: RequestBuilder) -> Result<Response, Failure> {
+async fn try_request(client: &Client, request: RequestBuilder) -> Result<Response, Failure> {
     let response = client.try_send(request).await.map_err(Failure::Passing)?;
     let status = response.status();
     if status.is_success() {

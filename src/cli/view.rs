@@ -27,13 +27,13 @@ impl JobView {
         Self { bar, live, quiet: false, auc: None, methods: Vec::new(), transfer: Vec::new() }
     }
 
-    /// One that shows progress on a terminal, and no line for each pass.
+    /// Shows progress on a terminal, and no line for each pass.
     pub fn quiet() -> Self {
         Self { quiet: true, ..Self::new() }
     }
 
     /// Tells it which methods the job has.
-    pub fn methods(&mut self, spec: &ResolvedSpec) {
+    pub fn name_methods(&mut self, spec: &ResolvedSpec) {
         let contenders = spec.contenders();
         let one_backbone = contenders.iter().all(|method| method.backbone == spec.method.backbone);
         let name = |method: &ResolvedMethod| {
@@ -44,7 +44,7 @@ impl JobView {
     }
 
     /// The method's name, where there are several, and what is done.
-    fn doing(&self, contender: u32, what: String) -> String {
+    fn name_work(&self, contender: u32, what: String) -> String {
         // All rows are a method of every job, and "evaluate" says which rows are meant.
         match self.methods.get(contender as usize) {
             Some(name) if self.methods.len() > 2 || contender > 0 => format!("{name}: {what}"),
@@ -52,7 +52,7 @@ impl JobView {
         }
     }
 
-    fn evaluating(&self, epoch: u32) -> String {
+    fn name_evaluation(&self, epoch: u32) -> String {
         match (epoch as usize).checked_sub(2).and_then(|number| self.transfer.get(number)) {
             Some(backbone) => format!("evaluate {backbone}"),
             None => "evaluate".to_owned(),
@@ -60,7 +60,7 @@ impl JobView {
     }
 
     /// What is being done, while no progress can be given.
-    pub fn waiting(&self, message: impl Into<String>) {
+    pub fn show_waiting(&self, message: impl Into<String>) {
         let message = message.into();
         if self.live {
             self.bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a fixed template"));
@@ -72,16 +72,16 @@ impl JobView {
     }
 
     /// Progress of reading a table, in bytes.
-    pub fn reading(&self, done: u64, total: u64) {
-        self.bytes("reading", done, total);
+    pub fn show_reading(&self, done: u64, total: u64) {
+        self.show_bytes("reading", done, total);
     }
 
     /// Progress of an upload, in bytes.
-    pub fn sending(&self, done: u64, total: u64) {
-        self.bytes("uploading", done, total);
+    pub fn show_sending(&self, done: u64, total: u64) {
+        self.show_bytes("uploading", done, total);
     }
 
-    fn bytes(&self, doing: &str, done: u64, total: u64) {
+    fn show_bytes(&self, doing: &str, done: u64, total: u64) {
         if self.live {
             self.bar.disable_steady_tick();
             let template = format!("{doing} {{wide_bar}} {{bytes}}/{{total_bytes}}  {{eta}} left");
@@ -91,23 +91,23 @@ impl JobView {
         }
     }
 
-    pub fn phase(&self, contender: u32, phase: Phase, epoch: u32) {
+    pub fn show_phase(&self, contender: u32, phase: Phase, epoch: u32) {
         let what = match phase {
             Phase::Warmup => format!("warmup {epoch}"),
             Phase::Search => format!("search, epoch {epoch}"),
             Phase::Validate => format!("validate, epoch {epoch}"),
             Phase::Select => "select rows".to_owned(),
-            Phase::Evaluate => self.evaluating(epoch),
+            Phase::Evaluate => self.name_evaluation(epoch),
             Phase::SelfCheck => "self-check".to_owned(),
             Phase::Certify => "certify".to_owned(),
             Phase::Export => "write results".to_owned(),
         };
         if self.live {
-            self.bar.set_message(self.doing(contender, what));
+            self.bar.set_message(self.name_work(contender, what));
         }
     }
 
-    pub fn progress(&self, progress: Progress) {
+    pub fn show_progress(&self, progress: Progress) {
         if self.live {
             self.bar.disable_steady_tick();
             self.bar.set_style(
@@ -122,7 +122,7 @@ impl JobView {
         }
     }
 
-    pub fn epoch(&mut self, row: &EpochRow) {
+    pub fn show_epoch(&mut self, row: &EpochRow) {
         self.auc = row.valid.and_then(|valid| valid.auc).or(self.auc);
         if self.quiet {
             return;
@@ -132,27 +132,27 @@ impl JobView {
             if row.pass == 1 {
                 let backbone = row.epoch.checked_sub(2).and_then(|number| self.transfer.get(number as usize));
                 let backbone = backbone.map(|backbone| format!(" {backbone}")).unwrap_or_default();
-                self.line(&format!("certify{backbone}: seed {}, {}", row.seed, arm_words(row.arm)));
+                self.print_line(&format!("certify{backbone}: seed {}, {}", row.seed, arm_words(row.arm)));
             }
             return;
         }
         let what = match row.phase {
             Phase::Validate => format!("validate {}, pass {}", row.epoch, row.pass),
-            Phase::Evaluate => format!("{}, pass {}", self.evaluating(row.epoch), row.pass),
+            Phase::Evaluate => format!("{}, pass {}", self.name_evaluation(row.epoch), row.pass),
             phase => format!("{} {}", phase.as_str(), row.epoch),
         };
         let longest = self.methods.iter().map(String::len).max().unwrap_or(0);
         let tried = self.transfer.iter().map(|backbone| backbone.as_str().len() + 1).max().unwrap_or(0);
         let width = if self.methods.len() > 2 { longest + tried + 22 } else { 25 + tried };
-        self.line(&describe_epoch(&self.doing(row.contender, what), width, row));
+        self.print_line(&describe_epoch(&self.name_work(row.contender, what), width, row));
     }
 
     /// A line that stays.
-    pub fn line(&self, text: &str) {
+    pub fn print_line(&self, text: &str) {
         if self.live { self.bar.println(text) } else { eprintln!("{text}") }
     }
 
-    pub fn done(&self) {
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

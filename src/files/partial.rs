@@ -70,6 +70,15 @@ impl Partial {
             }
         }
     }
+
+    /// The first bytes of the file, `most` of them or all.
+    pub async fn read_first(&mut self, most: usize) -> Result<Vec<u8>, FilesError> {
+        self.file.rewind().await.map_err(FilesError::io("read", &self.path))?;
+        let mut bytes = Vec::with_capacity(most);
+        let mut first = (&mut self.file).take(most as u64);
+        first.read_to_end(&mut bytes).await.map_err(FilesError::io("read", &self.path))?;
+        Ok(bytes)
+    }
 }
 
 impl Files {
@@ -168,6 +177,8 @@ mod tests {
         second.sync().await.unwrap();
         let stored = second.digest().await.unwrap();
         assert_eq!((stored.bytes, stored.sha256.clone()), (3, hex::encode(Sha256::digest(b"abc"))));
+        assert_eq!(second.read_first(2).await.unwrap(), b"ab");
+        assert_eq!(second.read_first(9).await.unwrap(), b"abc");
         let lost = second.truncate(4).await.unwrap_err();
         assert!(lost.to_string().contains("4 bytes were acknowledged, and 3 are there"), "{lost}");
 

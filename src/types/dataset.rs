@@ -282,6 +282,11 @@ impl SplitSpec {
         let parts: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
         let ratios =
             <[f64; 3]>::try_from(parts).map_err(|_| "expected three shares, for example 0.8,0.1,0.1".to_owned())?;
+        Self::check_ratios(ratios)
+    }
+
+    /// The shares as they are, if rows can be divided by them.
+    pub fn check_ratios(ratios: [f64; 3]) -> Result<[f64; 3], String> {
         if ratios.iter().any(|r| *r <= 0.0) || (ratios.iter().sum::<f64>() - 1.0).abs() > 1e-9 {
             return Err("three shares above 0 that add up to 1, for example 0.8,0.1,0.1".to_owned());
         }

@@ -20,6 +20,7 @@ mod problem;
 mod report;
 mod resolve;
 mod spec;
+mod table_parts;
 mod tenant;
 mod webhook;
 
@@ -50,5 +51,6 @@ pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
 pub use report::{ArmResult, KeptShare, Report, RunResult, TableLine, Tested, Warning};
 pub use spec::{CompareSpec, DatasetFacts, JobSpec, MethodSpec, ResolvedMethod, ResolvedSpec, Sweep, Trainee};
+pub use table_parts::{TableParts, WrongParts};
 pub use tenant::{ParseTenantError, TenantId};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};

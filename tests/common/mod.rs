@@ -1,6 +1,8 @@
-//! Datasets and jobs for tests of the store and the worker.
+//! What several tests make: datasets and jobs for those of the store and the worker, requests of uploads in parts.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod tus;
 
 use autodenoise::{
     store::{Store, datasets, endings, ingest_queue, jobs, queue},

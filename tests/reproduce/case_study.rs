@@ -3,7 +3,7 @@
 use super::reports::{facts, settings};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, UInt64Array};
 use autodenoise::{
-    backbone::{BackboneConfig, Engine, ModelKey, OptimizerConfig, Rows},
+    backbone::{BackboneConfig, Engine, ModelKey, OptimizerConfig, Rows, fused::Fused},
     ingest::{Dataset, IngestLimits, Ingested, ingest},
     metrics::sigmoid,
     reproduce::{

@@ -51,17 +51,17 @@ impl Bench<'_> {
             Ok(spec) => spec,
             Err(errors) => {
                 let reason = CliError::invalid_spec(errors).to_string();
-                view.line(&format!("{title}: {reason}"));
+                view.print_line(&format!("{title}: {reason}"));
                 return Ok(DoneJob { planned: job.clone(), spec: None, outcome: Err(reason) });
             }
         };
         let outcome = match self.folder.find_report(&job.name, &spec, self.kept_files()) {
             Some(report) => {
-                view.line(&format!("{title}: finished before"));
+                view.print_line(&format!("{title}: finished before"));
                 Ok(Box::new(report))
             }
             None => {
-                view.line(title);
+                view.print_line(title);
                 self.run_job(&mut view, job, spec.clone()).await?
             }
         };
@@ -83,7 +83,7 @@ impl Bench<'_> {
                 Ok(Ok(Box::new(report)))
             }
             Err(error) => {
-                view.line(&error.to_string());
+                view.print_line(&error.to_string());
                 Ok(Err(error.to_string()))
             }
         }

@@ -4,7 +4,9 @@
 mod args;
 mod jobs;
 
-use super::{denoise::cannot_write, error::CliError, options::SpecFile, reading, view::JobView};
+use super::{
+    denoise::cannot_write, error::CliError, reading, runtime, spec_file::SpecFile, view::JobView,
+};
 use crate::{
     backbone::write_durably,
     ingest::{Dataset, Ingested},
@@ -21,7 +23,7 @@ use std::{
 };
 
 pub fn reproduce(args: ReproduceArgs) -> Result<(), CliError> {
-    reading::interruptible(|interrupted| run(args, interrupted))
+    runtime::run_interruptible(|interrupted| run(args, interrupted))
 }
 
 async fn run(args: ReproduceArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {

@@ -1,0 +1,191 @@
+//! `POST /v1/datasets` with a table as the body.
+
+use super::{
+    access::Caller,
+    error::{ApiError, Kind},
+    extract::parse_json,
+    quota,
+    state::AppState,
+    table_parts::{check_name, make_spec},
+    upload_parts::discard_body,
+};
+use crate::{
+    files::{FilesError, Key, Received},
+    ingest::{self, SNIFF_BYTES},
+    store::{
+        StoreError,
+        datasets::{Created, NewDataset},
+        objects,
+    },
+    types::{DatasetSpec, SplitSpec, TableParts},
+};
+use axum::{
+    body::Body,
+    http::{HeaderMap, header},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::TryStreamExt;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Media types tables come in; the first five are the ones to recommend. `curl --data-binary` sends the form type unless
+/// told otherwise.
+const MEDIA_TYPES: [&str; 11] = [
+    "text/csv",
+    "text/tab-separated-values",
+    "application/vnd.apache.parquet",
+    "application/x-ndjson",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+    "application/x-parquet",
+    "application/jsonl",
+    "application/gzip",
+    "application/zstd",
+    "text/plain",
+];
+
+/// How the uploaded table is to be read: the whole spec as JSON in `spec`, or its common parts one by one.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CreateDatasetQuery {
+    /// Your own name for it, at most 200 bytes.
+    name: Option<String>,
+    /// The dataset's spec (see DatasetSpec), as JSON. The parameters below win over it.
+    spec: Option<String>,
+    /// A column of 0 and 1 (`click`), or a rule (`rating > 3`).
+    label: Option<String>,
+    /// Columns the models see, separated by commas.
+    features: Option<String>,
+    /// Columns they do not see, separated by commas.
+    exclude: Option<String>,
+    /// Column that holds train, valid or test.
+    split_column: Option<String>,
+    /// Shares of train, valid and test, for example `0.8,0.1,0.1`.
+    split: Option<String>,
+    /// Seed of a random split.
+    split_seed: Option<u64>,
+    /// Separator of a text table.
+    separator: Option<String>,
+}
+
+impl CreateDatasetQuery {
+    fn dataset_spec(&self) -> Result<DatasetSpec, ApiError> {
+        let whole = self.spec.as_ref().map(|json| parse_json(json.as_bytes())).transpose()?;
+        let words = |text: &String| text.split(',').map(|word| word.trim().to_owned()).collect();
+        let parts = TableParts {
+            label: self.label.clone(),
+            features: self.features.as_ref().map(words),
+            exclude: self.exclude.as_ref().map(words),
+            split_column: self.split_column.clone(),
+            split: self.split.as_deref().map(SplitSpec::parse_ratios),
+            split_seed: self.split_seed,
+            separator: self.separator.clone(),
+        };
+        make_spec(parts, whole)
+    }
+}
+
+/// Makes a dataset of the body. What cannot be accepted is refused before the body is read, as far as the headers tell.
+pub async fn create_dataset(
+    state: &AppState,
+    caller: &Caller,
+    query: CreateDatasetQuery,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Created, ApiError> {
+    let mut spec = query.dataset_spec()?;
+    check_name(query.name.as_deref())?;
+    let media_type = read_media_type(headers)?;
+    let expected = read_content_digest(headers)?;
+    let (received, first_bytes) = receive_table(state, caller, headers, body, expected).await?;
+    let object = &received.stored;
+    ingest::resolve_format(&mut spec, None, Some(&media_type), &first_bytes);
+    let key = Key::upload(&object.sha256).map_err(|error| ApiError::internal(&error))?;
+    state.files.prepare_received(&received).await.map_err(|error| ApiError::internal(&error))?;
+    let mut tx = state.store.begin().await?;
+    objects::hold(&mut tx, key.as_str()).await?;
+    state.files.store_received(&received).await.map_err(|error| ApiError::internal(&error))?;
+    let new = NewDataset {
+        tenant: caller.tenant.clone(),
+        name: query.name,
+        sha256: object.sha256.clone(),
+        bytes: object.bytes,
+        spec,
+        media_type: Some(media_type),
+        file_name: None,
+    };
+    let made = quota::create_dataset(&mut tx, caller, &new).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(made)
+}
+
+/// Takes the body in, up to what the server and the tenant's quota allow; gives its first bytes too. It must have the digest
+/// that is expected, if one is.
+async fn receive_table(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+    expected: Option<String>,
+) -> Result<(Received, Vec<u8>), ApiError> {
+    let most = state.config.max_upload_bytes;
+    let left = quota::bytes_left(state, caller).await?.unwrap_or(most);
+    let limit = most.min(left);
+    let refused = || if left < most { quota::too_many_bytes(caller) } else { too_large(most) };
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit) {
+        discard_body(body);
+        return Err(refused());
+    }
+    let mut first_bytes = Vec::with_capacity(SNIFF_BYTES);
+    let stream = body.into_data_stream().inspect_ok(|chunk| {
+        let missing = SNIFF_BYTES - first_bytes.len();
+        first_bytes.extend_from_slice(&chunk[..missing.min(chunk.len())]);
+    });
+    let received = state.files.receive(stream, limit).await.map_err(|error| match error {
+        FilesError::TooLarge { .. } => refused(),
+        FilesError::Upload(error) => ApiError::bad_request(format!("the upload broke off: {error}")),
+        other => ApiError::internal(&other),
+    })?;
+    let object = &received.stored;
+    if object.bytes == 0 {
+        return Err(ApiError::bad_request(
+            "the body is empty: send the table's bytes, for example with curl --data-binary @file.csv",
+        ));
+    }
+    if expected.is_some_and(|expected| expected != object.sha256) {
+        let detail = format!("the {} bytes received have the sha-256 {}", object.bytes, object.sha256);
+        return Err(ApiError::new(Kind::BadDigest, detail));
+    }
+    Ok((received, first_bytes))
+}
+
+/// The media type, if tables come in it.
+fn read_media_type(headers: &HeaderMap) -> Result<String, ApiError> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/octet-stream");
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if MEDIA_TYPES.contains(&essence.as_str()) {
+        return Ok(essence);
+    }
+    let detail = format!("`{essence}` is not a table's media type; send one of {}", MEDIA_TYPES[..5].join(", "));
+    Err(ApiError::new(Kind::UnsupportedMediaType, detail))
+}
+
+/// The sha-256 of `Content-Digest`, in hexadecimal.
+fn read_content_digest(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get("content-digest") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let encoded = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'));
+    let digest = encoded.and_then(|encoded| BASE64_STANDARD.decode(encoded).ok()).filter(|digest| digest.len() == 32);
+    match digest {
+        Some(digest) => Ok(Some(hex::encode(digest))),
+        None => {
+            Err(ApiError::bad_request("Content-Digest must be `sha-256=:` and 32 bytes in base64 and `:` (RFC 9530)"))
+        }
+    }
+}
+
+fn too_large(limit: u64) -> ApiError {
+    ApiError::new(Kind::TooLarge, format!("an upload has at most {limit} bytes here"))
+}

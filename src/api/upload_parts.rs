@@ -1,0 +1,230 @@
+//! A part of an upload: read from its request, and written.
+//!
+//! Bytes are synced to disk, then counted in the database, then acknowledged. A part without a checksum keeps what
+//! arrived before its connection broke; of one with a checksum, all counts or nothing.
+
+use super::{
+    error::{ApiError, Kind},
+    state::AppState,
+    tus::{self, Checksum},
+};
+use crate::{
+    files::{FilesError, Partial},
+    store::uploads::{self, UploadRow},
+    types::{TenantId, UploadId},
+};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderName, header},
+};
+use futures_util::{StreamExt, TryStreamExt};
+use std::time::{Duration, Instant};
+
+/// A connection that sends nothing for this long is taken for broken.
+const IDLE: Duration = Duration::from_secs(30);
+/// What a long part has brought is acknowledged this often.
+const ACKNOWLEDGE: Duration = Duration::from_secs(5);
+/// How long the bytes of a refused upload are still taken.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A part as its request describes it.
+pub struct Part {
+    offset: u64,
+    /// Of the upload.
+    length: u64,
+    checksum: Option<Checksum>,
+    body: Body,
+}
+
+impl Part {
+    /// Reads the headers of a part that begins at `offset` of an upload of `length` bytes.
+    pub fn read(headers: &HeaderMap, offset: u64, length: u64, body: Body) -> Result<Self, ApiError> {
+        let checked = || {
+            let media_type = read_header(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
+            if !media_type.eq_ignore_ascii_case(tus::PART) {
+                let detail = format!("a part of an upload is {}, not `{media_type}`", tus::PART);
+                return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
+            }
+            let checksum = read_header(headers, &tus::UPLOAD_CHECKSUM)?.map(Checksum::parse).transpose();
+            let checksum = checksum.map_err(|rule| wrong(&tus::UPLOAD_CHECKSUM, &rule))?;
+            let bytes = read_header(headers, &header::CONTENT_LENGTH)?.and_then(|text| text.parse::<u64>().ok());
+            // Where the offset is wrong too, that gets its own answer later.
+            if bytes.is_some_and(|bytes| offset <= length && bytes > length - offset) {
+                return Err(too_long(length));
+            }
+            Ok(checksum)
+        };
+        match checked() {
+            Ok(checksum) => Ok(Self { offset, length, checksum, body }),
+            Err(error) => {
+                discard_body(body);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn too_long(length: u64) -> ApiError {
+    ApiError::new(Kind::TooLarge, format!("the part goes beyond the upload's Upload-Length of {length} bytes"))
+}
+
+/// What came of a part.
+pub enum Taken {
+    Whole(UploadRow),
+    /// Nothing: the upload is not where the part begins.
+    Elsewhere(UploadRow),
+}
+
+/// Writes a part, in a task of its own. A request is dropped when its connection breaks; the task goes on and keeps what has
+/// arrived.
+pub async fn write_part(state: AppState, tenant: TenantId, id: UploadId, part: Part) -> Result<Taken, ApiError> {
+    let opened = async {
+        let partial = lock_upload(&state, id).await?;
+        let renewed = uploads::renew(&mut *state.connection().await?, &tenant, id, state.config.upload_expiry).await?;
+        let row = renewed.ok_or_else(|| expired(id))?;
+        Ok((partial, row))
+    };
+    let (partial, row) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            discard_body(part.body);
+            return Err(error);
+        }
+    };
+    if row.received as u64 != part.offset {
+        discard_body(part.body);
+        return Ok(Taken::Elsewhere(row));
+    }
+    let writer = Writer { state, partial, acknowledged: part.offset, at: part.offset, row };
+    tokio::spawn(writer.run(part)).await.map_err(|error| ApiError::internal(&error))?.map(Taken::Whole)
+}
+
+/// Why no more of a part comes.
+enum Break {
+    /// The client's doing.
+    Broken(String),
+    Refused(ApiError),
+}
+
+struct Writer {
+    state: AppState,
+    partial: Partial,
+    /// Bytes that are synced and counted.
+    acknowledged: u64,
+    /// Bytes in the file.
+    at: u64,
+    row: UploadRow,
+}
+
+impl Writer {
+    async fn run(mut self, part: Part) -> Result<UploadRow, ApiError> {
+        // The file of a whole upload may be an object already, and those are never written to.
+        if part.offset == part.length {
+            return Ok(self.row);
+        }
+        self.partial.truncate(part.offset).await.map_err(|error| storage_error(&error))?;
+        let checksum = part.checksum;
+        let mut hasher = checksum.as_ref().map(Checksum::start_digest);
+        let mut stream = part.body.into_data_stream();
+        let mut last = Instant::now();
+        let end = loop {
+            let chunk = match tokio::time::timeout(IDLE, stream.next()).await {
+                Ok(Some(Ok(chunk))) => chunk,
+                Ok(None) => break Ok(()),
+                Ok(Some(Err(error))) => break Err(Break::Broken(error.to_string())),
+                Err(_) => break Err(Break::Broken(format!("nothing came for {} seconds", IDLE.as_secs()))),
+            };
+            if let Err(refused) = self.write(&chunk, part.length).await {
+                break Err(Break::Refused(refused));
+            }
+            match &mut hasher {
+                Some(hasher) => hasher.update(&chunk),
+                None if last.elapsed() >= ACKNOWLEDGE => {
+                    if let Err(refused) = self.acknowledge().await {
+                        break Err(Break::Refused(refused));
+                    }
+                    last = Instant::now();
+                }
+                None => {}
+            }
+        };
+        // Bytes that are not acknowledged stay in the file until the next part begins, which cuts them off.
+        match (end, checksum.zip(hasher)) {
+            (Err(Break::Refused(error)), _) => {
+                discard_body(Body::from_stream(stream));
+                return Err(error);
+            }
+            (Err(Break::Broken(reason)), Some(_)) => {
+                return Err(ApiError::bad_request(format!("the part broke off ({reason}); nothing of it was kept")));
+            }
+            (Err(Break::Broken(reason)), None) => {
+                self.acknowledge().await?;
+                let kept = self.at - part.offset;
+                let detail = format!("the part broke off ({reason}); {kept} bytes of it were kept");
+                return Err(ApiError::bad_request(detail));
+            }
+            (Ok(()), Some((checksum, hasher))) => {
+                if !checksum.matches(hasher) {
+                    let detail = "the part does not have the digest in Upload-Checksum, and nothing of it was kept";
+                    return Err(ApiError::new(Kind::ChecksumMismatch, detail));
+                }
+            }
+            (Ok(()), None) => {}
+        }
+        self.acknowledge().await?;
+        Ok(self.row)
+    }
+
+    async fn write(&mut self, chunk: &Bytes, length: u64) -> Result<(), ApiError> {
+        if chunk.len() as u64 > length - self.at {
+            return Err(too_long(length));
+        }
+        self.partial.write(chunk).await.map_err(|error| storage_error(&error))?;
+        self.at += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Makes what was written durable, then counts it.
+    async fn acknowledge(&mut self) -> Result<(), ApiError> {
+        self.partial.sync().await.map_err(|error| storage_error(&error))?;
+        let conn = &mut *self.state.connection().await?;
+        let expiry = self.state.config.upload_expiry;
+        let counted = uploads::advance(conn, self.row.id, self.acknowledged, self.at, expiry).await?;
+        self.row = counted.ok_or_else(|| expired(self.row.id))?;
+        metrics::counter!("autodenoise_upload_bytes_total").increment(self.at - self.acknowledged);
+        self.acknowledged = self.at;
+        Ok(())
+    }
+}
+
+/// A full disk may have room again later, so that the client may try again.
+fn storage_error(error: &FilesError) -> ApiError {
+    if error.is_disk_full() { ApiError::unavailable(error) } else { ApiError::internal(error) }
+}
+
+pub fn expired(id: UploadId) -> ApiError {
+    ApiError::new(Kind::Expired, format!("{id} has expired; begin another"))
+}
+
+/// Opens the upload's file for this request alone.
+pub async fn lock_upload(state: &AppState, id: UploadId) -> Result<Partial, ApiError> {
+    let opened = state.files.open_partial(id).await.map_err(|error| match error.is_not_found() {
+        true => ApiError::not_found("upload", id),
+        false => ApiError::internal(&error),
+    })?;
+    opened.ok_or_else(|| ApiError::new(Kind::Locked, format!("another request writes to {id}; try again when it ends")))
+}
+
+pub fn wrong(name: &HeaderName, rule: &str) -> ApiError {
+    ApiError::bad_request(format!("{name} {rule}"))
+}
+
+pub fn read_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
+    tus::read_text(headers, name).map_err(ApiError::bad_request)
+}
+
+/// Reads and drops what a client goes on sending after its answer, for a moment. Were the connection closed at once, the
+/// client would see it break, and not the answer.
+pub fn discard_body(body: Body) {
+    tokio::spawn(tokio::time::timeout(LINGER, body.into_data_stream().try_for_each(async |_| Ok(()))));
+}

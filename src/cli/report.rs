@@ -1,0 +1,101 @@
+//! What a finished job came to, in words and tables.
+
+use super::{
+    evidence::describe_evidence,
+    tables::{format_auc, format_logloss, table},
+    view::arm_words,
+};
+use crate::{
+    metrics::{mean, sample_sd},
+    types::{KeptShare, MethodName, Report, RunResult, TableLine},
+};
+use comfy_table::Table;
+
+/// Every method of a job with every backbone that was trained on what it chose.
+fn method_table(lines: &[TableLine]) -> Table {
+    let header = [
+        "method",
+        "trained",
+        "kept %",
+        "of label 1 %",
+        "of label 0 %",
+        "test AUC",
+        "test log-loss",
+        "choosing s",
+        "training s",
+    ];
+    let rows = lines.iter().map(|line| {
+        let over = |digits: usize, number: &dyn Fn(&RunResult) -> f64| {
+            let values: Vec<f64> = line.runs.iter().map(number).collect();
+            let spread = sample_sd(&values).map(|sd| format!(" +- {sd:.digits$}")).unwrap_or_default();
+            format!("{:.digits$}{spread}", mean(&values))
+        };
+        let share = |kept: KeptShare| 100.0 * kept.share();
+        let mean_of = |number: &dyn Fn(&RunResult) -> f64| mean(&line.runs.iter().map(number).collect::<Vec<_>>());
+        vec![
+            line.label.clone(),
+            if line.backbone == line.chosen_with {
+                line.backbone.to_string()
+            } else {
+                format!("{}, rows of {}", line.backbone, line.chosen_with)
+            },
+            format!("{:.2}", mean_of(&|run| share(run.kept))),
+            format!("{:.2}", mean_of(&|run| share(run.kept_positive))),
+            format!("{:.2}", mean_of(&|run| share(run.kept_negative))),
+            over(4, &|run| run.test.auc.unwrap_or(f64::NAN)),
+            over(4, &|run| run.test.logloss),
+            format!("{:.1}", mean_of(&|run| run.select_seconds)),
+            format!("{:.1}", mean_of(&|run| run.train_seconds)),
+        ]
+    });
+    table(&header, rows, 2)
+}
+
+/// What a finished job came to.
+pub fn describe_report(report: &Report) -> String {
+    let header =
+        ["trained on", "rows", "passes", "best pass", "valid AUC", "valid log-loss", "test AUC", "test log-loss"];
+    let lines = report.arms.iter().map(|arm| {
+        vec![
+            arm_words(arm.arm).to_owned(),
+            arm.train_rows.to_string(),
+            arm.passes.to_string(),
+            arm.best_pass.to_string(),
+            format_auc(Some(&arm.valid)),
+            format_logloss(Some(&arm.valid)),
+            format_auc(Some(&arm.test)),
+            format_logloss(Some(&arm.test)),
+        ]
+    });
+    let mut text = table(&header, lines, 1).to_string();
+    text.push('\n');
+    for (what, kept) in [
+        ("rows", report.kept),
+        ("rows with label 1", report.kept_positive),
+        ("rows with label 0", report.kept_negative),
+    ] {
+        text += &format!(
+            "\ndropped {} of {} training {what} ({:.2} %)",
+            kept.of - kept.rows,
+            kept.of,
+            100.0 - 100.0 * kept.share()
+        );
+    }
+    if report.table.len() > 2 || report.spec.seeds > 1 {
+        text += &format!("\n\n{}\n", method_table(&report.table));
+    }
+    let seeds = match report.spec.seeds {
+        1 if report.certification.is_some() => "one seed for the table, those of the verdict above".to_owned(),
+        1 => "one seed, so no claim about a difference can be made from it".to_owned(),
+        n => format!("{n} seeds; +- is the standard deviation over them"),
+    };
+    text += &describe_evidence(report);
+    text += &format!("\nreadings of the test labels: {}; {seeds}", report.test_reads);
+    for warning in &report.warnings {
+        text += &format!("\nwarning: {}", warning.message);
+    }
+    if report.spec.method.name != MethodName::None {
+        text += &format!("\nverdict: {}", report.verdict);
+    }
+    text
+}

@@ -1,0 +1,118 @@
+//! The common parts of a dataset's spec, given one by one.
+//!
+//! A client gives them as flags, in a query string or as members of a JSON body. Each of the three is declared where it is
+//! read, because each has its own documentation and its own form of a list; what the parts come to is said here alone.
+
+use super::{DatasetSpec, FieldSpec, LabelRule, SplitSpec};
+
+/// What a client says of how its table is to be read. A part that is absent changes nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TableParts {
+    /// A column of 0 and 1, or a rule.
+    pub label: Option<String>,
+    /// Columns the models see.
+    pub features: Option<Vec<String>>,
+    /// Columns they do not see.
+    pub exclude: Option<Vec<String>>,
+    /// Column that holds train, valid or test.
+    pub split_column: Option<String>,
+    /// Shares of train, valid and test; or why they are none, which is said once the parts before them are good.
+    pub split: Option<Result<[f64; 3], String>>,
+    /// Seed of a random split.
+    pub split_seed: Option<u64>,
+    /// Separator of a text table; `\t` is a tab.
+    pub separator: Option<String>,
+}
+
+/// Why parts make no spec.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WrongParts {
+    /// A spec needs a label, and nothing names one.
+    NoLabel,
+    /// What the label must be.
+    Label(String),
+    /// What the split must be.
+    Split(String),
+}
+
+impl TableParts {
+    /// Puts the parts over `base`, a whole spec; without one over the defaults.
+    pub fn apply(self, base: Option<DatasetSpec>) -> Result<DatasetSpec, WrongParts> {
+        let label = self.label.map(LabelRule::try_from).transpose().map_err(WrongParts::Label)?;
+        let mut spec = match (base, label) {
+            (Some(spec), None) => spec,
+            (Some(spec), Some(label)) => DatasetSpec { label, ..spec },
+            (None, Some(label)) => DatasetSpec::with_label(label),
+            (None, None) => return Err(WrongParts::NoLabel),
+        };
+        if let Some(features) = self.features {
+            spec.fields = Some(features.into_iter().map(FieldSpec::Name).collect());
+        }
+        if let Some(exclude) = self.exclude {
+            spec.exclude = exclude;
+        }
+        if let Some(separator) = self.separator {
+            spec.separator = Some(separator.replace("\\t", "\t"));
+        }
+        match (self.split_column, self.split) {
+            (Some(_), Some(_)) => return Err(WrongParts::Split("give split_column or split, not both".to_owned())),
+            (Some(column), None) => spec.split = SplitSpec::Column(column),
+            (None, Some(ratios)) => {
+                let ratios = ratios.map_err(WrongParts::Split)?;
+                spec.split = SplitSpec::Ratio { ratios, seed: self.split_seed.unwrap_or(0) };
+            }
+            (None, None) => {
+                if let (SplitSpec::Ratio { seed, .. }, Some(given)) = (&mut spec.split, self.split_seed) {
+                    *seed = given;
+                }
+            }
+        }
+        Ok(spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn parts_win_over_the_whole_spec_and_absent_ones_leave_it() {
+        let base = TableParts {
+            label: label("click"),
+            features: Some(vec!["user".to_owned()]),
+            split: Some(Ok([0.6, 0.2, 0.2])),
+            split_seed: Some(7),
+            separator: Some("\\t".to_owned()),
+            ..TableParts::default()
+        };
+        let spec = base.apply(None).unwrap();
+        assert_eq!(spec.fields, Some(vec![FieldSpec::Name("user".to_owned())]));
+        assert_eq!(spec.split, SplitSpec::Ratio { ratios: [0.6, 0.2, 0.2], seed: 7 });
+        assert_eq!(spec.separator.as_deref(), Some("\t"));
+        assert_eq!(TableParts::default().apply(Some(spec.clone())), Ok(spec.clone()));
+
+        let over = TableParts { label: label("rating > 3"), split_seed: Some(8), ..TableParts::default() };
+        let changed = over.apply(Some(spec.clone())).unwrap();
+        assert_eq!(String::from(changed.label), "rating > 3");
+        assert_eq!(changed.split, SplitSpec::Ratio { ratios: [0.6, 0.2, 0.2], seed: 8 });
+        let over = TableParts { split_column: Some("split".to_owned()), ..TableParts::default() };
+        assert_eq!(over.apply(Some(spec)).unwrap().split, SplitSpec::Column("split".to_owned()));
+    }
+
+    #[test]
+    fn the_first_wrong_part_is_named() {
+        let split = Some(Err("three shares".to_owned()));
+        let parts = TableParts { split: split.clone(), ..TableParts::default() };
+        assert_eq!(parts.clone().apply(None), Err(WrongParts::NoLabel));
+        let parts = TableParts { label: label("rating > x"), ..parts };
+        assert!(matches!(parts.clone().apply(None), Err(WrongParts::Label(_))));
+        let parts = TableParts { label: label("rating > 3"), ..parts };
+        assert_eq!(parts.clone().apply(None), Err(WrongParts::Split("three shares".to_owned())));
+        let both = TableParts { split_column: Some("split".to_owned()), ..parts };
+        assert_eq!(both.apply(None), Err(WrongParts::Split("give split_column or split, not both".to_owned())));
+    }
+}
