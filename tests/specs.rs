@@ -16,6 +16,8 @@ struct Case {
     train_rows: Option<u64>,
     /// The resolved spec's text, without the program's version; absent where the spec is refused.
     resolved: Option<String>,
+    /// What an earlier version stored of it, where that is another text.
+    stored: Option<String>,
     /// Models trained, passes, readings of the test labels.
     work: Option<(u64, u64, u64)>,
     #[serde(default)]
@@ -66,5 +68,18 @@ fn stored_specs_are_read_and_written_byte_for_byte() {
         let spec: ResolvedSpec = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&spec).unwrap(), text);
         assert_eq!(spec.work(TRAINING), work, "{}", case.sent);
+        if let Some(stored) = case.stored {
+            let read: ResolvedSpec = serde_json::from_str(&stored).unwrap();
+            assert_eq!(labelled(read, &spec), spec, "{}", case.sent);
+        }
     }
+}
+
+/// A spec as an earlier version stored it, with the labels of today's.
+fn labelled(mut stored: ResolvedSpec, today: &ResolvedSpec) -> ResolvedSpec {
+    stored.method.label.clone_from(&today.method.label);
+    for (stored, today) in stored.compare.iter_mut().zip(&today.compare) {
+        stored.label.clone_from(&today.label);
+    }
+    stored
 }

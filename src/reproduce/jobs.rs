@@ -80,19 +80,19 @@ impl Plan<'_> {
         let autodenoise = Job::of(Autodenoise, DEEPFM);
         let without = self.reference(DEEPFM, &autodenoise);
         for method in [Drop3, Bdis, Lsbo, Lssm] {
-            self.own(title_of_method(method).to_owned(), &Job::of(method, DEEPFM), without);
+            self.own(method.title().to_owned(), &Job::of(method, DEEPFM), without);
         }
         for method in [TCe, RCe] {
-            let title = title_of_method(method);
+            let title = method.title();
             self.own(format!("{title}, explicit"), &Job::of(method, DEEPFM), without);
             if let Some((user, item)) = &self.settings.user_item {
                 let options = json!({"ce_data": "sampled", "user_column": user, "item_column": item});
                 self.own(format!("{title}, sampled"), &Job::of(method, DEEPFM).with(options), without);
             }
         }
-        self.own(title_of_method(Autodenoise).to_owned(), &autodenoise, without);
+        self.own(Autodenoise.title().to_owned(), &autodenoise, without);
         for method in [RandomDrop, LossDrop, Enn, Cnn, ConfidentLearning] {
-            self.own(title_of_method(method).to_owned(), &Job::of(method, DEEPFM), without);
+            self.own(method.title().to_owned(), &Job::of(method, DEEPFM), without);
             self.last().in_paper = false;
         }
         // The control with AutoDenoise's choice among T subsets, and nothing else of it.
@@ -140,7 +140,7 @@ impl Plan<'_> {
     fn case_study(&mut self) {
         let job = Job::of(MethodName::Autodenoise, DEEPFM);
         let without = self.reference(DEEPFM, &job);
-        self.own(title_of_method(MethodName::Autodenoise).to_owned(), &job, without);
+        self.own(MethodName::Autodenoise.title().to_owned(), &job, without);
     }
 
     /// Adds the line of all rows; gives its number.
@@ -275,23 +275,4 @@ fn title_of(backbone: BackboneKind) -> &'static str {
     let paper = ["FM", "Wide & Deep", "DCN", "IPNN", "DeepFM"];
     let found = PAPER_BACKBONES.iter().zip(paper).find(|(kind, _)| **kind == backbone);
     found.map_or(backbone.as_str(), |(_, title)| title)
-}
-
-fn title_of_method(method: MethodName) -> &'static str {
-    match method {
-        MethodName::Autodenoise => "AutoDenoise",
-        MethodName::AutodenoiseV => "AutoDenoise-v",
-        MethodName::None => "w/o",
-        MethodName::RandomDrop => "random drop",
-        MethodName::LossDrop => "loss drop",
-        MethodName::Enn => "ENN",
-        MethodName::Cnn => "CNN",
-        MethodName::Drop3 => "DROP3",
-        MethodName::Lssm => "LSSm",
-        MethodName::Lsbo => "LSBo",
-        MethodName::Bdis => "BDIS",
-        MethodName::TCe => "T-CE",
-        MethodName::RCe => "R-CE",
-        MethodName::ConfidentLearning => "confident learning",
-    }
 }

@@ -31,11 +31,12 @@ impl Settings {
     /// Those of the options that concern a method. Options that no method has go to all, where they are an error.
     pub(super) fn options_of(&self, method: MethodName) -> Map<String, Value> {
         let training = preset_options(self.preset, BackboneKind::DeepFm);
-        let of_method = |name: MethodName, key: &str| name.own_options(self.preset).contains(&key);
+        let (method, _) = method.spelled(self.preset);
+        let of_method = |name: MethodName, key: &str| name.own_options().iter().any(|own| own == key);
         let mut options = self.options.clone();
         options.retain(|key, _| {
             let of_any = MethodName::ALL.iter().any(|name| of_method(*name, key));
-            if training.contains_key(key) { method.uses(self.preset, key) } else { !of_any || of_method(method, key) }
+            if training.contains_key(key) { method.uses(key) } else { !of_any || of_method(method, key) }
         });
         options
     }

@@ -142,7 +142,7 @@ pub fn job(spec: Value) -> ResolvedSpec {
         "lr": 0.01, "retrain_max_epoch": 4, "select_ratio": 0.8,
     });
     for (name, value) in quick.as_object().unwrap() {
-        if spec.method.name.uses(spec.method.preset, name) {
+        if spec.method.name.uses(name) {
             spec.method.options.entry(name).or_insert_with(|| value.clone());
         }
     }

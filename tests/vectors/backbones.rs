@@ -1,77 +1,64 @@
 use crate::{KEY, close, global_ids, id_ranges, ints, load, numbers, vector};
 use autodenoise::backbone::torch::{Adam, Backbone, Gradients, ParamsBuilder, Pass, bce};
 use autodenoise::backbone::{BackboneConfig, Init, OptimizerConfig};
-use autodenoise::types::{BackboneKind, Optimizer, Structure};
+use autodenoise::types::{BackboneKind, Optimizer, Options, Structure};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-/// The models of both engines, a file each.
-pub const FUSED: [(&str, BackboneKind); 5] = [
-    ("backbone_fm", BackboneKind::Fm),
-    ("backbone_wd", BackboneKind::WideDeep),
-    ("backbone_dcn", BackboneKind::Dcn),
-    ("backbone_ipnn", BackboneKind::Ipnn),
-    ("backbone_dfm", BackboneKind::DeepFm),
-];
-
-/// Those of libtorch alone, many a file.
-const TORCH: [(&str, &str, BackboneKind, Structure); 19] = [
-    ("backbones_extra", "lr", BackboneKind::Lr, Structure::Parallel),
-    ("backbones_extra", "hofm", BackboneKind::Hofm, Structure::Parallel),
-    ("backbones_extra", "ffm", BackboneKind::Ffm, Structure::Parallel),
-    ("backbones_extra", "fnn", BackboneKind::Fnn, Structure::Parallel),
-    ("backbones_extra", "opnn", BackboneKind::Opnn, Structure::Parallel),
-    ("backbones_extra", "nfm", BackboneKind::Nfm, Structure::Parallel),
-    ("backbones_extra", "fnfm", BackboneKind::Fnfm, Structure::Parallel),
-    ("backbones_extra", "ncf", BackboneKind::Ncf, Structure::Parallel),
-    ("backbones_extra", "xdfm", BackboneKind::XDeepFm, Structure::Parallel),
-    ("backbones_extra", "xdfm_split_half", BackboneKind::XDeepFm, Structure::Parallel),
-    ("backbones_extra", "afm", BackboneKind::Afm, Structure::Parallel),
-    ("backbones_extra", "afi", BackboneKind::AutoInt, Structure::Parallel),
-    ("backbones_extra", "afn", BackboneKind::Afn, Structure::Parallel),
-    ("backbones_new", "dcnv2_parallel", BackboneKind::DcnV2, Structure::Parallel),
-    ("backbones_new", "gdcn_stacked", BackboneKind::Gdcn, Structure::Stacked),
-    ("backbones_new", "gdcn_parallel", BackboneKind::Gdcn, Structure::Parallel),
-    ("backbones_new", "masknet_serial", BackboneKind::MaskNet, Structure::Serial),
-    ("backbones_new", "masknet_parallel", BackboneKind::MaskNet, Structure::Parallel),
-    ("backbones_new", "finalmlp", BackboneKind::FinalMlp, Structure::Parallel),
+/// Models that the program the vectors come from calls otherwise, or that have several structures.
+const NAMES: [(&str, BackboneKind, Option<Structure>); 10] = [
+    ("dfm", BackboneKind::DeepFm, None),
+    ("wd", BackboneKind::WideDeep, None),
+    ("xdfm", BackboneKind::XDeepFm, None),
+    ("xdfm_split_half", BackboneKind::XDeepFm, None),
+    ("afi", BackboneKind::AutoInt, None),
+    ("dcnv2_parallel", BackboneKind::DcnV2, Some(Structure::Parallel)),
+    ("gdcn_stacked", BackboneKind::Gdcn, Some(Structure::Stacked)),
+    ("gdcn_parallel", BackboneKind::Gdcn, Some(Structure::Parallel)),
+    ("masknet_serial", BackboneKind::MaskNet, Some(Structure::Serial)),
+    ("masknet_parallel", BackboneKind::MaskNet, Some(Structure::Parallel)),
 ];
 
 /// A model with a vector of its numbers.
-struct Case {
-    name: &'static str,
-    config: BackboneConfig,
-    vector: Value,
+pub struct Case {
+    pub name: String,
+    pub config: BackboneConfig,
+    pub vector: Value,
 }
 
-fn cases() -> Vec<Case> {
-    let fused = FUSED.map(|(name, kind)| {
-        let vector = vector(name);
-        Case { name, config: config(&vector, kind), vector }
+/// Every `backbone*.json`: a vector, or several by name. `model` is the backbone's word in specs, or one of [`NAMES`].
+pub fn cases() -> Vec<Case> {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors")).unwrap();
+    let mut files: Vec<String> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.retain(|file| file.starts_with("backbone") && file.ends_with(".json"));
+    files.sort();
+    let vectors = files.iter().flat_map(|file| match vector(file.trim_end_matches(".json")) {
+        one if one["model"].is_string() => vec![one],
+        Value::Object(several) => several.into_iter().map(|(_, vector)| vector).collect(),
+        other => panic!("{file}: {other}"),
     });
-    let files = ["backbones_extra", "backbones_new"].map(|file| (file, vector(file)));
-    for (file, all) in &files {
-        let taken = TORCH.iter().filter(|case| case.0 == *file);
-        assert_eq!(taken.count(), all.as_object().unwrap().len(), "every vector of {file} is compared");
-    }
-    let torch = TORCH.map(|(file, name, kind, structure)| {
-        let (_, all) = files.iter().find(|(of, _)| *of == file).unwrap();
-        let vector = all[name].clone();
-        Case { name, config: BackboneConfig { structure, ..config(&vector, kind) }, vector }
-    });
-    fused.into_iter().chain(torch).collect()
+    vectors.map(case).collect()
+}
+
+fn case(vector: Value) -> Case {
+    let name = vector["model"].as_str().unwrap().to_owned();
+    let known = NAMES.iter().find(|(model, ..)| *model == name);
+    let (kind, structure) =
+        known.map_or_else(|| (name.parse().unwrap(), None), |(_, kind, structure)| (*kind, *structure));
+    let mut config = config(&vector, kind);
+    config.options.structure = structure.unwrap_or(config.options.structure);
+    Case { name, config, vector }
 }
 
 /// The structure of a vector's model: what its `config` names, by any of the names for it, and no dropout.
 pub fn config(vector: &Value, kind: BackboneKind) -> BackboneConfig {
     let given = &vector["config"];
     let find = |names: &[&str]| names.iter().map(|name| &given[*name]).find(|value| !value.is_null());
-    let number = |names: &[&str]| find(names).map_or(1, |value| value.as_u64().unwrap() as usize);
-    let widths =
-        |names: &[&str]| find(names).map_or(vec![], |dims| ints(dims).iter().map(|dim| *dim as usize).collect());
+    let number = |names: &[&str]| find(names).map_or(1, |value| value.as_u64().unwrap() as u32);
+    let widths = |names: &[&str]| find(names).map_or(vec![], |dims| ints(dims).iter().map(|dim| *dim as u32).collect());
     let field = |name, otherwise| find(&[name]).map_or(otherwise, |place| ints(place)[0] as usize);
-    BackboneConfig {
-        user_item: [field("user_field_idx", 0), field("item_field_idx", 1)],
+    let preset = BackboneConfig::preset(kind, id_ranges(vector));
+    let options = Options {
         embed_dim: number(&["embed_dim"]),
         mlp_dims: widths(&["mlp_dims", "dnn_hidden_units", "parallel_dnn_hidden_units", "mlp1"]),
         dropout: 0.0,
@@ -88,8 +75,9 @@ pub fn config(vector: &Value, kind: BackboneKind) -> BackboneConfig {
         mask_block_dim: number(&["block_dim"]),
         second_mlp_dims: widths(&["mlp2"]),
         gate_dims: widths(&["fs_hidden_units"]),
-        ..BackboneConfig::preset(kind, id_ranges(vector))
-    }
+        ..preset.options
+    };
+    BackboneConfig { user_item: [field("user_field_idx", 0), field("item_field_idx", 1)], options, ..preset }
 }
 
 fn model(case: &Case, replicas: usize) -> Backbone {
@@ -202,7 +190,8 @@ fn the_structures_of_dcnv2_agree_with_each_other() {
     let output = saved("fc.weight");
     let (of_cross, of_tower) = (output.narrow(1, 0, 6), output.narrow(1, 6, 3));
     let logits = |structure, output: &Tensor, changes: &[(&str, Tensor)]| {
-        let config = BackboneConfig { structure, ..config(&vector, BackboneKind::DcnV2) };
+        let mut config = config(&vector, BackboneKind::DcnV2);
+        config.options.structure = structure;
         let model = Backbone::new(&config, &[KEY], Device::Cpu);
         for (name, _, tensor) in model.params.iter() {
             let value = match changes.iter().find(|(changed, _)| *changed == name) {
