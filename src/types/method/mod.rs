@@ -23,15 +23,19 @@ pub use robust::RobustOptions;
 pub use search::{AblationOptions, SearchOptions};
 
 pub(super) use own::Setting;
-pub(super) use schema::BaselineOptions;
 
 use super::faults::Faults;
 use super::overrides::{overridden, to_map};
 use super::words::choice;
 use super::{FieldError, Options, Preset};
 use own::OwnOptions;
+use schema::OwnSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 /// Makes the words that name the methods, the methods with their own options, and the way from the one to the other.
 macro_rules! methods {
@@ -116,9 +120,10 @@ macro_rules! methods {
             }
         }
 
-        /// The own options of each method, for the API document.
-        fn own_schemas() -> Vec<schema::OwnSchema> {
-            vec![$(schema::OwnSchema::of::<$own>()),+]
+        impl BaselineOptions {
+            fn all() -> Vec<OwnSchema> {
+                vec![$(OwnSchema::of::<$own>()),+]
+            }
         }
     };
 }
@@ -158,6 +163,21 @@ methods!(
     /// that keeps models calibrated; it may keep every row.
     Robust(RobustOptions) = "robust",
 );
+
+/// Stands for the own options of whatever method it is, in the API document.
+pub(super) struct BaselineOptions;
+
+impl PartialSchema for BaselineOptions {
+    fn schema() -> RefOr<Schema> {
+        schema::merged(Self::all())
+    }
+}
+
+impl ToSchema for BaselineOptions {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend(Self::all().into_iter().flat_map(|own| own.referred));
+    }
+}
 
 impl Method {
     /// How negatives are drawn, where the method trains on such.

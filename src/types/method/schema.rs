@@ -1,13 +1,12 @@
 //! The own options of all methods in one schema, as the API document has them, and their names.
 
-use super::own_schemas;
 use serde::{
     Serialize,
     de::{Deserializer, IgnoredAny, MapAccess, Visitor},
 };
 use std::{collections::BTreeMap, fmt};
 use utoipa::{
-    PartialSchema, ToSchema,
+    ToSchema,
     openapi::{
         RefOr,
         schema::{AdditionalProperties, ObjectBuilder, Schema, Type},
@@ -17,7 +16,7 @@ use utoipa::{
 /// The options of one method, and what they refer to.
 pub struct OwnSchema {
     schema: RefOr<Schema>,
-    referred: Vec<(String, RefOr<Schema>)>,
+    pub referred: Vec<(String, RefOr<Schema>)>,
 }
 
 impl OwnSchema {
@@ -28,30 +27,20 @@ impl OwnSchema {
     }
 }
 
-/// Stands for the own options of whatever method it is.
-pub struct BaselineOptions;
-
-impl PartialSchema for BaselineOptions {
-    fn schema() -> RefOr<Schema> {
-        let mut properties = BTreeMap::new();
-        for own in own_schemas() {
-            gather(own.schema, &mut properties);
-        }
-        let object = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some(
-                "Options of the baselines beside those of the training. Each method has some of them, see \
-                 [`MethodName::own_options`].",
-            ))
-            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
-        properties.into_iter().fold(object, |object, (name, schema)| object.property(name, schema)).into()
+/// The options of all methods as those of one struct.
+pub fn merged(all: Vec<OwnSchema>) -> RefOr<Schema> {
+    let mut properties = BTreeMap::new();
+    for own in all {
+        gather(own.schema, &mut properties);
     }
-}
-
-impl ToSchema for BaselineOptions {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.extend(own_schemas().into_iter().flat_map(|own| own.referred));
-    }
+    let object = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "Options of the baselines beside those of the training. Each method has some of them, see \
+             [`MethodName::own_options`].",
+        ))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    properties.into_iter().fold(object, |object, (name, schema)| object.property(name, schema)).into()
 }
 
 /// The properties of a struct and of the structs that are flattened into it. An option of several methods is that of the first.
