@@ -204,10 +204,7 @@ impl Asked {
         let (name, preset) = self.name.spelled(self.preset);
         let known = Options::preset(preset, self.backbone).to_map();
         let (mut training, of_method, mut errors) = sort_options(name, &known, &self.overrides());
-        if name == MethodName::AutodenoiseV && preset == Preset::Robust {
-            let rule = "paper or released_code: robust is a preset of autodenoise";
-            errors.push(FieldError::new("/method/preset", rule));
-        }
+        errors.extend(name.preset_fault(preset).map(|rule| FieldError::new("/method/preset", rule)));
         for (option, word) in name.starts_from() {
             training.entry(*option).or_insert_with(|| (*word).into());
         }

@@ -1,6 +1,6 @@
 //! A method as it is run, and its flat form in stored specs, reports and the API.
 
-use super::method::BaselineOptions;
+use super::method::AnyOwnOptions;
 use super::{BackboneKind, Cost, Method, MethodName, Options, Preset};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::{Map, Value};
@@ -63,7 +63,7 @@ struct FlatMethod {
     options: Options,
     /// The method's own options beside those of the training; of those below it has some.
     #[serde(default)]
-    #[schema(value_type = BaselineOptions)]
+    #[schema(value_type = AnyOwnOptions)]
     own: Map<String, Value>,
 }
 

@@ -32,6 +32,7 @@ use own::OwnOptions;
 use schema::OwnSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, schema::Schema},
@@ -120,7 +121,7 @@ macro_rules! methods {
             }
         }
 
-        impl BaselineOptions {
+        impl AnyOwnOptions {
             fn all() -> Vec<OwnSchema> {
                 vec![$(OwnSchema::of::<$own>()),+]
             }
@@ -164,16 +165,20 @@ methods!(
     Robust(RobustOptions) = "robust",
 );
 
-/// Stands for the own options of whatever method it is, in the API document.
-pub(super) struct BaselineOptions;
+/// The own options of whatever method it is, as the API document has them.
+pub(super) struct AnyOwnOptions;
 
-impl PartialSchema for BaselineOptions {
+impl PartialSchema for AnyOwnOptions {
     fn schema() -> RefOr<Schema> {
         schema::merged(Self::all())
     }
 }
 
-impl ToSchema for BaselineOptions {
+impl ToSchema for AnyOwnOptions {
+    fn name() -> Cow<'static, str> {
+        "BaselineOptions".into()
+    }
+
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.extend(Self::all().into_iter().flat_map(|own| own.referred));
     }
@@ -203,6 +208,12 @@ impl MethodName {
             (Self::Autodenoise | Self::Robust, Preset::Robust) => (Self::Robust, Preset::Paper),
             as_written => as_written,
         }
+    }
+
+    /// What is wrong with the method's having the preset.
+    pub(super) fn preset_fault(self, preset: Preset) -> Option<&'static str> {
+        let refused = self == Self::AutodenoiseV && preset == Preset::Robust;
+        refused.then_some("paper or released_code: robust is a preset of autodenoise")
     }
 }
 
