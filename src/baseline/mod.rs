@@ -1,5 +1,5 @@
 //! The methods the paper compares with, and controls (spec `baselines.md`): what they compute, and the
-//! [`Selector`](crate::selection::Selector)s that run them.
+//! [`Selector`]s that run them.
 
 pub mod confident;
 mod controls;
