@@ -64,11 +64,10 @@ pub async fn plan_job(
 /// Dataset, loss history and its copies, and a model with what its optimiser keeps.
 fn memory(spec: &ResolvedSpec, profile: &Profile, ids: u64, fields: u64) -> u64 {
     let rows = profile.rows.total();
-    let options = &spec.method.options;
     let dataset = rows * (4 * fields + 5);
-    let history = profile.rows.train * 4 * (u64::from(options.warmup_epochs) + 4);
+    let history = profile.rows.train * 4 * spec.method.cost(0).numbers_per_row;
     // Weights, two running means, gradients, and the best weights so far.
-    let model = ids * (u64::from(options.embed_dim) + 1) * 4 * 5;
+    let model = ids * (u64::from(spec.method.options.embed_dim) + 1) * 4 * 5;
     PROGRAM_BYTES + dataset + history + model
 }
 

@@ -1,6 +1,6 @@
 //! What a model is made of: the values of a job's options and of its dataset.
 
-use crate::types::{BackboneKind, FeatureMap, Field, Options, Preset, Structure};
+use crate::types::{BackboneKind, FeatureMap, Field, Options, Preset};
 use std::ops::Range;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum ConfigError {
     TooFewFields { backbone: BackboneKind, fields: usize },
 }
 
-/// A model's structure. What each option means is said at `Options`.
+/// What a model is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackboneConfig {
     pub kind: BackboneKind,
@@ -21,24 +21,7 @@ pub struct BackboneConfig {
     pub ranges: Vec<Range<u32>>,
     /// Positions of the user's and the item's field among them.
     pub user_item: [usize; 2],
-    /// E.
-    pub embed_dim: usize,
-    pub mlp_dims: Vec<usize>,
-    pub dropout: f64,
-    pub interaction_dropout: f64,
-    pub cross_layers: usize,
-    pub structure: Structure,
-    pub hofm_order: usize,
-    pub cin_dims: Vec<usize>,
-    pub cin_split_half: bool,
-    pub attention_dim: usize,
-    pub attention_layers: usize,
-    pub heads: usize,
-    pub lnn_dim: usize,
-    pub mask_blocks: usize,
-    pub mask_block_dim: usize,
-    pub second_mlp_dims: Vec<usize>,
-    pub gate_dims: Vec<usize>,
+    pub options: Options,
 }
 
 impl BackboneConfig {
@@ -51,38 +34,12 @@ impl BackboneConfig {
             return Err(ConfigError::TooFewFields { backbone: kind, fields: map.fields.len() });
         }
         let user_item = user_item(&map.fields, options)?;
-        Ok(Self { user_item, ..Self::over(map.id_ranges(), kind, options) })
+        Ok(Self { kind, ranges: map.id_ranges(), user_item, options: options.clone() })
     }
 
     /// The preset `paper` of a model over these fields.
     pub fn preset(kind: BackboneKind, ranges: Vec<Range<u32>>) -> Self {
-        Self::over(ranges, kind, &Options::preset(Preset::Paper, kind))
-    }
-
-    fn over(ranges: Vec<Range<u32>>, kind: BackboneKind, options: &Options) -> Self {
-        let widths = |dims: &[u32]| dims.iter().map(|dim| *dim as usize).collect();
-        Self {
-            kind,
-            ranges,
-            user_item: [0, 1],
-            embed_dim: options.embed_dim as usize,
-            mlp_dims: widths(&options.mlp_dims),
-            dropout: options.dropout,
-            interaction_dropout: options.interaction_dropout,
-            cross_layers: options.cross_layers as usize,
-            structure: options.structure,
-            hofm_order: options.hofm_order as usize,
-            cin_dims: widths(&options.cin_dims),
-            cin_split_half: options.cin_split_half,
-            attention_dim: options.attention_dim as usize,
-            attention_layers: options.attention_layers as usize,
-            heads: options.heads as usize,
-            lnn_dim: options.lnn_dim as usize,
-            mask_blocks: options.mask_blocks as usize,
-            mask_block_dim: options.mask_block_dim as usize,
-            second_mlp_dims: widths(&options.second_mlp_dims),
-            gate_dims: widths(&options.gate_dims),
-        }
+        Self { kind, ranges, user_item: [0, 1], options: Options::preset(Preset::Paper, kind) }
     }
 
     /// F.
@@ -97,17 +54,17 @@ impl BackboneConfig {
 
     /// F E: width of the flat embeddings.
     pub fn flat(&self) -> usize {
-        self.fields() * self.embed_dim
+        self.fields() * self.options.embed_dim as usize
     }
 
     /// Numbers that all tables together hold for one id, where there is a first-order weight.
     pub fn numbers_per_id(&self) -> usize {
         let tables = match self.kind {
             BackboneKind::Ffm | BackboneKind::Fnfm => self.fields(),
-            BackboneKind::Hofm => self.hofm_order - 1,
+            BackboneKind::Hofm => self.options.hofm_order as usize - 1,
             _ => 1,
         };
-        tables * self.embed_dim + 1
+        tables * self.options.embed_dim as usize + 1
     }
 }
 

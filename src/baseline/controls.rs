@@ -6,25 +6,32 @@ use crate::selection::{
     Contest, Context, SelectError, Selected, Selector, Session, Warmup, keep_count, top_k, top_k_per_batch,
 };
 use crate::types::Phase;
+use crate::types::method::{LossDropOptions, RandomDropOptions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// `select_ratio` of the rows at random, of each batch or of all. With several `tries` it has the choice AutoDenoise has:
 /// a model is trained on each draw, and the best by `select_by` is kept.
-#[derive(Default)]
 pub struct RandomDrop {
+    own: RandomDropOptions,
     /// Tries done.
     done: u32,
     contest: Contest,
 }
 
+impl RandomDrop {
+    pub fn new(own: &RandomDropOptions) -> Self {
+        Self { own: own.clone(), done: 0, contest: Contest::default() }
+    }
+}
+
 impl Selector for RandomDrop {
     fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
-        let (number, tries) = (self.done, context.method.baseline().tries);
+        let (number, tries) = (self.done, self.own.tries);
         let draw = || {
             let mut draw = vec![0.0; context.data.train.len()];
             Stream::new(context.seed, Purpose::RandomDrop, &[number]).fill_uniform(&mut draw);
-            highest(context, &draw)
+            highest(context, self.own.per_batch, &draw)
         };
         if tries == 1 {
             return Ok(Some(Selected::rows(draw())));
@@ -50,11 +57,17 @@ impl Selector for RandomDrop {
 }
 
 /// Drops the rows of the highest mean loss over the warm-up, which is the one a policy starts from.
-#[derive(Default)]
 pub struct LossDrop {
+    own: LossDropOptions,
     warmup: Warmup,
     /// `[N]` of each row of the warm-up so far.
     losses: Vec<Vec<f32>>,
+}
+
+impl LossDrop {
+    pub fn new(own: &LossDropOptions) -> Self {
+        Self { own: own.clone(), warmup: Warmup::default(), losses: Vec::new() }
+    }
 }
 
 impl Selector for LossDrop {
@@ -65,7 +78,7 @@ impl Selector for LossDrop {
         }
         let mean = |i: usize| self.losses.iter().map(|row| f64::from(row[i])).sum::<f64>() / self.losses.len() as f64;
         let scores: Vec<f32> = (0..context.data.train.len()).map(|i| -mean(i) as f32).collect();
-        let kept = highest(context, &scores);
+        let kept = highest(context, self.own.per_batch, &scores);
         let losses = std::mem::take(&mut self.losses);
         Ok(Some(Selected { losses, ..Selected::scored(kept, "minus_mean_loss", scores) }))
     }
@@ -91,9 +104,9 @@ impl Selector for LossDrop {
 }
 
 /// The `select_ratio` of the rows with the highest scores, of each batch or of all.
-fn highest(context: &Context, scores: &[f32]) -> Vec<u32> {
+fn highest(context: &Context, per_batch: bool, scores: &[f32]) -> Vec<u32> {
     let options = context.options();
-    if context.method.baseline().per_batch {
+    if per_batch {
         top_k_per_batch(scores, options.batch_size as usize, options.select_ratio)
     } else {
         top_k(scores, keep_count(scores.len(), options.select_ratio))

@@ -5,29 +5,31 @@ use super::confident::{flagged, folds};
 use crate::backbone::{FitOptions, TensorFile, WeightsError};
 use crate::metrics::sigmoid;
 use crate::selection::{Context, CrossFit, CrossFitted, Place, Role, SelectError, Selected, Selector, Session};
+use crate::types::method::ConfidentOptions;
 use crate::types::{Arm, Phase};
 use serde_json::Value;
 
 pub struct ConfidentLearning {
+    own: ConfidentOptions,
     /// `[N]`: the part each row is in.
     folds: Vec<u8>,
     models: CrossFit,
 }
 
 impl ConfidentLearning {
-    pub fn new(context: &Context) -> Self {
+    pub fn new(own: &ConfidentOptions, context: &Context) -> Self {
         let labels = context.data.train.labels;
-        let parts = context.method.baseline().folds as u8;
-        Self { folds: folds(labels, parts, context.seed), models: CrossFit::new(labels.len()) }
+        let folds = folds(labels, own.folds as u8, context.seed);
+        Self { own: own.clone(), folds, models: CrossFit::new(labels.len()) }
     }
 
-    fn how<'m>(folds: &'m [u8], context: &'m Context) -> CrossFitted<'m> {
+    fn how<'m>(folds: &'m [u8], count: u8, context: &'m Context) -> CrossFitted<'m> {
         CrossFitted {
             engine: context.engine,
             config: &context.config,
             options: FitOptions::retrain(context.options()),
             parts: folds,
-            count: context.method.baseline().folds as u8,
+            count,
             trained: None,
             weights: None,
         }
@@ -36,7 +38,7 @@ impl ConfidentLearning {
     fn choice(&self, context: &Context) -> Selected {
         let labels = context.data.train.labels;
         let p: Vec<f32> = self.models.logits().iter().map(|z| sigmoid(*z)).collect();
-        let (out, _) = flagged(&p, labels, context.method.baseline().filter);
+        let (out, _) = flagged(&p, labels, self.own.filter);
         let kept = (0..labels.len() as u32).filter(|row| !out[*row as usize]).collect();
         let belief = |(p, label): (&f32, &u8)| if *label == 1 { *p } else { 1.0 - *p };
         Selected::scored(kept, "self_confidence", p.iter().zip(labels).map(belief).collect())
@@ -48,7 +50,8 @@ impl Selector for ConfidentLearning {
         let part = u32::from(self.models.done());
         let place = Place { arm: Arm::Denoised, phase: Phase::Select, epoch: part + 1 };
         let key = context.key(Role::CrossFit, part);
-        let over = self.models.step(&Self::how(&self.folds, context), key, place, context, session)?;
+        let over =
+            self.models.step(&Self::how(&self.folds, self.own.folds as u8, context), key, place, context, session)?;
         Ok(over.then(|| self.choice(context)))
     }
 
@@ -61,6 +64,6 @@ impl Selector for ConfidentLearning {
     }
 
     fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
-        self.models.load(&Self::how(&self.folds, context), prefix, file, state)
+        self.models.load(&Self::how(&self.folds, self.own.folds as u8, context), prefix, file, state)
     }
 }

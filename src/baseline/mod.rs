@@ -1,5 +1,5 @@
 //! The methods the paper compares with, and controls (spec `baselines.md`): what they compute, and the
-//! [`Selector`](crate::selection::Selector)s that run them.
+//! [`Selector`]s that run them.
 
 pub mod confident;
 mod controls;
@@ -8,6 +8,44 @@ pub mod instance;
 mod neighbours;
 pub mod sampled;
 
-pub use controls::{LossDrop, RandomDrop};
-pub use crossfit::ConfidentLearning;
-pub use neighbours::InstanceSelection;
+use crate::backbone::TrainingLoss;
+use crate::selection::{Context, Selector};
+use crate::types::Method;
+use controls::{LossDrop, RandomDrop};
+use crossfit::ConfidentLearning;
+use neighbours::InstanceSelection;
+
+/// Who chooses the rows, where the method is one of these and chooses any.
+pub fn selector(method: &Method, context: &Context) -> Option<Box<dyn Selector>> {
+    Some(match method {
+        Method::RandomDrop(own) => Box::new(RandomDrop::new(own)),
+        Method::LossDrop(own) => Box::new(LossDrop::new(own)),
+        Method::Enn(own) => Box::new(InstanceSelection::enn(own, context)),
+        Method::Cnn(own) => Box::new(InstanceSelection::cnn(own, context)),
+        Method::Drop3(own) => Box::new(InstanceSelection::drop3(own, context)),
+        Method::Lssm(own) => Box::new(InstanceSelection::lssm(&own.local_sets, context)),
+        Method::Lsbo(own) => Box::new(InstanceSelection::lsbo(&own.local_sets, context)),
+        Method::Bdis(own) => Box::new(InstanceSelection::bdis(own, context)),
+        Method::ConfidentLearning(own) => Box::new(ConfidentLearning::new(own, context)),
+        Method::None(_)
+        | Method::TCe(_)
+        | Method::RCe(_)
+        | Method::Autodenoise(_)
+        | Method::AutodenoiseV(_)
+        | Method::Robust(_) => return None,
+    })
+}
+
+/// The loss that the method trains models with, in passes of so many batches.
+pub fn training_loss(method: &Method, batches: usize) -> TrainingLoss {
+    match method {
+        Method::TCe(own) => TrainingLoss::TruncatedCe {
+            drop_rate: own.drop_rate,
+            ramp_batches: (own.ramp_epochs * batches as f64).round() as u64,
+            exponent: own.ramp_exponent,
+            protect_negatives: own.protect_negatives,
+        },
+        Method::RCe(own) => TrainingLoss::ReweightedCe { beta: own.beta },
+        _ => TrainingLoss::Bce,
+    }
+}

@@ -1,9 +1,12 @@
 //! Instance selection as methods that choose rows; with `distance = embedding`, after a model was trained on all of them.
 
-use super::instance::{Config, Method, Space, select};
+use super::instance::{Algorithm, Config, Space, select};
 use crate::backbone::{Fit, FitOptions, PassOptions, TensorFile, WeightsError};
 use crate::selection::{Context, Place, Role, SelectError, Selected, Selector, Session};
-use crate::types::{Arm, BaselineOptions, Distance, MethodName, Phase};
+use crate::types::method::{
+    BdisOptions, CnnOptions, Drop3Options, EnnOptions, LocalSetOptions, NeighbourOptions, SpaceOptions,
+};
+use crate::types::{Arm, Distance, Knn, Phase};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,24 +15,66 @@ const TABLES: [&str; 2] = ["embedding.embedding.weight", "emb.weight"];
 
 /// ENN, CNN, DROP3, LSSm, LSBo or BDIS.
 pub struct InstanceSelection {
+    algorithm: Algorithm,
+    space: SpaceOptions,
+    knn: Knn,
     /// The model whose embeddings tell distances.
     fit: Option<Fit>,
 }
 
 impl InstanceSelection {
-    pub fn new(context: &Context) -> Self {
+    pub fn enn(own: &EnnOptions, context: &Context) -> Self {
+        Self::by_neighbours(Algorithm::Enn { k: own.k as usize }, &own.neighbours, context)
+    }
+
+    pub fn cnn(own: &CnnOptions, context: &Context) -> Self {
+        Self::by_neighbours(Algorithm::Cnn { seed: own.cnn_seed }, &own.neighbours, context)
+    }
+
+    pub fn drop3(own: &Drop3Options, context: &Context) -> Self {
+        let algorithm = Algorithm::Drop3 { k: own.k as usize, enn_associates: own.drop3_enn_associates };
+        Self::by_neighbours(algorithm, &own.neighbours, context)
+    }
+
+    pub fn lssm(own: &LocalSetOptions, context: &Context) -> Self {
+        let algorithm = Algorithm::Lssm { include_self: own.lss_include_self, enemy_ties: own.enemy_ties };
+        Self::by_neighbours(algorithm, &own.neighbours, context)
+    }
+
+    pub fn lsbo(own: &LocalSetOptions, context: &Context) -> Self {
+        let algorithm = Algorithm::Lsbo { include_self: own.lss_include_self, enemy_ties: own.enemy_ties };
+        Self::by_neighbours(algorithm, &own.neighbours, context)
+    }
+
+    pub fn bdis(own: &BdisOptions, context: &Context) -> Self {
+        let algorithm = Algorithm::Bdis {
+            t1: own.bdis_t1,
+            t2: own.bdis_t2,
+            init: own.bdis_init,
+            subsample: own.bdis_subsample as usize,
+        };
+        // It takes distances to the centres of clusters, and searches for no neighbours.
+        Self::new(algorithm, &own.space, Knn::Brute, context)
+    }
+
+    fn by_neighbours(algorithm: Algorithm, own: &NeighbourOptions, context: &Context) -> Self {
+        Self::new(algorithm, &own.space, own.knn, context)
+    }
+
+    fn new(algorithm: Algorithm, space: &SpaceOptions, knn: Knn, context: &Context) -> Self {
         let fit = || {
             let key = context.key(Role::Embed, 0);
             Fit::new(context.engine, &context.config, &[key], FitOptions::retrain(context.options()))
         };
-        Self { fit: (context.method.baseline().distance == Distance::Embedding).then(fit) }
+        let fit = (space.distance == Distance::Embedding).then(fit);
+        Self { algorithm, space: space.clone(), knn, fit }
     }
 
     fn choose(&self, context: &Context, session: &mut Session) -> Result<Selected, SelectError> {
-        let (own, rows) = (context.method.baseline(), &context.data.train);
+        let rows = &context.data.train;
         let vectors = self.fit.as_ref().map(|fit| embedded(context, fit)).transpose()?;
-        let space = match own.distance {
-            Distance::Hvdm => Space::Hvdm { smoothing: own.hvdm_smoothing },
+        let space = match self.space.distance {
+            Distance::Hvdm => Space::Hvdm { smoothing: self.space.hvdm_smoothing },
             Distance::Hamming => Space::Hamming,
             Distance::EuclideanCodes => Space::EuclideanCodes,
             Distance::Embedding => {
@@ -38,10 +83,10 @@ impl InstanceSelection {
             }
         };
         let config = Config {
-            method: method(context.method.name, &own),
+            method: self.algorithm,
             space,
-            block_size: own.block_size as usize,
-            knn: own.knn,
+            block_size: self.space.block_size as usize,
+            knn: self.knn,
             seed: context.seed,
         };
         let kept = session.ticking(|tick| {
@@ -50,24 +95,6 @@ impl InstanceSelection {
             select(rows.ids, rows.labels, rows.fields, &config, &go_on)
         });
         kept.map(Selected::rows).map_err(|_| SelectError::Stopped)
-    }
-}
-
-fn method(name: MethodName, own: &BaselineOptions) -> Method {
-    let (k, include_self, enemy_ties) = (own.k as usize, own.lss_include_self, own.enemy_ties);
-    match name {
-        MethodName::Enn => Method::Enn { k },
-        MethodName::Cnn => Method::Cnn { seed: own.cnn_seed },
-        MethodName::Drop3 => Method::Drop3 { k, enn_associates: own.drop3_enn_associates },
-        MethodName::Lssm => Method::Lssm { include_self, enemy_ties },
-        MethodName::Lsbo => Method::Lsbo { include_self, enemy_ties },
-        MethodName::Bdis => Method::Bdis {
-            t1: own.bdis_t1,
-            t2: own.bdis_t2,
-            init: own.bdis_init,
-            subsample: own.bdis_subsample as usize,
-        },
-        name => unreachable!("{name} selects by something else"),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
     ingest::Ingested,
     metrics::{mean, sample_sd},
     types::{
-        BackboneKind, CompareSpec, DatasetFacts, DatasetId, FieldError, JobSpec, MethodName, MethodSpec, Noise, Preset,
-        Report, ResolvedSpec, RunResult,
+        BackboneKind, CompareSpec, DatasetFacts, DatasetId, FieldError, JobSpec, MethodName, MethodSpec, Noise, Report,
+        ResolvedSpec, RunResult,
     },
 };
 use clap::Args;
@@ -173,10 +173,12 @@ fn job_spec(args: &BenchNoiseArgs, number: u64) -> Result<JobSpec, CliError> {
         if searches {
             options.insert("epochs".to_owned(), args.epochs.into());
         }
-        CompareSpec { name: *name, preset: Some(Preset::Paper), backbone: None, options }
+        CompareSpec { name: *name, preset: None, backbone: None, options }
     };
-    let compare = methods.iter().filter(|name| **name != MethodName::None).map(other);
-    let method = MethodSpec { preset: Preset::Robust, backbone: args.backbone, ..MethodSpec::default() };
+    let own = MethodName::Robust;
+    // All rows are there without being asked for.
+    let compare = methods.iter().filter(|name| ![own, MethodName::None].contains(name)).map(other);
+    let method = MethodSpec { name: own, backbone: args.backbone, ..MethodSpec::default() };
     let spec = JobSpec::of(DatasetId(uuid::Uuid::nil()), method);
     Ok(JobSpec { compare: compare.collect(), seed: args.seed + number, ..spec })
 }

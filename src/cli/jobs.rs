@@ -137,7 +137,11 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
     println!("{}  {}", job.id, job.status.as_str());
     println!(
         "dataset {}, {} ({}) with {}, seed {}",
-        job.dataset_id, method.name, method.preset, method.backbone, job.spec.seed
+        job.dataset_id,
+        method.name(),
+        method.preset,
+        method.backbone,
+        job.spec.seed
     );
     if let (Some(phase), Some(progress)) = (job.phase, job.progress)
         && !job.is_terminal
@@ -178,7 +182,7 @@ async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
         vec![
             job.id.to_string(),
             job.status.as_str().to_owned(),
-            job.spec.method.name.to_string(),
+            job.spec.method.name().to_string(),
             job.spec.method.backbone.to_string(),
             job.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
             job.attempt.to_string(),

@@ -3,7 +3,7 @@
 use super::error::CliError;
 use crate::types::{
     BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, MethodName, MethodSpec,
-    MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, TableParts, Vocabulary, WrongParts,
+    MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, TableParts, Vocabulary, WrongParts, enumerated,
 };
 use clap::Args;
 
@@ -164,9 +164,7 @@ pub(super) fn assignment<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The method")]
 pub struct MethodArgs {
-    /// How rows are chosen: autodenoise, autodenoise_v, none (train on all rows only), random_drop, loss_drop, enn, cnn,
-    /// drop3, lssm, lsbo, bdis, t_ce, r_ce or confident_learning [default: autodenoise]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME", help = help_of_method())]
     pub method: Option<MethodName>,
 
     /// Other methods to set beside it, separated by commas, or `all`; with options as METHOD:NAME=VALUE;NAME=VALUE
@@ -186,13 +184,10 @@ pub struct MethodArgs {
     #[arg(long, value_name = "N")]
     pub seeds: Option<u32>,
 
-    /// Option values to start from: paper, released_code, or robust, which is ours and made for noisy labels
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = help_of_preset())]
     pub preset: Option<Preset>,
 
-    /// The recommender model: fm, wide_deep, dcn, ipnn, deepfm (on every engine), lr, hofm, ffm, fnn, opnn, nfm, fnfm, ncf,
-    /// xdeepfm, afm, autoint, afn, dcnv2, gdcn, masknet or finalmlp (on libtorch)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = help_of_backbone())]
     pub backbone: Option<BackboneKind>,
 
     /// Outer epochs of search and validation
@@ -262,6 +257,27 @@ impl MethodArgs {
         }
         Ok(())
     }
+}
+
+fn help_of_method() -> String {
+    let methods = enumerated(MethodName::ALL, "or");
+    format!("How rows are chosen: {methods} [default: {}]", MethodSpec::default().name)
+}
+
+fn help_of_preset() -> String {
+    let (robust, presets) = (Preset::Robust, enumerated(Preset::ALL, "or"));
+    format!("Option values to start from: {presets}; {robust} is the method of that name [default: {}]", Preset::Paper)
+}
+
+fn help_of_backbone() -> String {
+    let (fused, others): (Vec<_>, Vec<_>) =
+        BackboneKind::ALL.iter().copied().partition(|kind: &BackboneKind| kind.is_fused());
+    format!(
+        "The recommender model: {} (on every engine), {} (on libtorch) [default: {}]",
+        enumerated(&fused, "and"),
+        enumerated(&others, "or"),
+        MethodSpec::default().backbone
+    )
 }
 
 /// The methods of one --compare.

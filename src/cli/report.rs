@@ -94,7 +94,7 @@ pub fn describe_report(report: &Report) -> String {
     for warning in &report.warnings {
         text += &format!("\nwarning: {}", warning.message);
     }
-    if report.spec.method.name != MethodName::None {
+    if report.spec.method.name() != MethodName::None {
         text += &format!("\nverdict: {}", report.verdict);
     }
     text

@@ -3,7 +3,7 @@
 
 use super::proof::Placed;
 use super::run::{Book, Run, Stage};
-use super::tasks::{Contender, Task, chooses_first, selector, trainee};
+use super::tasks::{Contender, Task, selector, trainee};
 use super::training::Training;
 use crate::backbone::{Fit, TensorFile, WeightsError};
 use crate::metrics::RowDifferences;
@@ -164,7 +164,7 @@ impl Run<'_> {
                 let data = self.check_data.as_ref().unwrap_or(&self.data);
                 let (backbone, options) = (spec.method.backbone, &spec.method.options);
                 let context = Contender::own(spec.seed).context(&self.input, data, backbone, options)?;
-                if chooses_first(spec.method.name) {
+                if spec.method.name().chooses_first() {
                     let mut selector = selector(&context);
                     selector.load(&context, "stage/", file, state)?;
                     Stage::Selecting(selector)

@@ -3,7 +3,7 @@
 
 use super::proof::{Proven, RowPart, Trial, random_rows};
 use super::run::{Outside, Run, RunError, Stage};
-use super::tasks::{Contender, Task, chooses_first, selector, trainee};
+use super::tasks::{Contender, Task, selector, trainee};
 use super::training::Training;
 use super::verdict::{arms, certification, judge};
 use crate::backbone::{Fit, PassOptions};
@@ -100,7 +100,7 @@ impl Run<'_> {
         };
         let mut outside = Outside { emit: &mut quiet, go_on: outside.go_on, total };
         let warnings = self.book.warnings.len();
-        let selected = if chooses_first(spec.method.name) {
+        let selected = if spec.method.name().chooses_first() {
             let mut selector = match self.stage.take() {
                 Some(Stage::Selecting(selector)) => selector,
                 _ => selector(&context),

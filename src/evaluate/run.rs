@@ -6,7 +6,7 @@ use super::export::{DenoisedWriter, ExportError, Exports};
 use super::planted::Planted;
 use super::proof::{Placed, Proven, RowPart};
 use super::table::reference;
-use super::tasks::{Contender, Task, chooses_first, selector, tasks, trainee, trainees};
+use super::tasks::{Contender, Task, selector, tasks, trainee, trainees};
 use super::training::Training;
 use crate::backbone::{BackboneConfig, Chosen, Engines, Fit, PassOptions, TensorFile, TrainingData, TrainingLoss};
 use crate::ingest::Dataset;
@@ -300,7 +300,7 @@ impl<'a> Run<'a> {
         let note = selected.map(|selected| selected.note.clone()).unwrap_or_default();
         let kept = selected.map(|selected| &selected.kept[..]);
         let mut result = self.result(of.seed, kept, &fit, chosen, &reading);
-        if !chooses_first(of.method(spec).name) {
+        if !of.method(spec).name().chooses_first() {
             result.trained_rows = result.kept.of;
         }
         result.best_epoch = note.best_epoch;
@@ -359,7 +359,7 @@ impl<'a> Run<'a> {
             Task::Select(of) => spent.expected_selection(of.method(spec)),
             Task::Train(of, number) => spent.expected_training(&trainee(spec, of.method(spec), *number).options),
             Task::Oracle(_) => spent.expected_training(&spec.method.options),
-            Task::SelfCheck if chooses_first(spec.method.name) => spent.expected_selection(&spec.method),
+            Task::SelfCheck if spec.method.name().chooses_first() => spent.expected_selection(&spec.method),
             Task::SelfCheck => spent.expected_training(&spec.method.options),
             Task::Certify(trial) => spent.expected_training(&trainee(spec, &spec.method, trial.trainee).options),
             Task::Export => 0,

@@ -14,7 +14,7 @@ pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
             if !runs.is_empty() {
                 lines.push(TableLine {
                     contender: contender as u32,
-                    method: method.name,
+                    method: method.name(),
                     label: method.label.clone(),
                     chosen_with: method.backbone,
                     backbone: trainee(spec, method, number).backbone,
@@ -28,7 +28,7 @@ pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
 
 /// Number of the contender that is all rows, trained as the job's own method trains.
 pub(super) fn reference(spec: &ResolvedSpec) -> Option<usize> {
-    let fits = |method: &&ResolvedMethod| method.name == MethodName::None && method.trains_like(&spec.method);
+    let fits = |method: &&ResolvedMethod| method.name() == MethodName::None && method.trains_like(&spec.method);
     spec.contenders().iter().position(fits)
 }
 

@@ -3,10 +3,10 @@
 use super::RunInput;
 use super::proof::{Trial, trials};
 use crate::backbone::{BackboneConfig, TrainingData};
-use crate::baseline::{ConfidentLearning, InstanceSelection, LossDrop, RandomDrop};
+use crate::baseline;
 use crate::denoise::{AutoDenoise, Robust};
 use crate::selection::{Context, SelectError, Selector};
-use crate::types::{BackboneKind, MethodName, Options, Preset, ResolvedMethod, ResolvedSpec, Trainee};
+use crate::types::{BackboneKind, Method, Options, ResolvedMethod, ResolvedSpec, Trainee};
 
 /// A method of the job with one of its seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn tasks(spec: &ResolvedSpec, planted: bool) -> Vec<Task> {
     for seed in spec.all_seeds() {
         for (number, method) in spec.contenders().into_iter().enumerate() {
             let contender = Contender { number, seed };
-            if chooses_first(method.name) {
+            if method.name().chooses_first() {
                 tasks.push(Task::Select(contender));
             }
             let untried = |trainee: &usize| *trainee == 0 || spec.transfer[trainee - 1].backbone != method.backbone;
@@ -86,26 +86,12 @@ impl Contender {
     }
 }
 
-/// Whether the method chooses rows before a model is trained on them; the losses choose while it is.
-pub(super) fn chooses_first(name: MethodName) -> bool {
-    !matches!(name, MethodName::None | MethodName::TCe | MethodName::RCe)
-}
-
-/// Who chooses the rows of a method.
+/// Who chooses the rows of a method that chooses them before a model is trained.
 pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
-    match context.method.name {
-        MethodName::Autodenoise if context.method.preset == Preset::Robust => Box::new(Robust::new(context)),
-        MethodName::Autodenoise | MethodName::AutodenoiseV => Box::new(AutoDenoise::new(context)),
-        MethodName::RandomDrop => Box::new(RandomDrop::default()),
-        MethodName::ConfidentLearning => Box::new(ConfidentLearning::new(context)),
-        MethodName::LossDrop => Box::new(LossDrop::default()),
-        MethodName::Enn
-        | MethodName::Cnn
-        | MethodName::Drop3
-        | MethodName::Lssm
-        | MethodName::Lsbo
-        | MethodName::Bdis => Box::new(InstanceSelection::new(context)),
-        name @ (MethodName::None | MethodName::TCe | MethodName::RCe) => unreachable!("{name} has no selector"),
+    match &context.method.kind {
+        Method::Autodenoise(_) | Method::AutodenoiseV(_) => Box::new(AutoDenoise::new(context)),
+        Method::Robust(own) => Box::new(Robust::new(own, context)),
+        method => baseline::selector(method, context).expect("the method chooses first"),
     }
 }
 

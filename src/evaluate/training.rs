@@ -1,11 +1,10 @@
 //! How a backbone is trained on what a method chose: the loss of the method, and the rows of each pass.
 
 use crate::backbone::{FitOptions, Model, Rows, TrainingLoss, induced};
-use crate::baseline::sampled::Sampled;
+use crate::baseline::{sampled::Sampled, training_loss};
 use crate::ingest::SplitData;
 use crate::metrics::sigmoid;
 use crate::selection::{Context, SelectError, Selected};
-use crate::types::{CeData, MethodName};
 
 /// One contender's way of training one backbone.
 pub(super) struct Training<'a> {
@@ -20,10 +19,8 @@ impl<'a> Training<'a> {
     }
 
     pub fn new(context: &Context<'a>) -> Result<Self, SelectError> {
-        let own = context.method.baseline();
-        let is_loss = matches!(context.method.name, MethodName::TCe | MethodName::RCe);
-        let sampled = match own.ce_data {
-            CeData::Sampled if is_loss => {
+        let sampled = match context.method.kind.sampled() {
+            Some(own) => {
                 let field = |name: &str| {
                     let found = context.map.fields.iter().position(|field| field.name == name);
                     found.ok_or_else(|| SelectError::Unsuitable(format!("the dataset has no field `{name}`")))
@@ -33,7 +30,7 @@ impl<'a> Training<'a> {
                 let sampled = Sampled::new(rows.ids, rows.labels, rows.fields, user, item);
                 Some((sampled.map_err(|error| SelectError::Unsuitable(error.to_string()))?, own.num_neg))
             }
-            _ => None,
+            None => None,
         };
         let rows = match &sampled {
             None => context.data.train.len(),
@@ -42,16 +39,7 @@ impl<'a> Training<'a> {
             }
         };
         let batches = rows.div_ceil(context.options.batch_size as usize);
-        let loss = match context.method.name {
-            MethodName::TCe => TrainingLoss::TruncatedCe {
-                drop_rate: own.drop_rate,
-                ramp_batches: (own.ramp_epochs * batches as f64).round() as u64,
-                exponent: own.ramp_exponent,
-                protect_negatives: own.protect_negatives,
-            },
-            MethodName::RCe => TrainingLoss::ReweightedCe { beta: own.beta },
-            _ => TrainingLoss::Bce,
-        };
+        let loss = training_loss(&context.method.kind, batches);
         Ok(Self { loss, sampled })
     }
 

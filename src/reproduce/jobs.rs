@@ -85,19 +85,19 @@ impl Plan<'_> {
         let autodenoise = Job::new(Autodenoise, DEEPFM);
         let without = self.add_reference(DEEPFM, &autodenoise);
         for method in [Drop3, Bdis, Lsbo, Lssm] {
-            self.add_own(title_of_method(method).to_owned(), &Job::new(method, DEEPFM), without);
+            self.add_own(method.title().to_owned(), &Job::new(method, DEEPFM), without);
         }
         for method in [TCe, RCe] {
-            let title = title_of_method(method);
+            let title = method.title();
             self.add_own(format!("{title}, explicit"), &Job::new(method, DEEPFM), without);
             if let Some((user, item)) = &self.settings.user_item {
                 let options = json!({"ce_data": "sampled", "user_column": user, "item_column": item});
                 self.add_own(format!("{title}, sampled"), &Job::new(method, DEEPFM).with_options(options), without);
             }
         }
-        self.add_own(title_of_method(Autodenoise).to_owned(), &autodenoise, without);
+        self.add_own(Autodenoise.title().to_owned(), &autodenoise, without);
         for method in [RandomDrop, LossDrop, Enn, Cnn, ConfidentLearning] {
-            self.add_own(title_of_method(method).to_owned(), &Job::new(method, DEEPFM), without);
+            self.add_own(method.title().to_owned(), &Job::new(method, DEEPFM), without);
             self.last_line().in_paper = false;
         }
         // A control: like AutoDenoise it chooses the best of T subsets, but the subsets are random.
@@ -145,7 +145,7 @@ impl Plan<'_> {
     fn add_case_study(&mut self) {
         let job = Job::new(MethodName::Autodenoise, DEEPFM);
         let without = self.add_reference(DEEPFM, &job);
-        self.add_own(title_of_method(MethodName::Autodenoise).to_owned(), &job, without);
+        self.add_own(MethodName::Autodenoise.title().to_owned(), &job, without);
     }
 
     /// Adds the line of training on all rows; returns its position.
@@ -280,23 +280,4 @@ fn title_of(backbone: BackboneKind) -> &'static str {
     let paper = ["FM", "Wide & Deep", "DCN", "IPNN", "DeepFM"];
     let found = PAPER_BACKBONES.iter().zip(paper).find(|(kind, _)| **kind == backbone);
     found.map_or(backbone.as_str(), |(_, title)| title)
-}
-
-fn title_of_method(method: MethodName) -> &'static str {
-    match method {
-        MethodName::Autodenoise => "AutoDenoise",
-        MethodName::AutodenoiseV => "AutoDenoise-v",
-        MethodName::None => "w/o",
-        MethodName::RandomDrop => "random drop",
-        MethodName::LossDrop => "loss drop",
-        MethodName::Enn => "ENN",
-        MethodName::Cnn => "CNN",
-        MethodName::Drop3 => "DROP3",
-        MethodName::Lssm => "LSSm",
-        MethodName::Lsbo => "LSBo",
-        MethodName::Bdis => "BDIS",
-        MethodName::TCe => "T-CE",
-        MethodName::RCe => "R-CE",
-        MethodName::ConfidentLearning => "confident learning",
-    }
 }

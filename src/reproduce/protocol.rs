@@ -1,6 +1,6 @@
 //! The two ways in which a result is chosen and tested: the authors' and ours.
 
-use crate::types::{MethodName, Metrics, Preset, RunResult};
+use crate::types::{MethodName, Metrics, RunResult};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,7 @@ impl Protocol {
             Self::Validation => json!({"select_by": "valid_auc", "restore_best": true, "retrain_shuffle": true}),
         };
         let Value::Object(mut options) = options else { unreachable!("it is written above") };
-        options.retain(|key, _| method.uses(Preset::Paper, key));
+        options.retain(|key, _| method.uses(key));
         options
     }
 

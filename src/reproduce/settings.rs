@@ -31,11 +31,15 @@ impl Settings {
     /// The options that apply to a method. An option that no method has applies to all, so that it is reported as an error.
     pub(super) fn options_of(&self, method: MethodName) -> Map<String, Value> {
         let training = preset_options(self.preset, BackboneKind::DeepFm);
-        let of_method = |name: MethodName, key: &str| name.own_options(self.preset).contains(&key);
+        let (method, _) = method.spelled(self.preset);
+        // Robust is in them only where the preset makes it of AutoDenoise.
+        let in_tables = MethodName::ALL.iter().filter(|name| **name != MethodName::Robust);
+        let in_tables = in_tables.map(|name| name.spelled(self.preset).0);
+        let of_method = |name: MethodName, key: &str| name.own_options().iter().any(|own| own == key);
         let mut options = self.options.clone();
         options.retain(|key, _| {
-            let of_any = MethodName::ALL.iter().any(|name| of_method(*name, key));
-            if training.contains_key(key) { method.uses(self.preset, key) } else { !of_any || of_method(method, key) }
+            let of_any = in_tables.clone().any(|name| of_method(name, key));
+            if training.contains_key(key) { method.uses(key) } else { !of_any || of_method(method, key) }
         });
         options
     }

@@ -39,7 +39,7 @@ impl<'a> Context<'a> {
     }
 
     pub fn arm(&self) -> Arm {
-        if self.method.name == MethodName::None { Arm::Full } else { Arm::Denoised }
+        if self.method.name() == MethodName::None { Arm::Full } else { Arm::Denoised }
     }
 
     /// The streams of a model.

@@ -30,7 +30,7 @@ impl Spent {
 
     /// Passes (and other steps) in which a method chooses its rows.
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
-        method.selection_passes(self.expected_training(&method.options))
+        method.cost(self.expected_training(&method.options)).passes
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a worker tells its trainer process (one JSON document on stdin) and what it hears back (one JSON event a line
 //! on stdout), and the names of the events clients see.
 
-use super::{Arm, DatasetSpec, ErrorKind, JobId, Noise, Phase, Progress, Report, ResolvedSpec, Warning};
+use super::{Arm, DatasetSpec, ErrorKind, JobId, Metrics, Noise, Phase, Progress, Report, ResolvedSpec, Warning};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -28,17 +28,6 @@ pub struct TrainerJob {
     pub checkpoint_seconds: f64,
     /// Threads of the numeric engine.
     pub threads: usize,
-}
-
-/// AUC and log-loss over a set of rows (spec `metrics.md`).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Metrics {
-    /// Absent where all rows have the same label.
-    pub auc: Option<f64>,
-    pub logloss: f64,
-    /// Rows whose prediction was clipped before its logarithm was taken.
-    #[serde(default)]
-    pub clipped: u64,
 }
 
 /// What one pass over the training rows came to. (contender, arm, seed, phase, epoch, pass) names it in its job.

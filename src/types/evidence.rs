@@ -1,7 +1,7 @@
 //! What makes a result worth believing: what a job may ask to have proven, and what the proof came to (`api.md`, "The
 //! verdict").
 
-use super::options::choice;
+use super::words::choice;
 use super::{Arm, BackboneKind, FieldError, JobId, KeptShare, Metrics};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! The report of a finished job: what was kept, how models with and without it did, and how often the test was read.
 
 use super::{
-    Arm, BackboneKind, Calibration, Certification, Findings, Found, Guard, MethodName, Metrics, ResolvedSpec,
-    SelfCheckResult, Stability, Verdict,
+    Arm, BackboneKind, Calibration, Certification, Findings, Found, Guard, KeptShare, MethodName, Metrics,
+    ResolvedSpec, SelfCheckResult, Stability, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -123,21 +123,9 @@ pub struct ArmResult {
     pub seconds: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct KeptShare {
-    pub rows: u64,
-    pub of: u64,
-}
-
 impl Report {
     fn not_evaluated() -> Verdict {
         Verdict::NotEvaluated
-    }
-}
-
-impl KeptShare {
-    pub fn share(self) -> f64 {
-        if self.of == 0 { 0.0 } else { self.rows as f64 / self.of as f64 }
     }
 }
 

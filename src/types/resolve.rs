@@ -1,10 +1,11 @@
 //! From a spec as sent to one with nothing left to a default; what is wrong with it is named at once, each thing where the
 //! client wrote it.
 
-use super::method::{BaselineOptions, sort_options};
+use super::faults::Faults;
+use super::method::{Setting, sort_options};
 use super::{
-    BackboneKind, CeData, Certify, DatasetFacts, Device, Distance, Engine, FieldError, JobSpec, MethodName, MethodSpec,
-    Options, Preset, ResolvedMethod, ResolvedSpec, SelfCheck, Trainee,
+    BackboneKind, Certify, DatasetFacts, Device, Engine, FieldError, JobSpec, MethodName, MethodSpec, Options, Preset,
+    ResolvedMethod, ResolvedSpec, SelfCheck, Trainee,
 };
 use serde_json::{Map, Value};
 
@@ -20,6 +21,7 @@ struct Asked {
     /// Where in the spec.
     pointer: String,
     name: MethodName,
+    /// As the client wrote it.
     preset: Preset,
     backbone: BackboneKind,
     /// Options of the job's own method that hold for it too.
@@ -36,15 +38,16 @@ impl JobSpec {
         let mut errors = self.out_of_range();
         let mut keep = |asked: &Asked| {
             let resolved = asked.resolve().and_then(|method| {
-                let unsuitable = unsuitable(&method, dataset);
-                if unsuitable.is_empty() { Ok(method) } else { Err(unsuitable) }
+                let mut faults = Faults::default();
+                check_setting(&method, dataset, &mut faults);
+                faults.into_result(method)
             });
             resolved.map_err(|more| errors.extend(more.into_iter().map(|error| asked.place(error)))).ok()
         };
         let asked = self.asked();
         let mut methods: Vec<ResolvedMethod> = asked.iter().filter_map(&mut keep).collect();
         let transfer = self.transfer.iter().filter_map(|backbone| {
-            let shared = shared_options(&self.method, MethodName::None, self.method.preset, *backbone);
+            let shared = shared_options(&self.method, MethodName::None, *backbone);
             let asked = Asked { name: MethodName::None, backbone: *backbone, shared, own: Map::new(), ..self.own() };
             keep(&asked).map(|method| Trainee { backbone: *backbone, options: method.options })
         });
@@ -98,7 +101,7 @@ impl JobSpec {
         let MethodSpec { name, preset, backbone, options } = self.method.clone();
         Asked {
             pointer: "/method".to_owned(),
-            name,
+            name: name.spelled(preset).0,
             preset,
             backbone,
             shared: Map::new(),
@@ -113,14 +116,15 @@ impl JobSpec {
         let compared = self.compare.iter().enumerate().map(|(number, other)| {
             let backbone = other.backbone.unwrap_or(own.backbone);
             let preset = other.preset.unwrap_or(own.preset);
+            let (name, _) = other.name.spelled(preset);
             Asked {
                 pointer: format!("/compare/{number}"),
-                name: other.name,
+                name,
                 preset,
                 backbone,
-                shared: shared_options(own, other.name, preset, backbone),
+                shared: shared_options(own, name, backbone),
                 own: other.options.clone(),
-                other_preset: preset != own.preset && other.name.searches(),
+                other_preset: preset != own.preset && name.searches(),
             }
         });
         let swept = self.sweep.iter().filter(|_| self.unknown_swept().is_none()).flat_map(|sweep| {
@@ -138,7 +142,7 @@ impl JobSpec {
     fn unknown_swept(&self) -> Option<FieldError> {
         let MethodSpec { name, preset, backbone, .. } = self.method;
         let swept = Map::from_iter([(self.sweep.as_ref()?.option.clone(), Value::Null)]);
-        let (_, _, errors) = sort_options(name, preset, &Options::preset(preset, backbone).to_map(), &swept);
+        let (_, _, errors) = sort_options(name.spelled(preset).0, &Options::preset(preset, backbone).to_map(), &swept);
         Some(FieldError::new("/sweep/option", errors.into_iter().next()?.rule))
     }
 
@@ -197,22 +201,18 @@ impl Asked {
     }
 
     fn resolve(&self) -> Result<ResolvedMethod, Vec<FieldError>> {
-        let known = Options::preset(self.preset, self.backbone).to_map();
-        let (mut training, of_method, mut errors) = sort_options(self.name, self.preset, &known, &self.overrides());
-        if self.name == MethodName::AutodenoiseV && self.preset == Preset::Robust {
-            let rule = "paper or released_code: robust is a preset of autodenoise";
-            errors.push(FieldError::new("/method/preset", rule));
+        let (name, preset) = self.name.spelled(self.preset);
+        let known = Options::preset(preset, self.backbone).to_map();
+        let (mut training, of_method, mut errors) = sort_options(name, &known, &self.overrides());
+        errors.extend(name.preset_fault(preset).map(|rule| FieldError::new("/method/preset", rule)));
+        for (option, word) in name.starts_from() {
+            training.entry(*option).or_insert_with(|| (*word).into());
         }
-        if self.name == MethodName::AutodenoiseV && !training.contains_key("select") {
-            training.insert("select".to_owned(), "sample".into());
-        }
-        if !self.name.searches() {
-            // Whatever the preset has: it goes with every `lmat_loss`, and only a search reads it.
-            training.insert("lmat_deselected".to_owned(), "evaluate_all".into());
-        }
-        let options = Options::resolve(self.preset, self.backbone, &training).map_err(|more| errors.extend(more));
-        let own = BaselineOptions::resolve(self.name, self.preset, &of_method).map_err(|more| errors.extend(more));
-        let (Ok(options), Ok(own)) = (options, own) else { return Err(errors) };
+        let options = Options::resolve(preset, self.backbone, &training).map_err(|more| errors.extend(more));
+        let mut faults = Faults::default();
+        let kind = name.with(&of_method, &mut faults);
+        let kind = faults.into_result(kind).map_err(|more| errors.extend(more));
+        let (Ok(options), Ok(kind)) = (options, kind) else { return Err(errors) };
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -220,10 +220,10 @@ impl Asked {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             format!(" {key}={value}")
         });
-        let preset = if self.other_preset { format!(" {}", self.preset) } else { String::new() };
-        let label = format!("{}{preset}{}", self.name, said.collect::<String>());
-        let (name, preset, backbone) = (self.name, self.preset, self.backbone);
-        Ok(ResolvedMethod { name, preset, backbone, label, options, own })
+        let other = if self.other_preset { format!(" {preset}") } else { String::new() };
+        let label = format!("{name}{other}{}", said.collect::<String>());
+        let options = options.only(|option| name.shows(option));
+        Ok(ResolvedMethod { kind, preset, backbone: self.backbone, label, options })
     }
 
     /// An error of this method where the client wrote what is wrong.
@@ -240,31 +240,31 @@ impl Asked {
 
     /// All rows, trained as this method's are.
     fn reference(&self) -> Self {
-        let (none, preset) = (MethodName::None, self.preset);
+        let none = MethodName::None;
         let of_training = |options: &Overrides| {
             options
                 .iter()
-                .filter(|(name, _)| none.uses(preset, name))
+                .filter(|(name, _)| none.uses(name))
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
         };
-        let own_options = self.name.own_options(preset);
+        let own_options = self.name.own_options();
         let mut own: Overrides = of_training(&self.own);
-        own.retain(|name, _| !own_options.contains(&name.as_str()));
+        own.retain(|name, _| !own_options.contains(name));
         let mut shared: Overrides = of_training(&self.shared);
-        shared.retain(|name, _| !own_options.contains(&name.as_str()));
+        shared.retain(|name, _| !own_options.contains(name));
         Self { pointer: self.pointer.clone(), name: none, shared, own, ..*self }
     }
 }
 
 /// What of the job's options concerns another method, with another backbone maybe.
-fn shared_options(own: &MethodSpec, name: MethodName, preset: Preset, backbone: BackboneKind) -> Overrides {
+fn shared_options(own: &MethodSpec, name: MethodName, backbone: BackboneKind) -> Overrides {
     let mut shared = own.options.clone();
     let training = Options::preset(own.preset, own.backbone).to_map();
     shared.retain(|key, _| {
         // How rows are selected tells AutoDenoise and its ablation apart; a structure is of one model.
         let apart = key == "select" && name != own.name || key == "structure" && backbone != own.backbone;
-        name.uses(preset, key) && training.contains_key(key) && !apart
+        name.uses(key) && training.contains_key(key) && !apart
     });
     shared
 }
@@ -274,59 +274,28 @@ fn add_references(asked: &[Asked], methods: &mut Vec<ResolvedMethod>) {
     for asked in asked {
         // It has options of a method that was resolved.
         let Ok(reference) = asked.reference().resolve() else { continue };
-        let has = |method: &ResolvedMethod| method.name == MethodName::None && method.trains_like(&reference);
+        let has = |method: &ResolvedMethod| method.name() == MethodName::None && method.trains_like(&reference);
         if !methods.iter().any(has) {
             methods.push(reference);
         }
     }
 }
 
-/// What of the method does not suit the dataset.
-fn unsuitable(method: &ResolvedMethod, dataset: &DatasetFacts) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let own = method.baseline();
-    let quadratic = method.name.is_instance_selection() && method.name != MethodName::Bdis;
-    if let Some(rows) = dataset.train_rows.filter(|_| quadratic) {
-        let block = if own.block_size == 0 { rows } else { rows.min(own.block_size.into()) };
-        let distances = rows.saturating_mul(block);
-        if distances > own.max_distances {
-            let rule = format!(
-                "{} compares {rows} training rows with {block} each, {distances} distances, more than max_distances = {}; \
-                 set block_size to at most {}, or max_distances to at least {distances}",
-                method.name,
-                own.max_distances,
-                (own.max_distances / rows).max(2),
-            );
-            errors.push(FieldError::new("/method/options/block_size", rule));
+/// What of the method does not suit the dataset or the backbone.
+fn check_setting(method: &ResolvedMethod, dataset: &DatasetFacts, faults: &mut Faults) {
+    let setting = Setting { method: method.name().as_str(), backbone: method.backbone, dataset };
+    method.kind.check_setting(&setting, faults);
+    for (option, field) in [("user_field", &method.options.user_field), ("item_field", &method.options.item_field)] {
+        if let Some(field) = field {
+            dataset.check_field(option, field, faults);
         }
     }
-    if method.name.is_instance_selection() && own.distance == Distance::Embedding && !method.backbone.has_embedding() {
-        let rule = format!("hvdm, hamming or euclidean_codes: {} has no table of embeddings", method.backbone);
-        errors.push(FieldError::new("/method/options/distance", rule));
-    }
-    if let Some(fields) = &dataset.fields {
-        let sampled = own.ce_data == CeData::Sampled;
-        let named = |option, column| sampled.then_some((option, column));
-        let options = [
-            named("user_column", &own.user_column),
-            named("item_column", &own.item_column),
-            method.options.user_field.as_ref().map(|field| ("user_field", field)),
-            method.options.item_field.as_ref().map(|field| ("item_field", field)),
-        ];
-        for (option, column) in options.into_iter().flatten() {
-            if !fields.contains(column) {
-                let rule = format!("one of the dataset's fields: {}", fields.join(", "));
-                errors.push(FieldError::new(format!("/method/options/{option}"), rule));
-            }
-        }
-    }
-    errors
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{DatasetId, Select};
+    use crate::types::{DatasetId, Method, Select};
     use serde_json::json;
 
     fn job(spec: Value) -> Result<ResolvedSpec, Vec<FieldError>> {
@@ -453,7 +422,7 @@ mod tests {
         assert!(spec.contenders().iter().all(|method| method.options.lr == 0.01));
         assert_eq!(spec.compare[1].options.select_ratio, 0.9, "random_drop drops as many");
         assert_eq!(spec.compare[2].options.select, Select::Sample);
-        assert_eq!(spec.compare[0].baseline().k, 5);
+        assert!(matches!(&spec.compare[0].kind, Method::Enn(own) if own.k == 5));
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<ResolvedSpec>(&text).unwrap(), spec);
     }
@@ -485,5 +454,20 @@ mod tests {
         let rule = |pointer: &str| &errors.iter().find(|error| error.pointer == pointer).unwrap().rule;
         assert!(rule("/compare/1/options/k").contains("bdis_t1"), "it names what there is");
         assert!(rule("/compare/2/options/epochs").contains("makes no difference to method none"));
+    }
+
+    #[test]
+    fn a_model_that_fused_has_not_is_refused_with_the_models_it_has() {
+        let spec = |engine| {
+            let spec = json!({"dataset_id": DatasetId::new(), "method": {"backbone": "afm"}, "engine": engine});
+            serde_json::from_value::<JobSpec>(spec).unwrap().resolve(&Default::default())
+        };
+        let errors = spec(Engine::Fused).unwrap_err();
+        assert_eq!(errors[0].pointer, "/engine");
+        assert_eq!(
+            errors[0].rule,
+            "auto or tch, because fused has the backbones fm, wide_deep, dcn, ipnn and deepfm, not afm"
+        );
+        assert!(spec(Engine::Auto).is_ok() && spec(Engine::Tch).is_ok());
     }
 }

@@ -1,10 +1,8 @@
 //! A job's spec as sent, and as resolved: every default filled in. A job has its own method and, where asked for, others
 //! to compare it with, values of an option to sweep over, and backbones to try the chosen rows on.
 
-use super::method::BaselineOptions;
 use super::{
-    BackboneKind, Certify, DatasetId, Device, Engine, FeatureMap, MethodName, Options, Preset, Profile, SelfCheck,
-    WebhookId,
+    BackboneKind, Certify, DatasetId, Device, Engine, MethodName, Preset, ResolvedMethod, SelfCheck, Trainee, WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -125,26 +123,6 @@ pub struct Sweep {
     pub values: Vec<Value>,
 }
 
-/// What is known of a job's dataset while its spec is resolved. What is absent is not checked.
-#[derive(Debug, Clone, Default)]
-pub struct DatasetFacts {
-    /// `Profile::digest`.
-    pub digest: String,
-    pub train_rows: Option<u64>,
-    /// Names of the fields.
-    pub fields: Option<Vec<String>>,
-}
-
-impl DatasetFacts {
-    pub fn new(profile: Option<&Profile>, map: Option<&FeatureMap>) -> Self {
-        Self {
-            digest: profile.map(|profile| profile.digest.clone()).unwrap_or_default(),
-            train_rows: profile.map(|profile| profile.rows.train),
-            fields: map.map(|map| map.fields.iter().map(|field| field.name.clone()).collect()),
-        }
-    }
-}
-
 /// A job as it is run: nothing left to a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResolvedSpec {
@@ -180,51 +158,6 @@ pub struct ResolvedSpec {
     pub webhook_ids: Vec<WebhookId>,
     /// Version of the program that resolved it.
     pub engine_version: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ResolvedMethod {
-    pub name: MethodName,
-    pub preset: Preset,
-    pub backbone: BackboneKind,
-    /// What tells it apart in a table: its name, and what was swept over.
-    #[serde(default)]
-    pub label: String,
-    pub options: Options,
-    /// The method's own options beside those of the training; of those below it has some.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = BaselineOptions)]
-    pub own: Map<String, Value>,
-}
-
-/// A backbone and the options it is trained with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Trainee {
-    pub backbone: BackboneKind,
-    pub options: Options,
-}
-
-impl ResolvedMethod {
-    /// The method's own options.
-    pub fn baseline(&self) -> BaselineOptions {
-        BaselineOptions::of(&self.own)
-    }
-
-    /// The backbone of the preset `robust` that judges rows.
-    pub(super) fn teacher(&self) -> Option<BackboneKind> {
-        let is_robust = self.name == MethodName::Autodenoise && self.preset == Preset::Robust;
-        is_robust.then(|| self.baseline().teacher)
-    }
-
-    /// Whether models are trained on its rows as on another's: the same backbone and options of the training.
-    pub fn trains_like(&self, other: &Self) -> bool {
-        let of_training = |method: &Self| {
-            let mut options = method.options.to_map();
-            options.retain(|name, _| MethodName::None.uses(method.preset, name));
-            options
-        };
-        self.backbone == other.backbone && of_training(self) == of_training(other)
-    }
 }
 
 impl ResolvedSpec {

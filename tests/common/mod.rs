@@ -188,7 +188,7 @@ pub fn report(spec: ResolvedSpec) -> Report {
     };
     let line = |contender| TableLine {
         contender,
-        method: spec.contenders()[contender as usize].name,
+        method: spec.contenders()[contender as usize].name(),
         label: spec.contenders()[contender as usize].label.clone(),
         chosen_with: spec.method.backbone,
         backbone: spec.method.backbone,

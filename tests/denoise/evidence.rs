@@ -3,7 +3,8 @@
 use crate::world::{ROWS, World, interrupted, job, run, run_with_noise, untimed};
 use autodenoise::evaluate::Planted;
 use autodenoise::selection::Selected;
-use autodenoise::types::{Arm, Noise, Phase, TrainerEvent, Verdict};
+use autodenoise::types::method::SearchOptions;
+use autodenoise::types::{Arm, Method, Noise, Phase, TrainerEvent, Verdict};
 use serde_json::json;
 
 fn certified() -> autodenoise::types::ResolvedSpec {
@@ -195,7 +196,7 @@ fn the_preset_of_the_paper_has_nothing_of_ours() {
     let spec = job(json!({"method": {"preset": "paper"}}));
     let report = run(&World::new(), &spec).unwrap().report();
     let method = &report.spec.method;
-    assert_eq!((method.preset.as_str(), method.own.len()), ("paper", 0));
+    assert_eq!((method.preset.as_str(), &method.kind), ("paper", &Method::Autodenoise(SearchOptions {})));
     assert_eq!(report.verdict, Verdict::NotEvaluated);
     let options = serde_json::to_value(&method.options).unwrap();
     for (name, value) in

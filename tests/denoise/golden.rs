@@ -6,7 +6,7 @@
 
 use crate::world::{World, job, run_with_noise};
 use autodenoise::synth::SynthSpec;
-use autodenoise::types::Noise;
+use autodenoise::types::{MethodName, Noise};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -81,7 +81,7 @@ fn no_method_gives_another_result_than_before() {
             }}}),
         ),
     ];
-    for name in autodenoise::types::MethodName::ALL {
+    for name in MethodName::ALL.iter().filter(|name| **name != MethodName::Robust) {
         cases.push((name.to_string(), json!({"method": {"name": name, "backbone": "fm"}})));
     }
     let mut found: Map<String, Value> = cases.into_iter().map(|(case, spec)| (case, digests(&small, spec))).collect();

@@ -6,7 +6,7 @@ use autodenoise::backbone::{
 use autodenoise::denoise::{History, PolicyConfig, SearchEpoch, SearchSummary, searcher};
 use autodenoise::ingest::SplitData;
 use autodenoise::random::{Purpose, Stream};
-use autodenoise::types::{AucOn, BackboneKind, Metrics, Optimizer, Preset, Structure};
+use autodenoise::types::{AucOn, BackboneKind, Metrics, Optimizer, Options, Preset, Structure};
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -17,8 +17,9 @@ const TRUNCATED: TrainingLoss =
     TrainingLoss::TruncatedCe { drop_rate: 0.2, ramp_batches: 60, exponent: 1.0, protect_negatives: false };
 const REWEIGHTED: TrainingLoss = TrainingLoss::ReweightedCe { beta: 0.5 };
 
-fn config(kind: BackboneKind, mlp_dims: &[usize], dropout: f64) -> BackboneConfig {
-    BackboneConfig {
+fn config(kind: BackboneKind, mlp_dims: &[u32], dropout: f64) -> BackboneConfig {
+    let preset = BackboneConfig::preset(kind, vec![0..12, 12..21, 21..25]);
+    let options = Options {
         embed_dim: 4,
         mlp_dims: mlp_dims.to_vec(),
         dropout,
@@ -32,8 +33,14 @@ fn config(kind: BackboneKind, mlp_dims: &[usize], dropout: f64) -> BackboneConfi
         mask_block_dim: 6,
         second_mlp_dims: vec![6, 4],
         gate_dims: vec![5],
-        ..BackboneConfig::preset(kind, vec![0..12, 12..21, 21..25])
-    }
+        ..preset.options
+    };
+    BackboneConfig { options, ..preset }
+}
+
+fn of_structure(mut config: BackboneConfig, structure: Structure) -> BackboneConfig {
+    config.options.structure = structure;
+    config
 }
 
 /// Every backbone on every engine that has it.
@@ -152,9 +159,8 @@ fn every_model_learns() {
         (BackboneKind::Gdcn, Structure::Stacked),
         (BackboneKind::MaskNet, Structure::Parallel),
     ];
-    let others = structures.map(|(kind, structure)| {
-        (BackboneConfig { structure, ..config(kind, &[8, 6], 0.0) }, Engine::Torch(Device::Cpu))
-    });
+    let others = structures
+        .map(|(kind, structure)| (of_structure(config(kind, &[8, 6], 0.0), structure), Engine::Torch(Device::Cpu)));
     for (config, engine) in usual.chain(others) {
         let options = options(100);
         let mut fit = Fit::new(engine, &config, &[key(0)], options);
@@ -164,7 +170,7 @@ fn every_model_learns() {
             fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || true).unwrap();
         }
         let after = loss(&mut fit);
-        let what = format!("{} {} {engine:?}", config.kind, config.structure);
+        let what = format!("{} {} {engine:?}", config.kind, config.options.structure);
         // The best that is not learned is the share of clicks, whose log-loss is about ln 2.
         assert!(after < before - 0.05 && after < 0.65, "{what}: log-loss {before} to {after}");
     }

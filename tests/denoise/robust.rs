@@ -1,4 +1,4 @@
-//! The preset `robust` on tables whose noise is known.
+//! The method `robust` on tables whose noise is known.
 
 use crate::world::{World, interrupted, job, run_with_noise, untimed};
 use autodenoise::synth::SynthSpec;
@@ -12,7 +12,7 @@ fn table(rows: u64) -> World {
 
 fn robust(more: Value) -> Value {
     let options = json!({"batch_size": 128, "retrain_max_epoch": 12, "teacher": "fm", "folds": 4});
-    let mut spec = json!({"method": {"preset": "robust", "backbone": "fm", "options": options}, "seed": 3});
+    let mut spec = json!({"method": {"name": "robust", "backbone": "fm", "options": options}, "seed": 3});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     spec
 }
@@ -24,11 +24,11 @@ fn line<'r>(report: &'r Report, label: &str) -> &'r RunResult {
 /// What flips look like is learned from the labels alone, far better than by the losses of a first pass.
 #[test]
 fn flips_are_told_from_other_rows() {
-    let spec = job(robust(json!({"compare": [{"name": "loss_drop", "preset": "paper"}]})));
+    let spec = job(robust(json!({"compare": [{"name": "loss_drop"}]})));
     let outcome = run_with_noise(&table(10_000), &spec, Some(&Noise::Flips { rate: 0.2 })).unwrap();
     let report = outcome.report();
     let auroc = |label| line(&report, label).found.unwrap().auroc.unwrap();
-    assert!(auroc("autodenoise") > auroc("loss_drop") + 0.05, "{} {}", auroc("autodenoise"), auroc("loss_drop"));
+    assert!(auroc("robust") > auroc("loss_drop") + 0.05, "{} {}", auroc("robust"), auroc("loss_drop"));
     let findings = report.findings.as_ref().unwrap();
     assert_eq!((&findings.candidates[0].name[..], findings.candidates[0].rows), ("all rows", 8000));
     assert_eq!(findings.candidates[findings.chosen as usize].rows, report.kept.rows);

@@ -135,8 +135,9 @@ pub fn job(spec: Value) -> ResolvedSpec {
         "warmup_epochs": 2, "epochs": 2, "batch_size": 32, "embed_dim": 4, "mlp_dims": [8], "policy_mlp_dims": [8],
         "lr": 0.01, "retrain_max_epoch": 4, "select_ratio": 0.8,
     });
+    let (method, _) = spec.method.name.spelled(spec.method.preset);
     for (name, value) in quick.as_object().unwrap() {
-        if spec.method.name.uses(spec.method.preset, name) {
+        if method.uses(name) {
             spec.method.options.entry(name).or_insert_with(|| value.clone());
         }
     }

@@ -61,13 +61,13 @@ pub fn report(job: &PlannedJob, auc: &dyn Fn(&TableLine, u32) -> f64) -> Report 
         for backbone in std::iter::once(method.backbone).chain(trainees) {
             let mut line = TableLine {
                 contender: contender as u32,
-                method: method.name,
+                method: method.name(),
                 label: method.label.clone(),
                 chosen_with: method.backbone,
                 backbone,
                 runs: Vec::new(),
             };
-            let searched = method.name.searches() && job.protocol == Protocol::Published && spec.transfer.is_empty();
+            let searched = method.name().searches() && job.protocol == Protocol::Published && spec.transfer.is_empty();
             line.runs = (0..spec.seeds).map(|n| run(42 + u64::from(n), auc(&line, n), searched)).collect();
             table.push(line);
         }

@@ -1,6 +1,6 @@
 //! The fused engine against the same vectors, on every instruction set of the processor.
 
-use crate::models::{FUSED, POLICY_CASES, config, policy_config};
+use crate::models::{Case, POLICY_CASES, cases, policy_config};
 use crate::reference::{KEY, close_numbers, global_ids, ints, numbers, vector};
 use autodenoise::backbone::fused::{
     Batch, Design, Kind, Network, Source, TowerDesign, cross_entropy, design, reinforce_head,
@@ -55,12 +55,14 @@ fn check_buffers(what: &str, model: &Network, expected: &Value) {
 
 #[test]
 fn the_backbones_compute_what_the_reference_computes() {
-    for (isa, (name, kind)) in Isa::available().into_iter().flat_map(|isa| FUSED.map(|case| (isa, case))) {
-        let vector = vector(name);
+    let fused = || cases().into_iter().filter(|case| case.config.kind.is_fused());
+    for (isa, Case { name, config, vector }) in
+        Isa::available().into_iter().flat_map(|isa| fused().map(move |case| (isa, case)))
+    {
         let (ids, labels) = rows(&vector);
         let fields = ints(&vector["field_dims"]).len();
         let source = Source { ids: &ids, labels: &labels, fields, label_field: None };
-        let mut model = Network::on(isa, design(&config(&vector, kind)).unwrap(), &KEY);
+        let mut model = Network::on(isa, design(&config).unwrap(), &KEY);
         load(&mut model, &vector);
 
         let what = format!("{name} on {}", isa.name());
@@ -74,7 +76,7 @@ fn the_backbones_compute_what_the_reference_computes() {
             let behind: &[u32] = if weighted { &[1, 0] } else { &[] };
             let positions: Vec<u32> = (0..labels.len() as u32).chain(behind.iter().copied()).collect();
             let weights: Vec<f32> = (0..positions.len()).map(|i| if i < labels.len() { 1.0 } else { 0.0 }).collect();
-            let mut model = Network::on(isa, design(&config(&vector, kind)).unwrap(), &KEY);
+            let mut model = Network::on(isa, design(&config).unwrap(), &KEY);
             load(&mut model, &vector);
             let weights = weighted.then_some(&weights[..]);
             model.forward(Batch { source, picked: Picked::Positions(&positions), weights }, None, true);

@@ -2,12 +2,12 @@
 //! vectors where it happens, in `baseline::instance`.
 
 use crate::reference::{ints, numbers, vector};
-use autodenoise::baseline::instance::{Config, Method, Space, select};
+use autodenoise::baseline::instance::{Algorithm, Config, Space, select};
 use autodenoise::types::{BdisInit, EnemyTies, Knn};
 use serde_json::Value;
 
 /// The rows kept, the same by every search.
-fn keep(case: &Value, method: Method) -> Vec<i64> {
+fn keep(case: &Value, method: Algorithm) -> Vec<i64> {
     let labels: Vec<u8> = ints(&case["y"]).iter().map(|label| *label as u8).collect();
     let fields = case["x"][0].as_array().unwrap().len();
     let data: Vec<f32> = numbers(&case["x"]).iter().map(|x| *x as f32).collect();
@@ -30,13 +30,13 @@ fn keep(case: &Value, method: Method) -> Vec<i64> {
 fn methods_keep_the_rows_of_the_vectors() {
     let enemy_ties = EnemyTies::Lowest;
     let methods = [
-        ("enn_keep", Method::Enn { k: 3 }),
-        ("cnn_keep", Method::Cnn { seed: None }),
-        ("drop3_keep", Method::Drop3 { k: 3, enn_associates: false }),
-        ("drop3_k1_keep", Method::Drop3 { k: 1, enn_associates: false }),
-        ("lssm_keep", Method::Lssm { include_self: false, enemy_ties }),
-        ("lssm_self_included_keep", Method::Lssm { include_self: true, enemy_ties }),
-        ("lsbo_keep", Method::Lsbo { include_self: false, enemy_ties }),
+        ("enn_keep", Algorithm::Enn { k: 3 }),
+        ("cnn_keep", Algorithm::Cnn { seed: None }),
+        ("drop3_keep", Algorithm::Drop3 { k: 3, enn_associates: false }),
+        ("drop3_k1_keep", Algorithm::Drop3 { k: 1, enn_associates: false }),
+        ("lssm_keep", Algorithm::Lssm { include_self: false, enemy_ties }),
+        ("lssm_self_included_keep", Algorithm::Lssm { include_self: true, enemy_ties }),
+        ("lsbo_keep", Algorithm::Lsbo { include_self: false, enemy_ties }),
     ];
     let vectors = vector("instance_selection");
     for (name, case) in vectors["cases"].as_object().unwrap() {
@@ -52,7 +52,7 @@ fn bdis_keeps_the_rows_of_the_vectors() {
     for (name, case) in vectors["bdis"].as_object().unwrap() {
         let (t1, t2) = (case["t1"].as_i64().unwrap() as i32, case["t2"].as_u64().unwrap() as u32);
         for (init, subsample) in [(BdisInit::Farthest, 0), (BdisInit::Random, 0), (BdisInit::Random, 512)] {
-            let kept = keep(case, Method::Bdis { t1, t2, init, subsample });
+            let kept = keep(case, Algorithm::Bdis { t1, t2, init, subsample });
             assert_eq!(kept, ints(&case["keep"]), "{name} from {init}");
         }
     }

@@ -2,14 +2,19 @@
 
 use autodenoise::backbone::ModelKey;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub const KEY: ModelKey = ModelKey { seed: 1, init: [0, 0], run: [0, 0] };
 
-pub fn vector(name: &str) -> Value {
+/// Where the vectors lie, whichever of the two packages the tests are of.
+pub fn folder() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = if package.ends_with("torch") { package.parent().unwrap() } else { package };
-    let path = root.join("tests/vectors").join(format!("{name}.json"));
+    root.join("tests/vectors")
+}
+
+pub fn vector(name: &str) -> Value {
+    let path = folder().join(format!("{name}.json"));
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -16,13 +16,15 @@ use rayon::prelude::*;
 
 /// What a backbone is composed of (spec `backbones.md`, section 2), if this engine has it.
 pub fn design(config: &BackboneConfig) -> Option<Design> {
-    let tower = TowerDesign { hidden: config.mlp_dims.clone(), outputs: 1, dropout: config.dropout, batch_norm: true };
-    let bare = Design::bare(config.ranges.clone(), config.embed_dim);
+    let options = &config.options;
+    let hidden = options.mlp_dims.iter().map(|dim| *dim as usize).collect();
+    let tower = TowerDesign { hidden, outputs: 1, dropout: options.dropout, batch_norm: true };
+    let bare = Design::bare(config.ranges.clone(), options.embed_dim as usize);
     Some(match config.kind {
         BackboneKind::Fm => Design { first_order: true, pairwise: true, ..bare },
         BackboneKind::WideDeep => Design { first_order: true, tower: Some(tower), ..bare },
         BackboneKind::DeepFm => Design { first_order: true, pairwise: true, tower: Some(tower), ..bare },
-        BackboneKind::Dcn => Design { cross: Some(config.cross_layers), tower: Some(tower), ..bare },
+        BackboneKind::Dcn => Design { cross: Some(options.cross_layers as usize), tower: Some(tower), ..bare },
         BackboneKind::Ipnn => Design { products: true, tower: Some(tower), ..bare },
         _ => return None,
     })

@@ -31,7 +31,7 @@ pub use space::Space;
 
 /// A method and its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum Algorithm {
     /// Wilson's edited nearest neighbours (section 1): rows whose `k` nearest outvote them go.
     Enn { k: usize },
     /// Hart's condensed nearest neighbours (section 2). It starts with the first row of each class, or with one drawn.
@@ -49,7 +49,7 @@ pub enum Method {
 /// How a selection is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Config<'a> {
-    pub method: Method,
+    pub method: Algorithm,
     pub space: Space<'a>,
     /// Rows of a block, at most; 0: one block of all.
     pub block_size: usize,
@@ -102,7 +102,7 @@ pub fn select(
     let pace = Pace::new(tick, labels.len() as u64 * config.method.sweeps());
     let blocks = blocks::deal(labels, config.block_size, config.seed);
     let kept = blocks.into_par_iter().enumerate().map(|(number, rows)| {
-        let seed = if let Method::Cnn { seed: Some(seed) } = config.method { seed } else { config.seed };
+        let seed = if let Algorithm::Cnn { seed: Some(seed) } = config.method { seed } else { config.seed };
         let block = Block {
             points: source.points(&rows),
             labels: rows.iter().map(|row| labels[*row as usize]).collect(),
@@ -118,7 +118,7 @@ pub fn select(
     Ok(kept)
 }
 
-impl Method {
+impl Algorithm {
     /// Rows of the block that are kept.
     fn keep(self, block: &Block) -> Result<Vec<u32>, Stopped> {
         match self {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    const BDIS: Method = Method::Bdis { t1: -1, t2: 7, init: BdisInit::Random, subsample: 50 };
+    const BDIS: Algorithm = Algorithm::Bdis { t1: -1, t2: 7, init: BdisInit::Random, subsample: 50 };
 
     /// Rows of three fields, 40, 7 and 3 values, whose labels follow the first.
     fn table(rows: usize) -> (Vec<i32>, Vec<u8>) {
@@ -158,15 +158,15 @@ mod tests {
         (ids, labels)
     }
 
-    fn config(method: Method) -> Config<'static> {
+    fn config(method: Algorithm) -> Config<'static> {
         Config { method, space: Space::Hvdm { smoothing: 0.0 }, block_size: 400, knn: Knn::Brute, seed: 7 }
     }
 
     #[test]
     fn threads_do_not_change_what_is_kept() {
         let (ids, labels) = table(1000);
-        let (ties, method) = (EnemyTies::Split, Method::Cnn { seed: Some(2) });
-        for method in [Method::Lssm { include_self: false, enemy_ties: ties }, method, BDIS] {
+        let (ties, method) = (EnemyTies::Split, Algorithm::Cnn { seed: Some(2) });
+        for method in [Algorithm::Lssm { include_self: false, enemy_ties: ties }, method, BDIS] {
             let kept = [1, 4].map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| select(&ids, &labels, 3, &config(method), &|_| true)).unwrap()
@@ -184,10 +184,10 @@ mod tests {
             select(&ids, &labels, 3, &config, &|_| true).unwrap()
         };
         assert_ne!(kept(BDIS, 1), kept(BDIS, 2));
-        let cnn = |seed| kept(Method::Cnn { seed }, 1);
+        let cnn = |seed| kept(Algorithm::Cnn { seed }, 1);
         let drawn: Vec<_> = (0..5).map(|seed| cnn(Some(seed))).collect();
         assert!(drawn.iter().any(|kept| *kept != drawn[0]) && drawn.iter().any(|kept| *kept != cnn(None)));
-        assert_eq!(kept(Method::Cnn { seed: Some(3) }, 1), kept(Method::Cnn { seed: Some(3) }, 2));
+        assert_eq!(kept(Algorithm::Cnn { seed: Some(3) }, 1), kept(Algorithm::Cnn { seed: Some(3) }, 2));
     }
 
     #[test]
@@ -195,11 +195,11 @@ mod tests {
         let (ids, labels) = table(1000);
         let (include_self, enemy_ties) = (false, EnemyTies::Lowest);
         for method in [
-            Method::Enn { k: 3 },
-            Method::Cnn { seed: None },
-            Method::Drop3 { k: 3, enn_associates: false },
-            Method::Lssm { include_self, enemy_ties },
-            Method::Lsbo { include_self, enemy_ties },
+            Algorithm::Enn { k: 3 },
+            Algorithm::Cnn { seed: None },
+            Algorithm::Drop3 { k: 3, enn_associates: false },
+            Algorithm::Lssm { include_self, enemy_ties },
+            Algorithm::Lsbo { include_self, enemy_ties },
             BDIS,
         ] {
             let greatest = std::sync::Mutex::new(0.0_f64);

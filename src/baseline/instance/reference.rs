@@ -1,7 +1,7 @@
 //! The methods as the spec writes them, over a matrix of distances and whole sorted lists; and the tests that hold the
 //! methods to them, on tables where most distances are tied.
 
-use super::{Config, Method, Points, Space, search::key, select};
+use super::{Algorithm, Config, Points, Space, search::key, select};
 use crate::types::{EnemyTies, Knn};
 use proptest::prelude::*;
 
@@ -161,25 +161,25 @@ impl Table {
         chosen
     }
 
-    fn keep(&self, method: Method) -> Vec<usize> {
+    fn keep(&self, method: Algorithm) -> Vec<usize> {
         match method {
-            Method::Enn { k } => self.enn(k),
-            Method::Cnn { .. } => self.cnn(),
-            Method::Drop3 { k, enn_associates } => self.drop3(k, enn_associates),
-            Method::Lssm { include_self, enemy_ties } => self.lssm(include_self, enemy_ties),
-            Method::Lsbo { include_self, enemy_ties } => self.lsbo(include_self, enemy_ties),
-            Method::Bdis { .. } => unreachable!("has no neighbours"),
+            Algorithm::Enn { k } => self.enn(k),
+            Algorithm::Cnn { .. } => self.cnn(),
+            Algorithm::Drop3 { k, enn_associates } => self.drop3(k, enn_associates),
+            Algorithm::Lssm { include_self, enemy_ties } => self.lssm(include_self, enemy_ties),
+            Algorithm::Lsbo { include_self, enemy_ties } => self.lsbo(include_self, enemy_ties),
+            Algorithm::Bdis { .. } => unreachable!("has no neighbours"),
         }
     }
 }
 
-fn methods(k: usize, flag: bool, enemy_ties: EnemyTies) -> [Method; 5] {
+fn methods(k: usize, flag: bool, enemy_ties: EnemyTies) -> [Algorithm; 5] {
     [
-        Method::Enn { k },
-        Method::Cnn { seed: None },
-        Method::Drop3 { k, enn_associates: flag },
-        Method::Lssm { include_self: flag, enemy_ties },
-        Method::Lsbo { include_self: flag, enemy_ties },
+        Algorithm::Enn { k },
+        Algorithm::Cnn { seed: None },
+        Algorithm::Drop3 { k, enn_associates: flag },
+        Algorithm::Lssm { include_self: flag, enemy_ties },
+        Algorithm::Lsbo { include_self: flag, enemy_ties },
     ]
 }
 
@@ -198,7 +198,7 @@ fn table() -> impl Strategy<Value = (Vec<i32>, Vec<u8>)> {
     })
 }
 
-fn keep(ids: &[i32], labels: &[u8], method: Method, space: Space, knn: Knn, block_size: usize) -> Vec<u32> {
+fn keep(ids: &[i32], labels: &[u8], method: Algorithm, space: Space, knn: Knn, block_size: usize) -> Vec<u32> {
     let config = Config { method, space, block_size, knn, seed: 3 };
     select(ids, labels, 4, &config, &|_| true).expect("nobody stops it")
 }

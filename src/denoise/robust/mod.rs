@@ -1,4 +1,4 @@
-//! The preset `robust`: AutoDenoise with a loss history that is worth learning from.
+//! The method `robust`: AutoDenoise with a loss history that is worth learning from.
 //!
 //! 1. **Values.** Values of fields (users, items) whose labels do not follow what models that have not seen them say are
 //!    found, and their rows left out ([`values`]).
@@ -21,6 +21,7 @@ use crate::random::{Purpose, Stream};
 use crate::selection::{
     Context, CrossFit, CrossFitted, Place, Role, Scores, SelectError, Selected, Selector, Session, row,
 };
+use crate::types::method::RobustOptions;
 use crate::types::{Arm, BackboneKind, Candidate, EpochRow, FieldKind, Findings, Options, Phase, Preset};
 use balance::{Draw, wanted};
 use policy::{Policy, States};
@@ -29,24 +30,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Instant;
 
-/// Fields whose values are examined have at least so many, of so many rows each; the largest few of them are.
+/// Fields whose values are examined have at least so many, of so many rows each.
 const FEWEST_VALUES: u32 = 200;
 const FEWEST_ROWS: u64 = 20;
-const MOST_FIELDS: usize = 3;
-const VALUE_PARTS: u8 = 3;
 /// Values are left out where they hold more than the first share of the rows, which honest ones would by mistake, and at
 /// most the second, beyond which there is no telling who is honest.
 const FLAGGED: std::ops::RangeInclusive<f64> = 0.02..=0.5;
-/// Weight decay of the factorisation machines that judge values and give the directions of a draw, and the passes of those
-/// that judge.
+/// Weight decay of the factorisation machines that judge values and give the directions of a draw.
 const MACHINE_WEIGHT_DECAY: f64 = 3e-5;
-const VALUE_PASSES: u32 = 8;
-/// How far subsets go from the given labels towards what the policy believes, and beyond, gentlest first; and the log-odds
-/// beyond which they do not follow it.
-const SHARPNESS: [f32; 5] = [0.5, 1.0, 1.3, 1.5, 1.7];
+/// Log-odds beyond which a subset does not follow what the policy believes.
 const CAP: f32 = 2.5;
-/// Models that a candidate is judged by: where one stops early is chance, and worth more than the candidates differ by.
-const JUDGES: u32 = 3;
 /// A subset must do better than all rows by this on validation AUC; where values were left out it may do worse by the
 /// second, for the validation rows that are left say little of what leaving them out is worth. A sharper subset must do
 /// better than the one before by the third, for sharpness costs calibration.
@@ -58,10 +51,9 @@ const MARGIN_SHARPER: f64 = 0.001;
 const LOGLOSS_MARGIN: f64 = 0.005;
 /// Rewards are within this.
 const MOST_REWARD: f32 = 6.0;
-/// Halves of the history: a state comes from one, its reward from the other.
-const HALVES: u8 = 2;
 
 pub struct Robust {
+    own: RobustOptions,
     at: At,
     /// Columns whose values are examined.
     columns: Vec<usize>,
@@ -148,10 +140,11 @@ struct Saved {
 }
 
 impl Robust {
-    pub fn new(context: &Context) -> Self {
+    pub fn new(own: &RobustOptions, context: &Context) -> Self {
         let (train, valid) = (context.data.train.len(), context.data.valid.len());
         let columns = examined(context);
         Self {
+            own: own.clone(),
             at: if columns.is_empty() { At::Teach { round: 1, half: 0 } } else { At::Values { field: 0 } },
             columns,
             inside: vec![true; train],
@@ -178,21 +171,21 @@ impl Robust {
         let own = &context.map.fields[column];
         let mut draws = vec![0.0; own.cardinality as usize];
         Stream::new(context.seed, Purpose::Folds, &[VALUES, column as u32]).fill_uniform(&mut draws);
-        let part = |id: i32| (draws[(id as u32 - own.offset) as usize] * f32::from(VALUE_PARTS)) as u8;
+        let part = |id: i32| (draws[(id as u32 - own.offset) as usize] * f32::from(RobustOptions::VALUE_PARTS)) as u8;
         context.data.train.ids.iter().skip(column).step_by(context.data.train.fields).map(|id| part(*id)).collect()
     }
 
     fn examine(&mut self, field: usize, context: &Context, session: &mut Session) -> Result<(), SelectError> {
-        let number = field as u32 * u32::from(VALUE_PARTS) + u32::from(self.cross.done());
+        let number = field as u32 * u32::from(RobustOptions::VALUE_PARTS) + u32::from(self.cross.done());
         let parts = self.value_parts(field, context);
         let machine = Machine::new(BackboneKind::Fm, MACHINE_WEIGHT_DECAY, context)?;
-        let options = FitOptions { max_passes: VALUE_PASSES, patience: 1, ..machine.options };
+        let options = FitOptions { max_passes: RobustOptions::VALUE_PASSES, patience: 1, ..machine.options };
         let how = CrossFitted {
             engine: context.engine,
             config: &machine.config,
             options,
             parts: &parts,
-            count: VALUE_PARTS,
+            count: RobustOptions::VALUE_PARTS,
             trained: None,
             weights: None,
         };
@@ -237,12 +230,11 @@ impl Robust {
     }
 
     fn teach(&mut self, round: u32, half: u8, context: &Context, session: &mut Session) -> Result<(), SelectError> {
-        let own = context.method.baseline();
-        let teacher = Machine::new(own.teacher, own.teacher_weight_decay, context)?;
-        let (rows, folds) = (context.data.train.len(), own.folds as u8);
-        let run = (round - 1) * u32::from(HALVES) + u32::from(half);
+        let teacher = Machine::new(self.own.teacher, self.own.teacher_weight_decay, context)?;
+        let (rows, folds) = (context.data.train.len(), self.own.folds as u8);
+        let run = (round - 1) * u32::from(RobustOptions::HALVES) + u32::from(half);
         let parts = parts(rows, folds, context.seed, run);
-        let number = run * own.folds + u32::from(self.cross.done());
+        let number = run * self.own.folds + u32::from(self.cross.done());
         let how = CrossFitted {
             engine: context.engine,
             config: &teacher.config,
@@ -259,7 +251,7 @@ impl Robust {
         self.halves.push(self.cross.logits().to_vec());
         self.cross = CrossFit::new(rows);
         self.at = At::Teach { round, half: half + 1 };
-        if half + 1 == HALVES {
+        if half + 1 == RobustOptions::HALVES {
             let logits = self.mean_logits();
             // Anew in each round: the surer the teacher is of its surest rows, the less of their noise is its own.
             self.rho = noise_rate(&self.of_inside(&logits), &self.of_inside(context.data.train.labels)).max(1e-3);
@@ -267,7 +259,7 @@ impl Robust {
             self.beliefs =
                 q.iter().zip(context.data.train.labels).map(|(q, label)| belief(*q, *label, self.rho)).collect();
             self.at = At::Directions;
-            if round < own.rounds {
+            if round < self.own.rounds {
                 self.halves.clear();
                 self.at = At::Teach { round: round + 1, half: 0 };
             }
@@ -314,7 +306,7 @@ impl Robust {
     fn directions(&mut self, context: &Context, session: &mut Session) -> Result<(), SelectError> {
         let machine = Machine::new(BackboneKind::Fm, MACHINE_WEIGHT_DECAY, context)?;
         // After the models that judge values.
-        let number = MOST_FIELDS as u32 * u32::from(VALUE_PARTS);
+        let number = RobustOptions::MOST_FIELDS as u32 * u32::from(RobustOptions::VALUE_PARTS);
         let mut fit = self.fit.take().unwrap_or_else(|| {
             let key = context.key(Role::Embed, 0);
             Fit::new(context.engine, &machine.config, &[key], machine.options)
@@ -327,7 +319,7 @@ impl Robust {
             return Ok(());
         }
         fit.finish();
-        let (ids, width) = (machine.config.cardinality(), machine.config.embed_dim);
+        let (ids, width) = (machine.config.cardinality(), machine.config.options.embed_dim as usize);
         self.table = fit.model.weights().values(TABLE, &[ids, width])?;
         self.at = At::Search;
         Ok(())
@@ -391,7 +383,7 @@ impl Robust {
             Fit::new(context.engine, &context.config, &[key], FitOptions::retrain(context.options()))
         });
         let what = PassOptions { subset: Some(&kept), ..PassOptions::default() };
-        let place = place(Phase::Validate, candidate as u32 * JUDGES + judge);
+        let place = place(Phase::Validate, candidate as u32 * RobustOptions::JUDGES + judge);
         session.pass(context, place, &mut fit, rows, &what)?;
         if !fit.is_done() {
             (self.fit, self.trained) = (Some(fit), Some(kept));
@@ -399,7 +391,7 @@ impl Robust {
         }
         fit.finish();
         self.judged.push(self.judge(kept.len() as u64, &fit.model.predict(&context.data.valid), context));
-        if judge + 1 < JUDGES {
+        if judge + 1 < RobustOptions::JUDGES {
             self.trained = Some(kept);
             self.at = At::Validate { candidate, judge: judge + 1 };
             return Ok(None);
@@ -418,7 +410,7 @@ impl Robust {
 
     /// Subsets beside all rows: with values left out, what is left; then each sharpness.
     fn candidates(&self) -> usize {
-        usize::from(self.flagged()) + SHARPNESS.len()
+        usize::from(self.flagged()) + RobustOptions::SHARPNESS.len()
     }
 
     fn flagged(&self) -> bool {
@@ -457,7 +449,7 @@ impl Robust {
                 let own = sigmoid(logit - noise).clamp(0.005, 0.995);
                 let q = if *label == 1 { own } else { 1.0 - own };
                 let p = (self.rho + (1.0 - 2.0 * self.rho) * f64::from(q)) as f32;
-                wanted(p, q, *label, SHARPNESS[number], CAP)
+                wanted(p, q, *label, RobustOptions::SHARPNESS[number], CAP)
             })
             .unzip();
         let draw = Draw {
@@ -510,7 +502,7 @@ impl Robust {
 
     fn findings(&self) -> Findings {
         let name = |candidate: usize| match candidate.checked_sub(1 + usize::from(self.flagged())) {
-            Some(number) => format!("sharpness {}", SHARPNESS[number]),
+            Some(number) => format!("sharpness {}", RobustOptions::SHARPNESS[number]),
             None if candidate == 0 => "all rows".to_owned(),
             None => "reliable values".to_owned(),
         };
@@ -533,14 +525,14 @@ impl Robust {
         file: &TensorFile,
         state: Value,
     ) -> Result<(), SelectError> {
-        let own = context.method.baseline();
+        let own = &self.own;
         let (kind, weight_decay, count) = match self.at {
-            At::Values { .. } => (BackboneKind::Fm, MACHINE_WEIGHT_DECAY, VALUE_PARTS),
+            At::Values { .. } => (BackboneKind::Fm, MACHINE_WEIGHT_DECAY, RobustOptions::VALUE_PARTS),
             _ => (own.teacher, own.teacher_weight_decay, own.folds as u8),
         };
         let machine = Machine::new(kind, weight_decay, context)?;
         let options = match self.at {
-            At::Values { .. } => FitOptions { max_passes: VALUE_PASSES, patience: 1, ..machine.options },
+            At::Values { .. } => FitOptions { max_passes: RobustOptions::VALUE_PASSES, patience: 1, ..machine.options },
             _ => machine.options,
         };
         let how = CrossFitted {
@@ -588,7 +580,7 @@ fn examined(context: &Context) -> Vec<usize> {
     };
     let mut columns: Vec<usize> = (0..fields.len()).filter(fit).collect();
     columns.sort_by_key(|column| std::cmp::Reverse(fields[*column].cardinality));
-    columns.truncate(MOST_FIELDS);
+    columns.truncate(RobustOptions::MOST_FIELDS);
     columns
 }
 
@@ -628,7 +620,9 @@ impl Selector for Robust {
             At::Values { .. } | At::Directions => (Phase::Select, 1),
             At::Teach { round, .. } => (Phase::Warmup, round),
             At::Search => (Phase::Search, 1),
-            At::Validate { candidate, judge } => (Phase::Validate, candidate as u32 * JUDGES + judge + 1),
+            At::Validate { candidate, judge } => {
+                (Phase::Validate, candidate as u32 * RobustOptions::JUDGES + judge + 1)
+            }
         }
     }
 

@@ -18,14 +18,14 @@ pub struct Afm {
 
 impl Afm {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (dim, width) = (config.embed_dim as i64, config.attention_dim as i64);
+        let (dim, width) = (config.options.embed_dim as i64, config.options.attention_dim as i64);
         Self {
             first_order: FirstOrder::of_backbone(builder, config),
             embedding: Embedding::of_backbone(builder, config),
             pairs: Pairs::new(config.fields() as i64, builder.device()),
             attention: Linear::new(builder, "afm.attention", dim, width),
             projection: Linear::new(builder, "afm.projection", width, 1),
-            dropouts: [config.interaction_dropout, config.dropout],
+            dropouts: [config.options.interaction_dropout, config.options.dropout],
             output: Linear::new(builder, "afm.fc", dim, 1),
         }
     }

@@ -14,7 +14,7 @@ pub struct Afn {
 
 impl Afn {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (neurons, dim) = (config.lnn_dim as i64, config.embed_dim as i64);
+        let (neurons, dim) = (config.options.lnn_dim as i64, config.options.embed_dim as i64);
         Self {
             first_order: FirstOrder::of_backbone(builder, config),
             embedding: Embedding::of_backbone(builder, config),

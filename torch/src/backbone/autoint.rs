@@ -16,8 +16,8 @@ pub struct AutoInt {
 
 impl AutoInt {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (dim, width) = (config.embed_dim as i64, config.attention_dim as i64);
-        let (heads, dropout) = (config.heads as i64, config.interaction_dropout);
+        let (dim, width) = (config.options.embed_dim as i64, config.options.attention_dim as i64);
+        let (heads, dropout) = (config.options.heads as i64, config.options.interaction_dropout);
         let layer = |builder: &mut ParamsBuilder, l| {
             SelfAttention::new(builder, &format!("self_attns.{l}"), width, heads, dropout)
         };
@@ -25,7 +25,7 @@ impl AutoInt {
             first_order: FirstOrder::of_backbone(builder, config),
             embedding: Embedding::of_backbone(builder, config),
             tokens: Linear::new(builder, "atten_embedding", dim, width),
-            layers: (0..config.attention_layers).map(|l| layer(builder, l)).collect(),
+            layers: (0..config.options.attention_layers).map(|l| layer(builder, l)).collect(),
             around: Linear::new(builder, "V_res_embedding", dim, width),
             output: Linear::new(builder, "attn_fc", config.fields() as i64 * width, 1),
             mlp: Mlp::of_backbone(builder, config, config.flat() as i64, Some(1)),

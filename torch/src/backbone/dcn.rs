@@ -14,10 +14,10 @@ pub struct Dcn {
 impl Dcn {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         let width = config.flat() as i64;
-        let deep = config.mlp_dims.last().map_or(width, |dim| *dim as i64);
+        let deep = config.options.mlp_dims.last().map_or(width, |dim| *dim as i64);
         Self {
             embedding: Embedding::of_backbone(builder, config),
-            cross: Cross::new(builder, width, config.cross_layers),
+            cross: Cross::new(builder, width, config.options.cross_layers as usize),
             mlp: Mlp::of_backbone(builder, config, width, None),
             output: Linear::new(builder, "linear", width + deep, 1),
         }

@@ -19,19 +19,19 @@ pub struct DcnV2 {
 impl DcnV2 {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         let width = config.flat() as i64;
-        let deep = config.mlp_dims.last().map_or(width, |dim| *dim as i64);
-        let (over, beside) = match config.structure {
+        let deep = config.options.mlp_dims.last().map_or(width, |dim| *dim as i64);
+        let (over, beside) = match config.options.structure {
             Structure::Stacked => (true, false),
             Structure::StackedParallel => (true, true),
             Structure::CrossnetOnly => (false, false),
             Structure::Parallel | Structure::Serial => (false, true),
         };
         let tower = |builder: &mut ParamsBuilder, name| {
-            Mlp::plain(builder, name, width, &config.mlp_dims, None, config.dropout)
+            Mlp::plain(builder, name, width, &config.options.mlp_dims, None, config.options.dropout)
         };
         Self {
             embedding: Embedding::named(builder, "emb.weight", config),
-            cross: MatrixCross::new(builder, width, config.cross_layers),
+            cross: MatrixCross::new(builder, width, config.options.cross_layers as usize),
             over: over.then(|| tower(builder, "stacked_dnn.mlp")),
             beside: beside.then(|| tower(builder, "dnn.mlp")),
             output: Linear::new(builder, "fc", if over { deep } else { width } + if beside { deep } else { 0 }, 1),

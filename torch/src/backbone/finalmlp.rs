@@ -22,12 +22,12 @@ struct Tower {
 }
 
 impl Tower {
-    fn new(builder: &mut ParamsBuilder, config: &BackboneConfig, n: usize, letter: &str, dims: &[usize]) -> Self {
-        let (flat, dim) = (config.flat() as i64, config.embed_dim as i64);
+    fn new(builder: &mut ParamsBuilder, config: &BackboneConfig, n: usize, letter: &str, dims: &[u32]) -> Self {
+        let (flat, dim) = (config.flat() as i64, config.options.embed_dim as i64);
         Self {
             context: builder.dense(format!("fs.fs{n}_ctx_bias"), &[1, dim], Init::Const(0.0)),
-            gate: Mlp::plain(builder, &format!("fs.fs{n}_gate.mlp"), dim, &config.gate_dims, Some(flat), 0.0),
-            mlp: Mlp::plain(builder, &format!("mlp{n}.mlp"), flat, dims, None, config.dropout),
+            gate: Mlp::plain(builder, &format!("fs.fs{n}_gate.mlp"), dim, &config.options.gate_dims, Some(flat), 0.0),
+            mlp: Mlp::plain(builder, &format!("mlp{n}.mlp"), flat, dims, None, config.options.dropout),
             output: Linear::new(builder, &format!("agg.w_{letter}"), last(dims), 1),
         }
     }
@@ -41,17 +41,17 @@ impl Tower {
     }
 }
 
-fn last(dims: &[usize]) -> i64 {
+fn last(dims: &[u32]) -> i64 {
     *dims.last().expect("a tower has layers") as i64
 }
 
 impl FinalMlp {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (first, second) = (&config.mlp_dims, &config.second_mlp_dims);
+        let (first, second) = (&config.options.mlp_dims, &config.options.second_mlp_dims);
         Self {
             embedding: Embedding::named(builder, "emb.weight", config),
             towers: [Tower::new(builder, config, 1, "x", first), Tower::new(builder, config, 2, "y", second)],
-            product: Bilinear::new(builder, "agg.w_xy", last(first), last(second), config.heads as i64),
+            product: Bilinear::new(builder, "agg.w_xy", last(first), last(second), config.options.heads as i64),
         }
     }
 }

@@ -14,12 +14,12 @@ pub struct Fnfm {
 
 impl Fnfm {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let width = pair_count(config.fields() as i64) * config.embed_dim as i64;
+        let width = pair_count(config.fields() as i64) * config.options.embed_dim as i64;
         Self {
             first_order: FirstOrder::of_backbone(builder, config),
             products: FieldAware::new(builder, config),
             norm: BatchNorm::new(builder, "bn", width),
-            dropout: config.interaction_dropout,
+            dropout: config.options.interaction_dropout,
             mlp: Mlp::of_backbone(builder, config, width, Some(1)),
         }
     }

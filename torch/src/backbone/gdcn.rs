@@ -16,12 +16,19 @@ pub struct Gdcn {
 impl Gdcn {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
         let width = config.flat() as i64;
-        let deep = config.mlp_dims.last().map_or(width, |dim| *dim as i64);
-        let stacked = config.structure == Structure::Stacked;
+        let deep = config.options.mlp_dims.last().map_or(width, |dim| *dim as i64);
+        let stacked = config.options.structure == Structure::Stacked;
         Self {
             embedding: Embedding::named(builder, "emb.weight", config),
-            cross: GatedCross::new(builder, width, config.cross_layers),
-            mlp: Mlp::plain(builder, "dnn.mlp", width, &config.mlp_dims, stacked.then_some(1), config.dropout),
+            cross: GatedCross::new(builder, width, config.options.cross_layers as usize),
+            mlp: Mlp::plain(
+                builder,
+                "dnn.mlp",
+                width,
+                &config.options.mlp_dims,
+                stacked.then_some(1),
+                config.options.dropout,
+            ),
             output: (!stacked).then(|| Linear::new(builder, "fc", width + deep, 1)),
         }
     }

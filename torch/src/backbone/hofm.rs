@@ -15,8 +15,8 @@ pub struct Hofm {
 
 impl Hofm {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (cardinality, dim) = (config.cardinality() as i64, config.embed_dim as i64);
-        let order = config.hofm_order as i64;
+        let (cardinality, dim) = (config.cardinality() as i64, config.options.embed_dim as i64);
+        let order = config.options.hofm_order as i64;
         Self {
             first_order: FirstOrder::of_backbone(builder, config),
             embedding: Embedding::new(builder, cardinality, dim * (order - 1)),

@@ -21,21 +21,21 @@ enum Top {
 
 impl MaskNet {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (flat, dropout) = (config.flat() as i64, config.dropout);
+        let (flat, dropout) = (config.flat() as i64, config.options.dropout);
         let embedding = Embedding::named(builder, "emb.weight", config);
-        let norm = |f| LayerNorm::new(builder, &format!("emb_norm.{f}"), config.embed_dim as i64);
+        let norm = |f| LayerNorm::new(builder, &format!("emb_norm.{f}"), config.options.embed_dim as i64);
         let norms = (0..config.fields()).map(norm).collect();
         let block = |builder: &mut ParamsBuilder, n, inputs, outputs| {
             MaskBlock::new(builder, &format!("net.mask_blocks.{n}"), flat, inputs, outputs, dropout)
         };
         let (blocks, top);
-        if config.structure == Structure::Parallel {
-            let (count, width) = (config.mask_blocks, config.mask_block_dim as i64);
-            blocks = (0..count).map(|n| block(builder, n, flat, width)).collect();
+        if config.options.structure == Structure::Parallel {
+            let (count, width) = (config.options.mask_blocks, config.options.mask_block_dim as i64);
+            blocks = (0..count as usize).map(|n| block(builder, n, flat, width)).collect();
             let width = count as i64 * width;
-            top = Top::Parallel(Mlp::plain(builder, "net.dnn.mlp", width, &config.mlp_dims, Some(1), dropout));
+            top = Top::Parallel(Mlp::plain(builder, "net.dnn.mlp", width, &config.options.mlp_dims, Some(1), dropout));
         } else {
-            let widths: Vec<i64> = once(flat).chain(config.mlp_dims.iter().map(|dim| *dim as i64)).collect();
+            let widths: Vec<i64> = once(flat).chain(config.options.mlp_dims.iter().map(|dim| *dim as i64)).collect();
             blocks = widths.windows(2).enumerate().map(|(n, of)| block(builder, n, of[0], of[1])).collect();
             top = Top::Serial(Linear::new(builder, "net.fc.0", *widths.last().expect("at least flat V"), 1));
         }

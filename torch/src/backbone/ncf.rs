@@ -14,12 +14,12 @@ pub struct Ncf {
 
 impl Ncf {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let deep = config.mlp_dims.last().map_or(config.flat(), |dim| *dim);
+        let deep = config.options.mlp_dims.last().map_or(config.flat() as i64, |dim| *dim as i64);
         Self {
             embedding: Embedding::of_backbone(builder, config),
             user_item: config.user_item.map(|field| field as i64),
             mlp: Mlp::of_backbone(builder, config, config.flat() as i64, None),
-            output: Linear::new(builder, "fc", (config.embed_dim + deep) as i64, 1),
+            output: Linear::new(builder, "fc", config.options.embed_dim as i64 + deep, 1),
         }
     }
 }

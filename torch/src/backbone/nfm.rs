@@ -14,12 +14,12 @@ pub struct Nfm {
 
 impl Nfm {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let dim = config.embed_dim as i64;
+        let dim = config.options.embed_dim as i64;
         Self {
             first_order: FirstOrder::of_backbone(builder, config),
             embedding: Embedding::of_backbone(builder, config),
             norm: BatchNorm::new(builder, "fm.1", dim),
-            dropout: config.interaction_dropout,
+            dropout: config.options.interaction_dropout,
             mlp: Mlp::of_backbone(builder, config, dim, Some(1)),
         }
     }

@@ -13,7 +13,7 @@ pub struct Opnn {
 
 impl Opnn {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (fields, dim) = (config.fields() as i64, config.embed_dim as i64);
+        let (fields, dim) = (config.fields() as i64, config.options.embed_dim as i64);
         Self {
             embedding: Embedding::of_backbone(builder, config),
             product: OuterProduct::new(builder, fields, dim),

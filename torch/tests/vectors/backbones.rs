@@ -1,59 +1,10 @@
-use crate::models::{FUSED, config};
+use crate::models::{Case, cases, config};
 use crate::reference::{KEY, ints, numbers, vector};
 use crate::{close, ids, load};
-use autodenoise::backbone::{BackboneConfig, Init, OptimizerConfig};
+use autodenoise::backbone::{Init, OptimizerConfig};
 use autodenoise::types::{BackboneKind, Optimizer, Structure};
 use autodenoise_torch::backbone::{Adam, Backbone, Gradients, ParamsBuilder, Pass, bce};
-use serde_json::Value;
 use tch::{Device, Kind, Tensor};
-
-/// Those of libtorch alone, many a file.
-const TORCH: [(&str, &str, BackboneKind, Structure); 19] = [
-    ("backbones_extra", "lr", BackboneKind::Lr, Structure::Parallel),
-    ("backbones_extra", "hofm", BackboneKind::Hofm, Structure::Parallel),
-    ("backbones_extra", "ffm", BackboneKind::Ffm, Structure::Parallel),
-    ("backbones_extra", "fnn", BackboneKind::Fnn, Structure::Parallel),
-    ("backbones_extra", "opnn", BackboneKind::Opnn, Structure::Parallel),
-    ("backbones_extra", "nfm", BackboneKind::Nfm, Structure::Parallel),
-    ("backbones_extra", "fnfm", BackboneKind::Fnfm, Structure::Parallel),
-    ("backbones_extra", "ncf", BackboneKind::Ncf, Structure::Parallel),
-    ("backbones_extra", "xdfm", BackboneKind::XDeepFm, Structure::Parallel),
-    ("backbones_extra", "xdfm_split_half", BackboneKind::XDeepFm, Structure::Parallel),
-    ("backbones_extra", "afm", BackboneKind::Afm, Structure::Parallel),
-    ("backbones_extra", "afi", BackboneKind::AutoInt, Structure::Parallel),
-    ("backbones_extra", "afn", BackboneKind::Afn, Structure::Parallel),
-    ("backbones_new", "dcnv2_parallel", BackboneKind::DcnV2, Structure::Parallel),
-    ("backbones_new", "gdcn_stacked", BackboneKind::Gdcn, Structure::Stacked),
-    ("backbones_new", "gdcn_parallel", BackboneKind::Gdcn, Structure::Parallel),
-    ("backbones_new", "masknet_serial", BackboneKind::MaskNet, Structure::Serial),
-    ("backbones_new", "masknet_parallel", BackboneKind::MaskNet, Structure::Parallel),
-    ("backbones_new", "finalmlp", BackboneKind::FinalMlp, Structure::Parallel),
-];
-
-/// A model with a vector of its numbers.
-struct Case {
-    name: &'static str,
-    config: BackboneConfig,
-    vector: Value,
-}
-
-fn cases() -> Vec<Case> {
-    let fused = FUSED.map(|(name, kind)| {
-        let vector = vector(name);
-        Case { name, config: config(&vector, kind), vector }
-    });
-    let files = ["backbones_extra", "backbones_new"].map(|file| (file, vector(file)));
-    for (file, all) in &files {
-        let taken = TORCH.iter().filter(|case| case.0 == *file);
-        assert_eq!(taken.count(), all.as_object().unwrap().len(), "every vector of {file} is compared");
-    }
-    let torch = TORCH.map(|(file, name, kind, structure)| {
-        let (_, all) = files.iter().find(|(of, _)| *of == file).unwrap();
-        let vector = all[name].clone();
-        Case { name, config: BackboneConfig { structure, ..config(&vector, kind) }, vector }
-    });
-    fused.into_iter().chain(torch).collect()
-}
 
 fn model(case: &Case, replicas: usize) -> Backbone {
     let model = Backbone::new(&case.config, &vec![KEY; replicas], Device::Cpu);
@@ -165,7 +116,8 @@ fn the_structures_of_dcnv2_agree_with_each_other() {
     let output = saved("fc.weight");
     let (of_cross, of_tower) = (output.narrow(1, 0, 6), output.narrow(1, 6, 3));
     let logits = |structure, output: &Tensor, changes: &[(&str, Tensor)]| {
-        let config = BackboneConfig { structure, ..config(&vector, BackboneKind::DcnV2) };
+        let mut config = config(&vector, BackboneKind::DcnV2);
+        config.options.structure = structure;
         let model = Backbone::new(&config, &[KEY], Device::Cpu);
         for (name, _, tensor) in model.params.iter() {
             let value = match changes.iter().find(|(changed, _)| *changed == name) {

@@ -15,18 +15,18 @@ pub struct Cin {
 
 impl Cin {
     pub fn new(builder: &mut ParamsBuilder, config: &BackboneConfig) -> Self {
-        let (fields, last) = (config.fields() as i64, config.cin_dims.len() - 1);
+        let (fields, last) = (config.fields() as i64, config.options.cin_dims.len() - 1);
         let (mut width, mut outputs) = (fields, 0);
-        let mut layers = Vec::with_capacity(config.cin_dims.len());
-        for (l, dim) in config.cin_dims.iter().enumerate() {
+        let mut layers = Vec::with_capacity(config.options.cin_dims.len());
+        for (l, dim) in config.options.cin_dims.iter().enumerate() {
             let (inputs, dim) = (fields * width, *dim as i64);
             let init = Init::linear(inputs as usize);
             let weight = builder.dense(format!("cin.conv_layers.{l}.weight"), &[dim, inputs, 1], init);
             layers.push((weight, builder.dense(format!("cin.conv_layers.{l}.bias"), &[dim], init)));
-            width = if config.cin_split_half && l < last { dim / 2 } else { dim };
+            width = if config.options.cin_split_half && l < last { dim / 2 } else { dim };
             outputs += width;
         }
-        Self { layers, split_half: config.cin_split_half, output: Linear::new(builder, "cin.fc", outputs, 1) }
+        Self { layers, split_half: config.options.cin_split_half, output: Linear::new(builder, "cin.fc", outputs, 1) }
     }
 
     pub fn forward(&self, v: &Tensor) -> Tensor {

@@ -23,7 +23,7 @@ impl Embedding {
 
     /// A table of a backbone, by another name.
     pub fn named(builder: &mut ParamsBuilder, name: &str, config: &BackboneConfig) -> Self {
-        Self::table(builder, name, config.cardinality() as i64, config.embed_dim as i64)
+        Self::table(builder, name, config.cardinality() as i64, config.options.embed_dim as i64)
     }
 
     fn table(builder: &mut ParamsBuilder, name: &str, cardinality: i64, dim: i64) -> Self {

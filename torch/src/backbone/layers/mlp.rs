@@ -35,8 +35,8 @@ impl Mlp {
         inputs: i64,
         outputs: Option<i64>,
     ) -> Self {
-        let (dims, dropout) = (&config.mlp_dims[..], config.dropout);
-        Self::new(builder, MlpConfig { inputs, dims, outputs, dropout, batch_norm: true })
+        let (dims, dropout) = (widths(&config.options.mlp_dims), config.options.dropout);
+        Self::new(builder, MlpConfig { inputs, dims: &dims, outputs, dropout, batch_norm: true })
     }
 
     /// The MLP of the models of spec section 4: no BatchNorm, and layer n has the numbers 2n and 2n + 1 under `name`.
@@ -44,10 +44,11 @@ impl Mlp {
         builder: &mut ParamsBuilder,
         name: &str,
         inputs: i64,
-        dims: &[usize],
+        dims: &[u32],
         outputs: Option<i64>,
         dropout: f64,
     ) -> Self {
+        let dims = &widths(dims);
         Self::numbered(builder, name, 2, MlpConfig { inputs, dims, outputs, dropout, batch_norm: false })
     }
 
@@ -80,4 +81,9 @@ impl Mlp {
             None => x,
         }
     }
+}
+
+/// Widths of layers as options have them.
+fn widths(dims: &[u32]) -> Vec<usize> {
+    dims.iter().map(|dim| *dim as usize).collect()
 }

@@ -1,0 +1,33 @@
+//! What is known of a job's dataset while its spec is resolved.
+
+use super::faults::Faults;
+use super::{FeatureMap, Profile};
+
+/// What is absent is not checked.
+#[derive(Debug, Clone, Default)]
+pub struct DatasetFacts {
+    /// `Profile::digest`.
+    pub digest: String,
+    pub train_rows: Option<u64>,
+    /// Names of the fields.
+    pub fields: Option<Vec<String>>,
+}
+
+impl DatasetFacts {
+    pub fn new(profile: Option<&Profile>, map: Option<&FeatureMap>) -> Self {
+        Self {
+            digest: profile.map(|profile| profile.digest.clone()).unwrap_or_default(),
+            train_rows: profile.map(|profile| profile.rows.train),
+            fields: map.map(|map| map.fields.iter().map(|field| field.name.clone()).collect()),
+        }
+    }
+
+    /// An option that names a field there is not is a fault.
+    pub(super) fn check_field(&self, option: &str, name: &str, faults: &mut Faults) {
+        if let Some(fields) = &self.fields
+            && !fields.iter().any(|field| field == name)
+        {
+            faults.add(option, format!("one of the dataset's fields: {}", fields.join(", ")));
+        }
+    }
+}

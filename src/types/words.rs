@@ -1,0 +1,89 @@
+//! Enums of words: what a spec, the API document and help texts call each variant, and what it means.
+
+macro_rules! choice {
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[doc = $vdoc])* #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            pub const ALL: &'static [$name] = &[$(Self::$variant),+];
+
+            /// The word in a spec.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(word: &str) -> Result<Self, String> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(format!("`{word}` is not one of {}", [$($word),+].join(", "))),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        // By hand: a derive does not see the words through the macro.
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                let words = concat!($("- `", $word, "`", $($vdoc,)* "\n"),+);
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some([$($word),+]))
+                    .description(Some(format!("{}\n{words}", concat!($($doc, "\n"),*).trim())))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+pub(super) use choice;
+
+/// The words in one sentence, the last behind `and` or `or`: `fm, dcn and ipnn`.
+pub fn enumerated<W: std::fmt::Display>(words: &[W], conjunction: &str) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.to_string(),
+        [others @ .., last] => {
+            let others: Vec<_> = others.iter().map(W::to_string).collect();
+            format!("{} {conjunction} {last}", others.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{BackboneKind, Engine, Optimizer};
+    use serde_json::json;
+
+    #[test]
+    fn the_api_document_names_the_words_that_are_read() {
+        fn words<T: utoipa::PartialSchema>() -> serde_json::Value {
+            serde_json::to_value(T::schema()).unwrap()["enum"].clone()
+        }
+        assert_eq!(words::<Engine>(), json!(["auto", "tch", "fused"]));
+        assert_eq!(words::<Optimizer>(), json!(["adam", "lazy_adam", "sgd"]));
+        assert_eq!(words::<BackboneKind>(), json!(BackboneKind::ALL));
+    }
+
+    #[test]
+    fn words_are_enumerated() {
+        assert_eq!(enumerated::<&str>(&[], "or"), "");
+        assert_eq!(enumerated(&["a"], "or"), "a");
+        assert_eq!(enumerated(&["a", "b"], "or"), "a or b");
+        assert_eq!(enumerated(&["a", "b", "c"], "and"), "a, b and c");
+    }
+}
