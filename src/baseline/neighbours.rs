@@ -46,10 +46,10 @@ impl InstanceSelection {
         };
         let kept = session.ticking(|tick| {
             let tick = Mutex::new(tick);
-            let go_on = |_| tick.lock().unwrap_or_else(PoisonError::into_inner)();
-            select(rows.ids, rows.labels, rows.fields, &config, &go_on)
+            let tick = |_| tick.lock().unwrap_or_else(PoisonError::into_inner)();
+            select(rows.ids, rows.labels, rows.fields, &config, &tick)
         });
-        kept.map(Selected::rows).map_err(|_| SelectError::Stopped)
+        Ok(Selected::rows(kept))
     }
 }
 

@@ -3,8 +3,7 @@
 
 use super::error::CliError;
 use crate::backbone::{
-    BackboneConfig, Engine, Engines, FitError, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss,
-    evaluate,
+    BackboneConfig, Engine, Engines, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss, evaluate,
 };
 use crate::denoise::{History, PolicyConfig, SearchEpoch, SearchError, searcher, select};
 use crate::ingest::SplitData;
@@ -90,7 +89,8 @@ impl Bench<'_> {
             let (config, optimizer) = self.config(*kind);
             let mut model = self.engine(*kind)?.model(&config, &[KEY], optimizer);
             report(&format!("pass/{kind}"), n, &mut || {
-                model.train(&self.pass(&[KEY], None), &mut || true).map_err(CliError::failed).map(drop)
+                model.train(&self.pass(&[KEY], None), &mut || ());
+                Ok(())
             })?;
         }
         let options = Options::preset(Preset::Paper, BackboneKind::DeepFm);
@@ -103,7 +103,7 @@ impl Bench<'_> {
         report("search/deepfm", n, &mut || {
             let search =
                 SearchEpoch { options: &options, config: &config, rows: &self.rows, seed: 1, epoch: 1, key: KEY };
-            let searched: Result<_, SearchError> = policy.epoch(&search, &mut history, &mut || true);
+            let searched: Result<_, SearchError> = policy.epoch(&search, &mut history, &mut || ());
             searched.map_err(CliError::failed).map(drop)
         })?;
         report("select/deepfm", n, &mut || {
@@ -162,8 +162,8 @@ impl Bench<'_> {
         let engine = self.engine(config.kind)?;
         for keys in keys.chunks(engine.side_by_side(config, self.threads).min(4)) {
             let mut model = engine.model(config, keys, optimizer);
-            let seen: Result<_, FitError> = model.train(&self.pass(keys, Some(Recorded::Train)), &mut || true);
-            let losses = seen.map_err(CliError::failed)?.losses.expect("losses were asked for");
+            let seen = model.train(&self.pass(keys, Some(Recorded::Train)), &mut || ());
+            let losses = seen.losses.expect("losses were asked for");
             for losses in losses.chunks(self.rows.len()) {
                 history.set(row, losses.to_vec());
                 row += 1;

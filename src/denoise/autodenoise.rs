@@ -2,9 +2,9 @@
 //! search and validation take turns, and the subset of the best epoch is the choice. AutoDenoise-v differs in one option,
 //! `select`.
 
-use super::searcher::{PolicyConfig, SearchEpoch, SearchError, Searcher, searcher};
+use super::searcher::{PolicyConfig, SearchEpoch, Searcher, searcher};
 use super::{History, select};
-use crate::backbone::{FitError, TensorFile, WeightsError, evaluate};
+use crate::backbone::{TensorFile, WeightsError, evaluate};
 use crate::selection::{Contest, Context, Place, Role, Scores, SelectError, Selected, Selector, Session, Warmup, row};
 use crate::types::{Arm, EpochRow, Phase};
 use serde::{Deserialize, Serialize};
@@ -63,12 +63,9 @@ impl AutoDenoise {
             key: context.key(Role::Search, epoch),
         };
         let searched = session.ticking(|tick| self.policy.epoch(&search, &mut self.history, tick));
-        let (summary, mut model) = searched.map_err(|source| match source {
-            SearchError::Fit(FitError::Stopped) => SelectError::Stopped,
-            source => SelectError::Search { epoch, source: source.into() },
-        })?;
+        let (summary, mut model) = searched.map_err(|source| SelectError::Search { epoch, source: source.into() })?;
         let valid = evaluate(&mut *model, &context.data.valid, options.auc_on, options.logloss_eps)
-            .map_err(|source| SelectError::fit(Phase::Search, epoch, source))?;
+            .map_err(|source| SelectError::Fit { phase: Phase::Search, epoch, source })?;
         let place = Place { arm: Arm::Denoised, phase: Phase::Search, epoch };
         session.row(EpochRow {
             seconds: started.elapsed().as_secs_f64(),

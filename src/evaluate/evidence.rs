@@ -98,7 +98,7 @@ impl Run<'_> {
                 (outside.emit)(event);
             }
         };
-        let mut outside = Outside { emit: &mut quiet, go_on: outside.go_on, total };
+        let mut outside = Outside { emit: &mut quiet, total };
         let warnings = self.book.warnings.len();
         let selected = if chooses_first(spec.method.name) {
             let mut selector = match self.stage.take() {
@@ -159,7 +159,7 @@ impl Run<'_> {
                 (outside.emit)(event);
             }
         };
-        let mut outside = Outside { emit: &mut quiet, go_on: outside.go_on, total: outside.total };
+        let mut outside = Outside { emit: &mut quiet, total: outside.total };
         let (book, stage) = (&mut self.book, &mut self.stage);
         let trained = outside.train(book, stage, &mut self.test, &context, place, &training, Some(&clean.kept))?;
         let Some(trained) = trained else { return Ok(()) };

@@ -155,19 +155,10 @@ impl<'a> Run<'a> {
 
     /// Runs one pass, or the export.
     pub fn step(&mut self, emit: &mut (dyn FnMut(TrainerEvent) + Send)) -> Result<Step, RunError> {
-        self.step_while(emit, &|| true)
-    }
-
-    /// The same, ended with `SelectError::Stopped` at the first batch at which `go_on` says no.
-    pub fn step_while(
-        &mut self,
-        emit: &mut (dyn FnMut(TrainerEvent) + Send),
-        go_on: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Step, RunError> {
         if self.book.task == self.tasks.len() {
             return Ok(Step::Done);
         }
-        let mut outside = Outside { emit, go_on, total: self.total() };
+        let mut outside = Outside { emit, total: self.total() };
         match self.task() {
             Task::Select(of) => {
                 let done = self.select(of, &mut outside);
@@ -204,7 +195,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), RunError> {
         let spec = self.input.spec;
         let error = match done {
-            Err(RunError::Select(error)) if !matches!(error, SelectError::Stopped | SelectError::Weights(_)) => error,
+            Err(RunError::Select(error)) if !matches!(error, SelectError::Weights(_)) => error,
             done => return done,
         };
         if of.number == 0 || reference(spec) == Some(of.number) {
@@ -226,7 +217,7 @@ impl<'a> Run<'a> {
         emit: &mut (dyn FnMut(TrainerEvent) + Send),
     ) -> Result<(), RunError> {
         let error = match done {
-            Err(RunError::Select(error)) if !matches!(error, SelectError::Stopped | SelectError::Weights(_)) => error,
+            Err(RunError::Select(error)) if !matches!(error, SelectError::Weights(_)) => error,
             done => return done,
         };
         let message = format!("the self-check could not be done: {error}");
@@ -376,7 +367,6 @@ impl<'a> Run<'a> {
 /// What a step may use of the world.
 pub(super) struct Outside<'o> {
     pub emit: &'o mut (dyn FnMut(TrainerEvent) + Send),
-    pub go_on: &'o (dyn Fn() -> bool + Sync),
     /// Passes of the whole job, as far as foreseen.
     pub total: u64,
 }
@@ -391,7 +381,7 @@ pub(super) struct Trained {
 impl Outside<'_> {
     pub fn session<'s, 'a>(&'s mut self, book: &'s mut Book, test: &'s mut SealedTest<'a>) -> Session<'s, 'a> {
         let (spent, warnings) = (&mut book.spent, &mut book.warnings);
-        Session { emit: self.emit, go_on: self.go_on, spent, warnings, test, total: self.total }
+        Session { emit: self.emit, spent, warnings, test, total: self.total }
     }
 
     /// Trains the next pass on a subset. Methods of a seed start alike and go through the rows alike: their results are

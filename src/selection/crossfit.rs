@@ -73,7 +73,8 @@ impl CrossFit {
         fit.finish();
         let logits = fit.model.predict(rows);
         if logits.iter().any(|z| !z.is_finite()) {
-            return Err(SelectError::fit(place.phase, place.epoch, FitError::NotFinitePrediction));
+            let source = FitError::NotFinitePrediction;
+            return Err(SelectError::Fit { phase: place.phase, epoch: place.epoch, source });
         }
         for ((own, part), z) in self.logits.iter_mut().zip(how.parts).zip(logits) {
             if *part == self.done {

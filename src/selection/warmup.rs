@@ -56,7 +56,7 @@ impl Warmup {
         let what = PassOptions { record: Some(record), ..PassOptions::default() };
         let summary = session
             .ticking(|tick| fit.run_pass(&context.data.train, &context.data.valid, &what, tick))
-            .map_err(|source| SelectError::fit(Phase::Warmup, first + 1, source))?;
+            .map_err(|source| SelectError::Fit { phase: Phase::Warmup, epoch: first + 1, source })?;
         let rows = summary.train.len() as u32;
         let seconds = started.elapsed().as_secs_f64() / f64::from(rows);
         for (number, (train, valid)) in (first..).zip(summary.train.iter().zip(&summary.valid)) {

@@ -66,7 +66,6 @@ impl TrainerError {
                 {
                     ErrorKind::Storage
                 }
-                RunError::Select(SelectError::Stopped) => ErrorKind::TrainerDied,
                 _ => ErrorKind::Invalid,
             },
         }

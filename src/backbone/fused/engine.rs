@@ -5,7 +5,7 @@ use super::model::{Batch, Design, Model, Picked, Source};
 use super::params::Kind;
 use super::tower::TowerDesign;
 use crate::backbone::{
-    BackboneConfig, BatchLoss, FitError, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
+    BackboneConfig, BatchLoss, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TensorFile, Tick, TrainPass,
     WeightsError,
 };
 use crate::simd::Isa;
@@ -67,7 +67,7 @@ struct Part<'a> {
 }
 
 impl crate::backbone::Model for FusedModel {
-    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError> {
+    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen {
         let (n, replicas) = (pass.len(), self.replicas.len());
         let mut logits = vec![0.0; n * replicas];
         let mut recorded = pass.record.map(|_| vec![0.0; n * replicas]);
@@ -95,11 +95,9 @@ impl crate::backbone::Model for FusedModel {
                 [one] => one.train(&at, &self.optimizer),
                 several => several.par_iter_mut().for_each(|part| part.train(&at, &self.optimizer)),
             }
-            if !tick() {
-                return Err(FitError::Stopped);
-            }
+            tick();
         }
-        Ok(Seen { logits, losses: recorded })
+        Seen { logits, losses: recorded }
     }
 
     fn predict(&mut self, rows: &Rows) -> Vec<f32> {

@@ -176,9 +176,7 @@ impl Epoch<'_> {
             }
             let actions = self.act_again(&mut searcher.policy[0], rows)?;
             self.update(model, rows, &actions, evaluated.as_deref())?;
-            if !tick() {
-                return Err(FitError::Stopped.into());
-            }
+            tick();
         }
         Ok(())
     }

@@ -121,9 +121,7 @@ impl Search<'_> {
             }
             let actions = self.act_again(policy, &batch)?;
             self.update(model, &batch, &actions, evaluated.as_ref(), &mut totals, &mut seen)?;
-            if !tick() {
-                return Err(FitError::Stopped.into());
-            }
+            tick();
         }
         let entries = to_host(&entries);
         first_not_finite(&entries, all, size)?;
