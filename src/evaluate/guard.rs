@@ -13,7 +13,7 @@ const FAR: f64 = 4.0;
 
 /// Of a choice that left rows out: `kept` `[N]` says of every training row whether it stays. `labels` are those it was made
 /// with.
-pub(super) fn guard(dataset: &Dataset, labels: &[u8], kept: &[bool]) -> Result<Guard, DatasetError> {
+pub(super) fn measure_slices(dataset: &Dataset, labels: &[u8], kept: &[bool]) -> Result<Guard, DatasetError> {
     let train = dataset.split(Split::Train);
     let fields = dataset.fields();
     let mut counts = vec![KeptShare { rows: 0, of: 0 }; dataset.feature_map.total_cardinality as usize];
@@ -68,7 +68,7 @@ fn z(count: KeptShare, dropped: f64, all: f64) -> f64 {
 }
 
 /// Of the rows kept with each seed, ascending positions below `all`; the votes for keeping each row are the second.
-pub(super) fn stability(by_seed: &[Vec<u32>], all: usize) -> (Stability, Vec<u32>) {
+pub(super) fn measure_stability(by_seed: &[Vec<u32>], all: usize) -> (Stability, Vec<u32>) {
     let mut votes = vec![0_u32; all];
     for row in by_seed.iter().flatten() {
         votes[*row as usize] += 1;
@@ -106,12 +106,12 @@ mod tests {
     fn stability_is_told_from_chance() {
         // Of 10 rows, two seeds drop 0 1 2 3 and 2 3 4 5: 2 of 6.
         let kept = |dropped: &[u32]| (0..10).filter(|row| !dropped.contains(row)).collect::<Vec<u32>>();
-        let (found, votes) = stability(&[kept(&[0, 1, 2, 3]), kept(&[2, 3, 4, 5])], 10);
+        let (found, votes) = measure_stability(&[kept(&[0, 1, 2, 3]), kept(&[2, 3, 4, 5])], 10);
         assert!((found.jaccard - 2.0 / 6.0).abs() < 1e-12);
         assert!((found.jaccard_by_chance - 1.6 / 6.4).abs() < 1e-12);
         assert_eq!(votes, [1, 1, 0, 0, 1, 1, 2, 2, 2, 2]);
         assert_eq!(found.consensus, KeptShare { rows: 4, of: 10 });
-        assert_eq!(stability(&[kept(&[]), kept(&[])], 10).0.jaccard, 1.0, "all kept alike");
+        assert_eq!(measure_stability(&[kept(&[]), kept(&[])], 10).0.jaccard, 1.0, "all kept alike");
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl<'a> Training<'a> {
     }
 
     /// The subset that a loss comes down to, by the model it trained. None of the plain loss.
-    pub fn induced(&self, context: &Context, model: &mut dyn Model) -> Option<Selected> {
+    pub fn induce_choice(&self, context: &Context, model: &mut dyn Model) -> Option<Selected> {
         if self.loss == TrainingLoss::Bce {
             return None;
         }

@@ -32,9 +32,15 @@ impl Spent {
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
         method.selection_passes(self.expected_training(&method.options))
     }
+
+    /// The progress at the end of a pass, of a run of `total` passes.
+    pub fn progress(&self, total: u64) -> Progress {
+        let pace = self.seconds / self.passes.max(1) as f64;
+        Progress { done: self.passes, total, eta_seconds: Some((total - self.passes) as f64 * pace) }
+    }
 }
 
-/// Says from time to time where a pass stands.
+/// Reports from time to time how far a pass is.
 pub struct Meter {
     at_start: Progress,
     seconds: f64,
@@ -65,10 +71,4 @@ impl Meter {
         });
         Some(Progress { eta_seconds, ..self.at_start })
     }
-}
-
-/// The progress at the end of a pass.
-pub fn after(spent: &Spent, total: u64) -> Progress {
-    let pace = spent.seconds / spent.passes.max(1) as f64;
-    Progress { done: spent.passes, total, eta_seconds: Some((total - spent.passes) as f64 * pace) }
 }
