@@ -4,7 +4,7 @@
 use super::confident::{flagged, folds};
 use crate::backbone::{FitOptions, TensorFile, WeightsError};
 use crate::metrics::sigmoid;
-use crate::selection::{Context, CrossFit, CrossFitted, Place, Role, SelectError, Selected, Selector, Session};
+use crate::selection::{Context, CrossFit, CrossFitPlan, Place, Role, SelectError, Selected, Selector, Session};
 use crate::types::{Arm, Phase};
 use serde_json::Value;
 
@@ -21,8 +21,8 @@ impl ConfidentLearning {
         Self { folds: folds(labels, parts, context.seed), models: CrossFit::new(labels.len()) }
     }
 
-    fn how<'m>(folds: &'m [u8], context: &'m Context) -> CrossFitted<'m> {
-        CrossFitted {
+    fn plan<'m>(folds: &'m [u8], context: &'m Context) -> CrossFitPlan<'m> {
+        CrossFitPlan {
             engine: context.engine,
             config: &context.config,
             options: FitOptions::retrain(context.options()),
@@ -48,7 +48,7 @@ impl Selector for ConfidentLearning {
         let part = u32::from(self.models.done());
         let place = Place { arm: Arm::Denoised, phase: Phase::Select, epoch: part + 1 };
         let key = context.key(Role::CrossFit, part);
-        let over = self.models.step(&Self::how(&self.folds, context), key, place, context, session)?;
+        let over = self.models.step(&Self::plan(&self.folds, context), key, place, context, session)?;
         Ok(over.then(|| self.choice(context)))
     }
 
@@ -61,6 +61,6 @@ impl Selector for ConfidentLearning {
     }
 
     fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
-        self.models.load(&Self::how(&self.folds, context), prefix, file, state)
+        self.models.load(&Self::plan(&self.folds, context), prefix, file, state)
     }
 }

@@ -3,7 +3,7 @@
 use crate::backbone::{Rows, TrainingData};
 use crate::ingest::{Dataset, SplitData};
 use crate::metrics::{auc, hanley_mcneil};
-use crate::random::{Purpose, Stream};
+use crate::random::{PLANTED_VALUES, Purpose, Stream};
 use crate::selection::{Selected, top_k};
 use crate::types::{Found, Noise, Split};
 
@@ -45,7 +45,7 @@ impl<'a> Planted<'a> {
         for row in selected.iter().flat_map(|selected| &selected.kept) {
             kept[*row as usize] = true;
         }
-        // The lower a score, the rather the row is corrupted.
+        // Rows with low scores are taken to be corrupted.
         let suspicion: Vec<f32> = match selected.and_then(|selected| selected.scores.as_ref()) {
             Some(scores) => scores.values.iter().map(|score| -score).collect(),
             None => kept.iter().map(|kept| f32::from(u8::from(!kept))).collect(),
@@ -109,7 +109,7 @@ fn chosen_values(
 ) -> Result<std::collections::HashSet<u32>, String> {
     let field = &dataset.feature_map.fields[column(dataset, field)?];
     let mut draws = vec![0.0; field.cardinality as usize];
-    Stream::new(seed, Purpose::Plant, &[u32::MAX]).fill_uniform(&mut draws);
+    Stream::new(seed, Purpose::Plant, &[PLANTED_VALUES]).fill_uniform(&mut draws);
     let count = (f64::from(field.cardinality) * share).round() as usize;
     Ok(top_k(&draws, count).into_iter().map(|value| field.offset + value).collect())
 }

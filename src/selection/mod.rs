@@ -15,7 +15,7 @@ mod warmup;
 
 pub use contest::Contest;
 pub use context::{Context, Role};
-pub use crossfit::{CrossFit, CrossFitted};
+pub use crossfit::{CrossFit, CrossFitPlan};
 pub use error::SelectError;
 pub use pick::{keep_count, top_k, top_k_per_batch};
 pub use progress::Spent;

@@ -25,6 +25,13 @@ pub struct Place {
     pub epoch: u32,
 }
 
+impl Place {
+    /// A pass that serves the choice of rows.
+    pub fn denoised(phase: Phase, epoch: u32) -> Self {
+        Self { arm: Arm::Denoised, phase, epoch }
+    }
+}
+
 impl Session<'_, '_> {
     /// Calls `work` with a tick that reports progress now and then.
     pub fn ticking<T>(&mut self, work: impl FnOnce(&mut (dyn FnMut() + Send)) -> T) -> T {

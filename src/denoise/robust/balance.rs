@@ -5,7 +5,7 @@
 //! noise of the draw on top, most of which a search over the draw takes away: what rows kept say beyond what is wanted,
 //! added up over the rows of each value, is to be small, in the directions in which a factorisation machine sees those rows.
 
-use crate::random::{Purpose, Stream};
+use super::streams;
 
 /// Keep probabilities inside this count as certain.
 const CERTAIN: f32 = 0.002;
@@ -53,7 +53,7 @@ impl Draw<'_> {
     /// The rows kept.
     pub fn rows(&self, seed: u64, candidate: u32) -> Vec<u32> {
         let mut draws = vec![0.0; self.labels.len()];
-        Stream::new(seed, Purpose::Select, &[u32::MAX, candidate]).fill_uniform(&mut draws);
+        streams::candidate_rows(seed, candidate).fill_uniform(&mut draws);
         let drawn: Vec<bool> = (0..draws.len()).map(|row| self.inside[row] && draws[row] < self.keep[row]).collect();
         let count = |kept: &[bool]| kept.iter().filter(|kept| **kept).count();
         let fewest = count(&drawn).saturating_sub((MOST_TAKEN * drawn.len() as f64) as usize);
@@ -90,7 +90,7 @@ impl Draw<'_> {
         }
         let mut order: Vec<u32> = (0..n as u32).filter(|row| self.inside[*row as usize]).collect();
         for sweep in 0..SWEEPS {
-            Stream::new(seed, Purpose::Select, &[u32::MAX, candidate, 1 + sweep]).shuffle(&mut order);
+            streams::balancing_order(seed, candidate, sweep).shuffle(&mut order);
             for row in &order {
                 let row = *row as usize;
                 let by = if kept[row] { -says(row) } else { says(row) };
@@ -174,6 +174,7 @@ impl<'d, 'r> Directions<'d, 'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Purpose, Stream};
 
     #[test]
     fn one_label_is_kept_and_the_other_thinned_to_the_wanted_odds() {
@@ -230,7 +231,7 @@ mod tests {
             excess.iter().fold(0.0_f32, |worst, excess| worst.max(excess.abs()))
         };
         let mut draws = vec![0.0; n];
-        Stream::new(1, Purpose::Select, &[u32::MAX, 0]).fill_uniform(&mut draws);
+        streams::candidate_rows(1, 0).fill_uniform(&mut draws);
         let drawn: Vec<u32> =
             (0..n as u32).filter(|row| inside[*row as usize] && draws[*row as usize] < keep[*row as usize]).collect();
         assert!(worst(&kept) < 0.5 * worst(&drawn), "{} balanced, {} drawn", worst(&kept), worst(&drawn));

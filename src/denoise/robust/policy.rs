@@ -7,8 +7,7 @@
 //! itself, smoothed over rows alike. A row's state comes from one half of the history and its reward from the other: what a
 //! policy could only repeat is not learned.
 
-use crate::random::{Purpose, Stream};
-use serde::{Deserialize, Serialize};
+use super::streams;
 
 const BATCH: usize = 2048;
 const EPOCHS: u32 = 3;
@@ -42,7 +41,6 @@ pub(super) struct Searched {
 }
 
 /// A linear policy with its optimiser (Adam).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Policy {
     pub weights: Vec<f32>,
     momentum: Vec<f32>,
@@ -110,8 +108,8 @@ impl Policy {
         for epoch in 0..EPOCHS {
             // State and reward change halves from one epoch's batch to the next.
             let mut order = rows.clone();
-            Stream::new(seed, Purpose::Shuffle, &[u32::MAX, epoch]).shuffle(&mut order);
-            Stream::new(seed, Purpose::Actions, &[u32::MAX, epoch]).fill_uniform(&mut draws);
+            streams::policy_order(seed, epoch).shuffle(&mut order);
+            streams::policy_actions(seed, epoch).fill_uniform(&mut draws);
             for (number, (batch, draws)) in order.chunks(BATCH).zip(draws.chunks(BATCH)).enumerate() {
                 let (seen, rewarded) = (number % 2, 1 - number % 2);
                 let rewards = states.rewards[rewarded];
@@ -179,6 +177,7 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::metrics::auc;
+    use crate::random::{Purpose, Stream};
 
     /// Two noisy views of a row's true reward: the policy's logit comes closer to it than either.
     #[test]

@@ -4,8 +4,8 @@ use crate::metrics::sigmoid;
 
 /// Share of the rows, at either end of the logits, that noise rates are read off.
 const ANCHORS: f64 = 0.005;
-/// Probabilities of a label stay inside this: nothing is certain of a row.
-const LEAST: f32 = 0.005;
+/// Probabilities that a true label is 1 stay between this and 1 minus this: nothing is certain of a row.
+pub const LEAST: f32 = 0.005;
 
 /// What sigmoid(a z + b) fits labels best.
 #[derive(Debug, Clone, Copy, PartialEq)]
