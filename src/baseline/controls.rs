@@ -24,7 +24,7 @@ impl Selector for RandomDrop {
         let draw = || {
             let mut draw = vec![0.0; context.data.train.len()];
             Stream::new(context.seed, Purpose::RandomDrop, &[number]).fill_uniform(&mut draw);
-            highest(context, &draw)
+            pick_highest(context, &draw)
         };
         if tries == 1 {
             return Ok(Some(Selected::rows(draw())));
@@ -32,7 +32,7 @@ impl Selector for RandomDrop {
         if self.contest.step(number + 1, context, session, || Ok(draw()))?.is_some() {
             self.done += 1;
         }
-        Ok((self.done == tries).then(|| self.contest.selected()))
+        Ok((self.done == tries).then(|| self.contest.take_best()))
     }
 
     fn position(&self) -> (Phase, u32) {
@@ -65,7 +65,7 @@ impl Selector for LossDrop {
         }
         let mean = |i: usize| self.losses.iter().map(|row| f64::from(row[i])).sum::<f64>() / self.losses.len() as f64;
         let scores: Vec<f32> = (0..context.data.train.len()).map(|i| -mean(i) as f32).collect();
-        let kept = highest(context, &scores);
+        let kept = pick_highest(context, &scores);
         let losses = std::mem::take(&mut self.losses);
         Ok(Some(Selected { losses, ..Selected::scored(kept, "minus_mean_loss", scores) }))
     }
@@ -91,7 +91,7 @@ impl Selector for LossDrop {
 }
 
 /// The `select_ratio` of the rows with the highest scores, of each batch or of all.
-fn highest(context: &Context, scores: &[f32]) -> Vec<u32> {
+fn pick_highest(context: &Context, scores: &[f32]) -> Vec<u32> {
     let options = context.options();
     if context.method.baseline().per_batch {
         top_k_per_batch(scores, options.batch_size as usize, options.select_ratio)

@@ -5,7 +5,7 @@ use super::confident::{flagged, folds};
 use crate::backbone::{FitOptions, TensorFile, WeightsError};
 use crate::metrics::sigmoid;
 use crate::selection::{Context, CrossFit, CrossFitPlan, Place, Role, SelectError, Selected, Selector, Session};
-use crate::types::{Arm, Phase};
+use crate::types::Phase;
 use serde_json::Value;
 
 pub struct ConfidentLearning {
@@ -33,7 +33,7 @@ impl ConfidentLearning {
         }
     }
 
-    fn choice(&self, context: &Context) -> Selected {
+    fn make_choice(&self, context: &Context) -> Selected {
         let labels = context.data.train.labels;
         let p: Vec<f32> = self.models.logits().iter().map(|z| sigmoid(*z)).collect();
         let (out, _) = flagged(&p, labels, context.method.baseline().filter);
@@ -46,10 +46,10 @@ impl ConfidentLearning {
 impl Selector for ConfidentLearning {
     fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
         let part = u32::from(self.models.done());
-        let place = Place { arm: Arm::Denoised, phase: Phase::Select, epoch: part + 1 };
+        let place = Place::denoised(Phase::Select, part + 1);
         let key = context.key(Role::CrossFit, part);
         let over = self.models.step(&Self::plan(&self.folds, context), key, place, context, session)?;
-        Ok(over.then(|| self.choice(context)))
+        Ok(over.then(|| self.make_choice(context)))
     }
 
     fn position(&self) -> (Phase, u32) {

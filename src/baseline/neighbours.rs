@@ -3,7 +3,7 @@
 use super::instance::{Config, Method, Space, select};
 use crate::backbone::{Fit, FitOptions, PassOptions, TensorFile, WeightsError};
 use crate::selection::{Context, Place, Role, SelectError, Selected, Selector, Session};
-use crate::types::{Arm, BaselineOptions, Distance, MethodName, Phase};
+use crate::types::{BaselineOptions, Distance, MethodName, Phase};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 
@@ -44,7 +44,7 @@ impl InstanceSelection {
             knn: own.knn,
             seed: context.seed,
         };
-        let kept = session.ticking(|tick| {
+        let kept = session.with_ticks(|tick| {
             let tick = Mutex::new(tick);
             let tick = |_| tick.lock().unwrap_or_else(PoisonError::into_inner)();
             select(rows.ids, rows.labels, rows.fields, &config, &tick)
@@ -87,8 +87,8 @@ fn embedded(context: &Context, fit: &Fit) -> Result<Vec<f32>, SelectError> {
 impl Selector for InstanceSelection {
     fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
         if let Some(fit) = self.fit.as_mut().filter(|fit| !fit.is_done()) {
-            let place = Place { arm: Arm::Denoised, phase: Phase::Select, epoch: 1 };
-            session.pass(context, place, fit, &context.data.train, &PassOptions::default())?;
+            let place = Place::denoised(Phase::Select, 1);
+            session.train_pass(context, place, fit, &context.data.train, &PassOptions::default())?;
             if fit.is_done() {
                 fit.finish();
             }

@@ -57,13 +57,13 @@ impl Turn<'_, '_> {
         }
         let selected = self.outcome.selected.as_ref();
         let note = selected.map(|selected| selected.note.clone()).unwrap_or_default();
-        let mut result = self.result(contender.seed, selected.map(|selected| &selected.kept[..]), trained);
+        let mut result = self.make_result(contender.seed, selected.map(|selected| &selected.kept[..]), trained);
         if !chooses_first(contender.method(spec).name) {
             result.trained_rows = result.kept.of;
         }
         result.best_epoch = note.best_epoch;
         result.as_selected = note.as_selected.filter(|_| trainee == 0);
-        result.found = self.job.input.planted.map(|planted| planted.found(selected));
+        result.found = self.job.input.planted.map(|planted| planted.measure_choice(selected));
         self.passes.book.results.push(Tried { contender: contender.number, trainee, result });
         self.passes.book.begin_next_task();
         if !matches!(self.task(), Task::Train(next, _) if next == contender) {

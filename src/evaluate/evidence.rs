@@ -56,7 +56,7 @@ impl Turn<'_, '_> {
 
     /// Runs the method on labels with planted flips, and sees whether it finds them. Its passes are no results of the job
     /// and are not reported; nor is the test read.
-    pub fn self_check(&mut self) -> Result<(), SelectError> {
+    pub fn run_self_check(&mut self) -> Result<(), SelectError> {
         let (Some(planted), true) = (self.job.input.check, self.job.check_data.is_some()) else {
             self.passes.book.begin_next_task();
             return Ok(());
@@ -70,7 +70,7 @@ impl Turn<'_, '_> {
         })?;
         self.passes.book.warnings.truncate(warnings);
         let Some(selected) = selected else { return Ok(()) };
-        let found = planted.found(Some(&selected));
+        let found = planted.measure_choice(Some(&selected));
         let planted_rate = self.job.input.spec.self_check.unwrap_or_default().planted_rate;
         self.passes.book.self_check = Some(SelfCheckResult { planted_rate, found, passed: passed(&found) });
         self.passes.book.begin_next_task();
@@ -101,8 +101,8 @@ impl Turn<'_, '_> {
         let kept = Some(&clean.kept[..]);
         let trained = self.passes.quietly(|passes| passes.train(&context, place, &Training::plain(), kept))?;
         let Some(trained) = trained else { return Ok(()) };
-        let mut result = self.result(seed, kept, &trained);
-        result.found = Some(planted.found(Some(&clean)));
+        let mut result = self.make_result(seed, kept, &trained);
+        result.found = Some(planted.measure_choice(Some(&clean)));
         self.passes.book.oracle.push(result);
         self.passes.book.begin_next_task();
         Ok(())

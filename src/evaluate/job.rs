@@ -69,7 +69,7 @@ impl<'a> Job<'a> {
             Task::SelfCheck => self.check_data.as_ref().unwrap_or(&self.data),
             _ => &self.data,
         };
-        let context = self.context(contender, trainee, data)?;
+        let context = self.make_context(contender, trainee, data)?;
         let kind = match task {
             task if task.chooses_rows(spec) => WorkKind::Select,
             Task::Train(..) | Task::SelfCheck => WorkKind::Train(Training::new(&context)?),
@@ -78,7 +78,7 @@ impl<'a> Job<'a> {
         Ok(Work { context, kind })
     }
 
-    fn context<'j>(
+    fn make_context<'j>(
         &'j self,
         contender: Contender,
         trainee: usize,

@@ -137,7 +137,7 @@ impl<'a> Passes<'_, 'a> {
         let mut session = self.session();
         let what = PassOptions { subset, ..PassOptions::default() };
         let pass = fit.passes();
-        training.with_rows(context, pass, |rows| session.pass(context, place, &mut fit, rows, &what))?;
+        training.with_rows(context, pass, |rows| session.train_pass(context, place, &mut fit, rows, &what))?;
         if fit.is_done() {
             return Ok(Some(fit));
         }

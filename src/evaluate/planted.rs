@@ -39,7 +39,7 @@ impl<'a> Planted<'a> {
     }
 
     /// How well a choice tells the corrupted rows; by `None`, which keeps every row, not at all.
-    pub fn found(&self, selected: Option<&Selected>) -> Found {
+    pub fn measure_choice(&self, selected: Option<&Selected>) -> Found {
         let rows = self.corrupted.len();
         let mut kept = vec![selected.is_none(); rows];
         for row in selected.iter().flat_map(|selected| &selected.kept) {
@@ -76,8 +76,8 @@ fn corrupt(dataset: &Dataset, split: Split, noise: &Noise, seed: u64) -> Result<
     let corrupted: Vec<bool> = match noise {
         Noise::Flips { rate } => draws.iter().map(|draw| f64::from(*draw) < *rate).collect(),
         Noise::RandomValues { field, share } | Noise::InvertedValues { field, share } => {
-            let values = chosen_values(dataset, field, *share, seed)?;
-            let column = column(dataset, field)?;
+            let values = draw_values(dataset, field, *share, seed)?;
+            let column = find_column(dataset, field)?;
             let ids = clean.ids.iter().skip(column).step_by(dataset.fields());
             ids.map(|id| values.contains(&(*id as u32))).collect()
         }
@@ -91,7 +91,7 @@ fn corrupt(dataset: &Dataset, split: Split, noise: &Noise, seed: u64) -> Result<
     Ok((labels, corrupted))
 }
 
-fn column(dataset: &Dataset, field: &str) -> Result<usize, String> {
+fn find_column(dataset: &Dataset, field: &str) -> Result<usize, String> {
     let fields = &dataset.feature_map.fields;
     let names = || fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
     fields
@@ -101,13 +101,13 @@ fn column(dataset: &Dataset, field: &str) -> Result<usize, String> {
 }
 
 /// A share of a field's values, the same in every split.
-fn chosen_values(
+fn draw_values(
     dataset: &Dataset,
     field: &str,
     share: f64,
     seed: u64,
 ) -> Result<std::collections::HashSet<u32>, String> {
-    let field = &dataset.feature_map.fields[column(dataset, field)?];
+    let field = &dataset.feature_map.fields[find_column(dataset, field)?];
     let mut draws = vec![0.0; field.cardinality as usize];
     Stream::new(seed, Purpose::Plant, &[PLANTED_VALUES]).fill_uniform(&mut draws);
     let count = (f64::from(field.cardinality) * share).round() as usize;

@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
             Task::Select(of) => turn.select(of).or_else(|error| turn.leave_out(of, error)),
             Task::Train(of, trainee) => turn.train(of, trainee).or_else(|error| turn.leave_out(of, error)),
             Task::Oracle(seed) => turn.train_oracle(seed),
-            Task::SelfCheck => turn.self_check().or_else(|error| turn.skip_self_check(error)),
+            Task::SelfCheck => turn.run_self_check().or_else(|error| turn.skip_self_check(error)),
             Task::Certify(trial) => turn.certify(trial),
             Task::Export => Ok(()),
         }

@@ -51,7 +51,7 @@ pub(super) fn list_tasks(spec: &ResolvedSpec, planted: bool) -> Vec<Task> {
 
 impl Contender {
     /// The job's own method.
-    pub fn own(seed: u64) -> Self {
+    pub fn job_method(seed: u64) -> Self {
         Self { number: 0, seed }
     }
 
@@ -69,9 +69,9 @@ impl Task {
         match self {
             Self::Select(contender) => (contender, 0),
             Self::Train(contender, trainee) => (contender, trainee),
-            Self::Oracle(seed) => (Contender::own(seed), 0),
-            Self::Certify(trial) => (Contender::own(spec.seed + u64::from(trial.number)), trial.trainee),
-            Self::SelfCheck | Self::Export => (Contender::own(spec.seed), 0),
+            Self::Oracle(seed) => (Contender::job_method(seed), 0),
+            Self::Certify(trial) => (Contender::job_method(spec.seed + u64::from(trial.number)), trial.trainee),
+            Self::SelfCheck | Self::Export => (Contender::job_method(spec.seed), 0),
         }
     }
 

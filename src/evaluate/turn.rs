@@ -20,7 +20,7 @@ impl Turn<'_, '_> {
     }
 
     /// What a training on these rows (absent: all) came to.
-    pub fn result(&self, seed: u64, kept: Option<&[u32]>, trained: &Trained) -> RunResult {
+    pub fn make_result(&self, seed: u64, kept: Option<&[u32]>, trained: &Trained) -> RunResult {
         let [kept, kept_positive, kept_negative] = shares(self.job.data.train.labels, kept);
         RunResult {
             seed,

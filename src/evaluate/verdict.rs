@@ -54,8 +54,8 @@ pub(super) fn certify_gains(
 
 /// Gives the verdict on the job's own backbone; and on those of a transfer, whose tests are corrected for being several.
 pub(super) fn give_verdicts(own: &mut Certification, transfers: &mut [Certification]) {
-    give_verdict(own, &certain(own));
-    let tests = transfers.iter().map(certain);
+    give_verdict(own, &p_values(own));
+    let tests = transfers.iter().map(p_values);
     let tests: Vec<[f64; 2]> = tests.collect();
     let [full, random] = [0, 1].map(|at| holm(&tests.iter().map(|p| p[at]).collect::<Vec<_>>()));
     for (at, transfer) in transfers.iter_mut().enumerate() {
@@ -64,7 +64,7 @@ pub(super) fn give_verdicts(own: &mut Certification, transfers: &mut [Certificat
 }
 
 /// p of each gain, over seeds and over rows: the larger.
-fn certain(certification: &Certification) -> [f64; 2] {
+fn p_values(certification: &Certification) -> [f64; 2] {
     let p = |over: Arm| certification.gains.iter().find(|gain| gain.over == over);
     [Arm::Full, Arm::Random].map(|over| p(over).map_or(1.0, |gain| gain.p_seeds.max(gain.p_rows)))
 }

@@ -65,7 +65,7 @@ impl CrossFit {
         };
         let others: Vec<u32> = (0..rows.len() as u32).filter(others).collect();
         let what = PassOptions { subset: Some(&others), weights: plan.weights, ..PassOptions::default() };
-        session.pass(context, place, &mut fit, rows, &what)?;
+        session.train_pass(context, place, &mut fit, rows, &what)?;
         if !fit.is_done() {
             self.fit = Some(fit);
             return Ok(false);

@@ -22,5 +22,5 @@ pub use progress::Spent;
 pub use sealed::{Reading, SealedTest};
 pub use selected::{Scores, Selected, SelectedNote};
 pub use selector::Selector;
-pub use session::{Place, Session, row};
+pub use session::{Place, Session, empty_row};
 pub use warmup::Warmup;

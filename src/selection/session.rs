@@ -34,7 +34,7 @@ impl Place {
 
 impl Session<'_, '_> {
     /// Calls `work` with a tick that reports progress now and then.
-    pub fn ticking<T>(&mut self, work: impl FnOnce(&mut (dyn FnMut() + Send)) -> T) -> T {
+    pub fn with_ticks<T>(&mut self, work: impl FnOnce(&mut (dyn FnMut() + Send)) -> T) -> T {
         let mut meter = Meter::new(self.spent, self.total);
         let emit = &mut self.emit;
         work(&mut || {
@@ -45,7 +45,7 @@ impl Session<'_, '_> {
     }
 
     /// A pass of a training of one replica over the rows, and its row of metrics.
-    pub fn pass(
+    pub fn train_pass(
         &mut self,
         context: &Context,
         place: Place,
@@ -55,15 +55,15 @@ impl Session<'_, '_> {
     ) -> Result<PassSummary, SelectError> {
         let (started, Place { phase, epoch, .. }) = (Instant::now(), place);
         let summary = self
-            .ticking(|tick| fit.run_pass(rows, &context.data.valid, what, tick))
+            .with_ticks(|tick| fit.run_pass(rows, &context.data.valid, what, tick))
             .map_err(|source| SelectError::Fit { phase, epoch, source })?;
         let share = what.subset.map_or(1.0, |subset| subset.len() as f64 / rows.len() as f64);
-        self.row(EpochRow {
+        self.report_row(EpochRow {
             seconds: started.elapsed().as_secs_f64(),
             train: summary.train[0],
             valid: summary.valid[0],
             kept: Some(share),
-            ..row(context, place, fit.passes())
+            ..empty_row(context, place, fit.passes())
         });
         if fit.is_done() {
             self.spent.retrains += 1;
@@ -72,7 +72,7 @@ impl Session<'_, '_> {
         Ok(summary)
     }
 
-    pub fn row(&mut self, row: EpochRow) {
+    pub fn report_row(&mut self, row: EpochRow) {
         (self.emit)(TrainerEvent::Epoch(row));
     }
 
@@ -100,7 +100,7 @@ impl Session<'_, '_> {
 }
 
 /// A pass's row without its results.
-pub fn row(context: &Context, place: Place, pass: u32) -> EpochRow {
+pub fn empty_row(context: &Context, place: Place, pass: u32) -> EpochRow {
     EpochRow {
         contender: context.contender,
         arm: place.arm,

@@ -1,9 +1,9 @@
 //! The warm-up: C rows of losses, each of a fresh model's pass over all rows (spec `autodenoise.md`, section 3). The policy
 //! starts from them, and `loss_drop` drops by them.
 
-use super::{Context, Place, Role, SelectError, Session, row};
+use super::{Context, Place, Role, SelectError, Session, empty_row};
 use crate::backbone::{Fit, FitOptions, PassOptions, Recorded, TensorFile, WeightsError};
-use crate::types::{Arm, EpochRow, LmatLoss, Phase};
+use crate::types::{EpochRow, LmatLoss, Phase};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -55,13 +55,18 @@ impl Warmup {
         };
         let what = PassOptions { record: Some(record), ..PassOptions::default() };
         let summary = session
-            .ticking(|tick| fit.run_pass(&context.data.train, &context.data.valid, &what, tick))
+            .with_ticks(|tick| fit.run_pass(&context.data.train, &context.data.valid, &what, tick))
             .map_err(|source| SelectError::Fit { phase: Phase::Warmup, epoch: first + 1, source })?;
         let rows = summary.train.len() as u32;
         let seconds = started.elapsed().as_secs_f64() / f64::from(rows);
         for (number, (train, valid)) in (first..).zip(summary.train.iter().zip(&summary.valid)) {
-            let place = Place { arm: Arm::Denoised, phase: Phase::Warmup, epoch: number + 1 };
-            session.row(EpochRow { seconds, train: *train, valid: *valid, ..row(context, place, fit.passes()) });
+            let place = Place::denoised(Phase::Warmup, number + 1);
+            session.report_row(EpochRow {
+                seconds,
+                train: *train,
+                valid: *valid,
+                ..empty_row(context, place, fit.passes())
+            });
         }
         session.spent.passes += u64::from(rows) - 1;
         if fit.is_done() {

@@ -30,7 +30,7 @@ struct TwoMeans {
 }
 
 /// Of each cluster of one label and of middle size the row nearest to the centre.
-pub fn keep(block: &Block, t1: i32, t2: u32, init: BdisInit, subsample: usize) -> Vec<u32> {
+pub fn select_rows(block: &Block, t1: i32, t2: u32, init: BdisInit, subsample: usize) -> Vec<u32> {
     let Points::Metric(points) = &block.points else { panic!("rows in Hamming's space have no centre") };
     let sizes = sizes(block.labels.len(), t1, t2);
     let clusters = homogeneous(block, points, &TwoMeans { init, subsample });
@@ -95,7 +95,7 @@ impl TwoMeans {
             sample.sort_unstable();
             self.train(&gather(&sample), points.width, draws, tick)
         };
-        let second = Assignment::of(&data, points.width, &centres).second;
+        let second = Assignment::new(&data, points.width, &centres).second;
         let of =
             |wanted: bool| rows.iter().zip(&second).filter(|(_, is)| **is == wanted).map(|(row, _)| *row).collect();
         let [first, second] = centres;
@@ -104,13 +104,13 @@ impl TwoMeans {
 
     /// The centres, by Lloyd's iterations until nothing moves.
     fn train(&self, data: &[f64], width: usize, draws: Stream, tick: impl Fn()) -> [Vec<f64>; 2] {
-        let mut centres = self.start(data, width, draws);
+        let mut centres = self.start_centres(data, width, draws);
         let mut last = None;
         for iteration in 0..ITERATIONS {
             if iteration % 16 == 0 {
                 tick();
             }
-            let assignment = Assignment::of(data, width, &centres);
+            let assignment = Assignment::new(data, width, &centres);
             if last.as_ref() == Some(&assignment.second) {
                 break;
             }
@@ -124,7 +124,7 @@ impl TwoMeans {
         centres
     }
 
-    fn start(&self, data: &[f64], width: usize, draws: Stream) -> [Vec<f64>; 2] {
+    fn start_centres(&self, data: &[f64], width: usize, draws: Stream) -> [Vec<f64>; 2] {
         let rows = data.len() / width;
         let row = |place: usize| &data[place * width..][..width];
         let places = match self.init {
@@ -133,7 +133,7 @@ impl TwoMeans {
                     let apart = |place: usize| key(squared(row(place), from));
                     (0..rows).min_by(|a, b| apart(*b).total_cmp(&apart(*a))).expect("a cluster has rows")
                 };
-                let all = Assignment::of(data, width, &[row(0).to_vec(), row(0).to_vec()]);
+                let all = Assignment::new(data, width, &[row(0).to_vec(), row(0).to_vec()]);
                 let mean: Vec<f64> = all.sums[0].iter().map(|sum| sum / rows as f64).collect();
                 let first = farthest(&mean);
                 [first, farthest(row(first))]
@@ -158,7 +158,7 @@ struct Assignment {
 
 impl Assignment {
     /// As near to both is to the first. Sums are those of fixed chunks, in their order.
-    fn of(data: &[f64], width: usize, [first, second]: &[Vec<f64>; 2]) -> Self {
+    fn new(data: &[f64], width: usize, [first, second]: &[Vec<f64>; 2]) -> Self {
         let chunks = data.par_chunks(CHUNK * width).map(|chunk| {
             let mut sums = [vec![0.0; width], vec![0.0; width]];
             let mut counts = [0; 2];
@@ -219,7 +219,7 @@ mod tests {
         let case = serde_json::json!({"x": vec![[0.5, 1.0]; 50], "y": (0..50).map(|row| row % 2).collect::<Vec<_>>()});
         let pace = pace();
         for init in [BdisInit::Farthest, BdisInit::Random] {
-            assert_eq!(keep(&block(&case, &pace), -1, 7, init, 0), [0; 0]);
+            assert_eq!(select_rows(&block(&case, &pace), -1, 7, init, 0), [0; 0]);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 ///
 /// Passes repeat, but the set only grows: each row remembers its nearest member, and looks only at members that came
 /// since. So no pair is looked at twice, however many passes it takes.
-pub fn keep(block: &Block, drawn: bool) -> Vec<u32> {
+pub fn select_rows(block: &Block, drawn: bool) -> Vec<u32> {
     let rows: Vec<u32> = (0..block.len()).collect();
     let mut members = Scan::new(&block.points, Vec::new());
     let mut is_member = vec![false; rows.len()];

@@ -10,21 +10,21 @@ const SPARES: usize = 8;
 
 /// The rows left when each was removed, farthest from its enemies first, without which at least as many of those that
 /// have it among their neighbours are classified correctly.
-pub fn keep(block: &Block, k: usize, enn_associates: bool) -> Vec<u32> {
-    let filtered = enn::keep(block, k);
+pub fn select_rows(block: &Block, k: usize, enn_associates: bool) -> Vec<u32> {
+    let filtered = enn::select_rows(block, k);
     block.pace.advance(3 * (block.labels.len() - filtered.len()));
     if block.classes(&filtered).iter().any(Vec::is_empty) {
         return filtered;
     }
     let everyone: Vec<u32> = (0..block.len()).collect();
     let mut graph = Graph::new(block, k, &filtered, if enn_associates { &everyone } else { &filtered });
-    let order: Vec<u32> = by_enemy(block, &filtered).into_iter().map(|(row, _)| row).collect();
+    let order: Vec<u32> = sort_by_enemy(block, &filtered).into_iter().map(|(row, _)| row).collect();
     block.pace.each(&order, |row| graph.judge(row));
     filtered.into_iter().filter(|row| graph.is_in[*row as usize]).collect()
 }
 
 /// The rows with the key of the nearest enemy's distance, the farthest first.
-fn by_enemy(block: &Block, rows: &[u32]) -> Vec<(u32, f64)> {
+fn sort_by_enemy(block: &Block, rows: &[u32]) -> Vec<(u32, f64)> {
     let classes = block.classes(rows).map(|rows| index(&block.points, rows, block.knn));
     let mut order = block.pace.map(rows, |row| {
         let enemy = nearest(&*classes[1 - block.class(row)], row, 1);
@@ -73,13 +73,13 @@ impl<'a> Graph<'a> {
 
     /// Removes the row if its associates do as well without it.
     fn judge(&mut self, row: u32) {
-        if self.correct(row, None) <= self.correct(row, Some(row)) {
+        if self.count_correct(row, None) <= self.count_correct(row, Some(row)) {
             self.remove(row);
         }
     }
 
     /// How many of the row's associates are classified correctly by neighbours other than `without`.
-    fn correct(&self, row: u32, without: Option<u32>) -> usize {
+    fn count_correct(&self, row: u32, without: Option<u32>) -> usize {
         let is_correct = |associate: &&u32| {
             let neighbours = self.neighbours[**associate as usize].iter().filter(|near| Some(**near) != without);
             let votes = neighbours.take(self.k).map(|near| self.block.labels[*near as usize]);
@@ -137,9 +137,9 @@ mod tests {
             if name == "single_class" {
                 continue;
             }
-            let filtered = enn::keep(&block, 3);
+            let filtered = enn::select_rows(&block, 3);
             assert_eq!(filtered, ints::<u32>(&trace["after_enn"]), "{name}");
-            let order = by_enemy(&block, &filtered);
+            let order = sort_by_enemy(&block, &filtered);
             let rows: Vec<u32> = order.iter().map(|(row, _)| *row).collect();
             assert_eq!(rows, ints::<u32>(&trace["order"]), "{name}");
             for (row, key) in &order {
@@ -155,8 +155,8 @@ mod tests {
                 let mut associates = graph.associates[row as usize].clone();
                 associates.sort_unstable();
                 assert_eq!(associates, ints::<u32>(&step["associates"]), "{name}: {row}");
-                assert_eq!(step["with"], graph.correct(row, None), "{name}: {row}");
-                assert_eq!(step["without"], graph.correct(row, Some(row)), "{name}: {row}");
+                assert_eq!(step["with"], graph.count_correct(row, None), "{name}: {row}");
+                assert_eq!(step["without"], graph.count_correct(row, Some(row)), "{name}: {row}");
                 graph.judge(row);
                 assert_eq!(step["removed"], !graph.is_in[row as usize], "{name}: {row}");
             }

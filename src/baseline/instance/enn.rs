@@ -6,7 +6,7 @@ use super::{
 };
 
 /// The rows whose label most of their `k` nearest share; all are judged before any goes.
-pub fn keep(block: &Block, k: usize) -> Vec<u32> {
+pub fn select_rows(block: &Block, k: usize) -> Vec<u32> {
     let rows: Vec<u32> = (0..block.len()).collect();
     let all = index(&block.points, rows.clone(), block.knn);
     let kept = block.pace.map(&rows, |row| {

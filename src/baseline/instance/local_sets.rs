@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 const WHOLE: u64 = 1 << 40;
 
 /// LSSm: the rows that are in as many local sets as they are somebody's nearest enemy, or in more.
-pub fn smooth(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
+pub fn select_smooth(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
     let rows: Vec<u32> = (0..block.len()).collect();
     let Some(sets) = LocalSets::new(block, &rows) else { return rows };
     let (usefulness, harm) = (sets.usefulness(include_self), sets.harm(ties));
@@ -23,11 +23,11 @@ pub fn smooth(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
 }
 
 /// LSBo: of the smoothed rows, those with the smallest local sets, none in the set of another.
-pub fn border(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
-    let smoothed = smooth(block, include_self, ties);
+pub fn select_border(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
+    let smoothed = select_smooth(block, include_self, ties);
     block.pace.advance(3 * (block.labels.len() - smoothed.len()));
     let Some(sets) = LocalSets::new(block, &smoothed) else { return smoothed };
-    let order: Vec<u32> = sets.by_size().into_iter().map(|(row, _)| row).collect();
+    let order: Vec<u32> = sets.sort_by_size().into_iter().map(|(row, _)| row).collect();
     let mut chosen = sets.choose(&order);
     chosen.sort_unstable();
     chosen
@@ -68,7 +68,7 @@ impl<'a> LocalSets<'a> {
     }
 
     /// Calls `each` for the members of the local set of `row`.
-    fn members(&self, row: u32, each: &mut dyn FnMut(u32)) {
+    fn visit_members(&self, row: u32, each: &mut dyn FnMut(u32)) {
         let reach = self.reach(row);
         if reach > 0.0 {
             self.classes[self.block.class(row)].near(row, reach, &mut |other, _| {
@@ -87,7 +87,7 @@ impl<'a> LocalSets<'a> {
             counts[row as usize].fetch_add(1, Ordering::Relaxed);
         };
         self.block.pace.map(self.rows, |row| {
-            self.members(row, &mut |member| count(member));
+            self.visit_members(row, &mut |member| count(member));
             if include_self && self.reach(row) > 0.0 {
                 count(row);
             }
@@ -121,10 +121,10 @@ impl<'a> LocalSets<'a> {
     }
 
     /// The rows with the size of their local sets, the smallest first.
-    fn by_size(&self) -> Vec<(u32, u32)> {
+    fn sort_by_size(&self) -> Vec<(u32, u32)> {
         let mut sizes = self.block.pace.map(self.rows, |row| {
             let mut size = 0;
-            self.members(row, &mut |_| size += 1);
+            self.visit_members(row, &mut |_| size += 1);
             (row, size)
         });
         sizes.sort_by_key(|(_, size)| *size);
@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(enemies, ints::<u32>(&trace["nearest_enemy"]), "{name}");
             for (row, expected) in rows.iter().zip(trace["local_sets"].as_array().unwrap()) {
                 let mut members = Vec::new();
-                sets.members(*row, &mut |member| members.push(member));
+                sets.visit_members(*row, &mut |member| members.push(member));
                 assert_eq!(members, ints::<u32>(expected), "{name}");
             }
             assert_eq!(sets.usefulness(false), ints::<u32>(&trace["u"]), "{name}");
@@ -184,13 +184,13 @@ mod tests {
         let pace = pace();
         for (name, case) in cases("cases") {
             let (trace, block) = (&case["lsbo_trace"], block(&case, &pace));
-            let smoothed = smooth(&block, false, EnemyTies::Lowest);
+            let smoothed = select_smooth(&block, false, EnemyTies::Lowest);
             let Some(sets) = LocalSets::new(&block, &smoothed) else {
                 assert_eq!(name, "single_class");
                 continue;
             };
             assert_eq!(smoothed, ints::<u32>(&trace["after_lssm"]), "{name}");
-            let by_size = sets.by_size();
+            let by_size = sets.sort_by_size();
             for (row, size) in &by_size {
                 assert_eq!(trace["lsc"][row.to_string()], *size, "{name}: {row}");
             }

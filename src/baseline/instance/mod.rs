@@ -103,7 +103,7 @@ pub fn select(ids: &[i32], labels: &[u8], fields: usize, config: &Config, tick: 
             draws: Stream::new(seed, Purpose::Instances, &[number as u32]),
             pace: &pace,
         };
-        let kept = config.method.keep(&block);
+        let kept = config.method.select_rows(&block);
         kept.into_iter().map(|row| rows[row as usize]).collect()
     });
     let mut kept = kept.collect::<Vec<Vec<u32>>>().concat();
@@ -113,14 +113,14 @@ pub fn select(ids: &[i32], labels: &[u8], fields: usize, config: &Config, tick: 
 
 impl Method {
     /// Rows of the block that are kept.
-    fn keep(self, block: &Block) -> Vec<u32> {
+    fn select_rows(self, block: &Block) -> Vec<u32> {
         match self {
-            Self::Enn { k } => enn::keep(block, k),
-            Self::Cnn { seed } => cnn::keep(block, seed.is_some()),
-            Self::Drop3 { k, enn_associates } => drop3::keep(block, k, enn_associates),
-            Self::Lssm { include_self, enemy_ties } => local_sets::smooth(block, include_self, enemy_ties),
-            Self::Lsbo { include_self, enemy_ties } => local_sets::border(block, include_self, enemy_ties),
-            Self::Bdis { t1, t2, init, subsample } => bdis::keep(block, t1, t2, init, subsample),
+            Self::Enn { k } => enn::select_rows(block, k),
+            Self::Cnn { seed } => cnn::select_rows(block, seed.is_some()),
+            Self::Drop3 { k, enn_associates } => drop3::select_rows(block, k, enn_associates),
+            Self::Lssm { include_self, enemy_ties } => local_sets::select_smooth(block, include_self, enemy_ties),
+            Self::Lsbo { include_self, enemy_ties } => local_sets::select_border(block, include_self, enemy_ties),
+            Self::Bdis { t1, t2, init, subsample } => bdis::select_rows(block, t1, t2, init, subsample),
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) struct Draw<'r> {
 
 impl Draw<'_> {
     /// The rows kept.
-    pub fn rows(&self, seed: u64, candidate: u32) -> Vec<u32> {
+    pub fn draw_rows(&self, seed: u64, candidate: u32) -> Vec<u32> {
         let mut draws = vec![0.0; self.labels.len()];
         streams::candidate_rows(seed, candidate).fill_uniform(&mut draws);
         let drawn: Vec<bool> = (0..draws.len()).map(|row| self.inside[row] && draws[row] < self.keep[row]).collect();
@@ -78,14 +78,14 @@ impl Draw<'_> {
         let mut x = vec![0.0; fields * dim];
         let says = |row: usize| self.target[row] - f32::from(self.labels[row]);
         let add = |excess: &mut [f32], row: usize, by: f32, x: &[f32]| {
-            for (id, x) in self.row(row).iter().zip(x.chunks_exact(dim)) {
+            for (id, x) in self.row_ids(row).iter().zip(x.chunks_exact(dim)) {
                 for (sum, x) in excess[*id as usize * dim..][..dim].iter_mut().zip(x) {
                     *sum += by * x;
                 }
             }
         };
         for row in (0..n).filter(|row| kept[*row]) {
-            directions.of(self.row(row), &mut x);
+            directions.fill(self.row_ids(row), &mut x);
             add(&mut excess, row, says(row), &x);
         }
         let mut order: Vec<u32> = (0..n as u32).filter(|row| self.inside[*row as usize]).collect();
@@ -97,8 +97,8 @@ impl Draw<'_> {
                 let keep = self.keep[row].clamp(CERTAIN, 1.0 - CERTAIN);
                 let cost = cost * (keep / (1.0 - keep)).ln();
                 let mut change = if kept[row] { cost } else { -cost };
-                directions.of(self.row(row), &mut x);
-                for (id, x) in self.row(row).iter().zip(x.chunks_exact(dim)) {
+                directions.fill(self.row_ids(row), &mut x);
+                for (id, x) in self.row_ids(row).iter().zip(x.chunks_exact(dim)) {
                     let sums = &excess[*id as usize * dim..][..dim];
                     let (dot, square) =
                         sums.iter().zip(x).fold((0.0, 0.0), |(dot, square), (sum, x)| (dot + sum * x, square + x * x));
@@ -112,7 +112,7 @@ impl Draw<'_> {
         }
     }
 
-    fn row(&self, row: usize) -> &[i32] {
+    fn row_ids(&self, row: usize) -> &[i32] {
         &self.ids[row * self.fields..][..self.fields]
     }
 }
@@ -136,7 +136,7 @@ impl<'d, 'r> Directions<'d, 'r> {
         let step = (draw.labels.len() / SAMPLE).max(1);
         let mut count = 0.0;
         for row in (0..draw.labels.len()).step_by(step) {
-            plain.of(draw.row(row), &mut x);
+            plain.fill(draw.row_ids(row), &mut x);
             count += 1.0;
             for (field, x) in x.chunks_exact(plain.dim).enumerate() {
                 for (at, x) in x[1..].iter().enumerate() {
@@ -155,7 +155,7 @@ impl<'d, 'r> Directions<'d, 'r> {
     }
 
     /// `[F, dim]` of a row.
-    fn of(&self, ids: &[i32], out: &mut [f32]) {
+    fn fill(&self, ids: &[i32], out: &mut [f32]) {
         let width = self.draw.width;
         let embedding = |id: &i32| &self.draw.table[*id as usize * width..][..width];
         for at in 0..width {
@@ -217,14 +217,14 @@ mod tests {
             table: &table,
             width: 2,
         };
-        let kept = draw.rows(1, 0);
-        assert_eq!(kept, draw.rows(1, 0), "the same seed draws the same");
+        let kept = draw.draw_rows(1, 0);
+        assert_eq!(kept, draw.draw_rows(1, 0), "the same seed draws the same");
         assert!(kept.iter().all(|row| inside[*row as usize]));
         let worst = |rows: &[u32]| {
             let mut excess = vec![0.0_f32; users + items];
             for row in rows {
                 let row = *row as usize;
-                for id in draw.row(row) {
+                for id in draw.row_ids(row) {
                     excess[*id as usize] += target[row] - f32::from(labels[row]);
                 }
             }

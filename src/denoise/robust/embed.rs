@@ -23,13 +23,13 @@ pub(super) struct Embed {
 
 /// An embedding for each id.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct Embeddings {
     /// `[D, width]`.
     pub values: Vec<f32>,
     pub width: usize,
 }
 
-impl Table {
+impl Embeddings {
     pub fn save(&self, prefix: &str, file: &mut TensorFile) {
         file.put_values(format!("{prefix}table"), &[self.values.len()], &self.values);
     }
@@ -57,7 +57,7 @@ impl Embed {
         reliable: &ReliableRows,
         context: &Context,
         session: &mut Session,
-    ) -> Result<Option<Table>, SelectError> {
+    ) -> Result<Option<Embeddings>, SelectError> {
         let machine = Machine::fm(context)?;
         let mut fit = self.fit.take().unwrap_or_else(|| {
             let key = context.key(Role::Embed, 0);
@@ -65,14 +65,20 @@ impl Embed {
         });
         let rows = reliable.positions();
         let what = PassOptions { subset: Some(&rows), ..PassOptions::default() };
-        session.pass(context, Place::denoised(Phase::Select, NUMBER + 1), &mut fit, &context.data.train, &what)?;
+        session.train_pass(
+            context,
+            Place::denoised(Phase::Select, NUMBER + 1),
+            &mut fit,
+            &context.data.train,
+            &what,
+        )?;
         if !fit.is_done() {
             self.fit = Some(fit);
             return Ok(None);
         }
         fit.finish();
         let (ids, width) = (machine.config.cardinality(), machine.config.embed_dim);
-        Ok(Some(Table { values: fit.model.weights().values(TABLE, &[ids, width])?, width }))
+        Ok(Some(Embeddings { values: fit.model.weights().values(TABLE, &[ids, width])?, width }))
     }
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {

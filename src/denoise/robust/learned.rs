@@ -1,7 +1,7 @@
 //! All that is learned before subsets are tried, and the subsets that are made from it.
 
 use super::balance::{Draw, wanted};
-use super::embed::Table;
+use super::embed::Embeddings;
 use super::posterior::LEAST;
 use super::reliable::ReliableRows;
 use super::taught::Taught;
@@ -45,7 +45,7 @@ impl Subset {
 
 pub(super) struct Learned {
     pub taught: Taught,
-    pub table: Table,
+    pub table: Embeddings,
     /// The policy's weights.
     pub policy: Vec<f32>,
     /// `[N]`: the policy's logit of keeping each row.
@@ -88,7 +88,7 @@ impl Learned {
             table: &self.table.values,
             width: self.table.width,
         };
-        draw.rows(context.seed, number)
+        draw.draw_rows(context.seed, number)
     }
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
@@ -106,7 +106,7 @@ impl Learned {
         let values = |name: &str, count: usize| file.values(&format!("{prefix}{name}"), &[count]);
         Ok(Self {
             taught: Taught::load(rows, prefix, file, taught)?,
-            table: Table::load(context.config.cardinality(), width, prefix, file)?,
+            table: Embeddings::load(context.config.cardinality(), width, prefix, file)?,
             policy: values("policy", weights)?,
             logits: values("logits", rows)?,
         })

@@ -75,7 +75,7 @@ impl<'s, 'r> Means<'s, 'r> {
 
     /// The state of a row: 1, its reward and the square of it, its label, and for each field how the other rows of its value
     /// fare.
-    fn state(&self, row: usize, out: &mut [f32]) {
+    fn fill_state(&self, row: usize, out: &mut [f32]) {
         let States { ids, fields, labels, rewards, inside, .. } = self.states;
         let reward = rewards[self.half][row];
         out[..4].copy_from_slice(&[1.0, reward, (reward * reward - 3.0) / 3.0, 2.0 * f32::from(labels[row]) - 1.0]);
@@ -122,7 +122,7 @@ impl Policy {
                 let mut gradient = vec![0.0; state.len()];
                 for (row, draw) in batch.iter().zip(draws) {
                     let row = *row as usize;
-                    halves[seen].state(row, &mut state);
+                    halves[seen].fill_state(row, &mut state);
                     let logit = self.logit(&state);
                     let keep = 1.0 / (1.0 + (-logit).exp());
                     let action = f32::from(u8::from(*draw < keep));
@@ -165,7 +165,7 @@ impl Policy {
         for half in [0, 1] {
             let means = Means::new(states, half);
             for (row, logit) in logits.iter_mut().enumerate() {
-                means.state(row, &mut state);
+                means.fill_state(row, &mut state);
                 *logit += 0.5 * self.logit(&state);
             }
         }

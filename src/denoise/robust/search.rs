@@ -1,12 +1,12 @@
 //! The fourth stage: the policy learns the keep probability of every row by REINFORCE from the loss history.
 
-use super::embed::Table;
+use super::embed::Embeddings;
 use super::learned::Learned;
 use super::policy::{Policy, States};
 use super::reliable::ReliableRows;
 use super::taught::Taught;
 use crate::backbone::{TensorFile, WeightsError};
-use crate::selection::{Context, Place, Session, row};
+use crate::selection::{Context, Place, Session, empty_row};
 use crate::types::{EpochRow, Phase};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 pub(super) struct Search {
     pub taught: Taught,
-    pub table: Table,
+    pub table: Embeddings,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,12 +40,12 @@ impl Search {
         let mut policy = Policy::new(rows.fields);
         let searched = policy.search(&states, context.seed);
         let logits = policy.logits(&states);
-        session.row(EpochRow {
+        session.report_row(EpochRow {
             seconds: started.elapsed().as_secs_f64(),
             kept: Some(searched.kept),
             reward_mean: Some(searched.reward_mean),
             reward_std: Some(searched.reward_std),
-            ..row(context, Place::denoised(Phase::Search, 1), 1)
+            ..empty_row(context, Place::denoised(Phase::Search, 1), 1)
         });
         Learned {
             taught: std::mem::take(&mut self.taught),
@@ -64,6 +64,6 @@ impl Search {
     pub fn load(context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<Self, WeightsError> {
         let saved: Saved = serde_json::from_value(state)?;
         let taught = Taught::load(context.data.train.len(), prefix, file, saved.taught)?;
-        Ok(Self { taught, table: Table::load(context.config.cardinality(), saved.width, prefix, file)? })
+        Ok(Self { taught, table: Embeddings::load(context.config.cardinality(), saved.width, prefix, file)? })
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Validate {
     learned: Learned,
     /// In the order in which they are tried; all rows come first.
     subsets: Vec<Subset>,
-    trial: Trial,
+    current: SubsetTraining,
     /// Scores of the subsets tried.
     scores: Vec<Score>,
     /// Number of the subset chosen so far, and its rows.
@@ -37,7 +37,7 @@ pub(super) struct Validate {
 }
 
 /// The subset under way.
-struct Trial {
+struct SubsetTraining {
     number: usize,
     rows: Vec<u32>,
     /// One for each model that is trained.
@@ -60,7 +60,7 @@ struct Score {
 struct Saved {
     learned: Value,
     number: usize,
-    trial_scores: Vec<Score>,
+    current_scores: Vec<Score>,
     fit: Option<Value>,
     scores: Vec<Score>,
     chosen: usize,
@@ -70,13 +70,13 @@ impl Validate {
     pub fn new(learned: Learned, reliable: &ReliableRows, context: &Context) -> Self {
         let subsets = Subset::list(reliable);
         let rows = learned.draw_rows(subsets[0], 0, reliable, context);
-        let trial = Trial { number: 0, rows: rows.clone(), scores: Vec::new(), fit: None };
-        Self { learned, subsets, trial, scores: Vec::new(), chosen: 0, kept: rows }
+        let current = SubsetTraining { number: 0, rows: rows.clone(), scores: Vec::new(), fit: None };
+        Self { learned, subsets, current, scores: Vec::new(), chosen: 0, kept: rows }
     }
 
     /// Number of the model under way, from 0.
     pub fn model_number(&self) -> u32 {
-        self.trial.number as u32 * JUDGES + self.trial.scores.len() as u32
+        self.current.number as u32 * JUDGES + self.current.scores.len() as u32
     }
 
     /// Trains a pass on the subset under way; the choice, after the last of all.
@@ -87,41 +87,41 @@ impl Validate {
         session: &mut Session,
     ) -> Result<Option<Selected>, SelectError> {
         let place = Place::denoised(Phase::Validate, self.model_number() + 1);
-        let trial = &mut self.trial;
-        let mut fit = trial.fit.take().unwrap_or_else(|| {
+        let current = &mut self.current;
+        let mut fit = current.fit.take().unwrap_or_else(|| {
             // Models of the same number start alike on all subsets and go through their rows alike: they are paired.
-            let key = context.key(Role::Retrain, trial.scores.len() as u32);
+            let key = context.key(Role::Retrain, current.scores.len() as u32);
             Fit::new(context.engine, &context.config, &[key], FitOptions::retrain(context.options()))
         });
-        let what = PassOptions { subset: Some(&trial.rows), ..PassOptions::default() };
-        session.pass(context, place, &mut fit, &context.data.train, &what)?;
+        let what = PassOptions { subset: Some(&current.rows), ..PassOptions::default() };
+        session.train_pass(context, place, &mut fit, &context.data.train, &what)?;
         if !fit.is_done() {
-            trial.fit = Some(fit);
+            current.fit = Some(fit);
             return Ok(None);
         }
         fit.finish();
         let logits = fit.model.predict(&context.data.valid);
         let noise_rate = self.learned.taught.noise_rate;
-        trial.scores.push(Score::new(trial.rows.len(), &logits, noise_rate, reliable, context.data.valid.labels));
-        if trial.scores.len() as u32 == JUDGES {
-            return Ok(self.end_trial(reliable, context));
+        current.scores.push(Score::new(current.rows.len(), &logits, noise_rate, reliable, context.data.valid.labels));
+        if current.scores.len() as u32 == JUDGES {
+            return Ok(self.end_subset(reliable, context));
         }
         Ok(None)
     }
 
     /// Scores the subset under way, and begins the next; the choice, after the last.
-    fn end_trial(&mut self, reliable: &ReliableRows, context: &Context) -> Option<Selected> {
-        let number = self.trial.number;
-        self.scores.push(Score::mean(&self.trial.scores));
+    fn end_subset(&mut self, reliable: &ReliableRows, context: &Context) -> Option<Selected> {
+        let number = self.current.number;
+        self.scores.push(Score::mean(&self.current.scores));
         if number > 0 && self.is_better(number, reliable) {
             self.chosen = number;
-            self.kept = std::mem::take(&mut self.trial.rows);
+            self.kept = std::mem::take(&mut self.current.rows);
         }
         let Some(subset) = self.subsets.get(number + 1) else {
             return Some(self.make_choice(reliable, context));
         };
         let rows = self.learned.draw_rows(*subset, number as u32 + 1, reliable, context);
-        self.trial = Trial { number: number + 1, rows, scores: Vec::new(), fit: None };
+        self.current = SubsetTraining { number: number + 1, rows, scores: Vec::new(), fit: None };
         None
     }
 
@@ -164,13 +164,13 @@ impl Validate {
     }
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
-        file.put_positions(format!("{prefix}trial"), &self.trial.rows);
+        file.put_positions(format!("{prefix}current"), &self.current.rows);
         file.put_positions(format!("{prefix}kept"), &self.kept);
-        let fit = self.trial.fit.as_ref().map(|fit| fit.save(&format!("{prefix}fit/"), file)).transpose()?;
+        let fit = self.current.fit.as_ref().map(|fit| fit.save(&format!("{prefix}fit/"), file)).transpose()?;
         Ok(serde_json::to_value(Saved {
             learned: self.learned.save(prefix, file)?,
-            number: self.trial.number,
-            trial_scores: self.trial.scores.clone(),
+            number: self.current.number,
+            current_scores: self.current.scores.clone(),
             fit,
             scores: self.scores.clone(),
             chosen: self.chosen,
@@ -189,16 +189,16 @@ impl Validate {
             let options = FitOptions::retrain(context.options());
             Fit::load(context.engine, &context.config, options, &format!("{prefix}fit/"), file, state)
         };
-        let trial = Trial {
+        let current = SubsetTraining {
             number: saved.number,
-            rows: file.positions(&format!("{prefix}trial"))?,
-            scores: saved.trial_scores,
+            rows: file.positions(&format!("{prefix}current"))?,
+            scores: saved.current_scores,
             fit: saved.fit.map(load_fit).transpose()?,
         };
         Ok(Self {
             learned: Learned::load(context, prefix, file, saved.learned)?,
             subsets: Subset::list(reliable),
-            trial,
+            current,
             scores: saved.scores,
             chosen: saved.chosen,
             kept: file.positions(&format!("{prefix}kept"))?,
