@@ -49,7 +49,7 @@ impl Selector for RandomDrop {
     }
 }
 
-/// Drops the rows of the highest mean loss over the warm-up, which is the one a policy starts from.
+/// Drops the rows whose mean loss over the warm-up is highest. A policy starts from the same warm-up.
 #[derive(Default)]
 pub struct LossDrop {
     warmup: Warmup,

@@ -7,7 +7,7 @@ use crate::types::{BaselineOptions, Distance, MethodName, Phase};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 
-/// What the table that embeds a model's fields is called: by the library most models are of, and by the other.
+/// Names of the table that embeds a model's fields. Models take their names from one of two libraries.
 const TABLES: [&str; 2] = ["embedding.embedding.weight", "emb.weight"];
 
 /// ENN, CNN, DROP3, LSSm, LSBo or BDIS.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A change of what is saved changes this number.
+/// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
 const FORMAT: u32 = 5;
 
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +112,7 @@ impl State {
         if document.spec != *job.input.spec {
             return Err(CheckpointError::OtherSpec);
         }
-        // What was begun is said again: the attempt before may not have been heard.
+        // The attempt before may have ended before anyone heard what it announced, so it is announced again.
         let book = Book { announced: None, ..document.book };
         let stage = document.stage.map(|state| load_stage(job, job.task(book.task), &file, state)).transpose()?;
         let kept = |number| file.positions(&format!("by_seed/{number}"));

@@ -32,7 +32,7 @@ impl Turn<'_, '_> {
         let Work { context, kind } = self.job.prepare(task)?;
         let WorkKind::Train(training) = kind else { unreachable!("a backbone is trained") };
         let place = self.passes.begin_training(contender.number, context.arm(), task);
-        // A loss is trained on all rows, whichever it came down to before.
+        // With a loss that chooses rows, every backbone is trained on all rows, whatever the first one chose.
         let selected = self.outcome.selected.as_ref().filter(|_| training.loss == TrainingLoss::Bce);
         let subset = selected.map(|selected| &selected.kept[..]);
         let Some(mut trained) = self.passes.train(&context, place, &training, subset)? else { return Ok(()) };
@@ -87,8 +87,8 @@ impl Turn<'_, '_> {
         self.passes.book.select_seconds = 0.0;
     }
 
-    /// A method that is only compared with, and fails, is left out with a warning: what else the job has found is worth
-    /// having. The job's own method and the reference it is judged against are not.
+    /// A method that the job is only compared with may fail: it is left out with a warning, because the other results
+    /// are worth having. The job's own method may not, nor the reference that it is judged against.
     pub fn leave_out(&mut self, contender: Contender, error: SelectError) -> Result<(), SelectError> {
         let spec = self.job.input.spec;
         let is_needed = contender.number == 0 || find_reference(spec) == Some(contender.number);

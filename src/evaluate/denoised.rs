@@ -1,4 +1,4 @@
-//! How the uploaded table is written again without the dropped rows.
+//! The uploaded table without the dropped rows.
 
 use std::path::Path;
 

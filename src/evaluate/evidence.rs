@@ -94,7 +94,7 @@ impl Turn<'_, '_> {
         let planted = self.job.input.planted.expect("an oracle needs planted noise");
         let task = Task::Oracle(seed);
         let context = self.job.prepare(task)?.context;
-        // One number above the methods': its rows are nobody's.
+        // The oracle is no method of the job: its number is one above theirs.
         let contender = self.job.input.spec.contenders().len();
         let place = self.passes.begin_training(contender, Arm::Denoised, task);
         let clean = Selected::rows(planted.clean_rows());
@@ -109,7 +109,7 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Whether flipped rows score worse than others beyond chance.
+/// Whether flipped rows score lower than others, by more than chance.
 fn passed(found: &Found) -> bool {
     match (found.auroc, found.auroc_standard_error) {
         (Some(auroc), Some(error)) => auroc - 3.0 * error > 0.5,

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 const FEWEST_ROWS: u64 = 50;
 /// Most slices of a report.
 const MOST_SLICES: usize = 20;
-/// A value counts as far from the rest from so many standard errors on.
+/// A value is listed if it is at least so many standard errors from the mean.
 const FAR: f64 = 4.0;
 
 /// Of a choice that left rows out: `kept` `[N]` says of every training row whether it stays. `labels` are those it was made
@@ -59,7 +59,7 @@ pub(super) fn measure_slices(dataset: &Dataset, labels: &[u8], kept: &[bool]) ->
     })
 }
 
-/// How many standard errors a value's dropped rows are above what a random drop of so many rows in all would take of it.
+/// How many more rows of a value were dropped than by a random drop of the same size, in standard errors.
 fn z(count: KeptShare, dropped: f64, all: f64) -> f64 {
     let of = count.of as f64;
     // Drawn without replacement.
@@ -67,7 +67,8 @@ fn z(count: KeptShare, dropped: f64, all: f64) -> f64 {
     if variance <= 0.0 { 0.0 } else { ((count.of - count.rows) as f64 - of * dropped) / variance.sqrt() }
 }
 
-/// Of the rows kept with each seed, ascending positions below `all`; the votes for keeping each row are the second.
+/// How far a choice depends on the seed, and how many seeds kept each row. `by_seed`: the positions kept with each
+/// seed, ascending, below `all`.
 pub(super) fn measure_stability(by_seed: &[Vec<u32>], all: usize) -> (Stability, Vec<u32>) {
     let mut votes = vec![0_u32; all];
     for row in by_seed.iter().flatten() {

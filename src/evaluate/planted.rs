@@ -12,7 +12,7 @@ pub struct Planted<'a> {
     dataset: &'a Dataset,
     train: Vec<u8>,
     valid: Vec<u8>,
-    /// `[N]`: training rows the noise had in its hands, also those whose label it happened to leave as it was.
+    /// `[N]`: training rows that the noise was applied to, also those whose label it happened not to change.
     corrupted: Vec<bool>,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Planted<'a> {
         Ok(Self { dataset, train, valid, corrupted })
     }
 
-    /// What models train on and are chosen on.
+    /// The training and validation rows, with the noise in their labels.
     pub fn data(&'a self) -> TrainingData<'a> {
         let rows = |split, labels| {
             let clean = self.dataset.split(split);
@@ -38,7 +38,7 @@ impl<'a> Planted<'a> {
         (0..).zip(&self.corrupted).filter(|(_, corrupted)| !**corrupted).map(|(row, _)| row).collect()
     }
 
-    /// How well a choice tells the corrupted rows; by `None`, which keeps every row, not at all.
+    /// How well a choice tells corrupted rows from others. `None` keeps every row, which tells nothing.
     pub fn measure_choice(&self, selected: Option<&Selected>) -> Found {
         let rows = self.corrupted.len();
         let mut kept = vec![selected.is_none(); rows];

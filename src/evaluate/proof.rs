@@ -16,7 +16,7 @@ pub(super) const ARMS: [Arm; 3] = [Arm::Denoised, Arm::Full, Arm::Random];
 pub(super) struct Trial {
     /// Backbone: 0 the method's own, then those of `spec.transfer`.
     pub trainee: usize,
-    /// Of the seed, from 0.
+    /// Number of the seed, from 0.
     pub number: u32,
     pub arm: Arm,
 }
@@ -29,7 +29,7 @@ pub(super) struct Proven {
     pub run: CertifiedRun,
 }
 
-/// What a backbone's gain over an arm owes to the draw of the test rows.
+/// The error of a backbone's gain over an arm that is due to the draw of the test rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct RowPart {
     pub trainee: usize,
@@ -60,7 +60,7 @@ impl Placed {
         if trial.number == 0 && trial.arm == ARMS[0] {
             *self = Self::default();
         }
-        // Of one label there are none: the verdict says so.
+        // Test rows of a single label have no placements; the verdict then says that they are too few.
         let Some(placements) = reading.placements else { return };
         match trial.arm {
             Arm::Denoised => self.denoised = placements,

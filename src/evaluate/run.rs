@@ -45,7 +45,7 @@ impl<'a> Run<'a> {
         if let Some(empty) = Split::ALL.into_iter().find(|split| dataset.len(*split) == 0) {
             return Err(RunError::EmptySplit(empty));
         }
-        // What cannot be trained is said before anything is.
+        // A backbone that cannot be trained ends the job before any work is done.
         for (backbone, options) in list_trainees(input.spec) {
             BackboneConfig::new(backbone, &dataset.feature_map, options).map_err(SelectError::from)?;
             input.engines.for_model(backbone).map_err(SelectError::from)?;

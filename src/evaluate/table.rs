@@ -4,7 +4,7 @@ use super::book::Tried;
 use super::tasks::find_trainee;
 use crate::types::{Arm, ArmResult, MethodName, ResolvedMethod, ResolvedSpec, TableLine};
 
-/// All trainings, those of the seeds of a line together, in the order of the methods.
+/// All trainings: a line for each method and backbone, in their order, with the results of all seeds.
 pub(super) fn make_table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
     let mut lines: Vec<TableLine> = Vec::new();
     for (contender, method) in spec.contenders().into_iter().enumerate() {
@@ -26,7 +26,7 @@ pub(super) fn make_table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLin
     lines
 }
 
-/// Number of the contender that is all rows, trained as the job's own method trains.
+/// Number of the contender that keeps all rows and trains as the job's own method does.
 pub(super) fn find_reference(spec: &ResolvedSpec) -> Option<usize> {
     let fits = |method: &&ResolvedMethod| method.name == MethodName::None && method.trains_like(&spec.method);
     spec.contenders().iter().position(fits)

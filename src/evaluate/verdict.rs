@@ -4,10 +4,11 @@ use super::proof::Proven;
 use crate::metrics::{RowError, holm, mean, mean_interval, paired_t, sign_flip, welch_t};
 use crate::types::{Arm, BackboneKind, Certification, CertifiedArm, Certify, Gain, Verdict};
 
-/// Share that the intervals leave out.
+/// Confidence intervals leave out this share.
 const OUTSIDE: f64 = 0.05;
 
-/// What the runs of one backbone came to. `rows_of` says what an arm's gain owes to the test rows.
+/// What the runs of one backbone came to. `row_error`: the error of the gain over an arm that is due to the draw of the
+/// test rows.
 pub(super) fn certify_gains(
     asked: Certify,
     backbone: BackboneKind,
@@ -52,7 +53,8 @@ pub(super) fn certify_gains(
     certification(gains, mean(&increases), mean_interval(&increases, OUTSIDE))
 }
 
-/// Gives the verdict on the job's own backbone; and on those of a transfer, whose tests are corrected for being several.
+/// Gives the verdict on the job's own backbone, and on those of a transfer, whose p-values are corrected because they
+/// are several.
 pub(super) fn give_verdicts(own: &mut Certification, transfers: &mut [Certification]) {
     give_verdict(own, &p_values(own));
     let tests = transfers.iter().map(p_values);
@@ -63,7 +65,7 @@ pub(super) fn give_verdicts(own: &mut Certification, transfers: &mut [Certificat
     }
 }
 
-/// p of each gain, over seeds and over rows: the larger.
+/// Of each gain the larger of its two p-values, over seeds and over test rows.
 fn p_values(certification: &Certification) -> [f64; 2] {
     let p = |over: Arm| certification.gains.iter().find(|gain| gain.over == over);
     [Arm::Full, Arm::Random].map(|over| p(over).map_or(1.0, |gain| gain.p_seeds.max(gain.p_rows)))

@@ -18,11 +18,11 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Passes of one training to early stopping: as many as those before took.
+    /// Passes that a training to early stopping is expected to take: as many as those before took on average.
     pub fn expected_training(&self, options: &Options) -> u64 {
         let most = u64::from(options.retrain_max_epoch);
         match self.retrain_passes.checked_div(self.retrains) {
-            // Before the first: a few passes that improve, then the patience.
+            // No training has ended: a few passes that improve, then the patience.
             None => most.min(u64::from(options.patience) + 3),
             Some(mean) => most.min(mean.max(1)),
         }
@@ -65,7 +65,7 @@ impl Meter {
         let in_pass = self.started.elapsed().as_secs_f64();
         let eta_seconds = (self.at_start.done > 0).then(|| {
             let pace = self.seconds / self.at_start.done as f64;
-            // The pass under way counts as whole until its usual time is over.
+            // A pass that takes longer than usual counts as one pass all the same.
             let left = (self.at_start.total - self.at_start.done) as f64;
             (left * pace - in_pass.min(pace)).max(0.0)
         });

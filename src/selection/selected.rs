@@ -10,7 +10,8 @@ pub struct Selected {
     pub kept: Vec<u32>,
     /// One score a training row: rows with higher scores are kept before rows with lower ones.
     pub scores: Option<Scores>,
-    /// The loss history it was made from, `[N]` a row of it, the oldest first; empty where there is none.
+    /// The loss history that the choice was made from: rows of `[N]` losses, the oldest first; empty where there is
+    /// none.
     pub losses: Vec<Vec<f32>>,
     /// The policy that chose.
     pub policy: Option<TensorFile>,

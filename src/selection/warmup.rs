@@ -41,14 +41,14 @@ impl Warmup {
         let (options, first) = (context.options(), self.done);
         let started = Instant::now();
         let mut fit = self.fit.take().unwrap_or_else(|| {
-            // Rows of the warm-up share nothing but the data.
+            // Rows of the warm-up do not depend on each other, so several are trained side by side.
             let side_by_side = context.engine.side_by_side(&context.config, context.threads);
             let last = first.saturating_add(side_by_side.try_into().unwrap_or(u32::MAX));
             let rows = first..options.warmup_epochs.min(last);
             let keys: Vec<_> = rows.map(|row| context.key(Role::Warmup, row)).collect();
             Fit::new(context.engine, &context.config, &keys, FitOptions::warmup(options))
         });
-        // Like with like: the look-back holds the kind of loss that search epochs will be compared by.
+        // Search epochs compare their own losses with these, so both must be of one kind.
         let record = match options.lmat_loss {
             LmatLoss::Eval => Recorded::Eval,
             LmatLoss::Train => Recorded::Train,

@@ -49,7 +49,7 @@ fn sizes(rows: usize, t1: i32, t2: u32) -> Range<i64> {
     magnitude + i64::from(t1) + 1..magnitude * i64::from(t2)
 }
 
-/// The clusters of one label that come of dividing the others in two, again and again.
+/// The clusters of one label that result when all others are divided in two, again and again.
 fn homogeneous(block: &Block, points: &Rows<f64>, by: &TwoMeans) -> Vec<Cluster> {
     let is_pure = |rows: &[u32]| rows.iter().all(|row| block.class(*row) == block.class(rows[0]));
     let mut clusters = Vec::new();
@@ -157,14 +157,15 @@ struct Assignment {
 }
 
 impl Assignment {
-    /// As near to both is to the first. Sums are those of fixed chunks, in their order.
+    /// A row that is equally near to both belongs to the first. Sums are added up by fixed chunks in their order, so
+    /// they do not depend on the number of threads.
     fn new(data: &[f64], width: usize, [first, second]: &[Vec<f64>; 2]) -> Self {
         let chunks = data.par_chunks(CHUNK * width).map(|chunk| {
             let mut sums = [vec![0.0; width], vec![0.0; width]];
             let mut counts = [0; 2];
             let assign = |row: &[f64]| {
                 let apart = [first, second].map(|centre| squared(row, centre));
-                // Only of smaller squares can the rounded distance be smaller.
+                // The rounded distance can only be smaller where the square is.
                 let is_second = apart[1] < apart[0] && key(apart[1]) < key(apart[0]);
                 let own = usize::from(is_second);
                 counts[own] += 1;

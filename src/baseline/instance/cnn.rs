@@ -5,7 +5,7 @@ use super::{
     search::{Nearest, Scan},
 };
 
-/// A set of rows by which each row's nearest neighbour in it has the row's label.
+/// A set of rows such that the member nearest to any row has the label of that row.
 ///
 /// Passes repeat, but the set only grows: each row remembers its nearest member, and looks only at members that came
 /// since. So no pair is looked at twice, however many passes it takes.

@@ -5,11 +5,11 @@ use super::{
     search::{Nearest, Search, index, nearest, vote},
 };
 
-/// Rows that a search for neighbours finds beyond those it is for, so that the next need not search.
+/// A search finds so many neighbours more than are needed: they replace those removed later without another search.
 const SPARES: usize = 8;
 
-/// The rows left when each was removed, farthest from its enemies first, without which at least as many of those that
-/// have it among their neighbours are classified correctly.
+/// The rows that are left. From the farthest from its nearest enemy on, a row is removed if at least as many of those
+/// that have it among their neighbours are classified correctly without it.
 pub fn select_rows(block: &Block, k: usize, enn_associates: bool) -> Vec<u32> {
     let filtered = enn::select_rows(block, k);
     block.pace.advance(3 * (block.labels.len() - filtered.len()));

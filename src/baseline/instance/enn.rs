@@ -5,7 +5,7 @@ use super::{
     search::{index, nearest, vote},
 };
 
-/// The rows whose label most of their `k` nearest share; all are judged before any goes.
+/// The rows whose label most of their `k` nearest share. All are judged before any is removed.
 pub fn select_rows(block: &Block, k: usize) -> Vec<u32> {
     let rows: Vec<u32> = (0..block.len()).collect();
     let all = index(&block.points, rows.clone(), block.knn);

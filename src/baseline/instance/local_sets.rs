@@ -1,7 +1,7 @@
 //! Local sets: LSSm and LSBo (Leyva, González and Pérez 2015; spec section 4).
-//!
-//! The local set of a row is all that is nearer than its nearest enemy, so all of its own class. Sets are never stored:
-//! a row keeps its enemy's distance, and the set is searched for again where it is needed.
+//! The local set of a row are the rows nearer to it than its nearest enemy, which is the nearest row of the other
+//! label; so all of them have its own label. Sets are never stored: a row keeps its enemy's distance, and the set is
+//! searched for again where it is needed.
 
 use super::{
     Block,
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// The unit of harm. Shares of it are rounded down, so that shares that make up a whole never exceed it.
 const WHOLE: u64 = 1 << 40;
 
-/// LSSm: the rows that are in as many local sets as they are somebody's nearest enemy, or in more.
+/// LSSm: the rows that are in at least as many local sets as there are rows whose nearest enemy they are.
 pub fn select_smooth(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
     let rows: Vec<u32> = (0..block.len()).collect();
     let Some(sets) = LocalSets::new(block, &rows) else { return rows };
@@ -22,7 +22,8 @@ pub fn select_smooth(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<
     rows.iter().copied().filter(is_kept).collect()
 }
 
-/// LSBo: of the smoothed rows, those with the smallest local sets, none in the set of another.
+/// LSBo: the smoothed rows in order of the size of their local sets, smallest first, but for those that have a row
+/// chosen before in their own set.
 pub fn select_border(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
     let smoothed = select_smooth(block, include_self, ties);
     block.pace.advance(3 * (block.labels.len() - smoothed.len()));
@@ -131,7 +132,7 @@ impl<'a> LocalSets<'a> {
         sizes
     }
 
-    /// Of rows in this order, those in whose local set there is none yet, in order.
+    /// Goes through the rows in this order, and chooses those whose local set has no chosen row yet.
     fn choose(&self, order: &[u32]) -> Vec<u32> {
         let mut chosen = Vec::new();
         let mut by_class = [0, 1].map(|_| Scan::new(&self.block.points, Vec::new()));

@@ -1,29 +1,30 @@
 //! From wanted label rates to rows: which rows to keep so that models trained on them are told what the policy believes.
-//!
-//! At a row's place the labels are 1 with probability p, and are wanted to be so with probability t. Keeping every row of one
-//! label and a share of those of the other brings the odds there. Rows drawn one by one by those shares tell it with the
-//! noise of the draw on top, most of which a search over the draw takes away: what rows kept say beyond what is wanted,
-//! added up over the rows of each value, is to be small, in the directions in which a factorisation machine sees those rows.
+//! Among rows like a given one labels are 1 with probability p, and a model is to be told that they are with
+//! probability t. It is, if every row of one label is kept and a share of those of the other. Were each row drawn on
+//! its own by that share, the draw would add noise. A search over the draw removes most of it: of each value, what its
+//! kept rows say beyond what is wanted is added up, and the sums are made small, in the directions in which a
+//! factorisation machine sees those rows.
 
 use super::streams;
 
-/// Keep probabilities inside this count as certain.
+/// Keep probabilities below this or above 1 minus this count as these.
 const CERTAIN: f32 = 0.002;
-/// Rows that a value's imbalance is divided by, beside its own.
+/// A value's imbalance is divided by the number of its rows and these.
 const PRIOR_ROWS: f32 = 20.0;
-/// What leaving the policy's mind about a row costs, for each unit of its log-odds.
+/// What it costs to overrule the policy on a row, for each unit of its log-odds.
 const COST: f32 = 0.03;
-/// Balancing a draw may take this share of all rows away, which a model misses less than it minds the imbalance; where it
-/// would take more, for values of few rows each, it costs twice as much, at most so many times over.
+/// Balancing may remove this share of all rows from a draw: they harm a model less than the imbalance does. Where
+/// values have so few rows that it would remove more, it is done again at twice the cost, for at most so many costs.
 const MOST_TAKEN: f64 = 0.03;
 const DOUBLINGS: i32 = 8;
 const SWEEPS: u32 = 2;
-/// Rows that the mean and spread of the directions are read off.
+/// Mean and spread of the directions are those of about so many rows.
 const SAMPLE: usize = 100_000;
 
-/// The wanted probability of label 1, and the keep probability of the row that brings its place there: given odds of label
-/// 1 among all rows of `p`, and of `q` among true labels. A `sharpness` below 1 goes that share of the way from the given
-/// log-odds to the true ones; above 1 it is a power that true odds are raised to. True log-odds beyond `cap` count as it.
+/// The wanted probability of label 1 among rows like this one, and the probability of keeping the row that leads to it.
+/// Label 1 has the probability `p` among given labels and `q` among true ones. A `sharpness` below 1 goes that share of
+/// the way from the given log-odds to the true ones; above 1 the true odds are raised to that power. True log-odds are
+/// limited to `cap`.
 pub(super) fn wanted(p: f32, q: f32, label: u8, sharpness: f32, cap: f32) -> (f32, f32) {
     let given = (p / (1.0 - p)).ln();
     let own = (q / (1.0 - q)).ln().clamp(-cap, cap);

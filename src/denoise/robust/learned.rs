@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// How far subsets go from the given labels towards what the policy believes, and beyond, gentlest first.
 const SHARPNESS: [f32; 5] = [0.5, 1.0, 1.3, 1.5, 1.7];
-/// Log-odds of the policy beyond this count as this.
+/// True log-odds are followed up to this.
 const CAP: f32 = 2.5;
 
 /// A subset that models are trained on.
@@ -69,7 +69,8 @@ impl Learned {
             Subset::Sharpness(sharpness) => sharpness,
         };
         let rho = self.taught.noise_rate;
-        // The policy's odds without those of noise itself are the odds of the row's own label.
+        // The policy's odds that a label is true, without those of any label being true, are the odds of the label
+        // itself.
         let noise = ((1.0 - rho) / rho).ln() as f32;
         let target_and_keep = |(logit, label): (&f32, &u8)| {
             let own = sigmoid(logit - noise).clamp(LEAST, 1.0 - LEAST);

@@ -13,7 +13,7 @@ const BATCH: usize = 2048;
 const EPOCHS: u32 = 3;
 const LEARNING_RATE: f32 = 0.01;
 const DECAY: [f32; 2] = [0.9, 0.99];
-/// Rows of the mean that a value's own mean reward is drawn towards.
+/// The mean reward of a value is drawn towards that of all rows, as by so many rows more.
 const PRIOR_ROWS: f32 = 20.0;
 /// Scale of the values' means: they differ less than single rewards do.
 const VALUE_SCALE: f32 = 3.0;

@@ -31,7 +31,7 @@ impl Taught {
     pub fn new(halves: [Vec<f32>; HALVES], weights: Option<&[f32]>, reliable: &ReliableRows, labels: &[u8]) -> Self {
         let [one, other] = &halves;
         let logits: Vec<f32> = one.iter().zip(other).map(|(one, other)| 0.5 * (one + other)).collect();
-        // Read anew in each round: the surer the teacher is of its surest rows, the less of their noise is its own.
+        // Estimated anew in each round: the better the teacher is, the fewer of its surest rows are its own mistakes.
         let noise_rate = noise_rate(&reliable.filter(&logits), &reliable.filter(labels)).max(1e-3);
         let q = match weights {
             Some(weights) => weighted_truths(&logits, weights, reliable, labels),

@@ -28,7 +28,7 @@ pub fn find_unreliable(range: Range<u32>, rows: impl Iterator<Item = (u32, f32, 
     let count = (range.end - range.start) as usize;
     let rows = rows.map(|(id, z, label)| ((id - range.start) as usize, f64::from(z), label));
     let platt = Platt::fit(rows.clone().map(|(_, z, label)| (z as f32, label, 1.0)));
-    // A value's own rate of labels would pass for noise: what is looked at is the slope, so the rate is fitted first.
+    // Only the slope tells noise, so the value's own rate of labels, which would pass for it, is fitted first.
     let mut shift = vec![0.0_f64; count];
     for _ in 0..SHIFTS {
         let (mut gradient, mut curve) = (vec![0.0; count], vec![0.5; count]);
