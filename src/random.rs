@@ -6,6 +6,10 @@
 
 use crate::simd::{Isa, kernel};
 
+/// First word of the paths of the method `robust`, where another use of the purpose begins its paths with an epoch or the
+/// number of a model: none of those is as large.
+pub const ROBUST: u32 = u32::MAX;
+
 /// What a stream is for. The numbers are part of what a seed means: a number that was used is never used for another
 /// purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,15 +19,16 @@ pub enum Purpose {
     Init = 1,
     /// Dropout masks; path: model number, pass, batch, layer.
     Dropout = 2,
-    /// Actions of the policy; path: epoch, batch, draw.
+    /// Actions of the policy; path: epoch, batch, draw; or `ROBUST`, epoch.
     Actions = 3,
-    /// Order of the rows in a pass; path: model number, pass.
+    /// Order of the rows in a pass; path: model number, pass; or `ROBUST`, epoch of the policy.
     Shuffle = 4,
-    /// Rows kept by `select = sample`; path: epoch.
+    /// Rows kept by `select = sample`; path: epoch. Rows of a candidate of `robust`; path: `ROBUST`, candidate, and for the
+    /// order in which they are balanced the sweep, from 1.
     Select = 5,
     /// Rows kept by `random_drop`.
     RandomDrop = 6,
-    /// Fold of each row of confident learning; path: label.
+    /// Fold of each row of confident learning; path: label. Parts of `robust`; path: 1, column; or 2, cross-fitting.
     Folds = 7,
     /// Items of sampled negatives; path: pass.
     Negatives = 8,
@@ -35,9 +40,12 @@ pub enum Purpose {
     Import = 11,
     /// Rows of the random arm of a verdict; path: label.
     RandomArm = 12,
-    /// Labels flipped by a self-check; path: split.
+    /// Noise planted in labels; path: split, or [`PLANTED_VALUES`].
     Plant = 13,
 }
+
+/// Path of the stream that draws the values of a field noise is planted in: no split has this number.
+pub const PLANTED_VALUES: u32 = u32::MAX;
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.
 const LANES: usize = 16;

@@ -1,6 +1,6 @@
 //! What the training routine and a search ask of an engine, and which engine a job runs on.
 
-use super::fit::{FitError, Recorded, Tick};
+use super::fit::{Recorded, Tick};
 use super::{
     BackboneConfig, BatchLoss, FUSED, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig, Rows, TensorFile,
     TrainingLoss, WeightsError,
@@ -14,7 +14,7 @@ const SIDE_BY_SIDE_BYTES: usize = 1 << 30;
 /// R replicas of a recommender model with their optimiser.
 pub trait Model {
     /// Trains the active replicas for one pass; `tick` is called after every batch.
-    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError>;
+    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen;
 
     /// Logits `[R, n]` in evaluation mode.
     fn predict(&mut self, rows: &Rows) -> Vec<f32>;

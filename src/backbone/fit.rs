@@ -22,14 +22,12 @@ pub enum FitError {
         "all validation rows have the same label, so their AUC is undefined and no training can be judged; give the dataset a split with both labels"
     )]
     OneClass,
-    #[error("stopped")]
-    Stopped,
     #[error(transparent)]
     Metrics(#[from] MetricsError),
 }
 
-/// Called after every batch; `false` ends the pass at once.
-pub type Tick<'a> = &'a mut dyn FnMut() -> bool;
+/// Called after every batch.
+pub type Tick<'a> = &'a mut dyn FnMut();
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitOptions {
@@ -190,7 +188,7 @@ impl Fit {
             active,
             record: what.record,
         };
-        let Seen { logits, losses } = self.model.train(&pass, tick)?;
+        let Seen { logits, losses } = self.model.train(&pass, tick);
         let train = self.train_metrics(&pass, &logits)?;
         if let Some(losses) = &losses {
             first_not_finite(losses, pass.len(), self.options.batch_size)?;

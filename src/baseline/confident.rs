@@ -5,7 +5,7 @@ use crate::random::{Purpose, Stream};
 use crate::types::ClFilter;
 use serde::{Deserialize, Serialize};
 
-/// Least threshold, and how far below one a probability still counts: cleanlab's.
+/// The least threshold, and how far below a threshold a probability may be and still count. Both are cleanlab's.
 const LEAST: f64 = 2e-6;
 const SLACK: f64 = 1e-6;
 
@@ -45,8 +45,8 @@ pub fn flagged(p: &[f32], labels: &[u8], filter: ClFilter) -> (Vec<bool>, Joint)
             let off_diagonal = |(p, label): (&f32, &u8)| guess(*p, joint.thresholds).is_some_and(|k| k != *label);
             p.iter().zip(labels).map(off_diagonal).collect()
         }
-        // Of two classes, what a row is least probably of is what the other is most probably of; and what is counted
-        // away from a label is counted to the only other. So these three are one.
+        // With two classes these three are the same: the rows least probably of one class are those most probably of
+        // the other, and what is counted away from one label is counted to the other.
         ClFilter::PruneByNoiseRate | ClFilter::PruneByClass | ClFilter::Both => {
             let mut flags = vec![false; p.len()];
             for k in [0, 1] {
@@ -70,7 +70,7 @@ fn of_class(p: f32, k: u8) -> f64 {
     if k == 1 { f64::from(p) } else { 1.0 - f64::from(p) }
 }
 
-/// The class that a prediction is confident of; of both, the likelier.
+/// The class that a prediction is confident of. Where it is confident of both, the likelier one.
 fn guess(p: f32, thresholds: [Option<f64>; 2]) -> Option<u8> {
     let confident = |k: u8| thresholds[usize::from(k)].is_some_and(|t| of_class(p, k) >= t - SLACK);
     match (confident(0), confident(1)) {
@@ -110,7 +110,7 @@ fn rounded([first, second]: [f64; 2], sum: u64) -> [u64; 2] {
     [first, sum - first]
 }
 
-/// The `count` rows labelled `k` that are so with the least probability; of equals, those of lower position.
+/// The `count` rows labelled `k` whose probability of `k` is lowest; of equal ones, those of lower position.
 fn least_probable(p: &[f32], labels: &[u8], k: u8, count: usize) -> Vec<u32> {
     let mut rows: Vec<u32> = (0..).zip(labels).filter(|(_, label)| **label == k).map(|(row, _)| row).collect();
     if count < rows.len() {

@@ -31,7 +31,7 @@ impl Selector for RandomDrop {
         let draw = || {
             let mut draw = vec![0.0; context.data.train.len()];
             Stream::new(context.seed, Purpose::RandomDrop, &[number]).fill_uniform(&mut draw);
-            highest(context, self.own.per_batch, &draw)
+            pick_highest(context, self.own.per_batch, &draw)
         };
         if tries == 1 {
             return Ok(Some(Selected::rows(draw())));
@@ -39,7 +39,7 @@ impl Selector for RandomDrop {
         if self.contest.step(number + 1, context, session, || Ok(draw()))?.is_some() {
             self.done += 1;
         }
-        Ok((self.done == tries).then(|| self.contest.selected()))
+        Ok((self.done == tries).then(|| self.contest.take_best()))
     }
 
     fn position(&self) -> (Phase, u32) {
@@ -56,7 +56,7 @@ impl Selector for RandomDrop {
     }
 }
 
-/// Drops the rows of the highest mean loss over the warm-up, which is the one a policy starts from.
+/// Drops the rows whose mean loss over the warm-up is highest. A policy starts from the same warm-up.
 pub struct LossDrop {
     own: LossDropOptions,
     warmup: Warmup,
@@ -78,7 +78,7 @@ impl Selector for LossDrop {
         }
         let mean = |i: usize| self.losses.iter().map(|row| f64::from(row[i])).sum::<f64>() / self.losses.len() as f64;
         let scores: Vec<f32> = (0..context.data.train.len()).map(|i| -mean(i) as f32).collect();
-        let kept = highest(context, self.own.per_batch, &scores);
+        let kept = pick_highest(context, self.own.per_batch, &scores);
         let losses = std::mem::take(&mut self.losses);
         Ok(Some(Selected { losses, ..Selected::scored(kept, "minus_mean_loss", scores) }))
     }
@@ -104,7 +104,7 @@ impl Selector for LossDrop {
 }
 
 /// The `select_ratio` of the rows with the highest scores, of each batch or of all.
-fn highest(context: &Context, per_batch: bool, scores: &[f32]) -> Vec<u32> {
+fn pick_highest(context: &Context, per_batch: bool, scores: &[f32]) -> Vec<u32> {
     let options = context.options();
     if per_batch {
         top_k_per_batch(scores, options.batch_size as usize, options.select_ratio)

@@ -4,9 +4,9 @@
 use super::confident::{flagged, folds};
 use crate::backbone::{FitOptions, TensorFile, WeightsError};
 use crate::metrics::sigmoid;
-use crate::selection::{Context, CrossFit, CrossFitted, Place, Role, SelectError, Selected, Selector, Session};
+use crate::selection::{Context, CrossFit, CrossFitPlan, Place, Role, SelectError, Selected, Selector, Session};
+use crate::types::Phase;
 use crate::types::method::ConfidentOptions;
-use crate::types::{Arm, Phase};
 use serde_json::Value;
 
 pub struct ConfidentLearning {
@@ -23,8 +23,8 @@ impl ConfidentLearning {
         Self { own: own.clone(), folds, models: CrossFit::new(labels.len()) }
     }
 
-    fn how<'m>(folds: &'m [u8], count: u8, context: &'m Context) -> CrossFitted<'m> {
-        CrossFitted {
+    fn plan<'m>(folds: &'m [u8], count: u8, context: &'m Context) -> CrossFitPlan<'m> {
+        CrossFitPlan {
             engine: context.engine,
             config: &context.config,
             options: FitOptions::retrain(context.options()),
@@ -35,7 +35,7 @@ impl ConfidentLearning {
         }
     }
 
-    fn choice(&self, context: &Context) -> Selected {
+    fn make_choice(&self, context: &Context) -> Selected {
         let labels = context.data.train.labels;
         let p: Vec<f32> = self.models.logits().iter().map(|z| sigmoid(*z)).collect();
         let (out, _) = flagged(&p, labels, self.own.filter);
@@ -48,11 +48,11 @@ impl ConfidentLearning {
 impl Selector for ConfidentLearning {
     fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
         let part = u32::from(self.models.done());
-        let place = Place { arm: Arm::Denoised, phase: Phase::Select, epoch: part + 1 };
+        let place = Place::denoised(Phase::Select, part + 1);
         let key = context.key(Role::CrossFit, part);
-        let over =
-            self.models.step(&Self::how(&self.folds, self.own.folds as u8, context), key, place, context, session)?;
-        Ok(over.then(|| self.choice(context)))
+        let plan = Self::plan(&self.folds, self.own.folds as u8, context);
+        let over = self.models.step(&plan, key, place, context, session)?;
+        Ok(over.then(|| self.make_choice(context)))
     }
 
     fn position(&self) -> (Phase, u32) {
@@ -64,6 +64,6 @@ impl Selector for ConfidentLearning {
     }
 
     fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
-        self.models.load(&Self::how(&self.folds, self.own.folds as u8, context), prefix, file, state)
+        self.models.load(&Self::plan(&self.folds, self.own.folds as u8, context), prefix, file, state)
     }
 }

@@ -6,11 +6,11 @@ use crate::selection::{Context, Place, Role, SelectError, Selected, Selector, Se
 use crate::types::method::{
     BdisOptions, CnnOptions, Drop3Options, EnnOptions, LocalSetOptions, NeighbourOptions, SpaceOptions,
 };
-use crate::types::{Arm, Distance, Knn, Phase};
+use crate::types::{Distance, Knn, Phase};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 
-/// What the table that embeds a model's fields is called: by the library most models are of, and by the other.
+/// Names of the table that embeds a model's fields. Models take their names from one of two libraries.
 const TABLES: [&str; 2] = ["embedding.embedding.weight", "emb.weight"];
 
 /// ENN, CNN, DROP3, LSSm, LSBo or BDIS.
@@ -89,12 +89,12 @@ impl InstanceSelection {
             knn: self.knn,
             seed: context.seed,
         };
-        let kept = session.ticking(|tick| {
+        let kept = session.with_ticks(|tick| {
             let tick = Mutex::new(tick);
-            let go_on = |_| tick.lock().unwrap_or_else(PoisonError::into_inner)();
-            select(rows.ids, rows.labels, rows.fields, &config, &go_on)
+            let tick = |_| tick.lock().unwrap_or_else(PoisonError::into_inner)();
+            select(rows.ids, rows.labels, rows.fields, &config, &tick)
         });
-        kept.map(Selected::rows).map_err(|_| SelectError::Stopped)
+        Ok(Selected::rows(kept))
     }
 }
 
@@ -114,8 +114,8 @@ fn embedded(context: &Context, fit: &Fit) -> Result<Vec<f32>, SelectError> {
 impl Selector for InstanceSelection {
     fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
         if let Some(fit) = self.fit.as_mut().filter(|fit| !fit.is_done()) {
-            let place = Place { arm: Arm::Denoised, phase: Phase::Select, epoch: 1 };
-            session.pass(context, place, fit, &context.data.train, &PassOptions::default())?;
+            let place = Place::denoised(Phase::Select, 1);
+            session.train_pass(context, place, fit, &context.data.train, &PassOptions::default())?;
             if fit.is_done() {
                 fit.finish();
             }

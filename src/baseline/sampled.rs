@@ -13,10 +13,10 @@ const NEARLY_ALL: f64 = 0.99;
 const POSITIVES: usize = 1 << 14;
 
 /// What a field tells of.
-///
-/// A field goes with the items where nearly all rows of an item have the same value, and likewise with the users. Counted
-/// are the rows beyond the first of each item (or user): a single row always agrees with itself. A field that goes with
-/// both belongs where more rows agree, and to users where as many do, as those of a constant.
+/// A field goes with the items where nearly all rows of an item have the same value, and likewise with the users. The
+/// first row of each item (or user) is not counted, because a single row always agrees with itself. A field that goes
+/// with both belongs to those with more agreeing rows, and to the users where the numbers are equal, as they are for a
+/// constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// Drawn rows have the positive's value.
@@ -115,7 +115,7 @@ impl<'a> Sampled<'a> {
         self.positives.len()
     }
 
-    /// Those of them that none is drawn for: their users have every item.
+    /// Rows labelled 1 that no negative is drawn for, because their users have every item.
     pub fn without_negative(&self) -> usize {
         self.without_negative
     }
@@ -144,7 +144,8 @@ impl<'a> Sampled<'a> {
         (ids.concat(), labels.concat())
     }
 
-    /// An item that the user has no row labelled 1 with, each as likely; none where there is no such.
+    /// An item that the user has no row labelled 1 with, each with the same chance; absent where the user has every
+    /// item.
     fn draw(&self, user: i32, word: u32) -> Option<&[i32]> {
         let others_below = &self.others_below[self.users.number(user)];
         let others = self.items.len() / self.sides.len() - others_below.len();
@@ -164,7 +165,7 @@ impl<'a> Sampled<'a> {
 /// Rows by their id in one field: groups are numbered by ascending id.
 struct Groups {
     lowest: i32,
-    /// By id, from the lowest: the group's number; of no meaning for an id without rows.
+    /// By id, from the lowest: the group's number. Without meaning for an id that has no rows.
     numbers: Vec<u32>,
     /// Where each group's rows begin, and the end of all.
     starts: Vec<usize>,

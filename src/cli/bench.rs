@@ -3,8 +3,8 @@
 
 use super::error::CliError;
 use crate::backbone::{
-    BackboneConfig, Engine, Engines, FitError, ModelKey, OpenEngines, OptimizerConfig, PolicyConfig, Recorded, Rows,
-    TrainPass, TrainingLoss, evaluate,
+    BackboneConfig, Engine, Engines, ModelKey, OpenEngines, OptimizerConfig, PolicyConfig, Recorded, Rows, TrainPass,
+    TrainingLoss, evaluate,
 };
 use crate::denoise::{History, SearchEpoch, SearchError, search_epoch, select};
 use crate::ingest::SplitData;
@@ -100,7 +100,8 @@ impl Bench<'_> {
             let (config, optimizer) = self.config(*kind);
             let mut model = self.engine(*kind)?.model(&config, &[KEY], optimizer);
             report(&format!("pass/{kind}"), n, &mut || {
-                model.train(&self.pass(&[KEY], None), &mut || true).map_err(CliError::failed).map(drop)
+                model.train(&self.pass(&[KEY], None), &mut || ());
+                Ok(())
             })?;
         }
         let options = Options::preset(Preset::Paper, BackboneKind::DeepFm);
@@ -114,7 +115,7 @@ impl Bench<'_> {
             let search =
                 SearchEpoch { options: &options, config: &config, rows: &self.rows, seed: 1, epoch: 1, key: KEY };
             let searched: Result<_, SearchError> =
-                search_epoch(engine, &mut *policy, &search, &mut history, &mut || true);
+                search_epoch(engine, &mut *policy, &search, &mut history, &mut || ());
             searched.map_err(CliError::failed).map(drop)
         })?;
         report("select/deepfm", n, &mut || {
@@ -173,8 +174,8 @@ impl Bench<'_> {
         let engine = self.engine(config.kind)?;
         for keys in keys.chunks(engine.side_by_side(config, self.threads).min(4)) {
             let mut model = engine.model(config, keys, optimizer);
-            let seen: Result<_, FitError> = model.train(&self.pass(keys, Some(Recorded::Train)), &mut || true);
-            let losses = seen.map_err(CliError::failed)?.losses.expect("losses were asked for");
+            let seen = model.train(&self.pass(keys, Some(Recorded::Train)), &mut || ());
+            let losses = seen.losses.expect("losses were asked for");
             for losses in losses.chunks(self.rows.len()) {
                 history.set(row, losses.to_vec());
                 row += 1;

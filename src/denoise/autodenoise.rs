@@ -2,10 +2,12 @@
 //! search and validation take turns, and the subset of the best epoch is the choice. AutoDenoise-v differs in one option,
 //! `select`.
 
-use super::{History, SearchEpoch, SearchError, search_epoch, select};
-use crate::backbone::{FitError, Policy, PolicyConfig, TensorFile, WeightsError, evaluate};
-use crate::selection::{Contest, Context, Place, Role, Scores, SelectError, Selected, Selector, Session, Warmup, row};
-use crate::types::{Arm, EpochRow, Phase};
+use super::{History, SearchEpoch, search_epoch, select};
+use crate::backbone::{Policy, PolicyConfig, TensorFile, WeightsError, evaluate};
+use crate::selection::{
+    Contest, Context, Place, Role, Scores, SelectError, Selected, Selector, Session, Warmup, empty_row,
+};
+use crate::types::{EpochRow, Phase};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -62,15 +64,12 @@ impl AutoDenoise {
             key: context.key(Role::Search, epoch),
         };
         let (policy, history) = (&mut *self.policy, &mut self.history);
-        let searched = session.ticking(|tick| search_epoch(context.engine, policy, &search, history, tick));
-        let (summary, mut model) = searched.map_err(|source| match source {
-            SearchError::Fit(FitError::Stopped) => SelectError::Stopped,
-            source => SelectError::Search { epoch, source: source.into() },
-        })?;
+        let searched = session.with_ticks(|tick| search_epoch(context.engine, policy, &search, history, tick));
+        let (summary, mut model) = searched.map_err(|source| SelectError::Search { epoch, source: source.into() })?;
         let valid = evaluate(&mut *model, &context.data.valid, options.auc_on, options.logloss_eps)
-            .map_err(|source| SelectError::fit(Phase::Search, epoch, source))?;
-        let place = Place { arm: Arm::Denoised, phase: Phase::Search, epoch };
-        session.row(EpochRow {
+            .map_err(|source| SelectError::Fit { phase: Phase::Search, epoch, source })?;
+        let place = Place::denoised(Phase::Search, epoch);
+        session.report_row(EpochRow {
             seconds: started.elapsed().as_secs_f64(),
             train: summary.train,
             valid: Some(valid[0]),
@@ -78,7 +77,7 @@ impl AutoDenoise {
             reward_mean: summary.reward_mean,
             reward_std: summary.reward_std,
             skipped_updates: Some(summary.skipped_updates),
-            ..row(context, place, 1)
+            ..empty_row(context, place, 1)
         });
         if summary.kept < options.min_selected_fraction {
             session.warn_once(context, "min_selected_fraction", || {
@@ -115,12 +114,12 @@ impl AutoDenoise {
             self.at = At::Search { epoch: epoch + 1 };
             return Ok(None);
         }
-        self.choice(context).map(Some)
+        self.make_choice(context).map(Some)
     }
 
     /// The best epoch's subset and what its policy says of every row.
-    fn choice(&mut self, context: &Context) -> Result<Selected, SelectError> {
-        let selected = self.contest.selected();
+    fn make_choice(&mut self, context: &Context) -> Result<Selected, SelectError> {
+        let selected = self.contest.take_best();
         let policy = self.best.take().expect("the best epoch had a policy");
         self.policy.load_weights(&policy)?;
         let epoch = selected.note.best_epoch.unwrap_or_default();

@@ -152,9 +152,7 @@ impl Epoch<'_> {
             }
             let actions = self.act_again(policy, batch)?;
             self.update(model, batch, &actions, evaluated.as_deref())?;
-            if !tick() {
-                return Err(FitError::Stopped.into());
-            }
+            tick();
         }
         Ok(())
     }

@@ -1,19 +1,21 @@
 //! The state of a run in one safetensors file: tensors by name, all else as JSON in the header. Written whole or not at
 //! all, so that a killed trainer always leaves a usable one behind.
 
+use super::book::Book;
+use super::job::{Job, Work, WorkKind};
 use super::proof::Placed;
-use super::run::{Book, Run, Stage};
-use super::tasks::{Contender, Task, selector, trainee};
-use super::training::Training;
+use super::state::{Outcome, Stage, State};
+use super::tasks::{Task, make_selector};
 use crate::backbone::{Fit, TensorFile, WeightsError};
 use crate::metrics::RowDifferences;
-use crate::selection::{Context, Scores, SelectError, Selected, SelectedNote};
+use crate::selection::{Scores, SelectError, Selected, SelectedNote};
 use crate::types::ResolvedSpec;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A change of what is saved changes this number.
-const FORMAT: u32 = 4;
+/// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
+const FORMAT: u32 = 5;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -40,7 +42,7 @@ struct Document {
     spec: ResolvedSpec,
     book: Book,
     /// Of the selector or the training under way.
-    stage: Option<serde_json::Value>,
+    stage: Option<Value>,
     selected: Option<SelectedMeta>,
     own: Option<SelectedMeta>,
     has_model: bool,
@@ -59,133 +61,97 @@ struct SelectedMeta {
     has_policy: bool,
 }
 
-impl Run<'_> {
-    /// Writes `checkpoint-PASSES.safetensors` into the run's folder, removes all but the one before it, and returns its
+impl State {
+    /// Writes `checkpoint-PASSES.safetensors` into the job's folder, removes all but the one before it, and returns its
     /// name. The name differs each time, so a reader of the last one is never handed a newer.
-    pub fn save_checkpoint(&self) -> Result<String, CheckpointError> {
+    pub fn save(&self, job: &Job) -> Result<String, CheckpointError> {
         let mut file = TensorFile::new();
         let stage = match &self.stage {
             None => None,
             Some(Stage::Selecting(selector)) => Some(selector.save("stage/", &mut file)?),
             Some(Stage::Training(fit)) => Some(fit.save("stage/", &mut file)?),
         };
-        let selected = self.selected.as_ref().map(|selected| save_selected(selected, "selected/", &mut file));
-        let own = self.own.as_ref().map(|own| save_selected(own, "own/", &mut file));
-        for (prefix, weights) in [("model/", &self.model), ("reference/", &self.reference)] {
+        let Outcome { selected, own, model, reference, by_seed, placed } = &self.outcome;
+        let selected = selected.as_ref().map(|selected| save_selected(selected, "selected/", &mut file));
+        let own = own.as_ref().map(|own| save_selected(own, "own/", &mut file));
+        for (prefix, weights) in [("model/", model), ("reference/", reference)] {
             if let Some(weights) = weights {
                 file.put_all(prefix, weights);
             }
         }
-        for (number, kept) in self.by_seed.iter().enumerate() {
+        for (number, kept) in by_seed.iter().enumerate() {
             file.put_positions(format!("by_seed/{number}"), kept);
         }
-        let placed = (!self.placed.denoised.is_empty()).then(|| self.save_placed(&mut file));
+        let placed = (!placed.denoised.is_empty()).then(|| save_placed(placed, &mut file));
         file.describe(&Document {
             format: FORMAT,
-            spec: self.input.spec.clone(),
+            spec: job.input.spec.clone(),
             book: self.book.clone(),
             stage,
             selected,
             own,
-            has_model: self.model.is_some(),
-            has_reference: self.reference.is_some(),
-            by_seed: self.by_seed.len(),
+            has_model: model.is_some(),
+            has_reference: reference.is_some(),
+            by_seed: by_seed.len(),
             placed,
         })?;
         let name = format!("checkpoint-{:08}.safetensors", self.book.spent.passes);
-        file.write(&self.input.out_dir.join(&name))?;
-        remove_older(self.input.out_dir, 2)?;
+        file.write(&job.input.out_dir.join(&name))?;
+        remove_older(job.input.out_dir, 2)?;
         Ok(name)
     }
 
-    /// Takes up the state of a checkpoint of the same job.
-    pub fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
+    /// The state of a checkpoint of this job.
+    pub fn load(job: &Job, path: &Path) -> Result<Self, CheckpointError> {
         let file = TensorFile::read(path)?;
         let Header { format } = file.description()?;
         if format != FORMAT {
             return Err(CheckpointError::Format { found: format });
         }
         let document: Document = file.description()?;
-        if document.spec != *self.input.spec {
+        if document.spec != *job.input.spec {
             return Err(CheckpointError::OtherSpec);
         }
-        // What was begun is said again: the attempt before may not have been heard.
-        self.book = Book { announced: None, ..document.book };
-        self.test.resume(self.book.test_reads);
-        self.selected = document.selected.map(|meta| load_selected(meta, "selected/", &file)).transpose()?;
-        self.own = document.own.map(|meta| load_selected(meta, "own/", &file)).transpose()?;
-        self.model = document.has_model.then(|| file.below("model/"));
-        self.reference = document.has_reference.then(|| file.below("reference/"));
+        // The attempt before may have ended before anyone heard what it announced, so it is announced again.
+        let book = Book { announced: None, ..document.book };
+        let stage = document.stage.map(|state| load_stage(job, job.task(book.task), &file, state)).transpose()?;
         let kept = |number| file.positions(&format!("by_seed/{number}"));
-        self.by_seed = (0..document.by_seed).map(kept).collect::<Result<_, _>>()?;
-        if let Some(pairs) = document.placed {
-            self.placed = load_placed(pairs, &file)?;
-        }
-        let stage = document.stage.map(|state| self.load_stage(&file, state));
-        self.stage = stage.transpose()?;
-        Ok(())
-    }
-
-    fn save_placed(&self, file: &mut TensorFile) -> [u32; 2] {
-        let Placed { denoised, full, random } = &self.placed;
-        for (name, values) in [("denoised", denoised), ("full", &full.sums), ("random", &random.sums)] {
-            file.put_values(format!("placed/{name}"), &[values.len()], values);
-        }
-        [full.pairs, random.pairs]
-    }
-
-    fn load_stage(&self, file: &TensorFile, state: serde_json::Value) -> Result<Stage, CheckpointError> {
-        let spec = self.input.spec;
-        Ok(match self.task() {
-            Task::Select(of) => {
-                let method = of.method(spec);
-                let context = of.context(&self.input, &self.data, method.backbone, &method.options)?;
-                let mut selector = selector(&context);
-                selector.load(&context, "stage/", file, state)?;
-                Stage::Selecting(selector)
-            }
-            Task::Train(of, number) => {
-                let trainee = trainee(spec, of.method(spec), number);
-                let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options)?;
-                load_training(&context, &Training::new(&context)?, file, state)?
-            }
-            Task::Oracle(seed) => {
-                let (backbone, options) = (spec.method.backbone, &spec.method.options);
-                let context = Contender::own(seed).context(&self.input, &self.data, backbone, options)?;
-                load_training(&context, &Training::plain(), file, state)?
-            }
-            Task::Certify(trial) => {
-                let trainee = trainee(spec, &spec.method, trial.trainee);
-                let of = Contender::own(spec.seed + u64::from(trial.number));
-                let context = of.context(&self.input, &self.data, trainee.backbone, &trainee.options)?;
-                load_training(&context, &Training::plain(), file, state)?
-            }
-            Task::SelfCheck => {
-                let data = self.check_data.as_ref().unwrap_or(&self.data);
-                let (backbone, options) = (spec.method.backbone, &spec.method.options);
-                let context = Contender::own(spec.seed).context(&self.input, data, backbone, options)?;
-                if spec.method.name().chooses_first() {
-                    let mut selector = selector(&context);
-                    selector.load(&context, "stage/", file, state)?;
-                    Stage::Selecting(selector)
-                } else {
-                    load_training(&context, &Training::new(&context)?, file, state)?
-                }
-            }
-            Task::Export => return Err(WeightsError::Missing("stage of an export".to_owned()).into()),
-        })
+        let outcome = Outcome {
+            selected: document.selected.map(|meta| load_selected(meta, "selected/", &file)).transpose()?,
+            own: document.own.map(|meta| load_selected(meta, "own/", &file)).transpose()?,
+            model: document.has_model.then(|| file.below("model/")),
+            reference: document.has_reference.then(|| file.below("reference/")),
+            by_seed: (0..document.by_seed).map(kept).collect::<Result<_, _>>()?,
+            placed: document.placed.map_or_else(|| Ok(Placed::default()), |pairs| load_placed(pairs, &file))?,
+        };
+        Ok(Self { book, stage, outcome })
     }
 }
 
-fn load_training(
-    context: &Context,
-    training: &Training,
-    file: &TensorFile,
-    state: serde_json::Value,
-) -> Result<Stage, WeightsError> {
-    let options = training.fit_options(context);
-    let fit = Fit::load(context.engine, &context.config, options, "stage/", file, state)?;
-    Ok(Stage::Training(Box::new(fit)))
+fn load_stage(job: &Job, task: Task, file: &TensorFile, state: Value) -> Result<Stage, CheckpointError> {
+    if task == Task::Export {
+        return Err(WeightsError::Missing("stage of an export".to_owned()).into());
+    }
+    let Work { context, kind } = job.prepare(task)?;
+    Ok(match kind {
+        WorkKind::Select => {
+            let mut selector = make_selector(&context);
+            selector.load(&context, "stage/", file, state)?;
+            Stage::Selecting(selector)
+        }
+        WorkKind::Train(training) => {
+            let options = training.fit_options(&context);
+            let fit = Fit::load(context.engine, &context.config, options, "stage/", file, state)?;
+            Stage::Training(Box::new(fit))
+        }
+    })
+}
+
+fn save_placed(Placed { denoised, full, random }: &Placed, file: &mut TensorFile) -> [u32; 2] {
+    for (name, values) in [("denoised", denoised), ("full", &full.sums), ("random", &random.sums)] {
+        file.put_values(format!("placed/{name}"), &[values.len()], values);
+    }
+    [full.pairs, random.pairs]
 }
 
 fn load_placed([full, random]: [u32; 2], file: &TensorFile) -> Result<Placed, WeightsError> {

@@ -31,7 +31,8 @@ pub(super) struct Explanations<'a> {
     rarest: Vec<(usize, u32, u32)>,
     /// What those ids stand for.
     names: HashMap<u32, String>,
-    /// Of each explained row's fields (hashed), the rows with label 0 and 1.
+    /// How many training rows have the same ids as an explained row, with label 0 and with label 1; by the hash of the
+    /// ids.
     twins: HashMap<u64, [u32; 2]>,
 }
 
@@ -46,7 +47,8 @@ impl<'a> Explanations<'a> {
         let train = dataset.split(Split::Train);
         let fields = dataset.fields();
         let mut order: Vec<u32> = (0..labels.len() as u32).collect();
-        // What was dropped comes first also where scores only rank within a batch.
+        // Dropped rows come first: where scores only rank the rows of a batch, a kept row of another may have a lower
+        // score.
         let score = |row: u32| selected.scores.as_ref().map_or(0.0, |scores| scores.values[row as usize]);
         order.sort_by(|a, b| {
             let kept = kept[*a as usize].cmp(&kept[*b as usize]);
@@ -66,7 +68,7 @@ impl<'a> Explanations<'a> {
             .iter()
             .map(|row| {
                 let of = |field: usize| train.ids[*row as usize * fields + field] as u32;
-                // Of values as rare, the first field's.
+                // Of equally rare values, that of the first field.
                 let rarest = (0..fields).min_by_key(|field| counts[of(*field) as usize]).expect("a dataset has fields");
                 (rarest, of(rarest), counts[of(rarest) as usize])
             })
@@ -112,13 +114,13 @@ impl<'a> Explanations<'a> {
             ("rarest_value", Arc::new(rare.iter().map(|(_, id, _)| self.names.get(id)).collect::<StringArray>())),
             ("rarest_rows", Arc::new(UInt32Array::from_iter_values(rare.iter().map(|(.., rows)| *rows)))),
         ];
-        // Whether a column may lack values is a matter of the file, not of one group of it.
+        // All columns may lack values, so that every group has the schema of the file, whether it lacks some or not.
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, values)| (name, values, true)))
             .map_err(io::Error::other)
     }
 }
 
-/// Of a row's ids. Two different rows share one with a chance of n^2 / 2^65.
+/// The hash of a row's ids. The chance that two of n different rows have the same is n^2 / 2^65.
 fn hash(ids: &[i32]) -> u64 {
     let mut hasher = DefaultHasher::new();
     ids.hash(&mut hasher);

@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 const FEWEST_ROWS: u64 = 50;
 /// Most slices of a report.
 const MOST_SLICES: usize = 20;
-/// A value counts as far from the rest from so many standard errors on.
+/// A value is listed if it is at least so many standard errors from the mean.
 const FAR: f64 = 4.0;
 
 /// Of a choice that left rows out: `kept` `[N]` says of every training row whether it stays. `labels` are those it was made
 /// with.
-pub(super) fn guard(dataset: &Dataset, labels: &[u8], kept: &[bool]) -> Result<Guard, DatasetError> {
+pub(super) fn measure_slices(dataset: &Dataset, labels: &[u8], kept: &[bool]) -> Result<Guard, DatasetError> {
     let train = dataset.split(Split::Train);
     let fields = dataset.fields();
     let mut counts = vec![KeptShare { rows: 0, of: 0 }; dataset.feature_map.total_cardinality as usize];
@@ -59,7 +59,7 @@ pub(super) fn guard(dataset: &Dataset, labels: &[u8], kept: &[bool]) -> Result<G
     })
 }
 
-/// How many standard errors a value's dropped rows are above what a random drop of so many rows in all would take of it.
+/// How many more rows of a value were dropped than by a random drop of the same size, in standard errors.
 fn z(count: KeptShare, dropped: f64, all: f64) -> f64 {
     let of = count.of as f64;
     // Drawn without replacement.
@@ -67,8 +67,9 @@ fn z(count: KeptShare, dropped: f64, all: f64) -> f64 {
     if variance <= 0.0 { 0.0 } else { ((count.of - count.rows) as f64 - of * dropped) / variance.sqrt() }
 }
 
-/// Of the rows kept with each seed, ascending positions below `all`; the votes for keeping each row are the second.
-pub(super) fn stability(by_seed: &[Vec<u32>], all: usize) -> (Stability, Vec<u32>) {
+/// How far a choice depends on the seed, and how many seeds kept each row. `by_seed`: the positions kept with each
+/// seed, ascending, below `all`.
+pub(super) fn measure_stability(by_seed: &[Vec<u32>], all: usize) -> (Stability, Vec<u32>) {
     let mut votes = vec![0_u32; all];
     for row in by_seed.iter().flatten() {
         votes[*row as usize] += 1;
@@ -106,12 +107,12 @@ mod tests {
     fn stability_is_told_from_chance() {
         // Of 10 rows, two seeds drop 0 1 2 3 and 2 3 4 5: 2 of 6.
         let kept = |dropped: &[u32]| (0..10).filter(|row| !dropped.contains(row)).collect::<Vec<u32>>();
-        let (found, votes) = stability(&[kept(&[0, 1, 2, 3]), kept(&[2, 3, 4, 5])], 10);
+        let (found, votes) = measure_stability(&[kept(&[0, 1, 2, 3]), kept(&[2, 3, 4, 5])], 10);
         assert!((found.jaccard - 2.0 / 6.0).abs() < 1e-12);
         assert!((found.jaccard_by_chance - 1.6 / 6.4).abs() < 1e-12);
         assert_eq!(votes, [1, 1, 0, 0, 1, 1, 2, 2, 2, 2]);
         assert_eq!(found.consensus, KeptShare { rows: 4, of: 10 });
-        assert_eq!(stability(&[kept(&[]), kept(&[])], 10).0.jaccard, 1.0, "all kept alike");
+        assert_eq!(measure_stability(&[kept(&[]), kept(&[])], 10).0.jaccard, 1.0, "all kept alike");
     }
 
     #[test]

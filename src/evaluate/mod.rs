@@ -2,36 +2,35 @@
 //! routine and tested once, and the results are written. [`Run`] is the state machine; what a method does is its
 //! [`Selector`](crate::selection::Selector)'s.
 
+mod artifacts;
+mod book;
 mod checkpoint;
+mod choice;
+mod contend;
+mod denoised;
+mod engines;
 mod evidence;
 mod explain;
 mod export;
+mod formats;
 mod guard;
+mod job;
+mod passes;
 mod planted;
 mod proof;
+mod report;
 mod run;
+mod state;
 mod table;
 mod tasks;
 mod training;
+mod turn;
 mod verdict;
 
-use crate::backbone::Engines;
-use crate::types::ResolvedSpec;
-
+pub use artifacts::ExportError;
 pub use checkpoint::CheckpointError;
-pub use export::{DenoisedWriter, Dropped, ExportError};
+pub use denoised::{DenoisedWriter, Dropped};
+pub use engines::describe_engines;
+pub use job::RunInput;
 pub use planted::Planted;
-pub use run::{Run, RunError, RunInput, Step};
-
-/// What computes a job's models, for reports.
-pub fn describe_engines(engines: &Engines, spec: &ResolvedSpec) -> String {
-    let mut found: Vec<String> = Vec::new();
-    for trainee in tasks::trainees(spec) {
-        // One that cannot be had ends the job in other words.
-        let Ok(engine) = engines.for_model(trainee.backbone) else { continue };
-        if !found.contains(&engine.describe()) {
-            found.push(engine.describe());
-        }
-    }
-    found.join("; ")
-}
+pub use run::{Run, RunError, Step};

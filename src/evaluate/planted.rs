@@ -3,7 +3,7 @@
 use crate::backbone::{Rows, TrainingData};
 use crate::ingest::{Dataset, SplitData};
 use crate::metrics::{auc, hanley_mcneil};
-use crate::random::{Purpose, Stream};
+use crate::random::{PLANTED_VALUES, Purpose, Stream};
 use crate::selection::{Selected, top_k};
 use crate::types::{Found, Noise, Split};
 
@@ -12,7 +12,7 @@ pub struct Planted<'a> {
     dataset: &'a Dataset,
     train: Vec<u8>,
     valid: Vec<u8>,
-    /// `[N]`: training rows the noise had in its hands, also those whose label it happened to leave as it was.
+    /// `[N]`: training rows that the noise was applied to, also those whose label it happened not to change.
     corrupted: Vec<bool>,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Planted<'a> {
         Ok(Self { dataset, train, valid, corrupted })
     }
 
-    /// What models train on and are chosen on.
+    /// The training and validation rows, with the noise in their labels.
     pub fn data(&'a self) -> TrainingData<'a> {
         let rows = |split, labels| {
             let clean = self.dataset.split(split);
@@ -38,14 +38,14 @@ impl<'a> Planted<'a> {
         (0..).zip(&self.corrupted).filter(|(_, corrupted)| !**corrupted).map(|(row, _)| row).collect()
     }
 
-    /// How well a choice tells the corrupted rows; by `None`, which keeps every row, not at all.
-    pub fn found(&self, selected: Option<&Selected>) -> Found {
+    /// How well a choice tells corrupted rows from others. `None` keeps every row, which tells nothing.
+    pub fn measure_choice(&self, selected: Option<&Selected>) -> Found {
         let rows = self.corrupted.len();
         let mut kept = vec![selected.is_none(); rows];
         for row in selected.iter().flat_map(|selected| &selected.kept) {
             kept[*row as usize] = true;
         }
-        // The lower a score, the rather the row is corrupted.
+        // Rows with low scores are taken to be corrupted.
         let suspicion: Vec<f32> = match selected.and_then(|selected| selected.scores.as_ref()) {
             Some(scores) => scores.values.iter().map(|score| -score).collect(),
             None => kept.iter().map(|kept| f32::from(u8::from(!kept))).collect(),
@@ -76,8 +76,8 @@ fn corrupt(dataset: &Dataset, split: Split, noise: &Noise, seed: u64) -> Result<
     let corrupted: Vec<bool> = match noise {
         Noise::Flips { rate } => draws.iter().map(|draw| f64::from(*draw) < *rate).collect(),
         Noise::RandomValues { field, share } | Noise::InvertedValues { field, share } => {
-            let values = chosen_values(dataset, field, *share, seed)?;
-            let column = column(dataset, field)?;
+            let values = draw_values(dataset, field, *share, seed)?;
+            let column = find_column(dataset, field)?;
             let ids = clean.ids.iter().skip(column).step_by(dataset.fields());
             ids.map(|id| values.contains(&(*id as u32))).collect()
         }
@@ -91,7 +91,7 @@ fn corrupt(dataset: &Dataset, split: Split, noise: &Noise, seed: u64) -> Result<
     Ok((labels, corrupted))
 }
 
-fn column(dataset: &Dataset, field: &str) -> Result<usize, String> {
+fn find_column(dataset: &Dataset, field: &str) -> Result<usize, String> {
     let fields = &dataset.feature_map.fields;
     let names = || fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
     fields
@@ -101,15 +101,15 @@ fn column(dataset: &Dataset, field: &str) -> Result<usize, String> {
 }
 
 /// A share of a field's values, the same in every split.
-fn chosen_values(
+fn draw_values(
     dataset: &Dataset,
     field: &str,
     share: f64,
     seed: u64,
 ) -> Result<std::collections::HashSet<u32>, String> {
-    let field = &dataset.feature_map.fields[column(dataset, field)?];
+    let field = &dataset.feature_map.fields[find_column(dataset, field)?];
     let mut draws = vec![0.0; field.cardinality as usize];
-    Stream::new(seed, Purpose::Plant, &[u32::MAX]).fill_uniform(&mut draws);
+    Stream::new(seed, Purpose::Plant, &[PLANTED_VALUES]).fill_uniform(&mut draws);
     let count = (f64::from(field.cardinality) * share).round() as usize;
     Ok(top_k(&draws, count).into_iter().map(|value| field.offset + value).collect())
 }

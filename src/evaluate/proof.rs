@@ -16,7 +16,7 @@ pub(super) const ARMS: [Arm; 3] = [Arm::Denoised, Arm::Full, Arm::Random];
 pub(super) struct Trial {
     /// Backbone: 0 the method's own, then those of `spec.transfer`.
     pub trainee: usize,
-    /// Of the seed, from 0.
+    /// Number of the seed, from 0.
     pub number: u32,
     pub arm: Arm,
 }
@@ -29,7 +29,7 @@ pub(super) struct Proven {
     pub run: CertifiedRun,
 }
 
-/// What a backbone's gain over an arm owes to the draw of the test rows.
+/// The error of a backbone's gain over an arm that is due to the draw of the test rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct RowPart {
     pub trainee: usize,
@@ -38,7 +38,7 @@ pub(super) struct RowPart {
 }
 
 /// All trials of a job.
-pub(super) fn trials(spec: &ResolvedSpec) -> Vec<Trial> {
+pub(super) fn list_trials(spec: &ResolvedSpec) -> Vec<Trial> {
     let seeds = spec.certify.map_or(0, |certify| certify.seeds);
     let of = |trainee| (0..seeds).flat_map(move |number| ARMS.map(|arm| Trial { trainee, number, arm }));
     (0..=spec.transfer.len()).flat_map(of).collect()
@@ -60,7 +60,7 @@ impl Placed {
         if trial.number == 0 && trial.arm == ARMS[0] {
             *self = Self::default();
         }
-        // Of one label there are none: the verdict says so.
+        // Test rows of a single label have no placements; the verdict then says that they are too few.
         let Some(placements) = reading.placements else { return };
         match trial.arm {
             Arm::Denoised => self.denoised = placements,
@@ -71,7 +71,7 @@ impl Placed {
 }
 
 /// As many rows of each label as `kept` has, drawn at random, ascending.
-pub(super) fn random_rows(labels: &[u8], kept: &[u32], seed: u64) -> Vec<u32> {
+pub(super) fn draw_random_rows(labels: &[u8], kept: &[u32], seed: u64) -> Vec<u32> {
     let mut drawn = Vec::with_capacity(kept.len());
     for label in [0, 1] {
         let mut rows: Vec<u32> = (0..).zip(labels).filter(|(_, own)| **own == label).map(|(row, _)| row).collect();
@@ -92,10 +92,10 @@ mod tests {
         let labels: Vec<u8> = (0..100).map(|row| u8::from(row % 3 == 0)).collect();
         let kept: Vec<u32> = (0..60).collect();
         let positives = |rows: &[u32]| rows.iter().filter(|row| labels[**row as usize] == 1).count();
-        let drawn = random_rows(&labels, &kept, 1);
+        let drawn = draw_random_rows(&labels, &kept, 1);
         assert_eq!((drawn.len(), positives(&drawn)), (60, positives(&kept)));
         assert!(drawn.is_sorted() && drawn.windows(2).all(|pair| pair[0] < pair[1]));
         assert_ne!(drawn, kept);
-        assert_ne!(drawn, random_rows(&labels, &kept, 2));
+        assert_ne!(drawn, draw_random_rows(&labels, &kept, 2));
     }
 }

@@ -1,11 +1,11 @@
 //! The table of a report: a line for each method and each backbone trained on what it chose.
 
-use super::run::Tried;
-use super::tasks::trainee;
+use super::book::Tried;
+use super::tasks::find_trainee;
 use crate::types::{Arm, ArmResult, MethodName, ResolvedMethod, ResolvedSpec, TableLine};
 
-/// All trainings, those of the seeds of a line together, in the order of the methods.
-pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
+/// All trainings: a line for each method and backbone, in their order, with the results of all seeds.
+pub(super) fn make_table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
     let mut lines: Vec<TableLine> = Vec::new();
     for (contender, method) in spec.contenders().into_iter().enumerate() {
         for number in 0..=spec.transfer.len() {
@@ -17,7 +17,7 @@ pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
                     method: method.name(),
                     label: method.label.clone(),
                     chosen_with: method.backbone,
-                    backbone: trainee(spec, method, number).backbone,
+                    backbone: find_trainee(spec, method, number).0,
                     runs,
                 });
             }
@@ -26,14 +26,14 @@ pub(super) fn table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
     lines
 }
 
-/// Number of the contender that is all rows, trained as the job's own method trains.
-pub(super) fn reference(spec: &ResolvedSpec) -> Option<usize> {
+/// Number of the contender that keeps all rows and trains as the job's own method does.
+pub(super) fn find_reference(spec: &ResolvedSpec) -> Option<usize> {
     let fits = |method: &&ResolvedMethod| method.name() == MethodName::None && method.trains_like(&spec.method);
     spec.contenders().iter().position(fits)
 }
 
 /// The first seed's results with the job's own backbone: all rows, and the rows its method kept.
-pub(super) fn arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
+pub(super) fn list_arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
     let arm = |arm, line: &TableLine| {
         let run = &line.runs[0];
         ArmResult {
@@ -51,7 +51,7 @@ pub(super) fn arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
         let direct = |line: &&TableLine| line.backbone == line.chosen_with && Some(line.contender as usize) == number;
         table.iter().find(direct)
     };
-    let full = of(reference(spec));
+    let full = of(find_reference(spec));
     let own = of(Some(0)).filter(|line| line.method != MethodName::None);
     full.map(|line| arm(Arm::Full, line)).into_iter().chain(own.map(|line| arm(Arm::Denoised, line))).collect()
 }

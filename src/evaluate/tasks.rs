@@ -1,12 +1,10 @@
 //! The work of a job in order, and who does it.
 
-use super::RunInput;
-use super::proof::{Trial, trials};
-use crate::backbone::{BackboneConfig, TrainingData};
+use super::proof::{Trial, list_trials};
 use crate::baseline;
 use crate::denoise::{AutoDenoise, Robust};
-use crate::selection::{Context, SelectError, Selector};
-use crate::types::{BackboneKind, Method, Options, ResolvedMethod, ResolvedSpec, Trainee};
+use crate::selection::{Context, Selector, Spent};
+use crate::types::{BackboneKind, Method, Options, Phase, ResolvedMethod, ResolvedSpec};
 
 /// A method of the job with one of its seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +30,7 @@ pub(super) enum Task {
 }
 
 /// Seed by seed, method by method.
-pub(super) fn tasks(spec: &ResolvedSpec, planted: bool) -> Vec<Task> {
+pub(super) fn list_tasks(spec: &ResolvedSpec, planted: bool) -> Vec<Task> {
     let mut tasks = Vec::new();
     for seed in spec.all_seeds() {
         for (number, method) in spec.contenders().into_iter().enumerate() {
@@ -46,14 +44,14 @@ pub(super) fn tasks(spec: &ResolvedSpec, planted: bool) -> Vec<Task> {
         tasks.extend(planted.then_some(Task::Oracle(seed)));
     }
     tasks.extend(spec.self_check.map(|_| Task::SelfCheck));
-    tasks.extend(trials(spec).into_iter().map(Task::Certify));
+    tasks.extend(list_trials(spec).into_iter().map(Task::Certify));
     tasks.push(Task::Export);
     tasks
 }
 
 impl Contender {
     /// The job's own method.
-    pub fn own(seed: u64) -> Self {
+    pub fn job_method(seed: u64) -> Self {
         Self { number: 0, seed }
     }
 
@@ -63,31 +61,57 @@ impl Contender {
             number => &spec.compare[number - 1],
         }
     }
+}
 
-    /// What it works on, with models of this kind.
-    pub fn context<'c>(
-        self,
-        input: &'c RunInput,
-        data: &'c TrainingData<'c>,
-        backbone: BackboneKind,
-        options: &'c Options,
-    ) -> Result<Context<'c>, SelectError> {
-        Ok(Context {
-            data,
-            map: &input.dataset.feature_map,
-            engine: input.engines.for_model(backbone)?,
-            threads: input.threads,
-            contender: self.number as u32,
-            method: self.method(input.spec),
-            options,
-            config: BackboneConfig::new(backbone, &input.dataset.feature_map, options)?,
-            seed: self.seed,
-        })
+impl Task {
+    /// The contender that a task is about, and the number of the backbone it trains.
+    pub fn subject(self, spec: &ResolvedSpec) -> (Contender, usize) {
+        match self {
+            Self::Select(contender) => (contender, 0),
+            Self::Train(contender, trainee) => (contender, trainee),
+            Self::Oracle(seed) => (Contender::job_method(seed), 0),
+            Self::Certify(trial) => (Contender::job_method(spec.seed + u64::from(trial.number)), trial.trainee),
+            Self::SelfCheck | Self::Export => (Contender::job_method(spec.seed), 0),
+        }
+    }
+
+    /// Whether the passes of a task are a method's, which chooses rows; else they train a model on rows.
+    pub fn chooses_rows(self, spec: &ResolvedSpec) -> bool {
+        match self {
+            Self::Select(_) => true,
+            Self::SelfCheck => spec.method.name().chooses_first(),
+            _ => false,
+        }
+    }
+
+    /// Phase and epoch of a task's passes. A method that chooses rows has phases of its own.
+    pub fn position(self) -> (Phase, u32) {
+        match self {
+            Self::Select(_) => (Phase::Select, 1),
+            Self::Train(_, trainee) => (Phase::Evaluate, trainee as u32 + 1),
+            Self::Oracle(_) => (Phase::Evaluate, 1),
+            Self::SelfCheck => (Phase::SelfCheck, 1),
+            Self::Certify(trial) => (Phase::Certify, trial.trainee as u32 + 1),
+            Self::Export => (Phase::Export, 1),
+        }
+    }
+
+    /// Passes that a task takes, as far as can be foreseen.
+    pub fn expected_passes(self, spec: &ResolvedSpec, spent: &Spent) -> u64 {
+        let (contender, trainee) = self.subject(spec);
+        let method = contender.method(spec);
+        if self == Self::Export {
+            0
+        } else if self.chooses_rows(spec) {
+            spent.expected_selection(method)
+        } else {
+            spent.expected_training(find_trainee(spec, method, trainee).1)
+        }
     }
 }
 
 /// Who chooses the rows of a method that chooses them before a model is trained.
-pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
+pub(super) fn make_selector(context: &Context) -> Box<dyn Selector> {
     match &context.method.kind {
         Method::Autodenoise(_) | Method::AutodenoiseV(_) => Box::new(AutoDenoise::new(context)),
         Method::Robust(own) => Box::new(Robust::new(own, context)),
@@ -96,15 +120,19 @@ pub(super) fn selector(context: &Context) -> Box<dyn Selector> {
 }
 
 /// Every backbone of the job, with its options.
-pub(super) fn trainees(spec: &ResolvedSpec) -> Vec<Trainee> {
-    let own = spec.contenders().into_iter().map(|method| trainee(spec, method, 0));
-    own.chain(spec.transfer.iter().cloned()).collect()
+pub(super) fn list_trainees(spec: &ResolvedSpec) -> Vec<(BackboneKind, &Options)> {
+    let own = spec.contenders().into_iter().map(|method| find_trainee(spec, method, 0));
+    own.chain(spec.transfer.iter().map(|trainee| (trainee.backbone, &trainee.options))).collect()
 }
 
-/// What a trainee is trained as.
-pub(super) fn trainee(spec: &ResolvedSpec, method: &ResolvedMethod, number: usize) -> Trainee {
+/// A backbone trained on a method's rows, and its options: 0 the method's own, then those of `spec.transfer`.
+pub(super) fn find_trainee<'s>(
+    spec: &'s ResolvedSpec,
+    method: &'s ResolvedMethod,
+    number: usize,
+) -> (BackboneKind, &'s Options) {
     match number {
-        0 => Trainee { backbone: method.backbone, options: method.options.clone() },
-        number => spec.transfer[number - 1].clone(),
+        0 => (method.backbone, &method.options),
+        number => (spec.transfer[number - 1].backbone, &spec.transfer[number - 1].options),
     }
 }

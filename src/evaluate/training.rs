@@ -13,7 +13,7 @@ pub(super) struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    /// On labelled rows, whatever the method.
+    /// The plain loss on the rows as they are labelled, whatever the method.
     pub fn plain() -> Self {
         Self { loss: TrainingLoss::Bce, sampled: None }
     }
@@ -58,8 +58,8 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// The subset that a loss comes down to, by the model it trained. None of the plain loss.
-    pub fn induced(&self, context: &Context, model: &mut dyn Model) -> Option<Selected> {
+    /// The rows that a loss has chosen, as far as the model it trained tells. The plain loss chooses none.
+    pub fn induce_choice(&self, context: &Context, model: &mut dyn Model) -> Option<Selected> {
         if self.loss == TrainingLoss::Bce {
             return None;
         }

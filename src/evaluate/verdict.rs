@@ -4,11 +4,12 @@ use super::proof::Proven;
 use crate::metrics::{RowError, holm, mean, mean_interval, paired_t, sign_flip, welch_t};
 use crate::types::{Arm, BackboneKind, Certification, CertifiedArm, Certify, Gain, Verdict};
 
-/// Share that the intervals leave out.
+/// Confidence intervals leave out this share.
 const OUTSIDE: f64 = 0.05;
 
-/// What the runs of one backbone came to. `rows_of` says what an arm's gain owes to the test rows.
-pub(super) fn certification(
+/// What the runs of one backbone came to. `row_error`: the error of the gain over an arm that is due to the draw of the
+/// test rows.
+pub(super) fn certify_gains(
     asked: Certify,
     backbone: BackboneKind,
     arms: Vec<CertifiedArm>,
@@ -52,24 +53,25 @@ pub(super) fn certification(
     certification(gains, mean(&increases), mean_interval(&increases, OUTSIDE))
 }
 
-/// Gives the verdict on the job's own backbone; and on those of a transfer, whose tests are corrected for being several.
-pub(super) fn judge(own: &mut Certification, transfers: &mut [Certification]) {
-    judge_by(own, &certain(own));
-    let tests = transfers.iter().map(certain);
+/// Gives the verdict on the job's own backbone, and on those of a transfer, whose p-values are corrected because they
+/// are several.
+pub(super) fn give_verdicts(own: &mut Certification, transfers: &mut [Certification]) {
+    give_verdict(own, &p_values(own));
+    let tests = transfers.iter().map(p_values);
     let tests: Vec<[f64; 2]> = tests.collect();
     let [full, random] = [0, 1].map(|at| holm(&tests.iter().map(|p| p[at]).collect::<Vec<_>>()));
     for (at, transfer) in transfers.iter_mut().enumerate() {
-        judge_by(transfer, &[full[at], random[at]]);
+        give_verdict(transfer, &[full[at], random[at]]);
     }
 }
 
-/// p of each gain, over seeds and over rows: the larger.
-fn certain(certification: &Certification) -> [f64; 2] {
+/// Of each gain the larger of its two p-values, over seeds and over test rows.
+fn p_values(certification: &Certification) -> [f64; 2] {
     let p = |over: Arm| certification.gains.iter().find(|gain| gain.over == over);
     [Arm::Full, Arm::Random].map(|over| p(over).map_or(1.0, |gain| gain.p_seeds.max(gain.p_rows)))
 }
 
-fn judge_by(certification: &mut Certification, p: &[f64; 2]) {
+fn give_verdict(certification: &mut Certification, p: &[f64; 2]) {
     let asked = certification.asked;
     let mut reasons = Vec::new();
     if certification.arms.is_empty() {
@@ -130,7 +132,7 @@ fn judge_by(certification: &mut Certification, p: &[f64; 2]) {
 }
 
 /// The runs of a backbone, arm by arm.
-pub(super) fn arms(proven: &[Proven], trainee: usize, rows: &dyn Fn(Arm) -> u64) -> Vec<CertifiedArm> {
+pub(super) fn list_certified_arms(proven: &[Proven], trainee: usize, rows: &dyn Fn(Arm) -> u64) -> Vec<CertifiedArm> {
     let of = |arm: Arm| {
         let own = proven.iter().filter(|one| one.trainee == trainee && one.arm == arm);
         CertifiedArm { arm, rows: rows(arm), runs: own.map(|one| one.run.clone()).collect() }
@@ -179,8 +181,8 @@ mod tests {
             let theirs = if over == Arm::Full { full } else { random };
             Some(RowError { mean: mean(ours) - mean(theirs), standard_error: row_se })
         };
-        let mut own = certification(asked, BackboneKind::DeepFm, arms, &rows);
-        judge(&mut own, &mut []);
+        let mut own = certify_gains(asked, BackboneKind::DeepFm, arms, &rows);
+        give_verdicts(&mut own, &mut []);
         own
     }
 
@@ -229,8 +231,8 @@ mod tests {
 
     #[test]
     fn keeping_every_row_is_not_better() {
-        let mut own = certification(Certify::default(), BackboneKind::Fm, Vec::new(), &|_| None);
-        judge(&mut own, &mut []);
+        let mut own = certify_gains(Certify::default(), BackboneKind::Fm, Vec::new(), &|_| None);
+        give_verdicts(&mut own, &mut []);
         assert_eq!(own.verdict, Verdict::NotBetter);
     }
 
@@ -238,7 +240,7 @@ mod tests {
     fn transfers_are_corrected_for_being_several() {
         let one = || verdict(Certify::default(), &plus(0.01), &FULL, &FULL, [0.5; 2], 0.001);
         let (mut own, mut transfers) = (one(), vec![one(), one()]);
-        judge(&mut own, &mut transfers);
+        give_verdicts(&mut own, &mut transfers);
         assert_eq!(own.verdict, Verdict::Certified);
         // 1/32 twice is 1/16.
         assert!(transfers.iter().all(|transfer| transfer.verdict == Verdict::Inconclusive));

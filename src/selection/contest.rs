@@ -3,7 +3,7 @@
 
 use super::{Context, Place, Role, SelectError, Selected, Session};
 use crate::backbone::{Chosen, Fit, FitOptions, PassOptions, TensorFile, WeightsError};
-use crate::types::{Arm, Metrics, Phase, SelectBy, Tested};
+use crate::types::{Metrics, Phase, SelectBy, Tested};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -54,8 +54,8 @@ impl Contest {
             }
         };
         let what = PassOptions { subset: Some(&subset), ..PassOptions::default() };
-        let place = Place { arm: Arm::Denoised, phase: Phase::Validate, epoch };
-        session.pass(context, place, &mut fit, &context.data.train, &what)?;
+        let place = Place::denoised(Phase::Validate, epoch);
+        session.train_pass(context, place, &mut fit, &context.data.train, &what)?;
         if !fit.is_done() {
             self.running = Some((fit, subset));
             return Ok(None);
@@ -78,11 +78,11 @@ impl Contest {
         Ok(Some(better))
     }
 
-    /// The best subset.
+    /// The best subset, of which nothing is left here.
     ///
     /// # Panics
     /// Where no training has ended.
-    pub fn selected(&mut self) -> Selected {
+    pub fn take_best(&mut self) -> Selected {
         let Best { meta, kept } = self.best.take().expect("a subset was tried");
         let mut selected = Selected::rows(kept);
         selected.note.best_epoch = Some(meta.epoch);

@@ -12,14 +12,14 @@ pub struct Context<'a> {
     /// Number of the method in the job.
     pub contender: u32,
     pub method: &'a ResolvedMethod,
-    /// How models are trained: the method's, or those of a backbone that is tried on its rows.
+    /// How models are trained: as the method says, or a backbone that is trained on its rows.
     pub options: &'a Options,
     pub config: BackboneConfig,
     pub seed: u64,
 }
 
-/// Which model a stream of random numbers belongs to. Methods with the same seed share the streams of a role, so that what
-/// they do alike comes out alike.
+/// Which model a stream of random numbers belongs to. Methods with the same seed share the streams of a role, so that
+/// equal work gives equal numbers.
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
 pub enum Role {

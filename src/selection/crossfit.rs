@@ -19,7 +19,7 @@ pub struct CrossFit {
 }
 
 /// How its models are trained.
-pub struct CrossFitted<'m> {
+pub struct CrossFitPlan<'m> {
     pub engine: &'m dyn Engine,
     pub config: &'m BackboneConfig,
     pub options: FitOptions,
@@ -48,24 +48,24 @@ impl CrossFit {
         self.done
     }
 
-    /// Trains the next pass of the part's model, whose streams are `key`'s; judges the part when that is the last. Whether
-    /// all parts are judged.
+    /// Trains the next pass of the model that judges the part under way; its streams are those of `key`. After its last
+    /// pass the part is judged. Whether all parts are.
     pub fn step(
         &mut self,
-        how: &CrossFitted,
+        plan: &CrossFitPlan,
         key: ModelKey,
         place: Place,
         context: &Context,
         session: &mut Session,
     ) -> Result<bool, SelectError> {
         let rows = &context.data.train;
-        let mut fit = self.fit.take().unwrap_or_else(|| Fit::new(how.engine, how.config, &[key], how.options));
+        let mut fit = self.fit.take().unwrap_or_else(|| Fit::new(plan.engine, plan.config, &[key], plan.options));
         let others = |row: &u32| {
-            how.parts[*row as usize] != self.done && how.trained.is_none_or(|trained| trained[*row as usize])
+            plan.parts[*row as usize] != self.done && plan.trained.is_none_or(|trained| trained[*row as usize])
         };
         let others: Vec<u32> = (0..rows.len() as u32).filter(others).collect();
-        let what = PassOptions { subset: Some(&others), weights: how.weights, ..PassOptions::default() };
-        session.pass(context, place, &mut fit, rows, &what)?;
+        let what = PassOptions { subset: Some(&others), weights: plan.weights, ..PassOptions::default() };
+        session.train_pass(context, place, &mut fit, rows, &what)?;
         if !fit.is_done() {
             self.fit = Some(fit);
             return Ok(false);
@@ -73,15 +73,16 @@ impl CrossFit {
         fit.finish();
         let logits = fit.model.predict(rows);
         if logits.iter().any(|z| !z.is_finite()) {
-            return Err(SelectError::fit(place.phase, place.epoch, FitError::NotFinitePrediction));
+            let source = FitError::NotFinitePrediction;
+            return Err(SelectError::Fit { phase: place.phase, epoch: place.epoch, source });
         }
-        for ((own, part), z) in self.logits.iter_mut().zip(how.parts).zip(logits) {
+        for ((own, part), z) in self.logits.iter_mut().zip(plan.parts).zip(logits) {
             if *part == self.done {
                 *own = z;
             }
         }
         self.done += 1;
-        Ok(self.done == how.count)
+        Ok(self.done == plan.count)
     }
 
     /// `[N]`, once all parts are judged.
@@ -95,10 +96,10 @@ impl CrossFit {
         Ok(serde_json::to_value(Saved { done: self.done, fit })?)
     }
 
-    /// Takes up what `save` left, to go on with models like `how`'s.
+    /// Takes up what `save` left, to go on with models of the same plan.
     pub fn load(
         &mut self,
-        how: &CrossFitted,
+        plan: &CrossFitPlan,
         prefix: &str,
         file: &TensorFile,
         state: Value,
@@ -106,7 +107,7 @@ impl CrossFit {
         let saved: Saved = serde_json::from_value(state)?;
         self.done = saved.done;
         self.logits = file.values(&format!("{prefix}logits"), &[self.logits.len()])?;
-        let load = |state| Fit::load(how.engine, how.config, how.options, &format!("{prefix}fit/"), file, state);
+        let load = |state| Fit::load(plan.engine, plan.config, plan.options, &format!("{prefix}fit/"), file, state);
         self.fit = saved.fit.map(load).transpose()?;
         Ok(())
     }

@@ -27,15 +27,4 @@ pub enum SelectError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error("stopped")]
-    Stopped,
-}
-
-impl SelectError {
-    pub fn fit(phase: Phase, epoch: u32, source: FitError) -> Self {
-        match source {
-            FitError::Stopped => Self::Stopped,
-            source => Self::Fit { phase, epoch, source },
-        }
-    }
 }

@@ -18,11 +18,11 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Passes of one training to early stopping: as many as those before took.
+    /// Passes that a training to early stopping is expected to take: as many as those before took on average.
     pub fn expected_training(&self, options: &Options) -> u64 {
         let most = u64::from(options.retrain_max_epoch);
         match self.retrain_passes.checked_div(self.retrains) {
-            // Before the first: a few passes that improve, then the patience.
+            // No training has ended: a few passes that improve, then the patience.
             None => most.min(u64::from(options.patience) + 3),
             Some(mean) => most.min(mean.max(1)),
         }
@@ -32,9 +32,15 @@ impl Spent {
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
         method.cost(self.expected_training(&method.options)).passes
     }
+
+    /// The progress at the end of a pass, of a run of `total` passes.
+    pub fn progress(&self, total: u64) -> Progress {
+        let pace = self.seconds / self.passes.max(1) as f64;
+        Progress { done: self.passes, total, eta_seconds: Some((total - self.passes) as f64 * pace) }
+    }
 }
 
-/// Says from time to time where a pass stands.
+/// Reports from time to time how far a pass is.
 pub struct Meter {
     at_start: Progress,
     seconds: f64,
@@ -59,16 +65,10 @@ impl Meter {
         let in_pass = self.started.elapsed().as_secs_f64();
         let eta_seconds = (self.at_start.done > 0).then(|| {
             let pace = self.seconds / self.at_start.done as f64;
-            // The pass under way counts as whole until its usual time is over.
+            // A pass that takes longer than usual counts as one pass all the same.
             let left = (self.at_start.total - self.at_start.done) as f64;
             (left * pace - in_pass.min(pace)).max(0.0)
         });
         Some(Progress { eta_seconds, ..self.at_start })
     }
-}
-
-/// The progress at the end of a pass.
-pub fn after(spent: &Spent, total: u64) -> Progress {
-    let pace = spent.seconds / spent.passes.max(1) as f64;
-    Progress { done: spent.passes, total, eta_seconds: Some((total - spent.passes) as f64 * pace) }
 }

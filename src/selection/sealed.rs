@@ -38,7 +38,8 @@ impl<'a> SealedTest<'a> {
         })
     }
 
-    /// What differences of models already read owe to the draw of the test rows.
+    /// The error of differences between models that is due to the draw of the test rows. It uses readings made before
+    /// and counts as none.
     pub fn row_error(&self, differences: &RowDifferences) -> Option<RowError> {
         differences.error(self.dataset.split(Split::Test).labels)
     }

@@ -1,4 +1,4 @@
-//! What a step tells the world, and the one way it trains: a pass, its row of metrics, and whether to go on.
+//! What a step tells the world, and the one way it trains: a pass, and its row of metrics.
 
 use super::progress::{Meter, Spent};
 use super::{Context, Reading, SealedTest, SelectError};
@@ -9,7 +9,6 @@ use std::time::Instant;
 /// One step's dealings with the outside.
 pub struct Session<'s, 'a> {
     pub emit: &'s mut (dyn FnMut(TrainerEvent) + Send),
-    pub go_on: &'s (dyn Fn() -> bool + Sync),
     pub spent: &'s mut Spent,
     pub warnings: &'s mut Vec<Warning>,
     pub test: &'s mut SealedTest<'a>,
@@ -26,21 +25,27 @@ pub struct Place {
     pub epoch: u32,
 }
 
+impl Place {
+    /// A pass that serves the choice of rows.
+    pub fn denoised(phase: Phase, epoch: u32) -> Self {
+        Self { arm: Arm::Denoised, phase, epoch }
+    }
+}
+
 impl Session<'_, '_> {
-    /// Calls `work` with a tick that reports progress now and then, and says false once the job is to stop.
-    pub fn ticking<T>(&mut self, work: impl FnOnce(&mut (dyn FnMut() -> bool + Send)) -> T) -> T {
+    /// Calls `work` with a tick that reports progress now and then.
+    pub fn with_ticks<T>(&mut self, work: impl FnOnce(&mut (dyn FnMut() + Send)) -> T) -> T {
         let mut meter = Meter::new(self.spent, self.total);
-        let (emit, go_on) = (&mut self.emit, self.go_on);
+        let emit = &mut self.emit;
         work(&mut || {
             if let Some(progress) = meter.due() {
                 emit(TrainerEvent::Progress(progress));
             }
-            go_on()
         })
     }
 
     /// A pass of a training of one replica over the rows, and its row of metrics.
-    pub fn pass(
+    pub fn train_pass(
         &mut self,
         context: &Context,
         place: Place,
@@ -48,17 +53,17 @@ impl Session<'_, '_> {
         rows: &Rows,
         what: &PassOptions,
     ) -> Result<PassSummary, SelectError> {
-        let started = Instant::now();
+        let (started, Place { phase, epoch, .. }) = (Instant::now(), place);
         let summary = self
-            .ticking(|tick| fit.run_pass(rows, &context.data.valid, what, tick))
-            .map_err(|source| SelectError::fit(place.phase, place.epoch, source))?;
+            .with_ticks(|tick| fit.run_pass(rows, &context.data.valid, what, tick))
+            .map_err(|source| SelectError::Fit { phase, epoch, source })?;
         let share = what.subset.map_or(1.0, |subset| subset.len() as f64 / rows.len() as f64);
-        self.row(EpochRow {
+        self.report_row(EpochRow {
             seconds: started.elapsed().as_secs_f64(),
             train: summary.train[0],
             valid: summary.valid[0],
             kept: Some(share),
-            ..row(context, place, fit.passes())
+            ..empty_row(context, place, fit.passes())
         });
         if fit.is_done() {
             self.spent.retrains += 1;
@@ -67,7 +72,7 @@ impl Session<'_, '_> {
         Ok(summary)
     }
 
-    pub fn row(&mut self, row: EpochRow) {
+    pub fn report_row(&mut self, row: EpochRow) {
         (self.emit)(TrainerEvent::Epoch(row));
     }
 
@@ -78,7 +83,8 @@ impl Session<'_, '_> {
         place: Place,
         model: &mut dyn Model,
     ) -> Result<Reading, SelectError> {
-        self.test.read(model, context.options()).map_err(|source| SelectError::fit(place.phase, place.epoch, source))
+        let Place { phase, epoch, .. } = place;
+        self.test.read(model, context.options()).map_err(|source| SelectError::Fit { phase, epoch, source })
     }
 
     /// Warns of a thing once for each method of the job.
@@ -94,7 +100,7 @@ impl Session<'_, '_> {
 }
 
 /// A pass's row without its results.
-pub fn row(context: &Context, place: Place, pass: u32) -> EpochRow {
+pub fn empty_row(context: &Context, place: Place, pass: u32) -> EpochRow {
     EpochRow {
         contender: context.contender,
         arm: place.arm,

@@ -1,9 +1,9 @@
 //! The warm-up: C rows of losses, each of a fresh model's pass over all rows (spec `autodenoise.md`, section 3). The policy
 //! starts from them, and `loss_drop` drops by them.
 
-use super::{Context, Place, Role, SelectError, Session, row};
+use super::{Context, Place, Role, SelectError, Session, empty_row};
 use crate::backbone::{Fit, FitOptions, PassOptions, Recorded, TensorFile, WeightsError};
-use crate::types::{Arm, EpochRow, LmatLoss, Phase};
+use crate::types::{EpochRow, LmatLoss, Phase};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -41,27 +41,32 @@ impl Warmup {
         let (options, first) = (context.options(), self.done);
         let started = Instant::now();
         let mut fit = self.fit.take().unwrap_or_else(|| {
-            // Rows of the warm-up share nothing but the data.
+            // Rows of the warm-up do not depend on each other, so several are trained side by side.
             let side_by_side = context.engine.side_by_side(&context.config, context.threads);
             let last = first.saturating_add(side_by_side.try_into().unwrap_or(u32::MAX));
             let rows = first..options.warmup_epochs.min(last);
             let keys: Vec<_> = rows.map(|row| context.key(Role::Warmup, row)).collect();
             Fit::new(context.engine, &context.config, &keys, FitOptions::warmup(options))
         });
-        // Like with like: the look-back holds the kind of loss that search epochs will be compared by.
+        // Search epochs compare their own losses with these, so both must be of one kind.
         let record = match options.lmat_loss {
             LmatLoss::Eval => Recorded::Eval,
             LmatLoss::Train => Recorded::Train,
         };
         let what = PassOptions { record: Some(record), ..PassOptions::default() };
         let summary = session
-            .ticking(|tick| fit.run_pass(&context.data.train, &context.data.valid, &what, tick))
-            .map_err(|source| SelectError::fit(Phase::Warmup, first + 1, source))?;
+            .with_ticks(|tick| fit.run_pass(&context.data.train, &context.data.valid, &what, tick))
+            .map_err(|source| SelectError::Fit { phase: Phase::Warmup, epoch: first + 1, source })?;
         let rows = summary.train.len() as u32;
         let seconds = started.elapsed().as_secs_f64() / f64::from(rows);
         for (number, (train, valid)) in (first..).zip(summary.train.iter().zip(&summary.valid)) {
-            let place = Place { arm: Arm::Denoised, phase: Phase::Warmup, epoch: number + 1 };
-            session.row(EpochRow { seconds, train: *train, valid: *valid, ..row(context, place, fit.passes()) });
+            let place = Place::denoised(Phase::Warmup, number + 1);
+            session.report_row(EpochRow {
+                seconds,
+                train: *train,
+                valid: *valid,
+                ..empty_row(context, place, fit.passes())
+            });
         }
         session.spent.passes += u64::from(rows) - 1;
         if fit.is_done() {

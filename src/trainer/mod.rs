@@ -67,7 +67,6 @@ impl TrainerError {
                 {
                     ErrorKind::Storage
                 }
-                RunError::Select(SelectError::Stopped) => ErrorKind::TrainerDied,
                 _ => ErrorKind::Invalid,
             },
         }

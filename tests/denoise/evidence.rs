@@ -136,7 +136,7 @@ fn an_inverted_score_is_worse_than_chance() {
     clean.iter().for_each(|row| scores[*row as usize] = 0.9);
     // Some it does not know.
     scores.iter_mut().step_by(7).for_each(|score| *score = 0.5);
-    let found = |scores: Vec<f32>| planted.found(Some(&Selected::scored(clean.clone(), "keep_prob", scores)));
+    let found = |scores: Vec<f32>| planted.measure_choice(Some(&Selected::scored(clean.clone(), "keep_prob", scores)));
     let right = found(scores.clone());
     let inverted = found(scores.iter().map(|score| 1.0 - score).collect());
     let error = right.auroc_standard_error.unwrap();

@@ -119,14 +119,14 @@ fn replicas_train_as_single_models_do() {
             let all = each.concat();
             while !stacked.is_done() {
                 let what = PassOptions { weights: weighted.then_some(&all[..]), ..PassOptions::default() };
-                let together = stacked.run_pass(&data.train, &data.valid, &what, &mut || true).unwrap();
+                let together = stacked.run_pass(&data.train, &data.valid, &what, &mut || ()).unwrap();
                 for (r, single) in singles.iter_mut().enumerate() {
                     if single.is_done() {
                         assert!(together.train[r].is_none() && together.valid[r].is_none());
                         continue;
                     }
                     let what = PassOptions { weights: weighted.then_some(&each[r][..]), ..PassOptions::default() };
-                    let alone = single.run_pass(&data.train, &data.valid, &what, &mut || true).unwrap();
+                    let alone = single.run_pass(&data.train, &data.valid, &what, &mut || ()).unwrap();
                     for (together, alone) in
                         [(&together.train[r], &alone.train[0]), (&together.valid[r], &alone.valid[0])]
                     {
@@ -167,7 +167,7 @@ fn every_model_learns() {
         let loss = |fit: &mut Fit| evaluate(&mut *fit.model, &data.train, AucOn::Prob, 1e-15).unwrap()[0].logloss;
         let before = loss(&mut fit);
         for _ in 0..8 {
-            fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || true).unwrap();
+            fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || ()).unwrap();
         }
         let after = loss(&mut fit);
         let what = format!("{} {} {engine:?}", config.kind, config.options.structure);
@@ -192,9 +192,9 @@ fn rows_of_weight_0_are_as_good_as_absent() {
         let mut fed = Fit::new(engine, &config, &[key(0)], options);
         for _ in 0..4 {
             let what = PassOptions { weights: Some(&weights), ..PassOptions::default() };
-            let one = weighted.run_pass(&data.train, &data.valid, &what, &mut || true).unwrap();
+            let one = weighted.run_pass(&data.train, &data.valid, &what, &mut || ()).unwrap();
             let what = PassOptions { subset: Some(&kept), ..PassOptions::default() };
-            let other = fed.run_pass(&data.train, &data.valid, &what, &mut || true).unwrap();
+            let other = fed.run_pass(&data.train, &data.valid, &what, &mut || ()).unwrap();
             let loss = |metrics: &Option<Metrics>| metrics.unwrap().logloss;
             assert!((loss(&one.train[0]) - loss(&other.train[0])).abs() < 1e-5);
         }
@@ -219,7 +219,7 @@ fn recorded_losses_are_those_before_each_update() {
             let mut fit = Fit::new(engine, &config, &[key(0)], options);
             let first = fit.model.predict(&data.train);
             let what = PassOptions { record: Some(record), ..PassOptions::default() };
-            let recorded = fit.run_pass(&data.train, &data.valid, &what, &mut || true).unwrap().losses.unwrap();
+            let recorded = fit.run_pass(&data.train, &data.valid, &what, &mut || ()).unwrap().losses.unwrap();
             for ((z, label), recorded) in first.iter().zip(data.train.labels).zip(&recorded).take(32) {
                 let own = if *label == 1 { (-z).exp().ln_1p() } else { z.exp().ln_1p() };
                 assert!((own - recorded).abs() < 1e-5, "the first batch is seen by the initial weights");
@@ -259,7 +259,7 @@ fn the_engines_train_alike_over_hundreds_of_steps() {
         let mut worst: f32 = 0.0;
         for pass in 0..25 {
             let what = PassOptions::default();
-            let seen = fits.each_mut().map(|fit| fit.run_pass(&data.train, &data.valid, &what, &mut || true).unwrap());
+            let seen = fits.each_mut().map(|fit| fit.run_pass(&data.train, &data.valid, &what, &mut || ()).unwrap());
             let [a, b] = seen.map(|seen| seen.train[0].unwrap().logloss);
             assert!((a - b).abs() < 2e-4, "{kind} {optimizer:?} {loss:?} pass {pass}: {a} {b}");
             let [torch, fused] = fits.each_mut().map(|fit| fit.model.predict(&data.valid));
@@ -277,7 +277,7 @@ fn a_fit_resumed_in_the_ramp_is_the_uninterrupted_one() {
     let data = TrainingData::new(&dataset);
     let config = config(BackboneKind::DeepFm, &[8], 0.2);
     let pass =
-        |fit: &mut Fit| drop(fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || true).unwrap());
+        |fit: &mut Fit| drop(fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || ()).unwrap());
     let bytes = |fit: &Fit| fit.model.weights().to_bytes().unwrap();
     for engine in ENGINES {
         let options = FitOptions { loss: TRUNCATED, ..options(100) };
@@ -335,7 +335,7 @@ fn the_engines_search_alike() {
                 Stream::new(8, Purpose::Select, &[10 + c]).fill_uniform(&mut losses);
                 history.set(c, losses);
             }
-            let (summary, mut model) = policy.epoch(&search, &mut history, &mut || true).unwrap();
+            let (summary, mut model) = policy.epoch(&search, &mut history, &mut || ()).unwrap();
             let numbers = [history.rows().concat(), policy.keep_prob(&data.train), model.predict(&data.valid)];
             (summary, numbers)
         });
@@ -388,7 +388,7 @@ fn fused_results_do_not_depend_on_the_number_of_threads() {
                 let data = TrainingData::new(&dataset);
                 let mut fit = Fit::new(Engine::Fused, &config, &[key(0), key(1)], options);
                 for _ in 0..4 {
-                    fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || true).unwrap();
+                    fit.run_pass(&data.train, &data.valid, &PassOptions::default(), &mut || ()).unwrap();
                 }
                 fit.model.weights().to_bytes().unwrap()
             })

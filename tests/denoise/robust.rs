@@ -1,9 +1,10 @@
 //! The method `robust` on tables whose noise is known.
 
-use crate::world::{World, interrupted, job, run_with_noise, untimed};
+use crate::world::{World, interrupted, interrupted_at_every_step, job, run_with_noise, untimed};
 use autodenoise::synth::SynthSpec;
-use autodenoise::types::{Noise, Report, RunResult, Verdict};
+use autodenoise::types::{Noise, Report, ResolvedSpec, RunResult, Verdict};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Users with rows enough to be judged by.
 fn table(rows: u64) -> World {
@@ -54,13 +55,27 @@ fn clean_labels_leave_nothing_to_certify() {
     assert_eq!(report.findings.unwrap().candidates[0].name, "all rows");
 }
 
-#[test]
-fn a_robust_run_resumed_after_any_step_is_the_uninterrupted_one() {
-    let world = table(5_500);
+/// A run of few passes.
+fn short() -> ResolvedSpec {
     let mut spec = robust(json!({}));
     spec["method"]["options"]["retrain_max_epoch"] = json!(2);
     spec["method"]["options"]["folds"] = json!(2);
-    let spec = job(spec);
+    job(spec)
+}
+
+const FILES: [&str; 5] =
+    ["indices.csv", "scores.parquet", "policy.safetensors", "explanations.parquet", "model.safetensors"];
+
+fn assert_same_files(out: &Path, whole: &Path, place: &str) {
+    for name in FILES {
+        let same = std::fs::read(out.join(name)).ok() == std::fs::read(whole.join(name)).ok();
+        assert!(same, "{place}: {name} differs");
+    }
+}
+
+#[test]
+fn a_robust_run_resumed_after_any_step_is_the_uninterrupted_one() {
+    let (world, spec) = (table(5_500), short());
     let whole = run_with_noise(&world, &spec, None).unwrap();
     for steps in (1..).step_by(23) {
         let (events, out, ended) = interrupted(&world, &spec, steps);
@@ -69,10 +84,17 @@ fn a_robust_run_resumed_after_any_step_is_the_uninterrupted_one() {
             break;
         }
         assert_eq!(untimed(&events), untimed(&whole.events), "after {steps} steps");
-        for name in ["indices.csv", "scores.parquet", "policy.safetensors", "explanations.parquet", "model.safetensors"]
-        {
-            let same = std::fs::read(out.path().join(name)).ok() == std::fs::read(whole.out.path().join(name)).ok();
-            assert!(same, "after {steps} steps: {name} differs");
-        }
+        assert_same_files(out.path(), whole.out.path(), &format!("after {steps} steps"));
     }
+}
+
+/// Every checkpoint there can be is read once: also those between two stages, and between two models.
+#[test]
+fn a_robust_run_interrupted_after_every_step_is_the_uninterrupted_one() {
+    let (world, spec) = (table(5_500), short());
+    let whole = run_with_noise(&world, &spec, None).unwrap();
+    let (events, out, interruptions) = interrupted_at_every_step(&world, &spec);
+    assert!(interruptions > 60, "{interruptions} steps");
+    assert_eq!(untimed(&events), untimed(&whole.events));
+    assert_same_files(out.path(), whole.out.path(), "after every step");
 }

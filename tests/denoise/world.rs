@@ -233,6 +233,29 @@ pub fn untimed(events: &[TrainerEvent]) -> Vec<EpochRow> {
     events.iter().filter_map(row).collect()
 }
 
+/// Runs to the end, but after every step saves, forgets everything, and goes on from the file. Returns the number of steps
+/// after which it was interrupted.
+pub fn interrupted_at_every_step(world: &World, spec: &ResolvedSpec) -> (Vec<TrainerEvent>, tempfile::TempDir, usize) {
+    let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
+    let (mut events, mut saved, mut interruptions) = (Vec::new(), None::<String>, 0);
+    loop {
+        let ended = with_run(&dataset, spec, out.path(), |mut run| {
+            if let Some(saved) = &saved {
+                run.resume(&out.path().join(saved)).unwrap();
+            }
+            if run.step(&mut |event| events.push(event)).unwrap() == Step::Done {
+                return true;
+            }
+            saved = Some(run.save_checkpoint().unwrap());
+            false
+        });
+        if ended {
+            return (events, out, interruptions);
+        }
+        interruptions += 1;
+    }
+}
+
 /// Runs `steps` steps, saves, forgets everything, and goes on from the file to the end.
 pub fn interrupted(world: &World, spec: &ResolvedSpec, steps: usize) -> (Vec<TrainerEvent>, tempfile::TempDir, bool) {
     let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());

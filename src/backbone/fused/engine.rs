@@ -6,8 +6,8 @@ use super::params::Kind;
 use super::policy::FusedPolicy;
 use super::tower::TowerDesign;
 use crate::backbone::{
-    BackboneConfig, BatchLoss, Engine, FitError, Model, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig,
-    Recorded, Rows, Seen, SeenBatch, TensorFile, Tick, TrainPass, WeightsError,
+    BackboneConfig, BatchLoss, Engine, Model, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig, Recorded, Rows,
+    Seen, SeenBatch, TensorFile, Tick, TrainPass, WeightsError,
 };
 use crate::random::Stream;
 use crate::simd::Isa;
@@ -97,7 +97,7 @@ struct Part<'a> {
 }
 
 impl Model for FusedModel {
-    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Result<Seen, FitError> {
+    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen {
         let (n, replicas) = (pass.len(), self.replicas.len());
         let mut logits = vec![0.0; n * replicas];
         let mut recorded = pass.record.map(|_| vec![0.0; n * replicas]);
@@ -125,11 +125,9 @@ impl Model for FusedModel {
                 [one] => one.train(&at, &self.optimizer),
                 several => several.par_iter_mut().for_each(|part| part.train(&at, &self.optimizer)),
             }
-            if !tick() {
-                return Err(FitError::Stopped);
-            }
+            tick();
         }
-        Ok(Seen { logits, losses: recorded })
+        Seen { logits, losses: recorded }
     }
 
     fn predict(&mut self, rows: &Rows) -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! BDIS (Chen, Cao, Xing and Liang 2022; spec section 5): clusters of one label, one row kept of those of middle size.
 
 use super::{
-    Block, Points, Stopped,
+    Block, Points,
     points::{Rows, squared},
     search::key,
 };
@@ -30,17 +30,17 @@ struct TwoMeans {
 }
 
 /// Of each cluster of one label and of middle size the row nearest to the centre.
-pub fn keep(block: &Block, t1: i32, t2: u32, init: BdisInit, subsample: usize) -> Result<Vec<u32>, Stopped> {
+pub fn select_rows(block: &Block, t1: i32, t2: u32, init: BdisInit, subsample: usize) -> Vec<u32> {
     let Points::Metric(points) = &block.points else { panic!("rows in Hamming's space have no centre") };
     let sizes = sizes(block.labels.len(), t1, t2);
-    let clusters = homogeneous(block, points, &TwoMeans { init, subsample })?;
+    let clusters = homogeneous(block, points, &TwoMeans { init, subsample });
     let kept = clusters.iter().filter(|cluster| sizes.contains(&(cluster.rows.len() as i64))).flat_map(|cluster| {
         let apart = |row: u32| key(squared(points.row(row), &cluster.centre));
         cluster.rows.iter().copied().min_by(|a, b| apart(*a).total_cmp(&apart(*b)))
     });
     let mut kept: Vec<u32> = kept.collect();
     kept.sort_unstable();
-    Ok(kept)
+    kept
 }
 
 /// Sizes of the clusters of which a row is kept; of fewer than ten rows there are none.
@@ -49,8 +49,8 @@ fn sizes(rows: usize, t1: i32, t2: u32) -> Range<i64> {
     magnitude + i64::from(t1) + 1..magnitude * i64::from(t2)
 }
 
-/// The clusters of one label that come of dividing the others in two, again and again.
-fn homogeneous(block: &Block, points: &Rows<f64>, by: &TwoMeans) -> Result<Vec<Cluster>, Stopped> {
+/// The clusters of one label that result when all others are divided in two, again and again.
+fn homogeneous(block: &Block, points: &Rows<f64>, by: &TwoMeans) -> Vec<Cluster> {
     let is_pure = |rows: &[u32]| rows.iter().all(|row| block.class(*row) == block.class(rows[0]));
     let mut clusters = Vec::new();
     let mut wave: Vec<Vec<u32>> = vec![(0..block.len()).collect()];
@@ -61,7 +61,7 @@ fn homogeneous(block: &Block, points: &Rows<f64>, by: &TwoMeans) -> Result<Vec<C
             .par_iter()
             .zip(number..number + wave.len() as u32)
             .map(|(rows, number)| by.divide(points, rows, block.draws.child(&[number]), || block.pace.advance(0)));
-        let divided: Vec<[Cluster; 2]> = divided.collect::<Result<_, _>>()?;
+        let divided: Vec<[Cluster; 2]> = divided.collect();
         number += wave.len() as u32;
         let mut next = Vec::new();
         for (whole, parts) in wave.iter().zip(divided) {
@@ -74,55 +74,43 @@ fn homogeneous(block: &Block, points: &Rows<f64>, by: &TwoMeans) -> Result<Vec<C
                     next.push(part.rows);
                 }
             }
-            block.pace.advance(settled)?;
+            block.pace.advance(settled);
         }
         wave = next;
     }
-    Ok(clusters)
+    clusters
 }
 
 impl TwoMeans {
-    /// Two clusters of the rows; one may be empty. `go_on` is asked now and then.
-    fn divide(
-        &self,
-        points: &Rows<f64>,
-        rows: &[u32],
-        draws: Stream,
-        go_on: impl Fn() -> Result<(), Stopped>,
-    ) -> Result<[Cluster; 2], Stopped> {
+    /// Two clusters of the rows; one may be empty. `tick` is called now and then.
+    fn divide(&self, points: &Rows<f64>, rows: &[u32], draws: Stream, tick: impl Fn()) -> [Cluster; 2] {
         let gather = |rows: &[u32]| -> Vec<f64> { rows.iter().flat_map(|row| points.row(*row)).copied().collect() };
         let data = gather(rows);
         let centres = if self.subsample == 0 || rows.len() <= self.subsample {
-            self.train(&data, points.width, draws, go_on)?
+            self.train(&data, points.width, draws, tick)
         } else {
             let mut sample = rows.to_vec();
             draws.child(&[0]).shuffle(&mut sample);
             sample.truncate(self.subsample);
             sample.sort_unstable();
-            self.train(&gather(&sample), points.width, draws, go_on)?
+            self.train(&gather(&sample), points.width, draws, tick)
         };
-        let second = Assignment::of(&data, points.width, &centres).second;
+        let second = Assignment::new(&data, points.width, &centres).second;
         let of =
             |wanted: bool| rows.iter().zip(&second).filter(|(_, is)| **is == wanted).map(|(row, _)| *row).collect();
         let [first, second] = centres;
-        Ok([Cluster { rows: of(false), centre: first }, Cluster { rows: of(true), centre: second }])
+        [Cluster { rows: of(false), centre: first }, Cluster { rows: of(true), centre: second }]
     }
 
     /// The centres, by Lloyd's iterations until nothing moves.
-    fn train(
-        &self,
-        data: &[f64],
-        width: usize,
-        draws: Stream,
-        go_on: impl Fn() -> Result<(), Stopped>,
-    ) -> Result<[Vec<f64>; 2], Stopped> {
-        let mut centres = self.start(data, width, draws);
+    fn train(&self, data: &[f64], width: usize, draws: Stream, tick: impl Fn()) -> [Vec<f64>; 2] {
+        let mut centres = self.start_centres(data, width, draws);
         let mut last = None;
         for iteration in 0..ITERATIONS {
             if iteration % 16 == 0 {
-                go_on()?;
+                tick();
             }
-            let assignment = Assignment::of(data, width, &centres);
+            let assignment = Assignment::new(data, width, &centres);
             if last.as_ref() == Some(&assignment.second) {
                 break;
             }
@@ -133,10 +121,10 @@ impl TwoMeans {
             }
             last = Some(assignment.second);
         }
-        Ok(centres)
+        centres
     }
 
-    fn start(&self, data: &[f64], width: usize, draws: Stream) -> [Vec<f64>; 2] {
+    fn start_centres(&self, data: &[f64], width: usize, draws: Stream) -> [Vec<f64>; 2] {
         let rows = data.len() / width;
         let row = |place: usize| &data[place * width..][..width];
         let places = match self.init {
@@ -145,7 +133,7 @@ impl TwoMeans {
                     let apart = |place: usize| key(squared(row(place), from));
                     (0..rows).min_by(|a, b| apart(*b).total_cmp(&apart(*a))).expect("a cluster has rows")
                 };
-                let all = Assignment::of(data, width, &[row(0).to_vec(), row(0).to_vec()]);
+                let all = Assignment::new(data, width, &[row(0).to_vec(), row(0).to_vec()]);
                 let mean: Vec<f64> = all.sums[0].iter().map(|sum| sum / rows as f64).collect();
                 let first = farthest(&mean);
                 [first, farthest(row(first))]
@@ -169,14 +157,15 @@ struct Assignment {
 }
 
 impl Assignment {
-    /// As near to both is to the first. Sums are those of fixed chunks, in their order.
-    fn of(data: &[f64], width: usize, [first, second]: &[Vec<f64>; 2]) -> Self {
+    /// A row that is equally near to both belongs to the first. Sums are added up by fixed chunks in their order, so
+    /// they do not depend on the number of threads.
+    fn new(data: &[f64], width: usize, [first, second]: &[Vec<f64>; 2]) -> Self {
         let chunks = data.par_chunks(CHUNK * width).map(|chunk| {
             let mut sums = [vec![0.0; width], vec![0.0; width]];
             let mut counts = [0; 2];
             let assign = |row: &[f64]| {
                 let apart = [first, second].map(|centre| squared(row, centre));
-                // Only of smaller squares can the rounded distance be smaller.
+                // The rounded distance can only be smaller where the square is.
                 let is_second = apart[1] < apart[0] && key(apart[1]) < key(apart[0]);
                 let own = usize::from(is_second);
                 counts[own] += 1;
@@ -216,7 +205,7 @@ mod tests {
                 block.draws = Stream::new(seed, crate::random::Purpose::Instances, &[0]);
                 let init = if seed == 0 { BdisInit::Farthest } else { BdisInit::Random };
                 let Points::Metric(points) = &block.points else { unreachable!("a metric case") };
-                let clusters = homogeneous(&block, points, &TwoMeans { init, subsample: 0 }).unwrap();
+                let clusters = homogeneous(&block, points, &TwoMeans { init, subsample: 0 });
                 let mut rows: Vec<Vec<u32>> = clusters.into_iter().map(|cluster| cluster.rows).collect();
                 rows.sort();
                 let expected = case["trace"]["homogeneous_clusters"].as_array().unwrap();
@@ -231,7 +220,7 @@ mod tests {
         let case = serde_json::json!({"x": vec![[0.5, 1.0]; 50], "y": (0..50).map(|row| row % 2).collect::<Vec<_>>()});
         let pace = pace();
         for init in [BdisInit::Farthest, BdisInit::Random] {
-            assert_eq!(keep(&block(&case, &pace), -1, 7, init, 0).unwrap(), [0; 0]);
+            assert_eq!(select_rows(&block(&case, &pace), -1, 7, init, 0), [0; 0]);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::random::{Purpose, Stream};
 
-/// Blocks of at most `block_size` rows (0: of all), each ascending; they and their labels differ in number by one at most.
+/// Blocks of at most `block_size` rows (0: one of all), each ascending. Blocks differ by at most one row, in all and of
+/// each label.
 pub fn deal(labels: &[u8], block_size: usize, seed: u64) -> Vec<Vec<u32>> {
     let count = if block_size == 0 { 1 } else { labels.len().div_ceil(block_size).max(1) };
     let mut dealt = Vec::with_capacity(labels.len());

@@ -1,15 +1,15 @@
 //! CNN (Hart 1968; spec section 2).
 
 use super::{
-    Block, Stopped,
+    Block,
     search::{Nearest, Scan},
 };
 
-/// A set of rows by which each row's nearest neighbour in it has the row's label.
+/// A set of rows such that the member nearest to any row has the label of that row.
 ///
 /// Passes repeat, but the set only grows: each row remembers its nearest member, and looks only at members that came
 /// since. So no pair is looked at twice, however many passes it takes.
-pub fn keep(block: &Block, drawn: bool) -> Result<Vec<u32>, Stopped> {
+pub fn select_rows(block: &Block, drawn: bool) -> Vec<u32> {
     let rows: Vec<u32> = (0..block.len()).collect();
     let mut members = Scan::new(&block.points, Vec::new());
     let mut is_member = vec![false; rows.len()];
@@ -37,13 +37,13 @@ pub fn keep(block: &Block, drawn: bool) -> Result<Vec<u32>, Stopped> {
         wrong
     };
     let mut added = false;
-    block.pace.each(&rows, |row| added |= visit(row))?;
+    block.pace.each(&rows, |row| added |= visit(row));
     while added {
         added = false;
         for rows in rows.chunks(1024) {
-            block.pace.advance(0)?;
+            block.pace.advance(0);
             rows.iter().for_each(|row| added |= visit(*row));
         }
     }
-    Ok(rows.into_iter().filter(|row| is_member[*row as usize]).collect())
+    rows.into_iter().filter(|row| is_member[*row as usize]).collect()
 }

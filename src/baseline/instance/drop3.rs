@@ -1,37 +1,37 @@
 //! DROP3 (Wilson and Martinez 2000; spec section 3).
 
 use super::{
-    Block, Stopped, enn,
+    Block, enn,
     search::{Nearest, Search, index, nearest, vote},
 };
 
-/// Rows that a search for neighbours finds beyond those it is for, so that the next need not search.
+/// A search finds so many neighbours more than are needed: they replace those removed later without another search.
 const SPARES: usize = 8;
 
-/// The rows left when each was removed, farthest from its enemies first, without which at least as many of those that
-/// have it among their neighbours are classified correctly.
-pub fn keep(block: &Block, k: usize, enn_associates: bool) -> Result<Vec<u32>, Stopped> {
-    let filtered = enn::keep(block, k)?;
-    block.pace.advance(3 * (block.labels.len() - filtered.len()))?;
+/// The rows that are left. From the farthest from its nearest enemy on, a row is removed if at least as many of those
+/// that have it among their neighbours are classified correctly without it.
+pub fn select_rows(block: &Block, k: usize, enn_associates: bool) -> Vec<u32> {
+    let filtered = enn::select_rows(block, k);
+    block.pace.advance(3 * (block.labels.len() - filtered.len()));
     if block.classes(&filtered).iter().any(Vec::is_empty) {
-        return Ok(filtered);
+        return filtered;
     }
     let everyone: Vec<u32> = (0..block.len()).collect();
-    let mut graph = Graph::new(block, k, &filtered, if enn_associates { &everyone } else { &filtered })?;
-    let order: Vec<u32> = by_enemy(block, &filtered)?.into_iter().map(|(row, _)| row).collect();
-    block.pace.each(&order, |row| graph.judge(row))?;
-    Ok(filtered.into_iter().filter(|row| graph.is_in[*row as usize]).collect())
+    let mut graph = Graph::new(block, k, &filtered, if enn_associates { &everyone } else { &filtered });
+    let order: Vec<u32> = sort_by_enemy(block, &filtered).into_iter().map(|(row, _)| row).collect();
+    block.pace.each(&order, |row| graph.judge(row));
+    filtered.into_iter().filter(|row| graph.is_in[*row as usize]).collect()
 }
 
 /// The rows with the key of the nearest enemy's distance, the farthest first.
-fn by_enemy(block: &Block, rows: &[u32]) -> Result<Vec<(u32, f64)>, Stopped> {
+fn sort_by_enemy(block: &Block, rows: &[u32]) -> Vec<(u32, f64)> {
     let classes = block.classes(rows).map(|rows| index(&block.points, rows, block.knn));
     let mut order = block.pace.map(rows, |row| {
         let enemy = nearest(&*classes[1 - block.class(row)], row, 1);
         (row, enemy.held().first().map_or(f64::INFINITY, |enemy| enemy.key))
-    })?;
+    });
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Ok(order)
+    order
 }
 
 /// Who has whom among its neighbours.
@@ -54,11 +54,11 @@ struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     /// Of `rows`, with neighbours for those of `listed`.
-    fn new(block: &'a Block, k: usize, rows: &[u32], listed: &[u32]) -> Result<Self, Stopped> {
+    fn new(block: &'a Block, k: usize, rows: &[u32], listed: &[u32]) -> Self {
         let set = index(&block.points, rows.to_vec(), block.knn);
         let lists = block.pace.map(listed, |row| -> Vec<u32> {
             nearest(&*set, row, k + 1 + SPARES).held().iter().map(|near| near.row).collect()
-        })?;
+        });
         let by_row = || vec![Vec::new(); block.labels.len()];
         let (mut neighbours, mut spares, mut associates) = (by_row(), by_row(), by_row());
         for (row, mut list) in listed.iter().zip(lists) {
@@ -68,18 +68,18 @@ impl<'a> Graph<'a> {
         }
         let mut is_in = vec![false; block.labels.len()];
         rows.iter().for_each(|row| is_in[*row as usize] = true);
-        Ok(Self { block, k, neighbours, spares, associates, is_in, left: rows.len(), set, size: rows.len() })
+        Self { block, k, neighbours, spares, associates, is_in, left: rows.len(), set, size: rows.len() }
     }
 
     /// Removes the row if its associates do as well without it.
     fn judge(&mut self, row: u32) {
-        if self.correct(row, None) <= self.correct(row, Some(row)) {
+        if self.count_correct(row, None) <= self.count_correct(row, Some(row)) {
             self.remove(row);
         }
     }
 
     /// How many of the row's associates are classified correctly by neighbours other than `without`.
-    fn correct(&self, row: u32, without: Option<u32>) -> usize {
+    fn count_correct(&self, row: u32, without: Option<u32>) -> usize {
         let is_correct = |associate: &&u32| {
             let neighbours = self.neighbours[**associate as usize].iter().filter(|near| Some(**near) != without);
             let votes = neighbours.take(self.k).map(|near| self.block.labels[*near as usize]);
@@ -137,9 +137,9 @@ mod tests {
             if name == "single_class" {
                 continue;
             }
-            let filtered = enn::keep(&block, 3).unwrap();
+            let filtered = enn::select_rows(&block, 3);
             assert_eq!(filtered, ints::<u32>(&trace["after_enn"]), "{name}");
-            let order = by_enemy(&block, &filtered).unwrap();
+            let order = sort_by_enemy(&block, &filtered);
             let rows: Vec<u32> = order.iter().map(|(row, _)| *row).collect();
             assert_eq!(rows, ints::<u32>(&trace["order"]), "{name}");
             for (row, key) in &order {
@@ -148,15 +148,15 @@ mod tests {
                 let found = if case["metric"] == "hamming" { (key / 1e12).powi(2) } else { key / 1e12 };
                 assert!((found - distance).abs() < 2e-12, "{name}: {row} at {found}");
             }
-            let mut graph = Graph::new(&block, 3, &filtered, &filtered).unwrap();
+            let mut graph = Graph::new(&block, 3, &filtered, &filtered);
             let steps = trace["steps"].as_array().unwrap();
             assert_eq!(steps.len(), rows.len(), "{name}");
             for (row, step) in rows.into_iter().zip(steps) {
                 let mut associates = graph.associates[row as usize].clone();
                 associates.sort_unstable();
                 assert_eq!(associates, ints::<u32>(&step["associates"]), "{name}: {row}");
-                assert_eq!(step["with"], graph.correct(row, None), "{name}: {row}");
-                assert_eq!(step["without"], graph.correct(row, Some(row)), "{name}: {row}");
+                assert_eq!(step["with"], graph.count_correct(row, None), "{name}: {row}");
+                assert_eq!(step["without"], graph.count_correct(row, Some(row)), "{name}: {row}");
                 graph.judge(row);
                 assert_eq!(step["removed"], !graph.is_in[row as usize], "{name}: {row}");
             }

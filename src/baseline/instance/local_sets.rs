@@ -1,10 +1,10 @@
 //! Local sets: LSSm and LSBo (Leyva, González and Pérez 2015; spec section 4).
-//!
-//! The local set of a row is all that is nearer than its nearest enemy, so all of its own class. Sets are never stored:
-//! a row keeps its enemy's distance, and the set is searched for again where it is needed.
+//! The local set of a row are the rows nearer to it than its nearest enemy, which is the nearest row of the other
+//! label; so all of them have its own label. Sets are never stored: a row keeps its enemy's distance, and the set is
+//! searched for again where it is needed.
 
 use super::{
-    Block, Stopped,
+    Block,
     search::{Neighbour, Scan, Search, below, index, nearest},
 };
 use crate::types::EnemyTies;
@@ -13,24 +13,25 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// The unit of harm. Shares of it are rounded down, so that shares that make up a whole never exceed it.
 const WHOLE: u64 = 1 << 40;
 
-/// LSSm: the rows that are in as many local sets as they are somebody's nearest enemy, or in more.
-pub fn smooth(block: &Block, include_self: bool, ties: EnemyTies) -> Result<Vec<u32>, Stopped> {
+/// LSSm: the rows that are in at least as many local sets as there are rows whose nearest enemy they are.
+pub fn select_smooth(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
     let rows: Vec<u32> = (0..block.len()).collect();
-    let Some(sets) = LocalSets::new(block, &rows)? else { return Ok(rows) };
-    let (usefulness, harm) = (sets.usefulness(include_self)?, sets.harm(ties)?);
+    let Some(sets) = LocalSets::new(block, &rows) else { return rows };
+    let (usefulness, harm) = (sets.usefulness(include_self), sets.harm(ties));
     let is_kept = |row: &u32| u64::from(usefulness[*row as usize]) * WHOLE >= harm[*row as usize];
-    Ok(rows.iter().copied().filter(is_kept).collect())
+    rows.iter().copied().filter(is_kept).collect()
 }
 
-/// LSBo: of the smoothed rows, those with the smallest local sets, none in the set of another.
-pub fn border(block: &Block, include_self: bool, ties: EnemyTies) -> Result<Vec<u32>, Stopped> {
-    let smoothed = smooth(block, include_self, ties)?;
-    block.pace.advance(3 * (block.labels.len() - smoothed.len()))?;
-    let Some(sets) = LocalSets::new(block, &smoothed)? else { return Ok(smoothed) };
-    let order: Vec<u32> = sets.by_size()?.into_iter().map(|(row, _)| row).collect();
-    let mut chosen = sets.choose(&order)?;
+/// LSBo: the smoothed rows in order of the size of their local sets, smallest first, but for those that have a row
+/// chosen before in their own set.
+pub fn select_border(block: &Block, include_self: bool, ties: EnemyTies) -> Vec<u32> {
+    let smoothed = select_smooth(block, include_self, ties);
+    block.pace.advance(3 * (block.labels.len() - smoothed.len()));
+    let Some(sets) = LocalSets::new(block, &smoothed) else { return smoothed };
+    let order: Vec<u32> = sets.sort_by_size().into_iter().map(|(row, _)| row).collect();
+    let mut chosen = sets.choose(&order);
     chosen.sort_unstable();
-    Ok(chosen)
+    chosen
 }
 
 /// Local sets among some rows of a block, both classes among them.
@@ -45,21 +46,21 @@ struct LocalSets<'a> {
 
 impl<'a> LocalSets<'a> {
     /// `None` where a class is missing: nobody has an enemy.
-    fn new(block: &'a Block, rows: &'a [u32]) -> Result<Option<Self>, Stopped> {
+    fn new(block: &'a Block, rows: &'a [u32]) -> Option<Self> {
         let classes = block.classes(rows);
         if classes.iter().any(Vec::is_empty) {
-            return Ok(None);
+            return None;
         }
         let classes = classes.map(|rows| index(&block.points, rows, block.knn));
         let found = block.pace.map(rows, |row| {
             let enemies = &*classes[1 - block.class(row)];
             nearest(enemies, row, 1).held().first().copied()
-        })?;
+        });
         let mut enemies = vec![None; block.labels.len()];
         for (row, enemy) in rows.iter().zip(found) {
             enemies[*row as usize] = enemy;
         }
-        Ok(Some(Self { block, rows, classes, enemies }))
+        Some(Self { block, rows, classes, enemies })
     }
 
     /// The squared distance below which a row is in the local set of `row`.
@@ -68,7 +69,7 @@ impl<'a> LocalSets<'a> {
     }
 
     /// Calls `each` for the members of the local set of `row`.
-    fn members(&self, row: u32, each: &mut dyn FnMut(u32)) {
+    fn visit_members(&self, row: u32, each: &mut dyn FnMut(u32)) {
         let reach = self.reach(row);
         if reach > 0.0 {
             self.classes[self.block.class(row)].near(row, reach, &mut |other, _| {
@@ -81,22 +82,22 @@ impl<'a> LocalSets<'a> {
     }
 
     /// By row of the block: the local sets it is in.
-    fn usefulness(&self, include_self: bool) -> Result<Vec<u32>, Stopped> {
+    fn usefulness(&self, include_self: bool) -> Vec<u32> {
         let counts: Vec<AtomicU32> = self.enemies.iter().map(|_| AtomicU32::new(0)).collect();
         let count = |row: u32| {
             counts[row as usize].fetch_add(1, Ordering::Relaxed);
         };
         self.block.pace.map(self.rows, |row| {
-            self.members(row, &mut |member| count(member));
+            self.visit_members(row, &mut |member| count(member));
             if include_self && self.reach(row) > 0.0 {
                 count(row);
             }
-        })?;
-        Ok(counts.into_iter().map(AtomicU32::into_inner).collect())
+        });
+        counts.into_iter().map(AtomicU32::into_inner).collect()
     }
 
     /// By row of the block: the rows whose nearest enemy it is, times `WHOLE`.
-    fn harm(&self, ties: EnemyTies) -> Result<Vec<u64>, Stopped> {
+    fn harm(&self, ties: EnemyTies) -> Vec<u64> {
         let harm: Vec<AtomicU64> = self.enemies.iter().map(|_| AtomicU64::new(0)).collect();
         let blame = |enemies: &[u32]| {
             for enemy in enemies {
@@ -116,24 +117,23 @@ impl<'a> LocalSets<'a> {
                     blame(&tied);
                 }
             }
-        })?;
-        Ok(harm.into_iter().map(AtomicU64::into_inner).collect())
+        });
+        harm.into_iter().map(AtomicU64::into_inner).collect()
     }
 
     /// The rows with the size of their local sets, the smallest first.
-    fn by_size(&self) -> Result<Vec<(u32, u32)>, Stopped> {
-        let sizes = self.block.pace.map(self.rows, |row| {
+    fn sort_by_size(&self) -> Vec<(u32, u32)> {
+        let mut sizes = self.block.pace.map(self.rows, |row| {
             let mut size = 0;
-            self.members(row, &mut |_| size += 1);
+            self.visit_members(row, &mut |_| size += 1);
             (row, size)
         });
-        let mut sizes: Vec<(u32, u32)> = sizes?;
         sizes.sort_by_key(|(_, size)| *size);
-        Ok(sizes)
+        sizes
     }
 
-    /// Of rows in this order, those in whose local set there is none yet, in order.
-    fn choose(&self, order: &[u32]) -> Result<Vec<u32>, Stopped> {
+    /// Goes through the rows in this order, and chooses those whose local set has no chosen row yet.
+    fn choose(&self, order: &[u32]) -> Vec<u32> {
         let mut chosen = Vec::new();
         let mut by_class = [0, 1].map(|_| Scan::new(&self.block.points, Vec::new()));
         self.block.pace.each(order, |row| {
@@ -147,8 +147,8 @@ impl<'a> LocalSets<'a> {
                 own.push(row);
                 chosen.push(row);
             }
-        })?;
-        Ok(chosen)
+        });
+        chosen
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
         for (name, case) in cases("cases") {
             let (trace, block) = (&case["lssm_trace"], block(&case, &pace));
             let rows: Vec<u32> = (0..block.len()).collect();
-            let Some(sets) = LocalSets::new(&block, &rows).unwrap() else {
+            let Some(sets) = LocalSets::new(&block, &rows) else {
                 assert_eq!(name, "single_class");
                 continue;
             };
@@ -171,11 +171,11 @@ mod tests {
             assert_eq!(enemies, ints::<u32>(&trace["nearest_enemy"]), "{name}");
             for (row, expected) in rows.iter().zip(trace["local_sets"].as_array().unwrap()) {
                 let mut members = Vec::new();
-                sets.members(*row, &mut |member| members.push(member));
+                sets.visit_members(*row, &mut |member| members.push(member));
                 assert_eq!(members, ints::<u32>(expected), "{name}");
             }
-            assert_eq!(sets.usefulness(false).unwrap(), ints::<u32>(&trace["u"]), "{name}");
-            let harm = sets.harm(EnemyTies::Lowest).unwrap();
+            assert_eq!(sets.usefulness(false), ints::<u32>(&trace["u"]), "{name}");
+            let harm = sets.harm(EnemyTies::Lowest);
             assert_eq!(harm.iter().map(|harm| harm / WHOLE).collect::<Vec<_>>(), ints::<u64>(&trace["h"]), "{name}");
         }
     }
@@ -185,19 +185,19 @@ mod tests {
         let pace = pace();
         for (name, case) in cases("cases") {
             let (trace, block) = (&case["lsbo_trace"], block(&case, &pace));
-            let smoothed = smooth(&block, false, EnemyTies::Lowest).unwrap();
-            let Some(sets) = LocalSets::new(&block, &smoothed).unwrap() else {
+            let smoothed = select_smooth(&block, false, EnemyTies::Lowest);
+            let Some(sets) = LocalSets::new(&block, &smoothed) else {
                 assert_eq!(name, "single_class");
                 continue;
             };
             assert_eq!(smoothed, ints::<u32>(&trace["after_lssm"]), "{name}");
-            let by_size = sets.by_size().unwrap();
+            let by_size = sets.sort_by_size();
             for (row, size) in &by_size {
                 assert_eq!(trace["lsc"][row.to_string()], *size, "{name}: {row}");
             }
             let order: Vec<u32> = by_size.iter().map(|(row, _)| *row).collect();
             assert_eq!(order, ints::<u32>(&trace["order"]), "{name}");
-            assert_eq!(sets.choose(&order).unwrap(), ints::<u32>(&trace["added_in_order"]), "{name}");
+            assert_eq!(sets.choose(&order), ints::<u32>(&trace["added_in_order"]), "{name}");
         }
     }
 
@@ -207,10 +207,10 @@ mod tests {
         let pace = pace();
         let block = block(&case, &pace);
         let rows = [0, 1, 2, 3];
-        let sets = LocalSets::new(&block, &rows).unwrap().unwrap();
+        let sets = LocalSets::new(&block, &rows).unwrap();
         // 0 and 1 are each other's enemies, at distance 0; 2 and 3 have 0 for theirs, as far as 1, and are nearer together.
-        assert_eq!(sets.usefulness(true).unwrap(), [0, 0, 2, 2]);
-        assert_eq!(sets.harm(EnemyTies::Lowest).unwrap(), [3 * WHOLE, WHOLE, 0, 0]);
+        assert_eq!(sets.usefulness(true), [0, 0, 2, 2]);
+        assert_eq!(sets.harm(EnemyTies::Lowest), [3 * WHOLE, WHOLE, 0, 0]);
     }
 
     #[test]
@@ -219,8 +219,8 @@ mod tests {
         let pace = pace();
         let block = block(&case, &pace);
         let rows = [0, 1, 2, 3];
-        let sets = LocalSets::new(&block, &rows).unwrap().unwrap();
-        assert_eq!(sets.harm(EnemyTies::Lowest).unwrap(), [3 * WHOLE, WHOLE, 0, 0]);
-        assert_eq!(sets.harm(EnemyTies::Split).unwrap(), [3 * WHOLE, WHOLE / 3, WHOLE / 3, WHOLE / 3]);
+        let sets = LocalSets::new(&block, &rows).unwrap();
+        assert_eq!(sets.harm(EnemyTies::Lowest), [3 * WHOLE, WHOLE, 0, 0]);
+        assert_eq!(sets.harm(EnemyTies::Split), [3 * WHOLE, WHOLE / 3, WHOLE / 3, WHOLE / 3]);
     }
 }

@@ -24,7 +24,6 @@ mod tree;
 use crate::random::{Purpose, Stream};
 use crate::types::{BdisInit, EnemyTies, Knn};
 use pace::Pace;
-pub use pace::Stopped;
 use points::Points;
 use rayon::prelude::*;
 pub use space::Space;
@@ -86,17 +85,11 @@ impl Block<'_> {
 }
 
 /// The positions kept, ascending; none at all is a possible answer. `ids`: `[n, F]`, row-major, global. `labels`: `[n]`,
-/// 0 or 1. `tick` is told the share done, from several threads; `false` stops.
+/// 0 or 1. `tick` is told the share done, from several threads.
 ///
 /// # Panics
 /// Where `knn` does not serve the distance (`Knn::serves`), and for BDIS in Hamming's space, which has no centres.
-pub fn select(
-    ids: &[i32],
-    labels: &[u8],
-    fields: usize,
-    config: &Config,
-    tick: &(dyn Fn(f64) -> bool + Sync),
-) -> Result<Vec<u32>, Stopped> {
+pub fn select(ids: &[i32], labels: &[u8], fields: usize, config: &Config, tick: &(dyn Fn(f64) + Sync)) -> Vec<u32> {
     assert_eq!(ids.len(), labels.len() * fields, "ids are [n, F]");
     let source = config.space.source(ids, labels, fields);
     let pace = Pace::new(tick, labels.len() as u64 * config.method.sweeps());
@@ -110,24 +103,24 @@ pub fn select(
             draws: Stream::new(seed, Purpose::Instances, &[number as u32]),
             pace: &pace,
         };
-        let kept = config.method.keep(&block)?;
-        Ok(kept.into_iter().map(|row| rows[row as usize]).collect())
+        let kept = config.method.select_rows(&block);
+        kept.into_iter().map(|row| rows[row as usize]).collect()
     });
-    let mut kept = kept.collect::<Result<Vec<Vec<u32>>, _>>()?.concat();
+    let mut kept = kept.collect::<Vec<Vec<u32>>>().concat();
     kept.sort_unstable();
-    Ok(kept)
+    kept
 }
 
 impl Algorithm {
     /// Rows of the block that are kept.
-    fn keep(self, block: &Block) -> Result<Vec<u32>, Stopped> {
+    fn select_rows(self, block: &Block) -> Vec<u32> {
         match self {
-            Self::Enn { k } => enn::keep(block, k),
-            Self::Cnn { seed } => cnn::keep(block, seed.is_some()),
-            Self::Drop3 { k, enn_associates } => drop3::keep(block, k, enn_associates),
-            Self::Lssm { include_self, enemy_ties } => local_sets::smooth(block, include_self, enemy_ties),
-            Self::Lsbo { include_self, enemy_ties } => local_sets::border(block, include_self, enemy_ties),
-            Self::Bdis { t1, t2, init, subsample } => bdis::keep(block, t1, t2, init, subsample),
+            Self::Enn { k } => enn::select_rows(block, k),
+            Self::Cnn { seed } => cnn::select_rows(block, seed.is_some()),
+            Self::Drop3 { k, enn_associates } => drop3::select_rows(block, k, enn_associates),
+            Self::Lssm { include_self, enemy_ties } => local_sets::select_smooth(block, include_self, enemy_ties),
+            Self::Lsbo { include_self, enemy_ties } => local_sets::select_border(block, include_self, enemy_ties),
+            Self::Bdis { t1, t2, init, subsample } => bdis::select_rows(block, t1, t2, init, subsample),
         }
     }
 
@@ -145,7 +138,6 @@ impl Algorithm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     const BDIS: Algorithm = Algorithm::Bdis { t1: -1, t2: 7, init: BdisInit::Random, subsample: 50 };
 
@@ -169,7 +161,7 @@ mod tests {
         for method in [Algorithm::Lssm { include_self: false, enemy_ties: ties }, method, BDIS] {
             let kept = [1, 4].map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| select(&ids, &labels, 3, &config(method), &|_| true)).unwrap()
+                pool.install(|| select(&ids, &labels, 3, &config(method), &|_| ()))
             });
             assert!(!kept[0].is_empty() && kept[0].len() < 1000, "{method:?}: {}", kept[0].len());
             assert_eq!(kept[0], kept[1], "{method:?}");
@@ -181,7 +173,7 @@ mod tests {
         let (ids, labels) = table(300);
         let kept = |method, seed| {
             let config = Config { block_size: 0, seed, ..config(method) };
-            select(&ids, &labels, 3, &config, &|_| true).unwrap()
+            select(&ids, &labels, 3, &config, &|_| ())
         };
         assert_ne!(kept(BDIS, 1), kept(BDIS, 2));
         let cnn = |seed| kept(Algorithm::Cnn { seed }, 1);
@@ -191,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_tells_its_share_to_the_end_and_stops_when_told() {
+    fn a_selection_tells_its_share_to_the_end() {
         let (ids, labels) = table(1000);
         let (include_self, enemy_ties) = (false, EnemyTies::Lowest);
         for method in [
@@ -206,13 +198,9 @@ mod tests {
             let tick = |share: f64| {
                 let mut greatest = greatest.lock().unwrap();
                 *greatest = greatest.max(share);
-                true
             };
-            select(&ids, &labels, 3, &config(method), &tick).unwrap();
+            select(&ids, &labels, 3, &config(method), &tick);
             assert_eq!(*greatest.lock().unwrap(), 1.0, "{method:?}");
-            let left = AtomicUsize::new(5);
-            let tick = |_| left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-            assert_eq!(select(&ids, &labels, 3, &config(method), &tick), Err(Stopped), "{method:?}");
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::simd::{Isa, kernel};
 /// Points side by side in a vector: one register of AVX-512 for ids, two for numbers.
 const LANES: usize = 16;
 
-/// What takes a point near the query, by its place and its squared distance, and answers below which squared distance
-/// points are of interest from now on.
+/// Is called with the place and the squared distance of a point near the query. Returns the squared distance below
+/// which points are of interest from then on.
 pub type Found<'f> = &'f mut dyn FnMut(u32, f64) -> f64;
 
 /// What a point is made of.
@@ -177,7 +177,7 @@ fn scan<T: Coordinate>(lines: &[[T; LANES]], query: &[T], first: usize, end: usi
                     *bound = found((place + lane) as u32, squared);
                 }
             }
-            // No square is below 0: nobody is of interest any more.
+            // No square is below 0: no point is of interest any more.
             if *bound <= 0.0 {
                 return;
             }

@@ -8,7 +8,7 @@ use super::points::{Found, Packed, Rows};
 use super::search::Search;
 use std::ops::Range;
 
-/// A row of a list takes about as long as this many of a scan.
+/// Looking at a row of a list takes about as long as scanning this many rows.
 const SCANNED_WHILE_LISTED: usize = 8;
 
 pub struct Postings<'a> {

@@ -29,8 +29,8 @@ pub fn below(least: f64) -> f64 {
 
 /// A set of rows to search.
 pub trait Search: Sync {
-    /// Calls `found(row, squared distance)` for the rows of the set whose squared distance from `row` is below `bound`,
-    /// which each call sets anew; a row of the set finds itself.
+    /// Calls `found(row, squared distance)` for the rows of the set whose squared distance from `row` is below `bound`.
+    /// What `found` returns is the bound from then on. A row of the set finds itself.
     fn near(&self, row: u32, bound: f64, found: Found);
 
     /// Whether rows are found in ascending order.
@@ -131,7 +131,8 @@ impl Nearest {
         Self { count, ordered, held: Vec::with_capacity(count + 1), bound: f64::INFINITY }
     }
 
-    /// Takes the row if it is among the nearest; gives the squared distance from which on none can be.
+    /// Takes the row if it is among the nearest. Returns the squared distance below which a row must be to be taken
+    /// next.
     pub fn offer(&mut self, row: u32, squared: f64) -> f64 {
         let key = key(squared);
         let place = self.held.partition_point(|held| (held.key, held.row) < (key, row));
@@ -140,7 +141,7 @@ impl Nearest {
             self.held.insert(place, Neighbour { key, row });
             if self.held.len() == self.count {
                 let last = self.held[self.count - 1].key;
-                // A later row as near as the last one is behind it, unless rows come in any order.
+                // Where rows come in ascending order, one as near as the last one held would be behind it.
                 self.bound = below(if self.ordered { last } else { last + 1.0 });
             }
         }
@@ -166,8 +167,7 @@ pub fn nearest(set: &dyn Search, row: u32, count: usize) -> Nearest {
     nearest
 }
 
-/// Whether most of the neighbours have label 1; where as many have as have not, the label of the nearest. `None` of no
-/// neighbours.
+/// The label that most neighbours have; where both are equally common, that of the nearest. `None` without neighbours.
 pub fn vote(labels: impl Iterator<Item = u8>) -> Option<u8> {
     let mut labels = labels.peekable();
     let first = *labels.peek()?;

@@ -1,4 +1,4 @@
-//! What lies how far apart: rows as points (spec section 0.1).
+//! The distance between rows: they become points of a space (spec section 0.1).
 
 use super::points::{Points, Rows};
 

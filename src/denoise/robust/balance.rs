@@ -1,29 +1,30 @@
 //! From wanted label rates to rows: which rows to keep so that models trained on them are told what the policy believes.
-//!
-//! At a row's place the labels are 1 with probability p, and are wanted to be so with probability t. Keeping every row of one
-//! label and a share of those of the other brings the odds there. Rows drawn one by one by those shares tell it with the
-//! noise of the draw on top, most of which a search over the draw takes away: what rows kept say beyond what is wanted,
-//! added up over the rows of each value, is to be small, in the directions in which a factorisation machine sees those rows.
+//! Among rows like a given one labels are 1 with probability p, and a model is to be told that they are with
+//! probability t. It is, if every row of one label is kept and a share of those of the other. Were each row drawn on
+//! its own by that share, the draw would add noise. A search over the draw removes most of it: of each value, what its
+//! kept rows say beyond what is wanted is added up, and the sums are made small, in the directions in which a
+//! factorisation machine sees those rows.
 
-use crate::random::{Purpose, Stream};
+use super::streams;
 
-/// Keep probabilities inside this count as certain.
+/// Keep probabilities below this or above 1 minus this count as these.
 const CERTAIN: f32 = 0.002;
-/// Rows that a value's imbalance is divided by, beside its own.
+/// A value's imbalance is divided by the number of its rows and these.
 const PRIOR_ROWS: f32 = 20.0;
-/// What leaving the policy's mind about a row costs, for each unit of its log-odds.
+/// What it costs to overrule the policy on a row, for each unit of its log-odds.
 const COST: f32 = 0.03;
-/// Balancing a draw may take this share of all rows away, which a model misses less than it minds the imbalance; where it
-/// would take more, for values of few rows each, it costs twice as much, at most so many times over.
+/// Balancing may remove this share of all rows from a draw: they harm a model less than the imbalance does. Where
+/// values have so few rows that it would remove more, it is done again at twice the cost, for at most so many costs.
 const MOST_TAKEN: f64 = 0.03;
 const DOUBLINGS: i32 = 8;
 const SWEEPS: u32 = 2;
-/// Rows that the mean and spread of the directions are read off.
+/// Mean and spread of the directions are those of about so many rows.
 const SAMPLE: usize = 100_000;
 
-/// The wanted probability of label 1, and the keep probability of the row that brings its place there: given odds of label
-/// 1 among all rows of `p`, and of `q` among true labels. A `sharpness` below 1 goes that share of the way from the given
-/// log-odds to the true ones; above 1 it is a power that true odds are raised to. True log-odds beyond `cap` count as it.
+/// The wanted probability of label 1 among rows like this one, and the probability of keeping the row that leads to it.
+/// Label 1 has the probability `p` among given labels and `q` among true ones. A `sharpness` below 1 goes that share of
+/// the way from the given log-odds to the true ones; above 1 the true odds are raised to that power. True log-odds are
+/// limited to `cap`.
 pub(super) fn wanted(p: f32, q: f32, label: u8, sharpness: f32, cap: f32) -> (f32, f32) {
     let given = (p / (1.0 - p)).ln();
     let own = (q / (1.0 - q)).ln().clamp(-cap, cap);
@@ -51,9 +52,9 @@ pub(super) struct Draw<'r> {
 
 impl Draw<'_> {
     /// The rows kept.
-    pub fn rows(&self, seed: u64, candidate: u32) -> Vec<u32> {
+    pub fn draw_rows(&self, seed: u64, candidate: u32) -> Vec<u32> {
         let mut draws = vec![0.0; self.labels.len()];
-        Stream::new(seed, Purpose::Select, &[u32::MAX, candidate]).fill_uniform(&mut draws);
+        streams::candidate_rows(seed, candidate).fill_uniform(&mut draws);
         let drawn: Vec<bool> = (0..draws.len()).map(|row| self.inside[row] && draws[row] < self.keep[row]).collect();
         let count = |kept: &[bool]| kept.iter().filter(|kept| **kept).count();
         let fewest = count(&drawn).saturating_sub((MOST_TAKEN * drawn.len() as f64) as usize);
@@ -78,27 +79,27 @@ impl Draw<'_> {
         let mut x = vec![0.0; fields * dim];
         let says = |row: usize| self.target[row] - f32::from(self.labels[row]);
         let add = |excess: &mut [f32], row: usize, by: f32, x: &[f32]| {
-            for (id, x) in self.row(row).iter().zip(x.chunks_exact(dim)) {
+            for (id, x) in self.row_ids(row).iter().zip(x.chunks_exact(dim)) {
                 for (sum, x) in excess[*id as usize * dim..][..dim].iter_mut().zip(x) {
                     *sum += by * x;
                 }
             }
         };
         for row in (0..n).filter(|row| kept[*row]) {
-            directions.of(self.row(row), &mut x);
+            directions.fill(self.row_ids(row), &mut x);
             add(&mut excess, row, says(row), &x);
         }
         let mut order: Vec<u32> = (0..n as u32).filter(|row| self.inside[*row as usize]).collect();
         for sweep in 0..SWEEPS {
-            Stream::new(seed, Purpose::Select, &[u32::MAX, candidate, 1 + sweep]).shuffle(&mut order);
+            streams::balancing_order(seed, candidate, sweep).shuffle(&mut order);
             for row in &order {
                 let row = *row as usize;
                 let by = if kept[row] { -says(row) } else { says(row) };
                 let keep = self.keep[row].clamp(CERTAIN, 1.0 - CERTAIN);
                 let cost = cost * (keep / (1.0 - keep)).ln();
                 let mut change = if kept[row] { cost } else { -cost };
-                directions.of(self.row(row), &mut x);
-                for (id, x) in self.row(row).iter().zip(x.chunks_exact(dim)) {
+                directions.fill(self.row_ids(row), &mut x);
+                for (id, x) in self.row_ids(row).iter().zip(x.chunks_exact(dim)) {
                     let sums = &excess[*id as usize * dim..][..dim];
                     let (dot, square) =
                         sums.iter().zip(x).fold((0.0, 0.0), |(dot, square), (sum, x)| (dot + sum * x, square + x * x));
@@ -112,7 +113,7 @@ impl Draw<'_> {
         }
     }
 
-    fn row(&self, row: usize) -> &[i32] {
+    fn row_ids(&self, row: usize) -> &[i32] {
         &self.ids[row * self.fields..][..self.fields]
     }
 }
@@ -136,7 +137,7 @@ impl<'d, 'r> Directions<'d, 'r> {
         let step = (draw.labels.len() / SAMPLE).max(1);
         let mut count = 0.0;
         for row in (0..draw.labels.len()).step_by(step) {
-            plain.of(draw.row(row), &mut x);
+            plain.fill(draw.row_ids(row), &mut x);
             count += 1.0;
             for (field, x) in x.chunks_exact(plain.dim).enumerate() {
                 for (at, x) in x[1..].iter().enumerate() {
@@ -155,7 +156,7 @@ impl<'d, 'r> Directions<'d, 'r> {
     }
 
     /// `[F, dim]` of a row.
-    fn of(&self, ids: &[i32], out: &mut [f32]) {
+    fn fill(&self, ids: &[i32], out: &mut [f32]) {
         let width = self.draw.width;
         let embedding = |id: &i32| &self.draw.table[*id as usize * width..][..width];
         for at in 0..width {
@@ -174,6 +175,7 @@ impl<'d, 'r> Directions<'d, 'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Purpose, Stream};
 
     #[test]
     fn one_label_is_kept_and_the_other_thinned_to_the_wanted_odds() {
@@ -216,21 +218,21 @@ mod tests {
             table: &table,
             width: 2,
         };
-        let kept = draw.rows(1, 0);
-        assert_eq!(kept, draw.rows(1, 0), "the same seed draws the same");
+        let kept = draw.draw_rows(1, 0);
+        assert_eq!(kept, draw.draw_rows(1, 0), "the same seed draws the same");
         assert!(kept.iter().all(|row| inside[*row as usize]));
         let worst = |rows: &[u32]| {
             let mut excess = vec![0.0_f32; users + items];
             for row in rows {
                 let row = *row as usize;
-                for id in draw.row(row) {
+                for id in draw.row_ids(row) {
                     excess[*id as usize] += target[row] - f32::from(labels[row]);
                 }
             }
             excess.iter().fold(0.0_f32, |worst, excess| worst.max(excess.abs()))
         };
         let mut draws = vec![0.0; n];
-        Stream::new(1, Purpose::Select, &[u32::MAX, 0]).fill_uniform(&mut draws);
+        streams::candidate_rows(1, 0).fill_uniform(&mut draws);
         let drawn: Vec<u32> =
             (0..n as u32).filter(|row| inside[*row as usize] && draws[*row as usize] < keep[*row as usize]).collect();
         assert!(worst(&kept) < 0.5 * worst(&drawn), "{} balanced, {} drawn", worst(&kept), worst(&drawn));

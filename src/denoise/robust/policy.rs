@@ -7,14 +7,13 @@
 //! itself, smoothed over rows alike. A row's state comes from one half of the history and its reward from the other: what a
 //! policy could only repeat is not learned.
 
-use crate::random::{Purpose, Stream};
-use serde::{Deserialize, Serialize};
+use super::streams;
 
 const BATCH: usize = 2048;
 const EPOCHS: u32 = 3;
 const LEARNING_RATE: f32 = 0.01;
 const DECAY: [f32; 2] = [0.9, 0.99];
-/// Rows of the mean that a value's own mean reward is drawn towards.
+/// The mean reward of a value is drawn towards that of all rows, as by so many rows more.
 const PRIOR_ROWS: f32 = 20.0;
 /// Scale of the values' means: they differ less than single rewards do.
 const VALUE_SCALE: f32 = 3.0;
@@ -42,7 +41,6 @@ pub(super) struct Searched {
 }
 
 /// A linear policy with its optimiser (Adam).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Policy {
     pub weights: Vec<f32>,
     momentum: Vec<f32>,
@@ -77,7 +75,7 @@ impl<'s, 'r> Means<'s, 'r> {
 
     /// The state of a row: 1, its reward and the square of it, its label, and for each field how the other rows of its value
     /// fare.
-    fn state(&self, row: usize, out: &mut [f32]) {
+    fn fill_state(&self, row: usize, out: &mut [f32]) {
         let States { ids, fields, labels, rewards, inside, .. } = self.states;
         let reward = rewards[self.half][row];
         out[..4].copy_from_slice(&[1.0, reward, (reward * reward - 3.0) / 3.0, 2.0 * f32::from(labels[row]) - 1.0]);
@@ -110,8 +108,8 @@ impl Policy {
         for epoch in 0..EPOCHS {
             // State and reward change halves from one epoch's batch to the next.
             let mut order = rows.clone();
-            Stream::new(seed, Purpose::Shuffle, &[u32::MAX, epoch]).shuffle(&mut order);
-            Stream::new(seed, Purpose::Actions, &[u32::MAX, epoch]).fill_uniform(&mut draws);
+            streams::policy_order(seed, epoch).shuffle(&mut order);
+            streams::policy_actions(seed, epoch).fill_uniform(&mut draws);
             for (number, (batch, draws)) in order.chunks(BATCH).zip(draws.chunks(BATCH)).enumerate() {
                 let (seen, rewarded) = (number % 2, 1 - number % 2);
                 let rewards = states.rewards[rewarded];
@@ -124,7 +122,7 @@ impl Policy {
                 let mut gradient = vec![0.0; state.len()];
                 for (row, draw) in batch.iter().zip(draws) {
                     let row = *row as usize;
-                    halves[seen].state(row, &mut state);
+                    halves[seen].fill_state(row, &mut state);
                     let logit = self.logit(&state);
                     let keep = 1.0 / (1.0 + (-logit).exp());
                     let action = f32::from(u8::from(*draw < keep));
@@ -167,7 +165,7 @@ impl Policy {
         for half in [0, 1] {
             let means = Means::new(states, half);
             for (row, logit) in logits.iter_mut().enumerate() {
-                means.state(row, &mut state);
+                means.fill_state(row, &mut state);
                 *logit += 0.5 * self.logit(&state);
             }
         }
@@ -179,6 +177,7 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::metrics::auc;
+    use crate::random::{Purpose, Stream};
 
     /// Two noisy views of a row's true reward: the policy's logit comes closer to it than either.
     #[test]

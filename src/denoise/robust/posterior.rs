@@ -2,12 +2,12 @@
 
 use crate::metrics::sigmoid;
 
-/// Share of the rows, at either end of the logits, that noise rates are read off.
+/// Noise rates are estimated from this share of the rows, at either end of the logits.
 const ANCHORS: f64 = 0.005;
-/// Probabilities of a label stay inside this: nothing is certain of a row.
-const LEAST: f32 = 0.005;
+/// Probabilities that a true label is 1 stay between this and 1 minus this: nothing is certain of a row.
+pub const LEAST: f32 = 0.005;
 
-/// What sigmoid(a z + b) fits labels best.
+/// The sigmoid(a z + b) that fits labels best.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Platt {
     pub a: f64,
@@ -15,7 +15,8 @@ pub struct Platt {
 }
 
 impl Platt {
-    /// Of logits against labels, each row with a weight, by Newton's method. Rows of a single label leave it as it is.
+    /// Fits logits to labels, each row with a weight, by Newton's method. Rows of a single label give a finite result
+    /// too.
     pub fn fit(rows: impl Iterator<Item = (f32, u8, f32)> + Clone) -> Self {
         let mut found = Self { a: 1.0, b: 0.0 };
         for _ in 0..8 {
@@ -49,8 +50,9 @@ impl Platt {
     }
 }
 
-/// The rate at which labels are wrong, were it the same for all rows: of the rows a model is surest of, on either side, the
-/// share that has the other label; the smaller of the two, since a model may be wrong as well.
+/// The rate at which labels are wrong, if it is the same for all rows. Of the rows that a model is surest of, for
+/// either label, it is the share that has the other label; the smaller of the two shares, since the model may be wrong
+/// as well.
 pub fn noise_rate(logits: &[f32], labels: &[u8]) -> f64 {
     let mut order: Vec<u32> = (0..logits.len() as u32).collect();
     order.sort_unstable_by(|a, b| logits[*a as usize].total_cmp(&logits[*b as usize]).then(a.cmp(b)));

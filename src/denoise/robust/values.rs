@@ -24,11 +24,11 @@ fn slope(at: usize) -> f64 {
 
 /// Of each value in `range`, the probability that it is unreliable; 0 for values without rows. `rows` are (id, logit by a
 /// model that has not seen the value, label).
-pub fn unreliable(range: Range<u32>, rows: impl Iterator<Item = (u32, f32, u8)> + Clone) -> Vec<f64> {
+pub fn find_unreliable(range: Range<u32>, rows: impl Iterator<Item = (u32, f32, u8)> + Clone) -> Vec<f64> {
     let count = (range.end - range.start) as usize;
     let rows = rows.map(|(id, z, label)| ((id - range.start) as usize, f64::from(z), label));
     let platt = Platt::fit(rows.clone().map(|(_, z, label)| (z as f32, label, 1.0)));
-    // A value's own rate of labels would pass for noise: what is looked at is the slope, so the rate is fitted first.
+    // Only the slope tells noise, so the value's own rate of labels, which would pass for it, is fitted first.
     let mut shift = vec![0.0_f64; count];
     for _ in 0..SHIFTS {
         let (mut gradient, mut curve) = (vec![0.0; count], vec![0.5; count]);
@@ -108,7 +108,7 @@ mod tests {
                 (value + 7, z, u8::from(draw < p))
             })
             .collect();
-        let found = unreliable(7..7 + values + 1, rows.iter().copied());
+        let found = find_unreliable(7..7 + values + 1, rows.iter().copied());
         let flagged = |range: Range<usize>| found[range].iter().filter(|p| **p > 0.5).count();
         assert!(flagged(0..30) >= 25, "{} of 30 at random", flagged(0..30));
         assert_eq!(flagged(30..60), 30, "inverted");

@@ -1,0 +1,45 @@
+//! What the job's own method kept, row by row.
+
+use super::guard::measure_stability;
+use crate::ingest::Dataset;
+use crate::selection::Selected;
+use crate::types::{Split, Stability};
+
+/// The choice with the first seed, and how far it depends on the seed.
+pub(super) struct Choice<'a> {
+    /// Of every training row: its position in the uploaded file, ascending.
+    pub rows: &'a [u32],
+    /// Of every training row.
+    pub kept: Vec<bool>,
+    /// Of every row of the file: 0 where it is dropped.
+    pub mask: Vec<u8>,
+    /// Where the job ran with several seeds: how often each training row was kept.
+    pub votes: Option<(Stability, Vec<u32>)>,
+}
+
+impl<'a> Choice<'a> {
+    /// `own` is absent where every row was kept. `by_seed`: what was kept with each seed, where there are several.
+    pub fn new(dataset: &'a Dataset, own: Option<&Selected>, by_seed: &[Vec<u32>]) -> Self {
+        let split = dataset.split(Split::Train);
+        let mut kept = vec![own.is_none(); split.len()];
+        if let Some(own) = own {
+            own.kept.iter().for_each(|position| kept[*position as usize] = true);
+        }
+        let mut mask = vec![1; dataset.feature_map.rows.total() as usize];
+        for (row, _) in split.rows.iter().zip(&kept).filter(|(_, kept)| !**kept) {
+            mask[*row as usize] = 0;
+        }
+        let votes = (by_seed.len() > 1).then(|| measure_stability(by_seed, kept.len()));
+        Self { rows: split.rows, kept, mask, votes }
+    }
+
+    /// Positions in the file of the training rows kept, ascending.
+    pub fn kept_rows(&self) -> impl Iterator<Item = u32> {
+        self.rows.iter().zip(&self.kept).filter(|(_, kept)| **kept).map(|(row, _)| *row)
+    }
+
+    /// Whether any row was dropped.
+    pub fn drops_rows(&self) -> bool {
+        self.kept.contains(&false)
+    }
+}

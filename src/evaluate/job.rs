@@ -1,0 +1,102 @@
+//! A job as it was given: nothing here changes while it runs.
+
+use super::denoised::DenoisedWriter;
+use super::planted::Planted;
+use super::tasks::{Contender, Task, find_trainee, list_tasks};
+use super::training::Training;
+use crate::backbone::{BackboneConfig, Engines, TrainingData};
+use crate::ingest::Dataset;
+use crate::selection::{Context, SelectError};
+use crate::types::ResolvedSpec;
+use std::path::Path;
+
+/// What a run is about.
+pub struct RunInput<'a> {
+    pub spec: &'a ResolvedSpec,
+    pub dataset: &'a Dataset,
+    pub engines: &'a Engines,
+    pub threads: usize,
+    /// Noise in the labels of the whole job, and of its self-check.
+    pub planted: Option<&'a Planted<'a>>,
+    pub check: Option<&'a Planted<'a>>,
+    /// Folder for checkpoints and results.
+    pub out_dir: &'a Path,
+    /// Writes the table without the dropped rows.
+    pub denoised: &'a DenoisedWriter<'a>,
+}
+
+pub(super) struct Job<'a> {
+    pub input: RunInput<'a>,
+    pub data: TrainingData<'a>,
+    /// The same with the labels of the self-check.
+    pub check_data: Option<TrainingData<'a>>,
+    pub tasks: Vec<Task>,
+}
+
+/// What the passes of a task are about.
+pub(super) struct Work<'j> {
+    pub context: Context<'j>,
+    pub kind: WorkKind<'j>,
+}
+
+pub(super) enum WorkKind<'j> {
+    /// A method chooses rows.
+    Select,
+    /// A backbone is trained.
+    Train(Training<'j>),
+}
+
+impl<'a> Job<'a> {
+    pub fn new(input: RunInput<'a>) -> Self {
+        Self {
+            data: input.planted.map_or_else(|| TrainingData::new(input.dataset), Planted::data),
+            check_data: input.check.map(Planted::data),
+            tasks: list_tasks(input.spec, input.planted.is_some()),
+            input,
+        }
+    }
+
+    /// The task of this number. After the export there is nothing more to do.
+    pub fn task(&self, number: usize) -> Task {
+        self.tasks.get(number).copied().unwrap_or(Task::Export)
+    }
+
+    /// What the passes of a task work on, and how. An export has no passes.
+    pub fn prepare(&self, task: Task) -> Result<Work<'_>, SelectError> {
+        let spec = self.input.spec;
+        let (contender, trainee) = task.subject(spec);
+        let data = match task {
+            Task::SelfCheck => self.check_data.as_ref().unwrap_or(&self.data),
+            _ => &self.data,
+        };
+        let context = self.make_context(contender, trainee, data)?;
+        let kind = match task {
+            task if task.chooses_rows(spec) => WorkKind::Select,
+            Task::Train(..) | Task::SelfCheck => WorkKind::Train(Training::new(&context)?),
+            _ => WorkKind::Train(Training::plain()),
+        };
+        Ok(Work { context, kind })
+    }
+
+    fn make_context<'j>(
+        &'j self,
+        contender: Contender,
+        trainee: usize,
+        data: &'j TrainingData<'j>,
+    ) -> Result<Context<'j>, SelectError> {
+        let (spec, map) = (self.input.spec, &self.input.dataset.feature_map);
+        let method = contender.method(spec);
+        let (backbone, options) = find_trainee(spec, method, trainee);
+        Ok(Context {
+            data,
+            map,
+            engine: self.input.engines.for_model(backbone)?,
+            threads: self.input.threads,
+            contender: contender.number as u32,
+            method,
+            options,
+            config: BackboneConfig::new(backbone, map, options)?,
+            seed: contender.seed,
+        })
+    }
+}

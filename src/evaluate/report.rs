@@ -1,0 +1,80 @@
+//! The report of a job that is done.
+
+use super::artifacts::ExportError;
+use super::book::{Book, shares};
+use super::choice::Choice;
+use super::engines::describe_engines;
+use super::guard::measure_slices;
+use super::job::Job;
+use super::state::State;
+use super::table::{list_arms, make_table};
+use super::tasks::find_trainee;
+use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
+use crate::types::{Arm, Certification, Report, ResolvedSpec, Verdict};
+
+pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<Report, ExportError> {
+    let (input, book, own) = (&job.input, &state.book, state.outcome.own.as_ref());
+    let labels = job.data.train.labels;
+    let [kept, kept_positive, kept_negative] = shares(labels, own.map(|own| &own.kept[..]));
+    let (certification, transfers) = make_certifications(input.spec, book, [kept.rows, kept.of]).unzip();
+    let table = make_table(input.spec, &book.results);
+    let guard = choice.drops_rows().then(|| measure_slices(input.dataset, labels, &choice.kept));
+    Ok(Report {
+        spec: input.spec.clone(),
+        device: input.engines.device_name(),
+        engine: describe_engines(input.engines, input.spec),
+        threads: input.threads,
+        kept,
+        kept_positive,
+        kept_negative,
+        best_epoch: own.and_then(|own| own.note.best_epoch),
+        arms: list_arms(input.spec, &table),
+        table,
+        verdict: certification.as_ref().map_or(Verdict::NotEvaluated, |own| own.verdict),
+        certification,
+        transfers: transfers.unwrap_or_default(),
+        self_check: book.self_check.clone(),
+        findings: own.and_then(|own| own.note.findings.clone()),
+        guard: guard.transpose()?,
+        stability: choice.votes.as_ref().map(|(stability, _)| stability.clone()),
+        oracle: book.oracle.clone(),
+        test_reads: book.test_reads,
+        warnings: book.warnings.clone(),
+        seconds: book.spent.seconds,
+        peak_memory_bytes: peak_memory(),
+    })
+}
+
+/// What the proof came to, where the job asked for one: for its own backbone, and for those of a transfer. `kept` of `all`
+/// training rows were kept.
+fn make_certifications(
+    spec: &ResolvedSpec,
+    book: &Book,
+    [kept, all]: [u64; 2],
+) -> Option<(Certification, Vec<Certification>)> {
+    let asked = spec.certify?;
+    let rows = |arm| if arm == Arm::Full { all } else { kept };
+    let certify = |number: usize| {
+        let row_error = |over| {
+            let part = book.row_parts.iter().find(|part| part.trainee == number && part.over == over);
+            part.and_then(|part| part.error)
+        };
+        let (backbone, _) = find_trainee(spec, &spec.method, number);
+        certify_gains(asked, backbone, list_certified_arms(&book.proven, number, &rows), &row_error)
+    };
+    let mut own = certify(0);
+    let mut transfers: Vec<_> = (1..=spec.transfer.len()).map(certify).collect();
+    give_verdicts(&mut own, &mut transfers);
+    Some((own, transfers))
+}
+
+/// The most memory this process has had resident, in bytes; absent where the system does not say.
+fn peak_memory() -> Option<u64> {
+    // SAFETY: all zero is a valid `rusage`, and the call only fills it.
+    let (status, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::getrusage(libc::RUSAGE_SELF, &mut usage), usage)
+    };
+    // Linux counts in KiB.
+    (status == 0 && cfg!(target_os = "linux")).then(|| usage.ru_maxrss as u64 * 1024)
+}

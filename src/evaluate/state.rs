@@ -1,0 +1,35 @@
+//! All that changes while a job runs: what a checkpoint holds.
+
+use super::book::Book;
+use super::proof::Placed;
+use crate::backbone::{Fit, TensorFile};
+use crate::selection::{Selected, Selector};
+
+#[derive(Default)]
+pub(super) struct State {
+    pub book: Book,
+    /// Absent between tasks.
+    pub stage: Option<Stage>,
+    pub outcome: Outcome,
+}
+
+/// What is under way within a task.
+pub(super) enum Stage {
+    Selecting(Box<dyn Selector>),
+    Training(Box<Fit>),
+}
+
+/// What finished tasks have left for those that follow.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// What the method under way chose. Absent where that is every row.
+    pub selected: Option<Selected>,
+    /// What the job's own method chose with the first seed, and the model trained on it.
+    pub own: Option<Selected>,
+    pub model: Option<TensorFile>,
+    /// The same backbone trained on all rows.
+    pub reference: Option<TensorFile>,
+    /// What the job's own method kept with each seed, where there are several.
+    pub by_seed: Vec<Vec<u32>>,
+    pub placed: Placed,
+}
