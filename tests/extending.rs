@@ -57,6 +57,7 @@ fn only_listed_files_name(section: &str, variant: &str, most: usize) {
     }
     let mut all = Vec::new();
     sources(&root().join("src"), &mut all);
+    sources(&root().join("torch/src"), &mut all);
     for path in all.iter().filter(|path| !listed.contains(path) && !path.starts_with(root().join("src/reproduce"))) {
         assert!(!names(&code(path), variant), "{variant} in {}, which {section} does not list", path.display());
     }
