@@ -1,7 +1,7 @@
 //! The comparison itself: a step that is wrong in one thing is found out, by its size and not by luck.
 
 use crate::engines::{REWEIGHTED, engine, optimizer, plan};
-use crate::reference::{Batch, Reference};
+use crate::reference::{Batch, Objective, Reference};
 use crate::state::{State, states};
 use crate::step::{Checker, Found};
 use crate::table::{Table, config, keys};
@@ -100,9 +100,9 @@ fn a_bias_correction_of_another_step_is_wrong() {
 
 #[test]
 fn another_loss_is_wrong() {
-    verdict(ADAM, 40, |step, _| step.batch.loss = REWEIGHTED.at(0)).unwrap_err();
+    verdict(ADAM, 40, |step, _| step.batch.objective = Objective::CrossEntropy(REWEIGHTED.at(0))).unwrap_err();
     let one_row = BatchLoss::Truncated { drop_rate: 0.1, protect_negatives: false };
-    verdict(ADAM, 40, |step, _| step.batch.loss = one_row).unwrap_err();
+    verdict(ADAM, 40, |step, _| step.batch.objective = Objective::CrossEntropy(one_row)).unwrap_err();
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The exact step: a model's own network on libtorch in f64, and how far rounding may lead an f32 step away from it.
 
 use crate::state::{Numbers, host};
-use autodenoise::backbone::torch::{Backbone, Gradients, Net, ParamKind, ParamsBuilder, Pass};
-use autodenoise::backbone::{BackboneConfig, BatchLoss, ModelKey};
+use autodenoise::backbone::torch::{Backbone, Gradients, ParamKind, Pass};
+use autodenoise::backbone::{BackboneConfig, BatchLoss, ModelKey, Rows};
 use autodenoise::random::{Purpose, Stream};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// The distance of two neighbouring numbers at 1.
@@ -23,11 +23,25 @@ pub struct Batch {
     pub ids: Vec<i32>,
     pub labels: Vec<u8>,
     pub weights: Option<Vec<f32>>,
-    pub loss: BatchLoss,
+    pub objective: Objective,
     pub dropout: Option<Stream>,
 }
 
+/// What a step makes smaller.
+pub enum Objective {
+    /// A loss over the rows' cross-entropies; logits `[B]`.
+    CrossEntropy(BatchLoss),
+    /// -sum r log softmax(z)[a], times `scale`; logits `[B, 2]`.
+    Reinforce { actions: Vec<bool>, rewards: Vec<f32>, scale: f64 },
+}
+
 impl Batch {
+    /// All of some rows.
+    pub fn of_rows(rows: &Rows) -> Self {
+        let objective = Objective::CrossEntropy(BatchLoss::Mean);
+        Self { ids: rows.ids.to_vec(), labels: rows.labels.to_vec(), weights: None, objective, dropout: None }
+    }
+
     /// Rows of a weight above 0.
     pub fn counted(&self) -> usize {
         self.counts().filter(|counts| *counts).count()
@@ -45,19 +59,19 @@ impl Batch {
     }
 
     /// What each row's loss is multiplied by in the batch's loss, and what their sum is divided by.
-    fn shares(&self, losses: &[f64]) -> (Vec<f64>, f64) {
+    fn shares(&self, loss: BatchLoss, losses: &[f64]) -> (Vec<f64>, f64) {
         let all = vec![1.0; losses.len()];
         let weights = self.weights.as_ref().unwrap_or(&all);
         let widened = |shares: &[f32]| shares.iter().map(|share| f64::from(*share)).collect::<Vec<_>>();
-        let kept = match self.loss {
+        let kept = match loss {
             BatchLoss::Truncated { .. } => {
                 let rounded: Vec<f32> = losses.iter().map(|loss| *loss as f32).collect();
-                widened(&self.loss.shares(&rounded, &self.labels, Some(weights)).0)
+                widened(&loss.shares(&rounded, &self.labels, Some(weights)).0)
             }
             _ => widened(weights),
         };
         let total = kept.iter().sum();
-        match self.loss {
+        match loss {
             BatchLoss::Reweighted { beta } => {
                 (kept.iter().zip(losses).map(|(weight, loss)| weight * (-beta * loss).exp()).collect(), total)
             }
@@ -81,8 +95,8 @@ pub struct Exact {
 pub struct Bounds {
     pub logits: f64,
     /// By tensor.
-    pub gradients: std::collections::BTreeMap<String, f64>,
-    pub buffers: std::collections::BTreeMap<String, f64>,
+    pub gradients: BTreeMap<String, f64>,
+    pub buffers: BTreeMap<String, f64>,
 }
 
 /// A network in f64.
@@ -95,12 +109,8 @@ impl Reference {
         Self::of(Backbone::new(config, &[KEY], Device::Cpu))
     }
 
-    /// Of any network.
-    pub fn with(build: impl FnOnce(&mut ParamsBuilder) -> Box<dyn Net>) -> Self {
-        Self::of(Backbone::with(&[KEY], Device::Cpu, build))
-    }
-
-    fn of(net: Backbone) -> Self {
+    /// The network of an f32 model.
+    pub fn of(net: Backbone) -> Self {
         for (_, _, tensor) in net.params.iter() {
             let double = tensor.detach().to_kind(Kind::Double);
             tensor.shallow_clone().set_data(&double);
@@ -138,7 +148,7 @@ impl Reference {
 
     /// The batch's step from these weights.
     pub fn step(&self, weights: &Numbers, batch: &Batch) -> Exact {
-        self.run(weights, batch, false, |_| 1.0)
+        self.run(weights, batch, false)
     }
 
     /// The bounds of the step. `exact` is the step itself.
@@ -153,17 +163,27 @@ impl Reference {
         let moved = |a: &Numbers, b: &Numbers, name: &String| farthest(&a[name], &b[name]);
         let names = exact.gradients.keys();
         let largest = names.map(|name| moved(&exact.gradients, &beside.gradients, name)).fold(0.0, f64::max);
-        let terms = self.run(&self.frozen(weights, batch, exact), batch, true, |label| 1.0 - 2.0 * f64::from(label));
-        let gradient = |(name, terms): (&String, &Vec<f64>)| {
-            let size = terms.iter().fold(0.0_f64, |size, term| size.max(term.abs()));
-            (name.clone(), rounding(largest) + ROUNDINGS * EPS * size)
-        };
+        let gradient = |(name, size)| (name, rounding(largest) + ROUNDINGS * EPS * size);
         let buffer = |name: &String| (name.clone(), rounding(moved(&exact.buffers, &beside.buffers, name)));
         Bounds {
             logits: rounding(farthest(&exact.logits, &beside.logits)) + EPS,
-            gradients: terms.gradients.iter().map(gradient).collect(),
+            gradients: self.sizes(weights, batch, exact).into_iter().map(gradient).collect(),
             buffers: exact.buffers.keys().map(buffer).collect(),
         }
+    }
+
+    /// The largest sum of the terms of any gradient of each tensor, all of one sign.
+    pub fn sizes(&self, weights: &Numbers, batch: &Batch, exact: &Exact) -> BTreeMap<String, f64> {
+        let terms = self.run(&self.frozen(weights, batch, exact), batch, true);
+        let size = |terms: &Vec<f64>| terms.iter().fold(0.0_f64, |size, term| size.max(term.abs()));
+        terms.gradients.iter().map(|(name, terms)| (name.clone(), size(terms))).collect()
+    }
+
+    /// Logits of a training pass, and how far f32 may be off.
+    pub fn logits_within(&self, weights: &Numbers, batch: &Batch) -> (Vec<f64>, f64) {
+        let [exact, beside] = [weights, &shaken(weights, 0)].map(|weights| self.step(weights, batch).logits);
+        let bound = ROUNDINGS * farthest(&exact, &beside) / SHAKE + EPS;
+        (exact, bound)
     }
 
     /// The weights with the batch's own statistics as the running ones: these moved a tenth of the way to them.
@@ -179,32 +199,60 @@ impl Reference {
         frozen
     }
 
-    fn run(&self, weights: &Numbers, batch: &Batch, running: bool, sign: impl Fn(u8) -> f64) -> Exact {
+    /// The step; or, for the size of the `terms` that gradients are summed of, with BatchNorm's statistics as constants
+    /// and all rows pulling the same way.
+    fn run(&self, weights: &Numbers, batch: &Batch, terms: bool) -> Exact {
         self.load(weights);
         let fields = batch.ids.len() / batch.labels.len();
         let ids = Tensor::from_slice(&batch.ids).view([-1, fields as i64]);
-        let labels = Tensor::from_slice(&batch.labels).to_kind(Kind::Double);
         let mut pass = Pass::train(batch.dropout.into_iter().collect());
-        pass.counted = batch.weights.as_ref().map(|weights| {
-            Tensor::from_slice(weights).gt(0.0).to_kind(Kind::Double).unsqueeze(-1)
-        });
-        if running {
+        let counts = batch.weights.as_ref().map(|weights| Tensor::from_slice(weights).gt(0.0).to_kind(Kind::Double));
+        pass.counted = counts.map(|counts| counts.unsqueeze(-1));
+        if terms {
             pass.use_running_stats();
         }
         let logits = self.net.forward(&ids, &mut pass);
-        let losses = logits.binary_cross_entropy_with_logits::<Tensor>(&labels, None, None, Reduction::None);
-        let (mut shares, total) = batch.shares(&host(&losses));
-        shares.iter_mut().zip(&batch.labels).for_each(|(share, label)| *share *= sign(*label));
-        let loss = (&losses * Tensor::from_slice(&shares)).sum(Kind::Double) / total;
-        let gradients = Gradients::of(&loss, &self.net.params, pass).named(&self.net.params);
+        let (objective, losses) = match &batch.objective {
+            Objective::CrossEntropy(loss) => cross_entropies(batch, *loss, &logits, terms),
+            Objective::Reinforce { actions, rewards, scale } => {
+                (reinforce(actions, rewards, &logits, terms) * *scale, Vec::new())
+            }
+        };
+        let gradients = Gradients::of(&objective, &self.net.params, pass).named(&self.net.params);
         let buffers = self.net.params.iter().filter(|(_, kind, _)| *kind == ParamKind::Buffer);
         Exact {
             logits: host(&logits),
-            losses: host(&losses),
+            losses,
             gradients: gradients.into_iter().map(|(name, tensor)| (name, host(&tensor))).collect(),
             buffers: buffers.map(|(name, _, tensor)| (name.to_owned(), host(tensor))).collect(),
         }
     }
+}
+
+/// The batch's loss, and that of each row.
+fn cross_entropies(batch: &Batch, loss: BatchLoss, logits: &Tensor, terms: bool) -> (Tensor, Vec<f64>) {
+    let labels = Tensor::from_slice(&batch.labels).to_kind(Kind::Double);
+    let losses = logits.binary_cross_entropy_with_logits::<Tensor>(&labels, None, None, Reduction::None);
+    let own = host(&losses);
+    let (mut shares, total) = batch.shares(loss, &own);
+    if terms {
+        // The derivative by the logit is negative for a positive row.
+        let signed = shares.iter_mut().zip(&batch.labels).filter(|(_, label)| **label == 1);
+        signed.for_each(|(share, _)| *share = -*share);
+    }
+    ((losses * Tensor::from_slice(&shares)).sum(Kind::Double) / total, own)
+}
+
+fn reinforce(actions: &[bool], rewards: &[f32], logits: &Tensor, terms: bool) -> Tensor {
+    let given = actions.iter().zip(rewards).map(|(action, reward)| match terms {
+        // The derivative by the second logit is r (p - a).
+        true => f64::from(reward.abs()) * if *action { -1.0 } else { 1.0 },
+        false => f64::from(*reward),
+    });
+    let given: Vec<f64> = given.collect();
+    let taken: Vec<i64> = actions.iter().map(|action| i64::from(*action)).collect();
+    let each = logits.log_softmax(1, Kind::Double).gather(1, &Tensor::from_slice(&taken).unsqueeze(1), false);
+    -(each.squeeze_dim(1) * Tensor::from_slice(&given)).sum(Kind::Double)
 }
 
 const KEY: ModelKey = ModelKey { seed: 0, init: [0, 0], run: [0, 0] };

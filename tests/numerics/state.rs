@@ -22,12 +22,16 @@ pub struct State {
 
 /// The state of each of a model's R replicas.
 pub fn states(model: &dyn Model, replicas: usize) -> Vec<State> {
-    let (weights, optimizer) = (model.weights(), model.optimizer_state());
+    states_of(&model.weights(), &model.optimizer_state(), replicas)
+}
+
+/// The same of what a model or a policy saves.
+pub fn states_of(weights: &TensorFile, optimizer: &TensorFile, replicas: usize) -> Vec<State> {
     let of = |r| State {
-        weights: part(&weights, "", r, replicas),
-        m: part(&optimizer, "m/", r, replicas),
-        v: part(&optimizer, "v/", r, replicas),
-        steps: part(&optimizer, "steps", r, replicas)[""][0] as u32,
+        weights: part(weights, "", r, replicas),
+        m: part(optimizer, "m/", r, replicas),
+        v: part(optimizer, "v/", r, replicas),
+        steps: part(optimizer, "steps", r, replicas)[""][0] as u32,
     };
     (0..replicas).map(of).collect()
 }
@@ -55,7 +59,7 @@ fn replica(file: &TensorFile, r: usize) -> TensorFile {
 }
 
 /// What replica `r` has below `prefix`.
-pub fn part(file: &TensorFile, prefix: &str, r: usize, replicas: usize) -> Numbers {
+fn part(file: &TensorFile, prefix: &str, r: usize, replicas: usize) -> Numbers {
     let named = file.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?, host(tensor))));
     named.map(|(name, all)| (name.to_owned(), all[r * all.len() / replicas..][..all.len() / replicas].to_vec())).collect()
 }

@@ -1,8 +1,8 @@
 //! One step of an engine held to the exact one.
 
-use crate::reference::{Batch, Bounds, EPS, Exact, Reference, cross_entropy, shaken};
-use crate::state::{State, states};
-use autodenoise::backbone::{Model, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TrainPass, TrainingLoss};
+use crate::reference::{Batch, Bounds, EPS, Exact, Objective, Reference, cross_entropy, shaken};
+use crate::state::{Numbers, State, states};
+use autodenoise::backbone::{BatchLoss, Model, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TrainPass, TrainingLoss};
 use autodenoise::types::Optimizer;
 
 /// States beside the given one that are tried where a step is not within its bounds.
@@ -27,8 +27,8 @@ pub struct Plan {
 /// What a replica's step left behind.
 pub struct Found {
     pub after: State,
-    /// `[B]` of the last batch.
-    pub logits: Vec<f32>,
+    /// `[B]` of the last batch, where they are shown.
+    pub logits: Option<Vec<f32>>,
     pub losses: Option<Vec<f32>>,
 }
 
@@ -46,7 +46,7 @@ impl Plan {
         let states = states(model, keys.len()).into_iter().enumerate();
         let found = |(r, after)| Found {
             after,
-            logits: own(&seen.logits, r),
+            logits: Some(own(&seen.logits, r)),
             losses: seen.losses.as_ref().map(|losses| own(losses, r)),
         };
         states.map(found).collect()
@@ -78,7 +78,7 @@ impl Plan {
             ids: order.iter().flat_map(|row| &rows.ids[*row as usize * rows.fields..][..rows.fields]).copied().collect(),
             labels: order.iter().map(|row| rows.labels[*row as usize]).collect(),
             weights: weights.map(|weights| order.iter().map(|row| weights[*row as usize]).collect()),
-            loss: self.loss.at(u64::from(self.number) + last as u64),
+            objective: Objective::CrossEntropy(self.loss.at(u64::from(self.number) + last as u64)),
             dropout: Some(keys[r].dropout(self.number, last as u32)),
         }
     }
@@ -96,8 +96,10 @@ pub struct Checker {
 pub struct Expected {
     before: State,
     batch: Batch,
-    exact: Exact,
-    bounds: Bounds,
+    pub exact: Exact,
+    pub bounds: Bounds,
+    /// Whether the optimiser takes a step.
+    updates: bool,
 }
 
 impl Checker {
@@ -108,7 +110,57 @@ impl Checker {
     pub fn expect(&self, before: State, batch: Batch) -> Expected {
         let exact = self.reference.step(&before.weights, &batch);
         let bounds = self.reference.bounds(&before.weights, &batch, &exact);
-        Expected { before, batch, exact, bounds }
+        Expected { before, batch, exact, bounds, updates: true }
+    }
+
+    /// A training pass without an update: only BatchNorm's running statistics move.
+    pub fn expect_no_update(&self, before: State, batch: Batch) -> Expected {
+        let mut expected = self.expect(before, batch);
+        expected.updates = false;
+        expected.exact.gradients.clear();
+        expected
+    }
+
+    /// The same where each row's reward may be off by `by`.
+    pub fn expect_rewards_within(&self, before: State, mut batch: Batch, by: f64) -> Expected {
+        let mut expected = self.expect(before, batch);
+        batch = expected.batch;
+        let Objective::Reinforce { rewards, .. } = &mut batch.objective else { panic!("a loss has no rewards") };
+        let given = rewards.clone();
+        rewards.fill(1.0);
+        for (name, size) in self.reference.sizes(&expected.before.weights, &batch, &expected.exact) {
+            *expected.bounds.gradients.get_mut(&name).unwrap() += by * size;
+        }
+        let Objective::Reinforce { rewards, .. } = &mut batch.objective else { unreachable!() };
+        *rewards = given;
+        expected.batch = batch;
+        expected
+    }
+
+    /// The state after it, of plain SGD.
+    pub fn after_sgd(&self, expected: Expected) -> State {
+        let Expected { mut before, exact, updates, .. } = expected;
+        for (name, gradient) in &exact.gradients {
+            for (p, g) in before.weights.get_mut(name).unwrap().iter_mut().zip(gradient) {
+                *p -= self.optimizer.lr * (g + self.optimizer.weight_decay * *p);
+            }
+        }
+        before.weights.extend(exact.buffers);
+        before.steps += u32::from(updates);
+        before
+    }
+
+    /// A step on gradients that are all 0; of tables no row is read.
+    pub fn expect_rest(&self, before: State) -> Expected {
+        let zero = |name: &String, values: &Vec<f64>| (name.clone(), vec![0.0; values.len()]);
+        let gradients: Numbers = before.m.iter().map(|(name, values)| zero(name, values)).collect();
+        let buffers: Numbers =
+            before.weights.iter().filter(|(name, _)| !before.m.contains_key(*name)).map(|(name, values)| (name.clone(), values.clone())).collect();
+        let none = |numbers: &Numbers| numbers.keys().map(|name| (name.clone(), 0.0)).collect();
+        let bounds = Bounds { logits: 0.0, gradients: none(&gradients), buffers: none(&buffers) };
+        let nothing = Objective::CrossEntropy(BatchLoss::Mean);
+        let batch = Batch { ids: vec![0], labels: vec![0], weights: Some(vec![0.0]), objective: nothing, dropout: None };
+        Expected { before, batch, exact: Exact { logits: vec![], losses: vec![], gradients, buffers }, bounds, updates: true }
     }
 
     /// Says what differs by more than rounding. A ReLU whose input is within rounding of 0, or two losses between which
@@ -121,7 +173,8 @@ impl Checker {
         }
         let Err(difference) = self.compare_to(&expected.exact, expected, found) else { return Ok(()) };
         for probe in 1..=NEIGHBOURS {
-            let beside = self.reference.step(&shaken(&before.weights, probe), batch);
+            let mut beside = self.reference.step(&shaken(&before.weights, probe), batch);
+            beside.gradients.retain(|name, _| expected.exact.gradients.contains_key(name));
             if self.compare_to(&beside, expected, found).is_ok() {
                 self.beside += 1;
                 return Ok(());
@@ -137,7 +190,7 @@ impl Checker {
     }
 
     fn compare_losses(&self, expected: &Expected, found: &[f32], record: Option<Recorded>) -> Result<(), String> {
-        let Expected { before, batch, exact, bounds } = expected;
+        let Expected { before, batch, exact, bounds, .. } = expected;
         let (losses, bound) = match record {
             Some(Recorded::Eval) => {
                 let fields = batch.ids.len() / batch.labels.len();
@@ -150,14 +203,16 @@ impl Checker {
     }
 
     fn compare_to(&self, exact: &Exact, expected: &Expected, found: &Found) -> Result<(), String> {
-        let Expected { before, batch, bounds, .. } = expected;
+        let Expected { before, batch, bounds, updates, .. } = expected;
         let after = &found.after;
-        each("logit", &found.logits, &exact.logits, |_| bounds.logits)?;
-        for (name, expected) in &exact.buffers {
-            let bound = bounds.buffers[name];
-            each(name, &after.weights[name], expected, |value| bound + 2.0 * EPS * value.abs())?;
+        if let Some(logits) = &found.logits {
+            each("logit", logits, &exact.logits, |_| bounds.logits)?;
         }
-        if after.steps != before.steps + 1 {
+        for (name, moved) in &exact.buffers {
+            let bound = bounds.buffers[name];
+            each(name, &after.weights[name], moved, |value| bound + 2.0 * EPS * value.abs())?;
+        }
+        if after.steps != before.steps + u32::from(*updates) {
             return Err(format!("{} steps after {}", after.steps, before.steps));
         }
         let touched = batch.touched();
@@ -220,7 +275,7 @@ impl Update {
                 return Err(format!("{before:?} has means that moved to {after:?}"));
             }
             let p = before.p - self.lr * g;
-            return one("weight", after.p, p, self.lr * bound + 2.0 * EPS * (before.p.abs() + self.lr * g.abs()));
+            return one("weight", after.p, p, self.lr * bound + 4.0 * EPS * (before.p.abs() + self.lr * g.abs()));
         }
         let m = before.m + 0.1 * (g - before.m);
         one("mean of gradients", after.m, m, 0.1 * bound + 2.0 * EPS * (before.m.abs() + g.abs()))?;

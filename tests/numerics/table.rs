@@ -30,6 +30,15 @@ impl Table {
         Self { ids, labels }
     }
 
+    /// Some of its rows, in this order.
+    pub fn pick(&self, order: &[u32]) -> Self {
+        let ids = |row: &u32| self.ids[*row as usize * DIMS.len()..][..DIMS.len()].to_vec();
+        Self {
+            ids: order.iter().flat_map(ids).collect(),
+            labels: order.iter().map(|row| self.labels[*row as usize]).collect(),
+        }
+    }
+
     pub fn rows(&self) -> Rows<'_> {
         Rows::new(SplitData { ids: &self.ids, labels: &self.labels, rows: &[] }, DIMS.len())
     }
