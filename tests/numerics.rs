@@ -1,10 +1,14 @@
 //! The arithmetic of training: every step of every engine, stacked or single, against the same step in f64, from the same
 //! state (`docs/numerics.md`). `make numerics` runs this under several settings of libtorch's kernels.
 
+#[path = "vectors/backbones.rs"]
+mod backbones;
 #[path = "numerics/engines.rs"]
 mod engines;
 #[path = "numerics/mutants.rs"]
 mod mutants;
+#[path = "vectors/read.rs"]
+mod read;
 #[path = "numerics/reference.rs"]
 mod reference;
 #[path = "numerics/replicas.rs"]

@@ -25,6 +25,8 @@ pub struct Batch {
     pub weights: Option<Vec<f32>>,
     pub objective: Objective,
     pub dropout: Option<Stream>,
+    /// Normalises by the running statistics, where there is BatchNorm.
+    pub running: bool,
 }
 
 /// What a step makes smaller.
@@ -39,7 +41,7 @@ impl Batch {
     /// All of some rows.
     pub fn of_rows(rows: &Rows) -> Self {
         let objective = Objective::CrossEntropy(BatchLoss::Mean);
-        Self { ids: rows.ids.to_vec(), labels: rows.labels.to_vec(), weights: None, objective, dropout: None }
+        Self { ids: rows.ids.to_vec(), labels: rows.labels.to_vec(), weights: None, objective, dropout: None, running: false }
     }
 
     /// Rows of a weight above 0.
@@ -188,6 +190,9 @@ impl Reference {
 
     /// The weights with the batch's own statistics as the running ones: these moved a tenth of the way to them.
     fn frozen(&self, weights: &Numbers, batch: &Batch, exact: &Exact) -> Numbers {
+        if batch.running {
+            return weights.clone();
+        }
         let n = batch.counted() as f64;
         let mut frozen = weights.clone();
         for (name, after) in &exact.buffers {
@@ -208,7 +213,7 @@ impl Reference {
         let mut pass = Pass::train(batch.dropout.into_iter().collect());
         let counts = batch.weights.as_ref().map(|weights| Tensor::from_slice(weights).gt(0.0).to_kind(Kind::Double));
         pass.counted = counts.map(|counts| counts.unsqueeze(-1));
-        if terms {
+        if terms || batch.running {
             pass.use_running_stats();
         }
         let logits = self.net.forward(&ids, &mut pass);

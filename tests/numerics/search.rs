@@ -111,7 +111,7 @@ impl Epoch<'_> {
     fn policy_batch(&self, objective: Objective, pass: u32) -> Batch {
         let labels = self.rows.labels.to_vec();
         let dropout = Some(self.policy_key.dropout(pass, 0));
-        Batch { ids: self.policy_ids(), labels, weights: None, objective, dropout }
+        Batch { ids: self.policy_ids(), labels, weights: None, objective, dropout, running: false }
     }
 
     /// Some rows, as the model trains on them.
@@ -123,6 +123,7 @@ impl Epoch<'_> {
             weights: None,
             objective: Objective::CrossEntropy(BatchLoss::Mean),
             dropout: Some(self.model_key.dropout(draw, 0)),
+            running: false,
         }
     }
 

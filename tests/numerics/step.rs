@@ -80,6 +80,7 @@ impl Plan {
             weights: weights.map(|weights| order.iter().map(|row| weights[*row as usize]).collect()),
             objective: Objective::CrossEntropy(self.loss.at(u64::from(self.number) + last as u64)),
             dropout: Some(keys[r].dropout(self.number, last as u32)),
+            running: false,
         }
     }
 }
@@ -159,7 +160,7 @@ impl Checker {
         let none = |numbers: &Numbers| numbers.keys().map(|name| (name.clone(), 0.0)).collect();
         let bounds = Bounds { logits: 0.0, gradients: none(&gradients), buffers: none(&buffers) };
         let nothing = Objective::CrossEntropy(BatchLoss::Mean);
-        let batch = Batch { ids: vec![0], labels: vec![0], weights: Some(vec![0.0]), objective: nothing, dropout: None };
+        let batch = Batch { ids: vec![0], labels: vec![0], weights: Some(vec![0.0]), objective: nothing, dropout: None, running: false };
         Expected { before, batch, exact: Exact { logits: vec![], losses: vec![], gradients, buffers }, bounds, updates: true }
     }
 
