@@ -4,6 +4,8 @@
 mod contenders;
 #[path = "denoise/evidence.rs"]
 mod evidence;
+#[path = "denoise/fused.rs"]
+mod fused;
 #[path = "denoise/process.rs"]
 mod process;
 #[path = "denoise/replicas.rs"]

@@ -52,7 +52,10 @@ pub fn close_gradients(what: &str, found: &[(String, Vec<f64>)], expected: &Valu
         assert_eq!(found.len(), expected.len(), "{what} {name}");
         for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
             let off = (found - expected).abs();
-            assert!(off <= bound, "{what} gradient of {name}[{at}]: {found} where {expected} is expected, {bound:e} off");
+            assert!(
+                off <= bound,
+                "{what} gradient of {name}[{at}]: {found} where {expected} is expected, {bound:e} off"
+            );
         }
     }
 }

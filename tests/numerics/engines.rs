@@ -13,6 +13,8 @@ pub const TRUNCATED: TrainingLoss =
     TrainingLoss::TruncatedCe { drop_rate: 0.2, ramp_batches: 30, exponent: 1.0, protect_negatives: false };
 pub const REWEIGHTED: TrainingLoss = TrainingLoss::ReweightedCe { beta: 0.5 };
 
+const ALL: [Optimizer; 3] = [Optimizer::Adam, Optimizer::LazyAdam, Optimizer::Sgd];
+
 /// Steps of each trajectory.
 const STEPS: u32 = 24;
 /// Batches trained between two steps that are compared.
@@ -72,7 +74,10 @@ fn compare(kind: BackboneKind, engines: &[&str], optimizer: OptimizerConfig, bat
                 let (logits, bound) = checker.reference.predict_within(&found.after.weights, rows.ids, rows.fields);
                 for (row, (found, exact)) in model.predict(&rows).iter().zip(&logits).enumerate() {
                     let off = (f64::from(*found) - exact).abs();
-                    assert!(off <= bound, "{what}, {name}, step {t}: logit of row {row} {found}, off by {off:e} of {bound:e}");
+                    assert!(
+                        off <= bound,
+                        "{what}, {name}, step {t}: logit of row {row} {found}, off by {off:e} of {bound:e}"
+                    );
                 }
             }
         }
@@ -119,6 +124,28 @@ fn ipnn_takes_the_exact_steps_on_both_engines() {
 #[test]
 fn deepfm_takes_the_exact_steps_on_both_engines() {
     compare_all(BackboneKind::DeepFm);
+}
+
+#[test]
+fn rows_of_weight_0_are_as_good_as_absent() {
+    let table = Table::new(353);
+    let (rows, keys) = (table.rows(), keys(1));
+    let config = config(BackboneKind::DeepFm, 0.0);
+    for (name, of) in ["libtorch", "fused"].into_iter().flat_map(|name| ALL.map(|of| (name, of))) {
+        let mut model = engine(name).model(&config, &keys, optimizer(of));
+        let mut checker = Checker::new(Reference::new(&config), optimizer(of));
+        for t in 0..STEPS {
+            let plan = plan(2 * t + 1, &rows, 300, TrainingLoss::Bce);
+            let before = states(&*model, 1).swap_remove(0);
+            let fed = plan.batch(&rows, &keys, 0).without_absent();
+            assert!(fed.labels.len() < 250, "some rows are left out");
+            let expected = checker.expect(before, fed);
+            let found = Found { logits: None, losses: None, ..plan.run(&mut *model, &rows, &keys).swap_remove(0) };
+            let same = checker.compare(&expected, &found, None);
+            same.unwrap_or_else(|difference| panic!("{name} {of:?}, step {t}: {difference}"));
+        }
+        checker.finish(&format!("{name} {of:?}"));
+    }
 }
 
 /// The five tests above are all of them.

@@ -41,7 +41,14 @@ impl Batch {
     /// All of some rows.
     pub fn of_rows(rows: &Rows) -> Self {
         let objective = Objective::CrossEntropy(BatchLoss::Mean);
-        Self { ids: rows.ids.to_vec(), labels: rows.labels.to_vec(), weights: None, objective, dropout: None, running: false }
+        Self {
+            ids: rows.ids.to_vec(),
+            labels: rows.labels.to_vec(),
+            weights: None,
+            objective,
+            dropout: None,
+            running: false,
+        }
     }
 
     /// Rows of a weight above 0.
@@ -54,6 +61,20 @@ impl Batch {
         let fields = self.ids.len() / self.labels.len();
         let rows = self.ids.chunks(fields).zip(self.counts()).filter(|(_, counts)| *counts);
         rows.flat_map(|(ids, _)| ids.iter().map(|id| *id as usize)).collect()
+    }
+
+    /// The batch without its rows of weight 0.
+    pub fn without_absent(mut self) -> Self {
+        let keep: Vec<bool> = self.counts().collect();
+        let fields = self.ids.len() / keep.len();
+        let mut rows = keep.iter();
+        self.labels.retain(|_| *rows.next().unwrap());
+        let mut cells = keep.iter().flat_map(|keep| std::iter::repeat_n(*keep, fields));
+        self.ids.retain(|_| cells.next().unwrap());
+        if let Some(weights) = &mut self.weights {
+            weights.retain(|weight| *weight > 0.0);
+        }
+        self
     }
 
     fn counts(&self) -> impl Iterator<Item = bool> + '_ {

@@ -68,8 +68,12 @@ fn compare(kind: BackboneKind, optimizer: Optimizer) {
             let logits = stacked.predict(&rows);
             for (r, (state, logits)) in states(&*stacked, REPLICAS).iter().zip(logits.chunks(rows.len())).enumerate() {
                 let (exact, bound) = checker.reference.predict_within(&state.weights, rows.ids, rows.fields);
-                let off = exact.iter().zip(logits).fold(0.0_f64, |off, (z, found)| off.max((f64::from(*found) - z).abs()));
-                assert!(off <= bound, "{what}, step {t}, replica {r}: a logit is off by {off:e}, {bound:e} is rounding");
+                let off =
+                    exact.iter().zip(logits).fold(0.0_f64, |off, (z, found)| off.max((f64::from(*found) - z).abs()));
+                assert!(
+                    off <= bound,
+                    "{what}, step {t}, replica {r}: a logit is off by {off:e}, {bound:e} is rounding"
+                );
             }
         }
     }

@@ -128,7 +128,14 @@ impl Epoch<'_> {
     }
 
     /// Actions from logits `[B, 2]` that f32 may have `off` by so much.
-    fn act(&self, greedy: bool, epsilon: Option<f64>, logits: &[f64], off: f64, draw: u32) -> Result<Vec<bool>, Doubtful> {
+    fn act(
+        &self,
+        greedy: bool,
+        epsilon: Option<f64>,
+        logits: &[f64],
+        off: f64,
+        draw: u32,
+    ) -> Result<Vec<bool>, Doubtful> {
         let u = uniforms(SEED, self.number, 0, draw, self.rows.len());
         let each = logits.chunks(2).zip(u).map(|(z, u)| {
             let (difference, u) = (z[1] - z[0], f64::from(u));
@@ -137,7 +144,13 @@ impl Epoch<'_> {
                 return if difference.abs() <= 2.0 * off { Err(Doubtful) } else { Ok((difference > 0.0) != flip) };
             }
             let [low, high] = [-2.0, 2.0].map(|by| 1.0 / (1.0 + (-difference - by * off).exp()));
-            if u <= low - EPS { Ok(true) } else if u >= high + EPS { Ok(false) } else { Err(Doubtful) }
+            if u <= low - EPS {
+                Ok(true)
+            } else if u >= high + EPS {
+                Ok(false)
+            } else {
+                Err(Doubtful)
+            }
         });
         each.collect()
     }
@@ -203,9 +216,8 @@ impl Epoch<'_> {
     fn train_mode_losses(&self, actions: &[bool], draw: u32) -> Option<Vec<f64>> {
         let all: Vec<usize> = (0..actions.len()).collect();
         let selected: Vec<usize> = all.iter().copied().filter(|row| actions[*row]).collect();
-        let losses = |rows: &[usize]| {
-            self.model.reference.step(&self.fresh.weights, &self.model_batch(rows, draw)).losses
-        };
+        let losses =
+            |rows: &[usize]| self.model.reference.step(&self.fresh.weights, &self.model_batch(rows, draw)).losses;
         let negate = self.options.deselected_reward == DeselectedReward::Negate;
         let mut whole = if negate { losses(&all) } else { vec![0.0; all.len()] };
         if selected.len() < 2 {
@@ -237,13 +249,18 @@ impl Epoch<'_> {
         let found = |after: State| Found { after, logits: None, losses: None };
         let learned = policy_checker.compare(&lesson.last, &found(policy.clone()), None);
         learned.map_err(|difference| Some(format!("policy {difference}")))?;
-        let (logits, off) = self.policy.reference.predict_within(&policy.weights, &self.policy_ids(), self.rows.fields + usize::from(self.label_field.is_some()));
+        let (logits, off) = self.policy.reference.predict_within(
+            &policy.weights,
+            &self.policy_ids(),
+            self.rows.fields + usize::from(self.label_field.is_some()),
+        );
         let greedy = options.update_action == UpdateAction::Greedy;
         let actions = self.act(greedy, None, &logits, off, 0).map_err(|Doubtful| None)?;
         let mut selected: Vec<usize> = (0..n).filter(|row| actions[*row]).collect();
         let same = |what: &str, found: f64, expected: f64, bound: f64| {
             let fits = (found - expected).abs() <= bound;
-            fits.then_some(()).ok_or_else(|| Some(format!("{what} {found} where {expected} is expected, within {bound:e}")))
+            fits.then_some(())
+                .ok_or_else(|| Some(format!("{what} {found} where {expected} is expected, within {bound:e}")))
         };
         same("kept", summary.kept, selected.len() as f64 / n as f64, 0.0)?;
         let skips = selected.len() < options.min_selected as usize;
@@ -256,7 +273,8 @@ impl Epoch<'_> {
         self.check_rewards(lesson, summary).map_err(Some)?;
 
         let look_back = self.history().look_back();
-        let mut entries: Vec<f64> = self.history().start(self.number, &look_back).iter().map(|x| f64::from(*x)).collect();
+        let mut entries: Vec<f64> =
+            self.history().start(self.number, &look_back).iter().map(|x| f64::from(*x)).collect();
         if options.lmat_deselected == LmatDeselected::EvaluateAll {
             entries.clone_from(&self.evaluated);
         }
@@ -291,7 +309,9 @@ impl Epoch<'_> {
         let bounds = [lesson.off, 2.0 * lesson.off + 1e-7 * exact[0].abs()];
         for ((found, exact), bound) in [mean, std].into_iter().zip(exact).zip(bounds) {
             if (found - exact).abs() > bound {
-                return Err(format!("rewards' mean and deviation {mean} {std} where {exact} is expected, within {bound:e}"));
+                return Err(format!(
+                    "rewards' mean and deviation {mean} {std} where {exact} is expected, within {bound:e}"
+                ));
             }
         }
         Ok(())
@@ -339,7 +359,8 @@ fn compare(what: &str, options: &Options) {
         for (name, searcher) in ENGINES.iter().zip(&mut searchers) {
             searcher.load_weights(&weights).unwrap();
             searcher.load_optimizer_state(&state).unwrap();
-            let search = SearchEpoch { options, config: &config, rows: &rows, seed: SEED, epoch: t + 1, key: model_key };
+            let search =
+                SearchEpoch { options, config: &config, rows: &rows, seed: SEED, epoch: t + 1, key: model_key };
             let mut history = epoch.history();
             let (summary, trained) = searcher.epoch(&search, &mut history, &mut || true).unwrap();
             let after = states_of(&searcher.weights(), &searcher.optimizer_state(), 1).swap_remove(0);
@@ -361,7 +382,11 @@ fn compare(what: &str, options: &Options) {
     }
     policy_checker.finish("policy");
     model_checker.finish("model");
-    assert!(doubtful * RARE <= 2 * STEPS, "{what}: {doubtful} of {} batches have an action that rounding decides", 2 * STEPS);
+    assert!(
+        doubtful * RARE <= 2 * STEPS,
+        "{what}: {doubtful} of {} batches have an action that rounding decides",
+        2 * STEPS
+    );
 }
 
 #[test]
@@ -369,36 +394,48 @@ fn search_takes_the_exact_steps_with_every_kind_of_reward() {
     for (what, options) in [
         ("the paper's", quick()),
         ("large batches", Options { batch_size: 300, ..quick() }),
-        ("lazy, standardised, with the label", Options {
-            optimizer: Optimizer::LazyAdam,
-            policy_label_field: true,
-            reward_norm: RewardNorm::Standardize,
-            ..quick()
-        }),
-        ("batch means, centred", Options {
-            reward: Reward::BatchMean,
-            deselected_reward: DeselectedReward::Zero,
-            reward_norm: RewardNorm::Center,
-            ..quick()
-        }),
-        ("training losses, negated", Options {
-            reward_forward: RewardForward::TrainNograd,
-            deselected_reward: DeselectedReward::Negate,
-            ..quick()
-        }),
-        ("three repeats, batch sums", Options {
-            action: Action::EpsGreedy,
-            update_action: UpdateAction::Greedy,
-            policy_repeats: 3,
-            reward: Reward::BatchSum,
-            deselected_reward: DeselectedReward::Batch,
-            policy_reduction: PolicyReduction::Sum,
-            lmat_loss: LmatLoss::Train,
-            lmat_deselected: LmatDeselected::Carry,
-            optimizer: Optimizer::Sgd,
-            policy_lr_mult: 0.01,
-            ..quick()
-        }),
+        (
+            "lazy, standardised, with the label",
+            Options {
+                optimizer: Optimizer::LazyAdam,
+                policy_label_field: true,
+                reward_norm: RewardNorm::Standardize,
+                ..quick()
+            },
+        ),
+        (
+            "batch means, centred",
+            Options {
+                reward: Reward::BatchMean,
+                deselected_reward: DeselectedReward::Zero,
+                reward_norm: RewardNorm::Center,
+                ..quick()
+            },
+        ),
+        (
+            "training losses, negated",
+            Options {
+                reward_forward: RewardForward::TrainNograd,
+                deselected_reward: DeselectedReward::Negate,
+                ..quick()
+            },
+        ),
+        (
+            "three repeats, batch sums",
+            Options {
+                action: Action::EpsGreedy,
+                update_action: UpdateAction::Greedy,
+                policy_repeats: 3,
+                reward: Reward::BatchSum,
+                deselected_reward: DeselectedReward::Batch,
+                policy_reduction: PolicyReduction::Sum,
+                lmat_loss: LmatLoss::Train,
+                lmat_deselected: LmatDeselected::Carry,
+                optimizer: Optimizer::Sgd,
+                policy_lr_mult: 0.01,
+                ..quick()
+            },
+        ),
     ] {
         compare(what, &options);
     }
@@ -408,17 +445,18 @@ fn search_takes_the_exact_steps_with_every_kind_of_reward() {
 fn search_takes_the_exact_steps_whatever_the_history_keeps_and_few_selected_rows_lead_to() {
     let trained = Options { lmat_loss: LmatLoss::Train, ..quick() };
     for (what, options) in [
-        ("kept rows", Options {
-            reward_forward: RewardForward::TrainNograd,
-            lmat_deselected: LmatDeselected::KeepRow,
-            ..trained.clone()
-        }),
-        ("means, no tower", Options {
-            lmat_deselected: LmatDeselected::FillMean,
-            policy_bn: false,
-            policy_mlp_dims: vec![],
-            ..trained
-        }),
+        (
+            "kept rows",
+            Options {
+                reward_forward: RewardForward::TrainNograd,
+                lmat_deselected: LmatDeselected::KeepRow,
+                ..trained.clone()
+            },
+        ),
+        (
+            "means, no tower",
+            Options { lmat_deselected: LmatDeselected::FillMean, policy_bn: false, policy_mlp_dims: vec![], ..trained },
+        ),
         ("few: a step at rest", few(OnFewSelected::AdamZeroGrad)),
         ("few: a lazy step at rest", Options { optimizer: Optimizer::LazyAdam, ..few(OnFewSelected::AdamZeroGrad) }),
         ("few: all", few(OnFewSelected::SelectAll)),

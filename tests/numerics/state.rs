@@ -61,7 +61,9 @@ fn replica(file: &TensorFile, r: usize) -> TensorFile {
 /// What replica `r` has below `prefix`.
 fn part(file: &TensorFile, prefix: &str, r: usize, replicas: usize) -> Numbers {
     let named = file.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?, host(tensor))));
-    named.map(|(name, all)| (name.to_owned(), all[r * all.len() / replicas..][..all.len() / replicas].to_vec())).collect()
+    named
+        .map(|(name, all)| (name.to_owned(), all[r * all.len() / replicas..][..all.len() / replicas].to_vec()))
+        .collect()
 }
 
 /// A tensor's numbers.

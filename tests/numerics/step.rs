@@ -2,7 +2,9 @@
 
 use crate::reference::{Batch, Bounds, EPS, Exact, Objective, Reference, cross_entropy, shaken};
 use crate::state::{Numbers, State, states};
-use autodenoise::backbone::{BatchLoss, Model, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TrainPass, TrainingLoss};
+use autodenoise::backbone::{
+    BatchLoss, Model, ModelKey, OptimizerConfig, Recorded, Rows, Seen, TrainPass, TrainingLoss,
+};
 use autodenoise::types::Optimizer;
 
 /// States beside the given one that are tried where a step is not within its bounds.
@@ -75,7 +77,11 @@ impl Plan {
         let order = &self.order[last * self.batch_size..];
         let weights = self.weights.as_ref().map(|weights| &weights[r * rows.len()..][..rows.len()]);
         Batch {
-            ids: order.iter().flat_map(|row| &rows.ids[*row as usize * rows.fields..][..rows.fields]).copied().collect(),
+            ids: order
+                .iter()
+                .flat_map(|row| &rows.ids[*row as usize * rows.fields..][..rows.fields])
+                .copied()
+                .collect(),
             labels: order.iter().map(|row| rows.labels[*row as usize]).collect(),
             weights: weights.map(|weights| order.iter().map(|row| weights[*row as usize]).collect()),
             objective: Objective::CrossEntropy(self.loss.at(u64::from(self.number) + last as u64)),
@@ -155,13 +161,30 @@ impl Checker {
     pub fn expect_rest(&self, before: State) -> Expected {
         let zero = |name: &String, values: &Vec<f64>| (name.clone(), vec![0.0; values.len()]);
         let gradients: Numbers = before.m.iter().map(|(name, values)| zero(name, values)).collect();
-        let buffers: Numbers =
-            before.weights.iter().filter(|(name, _)| !before.m.contains_key(*name)).map(|(name, values)| (name.clone(), values.clone())).collect();
+        let buffers: Numbers = before
+            .weights
+            .iter()
+            .filter(|(name, _)| !before.m.contains_key(*name))
+            .map(|(name, values)| (name.clone(), values.clone()))
+            .collect();
         let none = |numbers: &Numbers| numbers.keys().map(|name| (name.clone(), 0.0)).collect();
         let bounds = Bounds { logits: 0.0, gradients: none(&gradients), buffers: none(&buffers) };
         let nothing = Objective::CrossEntropy(BatchLoss::Mean);
-        let batch = Batch { ids: vec![0], labels: vec![0], weights: Some(vec![0.0]), objective: nothing, dropout: None, running: false };
-        Expected { before, batch, exact: Exact { logits: vec![], losses: vec![], gradients, buffers }, bounds, updates: true }
+        let batch = Batch {
+            ids: vec![0],
+            labels: vec![0],
+            weights: Some(vec![0.0]),
+            objective: nothing,
+            dropout: None,
+            running: false,
+        };
+        Expected {
+            before,
+            batch,
+            exact: Exact { logits: vec![], losses: vec![], gradients, buffers },
+            bounds,
+            updates: true,
+        }
     }
 
     /// Says what differs by more than rounding. A ReLU whose input is within rounding of 0, or two losses between which
