@@ -10,8 +10,8 @@ use tch::{Device, Kind, Reduction, Tensor};
 /// The distance of two neighbouring numbers at 1.
 pub const EPS: f64 = f32::EPSILON as f64;
 
-/// Roundings that a result may be off by, of each number it is made from. Measured are up to 9 (AFN, batches of 300) and
-/// mostly below 2; `docs/numerics.md` has the table.
+/// Roundings that a result may be off by, of each number it is made from. Most are off by less than 4, all by less than 9
+/// (`docs/numerics.md`).
 const ROUNDINGS: f64 = 32.0;
 
 /// By how many roundings weights are shaken to see how much a result hangs on them.
@@ -260,25 +260,24 @@ fn cross_entropies(batch: &Batch, loss: BatchLoss, logits: &Tensor, terms: bool)
     let labels = Tensor::from_slice(&batch.labels).to_kind(Kind::Double);
     let losses = logits.binary_cross_entropy_with_logits::<Tensor>(&labels, None, None, Reduction::None);
     let own = host(&losses);
-    let (mut shares, total) = batch.shares(loss, &own);
-    if terms {
-        // The derivative by the logit is negative for a positive row.
-        let signed = shares.iter_mut().zip(&batch.labels).filter(|(_, label)| **label == 1);
-        signed.for_each(|(share, _)| *share = -*share);
-    }
-    ((losses * Tensor::from_slice(&shares)).sum(Kind::Double) / total, own)
+    let (shares, total) = batch.shares(loss, &own);
+    let shares = Tensor::from_slice(&shares);
+    // The derivative by a logit is p - y, whose terms are p and y.
+    let each = if terms { logits * (logits.detach().sigmoid() + labels) } else { losses };
+    ((each * shares).sum(Kind::Double) / total, own)
 }
 
 fn reinforce(actions: &[bool], rewards: &[f32], logits: &Tensor, terms: bool) -> Tensor {
-    let given = actions.iter().zip(rewards).map(|(action, reward)| match terms {
-        // The derivative by the second logit is r (p - a).
-        true => f64::from(reward.abs()) * if *action { -1.0 } else { 1.0 },
-        false => f64::from(*reward),
-    });
-    let given: Vec<f64> = given.collect();
     let taken: Vec<i64> = actions.iter().map(|action| i64::from(*action)).collect();
-    let each = logits.log_softmax(1, Kind::Double).gather(1, &Tensor::from_slice(&taken).unsqueeze(1), false);
-    -(each.squeeze_dim(1) * Tensor::from_slice(&given)).sum(Kind::Double)
+    let (taken, rewards) = (Tensor::from_slice(&taken), Tensor::from_slice(rewards).to_kind(Kind::Double));
+    if terms {
+        // The derivative by the second logit is r (p - a), by the first the same the other way round.
+        let size = logits.detach().softmax(1, Kind::Double).select(1, 1) + &taken;
+        let difference = logits.select(1, 1) - logits.select(1, 0);
+        return (difference * size * rewards.abs()).sum(Kind::Double);
+    }
+    let each = logits.log_softmax(1, Kind::Double).gather(1, &taken.unsqueeze(1), false);
+    -(each.squeeze_dim(1) * rewards).sum(Kind::Double)
 }
 
 const KEY: ModelKey = ModelKey { seed: 0, init: [0, 0], run: [0, 0] };

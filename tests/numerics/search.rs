@@ -94,7 +94,15 @@ struct Given {
     objective: Objective,
     /// Of the rewards before they are centred.
     totals: [f64; 3],
-    /// How far one may be off.
+    /// How far one may be off, and before it is centred.
+    off: f64,
+    raw_off: f64,
+}
+
+/// Losses of a batch's rows.
+struct Losses {
+    each: Vec<f64>,
+    /// How far f32 ones may be off.
     off: f64,
 }
 
@@ -157,7 +165,7 @@ impl Epoch<'_> {
 
     fn teach(&self, mut state: State) -> Result<Lesson, Doubtful> {
         let (options, n) = (self.options, self.rows.len());
-        let (mut last, mut totals, mut skipped) = (None, [0.0; 3], 0);
+        let (mut last, mut totals, mut off, mut skipped) = (None, [0.0; 3], 0.0_f64, 0);
         for repeat in 0..options.policy_repeats {
             if let Some(last) = last.take() {
                 state = self.policy.after_sgd(last);
@@ -165,34 +173,35 @@ impl Epoch<'_> {
             let pass = self.number * options.policy_repeats + repeat;
             let nothing = Objective::Reinforce { actions: vec![false; n], rewards: vec![0.0; n], scale: 1.0 };
             let look = self.policy_batch(nothing, pass);
-            let (logits, off) = self.policy.reference.logits_within(&state.weights, &look);
+            let (logits, logits_off) = self.policy.reference.logits_within(&state.weights, &look);
             let greedy = options.action == Action::EpsGreedy;
-            let actions = self.act(greedy, Some(options.epsilon), &logits, off, 1 + repeat)?;
+            let actions = self.act(greedy, Some(options.epsilon), &logits, logits_off, 1 + repeat)?;
             let given = self.first_losses(&actions, 1 + repeat).map(|losses| self.rewards(&losses, actions));
             let Some(given) = given.filter(|given| given.totals[0] > 0.0) else {
                 skipped += 1;
                 last = Some(self.policy.expect_no_update(state.clone(), look));
                 continue;
             };
+            off = off.max(given.raw_off);
             totals.iter_mut().zip(given.totals).for_each(|(total, own)| *total += own);
             let batch = self.policy_batch(given.objective, pass);
             last = Some(self.policy.expect_rewards_within(state.clone(), batch, given.off));
         }
-        let many = if options.reward == Reward::BatchSum { n as f64 } else { 1.0 };
-        Ok(Lesson { last: last.expect("at least one repeat"), totals, off: 2.0 * many * self.off, skipped })
+        Ok(Lesson { last: last.expect("at least one repeat"), totals, off, skipped })
     }
 
     /// The losses that rewards come from, if there are any.
-    fn first_losses(&self, actions: &[bool], draw: u32) -> Option<Vec<f64>> {
+    fn first_losses(&self, actions: &[bool], draw: u32) -> Option<Losses> {
         match self.options.reward_forward {
-            RewardForward::Eval => Some(self.evaluated.clone()),
+            RewardForward::Eval => Some(Losses { each: self.evaluated.clone(), off: self.off }),
             RewardForward::TrainNograd => self.train_mode_losses(actions, draw),
         }
     }
 
-    fn rewards(&self, losses: &[f64], actions: Vec<bool>) -> Given {
+    fn rewards(&self, losses: &Losses, actions: Vec<bool>) -> Given {
         let options = self.options;
-        let losses: Vec<f32> = losses.iter().map(|loss| *loss as f32).collect();
+        let off = losses.off;
+        let losses: Vec<f32> = losses.each.iter().map(|loss| *loss as f32).collect();
         let look_back = self.history().look_back();
         let raw = Options { reward_norm: RewardNorm::None, ..options.clone() };
         let raw = rewards(&raw, &look_back, &losses, &actions);
@@ -209,21 +218,28 @@ impl Epoch<'_> {
             objective: Objective::Reinforce { actions, rewards: values, scale },
             totals: [raw.count as f64, raw.sum, raw.sum_of_squares],
             // Centring moves every reward by as much again, and scaling does once more.
-            off: 4.0 * many * self.off * magnified,
+            off: 4.0 * many * off * magnified,
+            raw_off: 2.0 * many * off,
         }
     }
 
-    fn train_mode_losses(&self, actions: &[bool], draw: u32) -> Option<Vec<f64>> {
+    fn train_mode_losses(&self, actions: &[bool], draw: u32) -> Option<Losses> {
         let all: Vec<usize> = (0..actions.len()).collect();
         let selected: Vec<usize> = all.iter().copied().filter(|row| actions[*row]).collect();
-        let losses =
-            |rows: &[usize]| self.model.reference.step(&self.fresh.weights, &self.model_batch(rows, draw)).losses;
+        let losses = |rows: &[usize]| {
+            let batch = self.model_batch(rows, draw);
+            let (logits, off) = self.model.reference.logits_within(&self.fresh.weights, &batch);
+            let each = logits.iter().zip(&batch.labels).map(|(z, label)| cross_entropy(*z, *label));
+            Losses { each: each.collect(), off: off + self.off }
+        };
         let negate = self.options.deselected_reward == DeselectedReward::Negate;
-        let mut whole = if negate { losses(&all) } else { vec![0.0; all.len()] };
+        let mut whole = if negate { losses(&all) } else { Losses { each: vec![0.0; all.len()], off: 0.0 } };
         if selected.len() < 2 {
             return negate.then_some(whole);
         }
-        selected.iter().zip(losses(&selected)).for_each(|(row, loss)| whole[*row] = loss);
+        let own = losses(&selected);
+        whole.off = whole.off.max(own.off);
+        selected.iter().zip(own.each).for_each(|(row, loss)| whole.each[*row] = loss);
         Some(whole)
     }
 
