@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo test schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo test numerics schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -25,8 +25,15 @@ test: setup-torch ## Every check: lints, all tests on a real PostgreSQL, the Ope
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	cargo test --workspace --locked
+	@$(MAKE) --no-print-directory numerics
 	@scripts/schemathesis.sh target/debug/autodenoise
 	@scripts/deny.sh
+
+# Each setting has libtorch round as it does on another processor.
+numerics: setup-torch ## The tests of the arithmetic with libtorch's kernels for other processors (`make test` runs them without)
+	for setting in MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2; do \
+		env $$setting cargo test --locked --quiet -p autodenoise-torch --test numerics --test vectors; \
+	done
 
 schemathesis: setup ## The running service against its OpenAPI document alone; EXAMPLES=n for more than 20 an operation
 	cargo build --locked

@@ -6,10 +6,14 @@ mod contenders;
 mod engines;
 #[path = "denoise/evidence.rs"]
 mod evidence;
+#[path = "denoise/fused.rs"]
+mod fused;
 #[path = "denoise/golden.rs"]
 mod golden;
 #[path = "denoise/process.rs"]
 mod process;
+#[path = "denoise/replicas.rs"]
+mod replicas;
 #[path = "denoise/resume.rs"]
 mod resume;
 #[path = "denoise/robust.rs"]

@@ -13,7 +13,9 @@ mod losses;
 mod metrics;
 #[path = "vectors/models.rs"]
 mod models;
-#[path = "vectors/reference.rs"]
-mod reference;
+#[path = "vectors/policies.rs"]
+mod policies;
+#[path = "vectors/read.rs"]
+mod read;
 #[path = "vectors/rules.rs"]
 mod rules;

@@ -1,6 +1,6 @@
 //! Confident learning against what cleanlab finds.
 
-use crate::reference::{close_numbers, ints, numbers, vector};
+use crate::read::{close_numbers, ints, numbers, vector};
 use autodenoise::baseline::confident::flagged;
 use autodenoise::types::ClFilter;
 

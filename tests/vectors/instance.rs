@@ -1,7 +1,7 @@
 //! Instance selection: what each method keeps of the vectors' rows. What it goes through on the way is held to the same
 //! vectors where it happens, in `baseline::instance`.
 
-use crate::reference::{ints, numbers, vector};
+use crate::read::{ints, numbers, vector};
 use autodenoise::baseline::instance::{Algorithm, Config, Space, select};
 use autodenoise::types::{BdisInit, EnemyTies, Knn};
 use serde_json::Value;

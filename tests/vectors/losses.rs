@@ -1,6 +1,6 @@
 //! T-CE and R-CE.
 
-use crate::reference::{close_numbers, ints, numbers, vector};
+use crate::read::{close_numbers, ints, numbers, vector};
 use autodenoise::backbone::fused::{losses, losses_and_gradients};
 use autodenoise::backbone::{BatchLoss, TrainingLoss};
 use autodenoise::simd::Isa;

@@ -1,4 +1,4 @@
-use crate::reference::{close_numbers, numbers, vector};
+use crate::read::{close_numbers, numbers, vector};
 use autodenoise::backbone::fused;
 use autodenoise::metrics::{TTest, auc, incomplete_beta, logloss, paired_t, student_t_two_sided, welch_t};
 use autodenoise::simd::Isa;

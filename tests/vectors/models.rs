@@ -1,8 +1,8 @@
-//! The models and policies that the vectors are of.
+//! The models that the vectors are of.
 
-use crate::reference::{folder, id_ranges, ints, vector};
-use autodenoise::backbone::{BackboneConfig, OptimizerConfig, PolicyConfig};
-use autodenoise::types::{BackboneKind, DeselectedReward, Optimizer, Options, PolicyReduction, Reward, Structure};
+use crate::read::{folder, id_ranges, ints, vector};
+use autodenoise::backbone::BackboneConfig;
+use autodenoise::types::{BackboneKind, Options, Structure};
 use serde_json::Value;
 
 /// Models that the program the vectors come from calls otherwise, or that have several structures.
@@ -78,28 +78,4 @@ pub fn config(vector: &Value, kind: BackboneKind) -> BackboneConfig {
         ..preset.options
     };
     BackboneConfig { user_item: [field("user_field_idx", 0), field("item_field_idx", 1)], options, ..preset }
-}
-
-pub const POLICY_CASES: [(&str, Reward, DeselectedReward, PolicyReduction); 3] = [
-    ("batch_sum_code", Reward::BatchSum, DeselectedReward::Batch, PolicyReduction::Sum),
-    ("instance_zero", Reward::Instance, DeselectedReward::Zero, PolicyReduction::Mean),
-    ("instance_negate", Reward::Instance, DeselectedReward::Negate, PolicyReduction::Mean),
-];
-
-pub fn policy_config(vector: &Value, reduction: PolicyReduction) -> PolicyConfig {
-    let optimizer = &vector["reinforce"]["optimizer"];
-    PolicyConfig {
-        ranges: id_ranges(vector),
-        label_field: None,
-        embed_dim: vector["config"]["embed_dim"].as_u64().unwrap() as usize,
-        mlp_dims: ints(&vector["config"]["mlp_dims"]).iter().map(|dim| *dim as usize).collect(),
-        dropout: 0.0,
-        batch_norm: true,
-        reduction,
-        optimizer: OptimizerConfig {
-            kind: Optimizer::Adam,
-            lr: optimizer["lr"].as_f64().unwrap(),
-            weight_decay: optimizer["weight_decay"].as_f64().unwrap(),
-        },
-    }
 }

@@ -1,4 +1,4 @@
-use crate::reference::{close_numbers, ints, numbers, vector};
+use crate::read::{close_numbers, ints, numbers, vector};
 use autodenoise::backbone::Stopper;
 use autodenoise::denoise::{History, act, compute_rewards};
 use autodenoise::selection::{keep_count, top_k};

@@ -2,6 +2,8 @@
 
 #[path = "denoise/engines.rs"]
 mod engines;
+#[path = "../../tests/denoise/replicas.rs"]
+mod replicas;
 #[path = "../../tests/denoise/resume.rs"]
 mod resume;
 #[path = "../../tests/denoise/runs.rs"]

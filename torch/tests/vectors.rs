@@ -1,18 +1,17 @@
-//! The models on libtorch against vectors computed in float64 by the reference programs.
+//! Losses and the policy on libtorch against vectors computed in float64 by the reference programs; the models are in
+//! `numerics.rs`.
 
-#[path = "vectors/backbones.rs"]
-mod backbones;
 #[path = "vectors/losses.rs"]
 mod losses;
-#[path = "../../tests/vectors/models.rs"]
-mod models;
+#[path = "../../tests/vectors/policies.rs"]
+mod policies;
 #[path = "vectors/policy.rs"]
 mod policy;
-#[path = "../../tests/vectors/reference.rs"]
-mod reference;
+#[path = "../../tests/vectors/read.rs"]
+mod read;
 
 use autodenoise_torch::backbone::Params;
-use reference::{close_numbers, global_ids, ints, numbers};
+use read::{close_numbers, global_ids, ints, numbers};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
@@ -22,8 +21,12 @@ pub fn ids(vector: &Value) -> Tensor {
 }
 
 pub fn close(what: &str, found: &Tensor, expected: &Value) {
-    let found: Vec<f64> = Vec::try_from(found.detach().to_kind(Kind::Double).reshape([-1])).unwrap();
-    close_numbers(what, &found, expected);
+    close_numbers(what, &host(found), expected);
+}
+
+/// A tensor's numbers.
+pub fn host(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.detach().to_kind(Kind::Double).reshape([-1])).unwrap()
 }
 
 /// Gives the model the vector's parameters and buffers, in each replica.

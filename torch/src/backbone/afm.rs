@@ -3,7 +3,7 @@
 
 use super::layers::{Embedding, FirstOrder, Linear, Pairs};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 pub struct Afm {
     first_order: FirstOrder,
@@ -35,7 +35,7 @@ impl Net for Afm {
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
         let products = self.pairs.products(&self.embedding.forward(ids, pass));
         let scores = self.projection.forward(&self.attention.forward(&products).relu());
-        let shares = pass.dropout(self.dropouts[0], scores.softmax(-2, Kind::Float));
+        let shares = pass.dropout(self.dropouts[0], scores.softmax(-2, scores.kind()));
         let pooled = pass.dropout(self.dropouts[1], (shares * products).sum_dim_intlist(-2, false, None));
         self.first_order.forward(ids, pass) + self.output.forward(&pooled).squeeze_dim(-1)
     }

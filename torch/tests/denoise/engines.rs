@@ -1,7 +1,11 @@
 //! libtorch alone: the engine fused has the same tests in its own package.
 
-use autodenoise::backbone::Engines;
-use autodenoise::types::{Device, Engine};
+use autodenoise::backbone::{self, Engines};
+use autodenoise::types::{BackboneKind, Device, Engine};
+
+pub const ENGINE: &dyn backbone::Engine = &autodenoise_torch::TorchEngine { device: tch::Device::Cpu };
+/// Those that it has.
+pub const BACKBONES: &[BackboneKind] = BackboneKind::ALL;
 
 /// As a spec names them.
 pub const ENGINES: [Engine; 1] = [Engine::Tch];

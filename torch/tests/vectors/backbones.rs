@@ -1,76 +1,142 @@
+//! The models of libtorch against numbers that the reference programs computed in f64: in f64 to ten digits, in f32 to its
+//! rounding.
+
 use crate::models::{Case, cases, config};
-use crate::reference::{KEY, ints, numbers, vector};
-use crate::{close, ids, load};
-use autodenoise::backbone::{Init, OptimizerConfig};
+use crate::read::{KEY, close_numbers, global_ids, ints, numbers, vector};
+use crate::reference::{Batch, Bounds, EPS, Exact, Objective, Reference};
+use crate::state::{Numbers, host};
+use autodenoise::backbone::{BatchLoss, Init, OptimizerConfig};
 use autodenoise::types::{BackboneKind, Optimizer, Structure};
-use autodenoise_torch::backbone::{Adam, Backbone, Gradients, ParamsBuilder, Pass, bce};
+use autodenoise_torch::backbone::{Adam, Backbone, Gradients, ParamsBuilder, Pass, batch_loss, bce};
+use serde_json::Value;
 use tch::{Device, Kind, Tensor};
+
+/// The vector's parameters and buffers.
+fn weights(vector: &Value) -> Numbers {
+    let of = |what: &str| vector[what].as_object().into_iter().flatten().map(|(name, of)| (name.clone(), numbers(of)));
+    of("params").chain(of("buffers")).collect()
+}
+
+/// The vector's rows, in training mode or normalised by the running statistics.
+fn batch(vector: &Value, running: bool) -> Batch {
+    let labels = ints(&vector["y"]).iter().map(|y| *y as u8).collect();
+    let objective = Objective::CrossEntropy(BatchLoss::Mean);
+    Batch { ids: global_ids(vector), labels, weights: None, objective, dropout: None, running }
+}
+
+/// Numbers of a mode. Models without BatchNorm compute the same in both modes and have one set.
+fn expected<'a>(vector: &'a Value, mode: &str) -> &'a Value {
+    vector.get(mode).unwrap_or(vector)
+}
+
+/// In f64 to what the vector's ten digits say, whatever the numbers' size.
+fn check_exact(case: &Case, mode: &str, exact: &Exact) {
+    let expected = expected(&case.vector, mode);
+    let close = |what: &str, found: &[f64], expected: &Value| {
+        let expected = numbers(expected);
+        assert_eq!(found.len(), expected.len(), "{} {mode} {what}", case.name);
+        for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let off = (found - expected).abs();
+            let bound = 1e-7 * expected.abs() + 1e-9;
+            assert!(off <= bound, "{} {mode} {what}[{at}]: {found} where {expected} is expected", case.name);
+        }
+    };
+    close("logits", &exact.logits, &expected["logits"]);
+    close("losses", &exact.losses, &expected["loss_per_instance"]);
+    let mean = exact.losses.iter().sum::<f64>() / exact.losses.len() as f64;
+    close("mean", &[mean], &expected["loss_mean"]);
+    for (name, gradient) in &exact.gradients {
+        close(&format!("gradient of {name}"), gradient, &expected["grads"][name]);
+    }
+    let with_gradient = expected["grads"].as_object().unwrap().values().filter(|gradient| !gradient.is_null());
+    assert_eq!(exact.gradients.len(), with_gradient.count(), "{}: every parameter is compared", case.name);
+    for (name, value) in expected["buffers_after"].as_object().into_iter().flatten() {
+        close(name, &exact.buffers[name], value);
+    }
+}
 
 fn model(case: &Case, replicas: usize) -> Backbone {
     let model = Backbone::new(&case.config, &vec![KEY; replicas], Device::Cpu);
-    load(&model.params, &case.vector);
+    let weights = weights(&case.vector);
+    for (name, _, tensor) in model.params.iter() {
+        // The same in each replica.
+        let values: Vec<f64> = weights[name].iter().copied().cycle().take(tensor.numel()).collect();
+        let values = Tensor::from_slice(&values).to_kind(Kind::Float).view(&tensor.size()[..]);
+        tch::no_grad(|| tensor.shallow_clone().copy_(&values));
+    }
     model
 }
 
-/// Forward, loss and gradients in one mode; `weights` as training takes them.
-fn check(case: &Case, model: &Backbone, mode: &str, mut pass: Pass, weights: Option<&Tensor>) {
-    let Case { name, vector, .. } = case;
-    // Models without BatchNorm compute the same in both modes and have one set of numbers.
-    let expected = vector.get(mode).unwrap_or(vector);
-    let mut ids = ids(vector);
+/// Logits, losses, gradients and buffers of each of an f32 model's replicas, within rounding of the exact ones. Where it is
+/// `weighted`, two rows of weight 0 are put behind: they must change nothing.
+fn check(case: &Case, replicas: usize, mode: &str, weighted: bool, exact: &Exact, bounds: &Bounds) {
+    let (model, vector) = (model(case, replicas), &case.vector);
+    let mut rows = Tensor::from_slice(&global_ids(vector)).view([-1, case.config.fields() as i64]);
     let mut labels = Tensor::from_slice(&numbers(&vector["y"])).to_kind(Kind::Float);
-    let rows = labels.size()[0];
-    if let Some(weights) = weights {
-        // Rows of weight 0 are put behind: they must change nothing.
-        ids = Tensor::cat(&[&ids, &ids.narrow(0, 0, 2).flip([0])], 0);
+    let mut pass = Pass::train(vec![]);
+    if mode == "eval" {
+        pass.use_running_stats();
+    }
+    let n = labels.size()[0];
+    let mut weights = Tensor::ones([n], (Kind::Float, Device::Cpu));
+    if weighted {
+        rows = Tensor::cat(&[&rows, &rows.narrow(0, 0, 2).flip([0])], 0);
         labels = Tensor::cat(&[&labels, &labels.narrow(0, 0, 2)], 0);
+        weights = Tensor::cat(&[weights, Tensor::zeros([2], (Kind::Float, Device::Cpu))], 0);
+        if replicas > 1 {
+            weights = weights.expand([replicas as i64, -1], false).contiguous();
+        }
         pass.counted = Some(weights.unsqueeze(-1));
     }
-    let logits = model.forward(&ids, &mut pass);
+    let logits = model.forward(&rows, &mut pass);
     let losses = bce(&logits, &labels);
-    let mean = match weights {
-        None => losses.mean_dim(-1, false, None),
-        Some(weights) => {
-            (&losses * weights).sum_dim_intlist(-1, false, None) / weights.sum_dim_intlist(-1, false, None)
-        }
-    };
+    let mean = batch_loss(BatchLoss::Mean, &losses, &labels, weighted.then_some(&weights));
     let gradients = Gradients::of(&mean, &model.params, pass).named(&model.params);
-    let replicas = model.replicas() as i64;
-    let each = |tensor: &Tensor| -> Vec<Tensor> {
-        if replicas == 1 { vec![tensor.shallow_clone()] } else { (0..replicas).map(|r| tensor.get(r)).collect() }
-    };
-    for r in 0..replicas as usize {
-        let of = |tensor: &Tensor| each(tensor).swap_remove(r);
-        close(&format!("{name} {mode} logits"), &of(&logits).narrow(0, 0, rows), &expected["logits"]);
-        close(&format!("{name} {mode} losses"), &of(&losses).narrow(0, 0, rows), &expected["loss_per_instance"]);
-        close(&format!("{name} {mode} mean"), &mean.reshape([-1]).narrow(0, r as i64, 1), &expected["loss_mean"]);
-        let mut compared = 0;
-        for (parameter, gradient) in &gradients {
-            close(&format!("{name} {mode} gradient of {parameter}"), &of(gradient), &expected["grads"][parameter]);
-            compared += 1;
+    for r in 0..replicas {
+        let what = |part: &str| format!("{} {mode} weighted {weighted} replica {r} of {replicas}: {part}", case.name);
+        let of = |tensor: &Tensor| {
+            let all = host(tensor);
+            all[r * all.len() / replicas..][..all.len() / replicas].to_vec()
+        };
+        within(&what("logits"), &of(&logits)[..n as usize], &exact.logits, bounds.logits);
+        within(&what("losses"), &of(&losses)[..n as usize], &exact.losses, bounds.logits);
+        within(&what("mean"), &of(&mean), &[exact.losses.iter().sum::<f64>() / n as f64], bounds.logits);
+        assert_eq!(gradients.len(), exact.gradients.len(), "{}", what("gradients"));
+        for (name, gradient) in &gradients {
+            within(&what(name), &of(gradient), &exact.gradients[name], bounds.gradients[name]);
         }
-        let with_gradient = expected["grads"].as_object().unwrap().values().filter(|gradient| !gradient.is_null());
-        assert_eq!(compared, with_gradient.count(), "{name}: every parameter has its gradient compared");
-        if let Some(buffers) = expected["buffers_after"].as_object() {
-            for (buffer, value) in buffers {
-                close(&format!("{name} {buffer}"), &of(model.params.get(buffer).unwrap()), value);
-            }
+        for (name, value) in &exact.buffers {
+            within(&what(name), &of(model.params.get(name).unwrap()), value, bounds.buffers[name]);
         }
     }
 }
 
-/// Running BatchNorm statistics, with gradients.
-fn eval() -> Pass {
-    let mut eval = Pass::train(vec![]);
-    eval.use_running_stats();
-    eval
+/// Numbers that may be off by `bound`, and by the two roundings of how they are kept.
+fn within(what: &str, found: &[f64], expected: &[f64], bound: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let off = (found - expected).abs();
+        let bound = bound + 2.0 * EPS * expected.abs();
+        assert!(off <= bound, "{what}[{at}]: {found} where {expected} is expected: off by {off:.1e} of {bound:.1e}");
+    }
 }
 
 #[test]
 fn the_backbones_compute_what_the_reference_computes() {
     for case in cases() {
-        check(&case, &model(&case, 1), "train_dropout0", Pass::train(vec![]), None);
-        check(&case, &model(&case, 1), "eval", eval(), None);
+        for mode in ["train_dropout0", "eval"] {
+            let reference = Reference::new(&case.config);
+            let (weights, batch) = (weights(&case.vector), batch(&case.vector, mode == "eval"));
+            let exact = reference.step(&weights, &batch);
+            check_exact(&case, mode, &exact);
+            let bounds = reference.bounds(&weights, &batch, &exact);
+            for replicas in [1, 3] {
+                check(&case, replicas, mode, false, &exact, &bounds);
+                if mode != "eval" {
+                    check(&case, replicas, mode, true, &exact, &bounds);
+                }
+            }
+        }
     }
 }
 
@@ -78,29 +144,6 @@ fn the_backbones_compute_what_the_reference_computes() {
 fn every_backbone_has_a_vector() {
     for kind in BackboneKind::ALL {
         assert!(cases().iter().any(|case| case.config.kind == *kind), "{kind}");
-    }
-}
-
-#[test]
-fn stacked_replicas_and_dropped_rows_change_nothing() {
-    for case in cases() {
-        let rows = ints(&case.vector["y"]).len() as i64;
-        let weights = |lead: &[i64]| {
-            let size = |n: i64| [lead, &[n]].concat();
-            Tensor::cat(
-                &[
-                    Tensor::ones(&size(rows)[..], tch::kind::FLOAT_CPU),
-                    Tensor::zeros(&size(2)[..], tch::kind::FLOAT_CPU),
-                ],
-                -1,
-            )
-        };
-        for (replicas, lead) in [(1, &[][..]), (3, &[3][..])] {
-            let weights = weights(lead);
-            check(&case, &model(&case, replicas), "train_dropout0", Pass::train(vec![]), None);
-            check(&case, &model(&case, replicas), "train_dropout0", Pass::train(vec![]), Some(&weights));
-        }
-        check(&case, &model(&case, 3), "eval", eval(), None);
     }
 }
 
@@ -127,7 +170,8 @@ fn the_structures_of_dcnv2_agree_with_each_other() {
             };
             tch::no_grad(|| tensor.shallow_clone().copy_(&value));
         }
-        model.forward(&ids(&vector), &mut Pass::eval()).detach()
+        let rows = Tensor::from_slice(&global_ids(&vector)).view([-1, config.fields() as i64]);
+        model.forward(&rows, &mut Pass::eval()).detach()
     };
     let cross = ["0.weight", "0.bias", "1.weight", "1.bias"].map(|part| format!("cross.cross_layers.{part}"));
     // x_L = x_0, and no bias at the end.
@@ -172,7 +216,7 @@ fn adam_steps_as_the_reference_steps_also_on_zero_gradients() {
             let grad = Tensor::from_slice(&numbers(grad)).to_kind(Kind::Float);
             let gradients = Gradients::of(&(&theta * &grad).sum(Kind::Float), &params, Pass::train(vec![]));
             adam.step(&params, gradients, &[true]);
-            close(case, &theta, after);
+            close_numbers(case, &host(&theta), after);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! T-CE and R-CE.
 
 use crate::close;
-use crate::reference::{ints, numbers, vector};
+use crate::read::{ints, numbers, vector};
 use autodenoise::backbone::BatchLoss;
 use autodenoise_torch::backbone::{batch_loss, bce};
 use serde_json::Value;

@@ -1,12 +1,12 @@
-use crate::models::{POLICY_CASES, policy_config};
-use crate::reference::{KEY, numbers, vector};
-use crate::{close, ids, load};
+use crate::policies::{POLICY_CASES, policy_config};
+use crate::read::{KEY, close_gradients, numbers, vector};
+use crate::{close, host, ids, load};
 use autodenoise::denoise::compute_rewards;
 use autodenoise::types::{BackboneKind, Options, PolicyReduction, Preset};
 use autodenoise_torch::TorchPolicy;
 use autodenoise_torch::backbone::{Gradients, Pass};
 use serde_json::Value;
-use tch::{Device, Kind};
+use tch::Device;
 
 fn policy(vector: &Value, reduction: PolicyReduction) -> TorchPolicy {
     let config = policy_config(vector, reduction);
@@ -45,7 +45,7 @@ fn reinforce_computes_rewards_loss_gradients_and_step_as_the_reference_does() {
             &floats(&learn["current_loss_all_instances"]),
             &actions,
         );
-        crate::reference::close_numbers(&format!("{case} rewards"), &rewards.values, &expected["reward_used"]);
+        crate::read::close_numbers(&format!("{case} rewards"), &rewards.values, &expected["reward_used"]);
 
         let mut policy = policy(&vector, reduction);
         let mut pass = Pass::train(vec![]);
@@ -54,9 +54,9 @@ fn reinforce_computes_rewards_loss_gradients_and_step_as_the_reference_does() {
         let loss = policy.loss(&logits, &actions, &rewards.values);
         close(&format!("{case} loss"), &loss, &expected["policy_loss"]);
         let gradients = Gradients::of(&loss, &policy.model.params, pass).named(&policy.model.params);
-        for (name, gradient) in &gradients {
-            close(&format!("{case} gradient of {name}"), gradient, &expected["grads"][name]);
-        }
+        let gradients: Vec<(String, Vec<f64>)> =
+            gradients.into_iter().map(|(name, gradient)| (name, host(&gradient))).collect();
+        close_gradients(case, &gradients, &expected["grads"]);
         for (buffer, value) in learn["batch_sum_code"]["buffers_after"].as_object().unwrap() {
             close(&format!("{case} {buffer}"), policy.model.params.get(buffer).unwrap(), value);
         }
@@ -67,8 +67,7 @@ fn reinforce_computes_rewards_loss_gradients_and_step_as_the_reference_does() {
         policy.optimizer.step(&policy.model.params, gradients, &[true]);
         // The vector holds the step of the first two cases.
         for (name, after) in expected["params_after_one_adam_step"].as_object().into_iter().flatten() {
-            let found: Vec<f64> =
-                Vec::try_from(policy.model.params.get(name).unwrap().to_kind(Kind::Double).reshape([-1])).unwrap();
+            let found = host(policy.model.params.get(name).unwrap());
             let gradient = numbers(&expected["grads"][name]);
             for ((found, after), gradient) in found.iter().zip(numbers(after)).zip(gradient) {
                 // Adam moves a parameter by about lr however small its gradient: noise around 0 has no right sign.

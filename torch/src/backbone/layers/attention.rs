@@ -4,7 +4,7 @@
 use super::linear;
 use crate::backbone::{ParamsBuilder, Pass};
 use autodenoise::backbone::Init;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 pub struct SelfAttention {
     /// `[.., 3 A, A]`: of Q, K and V.
@@ -42,7 +42,7 @@ impl SelfAttention {
         let packed = linear(tokens, &self.weight, Some(&self.bias)).view(&size[..]);
         let [q, k, v] = [0, 1, 2].map(|part| packed.select(-3, part).transpose(-3, -2));
         let scores = (q * (depth as f64).powf(-0.5)).matmul(&k.transpose(-1, -2));
-        let weights = pass.dropout(self.dropout, scores.softmax(-1, Kind::Float));
+        let weights = pass.dropout(self.dropout, scores.softmax(-1, scores.kind()));
         let mixed = weights.matmul(&v).transpose(-3, -2).flatten(-2, -1);
         linear(&mixed, &self.out_weight, Some(&self.out_bias))
     }

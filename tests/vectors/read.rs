@@ -4,6 +4,9 @@ use autodenoise::backbone::ModelKey;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// Roundings of the largest gradient of a model that each may be off by: some for each of the terms it is the sum of.
+const GRADIENT_ROUNDINGS: f64 = 128.0;
+
 pub const KEY: ModelKey = ModelKey { seed: 1, init: [0, 0], run: [0, 0] };
 
 /// Where the vectors lie, whichever of the two packages the tests are of.
@@ -56,5 +59,26 @@ pub fn close_numbers<T: Copy + Into<f64>>(what: &str, found: &[T], expected: &Va
     for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let tolerance = 1e-6 + 1e-4 * expected.abs();
         assert!((found - expected).abs() <= tolerance, "{what}[{at}]: {found} where {expected} is expected");
+    }
+}
+
+/// Gradients of a model against those of the vector; every parameter is to have its own compared.
+pub fn close_gradients(what: &str, found: &[(String, Vec<f64>)], expected: &Value) {
+    let all = expected.as_object().unwrap().iter().filter(|(_, gradient)| !gradient.is_null());
+    let all: Vec<(&String, Vec<f64>)> = all.map(|(name, gradient)| (name, numbers(gradient))).collect();
+    assert_eq!(found.len(), all.len(), "{what}: every parameter has its gradient compared");
+    // Sums that come to nothing, as those of biases before BatchNorm, keep the rounding of their terms.
+    let largest = all.iter().flat_map(|(_, gradient)| gradient).fold(0.0_f64, |largest, g| largest.max(g.abs()));
+    let bound = GRADIENT_ROUNDINGS * f64::from(f32::EPSILON) * largest;
+    for (name, found) in found {
+        let (_, expected) = all.iter().find(|(other, _)| *other == name).expect("a gradient of the vector");
+        assert_eq!(found.len(), expected.len(), "{what} {name}");
+        for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+            let off = (found - expected).abs();
+            assert!(
+                off <= bound,
+                "{what} gradient of {name}[{at}]: {found} where {expected} is expected, {bound:e} off"
+            );
+        }
     }
 }
