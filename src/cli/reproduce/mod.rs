@@ -4,9 +4,7 @@
 mod args;
 mod jobs;
 
-use super::{
-    denoise::cannot_write, error::CliError, reading, runtime, spec_file::SpecFile, view::JobView,
-};
+use super::{denoise::cannot_write, error::CliError, reading, runtime, spec_file::SpecFile, view::JobView};
 use crate::{
     backbone::write_durably,
     ingest::{Dataset, Ingested},
