@@ -1,10 +1,10 @@
-# The service with its own PostgreSQL and the CPU part of libtorch. For a GPU, mount a PyTorch 2.11 with CUDA and put its
-# torch/lib first in LD_LIBRARY_PATH.
+# The service with its own PostgreSQL, and the trainer on libtorch (its CPU part) beside it. For a GPU, mount a PyTorch 2.11
+# with CUDA and put its torch/lib first in LD_LIBRARY_PATH.
 FROM rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-pip postgresql-15 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN scripts/setup.sh && cargo build --release --locked
+RUN scripts/setup.sh --torch && cargo build --release --locked --workspace
 # Only the libraries: headers and Python files stay behind.
 RUN mkdir -p /out/site/torch/lib /out/site/nvidia/cu13 && \
     cp -L .torch/site/torch/lib/libtorch_cpu.so .torch/site/torch/lib/libc10.so /out/site/torch/lib/ && \
@@ -17,7 +17,7 @@ RUN apt-get update && \
     apt-get install -y --no-install-recommends postgresql-15 libgomp1 ca-certificates && rm -rf /var/lib/apt/lists/* && \
     useradd --system --create-home --home-dir /var/lib/autodenoise autodenoise
 COPY --from=build /out/site /opt/torch
-COPY --from=build /src/target/release/autodenoise /usr/local/bin/autodenoise
+COPY --from=build /src/target/release/autodenoise /src/target/release/autodenoise-torch /usr/local/bin/
 ENV LD_LIBRARY_PATH=/opt/torch/torch/lib AUTODENOISE_DATA_DIR=/var/lib/autodenoise
 USER autodenoise
 VOLUME /var/lib/autodenoise

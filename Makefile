@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo test numerics schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -19,6 +19,9 @@ build: setup-torch ## Build both programs: target/release/autodenoise and target
 demo: setup ## Denoise a table with planted noise through the real service (about a minute once built)
 	cargo build --release --locked
 	@scripts/demo.sh
+
+check: setup-torch ## Between two edits: format, clippy, and the quick tests of the rooms that changed and of those above; SINCE=main
+	@scripts/check.py --since $(or $(SINCE),HEAD)
 
 test: setup-torch ## Every check: lints, all tests on a real PostgreSQL, the OpenAPI document against the service, dependencies
 	cargo fmt --check

@@ -11,12 +11,9 @@ if [ "$(.tools/bin/cargo-fuzz --version 2>/dev/null || true)" != "cargo-fuzz $ve
     CARGO_TARGET_DIR=.tools/build cargo install --quiet --locked --root .tools --version "$version" cargo-fuzz
     rm -rf .tools/build
 fi
-# libFuzzer's flags of the compiler are not of the stable one, unless it is told so. Without a sanitizer: libtorch is linked
-# in as it was built, and the parsers are safe code.
+# libFuzzer's flags of the compiler are not of the stable one, unless it is told so. Without a sanitizer: the parsers are safe
+# code.
 export RUSTC_BOOTSTRAP=1 PATH="$PWD/.tools/bin:$PATH"
-# Where the build found libtorch; only the program itself remembers that.
-LD_LIBRARY_PATH=$(dirname "$(realpath "${LIBTORCH:-.torch/libtorch}/lib/libtorch_cpu.so")")
-export LD_LIBRARY_PATH
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(csv jsonl parquet spec tus label)
 cargo fuzz build --sanitizer none

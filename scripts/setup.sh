@@ -20,9 +20,13 @@ for tool in cargo gcc python3; do
     command -v "$tool" >/dev/null || die "$tool is needed and was not found; on Debian: apt-get install gcc python3, and Rust from https://rustup.rs"
 done
 
+# rust-toolchain.toml names rustup's channel, and this is the version that it must hold.
+rust_version=1.95.0
 rust=$(cargo --version | cut -d' ' -f2)
-[ "$(printf '%s\n' 1.95.0 "$rust" | sort -V | head -n1)" = 1.95.0 ] ||
-    die "Rust 1.95 or later is needed, and cargo is $rust; get it from https://rustup.rs"
+[ "$(printf '%s\n' "$rust_version" "$rust" | sort -V | head -n1)" = "$rust_version" ] ||
+    die "Rust $rust_version is needed, and cargo is $rust; get it by: rustup update stable"
+[ "$rust" = "$rust_version" ] ||
+    say "cargo is $rust, and everything was checked with $rust_version: its clippy may ask for more"
 
 # --- libtorch -------------------------------------------------------------------------------------------------------
 # pip unpacks the wheels into a folder of the project. --no-deps, because nothing of PyTorch's Python side is used.

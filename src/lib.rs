@@ -9,7 +9,8 @@
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! ```
 //!
-//! `api` and `store` never see libtorch, only `store` holds SQL, only `config` reads the environment.
+//! Only `store` holds SQL, only `config` reads the environment. libtorch is in a package of its own, `torch/`, which depends on
+//! this one: it puts its models behind the traits of `backbone`, and runs `trainer` with them.
 
 pub mod api;
 pub mod backbone;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     store::{StoreError, answered, events, jobs},
-    types::{EventType, JobId, TenantId},
+    types::{EventType, JobId, JobState, TenantId},
 };
 use axum::{
     extract::State,
@@ -80,7 +80,7 @@ pub async fn list_events(
     let job = job.ok_or_else(|| ApiError::not_found("job", id))?;
     if wants("text/event-stream") {
         // A client that has every event of an ended job is told not to come back.
-        if job.state.is_terminal() && after >= job.last_event_seq {
+        if has_every_event(job.state, job.last_event_seq, after) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         let stream = stream_events(state, caller.tenant, id, after);
@@ -110,9 +110,17 @@ async fn read_page(state: &AppState, tenant: &TenantId, id: JobId, after: i64) -
         rows.into_iter().map(|row| EventView { seq: row.seq, kind: row.kind, at: row.at, data: row.data }).collect();
     let is_terminal = match data.last() {
         Some(last) => is_terminal(&last.kind),
-        None => jobs::find(&mut connection, tenant, id).await?.is_none_or(|job| job.state.is_terminal()),
+        None => jobs::find(&mut connection, tenant, id)
+            .await?
+            .is_none_or(|job| has_every_event(job.state, job.last_event_seq, after)),
     };
     Ok(EventPage { has_more: data.len() == PAGE as usize, data, is_terminal })
+}
+
+/// Whether the job has ended and no event comes after this one. A job may end between the look at its events and the look at
+/// its state: its last event is then still to be read.
+fn has_every_event(state: JobState, last_event_seq: i64, after: i64) -> bool {
+    state.is_terminal() && after >= last_event_seq
 }
 
 fn is_terminal(kind: &str) -> bool {
@@ -190,4 +198,16 @@ fn as_sse(event: EventView) -> Event {
         object.insert("at".to_owned(), serde_json::to_value(event.at).expect("a time"));
     }
     Event::default().id(event.seq.to_string()).event(event.kind).data(data.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_ended_behind_the_last_look_at_its_events_has_one_more() {
+        assert!(!has_every_event(JobState::Succeeded, 7, 6), "its last event is still to be read");
+        assert!(has_every_event(JobState::Succeeded, 7, 7));
+        assert!(!has_every_event(JobState::Running, 7, 7));
+    }
 }

@@ -43,7 +43,7 @@ pub(super) enum WorkKind<'j> {
     /// A method chooses rows.
     Select,
     /// A backbone is trained.
-    Train(Training<'j>),
+    Train(Box<Training<'j>>),
 }
 
 impl<'a> Job<'a> {
@@ -72,8 +72,8 @@ impl<'a> Job<'a> {
         let context = self.make_context(contender, trainee, data)?;
         let kind = match task {
             task if task.chooses_rows(spec) => WorkKind::Select,
-            Task::Train(..) | Task::SelfCheck => WorkKind::Train(Training::new(&context)?),
-            _ => WorkKind::Train(Training::plain()),
+            Task::Train(..) | Task::SelfCheck => WorkKind::Train(Box::new(Training::new(&context)?)),
+            _ => WorkKind::Train(Box::new(Training::plain())),
         };
         Ok(Work { context, kind })
     }

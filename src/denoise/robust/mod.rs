@@ -52,7 +52,7 @@ enum Stage {
     Teach(Teach),
     Embed(Embed),
     Search(Search),
-    Validate(Validate),
+    Validate(Box<Validate>),
 }
 
 /// A stage in a checkpoint, beside its tensors.
@@ -95,7 +95,7 @@ impl Selector for Robust {
             }
             Stage::Search(stage) => {
                 let learned = stage.step(reliable, context, session);
-                Some(Stage::Validate(Validate::new(learned, reliable, context)))
+                Some(Stage::Validate(Box::new(Validate::new(learned, reliable, context))))
             }
             Stage::Validate(stage) => return stage.step(reliable, context, session),
         };
@@ -133,7 +133,9 @@ impl Selector for Robust {
             Saved::Teach(state) => Stage::Teach(Teach::load(options, context, prefix, file, state)?),
             Saved::Embed(state) => Stage::Embed(Embed::load(context, prefix, file, state)?),
             Saved::Search(state) => Stage::Search(Search::load(context, prefix, file, state)?),
-            Saved::Validate(state) => Stage::Validate(Validate::load(reliable, context, prefix, file, state)?),
+            Saved::Validate(state) => {
+                Stage::Validate(Box::new(Validate::load(reliable, context, prefix, file, state)?))
+            }
         };
         Ok(())
     }

@@ -327,6 +327,6 @@ fn each<T: Copy + Into<f64>>(
     bound: impl Fn(f64) -> f64,
 ) -> Result<(), String> {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let pairs = found.iter().zip(expected).enumerate();
-    pairs.map(|(at, (f, e))| one(&format!("{what}[{at}]"), (*f).into(), *e, bound(*e))).collect()
+    let mut pairs = found.iter().zip(expected).enumerate();
+    pairs.try_for_each(|(at, (f, e))| one(&format!("{what}[{at}]"), (*f).into(), *e, bound(*e)))
 }
