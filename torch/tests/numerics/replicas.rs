@@ -11,7 +11,7 @@ use autodenoise::backbone::{Rows, TrainingLoss};
 use autodenoise::types::{BackboneKind, Optimizer};
 
 const REPLICAS: usize = 3;
-/// Steps of each trajectory. With the three replicas, two optimisers and all backbones they are 2000.
+/// Steps of each trajectory. With the three replicas, two optimisers and all backbones they are 1764.
 const STEPS: u32 = 16;
 
 /// Step `t`: every loss, with weights and without, and now and then a replica that has stopped or that is left a single
