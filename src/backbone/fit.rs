@@ -5,8 +5,8 @@
 
 use super::data::order;
 use super::{
-    BackboneConfig, Engine, Model, ModelKey, OptimizerConfig, Rows, Seen, Stopper, TensorFile, TrainPass, TrainingLoss,
-    WeightsError,
+    BackboneConfig, Engine, Model, ModelKey, OptimizerConfig, Recorded, Rows, Seen, Stopper, TensorFile, Tick,
+    TrainPass, TrainingLoss, WeightsError,
 };
 use crate::metrics::{MetricsError, of_logits};
 use crate::types::{AucOn, Metrics, Options};
@@ -25,9 +25,6 @@ pub enum FitError {
     #[error(transparent)]
     Metrics(#[from] MetricsError),
 }
-
-/// Called after every batch.
-pub type Tick<'a> = &'a mut dyn FnMut();
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitOptions {
@@ -68,15 +65,6 @@ impl FitOptions {
             ..Self::retrain(options)
         }
     }
-}
-
-/// Which loss of every row a pass is to keep: spec section 6 row 9.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
-    /// Of the update's own forward pass, before the update.
-    Train,
-    /// Of a forward pass in evaluation mode, before the update.
-    Eval,
 }
 
 /// What a pass runs over.

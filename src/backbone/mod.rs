@@ -8,27 +8,26 @@
 mod config;
 mod data;
 mod engine;
+mod engines;
 mod fit;
 pub mod fused;
 mod key;
 mod loss;
 mod optimizer;
+mod pass;
 mod policy;
 mod stopper;
 mod weights;
 
 pub use config::{BackboneConfig, ConfigError};
 pub use data::{Picked, Rows, TrainingData};
-pub use engine::{Engine, EngineError, Engines, Model, OpenEngines, Seen, SeenBatch, TrainPass, start_threads};
-pub use fit::{
-    Chosen, Fit, FitError, FitOptions, PassOptions, PassSummary, Recorded, Tick, evaluate, first_not_finite,
-};
+pub use engine::{Engine, Model};
+pub use engines::{EngineError, Engines, OpenEngines, start_threads};
+pub use fit::{Chosen, Fit, FitError, FitOptions, PassOptions, PassSummary, evaluate, first_not_finite};
 pub use key::{Init, ModelKey};
 pub use loss::{BatchLoss, TrainingLoss, induced};
 pub use optimizer::{OptimizerConfig, Update};
+pub use pass::{Recorded, Seen, SeenBatch, Tick, TrainPass};
 pub use policy::{Outlook, Policy, PolicyConfig};
 pub use stopper::Stopper;
 pub use weights::{Array, TensorFile, Values, WeightsError, write_durably};
-
-/// The engine fused.
-const FUSED: fused::Fused = fused::Fused;

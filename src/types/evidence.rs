@@ -184,7 +184,7 @@ pub struct Found {
     pub recall: Option<f64>,
 }
 
-/// What the preset `robust` made of the table.
+/// What the method `robust` made of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Findings {
     /// The rate at which labels are wrong, as far as can be told. Too high where no row is sure of its label.

@@ -37,7 +37,7 @@ pub struct Report {
     pub transfers: Vec<Certification>,
     #[serde(default)]
     pub self_check: Option<SelfCheckResult>,
-    /// What the preset `robust` made of the table, with the first seed.
+    /// What the method `robust` made of the table, with the first seed.
     #[serde(default)]
     pub findings: Option<Findings>,
     /// Absent where every row was kept.

@@ -4,6 +4,7 @@ use super::loss::{losses, losses_and_gradients};
 use super::model::{Batch, Design, Network, Source};
 use super::params::Kind;
 use super::policy::FusedPolicy;
+use super::state::{load, load_optimizer_state, optimizer_state, save};
 use super::tower::TowerDesign;
 use crate::backbone::{
     BackboneConfig, BatchLoss, Engine, Model, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig, Recorded, Rows,
@@ -270,52 +271,6 @@ fn cross_entropy_of(isa: Isa, shares: &[f32], total: f32, chunk: &mut super::Chu
     let n = chunk.rows;
     let (z, labels, shares) = (&chunk.z[..n], &chunk.labels[..n], &shares[chunk.first..][..n]);
     losses_and_gradients(isa, total, z, labels, shares, &mut chunk.losses[..n], &mut chunk.dz[..n]);
-}
-
-/// Adds all tensors of one kind, stacked where there are several replicas.
-pub fn save(replicas: &[Network], prefix: &str, kind: Kind, file: &mut TensorFile) {
-    for (name, shape, _) in replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value) {
-        let values: Vec<f32> = replicas.iter().flat_map(|model| model.params.read(name, kind)).collect();
-        file.put_values(format!("{prefix}{name}"), &stacked(shape, replicas.len()), &values);
-    }
-}
-
-pub fn load(replicas: &mut [Network], prefix: &str, kind: Kind, file: &TensorFile) -> Result<(), WeightsError> {
-    let wanted = replicas[0].params.names().filter(|(_, _, trained)| *trained || kind == Kind::Value);
-    let wanted: Vec<(String, Vec<usize>)> = wanted.map(|(name, shape, _)| (name.to_owned(), shape.to_vec())).collect();
-    // All are read before any is written: a file that does not fit changes nothing.
-    let count = replicas.len();
-    let values = wanted.iter().map(|(name, shape)| file.values(&format!("{prefix}{name}"), &stacked(shape, count)));
-    for ((name, _), values) in wanted.iter().zip(values.collect::<Result<Vec<_>, _>>()?) {
-        for (model, values) in replicas.iter_mut().zip(values.chunks(values.len() / count)) {
-            model.params.write(name, kind, values);
-        }
-    }
-    Ok(())
-}
-
-/// What the optimiser remembers of each replica.
-pub fn optimizer_state(replicas: &[Network]) -> TensorFile {
-    let mut file = TensorFile::new();
-    save(replicas, "m/", Kind::M, &mut file);
-    save(replicas, "v/", Kind::V, &mut file);
-    let steps: Vec<i64> = replicas.iter().map(|model| i64::from(model.steps)).collect();
-    file.put_counts("steps", &steps);
-    file
-}
-
-pub fn load_optimizer_state(replicas: &mut [Network], state: &TensorFile) -> Result<(), WeightsError> {
-    load(replicas, "m/", Kind::M, state)?;
-    load(replicas, "v/", Kind::V, state)?;
-    let steps = state.counts("steps", replicas.len())?;
-    for (model, steps) in replicas.iter_mut().zip(steps) {
-        model.steps = *steps as u32;
-    }
-    Ok(())
-}
-
-fn stacked(shape: &[usize], replicas: usize) -> Vec<usize> {
-    if replicas == 1 { shape.to_vec() } else { [&[replicas], shape].concat() }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod pairwise;
 mod params;
 mod policy;
 mod products;
+mod state;
 mod tower;
 
 pub use adam::{update, update_rows};

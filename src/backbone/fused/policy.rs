@@ -1,6 +1,6 @@
 //! The policy on this engine: a tower with two outputs over embeddings of its own.
 
-use super::engine::{load, load_optimizer_state, optimizer_state, save};
+use super::state::{load, load_optimizer_state, optimizer_state, save};
 use super::{Batch, Chunk, Design, Kind, Network, Source, TowerDesign, exp_of_negative};
 use crate::backbone::{
     ModelKey, OptimizerConfig, Outlook, Picked, Policy, PolicyConfig, Rows, TensorFile, WeightsError,

@@ -1,4 +1,4 @@
-//! The preset `robust`: AutoDenoise with a loss history that is worth learning from.
+//! The method `robust`: AutoDenoise with a loss history that is worth learning from.
 //!
 //! 1. **Values** ([`examine`]). Values of fields (users, items) whose labels do not follow what models that have not seen
 //!    them say are found, and their rows left out ([`values`]).

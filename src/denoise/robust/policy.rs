@@ -1,4 +1,4 @@
-//! The policy of the preset `robust`: the keep probability of a row from what the loss history says of it, learned by
+//! The policy of the method `robust`: the keep probability of a row from what the loss history says of it, learned by
 //! REINFORCE with an entropy term.
 //!
 //! The reward of keeping a row is the log-odds that its label is true: its loss under the other label less its loss under

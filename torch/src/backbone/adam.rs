@@ -6,7 +6,7 @@
 //! and writes every number ten times. Gradients of table rows are first added into a buffer of the table's size, which
 //! the loop leaves at zero for the next step.
 
-use super::step::{Gradient, Gradients, RowGradients};
+use super::gradients::{Gradient, Gradients, RowGradients};
 use super::{ParamKind, Params};
 use crate::host::{load_tensor, put_tensor};
 use autodenoise::backbone::fused::{update, update_rows};

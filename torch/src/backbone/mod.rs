@@ -18,6 +18,7 @@ mod fm;
 mod fnfm;
 mod fnn;
 mod gdcn;
+mod gradients;
 mod hofm;
 mod ipnn;
 pub mod layers;
@@ -35,10 +36,11 @@ mod xdeepfm;
 
 pub use adam::Adam;
 pub use feed::{OnDevice, on_device};
+pub use gradients::Gradients;
 pub use model::TorchModel;
 pub use params::{ParamKind, Params, ParamsBuilder};
 pub use pass::Pass;
-pub use step::{Gradients, batch_loss, bce, predict, train_step};
+pub use step::{batch_loss, bce, predict, train_step};
 
 use autodenoise::backbone::{BackboneConfig, ModelKey};
 use autodenoise::types::BackboneKind;
