@@ -79,9 +79,14 @@ impl Service {
 
     /// With these flags and the defaults of whoever runs it.
     pub fn start_as(data: &Path, flags: &[&str]) -> Self {
+        Self::start_program(Path::new(BIN), data, flags)
+    }
+
+    /// The same of a program that stands elsewhere.
+    pub fn start_program(program: &Path, data: &Path, flags: &[&str]) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(data.with_extension("log")).unwrap();
         let listen: &[&str] = if flags.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
-        let mut child = Command::new(BIN)
+        let mut child = Command::new(program)
             .arg("serve")
             .args(listen)
             .arg("--data-dir")

@@ -83,3 +83,23 @@ fn an_absent_gpu_fails_in_words() {
     let TrainerEvent::Failed { message, retryable, .. } = last else { panic!("{said}") };
     assert!(message.starts_with("cuda:999 was asked for") && !retryable, "{message}");
 }
+
+/// The main program finds this one beside itself, and a job with a backbone that only libtorch has runs to its end.
+#[test]
+fn the_main_program_starts_it_for_a_backbone_of_its_own() {
+    let main = Path::new(PROGRAM).with_file_name("autodenoise");
+    assert!(main.is_file(), "cargo build --workspace puts both programs into one folder");
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = Command::new(&main).args(args).current_dir(dir.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {said}");
+        said
+    };
+    run(&["synth", "clicks.csv", "--users", "60", "--items", "40", "--rows", "1200"]);
+    let read = ["--label", "click", "--split-column", "split", "--exclude", "timestamp"];
+    let job = ["denoise", "clicks.csv", "-o", "clean.csv", "--method", "none", "--backbone", "lr", "--threads", "1"];
+    let said = run(&[&job[..], &read].concat());
+    assert!(said.contains("computing on cpu (tch), 1 threads"), "{said}");
+    assert!(dir.path().join("clean.csv").is_file());
+}
