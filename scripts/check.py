@@ -5,7 +5,7 @@
 
 What changed is asked of git: against the last commit, or against COMMIT; files that git does not know yet count. Which room stands
 above which is read from the imports in src/, so there is no list to keep. `make test` has the rest: this is a choice for the
-minutes between two edits. A test binary that takes more than half a minute runs only where its own file changed.
+minutes between two edits. A test that takes more than half a minute runs only where its own file changed.
 """
 
 import argparse
@@ -42,6 +42,8 @@ NEAR = {
     "openapi": ["openapi/"],
     "seeds": ["fuzz/"],
 }
+# Rooms whose change the digests of every method's results can see.
+RESULTS = {"simd", "random", "metrics", "ingest", "backbone", "selection", "denoise", "baseline", "evaluate", "trainer"}
 # Paths whose change the tests of torch/ can see.
 TORCH = ["torch/", "src/backbone/", "src/denoise/search", "src/trainer/"]
 
@@ -129,9 +131,16 @@ def choose_tests(paths, changed, above):
         for test, prefixes in NEAR.items():
             if path.startswith(tuple(prefixes)):
                 chosen.setdefault(test, path)
-        if path.startswith("tests/") and (test := test_of(path)):
+        is_test = path.startswith("tests/") and not path.startswith("tests/denoise/")
+        if is_test and (test := test_of(path)):
             chosen.setdefault(test, path)
     return chosen
+
+
+def choose_long_tests(paths, rooms):
+    """Of the binary `denoise`, which takes minutes: the files that changed, and the digests, which are quick."""
+    files = {Path(path).stem for path in paths if path.startswith("tests/denoise/")} - {"world"}
+    return sorted(files | ({"golden"} if rooms & RESULTS else set()))
 
 
 def main():
@@ -145,19 +154,22 @@ def main():
     changed = {room for path in paths if path.startswith("src/") and (room := room_of(path)) in rooms}
     above = find_above(changed, rooms)
     chosen = choose_tests(paths, changed, above)
+    long_tests = choose_long_tests(paths, changed | above)
     torch = [path for path in paths if path.startswith(tuple(TORCH))]
     print(f"check: {len(paths)} files differ from {args.since}")
     if changed:
         print(f"check: rooms that changed: {' '.join(sorted(changed))}; above them: {' '.join(sorted(above)) or 'none'}")
     for test, reason in sorted(chosen.items()):
         print(f"check: test {test}, because {reason}")
+    if long_tests:
+        print(f"check: of the test denoise: {' '.join(long_tests)}")
     if torch:
         print(f"check: tests of torch/, because {torch[0]}")
     if args.list:
         return
 
     run(["cargo", "fmt", "--all", "--check"])
-    if not any(path.endswith((".rs", ".toml", ".lock", ".sql")) for path in paths) and not chosen:
+    if not any(path.endswith((".rs", ".toml", ".lock", ".sql")) for path in paths) and not chosen and not long_tests:
         print("check: nothing that is compiled changed")
         return
     run(["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"])
@@ -166,6 +178,8 @@ def main():
         run(["cargo", "test", "--locked", "--quiet", "--lib", "--", *filters])
     if chosen:
         run(["cargo", "test", "--locked", "--quiet", *(word for test in chosen for word in ("--test", test))])
+    if long_tests:
+        run(["cargo", "test", "--locked", "--quiet", "--test", "denoise", "--", *(f"{name}::" for name in long_tests)])
     if torch:
         run(["cargo", "test", "--locked", "--quiet", "--package", "autodenoise-torch", "--lib", "--test", "vectors"])
 

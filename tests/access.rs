@@ -3,7 +3,7 @@
 mod harness;
 
 use autodenoise::{api::openapi_json, types::TenantId};
-use harness::{BIN, Service, autodenoise, autodenoise_ok, clicks, scratch};
+use harness::{BIN, CLICKS, Service, autodenoise, autodenoise_ok, clicks, scratch};
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::{
@@ -142,10 +142,9 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
     assert_eq!(answer(service.get("/v1/jobs")), refused(401, "unauthorized"), "also while there is no key");
     let ours = make_key(&data, &["--tenant", "ours"]);
     let theirs = make_key(&data, &["--tenant", "theirs"]);
-    let query = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
     let bytes = fs::read(&table).unwrap();
     let upload = |key: &str| {
-        let request = service.post("/v1/datasets").query(&query).header("content-type", "text/csv");
+        let request = service.post("/v1/datasets").query(&CLICKS).header("content-type", "text/csv");
         service.expect(request.body(bytes.clone()).bearer_auth(key), 201)["id"].as_str().unwrap().to_owned()
     };
     let dataset = upload(&ours);
@@ -199,7 +198,9 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                         .header("upload-offset", "0")
                         .body("user,click"),
                     _ if path.starts_with("/v1/uploads") => tus(request),
-                    "post /v1/datasets" => request.query(&query).header("content-type", "text/csv").body(bytes.clone()),
+                    "post /v1/datasets" => {
+                        request.query(&CLICKS).header("content-type", "text/csv").body(bytes.clone())
+                    }
                     _ => request,
                 };
                 key.into_iter().fold(request, |request, key| request.bearer_auth(key))
@@ -271,7 +272,7 @@ fn a_tenant_gets_no_more_than_its_limits() {
     let service = Service::start_with(&data, &flags[..4]);
     let published = service.expect(service.get("/v1/capabilities"), 200)["tenant_limits"].clone();
     assert_eq!(published, json!({"max_bytes": size + 50, "max_jobs": 1, "requests_per_minute": 6000}));
-    let dataset = service.upload(&table, &[("label", "click"), ("split_column", "split"), ("exclude", "timestamp")]);
+    let dataset = service.upload_clicks(&table);
 
     // One upload more would be too many bytes, whether its length is known or not.
     let upload = |body: reqwest::blocking::Body| {
@@ -324,7 +325,7 @@ fn a_server_with_its_hands_full_says_so_at_once() {
     let table = clicks(dir.path(), 60, 40);
     let data = dir.path().join("data");
     let service = Service::start_with(&data, &["--max-requests", "1"]);
-    let dataset = service.upload(&table, &[("label", "click"), ("split_column", "split"), ("exclude", "timestamp")]);
+    let dataset = service.upload_clicks(&table);
     assert!(service.terminate().success());
     let service = Service::start_with(&data, &["--max-requests", "1", "--no-worker"]);
     let job = service.submit(json!({"dataset_id": dataset["id"]}));

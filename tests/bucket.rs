@@ -12,8 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-const TABLE: [(&str, &str); 3] = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
-
 /// The S3 server; ended with the value.
 struct Bucket {
     child: Child,
@@ -76,7 +74,7 @@ fn a_job_lives_in_a_bucket() {
     let service = Service::start(&dir.path().join("data"));
 
     // In one piece and in parts, the same bytes are one object.
-    let dataset = service.upload(&table, &TABLE);
+    let dataset = service.upload_clicks(&table);
     assert_eq!(dataset["status"], "ready", "{dataset:#}");
     assert!(bucket.contains(&upload));
     let tus = |request: reqwest::blocking::RequestBuilder| request.header("tus-resumable", "1.0.0");

@@ -8,7 +8,7 @@ mod harness;
 
 use autodenoise::store::Durability;
 use common::tus::{Tus, checksum, dataset_of, hex_sha256, location_of, offset_of};
-use harness::{BIN, assert_gapless, autodenoise, clicks, fleet::Shared, pass_key, scratch, trainers_of};
+use harness::{BIN, CLICKS, assert_gapless, autodenoise, clicks, fleet::Shared, pass_key, scratch, trainers_of};
 use reqwest::{
     StatusCode,
     blocking::{Client, RequestBuilder},
@@ -229,9 +229,8 @@ fn what_was_acknowledged_outlives_every_death() {
         log: log.clone(),
     };
     let clicks = fs::read(table).unwrap();
-    let query = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
     let dataset = caller.post(&[200, 201], "/v1/datasets", |request| {
-        request.query(&query).header("content-type", "text/csv").body(clicks.clone())
+        request.query(&CLICKS).header("content-type", "text/csv").body(clicks.clone())
     });
     let dataset = dataset["id"].as_str().unwrap().to_owned();
     while caller.get(&format!("/v1/datasets/{dataset}"))["status"] != "ready" {

@@ -23,7 +23,7 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     let dir = scratch();
     let table = clicks(dir.path(), 200, 100);
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload(&table, &[("label", "click"), ("split_column", "split"), ("exclude", "timestamp")]);
+    let dataset = service.upload_clicks(&table);
     let spec =
         json!({"dataset_id": dataset["id"], "certify": {}, "transfer": ["fm"], "method": {"options": options()}});
     let plan = service.expect(service.post("/v1/jobs/plan").json(&spec), 200);

@@ -5,6 +5,7 @@ mod harness;
 use harness::{
     Service, assert_gapless, clicks,
     fleet::{Shared, Worker},
+    job::NewJob,
     scratch, signal,
 };
 use serde_json::{Value, json};
@@ -21,17 +22,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const TABLE: [(&str, &str); 3] = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
-
-fn job(dataset: &Value, epochs: u32) -> Value {
-    let options =
-        json!({"epochs": epochs, "warmup_epochs": 2, "batch_size": 128, "retrain_max_epoch": 2, "select_ratio": 0.9});
-    json!({"dataset_id": dataset["id"], "seed": 7, "device": "cpu", "method": {"backbone": "deepfm", "options": options}})
-}
-
-fn with(mut spec: Value, more: Value) -> Value {
-    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    spec
+fn job<'s>(service: &'s Service, dataset: &Value, epochs: u32) -> NewJob<'s> {
+    service.job(dataset).in_small_batches().epochs(epochs)
 }
 
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -54,8 +46,8 @@ fn a_pipeline_can_wait_pause_and_repeat_itself() {
     let dir = scratch();
     let table = clicks(dir.path(), 100, 60);
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload(&table, &TABLE);
-    let reference = service.submit(job(&dataset, 5));
+    let dataset = service.upload_clicks(&table);
+    let reference = job(&service, &dataset, 5).submit();
     service.wait_for(&reference, "job.succeeded");
     let show = |id: &str| service.get(&format!("/v1/jobs/{id}"));
     let post = |id: &str, how: &str| service.post(&format!("/v1/jobs/{id}/{how}"));
@@ -70,7 +62,7 @@ fn a_pipeline_can_wait_pause_and_repeat_itself() {
     assert!(asked.elapsed() < Duration::from_secs(10));
 
     // Of fifty equal requests at once one makes a job, and the others are told of it.
-    let long = job(&dataset, 10_000);
+    let long = job(&service, &dataset, 10_000).spec();
     let submit = |spec: &Value| service.post("/v1/jobs").header("idempotency-key", "nightly-7").json(spec);
     let answers: Vec<_> = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..50)
@@ -93,7 +85,7 @@ fn a_pipeline_can_wait_pause_and_repeat_itself() {
     });
     let ids: BTreeSet<_> = answers.iter().map(|(id, _)| id.clone()).collect();
     assert_eq!((ids.len(), answers.iter().filter(|(_, replayed)| *replayed).count()), (1, 49));
-    service.expect(submit(&job(&dataset, 5)), 422);
+    service.expect(submit(&job(&service, &dataset, 5).spec()), 422);
     let running = ids.into_iter().next().unwrap();
 
     // One that waits is told of the change of state at once, and of nothing until its time is over.
@@ -116,7 +108,7 @@ fn a_pipeline_can_wait_pause_and_repeat_itself() {
     service.expect(post(&running, "pause"), 409);
 
     // A job that was paused half-way comes to the same bytes as one that was not.
-    let paused = service.submit(job(&dataset, 5));
+    let paused = job(&service, &dataset, 5).submit();
     service.events_until(&paused, |event| event["type"] == "checkpoint.saved");
     service.expect(post(&paused, "pause"), 202);
     service.events_until(&paused, |event| event["type"] == "job.paused");
@@ -141,18 +133,17 @@ fn a_pipeline_can_wait_pause_and_repeat_itself() {
     assert_eq!((&attempts["data"][0]["outcome"], attempts.get("next")), (&json!("succeeded"), None));
 
     // What no worker here can run says what it waits for.
-    let requires = json!({"place": "elsewhere"});
-    let stranded = service.submit(with(job(&dataset, 5), json!({"requires": requires, "priority": 9})));
+    let stranded = job(&service, &dataset, 5).requires(&[("place", "elsewhere")]).priority(9).submit();
     let view = service.expect(show(&stranded), 200);
     assert_eq!((view["status"].as_str(), view["priority"].as_i64()), (Some("queued"), Some(9)));
     assert!(view["waiting_for"].as_str().unwrap().contains("place=elsewhere"), "{view:#}");
-    let labelled = service.submit(with(job(&dataset, 5), json!({"requires": {"pool": "nightly"}})));
+    let labelled = job(&service, &dataset, 5).requires(&[("pool", "nightly")]).submit();
     let list = service.expect(service.get("/v1/jobs?limit=1"), 200);
     assert_eq!(list["data"][0]["id"], labelled.as_str());
     assert!(list["data"][0]["waiting_for"].as_str().unwrap().contains("pool=nightly"), "{list:#}");
     let workers = service.expect(service.get("/v1/workers"), 200);
     assert_eq!((workers["data"].as_array().unwrap().len(), &workers["data"][0]["state"]), (1, &json!("ready")));
-    let refused = service.post("/v1/jobs").json(&with(job(&dataset, 5), json!({"priority": 101})));
+    let refused = service.post("/v1/jobs").json(&job(&service, &dataset, 5).priority(101).spec());
     assert_eq!(service.expect(refused, 422)["errors"][0]["pointer"], "/priority");
     until("the queue's figures are told", || {
         let figures = service.get("/metrics").send().unwrap().text().unwrap();
@@ -173,10 +164,10 @@ fn a_database_that_stands_still_for_longer_than_the_lease_costs_no_attempt() {
         let workers = service.expect(service.get("/v1/workers"), 200);
         (workers["data"].as_array().unwrap().len() == 2).then_some(())
     });
-    let dataset = service.upload(&table, &TABLE);
-    let reference = service.submit(job(&dataset, 6));
+    let dataset = service.upload_clicks(&table);
+    let reference = job(&service, &dataset, 6).submit();
     service.wait_for(&reference, "job.succeeded");
-    let id = service.submit(job(&dataset, 6));
+    let id = job(&service, &dataset, 6).submit();
     service.events_until(&id, |event| event["type"] == "checkpoint.saved");
     shared.signal(libc::SIGSTOP);
     std::thread::sleep(Duration::from_secs(10));
@@ -208,8 +199,8 @@ fn two_servers_and_two_workers_share_jobs_through_restarts_and_deaths() {
     let flags = ["--no-worker", "--database-url", &shared.url];
     let servers = [Service::start_with(&data, &flags), Service::start_with(&data, &flags)];
     let mut workers: Vec<_> = (0..2).map(|_| Worker::start(&data, &shared.url, "4")).collect();
-    let dataset = servers[0].upload(&table, &TABLE);
-    let jobs: Vec<_> = (0..6).map(|number| servers[number % 2].submit(job(&dataset, 4))).collect();
+    let dataset = servers[0].upload_clicks(&table);
+    let jobs: Vec<_> = (0..6).map(|number| job(&servers[number % 2], &dataset, 4).submit()).collect();
     for id in &jobs[..2] {
         servers[1].events_until(id, |event| event["type"] == "checkpoint.saved");
     }
@@ -294,10 +285,10 @@ fn a_worker_that_was_cut_off_and_comes_back_writes_nothing() {
     let database = rest.split_once('/').unwrap().1.split('?').next().unwrap();
     let far_url = format!("{user}@127.0.0.1:{}/{database}", wire.port);
     let far = Worker::start(&data, &far_url, "4");
-    let dataset = service.upload(&table, &TABLE);
-    let reference = service.submit(job(&dataset, 8));
+    let dataset = service.upload_clicks(&table);
+    let reference = job(&service, &dataset, 8).submit();
     service.wait_for(&reference, "job.succeeded");
-    let id = service.submit(job(&dataset, 8));
+    let id = job(&service, &dataset, 8).submit();
     service.events_until(&id, |event| event["type"] == "checkpoint.saved");
     wire.cut.store(true, Ordering::Relaxed);
     let near = Worker::start(&data, &shared.url, "4");

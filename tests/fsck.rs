@@ -10,8 +10,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const TABLE: [(&str, &str); 3] = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
-
 /// Exit code and table of `fsck`.
 fn fsck(data: &Path, more: &[&str]) -> (Option<i32>, String) {
     let mut args = vec!["fsck", "--data-dir", data.to_str().unwrap()];
@@ -83,7 +81,7 @@ fn a_damaged_result_is_not_handed_out_and_results_go_with_their_job() {
     let dir = scratch();
     let table = clicks(dir.path(), 200, 100);
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload(&table, &TABLE);
+    let dataset = service.upload_clicks(&table);
     let options = json!({"batch_size": 512, "retrain_max_epoch": 1, "select_ratio": 0.9});
     let method = json!({"name": "random_drop", "options": options});
     let job = service.submit(json!({"dataset_id": dataset["id"], "seed": 7, "device": "cpu", "method": method}));

@@ -250,7 +250,7 @@ fn answers_are_quick_and_training_goes_on_under_load() {
         &dir.path().join("data"),
         &["--slots", "2", "--threads", "1", "--tenant-max-requests", "100000"],
     );
-    let dataset = service.upload(&table, &[("label", "click"), ("split_column", "split"), ("exclude", "timestamp")]);
+    let dataset = service.upload_clicks(&table);
     let options = json!({"epochs": 10_000, "batch_size": 2048});
     let method = json!({"backbone": "deepfm", "options": options});
     let jobs: Vec<_> = (0..2)

@@ -2,19 +2,10 @@
 
 mod harness;
 
-use harness::{Service, assert_gapless, clicks, pass_key, scratch, signal};
+use harness::{CLICKS, Service, assert_gapless, clicks, pass_key, scratch, signal};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeSet, fs, ops::RangeInclusive};
-
-const TABLE: [(&str, &str); 3] = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
-
-fn small_job(dataset: &Value, more: Value) -> Value {
-    let mut options =
-        json!({"epochs": 2, "warmup_epochs": 2, "batch_size": 512, "retrain_max_epoch": 3, "select_ratio": 0.9});
-    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    json!({"dataset_id": dataset["id"], "seed": 7, "device": "cpu", "method": {"backbone": "deepfm", "options": options}})
-}
 
 fn hex_sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -26,16 +17,16 @@ fn a_table_goes_in_and_the_rows_worth_training_on_come_out() {
     let table = clicks(dir.path(), 300, 150);
     let service = Service::start(&dir.path().join("data"));
 
-    let dataset = service.upload(&table, &TABLE);
+    let dataset = service.upload_clicks(&table);
     assert_eq!(dataset["status"], "ready", "{dataset:#}");
     let train_rows = dataset["profile"]["rows"]["train"].as_u64().unwrap();
 
     // The same bytes and spec are the same dataset.
     let again =
-        service.post("/v1/datasets").query(&TABLE).header("content-type", "text/csv").body(fs::read(&table).unwrap());
+        service.post("/v1/datasets").query(&CLICKS).header("content-type", "text/csv").body(fs::read(&table).unwrap());
     assert_eq!(service.expect(again, 200)["id"], dataset["id"]);
 
-    let job = service.submit(small_job(&dataset, json!({})));
+    let job = service.job(&dataset).submit();
     let events = service.wait_for(&job, "job.succeeded");
     assert_gapless(&events);
 
@@ -118,7 +109,7 @@ fn a_job_sets_methods_side_by_side_and_refuses_what_it_could_not_finish() {
     let dir = scratch();
     let table = clicks(dir.path(), 300, 150);
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload(&table, &TABLE);
+    let dataset = service.upload_clicks(&table);
     let options = json!({"batch_size": 512, "retrain_max_epoch": 2, "select_ratio": 0.9});
     let spec = |more: Value| {
         let method = json!({"name": "random_drop", "options": options});
@@ -168,18 +159,13 @@ fn every_backbone_and_preset_runs_and_the_same_seed_gives_the_same_bytes() {
     let dir = scratch();
     let table = clicks(dir.path(), 200, 100);
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload(&table, &TABLE);
-    let spec = |backbone: &str, preset: &str| {
-        let mut spec = small_job(&dataset, json!({"epochs": 1}));
-        spec["method"]["backbone"] = backbone.into();
-        spec["method"]["preset"] = preset.into();
-        spec
-    };
+    let dataset = service.upload_clicks(&table);
+    let submit = |backbone, preset| service.job(&dataset).epochs(1).backbone(backbone).preset(preset).submit();
     let mut jobs = Vec::new();
     for backbone in ["fm", "wide_deep", "dcn", "ipnn", "deepfm"] {
-        jobs.push((service.submit(spec(backbone, "paper")), service.submit(spec(backbone, "paper"))));
+        jobs.push((submit(backbone, "paper"), submit(backbone, "paper")));
     }
-    jobs.push((service.submit(spec("deepfm", "released_code")), service.submit(spec("deepfm", "released_code"))));
+    jobs.push((submit("deepfm", "released_code"), submit("deepfm", "released_code")));
     for (one, two) in jobs {
         service.wait_for(&one, "job.succeeded");
         service.wait_for(&two, "job.succeeded");
@@ -196,11 +182,11 @@ fn survives(requeues: RangeInclusive<usize>, disturb: impl FnOnce(Service, &str)
     let dir = scratch();
     let table = clicks(dir.path(), 300, 150);
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload(&table, &TABLE);
-    let undisturbed = service.submit(small_job(&dataset, json!({})));
+    let dataset = service.upload_clicks(&table);
+    let undisturbed = service.job(&dataset).submit();
     service.wait_for(&undisturbed, "job.succeeded");
 
-    let job = service.submit(small_job(&dataset, json!({})));
+    let job = service.job(&dataset).submit();
     let seen = std::cell::Cell::new(0);
     service.events_until(&job, |event| {
         seen.set(seen.get() + i32::from(event["type"] == "checkpoint.saved"));
@@ -265,9 +251,9 @@ fn a_job_can_be_cancelled_while_it_waits_and_while_it_runs() {
     let dir = scratch();
     let table = clicks(dir.path(), 300, 150);
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload(&table, &TABLE);
-    let running = service.submit(small_job(&dataset, json!({"epochs": 1000})));
-    let waiting = service.submit(small_job(&dataset, json!({})));
+    let dataset = service.upload_clicks(&table);
+    let running = service.job(&dataset).epochs(1000).submit();
+    let waiting = service.job(&dataset).submit();
     service.events_until(&running, |event| event["type"] == "epoch.completed");
 
     let cancel = |job: &str| service.post(&format!("/v1/jobs/{job}/cancel"));
@@ -282,7 +268,7 @@ fn a_job_can_be_cancelled_while_it_waits_and_while_it_runs() {
     assert_eq!(results["code"], "conflict");
 
     // A dataset in use stays; one that is free goes.
-    let busy = service.submit(small_job(&dataset, json!({"epochs": 1000})));
+    let busy = service.job(&dataset).epochs(1000).submit();
     let path = format!("/v1/datasets/{}", dataset["id"].as_str().unwrap());
     assert_eq!(service.expect(service.delete(&path), 409)["code"], "conflict");
     service.expect(cancel(&busy), 202);

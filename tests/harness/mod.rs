@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod fleet;
+pub mod job;
 
 use serde_json::Value;
 use std::{
@@ -35,6 +36,9 @@ pub fn autodenoise_ok(args: &[&str]) -> String {
     assert!(output.status.success(), "autodenoise {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// What a table of `clicks` is, as the query of an upload.
+pub const CLICKS: [(&str, &str); 3] = [("label", "click"), ("split_column", "split"), ("exclude", "timestamp")];
 
 /// A table with planted noise: `clicks.csv` in the folder.
 pub fn clicks(dir: &Path, users: u32, items: u32) -> PathBuf {
@@ -156,6 +160,11 @@ impl Service {
     pub fn upload(&self, file: &Path, query: &[(&str, &str)]) -> Value {
         let body = fs::read(file).unwrap();
         self.upload_bytes(body, "text/csv", query)
+    }
+
+    /// Uploads a table that `clicks` made.
+    pub fn upload_clicks(&self, file: &Path) -> Value {
+        self.upload(file, &CLICKS)
     }
 
     pub fn upload_bytes(&self, body: Vec<u8>, media_type: &str, query: &[(&str, &str)]) -> Value {
