@@ -10,7 +10,7 @@ use crate::random::Stream;
 const SIDE_BY_SIDE_BYTES: usize = 1 << 30;
 
 /// R replicas of a recommender model with their optimiser.
-pub trait Model {
+pub trait Model: Send {
     /// Trains the active replicas for one pass; `tick` is called after every batch.
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen;
 

@@ -74,6 +74,8 @@ pub struct PassOptions<'a> {
     pub subset: Option<&'a [u32]>,
     /// `[R, N]`: a weight for each row and replica; 0 leaves the row out.
     pub weights: Option<&'a [f32]>,
+    /// `[N]`: the probability that each row's label is 1, which models are trained on. Absent: the labels.
+    pub targets: Option<&'a [f32]>,
     /// For passes over all rows in their order.
     pub record: Option<Recorded>,
 }
@@ -167,6 +169,7 @@ impl Fit {
             rows,
             order: order.as_deref(),
             weights: what.weights,
+            targets: what.targets,
             batch_size: self.options.batch_size,
             loss: self.options.loss,
             // All passes of a fit have as many batches.

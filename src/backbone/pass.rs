@@ -21,6 +21,9 @@ pub struct TrainPass<'a> {
     pub order: Option<&'a [u32]>,
     /// `[R, N]`: a weight for each row and replica; 0 leaves the row out.
     pub weights: Option<&'a [f32]>,
+    /// `[N]`: p, the probability that each row's label is 1. The row's loss is then that of a row of either label, of
+    /// weights p and 1 - p. Absent: the labels.
+    pub targets: Option<&'a [f32]>,
     pub batch_size: usize,
     pub loss: TrainingLoss,
     /// Batches of the fit before this pass: T-CE counts on.

@@ -152,6 +152,7 @@ impl Bench<'_> {
             rows: &self.rows,
             order: None,
             weights: None,
+            targets: None,
             batch_size: Options::preset(Preset::Paper, BackboneKind::DeepFm).batch_size as usize,
             loss: TrainingLoss::Bce,
             first_batch: 0,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -56,6 +56,8 @@ struct Document {
 #[derive(Serialize, Deserialize)]
 struct SelectedMeta {
     note: SelectedNote,
+    has_targets: bool,
+    has_weights: bool,
     scores: Option<String>,
     losses: usize,
     has_policy: bool,
@@ -165,6 +167,11 @@ fn load_placed([full, random]: [u32; 2], file: &TensorFile) -> Result<Placed, We
 
 fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> SelectedMeta {
     file.put_positions(format!("{prefix}kept"), &selected.kept);
+    for (name, values) in [("targets", &selected.targets), ("weights", &selected.weights)] {
+        if let Some(values) = values {
+            file.put_values(format!("{prefix}{name}"), &[values.len()], values);
+        }
+    }
     if let Some(scores) = &selected.scores {
         file.put_values(format!("{prefix}scores"), &[scores.values.len()], &scores.values);
     }
@@ -176,6 +183,8 @@ fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> Se
     }
     SelectedMeta {
         note: selected.note.clone(),
+        has_targets: selected.targets.is_some(),
+        has_weights: selected.weights.is_some(),
         scores: selected.scores.as_ref().map(|scores| scores.name.clone()),
         losses: selected.losses.len(),
         has_policy: selected.policy.is_some(),
@@ -189,6 +198,8 @@ fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<
     let losses = (0..meta.losses).map(|number| values(format!("{prefix}losses/{number}")));
     Ok(Selected {
         kept: file.positions(&format!("{prefix}kept"))?,
+        targets: meta.has_targets.then(|| values(format!("{prefix}targets"))).transpose()?,
+        weights: meta.has_weights.then(|| values(format!("{prefix}weights"))).transpose()?,
         scores: scores.transpose()?,
         losses: losses.collect::<Result<_, _>>()?,
         policy: meta.has_policy.then(|| file.below(&format!("{prefix}policy/"))),

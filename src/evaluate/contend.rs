@@ -7,7 +7,7 @@ use super::table::find_reference;
 use super::tasks::{Contender, Task};
 use super::turn::Turn;
 use crate::backbone::TrainingLoss;
-use crate::selection::SelectError;
+use crate::selection::{SelectError, Selected};
 use crate::types::Warning;
 
 impl Turn<'_, '_> {
@@ -34,8 +34,8 @@ impl Turn<'_, '_> {
         let place = self.passes.begin_training(contender.number, context.arm(), task);
         // With a loss that chooses rows, every backbone is trained on all rows, whatever the first one chose.
         let selected = self.outcome.selected.as_ref().filter(|_| training.loss == TrainingLoss::Bce);
-        let subset = selected.map(|selected| &selected.kept[..]);
-        let Some(mut trained) = self.passes.train(&context, place, &training, subset)? else { return Ok(()) };
+        let treatment = selected.map(Selected::treatment).unwrap_or_default();
+        let Some(mut trained) = self.passes.train(&context, place, &training, treatment)? else { return Ok(()) };
         if number == 0
             && let Some(induced) = training.induce_choice(&context, &mut *trained.fit.model)
         {

@@ -2,18 +2,18 @@
 //! the oracle.
 
 use super::job::{Work, WorkKind};
-use super::proof::{Proven, RowPart, Trial, draw_random_rows};
+use super::proof::{Proven, RowPart, Trial, treat_random_rows};
 use super::tasks::Task;
 use super::training::Training;
 use super::turn::Turn;
-use crate::selection::{SelectError, Selected};
+use crate::selection::{SelectError, Selected, Treatment};
 use crate::types::{Arm, CertifiedRun, Found, SelfCheckResult, Warning};
 
 impl Turn<'_, '_> {
     /// A pass of a training of the proof. Where every row was kept there is nothing to prove.
     pub fn certify(&mut self, trial: Trial) -> Result<(), SelectError> {
         let labels = self.job.data.train.labels;
-        let Some(own) = self.outcome.own.as_ref().filter(|own| own.kept.len() < labels.len()) else {
+        let Some(own) = self.outcome.own.as_ref().filter(|own| !own.treatment().is_none(labels)) else {
             self.passes.book.begin_next_task();
             return Ok(());
         };
@@ -21,15 +21,15 @@ impl Turn<'_, '_> {
         let context = self.job.prepare(task)?.context;
         let place = self.passes.begin_training(0, trial.arm, task);
         let drawn;
-        let subset = match trial.arm {
-            Arm::Denoised => Some(&own.kept[..]),
-            Arm::Full => None,
+        let treatment = match trial.arm {
+            Arm::Denoised => own.treatment(),
+            Arm::Full => Treatment::default(),
             Arm::Random => {
-                drawn = draw_random_rows(labels, &own.kept, context.seed);
-                Some(&drawn[..])
+                drawn = treat_random_rows(labels, own, context.seed);
+                drawn.treatment()
             }
         };
-        let trained = self.passes.train(&context, place, &Training::plain(), subset)?;
+        let trained = self.passes.train(&context, place, &Training::plain(), treatment)?;
         let Some(trained) = trained else { return Ok(()) };
         let run = CertifiedRun {
             seed: context.seed,
@@ -98,10 +98,10 @@ impl Turn<'_, '_> {
         let contender = self.job.input.spec.contenders().len();
         let place = self.passes.begin_training(contender, Arm::Denoised, task);
         let clean = Selected::rows(planted.clean_rows());
-        let kept = Some(&clean.kept[..]);
-        let trained = self.passes.quietly(|passes| passes.train(&context, place, &Training::plain(), kept))?;
+        let trained =
+            self.passes.quietly(|passes| passes.train(&context, place, &Training::plain(), clean.treatment()))?;
         let Some(trained) = trained else { return Ok(()) };
-        let mut result = self.make_result(seed, kept, &trained);
+        let mut result = self.make_result(seed, Some(&clean.kept), &trained);
         result.found = Some(planted.measure_choice(Some(&clean)));
         self.passes.book.oracle.push(result);
         self.passes.book.begin_next_task();

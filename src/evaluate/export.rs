@@ -33,7 +33,7 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
     if let Some(scores) = own.and_then(|own| own.scores.as_ref()) {
         files.write("scores", "scores.parquet", PARQUET, |out| write_scores(&choice, scores, out))?;
     }
-    if let Some(weights) = own.and_then(|own| own.weights()) {
+    if let Some(weights) = own.and_then(|own| own.worth()) {
         files.write("weights", "weights.parquet", PARQUET, |out| write_weights(&choice, weights, out))?;
     }
     if let Some((stability, votes)) = &choice.votes {

@@ -4,8 +4,8 @@ use super::book::Book;
 use super::state::Stage;
 use super::tasks::{Task, make_selector};
 use super::training::Training;
-use crate::backbone::{Chosen, Fit, PassOptions};
-use crate::selection::{Context, Place, Reading, Role, SealedTest, SelectError, Selected, Session};
+use crate::backbone::{Chosen, Fit};
+use crate::selection::{Context, Place, Reading, Role, SealedTest, SelectError, Selected, Session, Treatment};
 use crate::types::{Arm, Phase, TrainerEvent};
 use std::time::Instant;
 
@@ -64,18 +64,18 @@ impl<'a> Passes<'_, 'a> {
         Ok(selected)
     }
 
-    /// Trains the next pass on a subset (absent: on all rows); a model whose training has ended is tested. Methods of a
-    /// seed start alike and go through the rows alike: their results are paired.
+    /// Trains the next pass on the rows as they are treated; a model whose training has ended is tested. Methods of a seed
+    /// start alike and go through the rows alike: their results are paired.
     pub fn train(
         &mut self,
         context: &Context,
         place: Place,
         training: &Training,
-        subset: Option<&[u32]>,
+        treatment: Treatment,
     ) -> Result<Option<Trained>, SelectError> {
         let started = Instant::now();
         let mut trained = None;
-        if let Some(mut fit) = self.run_pass(context, place, training, subset)? {
+        if let Some(mut fit) = self.run_pass(context, place, training, treatment)? {
             let chosen = fit.finish()[0];
             let reading = self.session().read_test(context, place, &mut *fit.model)?;
             trained = Some(Trained { fit, chosen, reading });
@@ -94,7 +94,7 @@ impl<'a> Passes<'_, 'a> {
     ) -> Result<Option<Selected>, SelectError> {
         let started = Instant::now();
         let mut selected = None;
-        if let Some(mut fit) = self.run_pass(context, place, training, None)? {
+        if let Some(mut fit) = self.run_pass(context, place, training, Treatment::default())? {
             fit.finish();
             selected = training.induce_choice(context, &mut *fit.model);
         }
@@ -125,7 +125,7 @@ impl<'a> Passes<'_, 'a> {
         context: &Context,
         place: Place,
         training: &Training,
-        subset: Option<&[u32]>,
+        treatment: Treatment,
     ) -> Result<Option<Box<Fit>>, SelectError> {
         let mut fit = match self.stage.take() {
             Some(Stage::Training(fit)) => fit,
@@ -135,9 +135,9 @@ impl<'a> Passes<'_, 'a> {
             }
         };
         let mut session = self.session();
-        let what = PassOptions { subset, ..PassOptions::default() };
         let pass = fit.passes();
-        training.with_rows(context, pass, |rows| session.train_pass(context, place, &mut fit, rows, &what))?;
+        training
+            .with_rows(context, pass, |rows| session.train_pass(context, place, &mut fit, rows, &treatment.pass()))?;
         if fit.is_done() {
             return Ok(Some(fit));
         }

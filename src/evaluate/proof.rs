@@ -4,7 +4,7 @@
 
 use crate::metrics::{RowDifferences, RowError};
 use crate::random::{Purpose, Stream};
-use crate::selection::Reading;
+use crate::selection::{Reading, Selected};
 use crate::types::{Arm, CertifiedRun, ResolvedSpec};
 use serde::{Deserialize, Serialize};
 
@@ -70,16 +70,30 @@ impl Placed {
     }
 }
 
-/// As many rows of each label as `kept` has, drawn at random, ascending.
-pub(super) fn draw_random_rows(labels: &[u8], kept: &[u32], seed: u64) -> Vec<u32> {
-    let mut drawn = Vec::with_capacity(kept.len());
+/// What was done to the rows, done to others of the same label that are drawn at random: as many of each label are dropped,
+/// and as many have each target and each weight.
+pub(super) fn treat_random_rows(labels: &[u8], own: &Selected, seed: u64) -> Selected {
+    let mut is_kept = vec![false; labels.len()];
+    own.kept.iter().for_each(|row| is_kept[*row as usize] = true);
+    let mut drawn =
+        Selected { targets: own.targets.clone(), weights: own.weights.clone(), ..Selected::rows(Vec::new()) };
     for label in [0, 1] {
-        let mut rows: Vec<u32> = (0..).zip(labels).filter(|(_, own)| **own == label).map(|(row, _)| row).collect();
+        let of_label = || (0..labels.len() as u32).filter(|row| labels[*row as usize] == label);
+        let mut rows: Vec<u32> = of_label().collect();
         Stream::new(seed, Purpose::RandomArm, &[u32::from(label)]).shuffle(&mut rows);
-        rows.truncate(kept.iter().filter(|row| labels[**row as usize] == label).count());
-        drawn.extend(rows);
+        let kept = of_label().filter(|row| is_kept[*row as usize]);
+        // The first rows drawn stand in for those kept, the others for those dropped.
+        let (mut count, dropped) = (0, of_label().filter(|row| !is_kept[*row as usize]));
+        for (row, treated_as) in rows.iter().zip(kept.inspect(|_| count += 1).chain(dropped)) {
+            for (drawn, own) in [(&mut drawn.targets, &own.targets), (&mut drawn.weights, &own.weights)] {
+                if let (Some(drawn), Some(own)) = (drawn, own) {
+                    drawn[*row as usize] = own[treated_as as usize];
+                }
+            }
+        }
+        drawn.kept.extend(&rows[..count]);
     }
-    drawn.sort_unstable();
+    drawn.kept.sort_unstable();
     drawn
 }
 
@@ -92,10 +106,31 @@ mod tests {
         let labels: Vec<u8> = (0..100).map(|row| u8::from(row % 3 == 0)).collect();
         let kept: Vec<u32> = (0..60).collect();
         let positives = |rows: &[u32]| rows.iter().filter(|row| labels[**row as usize] == 1).count();
-        let drawn = draw_random_rows(&labels, &kept, 1);
+        let draw = |seed| treat_random_rows(&labels, &Selected::rows(kept.clone()), seed).kept;
+        let drawn = draw(1);
         assert_eq!((drawn.len(), positives(&drawn)), (60, positives(&kept)));
         assert!(drawn.is_sorted() && drawn.windows(2).all(|pair| pair[0] < pair[1]));
         assert_ne!(drawn, kept);
-        assert_ne!(drawn, draw_random_rows(&labels, &kept, 2));
+        assert_ne!(drawn, draw(2));
+    }
+
+    #[test]
+    fn a_random_arm_has_as_many_rows_of_each_treatment() {
+        let labels: Vec<u8> = (0..200).map(|row| u8::from(row % 3 == 0)).collect();
+        let targets: Vec<f32> =
+            labels.iter().zip(0..).map(|(label, row)| f32::from(*label) * [1.0, 0.7][row / 100]).collect();
+        let weights: Vec<f32> = (0..200).map(|row| [1.0, 0.5, 0.25, 0.125, 0.0][row % 5]).collect();
+        let own = Selected { targets: Some(targets), weights: Some(weights), ..Selected::rows((20..180).collect()) };
+        let drawn = treat_random_rows(&labels, &own, 1);
+        let treatments = |selected: &Selected| {
+            let (targets, weights) = (selected.targets.as_ref().unwrap(), selected.weights.as_ref().unwrap());
+            let of =
+                |row: &u32| (labels[*row as usize], targets[*row as usize].to_bits(), weights[*row as usize].to_bits());
+            let mut all: Vec<_> = selected.kept.iter().map(of).collect();
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(treatments(&drawn), treatments(&own));
+        assert_ne!((&drawn.kept, &drawn.targets), (&own.kept, &own.targets));
     }
 }

@@ -11,6 +11,7 @@ mod sealed;
 mod selected;
 mod selector;
 mod session;
+mod treatment;
 mod warmup;
 
 pub use contest::Contest;
@@ -23,4 +24,5 @@ pub use sealed::{Reading, SealedTest};
 pub use selected::{Scores, Selected, SelectedNote};
 pub use selector::Selector;
 pub use session::{Place, Session, empty_row};
+pub use treatment::Treatment;
 pub use warmup::Warmup;

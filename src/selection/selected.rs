@@ -1,5 +1,6 @@
 //! What a method chose, and what is known of the choice.
 
+use super::Treatment;
 use crate::backbone::TensorFile;
 use crate::types::{Findings, Tested};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Selected {
     /// Positions within the training split, ascending.
     pub kept: Vec<u32>,
+    /// `[N]`: the probability that each training row's label is 1, which models are trained on. Absent: the labels as given.
+    pub targets: Option<Vec<f32>>,
+    /// `[N]`: what each training row weighs in training. Absent: 1.
+    pub weights: Option<Vec<f32>>,
     /// One score a training row: rows with higher scores are kept before rows with lower ones.
     pub scores: Option<Scores>,
     /// The loss history that the choice was made from: rows of `[N]` losses, the oldest first; empty where there is
@@ -37,15 +42,32 @@ pub struct SelectedNote {
 }
 
 impl Selected {
-    /// How much each training row is worth in training, where the scores are probabilities that a row is right.
-    pub fn weights(&self) -> Option<&[f32]> {
+    /// What is done to the training rows before a model is trained on them.
+    pub fn treatment(&self) -> Treatment<'_> {
+        Treatment { subset: Some(&self.kept), targets: self.targets.as_deref(), weights: self.weights.as_deref() }
+    }
+
+    /// `[N]`: how much each training row is worth to whoever trains a model of their own: what it weighs here, else its
+    /// score, where that is a probability that the row is right.
+    pub fn worth(&self) -> Option<&[f32]> {
+        if let Some(weights) = &self.weights {
+            return Some(weights);
+        }
         let probabilities = |scores: &&Scores| matches!(&scores.name[..], "keep_prob" | "self_confidence");
         self.scores.as_ref().filter(probabilities).map(|scores| &scores.values[..])
     }
 
     /// A choice without scores.
     pub fn rows(kept: Vec<u32>) -> Self {
-        Self { kept, scores: None, losses: Vec::new(), policy: None, note: SelectedNote::default() }
+        Self {
+            kept,
+            targets: None,
+            weights: None,
+            scores: None,
+            losses: Vec::new(),
+            policy: None,
+            note: SelectedNote::default(),
+        }
     }
 
     /// A choice by scores of this name, one a training row.

@@ -3,11 +3,12 @@
 use crate::engines::{BACKBONES, ENGINE};
 use crate::world::World;
 use autodenoise::backbone::{
-    BackboneConfig, Fit, FitOptions, ModelKey, OptimizerConfig, PassOptions, Recorded, TensorFile, TrainingData,
+    BackboneConfig, Fit, FitOptions, ModelKey, OptimizerConfig, PassOptions, Recorded, Rows, TensorFile, TrainingData,
     TrainingLoss, evaluate,
 };
+use autodenoise::ingest::SplitData;
 use autodenoise::random::{Purpose, Stream};
-use autodenoise::types::{AucOn, BackboneKind, Optimizer, Options, Structure};
+use autodenoise::types::{AucOn, BackboneKind, Optimizer, Options, Split, Structure};
 
 /// T-CE whose ramp lasts several passes of 32 rows a batch.
 pub const TRUNCATED: TrainingLoss =
@@ -163,4 +164,54 @@ fn a_fit_resumed_in_the_ramp_is_the_uninterrupted_one() {
     let mut plain = Fit::new(ENGINE, &config, &[key(0), key(1)], FitOptions { loss: drop_rate_0, ..options });
     (0..4).for_each(|_| pass(&mut plain));
     assert!(bytes(&plain) != bytes(&whole));
+}
+
+/// Targets of 0 and 1 are labels, to the bit.
+#[test]
+fn targets_without_doubt_are_labels() {
+    let dataset = World::new().dataset();
+    let data = TrainingData::new(&dataset);
+    let flipped: Vec<u8> = (0..).zip(data.train.labels).map(|(row, label)| label ^ u8::from(row % 5 == 0)).collect();
+    let targets: Vec<f32> = flipped.iter().map(|label| f32::from(*label)).collect();
+    let subset: Vec<u32> = (0..data.train.len() as u32).filter(|row| row % 7 != 0).collect();
+    let flipped = Rows::new(SplitData { labels: &flipped, ..dataset.split(Split::Train) }, dataset.fields());
+    for (shuffle, subset) in [(false, None), (true, Some(&subset[..]))] {
+        let train = |rows: &Rows, targets| {
+            let config = config(BackboneKind::DeepFm, &[8], 0.2);
+            let mut fit = Fit::new(ENGINE, &config, &[key(0)], FitOptions { shuffle, ..options(100) });
+            let what = PassOptions { subset, targets, ..PassOptions::default() };
+            (0..2).for_each(|_| drop(fit.run_pass(rows, &data.valid, &what, &mut || ()).unwrap()));
+            fit.model.weights().to_bytes().unwrap()
+        };
+        assert!(train(&data.train, Some(&targets)) == train(&flipped, None));
+    }
+}
+
+/// A row of target p takes the step of itself twice, as label 1 with weight p and as label 0 with weight 1 - p.
+#[test]
+fn a_soft_target_is_the_row_with_either_label() {
+    let dataset = World::new().dataset();
+    let data = TrainingData::new(&dataset);
+    let (train, fields) = (dataset.split(Split::Train), dataset.fields());
+    let n = 40;
+    let mut targets = vec![0.0; n];
+    Stream::new(8, Purpose::Select, &[77]).fill_uniform(&mut targets);
+    // Without BatchNorm, which would count a row twice, and in one batch.
+    let config = config(BackboneKind::Fm, &[8], 0.0);
+    let options = FitOptions { batch_size: 512, shuffle: false, ..options(100) };
+    let step = |ids: &[i32], labels: &[u8], what: &PassOptions| {
+        let mut fit = Fit::new(ENGINE, &config, &[key(0)], options);
+        let rows = Rows::new(SplitData { ids, labels, rows: &[] }, fields);
+        fit.run_pass(&rows, &data.valid, what, &mut || ()).unwrap();
+        fit.model.predict(&data.valid)
+    };
+    let ids = &train.ids[..n * fields];
+    let soft = step(ids, &train.labels[..n], &PassOptions { targets: Some(&targets), ..PassOptions::default() });
+    let weights: Vec<f32> = targets.iter().copied().chain(targets.iter().map(|p| 1.0 - p)).collect();
+    let labels = [vec![1; n], vec![0; n]].concat();
+    let what = PassOptions { weights: Some(&weights), ..PassOptions::default() };
+    let twice = step(&[ids, ids].concat(), &labels, &what);
+    for (soft, twice) in soft.iter().zip(&twice) {
+        assert!((soft - twice).abs() < 1e-5, "{soft} {twice}");
+    }
 }

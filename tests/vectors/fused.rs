@@ -59,7 +59,7 @@ fn the_backbones_compute_what_the_reference_computes() {
     {
         let (ids, labels) = rows(&vector);
         let fields = ints(&vector["field_dims"]).len();
-        let source = Source { ids: &ids, labels: &labels, fields, label_field: None };
+        let source = Source { ids: &ids, labels: &labels, targets: None, fields, label_field: None };
         let mut model = Network::on(isa, design(&config).unwrap(), &KEY);
         load(&mut model, &vector);
 
@@ -94,7 +94,7 @@ fn reinforce_computes_rewards_gradients_and_step_as_the_reference_does() {
     let learn = &vector["reinforce"];
     let (ids, labels) = rows(&vector);
     let fields = ints(&vector["field_dims"]).len();
-    let source = Source { ids: &ids, labels: &labels, fields, label_field: None };
+    let source = Source { ids: &ids, labels: &labels, targets: None, fields, label_field: None };
     let all = Picked::From(0, labels.len());
     let floats = |value: &Value| -> Vec<f32> { numbers(value).iter().map(|number| *number as f32).collect() };
     let actions: Vec<bool> = numbers(&learn["actions"]).iter().map(|action| *action == 1.0).collect();
@@ -146,7 +146,7 @@ fn adam_steps_as_the_reference_steps_also_on_zero_gradients() {
     let vector = vector("adam_l2");
     // Two fields of one value each.
     let (ids, labels) = ([0, 1], [0]);
-    let source = Source { ids: &ids, labels: &labels, fields: 2, label_field: None };
+    let source = Source { ids: &ids, labels: &labels, targets: None, fields: 2, label_field: None };
     for (isa, case) in Isa::available().into_iter().flat_map(|isa| ["case1", "case2"].map(|case| (isa, case))) {
         let of = |key: &str| vector[case][key].as_f64().unwrap();
         let optimizer = OptimizerConfig { kind: Optimizer::Adam, lr: of("lr"), weight_decay: of("weight_decay") };

@@ -29,7 +29,7 @@ pub struct Chunk {
     pub first: usize,
     /// `[rows, F]`.
     pub ids: Vec<u32>,
-    /// `[rows]`.
+    /// `[rows]`: labels, or the probabilities that they are 1.
     pub labels: Vec<f32>,
     /// `[rows]`: weights of the losses; empty where every row weighs 1. A row of weight 0 counts in nothing.
     pub weights: Vec<f32>,

@@ -83,7 +83,12 @@ impl FusedModel {
 
 impl<'a> Source<'a> {
     pub fn new(rows: &Rows<'a>) -> Self {
-        Self { ids: rows.ids, labels: rows.labels, fields: rows.fields, label_field: None }
+        Self { ids: rows.ids, labels: rows.labels, targets: None, fields: rows.fields, label_field: None }
+    }
+
+    /// What the rows of a batch are trained on.
+    fn targets_of(&self, picked: Picked) -> Vec<f32> {
+        picked.positions().map(|position| self.target(position)).collect()
     }
 }
 
@@ -114,7 +119,7 @@ impl Model for FusedModel {
                 losses: losses.as_mut().and_then(Iterator::next),
             });
         }
-        let source = Source::new(pass.rows);
+        let source = Source { targets: pass.targets, ..Source::new(pass.rows) };
         for (number, (first, len)) in pass.batches().enumerate() {
             let picked = match pass.order {
                 None => Picked::From(first, len),
@@ -223,13 +228,13 @@ impl Part<'_> {
         let mut kept = self.losses.as_mut().map(|losses| &mut losses[at.first..][..len]);
         if let (Some(Recorded::Eval), Some(kept)) = (at.record, &mut kept) {
             self.model.predict(source, picked, logits);
-            losses(isa, logits, &picked.labels(source.labels), kept);
+            losses(isa, logits, &source.targets_of(picked), kept);
         }
         // BatchNorm cannot learn from a single row: such a batch is only looked at.
         if weights.as_ref().map_or(len, |weights| weights.iter().filter(|weight| **weight > 0.0).count()) < 2 {
             self.model.predict(source, picked, logits);
             if let (Some(Recorded::Train), Some(kept)) = (at.record, kept) {
-                losses(isa, logits, &picked.labels(source.labels), kept);
+                losses(isa, logits, &source.targets_of(picked), kept);
             }
             return;
         }
@@ -244,7 +249,7 @@ impl Part<'_> {
             self.model.backward(|chunk| cross_entropy(isa, total, chunk));
         } else {
             let mut own = vec![0.0; len];
-            losses(isa, logits, &picked.labels(source.labels), &mut own);
+            losses(isa, logits, &source.targets_of(picked), &mut own);
             let labels: Vec<u8> = picked.positions().map(|position| source.labels[position]).collect();
             let (shares, total) = at.loss.shares(&own, &labels, weights.as_deref());
             self.model.backward(|chunk| cross_entropy_of(isa, &shares, total, chunk));

@@ -77,10 +77,19 @@ impl Design {
 pub struct Source<'a> {
     pub ids: &'a [i32],
     pub labels: &'a [u8],
+    /// `[N]`: what a row is trained on instead of its label, the probability that it is 1.
+    pub targets: Option<&'a [f32]>,
     /// F of the ids.
     pub fields: usize,
     /// The label as one more field, whose ids begin here.
     pub label_field: Option<u32>,
+}
+
+impl Source<'_> {
+    /// What the row at this position is trained on: its label, or the probability that it is 1.
+    pub fn target(&self, position: usize) -> f32 {
+        self.targets.map_or_else(|| f32::from(self.labels[position]), |targets| targets[position])
+    }
 }
 
 /// A batch.
@@ -535,8 +544,13 @@ fn load(chunk: &mut Chunk, batch: &Batch, design: &Design) {
         for (to, from) in chunk.ids.iter_mut().zip(from) {
             *to = *from as u32;
         }
-        for (to, from) in chunk.labels.iter_mut().zip(&source.labels[first..][..rows]) {
-            *to = f32::from(*from);
+        match source.targets {
+            None => {
+                for (to, from) in chunk.labels.iter_mut().zip(&source.labels[first..][..rows]) {
+                    *to = f32::from(*from);
+                }
+            }
+            Some(targets) => chunk.labels[..rows].copy_from_slice(&targets[first..][..rows]),
         }
     } else {
         for i in 0..rows {
@@ -550,7 +564,7 @@ fn load(chunk: &mut Chunk, batch: &Batch, design: &Design) {
             if let Some(start) = source.label_field {
                 to[source.fields] = start + u32::from(label);
             }
-            chunk.labels[i] = f32::from(label);
+            chunk.labels[i] = source.target(position);
         }
     }
     chunk.weights.clear();
@@ -628,7 +642,7 @@ mod tests {
                 Design { first_order: true, pairwise: true, products: true, tower: tower(&[5, 3], true), ..design() },
             ),
         ];
-        let source = Source { ids: &IDS, labels: &LABELS, fields: 3, label_field: None };
+        let source = Source { ids: &IDS, labels: &LABELS, targets: None, fields: 3, label_field: None };
         let batch = Batch { source, picked: Picked::From(0, 6), weights: None };
         let dz = numbers(6, 3);
         let dropout = Stream::new(5, Purpose::Dropout, &[0]);
@@ -664,7 +678,7 @@ mod tests {
     #[test]
     fn instruction_sets_agree_to_the_bit_or_to_rounding() {
         let design = Design { pairwise: true, cross: Some(2), embed_dim: 16, tower: tower(&[16, 7], true), ..design() };
-        let source = Source { ids: &IDS, labels: &LABELS, fields: 3, label_field: None };
+        let source = Source { ids: &IDS, labels: &LABELS, targets: None, fields: 3, label_field: None };
         let positions: Vec<u32> = (0..300).map(|i| i * 7 % 6).collect();
         let batch = Batch { source, picked: Picked::Positions(&positions), weights: None };
         let optimizer = OptimizerConfig { kind: types::Optimizer::Adam, lr: 0.01, weight_decay: 1e-3 };

@@ -51,8 +51,17 @@ pub(super) struct Batch {
     pub ids: Tensor,
     /// `[B]`.
     pub labels: Tensor,
+    /// `[B]`: what the rows are trained on, where that is not their labels.
+    pub targets: Option<Tensor>,
     /// `[.., B]`.
     pub weights: Option<Tensor>,
+}
+
+impl Batch {
+    /// `[B]`: what the rows are trained on.
+    pub fn targets(&self) -> &Tensor {
+        self.targets.as_ref().unwrap_or(&self.labels)
+    }
 }
 
 /// The rows of one pass, batch by batch.
@@ -61,6 +70,8 @@ pub(super) struct Feed<'a> {
     rows: &'a OnDevice,
     /// `[.., N]`: a weight for each of the rows.
     weights: Option<Tensor>,
+    /// `[N]`.
+    targets: Option<Tensor>,
     /// The batches gathered last: number of the first, and their rows.
     gathered: Option<(usize, Batch)>,
 }
@@ -72,7 +83,8 @@ impl<'a> Feed<'a> {
             let size = if replicas == 1 { vec![-1] } else { vec![replicas, -1] };
             Tensor::from_slice(weights).view(&size[..]).to_device(device)
         });
-        Self { pass, rows: on_device(pass.rows, device), weights, gathered: None }
+        let targets = pass.targets.map(|targets| Tensor::from_slice(targets).to_device(device));
+        Self { pass, rows: on_device(pass.rows, device), weights, targets, gathered: None }
     }
 
     pub fn batch(&mut self, number: usize) -> Batch {
@@ -82,7 +94,8 @@ impl<'a> Feed<'a> {
         let part = |tensor: &Tensor, dim, at: usize| tensor.narrow(dim, at as i64, len as i64);
         let Some(order) = self.pass.order else {
             let (ids, labels) = self.rows.slice(start, len);
-            return Batch { ids, labels, weights: self.weights.as_ref().map(|weights| part(weights, -1, start)) };
+            let own = |tensor: &Option<Tensor>| tensor.as_ref().map(|tensor| part(tensor, -1, start));
+            return Batch { ids, labels, targets: own(&self.targets), weights: own(&self.weights) };
         };
         let first = number - number % GATHER;
         if self.gathered.as_ref().is_none_or(|(at, _)| *at != first) {
@@ -93,6 +106,7 @@ impl<'a> Feed<'a> {
             let batch = Batch {
                 ids: self.rows.ids.index_select(0, &index),
                 labels: self.rows.labels.index_select(0, &index),
+                targets: self.targets.as_ref().map(|targets| targets.index_select(-1, &index)),
                 weights: self.weights.as_ref().map(|weights| weights.index_select(-1, &index)),
             };
             self.gathered = Some((first, batch));
@@ -102,6 +116,7 @@ impl<'a> Feed<'a> {
         Batch {
             ids: part(&batch.ids, 0, at),
             labels: part(&batch.labels, 0, at),
+            targets: batch.targets.as_ref().map(|targets| part(targets, -1, at)),
             weights: batch.weights.as_ref().map(|weights| part(weights, -1, at)),
         }
     }

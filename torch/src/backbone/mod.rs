@@ -47,7 +47,7 @@ use autodenoise::types::BackboneKind;
 use tch::{Device, Tensor};
 
 /// A network: what a model computes from ids, without its parameters' life.
-pub trait Net {
+pub trait Net: Send {
     /// Ids `[B, F]` to logits `[.., B]` (or `[.., B, out]` of a net with several outputs).
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor;
 }

@@ -36,7 +36,7 @@ impl Model for TorchModel {
             let keep = |into: &Tensor, values: &Tensor| into.narrow(-1, first as i64, len as i64).copy_(values);
             if let (Some(Recorded::Eval), Some(losses)) = (pass.record, &losses) {
                 tch::no_grad(|| {
-                    keep(losses, &bce(&self.backbone.forward(&batch.ids, &mut Pass::eval()), &batch.labels));
+                    keep(losses, &bce(&self.backbone.forward(&batch.ids, &mut Pass::eval()), batch.targets()));
                 });
             }
             let active = trainable(pass.active, &batch.weights, len);
@@ -47,7 +47,7 @@ impl Model for TorchModel {
                 (step.logits, step.losses)
             } else {
                 let seen = tch::no_grad(|| self.backbone.forward(&batch.ids, &mut Pass::eval()));
-                let losses = bce(&seen, &batch.labels);
+                let losses = bce(&seen, batch.targets());
                 (seen, losses)
             };
             keep(&logits, &seen);

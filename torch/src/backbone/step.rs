@@ -34,7 +34,7 @@ pub fn train_step(
     active: &[bool],
 ) -> Step {
     let weights = weights.map(Tensor::shallow_clone);
-    let batch = Batch { ids: ids.shallow_clone(), labels: labels.shallow_clone(), weights };
+    let batch = Batch { ids: ids.shallow_clone(), labels: labels.shallow_clone(), targets: None, weights };
     train_batch(model, optimizer, &batch, BatchLoss::Mean, pass, active)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn train_batch(
         pass.active = Some(active.to_vec());
     }
     let logits = model.forward(&batch.ids, &mut pass);
-    let losses = bce(&logits, &batch.labels);
+    let losses = bce(&logits, batch.targets());
     let gradients = Gradients::of(&batch_loss(loss, &losses, &batch.labels, weights), &model.params, pass);
     optimizer.step(&model.params, gradients, active);
     Step { logits: logits.detach(), losses: losses.detach() }

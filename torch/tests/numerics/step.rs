@@ -60,6 +60,7 @@ impl Plan {
             rows,
             order: Some(&self.order),
             weights: self.weights.as_deref(),
+            targets: None,
             batch_size: self.batch_size,
             loss: self.loss,
             first_batch: u64::from(self.number),
