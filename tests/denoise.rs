@@ -12,6 +12,8 @@ mod fused;
 mod golden;
 #[path = "denoise/process.rs"]
 mod process;
+#[path = "denoise/race.rs"]
+mod race;
 #[path = "denoise/replicas.rs"]
 mod replicas;
 #[path = "denoise/resume.rs"]

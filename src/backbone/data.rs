@@ -68,6 +68,11 @@ impl<'a> Rows<'a> {
         self.labels.is_empty()
     }
 
+    /// What the rows are made of, without their positions in the file. Unlike the rows it may be shared between threads.
+    pub fn split(&self) -> SplitData<'a> {
+        SplitData { ids: self.ids, labels: self.labels, rows: &[] }
+    }
+
     /// An engine's own copy of the rows, for example on a GPU, made when first asked for. A run has one such engine.
     pub fn copy_of<T: 'static>(&self, make: impl FnOnce(&Self) -> T) -> &T {
         let copy = self.copy.get_or_init(|| Box::new(make(self)));

@@ -57,6 +57,11 @@ pub trait Engine: std::fmt::Debug + Send + Sync {
 
     /// Most models that are worth training side by side, where a pass may use this many threads.
     fn most_side_by_side(&self, threads: usize) -> usize;
+
+    /// Whether passes of several models gain by being run on several threads at once.
+    fn trains_in_parallel(&self) -> bool {
+        false
+    }
 }
 
 impl dyn Engine + '_ {

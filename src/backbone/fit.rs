@@ -67,6 +67,14 @@ impl FitOptions {
     }
 }
 
+impl FitOptions {
+    /// The same with a setting that was chosen on validation rows, for which the best weights are kept.
+    pub fn tuned(self, weight_decay: f64, patience: u32) -> Self {
+        let optimizer = OptimizerConfig { weight_decay, ..self.optimizer };
+        Self { optimizer, patience, restore_best: true, ..self }
+    }
+}
+
 /// What a pass runs over.
 #[derive(Default)]
 pub struct PassOptions<'a> {
@@ -139,6 +147,11 @@ impl Fit {
     pub fn active(&self) -> Vec<bool> {
         let more = self.state.pass < self.options.max_passes;
         self.state.stoppers.iter().map(|stopper| more && !stopper.stopped()).collect()
+    }
+
+    /// The best AUC of a replica on the validation rows so far; 0 before the first pass.
+    pub fn best_auc(&self, replica: usize) -> f64 {
+        self.state.best[replica].and_then(|best| best.valid.auc).unwrap_or(0.0)
     }
 
     pub fn is_done(&self) -> bool {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     metrics::{mean, sample_sd},
     types::{
-        Certification, CertifiedRun, Certify, Findings, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult,
+        Arm, Certification, CertifiedRun, Certify, Findings, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult,
         Stability, Verdict,
     },
 };
@@ -84,8 +84,11 @@ pub fn describe_evidence(report: &Report) -> String {
     if let Some(check) = &report.self_check {
         text += &format!("\n{}\n", describe_check(check));
     }
-    for certification in report.certification.iter().chain(&report.transfers) {
-        text += &format!("\n{}", describe_certification(certification));
+    for certification in &report.transfers {
+        text += &format!("\n{}{}", describe_gains(certification), describe_reasons(certification));
+    }
+    if let Some(certification) = &report.certification {
+        text += &format!("\n{}", describe_reasons(certification));
     }
     text
 }
@@ -160,30 +163,46 @@ fn describe_check(check: &SelfCheckResult) -> String {
     )
 }
 
-fn describe_certification(certification: &Certification) -> String {
+/// What was compared for a verdict, what regularisation and denoising gain, and what to do.
+pub fn describe_gains(certification: &Certification) -> String {
+    let spread = |runs: &[CertifiedRun], of: &dyn Fn(&CertifiedRun) -> f64| {
+        let values: Vec<f64> = runs.iter().map(of).collect();
+        let sd = sample_sd(&values).map(|sd| format!(" +- {sd:.4}")).unwrap_or_default();
+        format!("{:.4}{sd}", mean(&values))
+    };
+    let rows = certification.arms.iter().map(|arm| {
+        let tuned = if arm.arm == Arm::Untuned { "" } else { ", tuned" };
+        vec![
+            format!("{}{tuned}", arm_words(arm.arm)),
+            arm.weight_decay.map_or_else(String::new, |decay| format!("{decay:e}")),
+            arm.rows.to_string(),
+            spread(&arm.runs, &|run| run.test.auc.unwrap_or(f64::NAN)),
+            spread(&arm.runs, &|run| run.test.logloss),
+            spread(&arm.runs, &|run| run.calibration.expected_error),
+        ]
+    });
+    let header = ["trained on", "weight decay", "rows", "test AUC", "test log-loss", "calibration error"];
     let mut text = format!("{}, {} seeds\n", certification.backbone, certification.asked.seeds);
     if !certification.arms.is_empty() {
-        let spread = |runs: &[CertifiedRun], of: &dyn Fn(&CertifiedRun) -> f64| {
-            let values: Vec<f64> = runs.iter().map(of).collect();
-            let sd = sample_sd(&values).map(|sd| format!(" +- {sd:.4}")).unwrap_or_default();
-            format!("{:.4}{sd}", mean(&values))
-        };
-        let rows = certification.arms.iter().map(|arm| {
-            vec![
-                arm_words(arm.arm).to_owned(),
-                arm.rows.to_string(),
-                spread(&arm.runs, &|run| run.test.auc.unwrap_or(f64::NAN)),
-                spread(&arm.runs, &|run| run.test.logloss),
-                spread(&arm.runs, &|run| run.calibration.expected_error),
-            ]
-        });
-        let header = ["trained on", "rows", "test AUC", "test log-loss", "calibration error"];
         text += &format!("\n{}\n\n", table(&header, rows, 1));
     }
-    for reason in &certification.reasons {
-        text += &format!("{reason}\n");
+    let gains = [("regularisation", certification.regularisation.as_ref()), ("denoising", certification.gains.first())];
+    let told = gains.into_iter().filter_map(|(what, gain)| {
+        let gain = gain?;
+        Some(format!("{what} {:+.4} [{:+.4}, {:+.4}]", gain.mean, gain.ci95[0], gain.ci95[1]))
+    });
+    let told: Vec<_> = told.collect();
+    if !told.is_empty() {
+        text += &format!("AUC: {}\n", told.join(", "));
+    }
+    if !certification.answer.is_empty() {
+        text += &format!("{}\n", certification.answer);
     }
     text
+}
+
+fn describe_reasons(certification: &Certification) -> String {
+    certification.reasons.iter().map(|reason| format!("{reason}\n")).collect()
 }
 
 /// A plan in words.

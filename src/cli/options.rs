@@ -3,7 +3,8 @@
 use super::error::CliError;
 use crate::types::{
     BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, MethodName, MethodSpec,
-    MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, TableParts, Vocabulary, WrongParts, enumerated,
+    MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, TableParts, Tuning, TuningGrid, Vocabulary,
+    WrongParts, enumerated,
 };
 use clap::Args;
 
@@ -180,6 +181,11 @@ pub struct MethodArgs {
     #[arg(long, value_name = "NAME=VALUES")]
     pub sweep: Option<String>,
 
+    /// Weight decays that every model is tuned over on validation rows before it is compared, separated by commas, or off
+    /// [default: 1e-6,1e-5,3e-5,1e-4,3e-4,1e-3]
+    #[arg(long, value_name = "VALUES|off", value_parser = parse_tuning)]
+    pub tune: Option<Tuning>,
+
     /// Do everything with this many seeds: --seed and those after it [default: 1]
     #[arg(long, value_name = "N")]
     pub seeds: Option<u32>,
@@ -239,6 +245,14 @@ impl MethodArgs {
             let values = list.unwrap_or_else(|_| values.split(',').map(option_value).collect());
             spec.sweep = Some(Sweep { option: option.to_owned(), values });
         }
+        match (&self.tune, &mut spec.tuning) {
+            // The patience of a --spec file stays.
+            (Some(Tuning::On(TuningGrid { weight_decay, .. })), Tuning::On(grid)) => {
+                grid.weight_decay.clone_from(weight_decay);
+            }
+            (Some(tuning), own) => own.clone_from(tuning),
+            (None, _) => {}
+        }
         spec.seeds = self.seeds.unwrap_or(spec.seeds);
         spec.seed = self.seed.unwrap_or(spec.seed);
         spec.device = self.device.unwrap_or(spec.device);
@@ -257,6 +271,15 @@ impl MethodArgs {
         }
         Ok(())
     }
+}
+
+fn parse_tuning(text: &str) -> Result<Tuning, String> {
+    if text == "off" {
+        return Ok(Tuning::Off);
+    }
+    let decay = |part: &str| part.trim().parse::<f64>().map_err(|_| format!("`{part}` is neither off nor a number"));
+    let weight_decay = text.split(',').map(decay).collect::<Result<_, _>>()?;
+    Ok(Tuning::On(TuningGrid { weight_decay, ..TuningGrid::default() }))
 }
 
 fn help_of_method() -> String {

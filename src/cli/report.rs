@@ -1,7 +1,7 @@
 //! What a finished job came to, in words and tables.
 
 use super::{
-    evidence::describe_evidence,
+    evidence::{describe_evidence, describe_gains},
     tables::{format_auc, format_logloss, table},
     view::arm_words,
 };
@@ -67,7 +67,8 @@ pub fn describe_report(report: &Report) -> String {
             format_logloss(Some(&arm.test)),
         ]
     });
-    let mut text = table(&header, lines, 1).to_string();
+    let mut text = report.certification.as_ref().map(|own| describe_gains(own) + "\n").unwrap_or_default();
+    text += &table(&header, lines, 1).to_string();
     text.push('\n');
     for (what, kept) in [
         ("rows", report.kept),
@@ -85,7 +86,7 @@ pub fn describe_report(report: &Report) -> String {
         text += &format!("\n\n{}\n", method_table(&report.table));
     }
     let seeds = match report.spec.seeds {
-        1 if report.certification.is_some() => "one seed for the table, those of the verdict above".to_owned(),
+        1 if report.certification.is_some() => "one seed for the table, those of the verdict at the top".to_owned(),
         1 => "one seed, so no claim about a difference can be made from it".to_owned(),
         n => format!("{n} seeds; +- is the standard deviation over them"),
     };

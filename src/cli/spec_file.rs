@@ -3,7 +3,7 @@
 use super::error::CliError;
 use crate::types::{
     BackboneKind, Certify, CompareSpec, DatasetId, DatasetSpec, Device, Engine, JobSpec, MethodSpec, SelfCheck, Sweep,
-    WebhookId,
+    Tuning, WebhookId,
 };
 use serde::Deserialize;
 use std::{
@@ -25,6 +25,8 @@ pub struct SpecFile {
     pub sweep: Option<Sweep>,
     pub seed: Option<u64>,
     pub seeds: Option<u32>,
+    #[serde(default)]
+    pub tuning: Tuning,
     pub certify: Option<Certify>,
     pub self_check: Option<SelfCheck>,
     #[serde(default)]
@@ -64,6 +66,7 @@ impl SpecFile {
             sweep: self.sweep.clone(),
             seed: self.seed.unwrap_or(JobSpec::default_seed()),
             seeds: self.seeds.unwrap_or(1),
+            tuning: self.tuning.clone(),
             certify: self.certify,
             self_check: self.self_check,
             device: self.device,
@@ -96,6 +99,7 @@ mod tests {
             "sweep": {"option": "select_ratio", "values": [0.9, 0.95]},
             "seed": 7,
             "seeds": 2,
+            "tuning": {"weight_decay": [1e-5, 0.001], "patience": 4},
             "certify": {"seeds": 6, "alpha": 0.1, "min_delta_auc": 0.001, "max_delta_logloss": 0.002},
             "self_check": {"planted_rate": 0.2},
             "device": "cpu",

@@ -97,6 +97,7 @@ impl JobView {
             Phase::Search => format!("search, epoch {epoch}"),
             Phase::Validate => format!("validate, epoch {epoch}"),
             Phase::Select => "select rows".to_owned(),
+            Phase::Tune => "tune".to_owned(),
             Phase::Evaluate => self.name_evaluation(epoch),
             Phase::SelfCheck => "self-check".to_owned(),
             Phase::Certify => "certify".to_owned(),
@@ -160,6 +161,7 @@ impl JobView {
 /// What an arm is trained on.
 pub fn arm_words(arm: Arm) -> &'static str {
     match arm {
+        Arm::Untuned => "all rows, untuned",
         Arm::Full => "all rows",
         Arm::Denoised => "kept rows",
         Arm::Random => "random rows",

@@ -1,6 +1,7 @@
 //! What a job has done so far and what came of it: everything a checkpoint holds beside tensors and the stage.
 
 use super::proof::{Proven, RowPart};
+use super::tune::Tuned;
 use crate::selection::Spent;
 use crate::types::{KeptShare, Phase, RunResult, SelfCheckResult, TrainerEvent, Warning};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub(super) struct Book {
     pub announced: Option<(usize, Phase, u32)>,
     pub warnings: Vec<Warning>,
     pub test_reads: u64,
+    pub tuned: Vec<Tuned>,
     pub results: Vec<Tried>,
     pub proven: Vec<Proven>,
     pub row_parts: Vec<RowPart>,

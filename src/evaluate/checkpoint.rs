@@ -3,12 +3,13 @@
 
 use super::book::Book;
 use super::job::{Job, Work, WorkKind};
-use super::proof::Placed;
+use super::proof::{Differences, Placed};
 use super::state::{Outcome, Stage, State};
 use super::tasks::{Task, make_selector};
+use super::tune::{Tunee, find_fit_options, list_entrants};
 use crate::backbone::{Fit, TensorFile, WeightsError};
 use crate::metrics::RowDifferences;
-use crate::selection::{Scores, SelectError, Selected, SelectedNote};
+use crate::selection::{Race, Scores, SelectError, Selected, SelectedNote, Track, Treatment};
 use crate::types::ResolvedSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,8 +50,8 @@ struct Document {
     has_reference: bool,
     /// Seeds whose rows are saved.
     by_seed: usize,
-    /// Pairs of the proof's differences: to all rows, to random drops.
-    placed: Option<[u32; 2]>,
+    /// Pairs of each of the proof's differences.
+    placed: Option<[u32; 3]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,6 +72,7 @@ impl State {
         let stage = match &self.stage {
             None => None,
             Some(Stage::Selecting(selector)) => Some(selector.save("stage/", &mut file)?),
+            Some(Stage::Racing(race)) => Some(race.save("stage/", &mut file)?),
             Some(Stage::Training(fit)) => Some(fit.save("stage/", &mut file)?),
         };
         let Outcome { selected, own, model, reference, by_seed, placed } = &self.outcome;
@@ -84,7 +86,7 @@ impl State {
         for (number, kept) in by_seed.iter().enumerate() {
             file.put_positions(format!("by_seed/{number}"), kept);
         }
-        let placed = (!placed.denoised.is_empty()).then(|| save_placed(placed, &mut file));
+        let placed = (!placed.full.is_empty()).then(|| save_placed(placed, &mut file));
         file.describe(&Document {
             format: FORMAT,
             spec: job.input.spec.clone(),
@@ -116,7 +118,7 @@ impl State {
         }
         // The attempt before may have ended before anyone heard what it announced, so it is announced again.
         let book = Book { announced: None, ..document.book };
-        let stage = document.stage.map(|state| load_stage(job, job.task(book.task), &file, state)).transpose()?;
+        let stage = document.stage.map(|state| load_stage(job, &book, &file, state)).transpose()?;
         let kept = |number| file.positions(&format!("by_seed/{number}"));
         let outcome = Outcome {
             selected: document.selected.map(|meta| load_selected(meta, "selected/", &file)).transpose()?,
@@ -130,7 +132,8 @@ impl State {
     }
 }
 
-fn load_stage(job: &Job, task: Task, file: &TensorFile, state: Value) -> Result<Stage, CheckpointError> {
+fn load_stage(job: &Job, book: &Book, file: &TensorFile, state: Value) -> Result<Stage, CheckpointError> {
+    let task = job.task(book.task);
     if task == Task::Export {
         return Err(WeightsError::Missing("stage of an export".to_owned()).into());
     }
@@ -142,26 +145,41 @@ fn load_stage(job: &Job, task: Task, file: &TensorFile, state: Value) -> Result<
             Stage::Selecting(selector)
         }
         WorkKind::Train(training) => {
-            let options = training.fit_options(&context);
+            let (spec, options) = (job.input.spec, training.fit_options(&context));
+            let Some(options) = find_fit_options(spec, &book.tuned, task, options) else {
+                let (_, grid) = Tunee::of(task, spec).expect("a task without a tunee has its options");
+                let track = Track::new(context.engine, &context.config, context.data, context.threads);
+                let entrants = list_entrants(&context, options, &grid, Treatment::default());
+                return Ok(Stage::Racing(Box::new(Race::load(&track, &entrants, "stage/", file, state)?)));
+            };
             let fit = Fit::load(context.engine, &context.config, options, "stage/", file, state)?;
             Stage::Training(Box::new(fit))
         }
     })
 }
 
-fn save_placed(Placed { denoised, full, random }: &Placed, file: &mut TensorFile) -> [u32; 2] {
-    for (name, values) in [("denoised", denoised), ("full", &full.sums), ("random", &random.sums)] {
+fn save_placed(placed: &Placed, file: &mut TensorFile) -> [u32; 3] {
+    let Placed { full, denoised, differences } = placed;
+    for (name, values) in [("full", full), ("denoised", denoised)] {
         file.put_values(format!("placed/{name}"), &[values.len()], values);
     }
-    [full.pairs, random.pairs]
+    differences.each().map(|(over, differences)| {
+        let sums = &differences.sums;
+        file.put_values(format!("placed/over_{}", over.as_str()), &[sums.len()], sums);
+        differences.pairs
+    })
 }
 
-fn load_placed([full, random]: [u32; 2], file: &TensorFile) -> Result<Placed, WeightsError> {
+fn load_placed([full, random, untuned]: [u32; 3], file: &TensorFile) -> Result<Placed, WeightsError> {
     let values = |name: &str| file.floats(&format!("placed/{name}")).map(<[f32]>::to_vec);
     Ok(Placed {
+        full: values("full")?,
         denoised: values("denoised")?,
-        full: RowDifferences { sums: values("full")?, pairs: full },
-        random: RowDifferences { sums: values("random")?, pairs: random },
+        differences: Differences {
+            over_full: RowDifferences { sums: values("over_full")?, pairs: full },
+            over_random: RowDifferences { sums: values("over_random")?, pairs: random },
+            over_untuned: RowDifferences { sums: values("over_untuned")?, pairs: untuned },
+        },
     })
 }
 

@@ -31,11 +31,14 @@ impl Turn<'_, '_> {
         let task = Task::Train(contender, number);
         let Work { context, kind } = self.job.prepare(task)?;
         let WorkKind::Train(training) = kind else { unreachable!("a backbone is trained") };
-        let place = self.passes.begin_training(contender.number, context.arm(), task);
         // With a loss that chooses rows, every backbone is trained on all rows, whatever the first one chose.
         let selected = self.outcome.selected.as_ref().filter(|_| training.loss == TrainingLoss::Bce);
         let treatment = selected.map(Selected::treatment).unwrap_or_default();
-        let Some(mut trained) = self.passes.train(&context, place, &training, treatment)? else { return Ok(()) };
+        let options = self.passes.tune(self.job, task, &context, &training, treatment)?;
+        let Some(options) = options else { return Ok(()) };
+        let place = self.passes.begin_training(contender.number, context.arm(), task);
+        let trained = self.passes.train(&context, place, &training, options, treatment)?;
+        let Some(mut trained) = trained else { return Ok(()) };
         if number == 0
             && let Some(induced) = training.induce_choice(&context, &mut *trained.fit.model)
         {

@@ -10,26 +10,30 @@ use crate::selection::{SelectError, Selected, Treatment};
 use crate::types::{Arm, CertifiedRun, Found, SelfCheckResult, Warning};
 
 impl Turn<'_, '_> {
-    /// A pass of a training of the proof. Where every row was kept there is nothing to prove.
+    /// A pass of a training of the proof. Where the method changed nothing, all that is shown is what tuning is worth.
     pub fn certify(&mut self, trial: Trial) -> Result<(), SelectError> {
         let labels = self.job.data.train.labels;
-        let Some(own) = self.outcome.own.as_ref().filter(|own| !own.treatment().is_none(labels)) else {
+        let own = self.outcome.own.as_ref().filter(|own| !own.treatment().is_none(labels));
+        if own.is_none() && matches!(trial.arm, Arm::Denoised | Arm::Random) {
             self.passes.book.begin_next_task();
             return Ok(());
-        };
+        }
         let task = Task::Certify(trial);
         let context = self.job.prepare(task)?.context;
-        let place = self.passes.begin_training(0, trial.arm, task);
         let drawn;
-        let treatment = match trial.arm {
-            Arm::Denoised => own.treatment(),
-            Arm::Full => Treatment::default(),
-            Arm::Random => {
+        let treatment = match (trial.arm, own) {
+            (Arm::Denoised, Some(own)) => own.treatment(),
+            (Arm::Random, Some(own)) => {
                 drawn = treat_random_rows(labels, own, context.seed);
                 drawn.treatment()
             }
+            _ => Treatment::default(),
         };
-        let trained = self.passes.train(&context, place, &Training::plain(), treatment)?;
+        let training = Training::plain();
+        let options = self.passes.tune(self.job, task, &context, &training, treatment)?;
+        let Some(options) = options else { return Ok(()) };
+        let place = self.passes.begin_training(0, trial.arm, task);
+        let trained = self.passes.train(&context, place, &training, options, treatment)?;
         let Some(trained) = trained else { return Ok(()) };
         let run = CertifiedRun {
             seed: context.seed,
@@ -45,8 +49,7 @@ impl Turn<'_, '_> {
         self.passes.book.begin_next_task();
         let last = !matches!(self.task(), Task::Certify(next) if next.trainee == trial.trainee);
         if last {
-            let placed = &self.outcome.placed;
-            for (over, differences) in [(Arm::Full, &placed.full), (Arm::Random, &placed.random)] {
+            for (over, differences) in self.outcome.placed.differences.each() {
                 let error = self.passes.test.row_error(differences);
                 self.passes.book.row_parts.push(RowPart { trainee: trial.trainee, over, error });
             }
@@ -96,10 +99,12 @@ impl Turn<'_, '_> {
         let context = self.job.prepare(task)?.context;
         // The oracle is no method of the job: its number is one above theirs.
         let contender = self.job.input.spec.contenders().len();
-        let place = self.passes.begin_training(contender, Arm::Denoised, task);
         let clean = Selected::rows(planted.clean_rows());
-        let trained =
-            self.passes.quietly(|passes| passes.train(&context, place, &Training::plain(), clean.treatment()))?;
+        let (training, treatment) = (Training::plain(), clean.treatment());
+        let options = self.passes.tune(self.job, task, &context, &training, treatment)?;
+        let Some(options) = options else { return Ok(()) };
+        let place = self.passes.begin_training(contender, Arm::Denoised, task);
+        let trained = self.passes.quietly(|passes| passes.train(&context, place, &training, options, treatment))?;
         let Some(trained) = trained else { return Ok(()) };
         let mut result = self.make_result(seed, Some(&clean.kept), &trained);
         result.found = Some(planted.measure_choice(Some(&clean)));

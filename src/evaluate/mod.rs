@@ -24,6 +24,7 @@ mod state;
 mod table;
 mod tasks;
 mod training;
+mod tune;
 mod turn;
 mod verdict;
 

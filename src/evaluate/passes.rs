@@ -4,7 +4,7 @@ use super::book::Book;
 use super::state::Stage;
 use super::tasks::{Task, make_selector};
 use super::training::Training;
-use crate::backbone::{Chosen, Fit};
+use crate::backbone::{Chosen, Fit, FitOptions};
 use crate::selection::{Context, Place, Reading, Role, SealedTest, SelectError, Selected, Session, Treatment};
 use crate::types::{Arm, Phase, TrainerEvent};
 use std::time::Instant;
@@ -71,11 +71,12 @@ impl<'a> Passes<'_, 'a> {
         context: &Context,
         place: Place,
         training: &Training,
+        options: FitOptions,
         treatment: Treatment,
     ) -> Result<Option<Trained>, SelectError> {
         let started = Instant::now();
         let mut trained = None;
-        if let Some(mut fit) = self.run_pass(context, place, training, treatment)? {
+        if let Some(mut fit) = self.run_pass(context, place, training, options, treatment)? {
             let chosen = fit.finish()[0];
             let reading = self.session().read_test(context, place, &mut *fit.model)?;
             trained = Some(Trained { fit, chosen, reading });
@@ -92,9 +93,9 @@ impl<'a> Passes<'_, 'a> {
         place: Place,
         training: &Training,
     ) -> Result<Option<Selected>, SelectError> {
-        let started = Instant::now();
+        let (started, options) = (Instant::now(), training.fit_options(context));
         let mut selected = None;
-        if let Some(mut fit) = self.run_pass(context, place, training, Treatment::default())? {
+        if let Some(mut fit) = self.run_pass(context, place, training, options, Treatment::default())? {
             fit.finish();
             selected = training.induce_choice(context, &mut *fit.model);
         }
@@ -125,13 +126,14 @@ impl<'a> Passes<'_, 'a> {
         context: &Context,
         place: Place,
         training: &Training,
+        options: FitOptions,
         treatment: Treatment,
     ) -> Result<Option<Box<Fit>>, SelectError> {
         let mut fit = match self.stage.take() {
             Some(Stage::Training(fit)) => fit,
             _ => {
                 let key = context.key(Role::Evaluate, 0);
-                Box::new(Fit::new(context.engine, &context.config, &[key], training.fit_options(context)))
+                Box::new(Fit::new(context.engine, &context.config, &[key], options))
             }
         };
         let mut session = self.session();
@@ -145,7 +147,7 @@ impl<'a> Passes<'_, 'a> {
         Ok(None)
     }
 
-    fn session(&mut self) -> Session<'_, 'a> {
+    pub fn session(&mut self) -> Session<'_, 'a> {
         let (spent, warnings) = (&mut self.book.spent, &mut self.book.warnings);
         Session { emit: self.emit, spent, warnings, test: self.test, total: self.total }
     }

@@ -1,6 +1,6 @@
-//! The runs a verdict rests on: the rows kept, all rows, and random drops of the same size and label shares, each trained
-//! with several seeds and tested once. Runs of a seed start from the same weights and go through their rows in the same
-//! order, so they are paired.
+//! The runs a verdict rests on: all rows, the rows kept, and random rows treated alike, each by tuned models, and all rows by
+//! models that are not tuned; each trained with several seeds and tested once. Runs of a seed start from the same weights and
+//! go through their rows in the same order, so they are paired.
 
 use crate::metrics::{RowDifferences, RowError};
 use crate::random::{Purpose, Stream};
@@ -9,7 +9,7 @@ use crate::types::{Arm, CertifiedRun, ResolvedSpec};
 use serde::{Deserialize, Serialize};
 
 /// In this order, within a seed.
-pub(super) const ARMS: [Arm; 3] = [Arm::Denoised, Arm::Full, Arm::Random];
+pub(super) const ARMS: [Arm; 4] = [Arm::Full, Arm::Denoised, Arm::Random, Arm::Untuned];
 
 /// One training of the proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub(super) struct Proven {
     pub run: CertifiedRun,
 }
 
-/// The error of a backbone's gain over an arm that is due to the draw of the test rows.
+/// The error of a backbone's gain over an arm that is due to the draw of the test rows: of the rows kept over all rows and
+/// over random ones, and of tuned models over those that are not.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct RowPart {
     pub trainee: usize,
@@ -47,11 +48,27 @@ pub(super) fn list_trials(spec: &ResolvedSpec) -> Vec<Trial> {
 /// Placements of the test rows, of the backbone under way.
 #[derive(Default)]
 pub(super) struct Placed {
-    /// Of the seed's model trained on the rows kept.
+    /// Of the seed's models trained on all rows, and on the rows kept.
+    pub full: Vec<f32>,
     pub denoised: Vec<f32>,
-    /// Differences to the other arms' models.
-    pub full: RowDifferences,
-    pub random: RowDifferences,
+    pub differences: Differences,
+}
+
+/// Differences of placements between arms.
+#[derive(Default)]
+pub(super) struct Differences {
+    /// Of the rows kept to all rows, and to random ones.
+    pub over_full: RowDifferences,
+    pub over_random: RowDifferences,
+    /// Of all rows with tuned models to all rows without.
+    pub over_untuned: RowDifferences,
+}
+
+impl Differences {
+    pub fn each(&self) -> [(Arm, &RowDifferences); 3] {
+        let Self { over_full, over_random, over_untuned } = self;
+        [(Arm::Full, over_full), (Arm::Random, over_random), (Arm::Untuned, over_untuned)]
+    }
 }
 
 impl Placed {
@@ -63,9 +80,13 @@ impl Placed {
         // Test rows of a single label have no placements; the verdict then says that they are too few.
         let Some(placements) = reading.placements else { return };
         match trial.arm {
-            Arm::Denoised => self.denoised = placements,
-            Arm::Full => self.full.add(&self.denoised, &placements),
-            Arm::Random => self.random.add(&self.denoised, &placements),
+            Arm::Full => self.full = placements,
+            Arm::Denoised => {
+                self.differences.over_full.add(&placements, &self.full);
+                self.denoised = placements;
+            }
+            Arm::Random => self.differences.over_random.add(&self.denoised, &placements),
+            Arm::Untuned => self.differences.over_untuned.add(&self.full, &placements),
         }
     }
 }

@@ -6,9 +6,11 @@ use super::choice::Choice;
 use super::engines::describe_engines;
 use super::guard::measure_slices;
 use super::job::Job;
+use super::proof::Trial;
 use super::state::State;
 use super::table::{list_arms, make_table};
-use super::tasks::find_trainee;
+use super::tasks::{Task, find_trainee};
+use super::tune::{Tunee, find_student};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::types::{Arm, Certification, Report, ResolvedSpec, Verdict};
 
@@ -33,6 +35,7 @@ pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<R
         verdict: certification.as_ref().map_or(Verdict::NotEvaluated, |own| own.verdict),
         certification,
         transfers: transfers.unwrap_or_default(),
+        tuned: book.tuned.iter().map(|tuned| tuned.student.clone()).collect(),
         self_check: book.self_check.clone(),
         findings: own.and_then(|own| own.note.findings.clone()),
         guard: guard.transpose()?,
@@ -53,14 +56,20 @@ fn make_certifications(
     [kept, all]: [u64; 2],
 ) -> Option<(Certification, Vec<Certification>)> {
     let asked = spec.certify?;
-    let rows = |arm| if arm == Arm::Full { all } else { kept };
+    let rows = |arm| if matches!(arm, Arm::Full | Arm::Untuned) { all } else { kept };
     let certify = |number: usize| {
         let row_error = |over| {
             let part = book.row_parts.iter().find(|part| part.trainee == number && part.over == over);
             part.and_then(|part| part.error)
         };
-        let (backbone, _) = find_trainee(spec, &spec.method, number);
-        certify_gains(asked, backbone, list_certified_arms(&book.proven, number, &rows), &row_error)
+        let (backbone, options) = find_trainee(spec, &spec.method, number);
+        let trained_with = |arm| {
+            let task = Task::Certify(Trial { trainee: number, number: 0, arm });
+            let tuned = Tunee::of(task, spec).and_then(|(tunee, _)| find_student(&book.tuned, tunee));
+            tuned.map_or((options.weight_decay, options.patience), |tuned| (tuned.weight_decay, tuned.patience))
+        };
+        let arms = list_certified_arms(&book.proven, number, &rows, &trained_with);
+        certify_gains(asked, backbone, arms, &row_error)
     };
     let mut own = certify(0);
     let mut transfers: Vec<_> = (1..=spec.transfer.len()).map(certify).collect();

@@ -8,11 +8,12 @@ use super::job::{Job, RunInput};
 use super::passes::Passes;
 use super::state::{Stage, State};
 use super::tasks::{Task, list_trainees};
+use super::tune::Tunee;
 use super::turn::Turn;
 use crate::backbone::BackboneConfig;
 use crate::selection::{SealedTest, SelectError};
 use crate::types::{Phase, Split, TrainerEvent};
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -57,6 +58,7 @@ impl<'a> Run<'a> {
     pub fn position(&self) -> (Phase, u32) {
         match (self.job.task(self.state.book.task), &self.state.stage) {
             (Task::Select(_), Some(Stage::Selecting(selector))) => selector.position(),
+            (task, Some(Stage::Racing(_))) => (Phase::Tune, task.position().1),
             (task, _) => task.position(),
         }
     }
@@ -96,12 +98,18 @@ impl<'a> Run<'a> {
     /// Passes of the whole run, as far as can be foreseen.
     fn expected_passes(&self) -> u64 {
         let (spec, book) = (self.job.input.spec, &self.state.book);
-        let expected = |task: &Task| task.expected_passes(spec, &book.spent);
-        let ahead = self.job.tasks.get(book.task + 1..).unwrap_or_default().iter().map(expected).sum::<u64>();
+        let mut chosen: HashSet<Tunee> = book.tuned.iter().map(|tuned| tuned.tunee).collect();
+        let mut expected = |task: &Task| {
+            let training = task.expected_passes(spec, &book.spent);
+            // The first training of a tunee waits for its setting.
+            let untuned = Tunee::of(*task, spec).filter(|(tunee, _)| chosen.insert(*tunee));
+            training + untuned.map_or(0, |(_, grid)| grid.passes(training))
+        };
         let current = match self.job.task(book.task) {
             Task::Export => 0,
             task => expected(&task).saturating_sub(book.spent.passes - book.passes_before).max(1),
         };
+        let ahead = self.job.tasks.get(book.task + 1..).unwrap_or_default().iter().map(expected).sum::<u64>();
         book.spent.passes + current + ahead
     }
 

@@ -3,7 +3,7 @@
 use super::book::Book;
 use super::proof::Placed;
 use crate::backbone::{Fit, TensorFile};
-use crate::selection::{Selected, Selector};
+use crate::selection::{Race, Selected, Selector};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -16,6 +16,7 @@ pub(super) struct State {
 /// What is under way within a task.
 pub(super) enum Stage {
     Selecting(Box<dyn Selector>),
+    Racing(Box<Race>),
     Training(Box<Fit>),
 }
 

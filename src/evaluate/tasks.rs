@@ -105,7 +105,7 @@ impl Task {
         } else if self.chooses_rows(spec) {
             spent.expected_selection(method)
         } else {
-            spent.expected_training(find_trainee(spec, method, trainee).1)
+            spent.expected_training(find_trainee(spec, method, trainee).1, spec.tuning.grid())
         }
     }
 }

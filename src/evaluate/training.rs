@@ -43,6 +43,12 @@ impl<'a> Training<'a> {
         Ok(Self { loss, sampled })
     }
 
+    /// Whether rows are trained on by the plain loss, as they are given.
+    pub fn is_plain(&self) -> bool {
+        self.loss == TrainingLoss::Bce && self.sampled.is_none()
+    }
+
+    /// As the method says, before anything is tuned.
     pub fn fit_options(&self, context: &Context) -> FitOptions {
         FitOptions { loss: self.loss, ..FitOptions::retrain(context.options) }
     }

@@ -15,23 +15,10 @@ pub(super) fn certify_gains(
     arms: Vec<CertifiedArm>,
     row_error: &dyn Fn(Arm) -> Option<RowError>,
 ) -> Certification {
-    let certification = |gains: Vec<Gain>, delta_logloss, delta_logloss_ci95| Certification {
-        verdict: Verdict::NotEvaluated,
-        reasons: Vec::new(),
-        backbone,
-        asked,
-        arms: arms.clone(),
-        gains,
-        delta_logloss,
-        delta_logloss_ci95,
-    };
     let of = |arm: Arm| arms.iter().find(|own| own.arm == arm).map(|own| &own.runs[..]).unwrap_or_default();
-    let aucs = |arm: Arm| -> Option<Vec<f64>> { of(arm).iter().map(|run| run.test.auc).collect() };
-    let (Some(ours), false) = (aucs(Arm::Denoised), of(Arm::Denoised).is_empty()) else {
-        return certification(Vec::new(), 0.0, None);
-    };
-    let gain = |over: Arm| {
-        let theirs = aucs(over)?;
+    let aucs = |arm: Arm| of(arm).iter().map(|run| run.test.auc).collect::<Option<Vec<f64>>>();
+    let gain = |ours: Arm, over: Arm| {
+        let (ours, theirs) = (aucs(ours)?, aucs(over)?);
         let deltas: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs).collect();
         let above: Vec<f64> = deltas.iter().map(|delta| delta - asked.min_delta_auc).collect();
         let rows = row_error(over)?;
@@ -47,10 +34,22 @@ pub(super) fn certify_gains(
             deltas,
         })
     };
-    let gains = [Arm::Full, Arm::Random].into_iter().filter_map(gain).collect();
+    let gains = [Arm::Full, Arm::Random].into_iter().filter_map(|over| gain(Arm::Denoised, over)).collect();
+    let regularisation = gain(Arm::Full, Arm::Untuned);
     let losses = of(Arm::Denoised).iter().zip(of(Arm::Full));
     let increases: Vec<f64> = losses.map(|(ours, theirs)| ours.test.logloss - theirs.test.logloss).collect();
-    certification(gains, mean(&increases), mean_interval(&increases, OUTSIDE))
+    Certification {
+        verdict: Verdict::NotEvaluated,
+        reasons: Vec::new(),
+        answer: String::new(),
+        backbone,
+        asked,
+        gains,
+        regularisation,
+        delta_logloss: if increases.is_empty() { 0.0 } else { mean(&increases) },
+        delta_logloss_ci95: mean_interval(&increases, OUTSIDE),
+        arms,
+    }
 }
 
 /// Gives the verdict on the job's own backbone, and on those of a transfer, whose p-values are corrected because they
@@ -72,22 +71,25 @@ fn p_values(certification: &Certification) -> [f64; 2] {
 }
 
 fn give_verdict(certification: &mut Certification, p: &[f64; 2]) {
+    let (verdict, reasons) = judge(certification, p);
+    (certification.verdict, certification.reasons) = (verdict, reasons);
+    certification.answer = describe_answer(certification);
+}
+
+fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) {
     let asked = certification.asked;
     let mut reasons = Vec::new();
-    if certification.arms.is_empty() {
-        certification.verdict = Verdict::NotBetter;
-        certification.reasons = vec!["the method kept every row, so there is nothing to gain".to_owned()];
-        return;
+    if !certification.arms.iter().any(|arm| arm.arm == Arm::Denoised) {
+        return (Verdict::NotBetter, vec!["the method changed nothing, so there is nothing to gain by it".to_owned()]);
     }
     if certification.gains.len() < 2 {
-        certification.verdict = Verdict::Inconclusive;
-        certification.reasons = vec!["the test rows have too few rows of a label for an AUC and its error".to_owned()];
-        return;
+        let reason = "the test rows have too few rows of a label for an AUC and its error";
+        return (Verdict::Inconclusive, vec![reason.to_owned()]);
     }
     let (mut certain, mut worse) = (true, false);
     for (gain, p) in certification.gains.iter().zip(p) {
         let over = match gain.over {
-            Arm::Random => "random drops of the same size",
+            Arm::Random => "random rows treated alike",
             _ => "all rows",
         };
         let text = format!(
@@ -123,21 +125,62 @@ fn give_verdict(certification: &mut Certification, p: &[f64; 2]) {
             asked.seeds, asked.alpha
         ));
     }
-    certification.verdict = match (certain, worse) {
+    let verdict = match (certain, worse) {
         (true, _) => Verdict::Certified,
         (false, true) => Verdict::NotBetter,
         (false, false) => Verdict::Inconclusive,
     };
-    certification.reasons = reasons;
+    (verdict, reasons)
 }
 
-/// The runs of a backbone, arm by arm.
-pub(super) fn list_certified_arms(proven: &[Proven], trainee: usize, rows: &dyn Fn(Arm) -> u64) -> Vec<CertifiedArm> {
+/// What to do, in a line. Tuning may be worth its while where denoising is not.
+fn describe_answer(certification: &Certification) -> String {
+    let told = |gain: &Gain| format!("AUC {:+.4} [{:+.4}, {:+.4}]", gain.mean, gain.ci95[0], gain.ci95[1]);
+    let decay = |arm: Arm| {
+        let arm = certification.arms.iter().find(|own| own.arm == arm)?;
+        arm.weight_decay.map(|decay| if decay == 0.0 { "0".to_owned() } else { format!("{decay:e}") })
+    };
+    if certification.verdict == Verdict::Certified
+        && let (Some(gain), Some(decay)) = (certification.gains.first(), decay(Arm::Denoised))
+    {
+        return format!("Train on the rows kept, with weight_decay {decay}: {} over tuned on all rows", told(gain));
+    }
+    let keep = match certification.verdict {
+        Verdict::NotBetter => "Do not drop anything",
+        _ => "Do not drop anything, since no gain by it is certain",
+    };
+    match (&certification.regularisation, decay(Arm::Full)) {
+        (Some(gain), Some(decay)) if gain.ci95[0] > 0.0 => {
+            format!("{keep}; set weight_decay to {decay}: {}", told(gain))
+        }
+        (Some(gain), _) => format!("{keep}; nor is another weight_decay known to gain: {}", told(gain)),
+        _ => keep.to_owned(),
+    }
+}
+
+/// The runs of a backbone, arm by arm. `trained_with`: weight decay and patience of an arm.
+pub(super) fn list_certified_arms(
+    proven: &[Proven],
+    trainee: usize,
+    rows: &dyn Fn(Arm) -> u64,
+    trained_with: &dyn Fn(Arm) -> (f64, u32),
+) -> Vec<CertifiedArm> {
     let of = |arm: Arm| {
         let own = proven.iter().filter(|one| one.trainee == trainee && one.arm == arm);
-        CertifiedArm { arm, rows: rows(arm), runs: own.map(|one| one.run.clone()).collect() }
+        let (weight_decay, patience) = trained_with(arm);
+        CertifiedArm {
+            arm,
+            rows: rows(arm),
+            weight_decay: Some(weight_decay),
+            patience: Some(patience),
+            runs: own.map(|one| one.run.clone()).collect(),
+        }
     };
-    [Arm::Denoised, Arm::Full, Arm::Random].map(of).into_iter().filter(|arm| !arm.runs.is_empty()).collect()
+    [Arm::Untuned, Arm::Full, Arm::Denoised, Arm::Random]
+        .map(of)
+        .into_iter()
+        .filter(|arm| !arm.runs.is_empty())
+        .collect()
 }
 
 #[cfg(test)]
@@ -159,7 +202,8 @@ mod tests {
                 seconds: 0.0,
             }
         };
-        CertifiedArm { arm, rows: 10, runs: (0..).zip(results).map(run).collect() }
+        let runs = (0..).zip(results).map(run).collect();
+        CertifiedArm { arm, rows: 10, weight_decay: Some(3e-4), patience: Some(6), runs }
     }
 
     /// The verdict on AUCs of the rows kept, of all rows and of random drops, and log-losses of the first two.
@@ -172,13 +216,19 @@ mod tests {
         row_se: f64,
     ) -> Certification {
         let with = |aucs: &[f64], loss: f64| aucs.iter().map(|auc| (*auc, loss)).collect::<Vec<_>>();
+        let untuned: Vec<f64> = full.iter().map(|auc| auc - 0.018).collect();
         let arms = vec![
-            arm(Arm::Denoised, &with(ours, losses[0])),
+            arm(Arm::Untuned, &with(&untuned, losses[1])),
             arm(Arm::Full, &with(full, losses[1])),
+            arm(Arm::Denoised, &with(ours, losses[0])),
             arm(Arm::Random, &with(random, losses[1])),
         ];
         let rows = |over: Arm| {
-            let theirs = if over == Arm::Full { full } else { random };
+            let (ours, theirs) = match over {
+                Arm::Full => (ours, full),
+                Arm::Random => (ours, random),
+                _ => (full, &untuned[..]),
+            };
             Some(RowError { mean: mean(ours) - mean(theirs), standard_error: row_se })
         };
         let mut own = certify_gains(asked, BackboneKind::DeepFm, arms, &rows);
@@ -230,10 +280,25 @@ mod tests {
     }
 
     #[test]
-    fn keeping_every_row_is_not_better() {
-        let mut own = certify_gains(Certify::default(), BackboneKind::Fm, Vec::new(), &|_| None);
+    fn a_method_that_changes_nothing_is_not_better_and_the_answer_is_a_weight_decay() {
+        let with = |by: f64| plus(by).map(|auc| (auc, 0.5));
+        let rows =
+            |over: Arm| Some(RowError { mean: if over == Arm::Untuned { 0.018 } else { 0.0 }, standard_error: 1e-3 });
+        let arms = vec![arm(Arm::Untuned, &with(-0.018)), arm(Arm::Full, &FULL.map(|auc| (auc, 0.5)))];
+        let mut own = certify_gains(Certify::default(), BackboneKind::Fm, arms, &rows);
         give_verdicts(&mut own, &mut []);
-        assert_eq!(own.verdict, Verdict::NotBetter);
+        assert_eq!((own.verdict, own.gains.len()), (Verdict::NotBetter, 0));
+        assert_eq!(own.answer, "Do not drop anything; set weight_decay to 3e-4: AUC +0.0180 [+0.0178, +0.0182]");
+    }
+
+    #[test]
+    fn the_answer_names_what_pays() {
+        let asked = Certify::default();
+        let answer = |ours: &[f64]| verdict(asked, ours, &FULL, &FULL, [0.5; 2], 0.001).answer;
+        assert!(answer(&plus(0.01)).starts_with("Train on the rows kept, with weight_decay 3e-4: AUC +0.0100"));
+        assert!(answer(&plus(-0.01)).starts_with("Do not drop anything; set weight_decay to 3e-4: AUC +0.0180"));
+        let uncertain = verdict(asked, &plus(0.01), &FULL, &FULL, [0.5; 2], 0.02);
+        assert!(uncertain.answer.contains("no gain by it is certain; set weight_decay"), "{}", uncertain.answer);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How far a run is: passes done and foreseen, time used, and when to say so.
 
-use crate::types::{Options, Progress, ResolvedMethod};
+use crate::types::{Options, Progress, ResolvedMethod, TuningGrid};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -19,18 +19,19 @@ pub struct Spent {
 
 impl Spent {
     /// Passes that a training to early stopping is expected to take: as many as those before took on average.
-    pub fn expected_training(&self, options: &Options) -> u64 {
+    pub fn expected_training(&self, options: &Options, tuned: Option<&TuningGrid>) -> u64 {
         let most = u64::from(options.retrain_max_epoch);
+        let patience = tuned.map_or(options.patience, |grid| grid.patience);
         match self.retrain_passes.checked_div(self.retrains) {
             // No training has ended: a few passes that improve, then the patience.
-            None => most.min(u64::from(options.patience) + 3),
+            None => most.min(u64::from(patience) + 3),
             Some(mean) => most.min(mean.max(1)),
         }
     }
 
     /// Passes (and other steps) in which a method chooses its rows.
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
-        method.cost(self.expected_training(&method.options)).passes
+        method.cost(self.expected_training(&method.options, None)).passes
     }
 
     /// The progress at the end of a pass, of a run of `total` passes.

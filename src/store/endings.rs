@@ -3,7 +3,7 @@
 //! A claim that ended badly counts one death, and the job waits before it is claimed again, longer each time.
 
 use super::{Lease, StoreError, events};
-use crate::types::{Arm, Certification, ErrorKind, EventType, Failure, JobFailure, JobId, JobState, Report};
+use crate::types::{Arm, Certification, ErrorKind, EventType, Failure, Gain, JobFailure, JobId, JobState, Report};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, types::Json};
@@ -118,16 +118,16 @@ pub async fn finish_succeeded(conn: &mut PgConnection, lease: &Lease, report: &R
 
 /// The verdict and the numbers it is read with; the report has the rest.
 fn verdict_issued(certification: &Certification) -> Value {
-    let gain = |arm| {
-        certification.gains.iter().find(|gain| gain.over == arm).map(|gain| {
-            json!({
-                "delta_auc": gain.mean, "ci95": gain.ci95, "p": gain.p_seeds.max(gain.p_rows),
-            })
+    let told = |gain: &Gain| {
+        json!({
+            "delta_auc": gain.mean, "ci95": gain.ci95, "p": gain.p_seeds.max(gain.p_rows),
         })
     };
+    let gain = |arm| certification.gains.iter().find(|gain| gain.over == arm).map(told);
     json!({
         "verdict": certification.verdict, "backbone": certification.backbone, "seeds": certification.asked.seeds,
         "over_full": gain(Arm::Full), "over_random": gain(Arm::Random),
+        "regularisation": certification.regularisation.as_ref().map(told), "answer": certification.answer,
         "delta_logloss": certification.delta_logloss, "reasons": certification.reasons,
     })
 }

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 choice!(
     /// What the test rows say of the rows kept.
     Verdict {
-        /// A model trained on the rows kept ranks better than one trained on all rows and better than one trained on as many
-        /// rows at random, and its log-loss is no worse than allowed.
+        /// A tuned model trained on the rows kept ranks better than one trained on all rows and better than one trained on as
+        /// many rows at random, and its log-loss is no worse than allowed.
         Certified = "certified",
         /// It does not: the interval of the gain lies at or below the bound, or that of the log-loss above what is allowed.
         NotBetter = "not_better",
@@ -22,7 +22,8 @@ choice!(
     }
 );
 
-/// Asks for a verdict: the rows kept, all rows and random drops of the same size, each trained with several seeds.
+/// Asks for a verdict: tuned models of the rows kept, of all rows and of random rows treated alike, and models of all rows
+/// that are not tuned, each trained with several seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certify {
@@ -106,14 +107,21 @@ pub struct Certification {
     pub verdict: Verdict,
     /// The verdict in words, a reason each.
     pub reasons: Vec<String>,
+    /// What to do, in a line; empty in reports of earlier versions.
+    #[serde(default)]
+    pub answer: String,
     /// Trained on the rows kept.
     pub backbone: BackboneKind,
     pub asked: Certify,
-    /// `denoised`, `full` and `random`; none where the method kept every row.
+    /// `untuned`, `full`, `denoised` and `random`; the first two alone where the method changed nothing.
     pub arms: Vec<CertifiedArm>,
-    /// Over all rows, and over random drops.
+    /// What denoising gains: over all rows, and over random rows treated alike. All models are tuned.
     pub gains: Vec<Gain>,
-    /// Mean increase of the log-loss over all rows, and its 95 % interval over seeds.
+    /// What regularisation gains on all rows: tuned models over those with the method's options as they are. Absent in reports
+    /// of earlier versions.
+    #[serde(default)]
+    pub regularisation: Option<Gain>,
+    /// Mean increase of the log-loss over all rows, of predictions as they are, and its 95 % interval over seeds.
     pub delta_logloss: f64,
     pub delta_logloss_ci95: Option<[f64; 2]>,
 }
@@ -122,6 +130,11 @@ pub struct Certification {
 pub struct CertifiedArm {
     pub arm: Arm,
     pub rows: u64,
+    /// What its models were trained with; absent in reports of earlier versions.
+    #[serde(default)]
+    pub weight_decay: Option<f64>,
+    #[serde(default)]
+    pub patience: Option<u32>,
     /// One a seed.
     pub runs: Vec<CertifiedRun>,
 }
@@ -139,7 +152,7 @@ pub struct CertifiedRun {
     pub seconds: f64,
 }
 
-/// AUC of the rows kept less that of another arm, seed by seed.
+/// AUC of an arm less that of another, seed by seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Gain {
     pub over: Arm,

@@ -87,6 +87,8 @@ pub enum Phase {
     Validate,
     /// A method other than the policy chooses rows.
     Select,
+    /// Settings are raced on the validation rows, for the training of a model that is compared.
+    Tune,
     /// A model is trained on the rows chosen, then tested: the one reading of the test split.
     Evaluate,
     /// The method is run on labels flipped on purpose.
@@ -104,6 +106,7 @@ impl Phase {
             Self::Search => "search",
             Self::Validate => "validate",
             Self::Select => "select",
+            Self::Tune => "tune",
             Self::Evaluate => "evaluate",
             Self::SelfCheck => "self_check",
             Self::Certify => "certify",
@@ -117,6 +120,8 @@ impl Phase {
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "arm", rename_all = "snake_case")]
 pub enum Arm {
+    /// All training rows, and the options of the method as they are.
+    Untuned,
     /// All training rows.
     Full,
     /// The rows a method kept.
@@ -128,6 +133,7 @@ pub enum Arm {
 impl Arm {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Untuned => "untuned",
             Self::Full => "full",
             Self::Denoised => "denoised",
             Self::Random => "random",

@@ -27,6 +27,7 @@ mod resolved;
 mod spec;
 mod table_parts;
 mod tenant;
+mod tuning;
 mod webhook;
 mod words;
 
@@ -62,5 +63,6 @@ pub use resolved::{ResolvedMethod, Trainee};
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
 pub use tenant::{ParseTenantError, TenantId};
+pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
 pub use words::enumerated;

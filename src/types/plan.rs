@@ -9,7 +9,7 @@ pub struct Plan {
     /// With nothing left to a default: what would run.
     pub spec: ResolvedSpec,
     pub rows: SplitCounts,
-    /// Models trained to early stopping, the proof's included.
+    /// Models trained to early stopping, the proof's included; those that settings are tried on are not.
     pub trainings: u64,
     /// Passes over the training rows in all.
     pub passes: u64,
@@ -39,7 +39,7 @@ impl ResolvedSpec {
         let backbones = 1 + self.transfer.len() as u64;
         let methods = self.contenders();
         let table = seeds * backbones * methods.len() as u64;
-        let proof = self.certify.map_or(0, |certify| 3 * u64::from(certify.seeds) * backbones);
+        let proof = self.certify.map_or(0, |certify| 4 * u64::from(certify.seeds) * backbones);
         let checks = u64::from(self.self_check.is_some());
         // The job's own method chooses once more for the self-check.
         let times = |number: usize| if number == 0 { seeds + checks } else { seeds };
@@ -48,6 +48,18 @@ impl ResolvedSpec {
             (trainings + times * cost.trainings, passes + times * cost.passes)
         });
         let trained = table + proof;
-        (trainings + trained, passes + trained * training, trained)
+        let tuning = self.races() * self.tuning.grid().cloned().unwrap_or_default().passes(training);
+        (trainings + trained, passes + trained * training + tuning, trained)
+    }
+
+    /// Times that a setting is chosen for the students of some rows.
+    fn races(&self) -> u64 {
+        let backbones = 1 + self.transfer.len() as u64;
+        let (lines, lines_of_proof) = match self.tuning.grid() {
+            Some(_) => (self.contenders().len() as u64, 2),
+            None => (0, 0),
+        };
+        let arms = if self.certify.is_some() { 3 - lines_of_proof } else { 0 };
+        backbones * (lines + arms)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Arm, BackboneKind, Calibration, Certification, Findings, Found, Guard, KeptShare, MethodName, Metrics,
-    ResolvedSpec, SelfCheckResult, Stability, Verdict,
+    ResolvedSpec, SelfCheckResult, Stability, TunedStudent, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -35,6 +35,9 @@ pub struct Report {
     /// The same for the backbones of `spec.transfer`, trained on the job's rows; corrected for being several (Holm).
     #[serde(default)]
     pub transfers: Vec<Certification>,
+    /// What students were trained with, where that was chosen on validation rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuned: Vec<TunedStudent>,
     #[serde(default)]
     pub self_check: Option<SelfCheckResult>,
     /// What the method `robust` made of the table, with the first seed.

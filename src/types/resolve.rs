@@ -83,6 +83,7 @@ impl JobSpec {
             transfer,
             seed: self.seed,
             seeds: self.seeds,
+            tuning: self.tuning.clone(),
             certify: self.certify,
             self_check: self.self_check,
             device: self.device,
@@ -189,6 +190,7 @@ impl JobSpec {
         check("/transfer", !self.transfer.iter().any(twice), "each backbone once");
         check("/transfer", !self.transfer.contains(&self.method.backbone), "backbones other than the method's own");
         errors.extend(self.unknown_swept());
+        errors.extend(self.tuning.out_of_range());
         errors.extend(self.certify.iter().flat_map(Certify::out_of_range));
         errors.extend(self.self_check.iter().filter_map(SelfCheck::out_of_range));
         errors

@@ -2,7 +2,8 @@
 //! to compare it with, values of an option to sweep over, and backbones to try the chosen rows on.
 
 use super::{
-    BackboneKind, Certify, DatasetId, Device, Engine, MethodName, Preset, ResolvedMethod, SelfCheck, Trainee, WebhookId,
+    BackboneKind, Certify, DatasetId, Device, Engine, MethodName, Preset, ResolvedMethod, SelfCheck, Trainee, Tuning,
+    WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,6 +32,9 @@ pub struct JobSpec {
     /// Everything is done with this many seeds: `seed`, `seed + 1`, ..; the job's result is that of the first. 1 to 100.
     #[serde(default = "JobSpec::default_seeds", skip_serializing_if = "JobSpec::is_one")]
     pub seeds: u32,
+    /// How the models that are compared are tuned.
+    #[serde(default, skip_serializing_if = "Tuning::is_default")]
+    pub tuning: Tuning,
     /// Prove on the test rows that the rows kept are worth more than all; `denoised` is handed out once that is certified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certify: Option<Certify>,
@@ -140,6 +144,8 @@ pub struct ResolvedSpec {
     pub seed: u64,
     #[serde(default = "JobSpec::default_seeds")]
     pub seeds: u32,
+    #[serde(default = "Tuning::off", skip_serializing_if = "Tuning::is_off")]
+    pub tuning: Tuning,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certify: Option<Certify>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,6 +206,7 @@ impl JobSpec {
             sweep: None,
             seed: Self::default_seed(),
             seeds: Self::default_seeds(),
+            tuning: Tuning::default(),
             certify: None,
             self_check: None,
             device: Device::default(),

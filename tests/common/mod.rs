@@ -212,6 +212,7 @@ pub fn report(spec: ResolvedSpec) -> Report {
         verdict: Verdict::NotEvaluated,
         certification: None,
         transfers: Vec::new(),
+        tuned: Vec::new(),
         self_check: None,
         findings: None,
         guard: None,

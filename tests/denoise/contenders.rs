@@ -84,14 +84,17 @@ fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
             {"name": "confident_learning", "options": {"folds": 2}}, {"name": "enn", "options": {"distance": "embedding"}}, {"name": "t_ce", "options": {"ramp_epochs": 1}},
             {"name": "r_ce", "options": {"ce_data": "sampled", "user_column": "f0", "item_column": "f1"}}],
         "transfer": ["fm"],
+        "tuning": {"weight_decay": [1e-6, 0.01], "patience": 2},
     }));
     let whole = run(&world, &spec).unwrap();
     let table = |report: Report| {
+        let mut tuned = report.tuned;
+        tuned.iter_mut().for_each(|tuned| tuned.seconds = 0.0);
         let mut lines = report.table;
         for run in lines.iter_mut().flat_map(|line| &mut line.runs) {
             (run.select_seconds, run.train_seconds) = (0.0, 0.0);
         }
-        (lines, report.test_reads, report.kept)
+        (lines, report.test_reads, report.kept, tuned)
     };
     for steps in 1.. {
         let (events, out, ended) = interrupted(&world, &spec, steps);

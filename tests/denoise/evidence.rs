@@ -10,7 +10,7 @@ use serde_json::json;
 fn certified() -> autodenoise::types::ResolvedSpec {
     job(json!({
         "method": {"name": "loss_drop"}, "transfer": ["fm"], "certify": {"seeds": 3, "alpha": 0.2},
-        "self_check": {"planted_rate": 0.2}, "seed": 5,
+        "self_check": {"planted_rate": 0.2}, "seed": 5, "tuning": {"weight_decay": [1e-6, 1e-3, 0.1], "patience": 3},
     }))
 }
 
@@ -24,21 +24,21 @@ fn every_arm_is_trained_with_every_seed_and_tested_once() {
     assert!(!certification.reasons.is_empty());
     assert_eq!(
         certification.arms.iter().map(|arm| arm.arm).collect::<Vec<_>>(),
-        [Arm::Denoised, Arm::Full, Arm::Random]
+        [Arm::Untuned, Arm::Full, Arm::Denoised, Arm::Random]
     );
     assert_eq!(
         certification.arms.iter().map(|arm| arm.rows).collect::<Vec<_>>(),
-        [report.kept.rows, ROWS.train, report.kept.rows]
+        [ROWS.train, ROWS.train, report.kept.rows, report.kept.rows]
     );
     for arm in &certification.arms {
         assert!(arm.runs.iter().map(|run| run.seed).eq(5..8));
         assert!(arm.runs.iter().all(|run| run.calibration.label_rate == arm.runs[0].calibration.label_rate));
     }
     assert_eq!(report.transfers.len(), 1);
-    // Four models of the table (all rows and kept rows, two backbones), and 2 backbones x 3 seeds x 3 arms of the proof.
-    assert_eq!(report.test_reads, 4 + 18);
+    // Four models of the table (all rows and kept rows, two backbones), and 2 backbones x 3 seeds x 4 arms of the proof.
+    assert_eq!(report.test_reads, 4 + 24);
     // The proof's runs of the first seed are the table's, trained again.
-    let (table, proof) = (&report.table[0].runs[0], &certification.arms[0].runs[0]);
+    let (table, proof) = (&report.table[0].runs[0], &certification.arms[2].runs[0]);
     assert_eq!((table.valid, table.test, table.passes), (proof.valid, proof.test, proof.passes));
     let certify = outcome.epochs().filter(|row| row.phase == Phase::Certify);
     assert!(certify.map(|row| row.seed).max() == Some(7));
@@ -74,9 +74,39 @@ fn forget_time(report: &mut autodenoise::types::Report) {
     for run in report.table.iter_mut().flat_map(|line| &mut line.runs) {
         (run.select_seconds, run.train_seconds) = (0.0, 0.0);
     }
+    for tuned in &mut report.tuned {
+        tuned.seconds = 0.0;
+    }
     let certifications = report.certification.iter_mut().chain(&mut report.transfers);
     for run in certifications.flat_map(|one| &mut one.arms).flat_map(|arm| &mut arm.runs) {
         run.seconds = 0.0;
+    }
+}
+
+/// Each line of the table and each arm of the proof has a setting of its own, but for those that are trained alike.
+#[test]
+fn students_are_tuned_once_for_each_rows_and_backbone() {
+    let report = run(&World::new(), &certified()).unwrap().report();
+    let found: Vec<_> =
+        report.tuned.iter().map(|tuned| (tuned.contender, tuned.arm, tuned.backbone.as_str())).collect();
+    let expected = [
+        (0, Arm::Denoised, "deepfm"),
+        (0, Arm::Denoised, "fm"),
+        (1, Arm::Full, "deepfm"),
+        (1, Arm::Full, "fm"),
+        (0, Arm::Random, "deepfm"),
+        (0, Arm::Random, "fm"),
+    ];
+    assert_eq!(found, expected);
+    for tuned in &report.tuned {
+        let best = tuned.candidates.iter().fold(0.0, |best: f64, one| best.max(one.valid_auc));
+        let chosen = tuned.candidates.iter().find(|one| one.weight_decay == tuned.weight_decay).unwrap();
+        assert_eq!((tuned.candidates.len(), chosen.valid_auc), (3, best));
+    }
+    let certification = report.certification.unwrap();
+    for (arm, number) in [(Arm::Full, 2), (Arm::Denoised, 0), (Arm::Random, 4)] {
+        let arm = certification.arms.iter().find(|own| own.arm == arm).unwrap();
+        assert_eq!(arm.weight_decay, Some(report.tuned[number].weight_decay));
     }
 }
 
@@ -96,12 +126,22 @@ fn shuffled_test_labels_leave_the_chosen_rows_as_they_are() {
 }
 
 #[test]
-fn keeping_every_row_needs_no_proof() {
+fn keeping_every_row_is_answered_with_a_weight_decay() {
     let options = json!({"per_batch": false, "select_ratio": 1.0});
     let spec = job(json!({"method": {"name": "random_drop", "options": options}, "certify": {"seeds": 5}}));
     let report = run(&World::new(), &spec).unwrap().report();
-    assert_eq!((report.verdict, report.test_reads), (Verdict::NotBetter, 2));
+    // Two models of the table, and what tuning is worth: all rows with and without, five seeds each.
+    assert_eq!((report.verdict, report.test_reads), (Verdict::NotBetter, 2 + 10));
     assert_eq!(report.guard, None);
+    let certification = report.certification.unwrap();
+    assert!(certification.answer.starts_with("Do not drop anything"), "{}", certification.answer);
+    assert!(certification.gains.is_empty() && certification.regularisation.unwrap().deltas.len() == 5);
+    let [untuned, tuned] = &certification.arms[..] else { panic!("two arms") };
+    assert_eq!((untuned.arm, tuned.arm), (Arm::Untuned, Arm::Full));
+    assert_eq!((untuned.weight_decay, untuned.patience), (Some(report.spec.method.options.weight_decay), Some(2)));
+    // Nobody asked for a tuned table, but a verdict is never against a model that nobody tuned.
+    let [student] = &report.tuned[..] else { panic!("one setting: {:?}", report.tuned) };
+    assert_eq!((student.arm, tuned.weight_decay, tuned.patience), (Arm::Full, Some(student.weight_decay), Some(6)));
 }
 
 #[test]

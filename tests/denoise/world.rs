@@ -123,12 +123,14 @@ pub fn spec(preset: Preset, backbone: BackboneKind, seed: u64, changes: Value) -
     job(json!({"method": method, "seed": seed}))
 }
 
-/// A resolved job on the CPU; its own method has quick options where it does not say otherwise.
+/// A resolved job on the CPU; where it does not say otherwise its own method has quick options, and nothing is tuned but the
+/// arms of a proof.
 pub fn job(spec: Value) -> ResolvedSpec {
     let mut spec: JobSpec = {
         let mut spec = spec;
         spec["dataset_id"] = json!(DatasetId(uuid::Uuid::nil()));
         spec["device"] = json!("cpu");
+        spec.as_object_mut().unwrap().entry("tuning").or_insert(json!("off"));
         serde_json::from_value(spec).unwrap()
     };
     let quick = json!({

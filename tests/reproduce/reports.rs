@@ -90,6 +90,7 @@ pub fn report(job: &PlannedJob, auc: &dyn Fn(&TableLine, u32) -> f64) -> Report 
         verdict: Verdict::NotEvaluated,
         certification: None,
         transfers: Vec::new(),
+        tuned: Vec::new(),
         self_check: None,
         findings: None,
         guard: None,

@@ -100,12 +100,14 @@ async fn enums_have_the_same_words_everywhere() {
             sqlx::query_scalar("select ($1::job_state)::text").bind(state).fetch_one(db.store.pool()).await.unwrap();
         assert_eq!(text, state.as_str());
     }
-    for phase in [Phase::Warmup, Phase::Search, Phase::Validate, Phase::Select, Phase::Evaluate, Phase::Export] {
+    for phase in
+        [Phase::Warmup, Phase::Search, Phase::Validate, Phase::Select, Phase::Tune, Phase::Evaluate, Phase::Export]
+    {
         let text: String =
             sqlx::query_scalar("select ($1::phase)::text").bind(phase).fetch_one(db.store.pool()).await.unwrap();
         assert_eq!(text, phase.as_str());
     }
-    for arm in [Arm::Full, Arm::Denoised] {
+    for arm in [Arm::Untuned, Arm::Full, Arm::Denoised, Arm::Random] {
         let text: String =
             sqlx::query_scalar("select ($1::arm)::text").bind(arm).fetch_one(db.store.pool()).await.unwrap();
         assert_eq!(text, arm.as_str());

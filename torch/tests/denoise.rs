@@ -2,6 +2,8 @@
 
 #[path = "denoise/engines.rs"]
 mod engines;
+#[path = "../../tests/denoise/race.rs"]
+mod race;
 #[path = "../../tests/denoise/replicas.rs"]
 mod replicas;
 #[path = "../../tests/denoise/resume.rs"]

@@ -55,6 +55,10 @@ impl Engine for Fused {
     fn most_side_by_side(&self, threads: usize) -> usize {
         threads
     }
+
+    fn trains_in_parallel(&self) -> bool {
+        true
+    }
 }
 
 pub struct FusedModel {

@@ -1,0 +1,223 @@
+//! A race: several ways to train are tried at once, and those that fall behind on the validation rows are given up early
+//! (successive halving; Jamieson and Talwalkar, "Non-stochastic best arm identification", AISTATS 2016). All start; after
+//! [`FIRST_CUT`] passes the worse half goes, and again each time that as many passes are done as before; the last
+//! [`LAST_RUNNERS`] are trained to early stopping.
+//!
+//! A step is a pass of everyone who still runs. On an engine that gains by it they run side by side; what comes of it does
+//! not depend on that.
+
+use super::{SelectError, Treatment};
+use crate::backbone::{
+    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, Rows, TensorFile, TrainingData, WeightsError,
+};
+use crate::types::{FIRST_CUT, LAST_RUNNERS};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Mutex;
+
+/// A way to train: with which options, and on what. It has the same place in every call.
+#[derive(Clone)]
+pub struct Entrant<'e> {
+    pub options: FitOptions,
+    /// The streams of its models, one model each; it is judged by their mean.
+    pub keys: Vec<ModelKey>,
+    pub treatment: Treatment<'e>,
+}
+
+/// What the models of a race are, and what they are trained and judged on.
+pub struct Track<'r> {
+    pub engine: &'r dyn Engine,
+    pub config: &'r BackboneConfig,
+    pub train: &'r Rows<'r>,
+    /// The rows that entrants are judged on.
+    pub valid: &'r Rows<'r>,
+    /// Threads that a pass may use.
+    pub threads: usize,
+}
+
+/// Where an entrant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Passes of its models, the most of them.
+    pub passes: u32,
+    /// Mean over its models of the best AUC on the validation rows so far; 0 before the first pass.
+    pub score: f64,
+    /// Whether it was given up.
+    pub is_out: bool,
+}
+
+/// A race between two passes.
+pub struct Race {
+    lanes: Vec<Lane>,
+    /// Passes done by those who run.
+    passes: u32,
+    /// Passes after which the next are given up.
+    next_cut: u32,
+}
+
+struct Lane {
+    standing: Standing,
+    /// Models that are still trained, each with its number among the entrant's keys.
+    fits: Vec<(usize, Fit)>,
+    /// `[keys]`: the best AUC of each.
+    best: Vec<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    lanes: Vec<SavedLane>,
+    passes: u32,
+    next_cut: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedLane {
+    standing: Standing,
+    fits: Vec<(usize, Value)>,
+    best: Vec<f64>,
+}
+
+impl<'r> Track<'r> {
+    pub fn new(engine: &'r dyn Engine, config: &'r BackboneConfig, data: &'r TrainingData<'r>, threads: usize) -> Self {
+        Self { engine, config, train: &data.train, valid: &data.valid, threads }
+    }
+}
+
+impl Race {
+    pub fn new(track: &Track, entrants: &[Entrant]) -> Self {
+        let fresh = |entrant: &Entrant, key: &ModelKey| Fit::new(track.engine, track.config, &[*key], entrant.options);
+        let lane = |entrant: &Entrant| Lane {
+            standing: Standing { passes: 0, score: 0.0, is_out: false },
+            fits: entrant.keys.iter().map(|key| fresh(entrant, key)).enumerate().collect(),
+            best: vec![0.0; entrant.keys.len()],
+        };
+        Self { lanes: entrants.iter().map(lane).collect(), passes: 0, next_cut: FIRST_CUT }
+    }
+
+    /// Models that the next step trains for a pass.
+    pub fn runners(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.fits.len()).sum()
+    }
+
+    /// Passes done by those who still run.
+    pub fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    /// Where the entrants stand, in their order.
+    pub fn standings(&self) -> Vec<Standing> {
+        self.lanes.iter().map(|lane| lane.standing).collect()
+    }
+
+    /// Number of the entrant that leads: of the highest score, the first of equals.
+    pub fn leader(&self) -> usize {
+        let score = |at: &usize| self.lanes[*at].standing.score;
+        let better = |best: usize, at: usize| if score(&at) > score(&best) { at } else { best };
+        (1..self.lanes.len()).fold(0, better)
+    }
+
+    /// Trains everyone who runs for a pass, and gives up those who have fallen behind. Whether the race is over: then
+    /// nobody runs, and the leader has won.
+    pub fn step(
+        &mut self,
+        track: &Track,
+        entrants: &[Entrant],
+        tick: &mut (dyn FnMut() + Send),
+    ) -> Result<bool, FitError> {
+        let lanes = self.lanes.iter_mut().zip(entrants);
+        let runners = lanes.flat_map(|(lane, entrant)| lane.fits.iter_mut().map(|(_, fit)| (fit, entrant.treatment)));
+        train(runners.collect(), track, tick)?;
+        self.passes += 1;
+        for lane in &mut self.lanes {
+            lane.judge();
+        }
+        if self.passes == self.next_cut {
+            self.cut();
+            self.next_cut *= 2;
+        }
+        Ok(self.runners() == 0)
+    }
+
+    /// Gives up the worse half, of equals the later.
+    fn cut(&mut self) {
+        let mut order: Vec<usize> = (0..self.lanes.len()).filter(|at| !self.lanes[*at].standing.is_out).collect();
+        let stay = order.len().div_ceil(2).max(LAST_RUNNERS);
+        order.sort_by(|a, b| self.lanes[*b].standing.score.total_cmp(&self.lanes[*a].standing.score).then(a.cmp(b)));
+        for at in order.into_iter().skip(stay) {
+            self.lanes[at].standing.is_out = true;
+            self.lanes[at].fits.clear();
+        }
+    }
+
+    pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
+        let mut lanes = Vec::with_capacity(self.lanes.len());
+        for (at, Lane { standing, fits, best }) in self.lanes.iter().enumerate() {
+            let save =
+                |(number, fit): &(usize, Fit)| Ok((*number, fit.save(&format!("{prefix}{at}/{number}/"), file)?));
+            let fits = fits.iter().map(save).collect::<Result<_, WeightsError>>()?;
+            lanes.push(SavedLane { standing: *standing, fits, best: best.clone() });
+        }
+        Ok(serde_json::to_value(Saved { lanes, passes: self.passes, next_cut: self.next_cut })?)
+    }
+
+    /// Takes up a saved race of the same entrants.
+    pub fn load(
+        track: &Track,
+        entrants: &[Entrant],
+        prefix: &str,
+        file: &TensorFile,
+        state: Value,
+    ) -> Result<Self, SelectError> {
+        let saved: Saved = serde_json::from_value(state).map_err(WeightsError::from)?;
+        let mut lanes = Vec::with_capacity(saved.lanes.len());
+        for (at, (SavedLane { standing, fits, best }, entrant)) in saved.lanes.into_iter().zip(entrants).enumerate() {
+            let load = |(number, state)| {
+                let prefix = format!("{prefix}{at}/{number}/");
+                Ok((number, Fit::load(track.engine, track.config, entrant.options, &prefix, file, state)?))
+            };
+            lanes.push(Lane { standing, fits: fits.into_iter().map(load).collect::<Result<_, WeightsError>>()?, best });
+        }
+        Ok(Self { lanes, passes: saved.passes, next_cut: saved.next_cut })
+    }
+}
+
+impl Lane {
+    /// Takes in the pass that its models were just trained for; those that have stopped leave.
+    fn judge(&mut self) {
+        for (number, fit) in &self.fits {
+            self.best[*number] = fit.best_auc(0);
+            self.standing.passes = self.standing.passes.max(fit.passes());
+        }
+        self.standing.score = self.best.iter().sum::<f64>() / self.best.len() as f64;
+        self.fits.retain(|(_, fit)| !fit.is_done());
+    }
+}
+
+/// Trains each for a pass, as many side by side as the engine likes.
+fn train(
+    mut runners: Vec<(&mut Fit, Treatment)>,
+    track: &Track,
+    tick: &mut (dyn FnMut() + Send),
+) -> Result<(), FitError> {
+    let Track { engine, config, train, valid, threads } = *track;
+    if !engine.trains_in_parallel() {
+        for (fit, treatment) in &mut runners {
+            fit.run_pass(train, valid, &treatment.pass(), tick)?;
+        }
+        return Ok(());
+    }
+    let side_by_side = engine.side_by_side(config, threads);
+    // Rows are not shared between threads, because an engine may put a copy into them; what they are made of is.
+    let (fields, train, valid) = (train.fields, train.split(), valid.split());
+    let tick = Mutex::new(tick);
+    let pass = |(fit, treatment): &mut (&mut Fit, Treatment)| {
+        let mut tick = || (tick.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))();
+        fit.run_pass(&Rows::new(train, fields), &Rows::new(valid, fields), &treatment.pass(), &mut tick).map(drop)
+    };
+    for runners in runners.chunks_mut(side_by_side) {
+        let ended: Vec<_> = runners.par_iter_mut().map(pass).collect();
+        ended.into_iter().collect::<Result<(), _>>()?;
+    }
+    Ok(())
+}
