@@ -30,7 +30,7 @@ pub struct EvidenceArgs {
     #[arg(long, value_name = "AUC")]
     pub min_delta_auc: Option<f64>,
 
-    /// Log-loss may rise by at most this [default: 0]
+    /// Log-loss may rise by at most this, after recalibration on validation rows [default: 0.002]
     #[arg(long, value_name = "LOSS")]
     pub max_delta_logloss: Option<f64>,
 

@@ -2,11 +2,13 @@
 //! the oracle.
 
 use super::job::{Work, WorkKind};
+use super::passes::Trained;
 use super::proof::{Proven, RowPart, Trial, treat_random_rows};
 use super::tasks::Task;
 use super::training::Training;
 use super::turn::Turn;
-use crate::selection::{SelectError, Selected, Treatment};
+use crate::metrics::Platt;
+use crate::selection::{Context, Place, SelectError, Selected, Treatment};
 use crate::types::{Arm, CertifiedRun, Found, SelfCheckResult, Warning};
 
 impl Turn<'_, '_> {
@@ -34,13 +36,15 @@ impl Turn<'_, '_> {
         let Some(options) = options else { return Ok(()) };
         let place = self.passes.begin_training(0, trial.arm, task);
         let trained = self.passes.train(&context, place, &training, options, treatment)?;
-        let Some(trained) = trained else { return Ok(()) };
+        let Some(mut trained) = trained else { return Ok(()) };
+        let logloss = self.recalibrated_logloss(&context, place, &mut trained)?;
         let run = CertifiedRun {
             seed: context.seed,
             passes: trained.fit.passes(),
             best_pass: trained.chosen.pass,
             valid: trained.chosen.valid,
             test: trained.reading.metrics,
+            logloss_recalibrated: Some(logloss),
             calibration: trained.reading.calibration,
             seconds: self.passes.book.task_seconds,
         };
@@ -55,6 +59,21 @@ impl Turn<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The log-loss on the test rows once the model is recalibrated on the validation rows: rows that were dropped shift the
+    /// predictions of all, which whoever uses the model puts right.
+    fn recalibrated_logloss(
+        &self,
+        context: &Context,
+        Place { phase, epoch, .. }: Place,
+        trained: &mut Trained,
+    ) -> Result<f64, SelectError> {
+        let valid = &context.data.valid;
+        let logits = trained.fit.model.predict(valid);
+        let recalibration = Platt::fit(logits.iter().zip(valid.labels).map(|(z, label)| (*z, *label, 1.0)));
+        let logloss = self.passes.test.recalibrated_logloss(&trained.reading, recalibration, context.options);
+        logloss.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })
     }
 
     /// Runs the method on labels with planted flips, and sees whether it finds them. Its passes are no results of the job

@@ -2,7 +2,7 @@
 
 use super::proof::Proven;
 use crate::metrics::{RowError, holm, mean, mean_interval, paired_t, sign_flip, welch_t};
-use crate::types::{Arm, BackboneKind, Certification, CertifiedArm, Certify, Gain, Verdict};
+use crate::types::{Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Gain, LoglossRise, Verdict};
 
 /// Confidence intervals leave out this share.
 const OUTSIDE: f64 = 0.05;
@@ -48,8 +48,20 @@ pub(super) fn certify_gains(
         regularisation,
         delta_logloss: if increases.is_empty() { 0.0 } else { mean(&increases) },
         delta_logloss_ci95: mean_interval(&increases, OUTSIDE),
+        logloss: logloss_rise(of(Arm::Denoised), of(Arm::Full), asked.alpha),
         arms,
     }
+}
+
+/// How far the log-loss of recalibrated predictions rises, and one-sided bounds of that, by Student's t over seeds.
+fn logloss_rise(ours: &[CertifiedRun], theirs: &[CertifiedRun], alpha: f64) -> Option<LoglossRise> {
+    let rise = |(ours, theirs): (&CertifiedRun, &CertifiedRun)| {
+        Some(ours.logloss_recalibrated? - theirs.logloss_recalibrated?)
+    };
+    let rises: Vec<f64> = ours.iter().zip(theirs).map(rise).collect::<Option<_>>()?;
+    // Either bound leaves out half of what the interval of both does.
+    let [lower, upper] = mean_interval(&rises, 2.0 * alpha)?;
+    Some(LoglossRise { mean: mean(&rises), lower, upper })
 }
 
 /// Gives the verdict on the job's own backbone, and on those of a transfer, whose p-values are corrected because they
@@ -108,14 +120,24 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
             reasons.push(format!("{text}: not known to be above {}", asked.min_delta_auc));
         }
     }
-    let rise = certification.delta_logloss;
-    let text = format!("log-loss against all rows: {rise:+.5}, allowed is {:+.5}", asked.max_delta_logloss);
-    if rise <= asked.max_delta_logloss {
-        reasons.push(format!("{text}: no worse"));
-    } else {
-        certain = false;
-        worse |= certification.delta_logloss_ci95.is_some_and(|[low, _]| low > asked.max_delta_logloss);
-        reasons.push(format!("{text}: worse"));
+    match certification.logloss {
+        None => certain = false,
+        Some(LoglossRise { mean, lower, upper }) => {
+            let (chance, allowed) = (asked.alpha, asked.max_delta_logloss);
+            let found = if upper <= allowed {
+                "no worse"
+            } else if lower > allowed {
+                "worse"
+            } else {
+                "not known to be no worse"
+            };
+            certain &= upper <= allowed;
+            worse |= lower > allowed;
+            reasons.push(format!(
+                "log-loss against all rows, both recalibrated: {mean:+.5}, below {upper:+.5} but for a chance of {chance}; \
+                 allowed is {allowed:+.5}: {found}"
+            ));
+        }
     }
     let least = 0.5_f64.powi(asked.seeds as i32);
     if least > asked.alpha {
@@ -198,6 +220,8 @@ mod tests {
                 best_pass: 1,
                 valid: metrics,
                 test: metrics,
+                // Seeds differ a little.
+                logloss_recalibrated: Some(logloss + 1e-4 * seed as f64),
                 calibration: Calibration { mean_prediction: 0.5, label_rate: 0.5, expected_error: 0.0 },
                 seconds: 0.0,
             }
@@ -267,8 +291,34 @@ mod tests {
         ] {
             assert_eq!(found.verdict, expected, "{what}: {:?}", found.reasons);
         }
+        // A rise within the margin is none, whatever predictions without recalibration say.
+        let found = verdict(asked, &plus(0.01), &FULL, &FULL, [0.501, 0.5], 0.001);
+        assert_eq!((found.verdict, found.delta_logloss > 0.0), (Verdict::Certified, true), "{:?}", found.reasons);
         let allowed = Certify { max_delta_logloss: 0.02, ..asked };
         assert_eq!(verdict(allowed, &plus(0.01), &FULL, &FULL, [0.51, 0.5], 0.001).verdict, Verdict::Certified);
+    }
+
+    #[test]
+    fn the_rise_of_the_log_loss_is_judged_by_its_bound_over_seeds() {
+        let runs = |losses: [f64; 5]| arm(Arm::Full, &losses.map(|loss| (0.8, loss))).runs;
+        let found = logloss_rise(&runs([0.501, 0.503, 0.502, 0.501, 0.503]), &runs([0.5; 5]), 0.05).unwrap();
+        // The mean of five is 0.002, its error 0.001 / sqrt(5); t(4) leaves 5 % beyond 2.131847.
+        assert!((found.mean - 0.002).abs() < 1e-12);
+        assert!((found.upper - (0.002 + 2.131_847 * 0.001 / 5.0_f64.sqrt())).abs() < 1e-8, "{found:?}");
+        assert!((found.mean - found.lower - (found.upper - found.mean)).abs() < 1e-12);
+        let uncertain = |margin| {
+            let asked = Certify { max_delta_logloss: margin, ..Certify::default() };
+            let losses: Vec<(f64, f64)> = plus(0.01).into_iter().zip([0.501, 0.503, 0.502, 0.501, 0.503]).collect();
+            let all = FULL.map(|auc| (auc, 0.5));
+            let arms = vec![arm(Arm::Full, &all), arm(Arm::Denoised, &losses), arm(Arm::Random, &all)];
+            let rows = |_: Arm| Some(RowError { mean: 0.01, standard_error: 1e-3 });
+            let mut own = certify_gains(asked, BackboneKind::Fm, arms, &rows);
+            give_verdicts(&mut own, &mut []);
+            own.verdict
+        };
+        assert_eq!(uncertain(0.0025), Verdict::Inconclusive, "the bound is above the margin, the mean below");
+        assert_eq!(uncertain(0.003), Verdict::Certified);
+        assert_eq!(uncertain(0.001), Verdict::NotBetter);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod error;
 mod logits;
 mod logloss;
 mod placements;
+mod platt;
 mod radix;
 mod stats;
 
@@ -22,4 +23,5 @@ pub use error::MetricsError;
 pub use logits::of_logits;
 pub use logloss::{LogLoss, logloss, sigmoid};
 pub use placements::{RowDifferences, RowError, placements};
+pub use platt::Platt;
 pub use stats::{mean, sample_sd};

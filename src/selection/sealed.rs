@@ -2,7 +2,7 @@
 
 use crate::backbone::{FitError, Model, Rows};
 use crate::ingest::Dataset;
-use crate::metrics::{RowDifferences, RowError, calibration, of_logits, placements};
+use crate::metrics::{MetricsError, Platt, RowDifferences, RowError, calibration, logloss, of_logits, placements};
 use crate::types::{Calibration, Metrics, Options, Split};
 
 pub struct SealedTest<'a> {
@@ -14,6 +14,8 @@ pub struct SealedTest<'a> {
 pub struct Reading {
     pub metrics: Metrics,
     pub calibration: Calibration,
+    /// `[n]`.
+    pub logits: Vec<f32>,
     /// [`placements`] of the test rows. Absent where they have one label.
     pub placements: Option<Vec<f32>>,
 }
@@ -35,7 +37,21 @@ impl<'a> SealedTest<'a> {
             metrics: of_logits(rows.labels, &logits, options.auc_on, options.logloss_eps)?,
             calibration: calibration(rows.labels, &logits),
             placements: placements(rows.labels, &logits)?,
+            logits,
         })
+    }
+
+    /// The log-loss of predictions that were recalibrated, on validation rows. It uses a reading made before and counts as
+    /// none.
+    pub fn recalibrated_logloss(
+        &self,
+        reading: &Reading,
+        recalibration: Platt,
+        options: &Options,
+    ) -> Result<f64, MetricsError> {
+        let probabilities = reading.logits.iter().map(|z| f64::from(recalibration.probability(*z)));
+        let labels = self.dataset.split(Split::Test).labels;
+        Ok(logloss(labels, probabilities, options.logloss_eps)?.mean)
     }
 
     /// The error of differences between models that is due to the draw of the test rows. It uses readings made before

@@ -33,13 +33,14 @@ pub struct Certify {
     pub alpha: f64,
     /// The gain in AUC must be above this.
     pub min_delta_auc: f64,
-    /// Log-loss may rise by at most this.
+    /// Log-loss may rise by less than this for certain, once both models are recalibrated on validation rows. The default is
+    /// about what the log-loss of one seed differs from another's by: a smaller margin would refuse for chance.
     pub max_delta_logloss: f64,
 }
 
 impl Default for Certify {
     fn default() -> Self {
-        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.0 }
+        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.002 }
     }
 }
 
@@ -124,6 +125,19 @@ pub struct Certification {
     /// Mean increase of the log-loss over all rows, of predictions as they are, and its 95 % interval over seeds.
     pub delta_logloss: f64,
     pub delta_logloss_ci95: Option<[f64; 2]>,
+    /// The increase that is judged. Absent where the method changed nothing, and in reports of earlier versions.
+    #[serde(default)]
+    pub logloss: Option<LoglossRise>,
+}
+
+/// Increase of the log-loss over all rows, of predictions recalibrated on validation rows (Platt).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LoglossRise {
+    /// Over seeds.
+    pub mean: f64,
+    /// It is above `lower` and below `upper`, each but for a chance of `alpha`. What is allowed must not be below `upper`.
+    pub lower: f64,
+    pub upper: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -148,6 +162,9 @@ pub struct CertifiedRun {
     pub best_pass: u32,
     pub valid: Metrics,
     pub test: Metrics,
+    /// Of predictions recalibrated on validation rows; absent in reports of earlier versions.
+    #[serde(default)]
+    pub logloss_recalibrated: Option<f64>,
     pub calibration: Calibration,
     pub seconds: f64,
 }

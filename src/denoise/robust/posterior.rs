@@ -1,54 +1,11 @@
 //! From logits of models that have not seen a row, to the probability that the row's label is true.
 
-use crate::metrics::sigmoid;
+pub use crate::metrics::Platt;
 
 /// Noise rates are estimated from this share of the rows, at either end of the logits.
 const ANCHORS: f64 = 0.005;
 /// Probabilities that a true label is 1 stay between this and 1 minus this: nothing is certain of a row.
 pub const LEAST: f32 = 0.005;
-
-/// The sigmoid(a z + b) that fits labels best.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Platt {
-    pub a: f64,
-    pub b: f64,
-}
-
-impl Platt {
-    /// Fits logits to labels, each row with a weight, by Newton's method. Rows of a single label give a finite result
-    /// too.
-    pub fn fit(rows: impl Iterator<Item = (f32, u8, f32)> + Clone) -> Self {
-        let mut found = Self { a: 1.0, b: 0.0 };
-        for _ in 0..8 {
-            let (mut gradient, mut hessian) = ([0.0; 2], [1e-9, 0.0, 1e-9]);
-            for (z, label, weight) in rows.clone() {
-                let (z, weight) = (f64::from(z), f64::from(weight));
-                let p = 1.0 / (1.0 + (-(found.a * z + found.b)).exp());
-                let (slope, curve) = (weight * (p - f64::from(label)), weight * p * (1.0 - p));
-                gradient[0] += slope * z;
-                gradient[1] += slope;
-                hessian[0] += curve * z * z;
-                hessian[1] += curve * z;
-                hessian[2] += curve;
-            }
-            let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
-            let step = [
-                (hessian[2] * gradient[0] - hessian[1] * gradient[1]) / determinant,
-                (hessian[0] * gradient[1] - hessian[1] * gradient[0]) / determinant,
-            ];
-            if step.iter().any(|step| !step.is_finite()) {
-                break;
-            }
-            found.a = (found.a - step[0]).clamp(0.0, 20.0);
-            found.b = (found.b - step[1]).clamp(-20.0, 20.0);
-        }
-        found
-    }
-
-    pub fn probability(self, z: f32) -> f32 {
-        sigmoid((self.a * f64::from(z) + self.b) as f32)
-    }
-}
 
 /// The rate at which labels are wrong, if it is the same for all rows. Of the rows that a model is surest of, for
 /// either label, it is the share that has the other label; the smaller of the two shares, since the model may be wrong
@@ -80,23 +37,13 @@ pub fn belief(q: f32, label: u8, rho: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::sigmoid;
     use crate::random::{Purpose, Stream};
 
     fn uniform(n: usize, tag: u32) -> Vec<f32> {
         let mut numbers = vec![0.0; n];
         Stream::new(4, Purpose::Init, &[tag]).fill_uniform(&mut numbers);
         numbers
-    }
-
-    #[test]
-    fn a_logit_that_is_off_by_a_line_is_put_right() {
-        let n = 50_000;
-        let z: Vec<f32> = uniform(n, 0).iter().map(|u| 6.0 * u - 3.0).collect();
-        let labels: Vec<u8> = z.iter().zip(uniform(n, 1)).map(|(z, u)| u8::from(u < sigmoid(0.5 * z + 1.0))).collect();
-        let found = Platt::fit(z.iter().zip(&labels).map(|(z, label)| (*z, *label, 1.0)));
-        assert!((found.a - 0.5).abs() < 0.03 && (found.b - 1.0).abs() < 0.05, "{found:?}");
-        let one = Platt::fit([(1.0, 1, 1.0), (2.0, 1, 1.0)].into_iter());
-        assert!(one.a.is_finite() && one.b.is_finite(), "one label alone: {one:?}");
     }
 
     #[test]
