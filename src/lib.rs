@@ -13,6 +13,7 @@
 //! this one: it puts its models behind the traits of `backbone`, and runs `trainer` with them.
 
 pub mod api;
+pub mod audit;
 pub mod backbone;
 pub mod baseline;
 pub mod certificate;

@@ -214,6 +214,34 @@ pub struct Found {
     pub recall: Option<f64>,
 }
 
+choice!(
+    /// How labels, or rows, are corrupt.
+    Corruption {
+        /// Values of a field whose labels are at random.
+        RandomValues = "random_values",
+        /// Values of a field whose labels are turned round.
+        InvertedValues = "inverted_values",
+        /// Values of a field that rows of label 1 were added to, by others than those its rows of label 0 are of.
+        AddedOnes = "added_ones",
+        /// The same for rows of label 0.
+        AddedZeros = "added_zeros",
+        /// A cell of two fields of which a share of the labels 0 became 1.
+        TurnedOnes = "turned_ones",
+        /// A cell of two fields of which a share of the labels 1 became 0.
+        TurnedZeros = "turned_zeros",
+        /// A window of time whose labels are all 0.
+        ZeroWindow = "zero_window",
+        /// A window of time whose labels are all 1.
+        OneWindow = "one_window",
+        /// A window of time whose labels are turned round.
+        InvertedWindow = "inverted_window",
+        /// A window of time whose labels are at random.
+        RandomWindow = "random_window",
+        /// Rows that were written more than once.
+        Repeats = "repeats",
+    }
+);
+
 /// What the method `robust` made of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Findings {

@@ -43,7 +43,7 @@ pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
     ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Envelope,
-    EnvelopeSignature, Findings, Found, Gain, Guard, LoglossRise, Noise, RarestValue, SelfCheck, SelfCheckResult,
+    Corruption, EnvelopeSignature, Findings, Found, Gain, Guard, LoglossRise, Noise, RarestValue, SelfCheck, SelfCheckResult,
     Slice, Stability, Verdict,
 };
 pub use facts::DatasetFacts;

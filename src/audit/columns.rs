@@ -1,0 +1,59 @@
+//! A dataset's training and validation rows, column by column, in the order of the fields' names.
+
+use crate::types::{FeatureMap, Field, FieldKind};
+
+/// The fields of a table.
+pub struct Columns {
+    pub fields: Vec<Column>,
+}
+
+/// One field.
+pub struct Column {
+    pub name: String,
+    /// Global id of the field's first value.
+    pub offset: u32,
+    /// Number of values, those without rows included.
+    pub cardinality: usize,
+    /// Whether values are names; else they are ranges of numbers, or places of a cell of several values.
+    pub is_category: bool,
+    /// `[N]` and `[V]`: the value of each row, from 0.
+    pub train: Vec<u32>,
+    pub valid: Vec<u32>,
+}
+
+impl Columns {
+    /// From the ids `[N, F]` and `[V, F]` of a dataset's rows.
+    pub fn new(map: &FeatureMap, train: &[i32], valid: &[i32]) -> Self {
+        let width = map.fields.len();
+        let column = |(at, field): (usize, &Field)| {
+            let values = |ids: &[i32]| ids.iter().skip(at).step_by(width).map(|id| *id as u32 - field.offset).collect();
+            Column {
+                name: field.name.clone(),
+                offset: field.offset,
+                cardinality: field.cardinality as usize,
+                is_category: field.kind == FieldKind::Category,
+                train: values(train),
+                valid: values(valid),
+            }
+        };
+        let mut fields: Vec<Column> = map.fields.iter().enumerate().map(column).collect();
+        fields.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { fields }
+    }
+
+    /// Whether some fields are left out of a model: those given.
+    pub fn leaving_out(&self, fields: impl IntoIterator<Item = usize>) -> Vec<bool> {
+        let mut left_out = vec![false; self.fields.len()];
+        fields.into_iter().for_each(|field| left_out[field] = true);
+        left_out
+    }
+}
+
+impl Column {
+    /// `[values]`: training rows of each.
+    pub fn count_rows(&self) -> Vec<u32> {
+        let mut rows = vec![0; self.cardinality];
+        self.train.iter().for_each(|value| rows[*value as usize] += 1);
+        rows
+    }
+}

@@ -1,0 +1,47 @@
+//! What models that never saw a field's value say of its rows.
+
+use super::{Additive, Table};
+use crate::metrics::Platt;
+
+/// Parts that a field's values are in; each is judged by a model of the others.
+const PARTS: u64 = 3;
+/// A field is examined if it has at least so many values with rows.
+const FEWEST_VALUES: usize = 4;
+
+/// `[N]` logits, recalibrated on all rows; absent where the field has too few values to leave any out.
+pub fn judge_unseen(table: &Table, field: usize) -> Option<Vec<f32>> {
+    let column = &table.columns.fields[field];
+    let has_rows = column.count_rows().iter().filter(|rows| **rows > 0).count();
+    if !column.is_category || has_rows < FEWEST_VALUES {
+        return None;
+    }
+    Some(judge_groups(table, &column.train, &table.columns.leaving_out([field])))
+}
+
+/// The same for groups of any kind, `[N]`: the model of a part has seen no row of its groups.
+pub fn judge_groups(table: &Table, groups: &[u32], left_out: &[bool]) -> Vec<f32> {
+    let part = |row: usize| mix(u64::from(groups[row])) % PARTS;
+    let mut logits = vec![0.0; table.rows()];
+    for own in 0..PARTS {
+        let model = Additive::fit(table.columns, left_out, table.labels, |row| part(row) != own);
+        for (row, z) in logits.iter_mut().enumerate().filter(|(row, _)| part(*row) == own) {
+            *z = model.logit(table.columns, row);
+        }
+    }
+    recalibrate(&mut logits, table.labels);
+    logits
+}
+
+/// Brings logits to the scale of the labels.
+pub fn recalibrate(logits: &mut [f32], labels: &[u8]) {
+    let platt = Platt::fit(logits.iter().zip(labels).map(|(z, label)| (*z, *label, 1.0)));
+    logits.iter_mut().for_each(|z| *z = (platt.a * f64::from(*z) + platt.b) as f32);
+}
+
+/// A number that has nothing to do with its neighbours' (the finaliser of MurmurHash3).
+pub fn mix(number: u64) -> u64 {
+    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    x ^ (x >> 33)
+}
