@@ -26,8 +26,9 @@ const LEAST_SPREAD: f64 = 0.1;
 /// A cell is suspected from this score on, and the most that are looked at closely.
 const LEAST_SCORE: f64 = 2.0;
 const MOST_SUSPECTS: usize = 4;
-/// Nats by which labels turned on one side are likelier than another rate and slope.
-const LEAST_EVIDENCE: f64 = 12.0;
+/// What must speak for labels turned on one side, in nats: beside another rate alone, and in all.
+const LEAST_BESIDE_RATE: f64 = 5.0;
+const LEAST_EVIDENCE: f64 = 20.0;
 /// Fewer labels turned than this are not worth a finding.
 const LEAST_SHARE: f64 = 0.05;
 
@@ -104,10 +105,12 @@ impl<'t> Cells<'t> {
         of(a) as usize * b.cardinality + of(b) as usize
     }
 
-    fn find(&self, left_out: &[bool]) -> Vec<Finding> {
+    /// The cell that most speaks for. What is wrong with one shows in those beside it, turned to the other side, so there is
+    /// no second.
+    fn find(&self, left_out: &[bool]) -> Option<Finding> {
         let judged = self.judge(0);
         if judged.len() < FEWEST_CELLS {
-            return Vec::new();
+            return None;
         }
         let null = Null::around(0.0, &judged.iter().map(|(_, estimate)| *estimate).collect::<Vec<_>>());
         let null = Null { spread: null.spread.clamp(LEAST_SPREAD, 0.25), ..null };
@@ -120,7 +123,8 @@ impl<'t> Cells<'t> {
             halves.iter().all(|half| half.get(&cell).is_none_or(|own| sign * own.value > own.error))
         };
         let suspects = suspects.into_iter().filter(|(cell, score)| holds(*cell, score.signum()));
-        suspects.filter_map(|(cell, score)| self.look_closely(cell, score > 0.0, left_out)).collect()
+        let found = suspects.filter_map(|(cell, score)| self.look_closely(cell, score > 0.0, left_out));
+        found.max_by(|a, b| a.evidence.total_cmp(&b.evidence))
     }
 
     /// How far each cell of enough rows is from what its row and its column say without it.
@@ -174,12 +178,13 @@ impl<'t> Cells<'t> {
         let rows: Vec<u32> = (0..table.rows()).filter(|row| self.cell(*row, false) == cell).map(|row| row as u32).collect();
         let expected: Vec<f32> = rows.iter().map(|row| model.logit(table.columns, *row as usize)).collect();
         let labels: Vec<u8> = rows.iter().map(|row| table.labels[*row as usize]).collect();
-        let evidence = Shape::new(&self.expected_in(&rows), &labels).evidence(ones);
+        let beside = Shape::new(&self.expected_in(&rows), &labels).evidence(ones);
+        let evidence: f64 = beside.iter().sum();
         let count = rows.len() as f64;
         let p: f64 = expected.iter().map(|z| f64::from(crate::metrics::sigmoid(*z))).sum::<f64>() / count;
         let rate = labels.iter().filter(|label| **label == 1).count() as f64 / count;
         let share = if ones { (rate - p) / (1.0 - p) } else { (p - rate) / p };
-        if evidence < LEAST_EVIDENCE || share < LEAST_SHARE {
+        if beside[0] < LEAST_BESIDE_RATE || evidence < LEAST_EVIDENCE || share < LEAST_SHARE {
             return None;
         }
         let turned = u8::from(ones);
@@ -295,9 +300,26 @@ impl Shape {
         Self { bins: order.chunks(expected.len().div_ceil(Self::BINS).max(1)).map(bin).collect() }
     }
 
-    /// How much likelier labels turned on one side are than another rate and slope: nats, at best each.
-    fn evidence(&self, ones: bool) -> f64 {
-        let likelihood = |turned: f64, shift: f64, slope: f64| -> f64 {
+    /// How much speaks for labels turned on this side, in nats: how much likelier that is than another rate alone, and than
+    /// labels turned on the other side, whichever is less; and than another rate and slope. Where users of a cell differ more
+    /// than elsewhere, labels rise less with what is expected, as if they were turned on both sides.
+    fn evidence(&self, ones: bool) -> [f64; 2] {
+        let rate = self.best(0.0, 1.0, ones);
+        let [own, other] = [ones, !ones].map(|side| self.best_share(&[1.0], side));
+        let slopes: Vec<f64> = (0..13).map(|at| 0.4 + 0.1 * f64::from(at)).collect();
+        let honest = slopes.iter().map(|slope| self.best(0.0, *slope, ones)).fold(f64::MIN, f64::max);
+        [own - rate.max(other), self.best_share(&slopes, ones) - honest]
+    }
+
+    fn best_share(&self, slopes: &[f64], ones: bool) -> f64 {
+        let shares = (1..16).map(|at| 0.04 * f64::from(at));
+        let turned = shares.flat_map(|share| slopes.iter().map(move |slope| (share, *slope)));
+        turned.map(|(share, slope)| self.best(share, slope, ones)).fold(f64::MIN, f64::max)
+    }
+
+    /// The log-likelihood with the best shift, found by thirds.
+    fn best(&self, turned: f64, slope: f64, ones: bool) -> f64 {
+        let likelihood = |shift: f64| -> f64 {
             let of_bin = |(z, [zeros, of_one]): &(f64, [f64; 2])| {
                 let p = 1.0 / (1.0 + (-(shift + slope * z)).exp());
                 let p = if ones { turned + (1.0 - turned) * p } else { (1.0 - turned) * p };
@@ -306,19 +328,41 @@ impl Shape {
             };
             self.bins.iter().map(of_bin).sum()
         };
-        // Within either kind the best shift is found by halving, for each slope and share.
-        let best_shift = |turned: f64, slope: f64| {
-            let (mut low, mut high) = (-3.0, 3.0);
-            for _ in 0..24 {
-                let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
-                if likelihood(turned, a, slope) < likelihood(turned, b, slope) { low = a } else { high = b }
+        let (mut low, mut high) = (-3.0, 3.0);
+        for _ in 0..24 {
+            let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
+            if likelihood(a) < likelihood(b) { low = a } else { high = b }
+        }
+        likelihood(0.5 * (low + high))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::sigmoid;
+    use crate::random::{Purpose, Stream};
+
+    /// 20,000 rows whose labels come about by `probability` of what is expected.
+    fn shape(probability: impl Fn(f32) -> f32) -> Shape {
+        let n = 20_000;
+        let mut u = vec![0.0; 2 * n];
+        Stream::new(9, Purpose::Init, &[]).fill_uniform(&mut u);
+        let expected: Vec<f32> = u[..n].iter().map(|u| 5.0 * u - 2.5).collect();
+        let labels: Vec<u8> = expected.iter().zip(&u[n..]).map(|(z, u)| u8::from(*u < probability(*z))).collect();
+        Shape::new(&expected, &labels)
+    }
+
+    #[test]
+    fn labels_turned_on_one_side_are_told_from_another_rate_and_from_another_slope() {
+        let turned = shape(|z| 0.3 + 0.7 * sigmoid(z));
+        assert!(turned.evidence(true).iter().all(|nats| *nats > 20.0), "{:?}", turned.evidence(true));
+        assert!(turned.evidence(false)[0] < 0.0, "{:?}", turned.evidence(false));
+        for honest in [shape(sigmoid), shape(|z| sigmoid(z + 1.0)), shape(|z| sigmoid(0.7 * z - 0.5))] {
+            for side in [true, false] {
+                let [rate, slope] = honest.evidence(side);
+                assert!(rate < LEAST_BESIDE_RATE || rate + slope < LEAST_EVIDENCE, "{rate} {slope}");
             }
-            likelihood(turned, 0.5 * (low + high), slope)
-        };
-        let slopes = || (0..13).map(|at| 0.4 + 0.1 * f64::from(at));
-        let honest = slopes().map(|slope| best_shift(0.0, slope)).fold(f64::MIN, f64::max);
-        let shares = (1..16).map(|at| 0.04 * f64::from(at));
-        let turned = shares.flat_map(|share| slopes().map(move |slope| (share, slope)));
-        turned.map(|(share, slope)| best_shift(share, slope)).fold(f64::MIN, f64::max) - honest
+        }
     }
 }

@@ -9,7 +9,9 @@ const TASTE: f32 = 0.5;
 /// Slopes of inverted values, and of those at random; how probable that must be of a value; and the least share of the rows
 /// that is worth a finding. Some honest values look as if they were at random, so a few of them say nothing.
 const INVERTED: Rule = Rule { kind: Corruption::InvertedValues, slope: -0.45, belief: 0.9, least_rows: 0.002, held: 0.0 };
-const RANDOM: Rule = Rule { kind: Corruption::RandomValues, slope: 0.15, belief: 0.6, least_rows: 0.01, held: 0.5 };
+const RANDOM: Rule = Rule { kind: Corruption::RandomValues, slope: 0.15, belief: 0.6, least_rows: 0.03, held: 0.5 };
+/// One user of odd taste is no corruption.
+const FEWEST_VALUES: usize = 3;
 /// Nats a value needs to count as evidence, summed.
 const LEAST_EVIDENCE: f64 = 10.0;
 
@@ -41,7 +43,7 @@ fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule) -> Option
     let values: Vec<usize> = (0..column.cardinality).filter(|value| is_found(&slopes, *value)).collect();
     let rows = column.count_rows();
     let covered: u32 = values.iter().map(|value| rows[*value]).sum();
-    if f64::from(covered) < rule.least_rows * table.rows() as f64 {
+    if values.len() < FEWEST_VALUES || f64::from(covered) < rule.least_rows * table.rows() as f64 {
         return None;
     }
     let evidence: f64 = values.iter().map(|value| slopes.evidence(*value, rule.slope)).sum();
