@@ -99,6 +99,7 @@ pub fn describe_job(
     source: ArtifactDigest,
     artifacts: Vec<ArtifactDigest>,
 ) -> Certificate {
+    let clusters = report.certification.as_ref().and_then(|certification| certification.clusters.as_ref());
     Certificate {
         job_id,
         issued_at: Utc::now(),
@@ -107,6 +108,7 @@ pub fn describe_job(
         source,
         spec_sha256: json_sha256(spec),
         verdict: report.verdict,
+        clustered_by: clusters.map(|clusters| clusters.field.clone()),
         kept: report.kept,
         artifacts,
     }
@@ -194,6 +196,7 @@ mod tests {
             source: ArtifactDigest { name: "source".to_owned(), sha256: "00".to_owned(), bytes: 1 },
             spec_sha256: "11".to_owned(),
             verdict: Verdict::Certified,
+            clustered_by: Some("user".to_owned()),
             kept: KeptShare { rows: 9, of: 10 },
             artifacts: vec![ArtifactDigest { name: "denoised".to_owned(), sha256: "22".to_owned(), bytes: 2 }],
         }

@@ -56,7 +56,7 @@ pub async fn plan_job(
         test_reads,
         memory_bytes: memory(&spec, &profile, u64::from(map.total_cardinality), fields),
         seconds: seconds(&spec, passes, pace, profile.rows.train * fields),
-        detectable_gain: spec.certify.and_then(|certify| detectable_gain(certify, &profile)),
+        detectable_gain: spec.certify.as_ref().and_then(|certify| detectable_gain(certify, &profile)),
         spec,
     }))
 }
@@ -85,7 +85,7 @@ fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<Pace>, cells: u64) -> 
 }
 
 /// The smallest gain that would be certified: limited by how much seeds differ, or by how few test rows there are.
-fn detectable_gain(certify: Certify, profile: &Profile) -> Option<Estimate> {
+fn detectable_gain(certify: &Certify, profile: &Profile) -> Option<Estimate> {
     let seeds = f64::from(certify.seeds);
     if 0.5_f64.powf(seeds) > certify.alpha {
         return None;
@@ -122,7 +122,7 @@ mod tests {
             .unwrap()
         };
         let gain = |seeds, test| {
-            detectable_gain(Certify { seeds, ..Certify::default() }, &profile(test)).map(|gain| gain.value)
+            detectable_gain(&Certify { seeds, ..Certify::default() }, &profile(test)).map(|gain| gain.value)
         };
         assert_eq!(gain(4, 100_000), None, "four seeds never certify at 0.05");
         assert!(gain(5, 1000).unwrap() > 2.0 * gain(5, 100_000).unwrap());

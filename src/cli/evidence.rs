@@ -34,6 +34,10 @@ pub struct EvidenceArgs {
     #[arg(long, value_name = "LOSS")]
     pub max_delta_logloss: Option<f64>,
 
+    /// Field whose values the test rows are clustered by, users for example [default: the category with the most rows a value]
+    #[arg(long, value_name = "FIELD")]
+    pub cluster: Option<String>,
+
     /// Also flip this share of the labels, and see whether the method finds the flips
     #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "0.1")]
     pub self_check: Option<f64>,
@@ -45,14 +49,16 @@ impl EvidenceArgs {
         let flags = self.certify_seeds.is_some()
             || self.alpha.is_some()
             || self.min_delta_auc.is_some()
-            || self.max_delta_logloss.is_some();
+            || self.max_delta_logloss.is_some()
+            || self.cluster.is_some();
         if certify || flags || spec.certify.is_some() {
-            let base = spec.certify.unwrap_or_default();
+            let base = spec.certify.take().unwrap_or_default();
             spec.certify = Some(Certify {
                 seeds: self.certify_seeds.unwrap_or(base.seeds),
                 alpha: self.alpha.unwrap_or(base.alpha),
                 min_delta_auc: self.min_delta_auc.unwrap_or(base.min_delta_auc),
                 max_delta_logloss: self.max_delta_logloss.unwrap_or(base.max_delta_logloss),
+                cluster: self.cluster.clone().or(base.cluster),
             });
         }
         if let Some(planted_rate) = self.self_check {

@@ -67,7 +67,7 @@ impl SpecFile {
             seed: self.seed.unwrap_or(JobSpec::default_seed()),
             seeds: self.seeds.unwrap_or(1),
             tuning: self.tuning.clone(),
-            certify: self.certify,
+            certify: self.certify.clone(),
             self_check: self.self_check,
             device: self.device,
             engine: self.engine,

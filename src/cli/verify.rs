@@ -47,6 +47,9 @@ pub fn verify(args: VerifyArgs) -> Result<(), CliError> {
         }
     }
     println!("verdict: {}", certificate.verdict);
+    if let Some(field) = &certificate.clustered_by {
+        println!("test rows clustered by: {field}");
+    }
     if unknown.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 
 use super::job::{Work, WorkKind};
 use super::passes::Trained;
-use super::proof::{Proven, RowPart, Trial, treat_random_rows};
+use super::proof::{Proven, RowErrors, RowPart, Trial, treat_random_rows};
 use super::tasks::Task;
 use super::training::Training;
 use super::turn::Turn;
@@ -54,8 +54,12 @@ impl Turn<'_, '_> {
         let last = !matches!(self.task(), Task::Certify(next) if next.trainee == trial.trainee);
         if last {
             for (over, differences) in self.outcome.placed.differences.each() {
-                let error = self.passes.test.row_error(differences);
-                self.passes.book.row_parts.push(RowPart { trainee: trial.trainee, over, error });
+                let test = &self.passes.test;
+                let rows = test.row_error(differences);
+                let clusters = self.job.clusters.as_ref();
+                let clustered = clusters.map(|by| test.clustered_error(differences, &by.of_row, by.count));
+                let errors = RowErrors { decisive: clustered.unwrap_or(rows), rows };
+                self.passes.book.row_parts.push(RowPart { trainee: trial.trainee, over, errors });
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! A job as it was given: nothing here changes while it runs.
 
+use super::clusters::RowClusters;
 use super::denoised::DenoisedWriter;
 use super::planted::Planted;
 use super::tasks::{Contender, Task, find_trainee, list_tasks};
@@ -31,6 +32,8 @@ pub(super) struct Job<'a> {
     /// The same with the labels of the self-check.
     pub check_data: Option<TrainingData<'a>>,
     pub tasks: Vec<Task>,
+    /// What the test rows of a proof are clustered by.
+    pub clusters: Option<RowClusters>,
 }
 
 /// What the passes of a task are about.
@@ -48,10 +51,12 @@ pub(super) enum WorkKind<'j> {
 
 impl<'a> Job<'a> {
     pub fn new(input: RunInput<'a>) -> Self {
+        let certify = input.spec.certify.as_ref();
         Self {
             data: input.planted.map_or_else(|| TrainingData::new(input.dataset), Planted::data),
             check_data: input.check.map(Planted::data),
             tasks: list_tasks(input.spec, input.planted.is_some()),
+            clusters: certify.and_then(|certify| RowClusters::new(input.dataset, certify.cluster.as_deref())),
             input,
         }
     }

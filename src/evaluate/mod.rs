@@ -6,6 +6,7 @@ mod artifacts;
 mod book;
 mod checkpoint;
 mod choice;
+mod clusters;
 mod contend;
 mod denoised;
 mod engines;

@@ -35,12 +35,21 @@ pub(super) struct Proven {
 pub(super) struct RowPart {
     pub trainee: usize,
     pub over: Arm,
-    pub error: Option<RowError>,
+    pub errors: RowErrors,
+}
+
+/// What of a gain's error is due to the draw of the test rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct RowErrors {
+    /// What the verdict rests on: with rows in clusters, where there is a field to cluster them by.
+    pub decisive: Option<RowError>,
+    /// With each row on its own.
+    pub rows: Option<RowError>,
 }
 
 /// All trials of a job.
 pub(super) fn list_trials(spec: &ResolvedSpec) -> Vec<Trial> {
-    let seeds = spec.certify.map_or(0, |certify| certify.seeds);
+    let seeds = spec.certify.as_ref().map_or(0, |certify| certify.seeds);
     let of = |trainee| (0..seeds).flat_map(move |number| ARMS.map(|arm| Trial { trainee, number, arm }));
     (0..=spec.transfer.len()).flat_map(of).collect()
 }

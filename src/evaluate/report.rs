@@ -12,13 +12,13 @@ use super::table::{list_arms, make_table};
 use super::tasks::{Task, find_trainee};
 use super::tune::{Tunee, find_student};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
-use crate::types::{Arm, Certification, Report, ResolvedSpec, Verdict};
+use crate::types::{Arm, Certification, Report, Verdict};
 
 pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<Report, ExportError> {
     let (input, book, own) = (&job.input, &state.book, state.outcome.own.as_ref());
     let labels = job.data.train.labels;
     let [kept, kept_positive, kept_negative] = shares(labels, own.map(|own| &own.kept[..]));
-    let (certification, transfers) = make_certifications(input.spec, book, [kept.rows, kept.of]).unzip();
+    let (certification, transfers) = make_certifications(job, book, [kept.rows, kept.of]).unzip();
     let table = make_table(input.spec, &book.results);
     let guard = choice.drops_rows().then(|| measure_slices(input.dataset, labels, &choice.kept));
     Ok(Report {
@@ -50,17 +50,14 @@ pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<R
 
 /// What the proof came to, where the job asked for one: for its own backbone, and for those of a transfer. `kept` of `all`
 /// training rows were kept.
-fn make_certifications(
-    spec: &ResolvedSpec,
-    book: &Book,
-    [kept, all]: [u64; 2],
-) -> Option<(Certification, Vec<Certification>)> {
-    let asked = spec.certify?;
+fn make_certifications(job: &Job, book: &Book, [kept, all]: [u64; 2]) -> Option<(Certification, Vec<Certification>)> {
+    let (spec, clusters) = (job.input.spec, job.clusters.as_ref());
+    let asked = spec.certify.as_ref()?;
     let rows = |arm| if matches!(arm, Arm::Full | Arm::Untuned) { all } else { kept };
     let certify = |number: usize| {
-        let row_error = |over| {
+        let row_errors = |over| {
             let part = book.row_parts.iter().find(|part| part.trainee == number && part.over == over);
-            part.and_then(|part| part.error)
+            part.map(|part| part.errors).unwrap_or_default()
         };
         let (backbone, options) = find_trainee(spec, &spec.method, number);
         let trained_with = |arm| {
@@ -69,7 +66,8 @@ fn make_certifications(
             tuned.map_or((options.weight_decay, options.patience), |tuned| (tuned.weight_decay, tuned.patience))
         };
         let arms = list_certified_arms(&book.proven, number, &rows, &trained_with);
-        certify_gains(asked, backbone, arms, &row_error)
+        let clusters = clusters.map(|by| by.clusters.clone());
+        Certification { clusters, ..certify_gains(asked, backbone, arms, &row_errors) }
     };
     let mut own = certify(0);
     let mut transfers: Vec<_> = (1..=spec.transfer.len()).map(certify).collect();

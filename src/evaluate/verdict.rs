@@ -1,19 +1,21 @@
 //! From paired runs to a verdict (`api.md`, "The verdict"): arithmetic alone.
 
-use super::proof::Proven;
-use crate::metrics::{RowError, holm, mean, mean_interval, paired_t, sign_flip, welch_t};
-use crate::types::{Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Gain, LoglossRise, Verdict};
+use super::proof::{Proven, RowErrors};
+use crate::metrics::{holm, mean, mean_interval, paired_t, sign_flip, welch_t};
+use crate::types::{
+    Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, LoglossRise, Verdict,
+};
 
 /// Confidence intervals leave out this share.
 const OUTSIDE: f64 = 0.05;
 
-/// What the runs of one backbone came to. `row_error`: the error of the gain over an arm that is due to the draw of the
-/// test rows.
+/// What the runs of one backbone came to. `row_errors`: those of the gain over an arm that are due to the draw of the test
+/// rows.
 pub(super) fn certify_gains(
-    asked: Certify,
+    asked: &Certify,
     backbone: BackboneKind,
     arms: Vec<CertifiedArm>,
-    row_error: &dyn Fn(Arm) -> Option<RowError>,
+    row_errors: &dyn Fn(Arm) -> RowErrors,
 ) -> Certification {
     let of = |arm: Arm| arms.iter().find(|own| own.arm == arm).map(|own| &own.runs[..]).unwrap_or_default();
     let aucs = |arm: Arm| of(arm).iter().map(|run| run.test.auc).collect::<Option<Vec<f64>>>();
@@ -21,14 +23,17 @@ pub(super) fn certify_gains(
         let (ours, theirs) = (aucs(ours)?, aucs(over)?);
         let deltas: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs).collect();
         let above: Vec<f64> = deltas.iter().map(|delta| delta - asked.min_delta_auc).collect();
-        let rows = row_error(over)?;
+        let errors = row_errors(over);
+        let decisive = errors.decisive?;
         Some(Gain {
             over,
             mean: mean(&deltas),
             ci95: mean_interval(&deltas, OUTSIDE)?,
             p_seeds: sign_flip(&above),
-            p_rows: rows.p_above(asked.min_delta_auc),
-            standard_error_rows: rows.standard_error,
+            p_rows: decisive.p_above(asked.min_delta_auc),
+            standard_error_rows: decisive.standard_error,
+            p_rows_unclustered: errors.rows.map(|rows| rows.p_above(asked.min_delta_auc)),
+            standard_error_rows_unclustered: errors.rows.map(|rows| rows.standard_error),
             p_paired_t: paired_t(&deltas)?.p,
             p_welch_t: welch_t(&ours, &theirs)?.p,
             deltas,
@@ -43,7 +48,8 @@ pub(super) fn certify_gains(
         reasons: Vec::new(),
         answer: String::new(),
         backbone,
-        asked,
+        asked: asked.clone(),
+        clusters: None,
         gains,
         regularisation,
         delta_logloss: if increases.is_empty() { 0.0 } else { mean(&increases) },
@@ -89,7 +95,7 @@ fn give_verdict(certification: &mut Certification, p: &[f64; 2]) {
 }
 
 fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) {
-    let asked = certification.asked;
+    let asked = &certification.asked;
     let mut reasons = Vec::new();
     if !certification.arms.iter().any(|arm| arm.arm == Arm::Denoised) {
         return (Verdict::NotBetter, vec!["the method changed nothing, so there is nothing to gain by it".to_owned()]);
@@ -98,6 +104,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         let reason = "the test rows have too few rows of a label for an AUC and its error";
         return (Verdict::Inconclusive, vec![reason.to_owned()]);
     }
+    reasons.extend(certification.clusters.as_ref().map(describe_clusters));
     let (mut certain, mut worse) = (true, false);
     for (gain, p) in certification.gains.iter().zip(p) {
         let over = match gain.over {
@@ -155,6 +162,13 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
     (verdict, reasons)
 }
 
+/// What test rows were taken to depend on, and why.
+fn describe_clusters(clusters: &Clusters) -> String {
+    let Clusters { field, values, rows_per_value, named } = clusters;
+    let why = if *named { "as asked for" } else { "the field with the most test rows a value" };
+    format!("test rows are clustered by {field}, {why}: {values} values, {rows_per_value:.1} rows each")
+}
+
 /// What to do, in a line. Tuning may be worth its while where denoising is not.
 fn describe_answer(certification: &Certification) -> String {
     let told = |gain: &Gain| format!("AUC {:+.4} [{:+.4}, {:+.4}]", gain.mean, gain.ci95[0], gain.ci95[1]);
@@ -208,6 +222,7 @@ pub(super) fn list_certified_arms(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::RowError;
     use crate::random::{Purpose, Stream};
     use crate::types::{Calibration, CertifiedRun, Metrics};
 
@@ -228,6 +243,11 @@ mod tests {
         };
         let runs = (0..).zip(results).map(run).collect();
         CertifiedArm { arm, rows: 10, weight_decay: Some(3e-4), patience: Some(6), runs }
+    }
+
+    fn row_errors(mean: f64, standard_error: f64) -> RowErrors {
+        let rows = Some(RowError { mean, standard_error });
+        RowErrors { decisive: rows, rows }
     }
 
     /// The verdict on AUCs of the rows kept, of all rows and of random drops, and log-losses of the first two.
@@ -253,9 +273,9 @@ mod tests {
                 Arm::Random => (ours, random),
                 _ => (full, &untuned[..]),
             };
-            Some(RowError { mean: mean(ours) - mean(theirs), standard_error: row_se })
+            row_errors(mean(ours) - mean(theirs), row_se)
         };
-        let mut own = certify_gains(asked, BackboneKind::DeepFm, arms, &rows);
+        let mut own = certify_gains(&asked, BackboneKind::DeepFm, arms, &rows);
         give_verdicts(&mut own, &mut []);
         own
     }
@@ -271,30 +291,34 @@ mod tests {
     #[test]
     fn a_gain_over_both_arms_on_seeds_and_rows_is_certified() {
         let asked = Certify::default();
-        let found = verdict(asked, &plus(0.01), &FULL, &plus(-0.002), [0.5, 0.5], 0.001);
+        let found = verdict(asked.clone(), &plus(0.01), &FULL, &plus(-0.002), [0.5, 0.5], 0.001);
         assert_eq!(found.verdict, Verdict::Certified, "{:?}", found.reasons);
         assert_eq!(found.gains[0].p_seeds, 1.0 / 32.0);
         // Each of these alone stands in its way.
         for (what, found, expected) in [
             (
                 "no gain over random",
-                verdict(asked, &plus(0.01), &FULL, &plus(0.02), [0.5; 2], 0.001),
+                verdict(asked.clone(), &plus(0.01), &FULL, &plus(0.02), [0.5; 2], 0.001),
                 Verdict::NotBetter,
             ),
-            ("test rows too few", verdict(asked, &plus(0.01), &FULL, &FULL, [0.5; 2], 0.02), Verdict::Inconclusive),
-            ("log-loss", verdict(asked, &plus(0.01), &FULL, &FULL, [0.51, 0.5], 0.001), Verdict::NotBetter),
+            (
+                "test rows too few",
+                verdict(asked.clone(), &plus(0.01), &FULL, &FULL, [0.5; 2], 0.02),
+                Verdict::Inconclusive,
+            ),
+            ("log-loss", verdict(asked.clone(), &plus(0.01), &FULL, &FULL, [0.51, 0.5], 0.001), Verdict::NotBetter),
             (
                 "a bound above the gain",
-                verdict(Certify { min_delta_auc: 0.02, ..asked }, &plus(0.01), &FULL, &FULL, [0.5; 2], 0.001),
+                verdict(Certify { min_delta_auc: 0.02, ..asked.clone() }, &plus(0.01), &FULL, &FULL, [0.5; 2], 0.001),
                 Verdict::NotBetter,
             ),
         ] {
             assert_eq!(found.verdict, expected, "{what}: {:?}", found.reasons);
         }
         // A rise within the margin is none, whatever predictions without recalibration say.
-        let found = verdict(asked, &plus(0.01), &FULL, &FULL, [0.501, 0.5], 0.001);
+        let found = verdict(asked.clone(), &plus(0.01), &FULL, &FULL, [0.501, 0.5], 0.001);
         assert_eq!((found.verdict, found.delta_logloss > 0.0), (Verdict::Certified, true), "{:?}", found.reasons);
-        let allowed = Certify { max_delta_logloss: 0.02, ..asked };
+        let allowed = Certify { max_delta_logloss: 0.02, ..asked.clone() };
         assert_eq!(verdict(allowed, &plus(0.01), &FULL, &FULL, [0.51, 0.5], 0.001).verdict, Verdict::Certified);
     }
 
@@ -311,8 +335,8 @@ mod tests {
             let losses: Vec<(f64, f64)> = plus(0.01).into_iter().zip([0.501, 0.503, 0.502, 0.501, 0.503]).collect();
             let all = FULL.map(|auc| (auc, 0.5));
             let arms = vec![arm(Arm::Full, &all), arm(Arm::Denoised, &losses), arm(Arm::Random, &all)];
-            let rows = |_: Arm| Some(RowError { mean: 0.01, standard_error: 1e-3 });
-            let mut own = certify_gains(asked, BackboneKind::Fm, arms, &rows);
+            let rows = |_: Arm| row_errors(0.01, 1e-3);
+            let mut own = certify_gains(&asked, BackboneKind::Fm, arms, &rows);
             give_verdicts(&mut own, &mut []);
             own.verdict
         };
@@ -324,7 +348,7 @@ mod tests {
     #[test]
     fn too_few_seeds_never_certify() {
         let asked = Certify { seeds: 4, ..Certify::default() };
-        let found = verdict(asked, &plus(0.01)[..4], &FULL[..4], &FULL[..4], [0.5; 2], 0.001);
+        let found = verdict(asked.clone(), &plus(0.01)[..4], &FULL[..4], &FULL[..4], [0.5; 2], 0.001);
         assert_eq!(found.verdict, Verdict::Inconclusive);
         assert!(found.reasons.iter().any(|reason| reason.contains("needs 5 seeds")), "{:?}", found.reasons);
     }
@@ -332,10 +356,9 @@ mod tests {
     #[test]
     fn a_method_that_changes_nothing_is_not_better_and_the_answer_is_a_weight_decay() {
         let with = |by: f64| plus(by).map(|auc| (auc, 0.5));
-        let rows =
-            |over: Arm| Some(RowError { mean: if over == Arm::Untuned { 0.018 } else { 0.0 }, standard_error: 1e-3 });
+        let rows = |over: Arm| row_errors(if over == Arm::Untuned { 0.018 } else { 0.0 }, 1e-3);
         let arms = vec![arm(Arm::Untuned, &with(-0.018)), arm(Arm::Full, &FULL.map(|auc| (auc, 0.5)))];
-        let mut own = certify_gains(Certify::default(), BackboneKind::Fm, arms, &rows);
+        let mut own = certify_gains(&Certify::default(), BackboneKind::Fm, arms, &rows);
         give_verdicts(&mut own, &mut []);
         assert_eq!((own.verdict, own.gains.len()), (Verdict::NotBetter, 0));
         assert_eq!(own.answer, "Do not drop anything; set weight_decay to 3e-4: AUC +0.0180 [+0.0178, +0.0182]");
@@ -344,10 +367,10 @@ mod tests {
     #[test]
     fn the_answer_names_what_pays() {
         let asked = Certify::default();
-        let answer = |ours: &[f64]| verdict(asked, ours, &FULL, &FULL, [0.5; 2], 0.001).answer;
+        let answer = |ours: &[f64]| verdict(asked.clone(), ours, &FULL, &FULL, [0.5; 2], 0.001).answer;
         assert!(answer(&plus(0.01)).starts_with("Train on the rows kept, with weight_decay 3e-4: AUC +0.0100"));
         assert!(answer(&plus(-0.01)).starts_with("Do not drop anything; set weight_decay to 3e-4: AUC +0.0180"));
-        let uncertain = verdict(asked, &plus(0.01), &FULL, &FULL, [0.5; 2], 0.02);
+        let uncertain = verdict(asked.clone(), &plus(0.01), &FULL, &FULL, [0.5; 2], 0.02);
         assert!(uncertain.answer.contains("no gain by it is certain; set weight_decay"), "{}", uncertain.answer);
     }
 

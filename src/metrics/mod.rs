@@ -4,6 +4,7 @@
 mod auc;
 mod beta;
 mod calibration;
+mod clustered;
 mod compare;
 mod error;
 mod logits;

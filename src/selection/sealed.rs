@@ -54,10 +54,15 @@ impl<'a> SealedTest<'a> {
         Ok(logloss(labels, probabilities, options.logloss_eps)?.mean)
     }
 
-    /// The error of differences between models that is due to the draw of the test rows. It uses readings made before
-    /// and counts as none.
+    /// The error of differences between models that is due to the draw of the test rows, each on its own. It uses readings
+    /// made before and counts as none.
     pub fn row_error(&self, differences: &RowDifferences) -> Option<RowError> {
         differences.error(self.dataset.split(Split::Test).labels)
+    }
+
+    /// The same where test rows come in clusters. `clusters` `[n]`: each row's, below `count`.
+    pub fn clustered_error(&self, differences: &RowDifferences, clusters: &[u32], count: usize) -> Option<RowError> {
+        differences.clustered_error(self.dataset.split(Split::Test).labels, clusters, count)
     }
 
     /// Goes on counting from the reads of earlier attempts.

@@ -2,7 +2,7 @@
 //! verdict").
 
 use super::words::choice;
-use super::{Arm, BackboneKind, FieldError, JobId, KeptShare, Metrics};
+use super::{Arm, BackboneKind, DatasetFacts, FieldError, JobId, KeptShare, Metrics};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,7 +24,7 @@ choice!(
 
 /// Asks for a verdict: tuned models of the rows kept, of all rows and of random rows treated alike, and models of all rows
 /// that are not tuned, each trained with several seeds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certify {
     /// Seeds of the evaluation: the job's and those after it. 2 to 20; fewer than log2(1 / alpha) cannot certify.
@@ -36,15 +36,26 @@ pub struct Certify {
     /// Log-loss may rise by less than this for certain, once both models are recalibrated on validation rows. The default is
     /// about what the log-loss of one seed differs from another's by: a smaller margin would refuse for chance.
     pub max_delta_logloss: f64,
+    /// Field whose values the test rows are clustered by, users for example: rows of one value are not independent. Absent: of
+    /// the fields that are categories and of which the test rows have at least 30 values, the one with the most test rows a
+    /// value; rows are taken to be independent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
 }
 
 impl Default for Certify {
     fn default() -> Self {
-        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.002 }
+        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.002, cluster: None }
     }
 }
 
 impl Certify {
+    /// What the dataset lacks.
+    pub(super) fn unsuitable(&self, dataset: &DatasetFacts) -> Option<FieldError> {
+        let rule = dataset.without_field(self.cluster.as_ref()?)?;
+        Some(FieldError::new("/certify/cluster", rule))
+    }
+
     pub(super) fn out_of_range(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let mut check = |name: &str, holds: bool, rule: &str| {
@@ -114,6 +125,9 @@ pub struct Certification {
     /// Trained on the rows kept.
     pub backbone: BackboneKind,
     pub asked: Certify,
+    /// What the test rows were clustered by; absent where they were taken to be independent.
+    #[serde(default)]
+    pub clusters: Option<Clusters>,
     /// `untuned`, `full`, `denoised` and `random`; the first two alone where the method changed nothing.
     pub arms: Vec<CertifiedArm>,
     /// What denoising gains: over all rows, and over random rows treated alike. All models are tuned.
@@ -128,6 +142,18 @@ pub struct Certification {
     /// The increase that is judged. Absent where the method changed nothing, and in reports of earlier versions.
     #[serde(default)]
     pub logloss: Option<LoglossRise>,
+}
+
+/// What test rows that are not independent have in common.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Clusters {
+    pub field: String,
+    /// Values that the test rows have; a value outside of the vocabulary is none, and its rows are clusters of their own.
+    pub values: u64,
+    /// Test rows of a value, on average.
+    pub rows_per_value: f64,
+    /// Whether the job named the field.
+    pub named: bool,
 }
 
 /// Increase of the log-loss over all rows, of predictions recalibrated on validation rows (Platt).
@@ -180,10 +206,16 @@ pub struct Gain {
     pub ci95: [f64; 2],
     /// One-sided p that the gain is above `min_delta_auc`, over seeds: the exact paired sign-flip test.
     pub p_seeds: f64,
-    /// The same over test rows: DeLong's paired test of the mean over seeds. A gain is certain only if both are.
+    /// The same over test rows: DeLong's paired test of the mean over seeds, with rows in clusters (Obuchowski) where there is
+    /// a field to cluster them by. A gain is certain only if both are.
     pub p_rows: f64,
     /// Standard error over test rows.
     pub standard_error_rows: f64,
+    /// Both with each row on its own; absent in reports of earlier versions.
+    #[serde(default)]
+    pub p_rows_unclustered: Option<f64>,
+    #[serde(default)]
+    pub standard_error_rows_unclustered: Option<f64>,
     /// Two-sided p of t-tests over seeds, paired and not (Welch), for comparison with what others publish.
     pub p_paired_t: f64,
     pub p_welch_t: f64,
@@ -320,6 +352,9 @@ pub struct Certificate {
     /// sha256 of the resolved spec.
     pub spec_sha256: String,
     pub verdict: Verdict,
+    /// Field that the test rows were clustered by for the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clustered_by: Option<String>,
     pub kept: KeptShare,
     /// Every result of the job.
     pub artifacts: Vec<ArtifactDigest>,

@@ -24,10 +24,14 @@ impl DatasetFacts {
 
     /// An option that names a field there is not is a fault.
     pub(super) fn check_field(&self, option: &str, name: &str, faults: &mut Faults) {
-        if let Some(fields) = &self.fields
-            && !fields.iter().any(|field| field == name)
-        {
-            faults.add(option, format!("one of the dataset's fields: {}", fields.join(", ")));
+        if let Some(rule) = self.without_field(name) {
+            faults.add(option, rule);
         }
+    }
+
+    /// What to write instead of the name of a field that there is not.
+    pub(super) fn without_field(&self, name: &str) -> Option<String> {
+        let fields = self.fields.as_ref().filter(|fields| !fields.iter().any(|field| field == name))?;
+        Some(format!("one of the dataset's fields: {}", fields.join(", ")))
     }
 }

@@ -42,9 +42,9 @@ pub use device::{Device, Engine};
 pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
-    ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Envelope,
-    Corruption, EnvelopeSignature, Findings, Found, Gain, Guard, LoglossRise, Noise, RarestValue, SelfCheck, SelfCheckResult,
-    Slice, Stability, Verdict,
+    ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters,
+    Corruption, Envelope, EnvelopeSignature, Findings, Found, Gain, Guard, LoglossRise, Noise, RarestValue, SelfCheck,
+    SelfCheckResult, Slice, Stability, Verdict,
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};

@@ -39,7 +39,7 @@ impl ResolvedSpec {
         let backbones = 1 + self.transfer.len() as u64;
         let methods = self.contenders();
         let table = seeds * backbones * methods.len() as u64;
-        let proof = self.certify.map_or(0, |certify| 4 * u64::from(certify.seeds) * backbones);
+        let proof = self.certify.as_ref().map_or(0, |certify| 4 * u64::from(certify.seeds) * backbones);
         let checks = u64::from(self.self_check.is_some());
         // The job's own method chooses once more for the self-check.
         let times = |number: usize| if number == 0 { seeds + checks } else { seeds };

@@ -36,6 +36,7 @@ impl JobSpec {
     /// Fills every default; all that is wrong with the spec is named at once.
     pub fn resolve(&self, dataset: &DatasetFacts) -> Result<ResolvedSpec, Vec<FieldError>> {
         let mut errors = self.out_of_range();
+        errors.extend(self.certify.iter().filter_map(|certify| certify.unsuitable(dataset)));
         let mut keep = |asked: &Asked| {
             let resolved = asked.resolve().and_then(|method| {
                 let mut faults = Faults::default();
@@ -84,7 +85,7 @@ impl JobSpec {
             seed: self.seed,
             seeds: self.seeds,
             tuning: self.tuning.clone(),
-            certify: self.certify,
+            certify: self.certify.clone(),
             self_check: self.self_check,
             device: self.device,
             engine: self.engine,
@@ -180,7 +181,7 @@ impl JobSpec {
         check("/deadline_seconds", self.deadline_seconds != Some(0), "at least 1");
         check("/seeds", (1..=100).contains(&self.seeds), "from 1 to 100");
         // Postgres and JSON clients hold signed 64-bit numbers.
-        let seeds = self.seeds.max(self.certify.map_or(0, |certify| certify.seeds));
+        let seeds = self.seeds.max(self.certify.as_ref().map_or(0, |certify| certify.seeds));
         let last = self.seed.saturating_add(u64::from(seeds.saturating_sub(1)));
         check("/seed", last <= i64::MAX as u64, "at most 9223372036854775807, the last of `seeds` included");
         let swept = self.sweep.as_ref().map_or(0, |sweep| sweep.values.len());
@@ -436,13 +437,15 @@ mod tests {
             "compare": [{"name": "enn", "options": {"k": 0}}, {"name": "bdis", "options": {"k": 3}},
                 {"name": "none", "options": {"epochs": 3}}],
             "sweep": {"option": "select_ratio", "values": [0.9, 2.0]},
-            "transfer": ["fm", "fm"], "seeds": 0,
+            "transfer": ["fm", "fm"], "seeds": 0, "tuning": {"patience": 0}, "certify": {"cluster": "usr"},
         }))
         .unwrap_err();
         let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
         let expected = [
             "/seeds",
             "/transfer",
+            "/tuning/patience",
+            "/certify/cluster",
             "/method/options/epochz",
             "/compare/0/options/k",
             "/compare/1/options/k",

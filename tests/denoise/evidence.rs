@@ -3,6 +3,7 @@
 use crate::world::{ROWS, World, interrupted, job, run, run_with_noise, untimed};
 use autodenoise::evaluate::Planted;
 use autodenoise::selection::Selected;
+use autodenoise::synth::SynthSpec;
 use autodenoise::types::method::SearchOptions;
 use autodenoise::types::{Arm, Method, Noise, Phase, TrainerEvent, Verdict};
 use serde_json::json;
@@ -108,6 +109,39 @@ fn students_are_tuned_once_for_each_rows_and_backbone() {
         let arm = certification.arms.iter().find(|own| own.arm == arm).unwrap();
         assert_eq!(arm.weight_decay, Some(report.tuned[number].weight_decay));
     }
+}
+
+/// Rows of one value are not independent: the verdict's second test takes them in clusters, and says of which field.
+#[test]
+fn test_rows_are_clustered_by_the_field_named_or_that_with_the_most_rows_a_value() {
+    let certification = |world: &World, cluster: Option<&str>| {
+        let mut certify = json!({"seeds": 2});
+        if let Some(field) = cluster {
+            certify["cluster"] = json!(field);
+        }
+        let tuning = json!({"weight_decay": [1e-6]});
+        let method = json!({"name": "random_drop", "backbone": "fm", "options": {"retrain_max_epoch": 2}});
+        let spec = job(json!({"method": method, "certify": certify, "tuning": tuning}));
+        run(world, &spec).unwrap().report().certification.unwrap()
+    };
+    // Its fields have at most 12 values.
+    let small = World::new();
+    let alone = certification(&small, None);
+    assert_eq!(alone.clusters, None);
+    let named = certification(&small, Some("f0"));
+    let clusters = named.clusters.unwrap();
+    assert_eq!((clusters.field.as_str(), clusters.values, clusters.named), ("f0", 12, true));
+    for (alone, named) in alone.gains.iter().zip(&named.gains) {
+        assert_eq!(Some(alone.p_rows), alone.p_rows_unclustered);
+        assert_eq!((Some(alone.p_rows), alone.p_seeds), (named.p_rows_unclustered, named.p_seeds));
+        assert_ne!(alone.standard_error_rows, named.standard_error_rows);
+    }
+    assert!(named.reasons[0].contains("clustered by f0"), "{:?}", named.reasons);
+    // 120 users and half as many items.
+    let table = World::synth(&SynthSpec { users: 120, items: 60, rows: 4000, seed: 4, ..SynthSpec::default() });
+    let clusters = certification(&table, None).clusters.unwrap();
+    assert_eq!((clusters.field.as_str(), clusters.named), ("item", false), "{clusters:?}");
+    assert!((30..=60).contains(&clusters.values), "{clusters:?}");
 }
 
 /// The rows kept, and what is said of them, cannot depend on labels that nobody may see before they are chosen.
