@@ -20,6 +20,8 @@ pub struct TableParts {
     pub split: Option<Result<[f64; 3], String>>,
     /// Seed of a random split.
     pub split_seed: Option<u64>,
+    /// Column that says when a row happened.
+    pub time: Option<String>,
     /// Separator of a text table; `\t` is a tab.
     pub separator: Option<String>,
 }
@@ -50,6 +52,9 @@ impl TableParts {
         }
         if let Some(exclude) = self.exclude {
             spec.exclude = exclude;
+        }
+        if let Some(time) = self.time {
+            spec.time = Some(time);
         }
         if let Some(separator) = self.separator {
             spec.separator = Some(separator.replace("\\t", "\t"));
