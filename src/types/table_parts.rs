@@ -91,13 +91,14 @@ mod tests {
             features: Some(vec!["user".to_owned()]),
             split: Some(Ok([0.6, 0.2, 0.2])),
             split_seed: Some(7),
+            time: Some("at".to_owned()),
             separator: Some("\\t".to_owned()),
             ..TableParts::default()
         };
         let spec = base.apply(None).unwrap();
         assert_eq!(spec.fields, Some(vec![FieldSpec::Name("user".to_owned())]));
         assert_eq!(spec.split, SplitSpec::Ratio { ratios: [0.6, 0.2, 0.2], seed: 7 });
-        assert_eq!(spec.separator.as_deref(), Some("\t"));
+        assert_eq!((spec.time.as_deref(), spec.separator.as_deref()), (Some("at"), Some("\t")));
         assert_eq!(TableParts::default().apply(Some(spec.clone())), Ok(spec.clone()));
 
         let over = TableParts { label: label("rating > 3"), split_seed: Some(8), ..TableParts::default() };
