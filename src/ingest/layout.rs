@@ -38,7 +38,7 @@ impl Layout {
         Ok(Self { folder: folder.map_err(IngestError::io("create a folder in", parent))? })
     }
 
-    /// Creates the files of rows, that of times where rows have them, with room for each split's rows at its place.
+    /// Creates the files of rows, with that of times where rows are `timed`. Each split's rows have room at their place.
     pub fn create_regions(&self, rows: SplitCounts, fields: usize, timed: bool) -> Result<Regions, IngestError> {
         let create = |name: &str, width: usize| {
             let path = self.folder.path().join(name);
@@ -53,8 +53,8 @@ impl Layout {
     }
 
     /// The dataset's digest: sha256 over the fields' names, offsets and cardinalities, the sizes of the splits, and the
-    /// hash of each split's ids, labels and rows, and with `times` also over the times. The format of the uploaded file does
-    /// not change it.
+    /// hash of each split's ids, labels and rows; with `times` also over the unit and the hashes of the times. The format of
+    /// the uploaded file does not change it.
     pub fn digest(&self, map: &FeatureMap, regions: &RegionHashes, times: bool) -> String {
         let mut hasher = Sha256::new();
         let mut line = |text: String| hasher.update(text + "\n");
@@ -183,9 +183,8 @@ struct Column {
 
 impl Regions {
     pub fn write(&mut self, block: &Block) -> Result<(), IngestError> {
-        for (file, bytes) in
-            self.files.iter_mut().chain(&mut self.times).zip([&block.ids, &block.labels, &block.rows, &block.times])
-        {
+        let files = self.files.iter_mut().chain(&mut self.times);
+        for (file, bytes) in files.zip([&block.ids, &block.labels, &block.rows, &block.times]) {
             let column = &mut file.columns[block.split as usize];
             let written = file.file.write_all_at(bytes, column.offset);
             written.map_err(IngestError::io("write", &file.path))?;

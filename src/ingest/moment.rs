@@ -14,7 +14,8 @@ const BIN_BITS: u32 = 16;
 /// Keys that are few enough to be sorted in memory.
 const SORTED: u64 = 1 << 20;
 
-/// The moment that exactly `rank` rows are earlier than, by the first time key of their records. All of them are within `range`.
+/// The moment that exactly `rank` rows are earlier than, by the first time key of their records. All keys are within
+/// `range`.
 ///
 /// Counts the keys in 65,536 bins and then only those within the bin that holds the rank, until that bin has few enough
 /// keys to be sorted: memory is constant, and the rows are read two or three times.

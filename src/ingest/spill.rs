@@ -1,9 +1,9 @@
 //! The coded rows on disk, between the two readings: one record of fixed width a row.
 //!
 //! A record is `label u8, split u8, a time key i128 for each column of times, then each slot's u32 codes or f64`,
-//! little-endian. Codes are those of first appearance; an unused place is `UNUSED`, an empty number NaN. The file is written and read in order with plain
-//! reads and writes. It is never mapped: the process may run under a limit on its address space, which a mapping of
-//! this size could exceed.
+//! little-endian. Codes are those of first appearance; an unused place is `UNUSED`, an empty number NaN. The file is
+//! written and read in order with plain reads and writes. It is never mapped: the process may run under a limit on its
+//! address space, which a mapping of this size could exceed.
 
 use super::{error::IngestError, progress::Ticker};
 use std::{
