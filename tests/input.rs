@@ -3,7 +3,7 @@
 mod harness;
 
 use flate2::{Compression, write::GzEncoder};
-use harness::{Service, autodenoise, clicks, scratch};
+use harness::{Service, autodenoise, autodenoise_ok, clicks, scratch};
 use serde_json::{Value, json};
 use std::{fmt::Write as _, fs, io::Write as _};
 
@@ -222,6 +222,35 @@ fn the_command_line_says_what_is_wrong_and_exits_with_its_code() {
         assert!(said.contains(words), "{args:?}: {said}");
         assert!(!dir.path().join("out.csv").exists(), "nothing is written when something is wrong");
     }
+}
+
+#[test]
+fn a_column_of_times_is_named_over_rest_and_from_the_command_line() {
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let table = |time: fn(usize) -> String| {
+        let rows = (0..200).map(|row| format!("u{},{},{}\n", row % 17, time(row), row % 2));
+        "user,at,click\n".to_owned() + &rows.collect::<String>()
+    };
+    let numbers = table(|row| (1_700_000_000 + row).to_string());
+    let query = [("label", "click"), ("time", "at")];
+    let dataset = service.upload_bytes(numbers.clone().into_bytes(), "text/csv", &query);
+    assert_eq!(dataset["spec"]["time"], "at", "{dataset:#}");
+    let map = &dataset["feature_map"];
+    let time = json!({"column": "at", "unit": {"type": "number", "exponent": 9}});
+    assert_eq!((map["fields"].as_array().unwrap().len(), &map["time"]), (1, &time), "{dataset:#}");
+
+    let gaps = table(|row| if row == 70 { String::new() } else { format!("2020-01-31T12:00:{:02}Z", row % 60) });
+    let refused = service.upload_bytes(gaps.into_bytes(), "text/csv", &query);
+    let error = &refused["errors"][0];
+    assert_eq!((&error["line"], &error["column"], &refused["error_total"]), (&json!(72), &json!("at"), &json!(1)));
+    assert!(rules(&refused).contains("leave `time` out"), "{refused:#}");
+
+    let file = dir.path().join("clicks.csv");
+    fs::write(&file, numbers).unwrap();
+    let flags = ["--label", "click", "--time", "at", "--server", &service.url];
+    let id = autodenoise_ok(&[&["datasets", "upload", file.to_str().unwrap()], flags.as_slice()].concat());
+    assert_eq!(id.trim(), dataset["id"], "the flag and the parameter say the same");
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct CreateDatasetQuery {
     split: Option<String>,
     /// Seed of a random split.
     split_seed: Option<u64>,
+    /// Column that says when a row happened: numbers, or ISO 8601 dates or times.
+    time: Option<String>,
     /// Separator of a text table.
     separator: Option<String>,
 }
@@ -80,6 +82,7 @@ impl CreateDatasetQuery {
             split_column: self.split_column.clone(),
             split: self.split.as_deref().map(SplitSpec::parse_ratios),
             split_seed: self.split_seed,
+            time: self.time.clone(),
             separator: self.separator.clone(),
         };
         make_spec(parts, whole)

@@ -47,6 +47,8 @@ pub struct DatasetFromUpload {
     split: Option<[f64; 3]>,
     /// Seed of a random split.
     split_seed: Option<u64>,
+    /// Column that says when a row happened: numbers, or ISO 8601 dates or times.
+    time: Option<String>,
     /// Separator of a text table.
     separator: Option<String>,
 }
@@ -60,6 +62,7 @@ impl DatasetFromUpload {
             split_column: self.split_column.clone(),
             split: self.split.map(SplitSpec::check_ratios),
             split_seed: self.split_seed,
+            time: self.time.clone(),
             separator: self.separator.clone(),
         };
         make_spec(parts, self.spec.clone())

@@ -92,12 +92,14 @@ impl<'a> Rows<'a> {
 pub struct TrainingData<'a> {
     pub train: Rows<'a>,
     pub valid: Rows<'a>,
+    /// `[N]`: when each training row happened, in the unit of the feature map's `time`; none where no column says it.
+    pub times: Option<&'a [i64]>,
 }
 
 impl<'a> TrainingData<'a> {
     pub fn new(dataset: &'a Dataset) -> Self {
         let rows = |split| Rows::new(dataset.split(split), dataset.fields());
-        Self { train: rows(Split::Train), valid: rows(Split::Valid) }
+        Self { train: rows(Split::Train), valid: rows(Split::Valid), times: dataset.times(Split::Train) }
     }
 }
 

@@ -222,5 +222,6 @@ fn feature_map() -> FeatureMap {
         rows: SplitCounts::default(),
         label: LabelRule { column: "click".to_owned(), rule: None },
         vocabulary: Vocabulary::All,
+        time: None,
     }
 }

@@ -16,7 +16,7 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMN|RULE")]
     pub label: Option<String>,
 
-    /// Columns the models see, separated by commas [default: all but the label's, the split's and --exclude]
+    /// Columns the models see, separated by commas [default: all but the label's, the split's, --time and --exclude]
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub features: Option<Vec<String>>,
 
@@ -39,6 +39,11 @@ pub struct TableArgs {
     /// Split by time: the earliest rows by this column train, the latest test
     #[arg(long, value_name = "COLUMN")]
     pub split_time: Option<String>,
+
+    /// Column that says when a row happened: numbers, or ISO 8601 dates or times; models do not see it [default: that of
+    /// --split-time]
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
 
     /// Put a numeric column into buckets: COLUMN=quantile:N or COLUMN=log (repeatable)
     #[arg(long, value_name = "COLUMN=HOW")]
@@ -132,6 +137,7 @@ impl TableArgs {
             // Shares of a split by time are its own.
             split: self.split.filter(|_| self.split_time.is_none()).map(Ok),
             split_seed: Some(self.split_seed).filter(|seed| *seed != 0),
+            time: self.time.clone(),
             separator: self.separator.clone(),
         }
     }

@@ -30,7 +30,11 @@ impl<'a> Planted<'a> {
             let clean = self.dataset.split(split);
             Rows::new(SplitData { labels, ..clean }, self.dataset.fields())
         };
-        TrainingData { train: rows(Split::Train, &self.train), valid: rows(Split::Valid, &self.valid) }
+        TrainingData {
+            train: rows(Split::Train, &self.train),
+            valid: rows(Split::Valid, &self.valid),
+            times: self.dataset.times(Split::Train),
+        }
     }
 
     /// The training rows that were left alone.

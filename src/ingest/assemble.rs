@@ -10,6 +10,7 @@ use super::{
     progress::Ticker,
     spill::Spill,
     split::Splitter,
+    times::TimeScale,
 };
 use crate::types::Split;
 use std::{panic::resume_unwind, path::Path, sync::mpsc, thread};
@@ -47,6 +48,8 @@ pub(super) struct Assembly<'a> {
     pub plan: &'a Plan,
     pub encodings: &'a [Encoding],
     pub splitter: &'a Splitter,
+    /// Where rows have times.
+    pub times: Option<TimeScale>,
     pub duplicates: Duplicates,
     /// Cells with a value that no training row has, by field.
     pub unknown: Vec<u64>,
@@ -73,7 +76,7 @@ impl Assembly<'_> {
                     self.duplicates.add(ids, label)?;
                 }
                 let block = &mut blocks[split as usize];
-                block.push(ids, label, row);
+                block.push(ids, label, row, self.times.map(|times| times.time(record)));
                 if block.is_full() {
                     send(out, std::mem::replace(block, Block::new(split)))?;
                 }

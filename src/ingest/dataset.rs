@@ -5,6 +5,7 @@
 //! ids.i32            row-major [N, F], little-endian: global ids (field offset added)
 //! labels.u8          [N]: 0 or 1
 //! rows.u32           [N], little-endian: the row's position in the uploaded file, its identity everywhere
+//! times.i64          [N], little-endian: when the row happened, in the feature map's unit; only where a column says it
 //! feature_map.json   FeatureMap
 //! profile.json       Profile
 //! vocabulary.jsonl   {"field": .., "value": .., "id": ..} a line
@@ -24,7 +25,7 @@ use std::{
 };
 
 /// Part of every dataset's folder name on disk; a change of the layout above changes it.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
@@ -42,6 +43,7 @@ pub struct Dataset {
     ids: Mmap,
     labels: Mmap,
     rows: Mmap,
+    times: Option<Mmap>,
 }
 
 /// One split's slices.
@@ -74,7 +76,8 @@ impl Dataset {
         let ids = map(dir, "ids.i32", n * feature_map.fields.len() * 4)?;
         let labels = map(dir, "labels.u8", n)?;
         let rows = map(dir, "rows.u32", n * 4)?;
-        Ok(Self { feature_map, profile, dir: dir.to_owned(), ids, labels, rows })
+        let times = feature_map.time.as_ref().map(|_| map(dir, "times.i64", n * 8)).transpose()?;
+        Ok(Self { feature_map, profile, dir: dir.to_owned(), ids, labels, rows, times })
     }
 
     /// F.
@@ -96,6 +99,12 @@ impl Dataset {
             labels: &self.labels[start..end],
             rows: &as_u32(&self.rows)[start..end],
         }
+    }
+
+    /// When the rows of a split happened: `[n]`, in the unit that the feature map names. None where no column says it, and of
+    /// datasets encoded by versions that kept no times.
+    pub fn times(&self, split: Split) -> Option<&[i64]> {
+        self.times.as_ref().map(|times| &as_i64(times)[self.range(split)])
     }
 
     /// What these ids stand for in the table. Unknown ids, padding ids and buckets stand for no value and are left out.
@@ -160,6 +169,13 @@ fn as_i32(bytes: &[u8]) -> &[i32] {
 fn as_u32(bytes: &[u8]) -> &[u32] {
     // SAFETY: as above.
     let (head, numbers, tail) = unsafe { bytes.align_to::<u32>() };
+    debug_assert!(head.is_empty() && tail.is_empty());
+    numbers
+}
+
+fn as_i64(bytes: &[u8]) -> &[i64] {
+    // SAFETY: as above.
+    let (head, numbers, tail) = unsafe { bytes.align_to::<i64>() };
     debug_assert!(head.is_empty() && tail.is_empty());
     numbers
 }

@@ -10,6 +10,8 @@ const MAX_PLACES: u32 = 256;
 pub(super) struct Draft {
     pub label: usize,
     pub split: SplitPlan,
+    /// The column that says when a row happened.
+    pub time: Option<usize>,
     /// The columns that are fields, in order.
     pub fields: Vec<(usize, Treatment)>,
 }
@@ -30,7 +32,8 @@ impl Draft {
         checker.check_columns();
         let label = checker.find_column("/label", &table.spec.label.column);
         let split = checker.find_split();
-        let fields = checker.find_fields(label, split);
+        let time = checker.find_time(label, split);
+        let fields = checker.find_fields(label, split, time);
         checker.check_places(&fields, limits);
         if !checker.errors.is_empty() {
             return Err(IngestError::fields(checker.errors));
@@ -38,7 +41,7 @@ impl Draft {
         let (Some(label), Some(split)) = (label, split) else {
             return Err(IngestError::field("/label", "name a column of the table"));
         };
-        Ok(Self { label, split, fields })
+        Ok(Self { label, split, time, fields })
     }
 }
 
@@ -105,6 +108,18 @@ impl Checker<'_> {
         }
     }
 
+    /// The column that says when a row happened: the one that the spec names, else that of a split by time.
+    fn find_time(&mut self, label: Option<usize>, split: Option<SplitPlan>) -> Option<usize> {
+        let Some(name) = &self.table.spec.time else { return split?.time_column() };
+        let column = self.find_column("/time", name)?;
+        if Some(column) == label {
+            self.report("/time", format!("`{name}` is the label; name the column that says when a row happened"));
+        } else if matches!(split, Some(SplitPlan::Column(split)) if split == column) {
+            self.report("/time", format!("`{name}` says the split; name the column that says when a row happened"));
+        }
+        Some(column)
+    }
+
     fn check_ratios(&mut self, pointer: &str, ratios: &[f64; 3]) {
         // NaN is not above 0 either.
         let positive = ratios.iter().all(|ratio| *ratio > 0.0);
@@ -114,14 +129,19 @@ impl Checker<'_> {
     }
 
     /// The columns that are fields, in order, with their treatment. Without `fields` in the spec: all that are left.
-    fn find_fields(&mut self, label: Option<usize>, split: Option<SplitPlan>) -> Vec<(usize, Treatment)> {
+    fn find_fields(
+        &mut self,
+        label: Option<usize>,
+        split: Option<SplitPlan>,
+        time: Option<usize>,
+    ) -> Vec<(usize, Treatment)> {
         let spec = &self.table.spec;
         let split_column = match split {
             Some(SplitPlan::Column(column) | SplitPlan::Time { column, .. }) => Some(column),
             _ => None,
         };
         let Some(named) = &spec.fields else {
-            let mut left_out: HashSet<usize> = label.into_iter().chain(split_column).collect();
+            let mut left_out: HashSet<usize> = label.into_iter().chain(split_column).chain(time).collect();
             for (place, name) in spec.exclude.iter().enumerate() {
                 // A column that cannot be read may be excluded, so that the rest of the table can be used.
                 if let Some(position) = self.table.columns.iter().position(|column| column == name) {

@@ -7,8 +7,9 @@ use super::{
     faults::Faults,
     limits::IngestLimits,
     plan::{Plan, Slot, SlotKind},
-    spill::{SPLIT_AT, Spill, SpillWriter, TIME_AT},
+    spill::{SPLIT_AT, Spill, SpillWriter},
     split::{SplitPlan, SplitsSeen},
+    times::TimesSeen,
     vocabulary::Vocabulary,
 };
 use crate::types::RowError;
@@ -29,7 +30,6 @@ pub(super) struct Encoder<'a> {
     faults: Faults,
     rows: u64,
     splits: SplitsSeen,
-    time_kind: Option<cell::TimeKind>,
 }
 
 /// What the first reading left.
@@ -50,8 +50,10 @@ impl<'a> Encoder<'a> {
             spill: SpillWriter::create(folder, plan.width)?,
             faults: Faults::new(limits.max_errors),
             rows: 0,
-            splits: SplitsSeen::default(),
-            time_kind: None,
+            splits: SplitsSeen {
+                times: plan.times.iter().map(|_| TimesSeen::default()).collect(),
+                ..SplitsSeen::default()
+            },
         })
     }
 
@@ -104,6 +106,7 @@ impl<'a> Encoder<'a> {
             let record = self.spill.push_record();
             self.encode_label(cells[plan.label].slice(&batch.text), record, line);
             self.encode_split(&batch.text, cells, record, line);
+            self.encode_times(&batch.text, cells, record, line);
             for place in 0..self.checked.len() {
                 let slot = self.checked[place];
                 let value = batch.cells(row)[slot.column];
@@ -139,42 +142,31 @@ impl<'a> Encoder<'a> {
     }
 
     fn encode_split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
-        match self.plan.split {
-            SplitPlan::Ratio { .. } => {}
-            SplitPlan::Column(column) => {
-                let value = cells[column].slice(text);
-                match cell::parse_split(value) {
-                    Some(split) => {
-                        *self.splits.rows.of_mut(split) += 1;
-                        self.spill.put(record + SPLIT_AT, [split as u8]);
-                    }
-                    None => self.report_cell(line, column, value, "the split must be train, valid or test"),
-                }
+        let SplitPlan::Column(column) = self.plan.split else { return };
+        let value = cells[column].slice(text);
+        match cell::parse_split(value) {
+            Some(split) => {
+                *self.splits.rows.of_mut(split) += 1;
+                self.spill.put(record + SPLIT_AT, [split as u8]);
             }
-            SplitPlan::Time { column, .. } => {
-                let value = cells[column].slice(text);
-                match self.parse_time(value) {
-                    Ok(key) => {
-                        let (low, high) = self.splits.times.unwrap_or((key, key));
-                        self.splits.times = Some((low.min(key), high.max(key)));
-                        self.spill.put(record + TIME_AT, key.to_le_bytes());
-                    }
-                    Err(rule) => self.report_cell(line, column, value, rule),
-                }
-            }
+            None => self.report_cell(line, column, value, "the split must be train, valid or test"),
         }
     }
 
-    /// The time key of a cell. All times of a table are of one kind, the first one's: numbers and dates have no common
-    /// order.
-    fn parse_time(&mut self, value: &[u8]) -> Result<i128, &'static str> {
-        let Some(time) = cell::parse_time(value) else {
-            return Err("the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z");
-        };
-        match *self.time_kind.get_or_insert(time.kind) {
-            kind if kind == time.kind => Ok(time.key),
-            cell::TimeKind::Number => Err("a number, as in the rows before"),
-            cell::TimeKind::Iso8601 => Err("a date, as in the rows before"),
+    fn encode_times(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
+        let plan = self.plan;
+        for (place, slot) in plan.times.iter().enumerate() {
+            let value = cells[slot.column].slice(text);
+            match self.splits.times[place].read(value) {
+                Ok(key) => self.spill.put(record + slot.at, key.to_le_bytes()),
+                Err(rule) if plan.split.time_column() == Some(slot.column) => {
+                    self.report_cell(line, slot.column, value, rule);
+                }
+                Err(rule) => {
+                    let rule = format!("{rule}; correct the cell, or leave `time` out");
+                    self.report_cell(line, slot.column, value, rule);
+                }
+            }
         }
     }
 

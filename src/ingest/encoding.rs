@@ -10,7 +10,7 @@ use super::{
     spill::{read_code, read_float},
     survey::{Ranks, UNSEEN},
 };
-use crate::types::{FeatureMap, Field, FieldKind, LabelRule, SplitCounts, Vocabulary as VocabularyRows};
+use crate::types::{FeatureMap, Field, FieldKind, LabelRule, SplitCounts, TimeColumn, Vocabulary as VocabularyRows};
 
 /// How a slot's codes or numbers become ids.
 pub(super) struct Encoding {
@@ -105,7 +105,13 @@ impl Encoding {
 }
 
 /// Describes the fields; `encodings` is by slot.
-pub(super) fn feature_map(plan: &Plan, encodings: &[Encoding], label: LabelRule, rows: SplitCounts) -> FeatureMap {
+pub(super) fn feature_map(
+    plan: &Plan,
+    encodings: &[Encoding],
+    label: LabelRule,
+    rows: SplitCounts,
+    time: Option<TimeColumn>,
+) -> FeatureMap {
     let mut fields = Vec::new();
     for (slot, encoding) in plan.slots.iter().zip(encodings) {
         let column = &plan.columns[slot.column];
@@ -133,5 +139,6 @@ pub(super) fn feature_map(plan: &Plan, encodings: &[Encoding], label: LabelRule,
         rows,
         label,
         vocabulary: plan.vocabulary,
+        time,
     }
 }

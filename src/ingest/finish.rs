@@ -12,8 +12,9 @@ use super::{
     split::Splitter,
     survey::{Survey, find_bounds},
     table::Table,
+    times::{TimeScale, TimesSeen},
 };
-use crate::types::{FeatureMap, Profile};
+use crate::types::{FeatureMap, Profile, TimeColumn};
 use std::{collections::BTreeMap, path::Path};
 
 /// Writes the dataset into `out_dir`, by way of a temporary folder in `parent`.
@@ -31,10 +32,12 @@ pub(super) fn write_dataset(
     survey.check_labels(rows)?;
     let bounds = find_bounds(plan, &spill, &splitter, ticker)?;
     let encodings = Encoding::for_plan(plan, survey.ranks, bounds);
-    let feature_map = feature_map(plan, &encodings, table.spec.label.clone(), rows);
+    let time = plan.times.last().copied().zip(splits.times.last().map(TimesSeen::unit));
+    let time_column = time.map(|(slot, unit)| TimeColumn { column: plan.columns[slot.column].clone(), unit });
+    let feature_map = feature_map(plan, &encodings, table.spec.label.clone(), rows, time_column);
 
     let layout = Layout::create(parent)?;
-    let regions = layout.create_regions(rows, feature_map.fields.len())?;
+    let regions = layout.create_regions(rows, feature_map.fields.len(), time.is_some())?;
     let names = plan.slots.iter().zip(&encodings).filter_map(|(slot, encoding)| {
         let vocabulary = &vocabularies[slot.kind.vocabulary()?];
         Some((plan.columns[slot.column].as_str(), vocabulary, encoding.named_ids()))
@@ -43,6 +46,7 @@ pub(super) fn write_dataset(
         plan,
         encodings: &encodings,
         splitter: &splitter,
+        times: time.map(|(slot, unit)| TimeScale::new(slot, unit)),
         duplicates: Duplicates::new(rows.train, parent)?,
         unknown: vec![0; feature_map.fields.len()],
         ids: Vec::new(),
@@ -54,7 +58,8 @@ pub(super) fn write_dataset(
         layout.write_vocabulary(names)?;
         Ok((assembly.duplicates.count()?, assembly.unknown))
     })?;
-    let digest = layout.digest(&feature_map, &hashes);
+    // Times that only a split needs show in the splits; named ones are content of their own.
+    let digest = layout.digest(&feature_map, &hashes, table.spec.time.is_some());
     let counted = feature_map.fields.iter().zip(unknown);
     let profile = Profile {
         rows,

@@ -1,7 +1,7 @@
 //! The files of an encoded dataset (see `dataset`): written in a temporary folder, hashed on the way, renamed when whole.
 
 use super::{error::IngestError, vocabulary::Vocabulary};
-use crate::types::{FeatureMap, Profile, Split, SplitCounts};
+use crate::types::{FeatureMap, Profile, Split, SplitCounts, TimeUnit};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
@@ -21,8 +21,16 @@ pub(super) struct Layout {
     folder: tempfile::TempDir,
 }
 
-/// sha256 of each split's ids, labels and rows.
-pub(super) type RegionHashes = [[String; 3]; 3];
+/// sha256 of what each split has in each file.
+pub(super) struct RegionHashes {
+    /// Of ids, labels and rows.
+    files: [SplitHashes; 3],
+    /// Where rows have times.
+    times: Option<SplitHashes>,
+}
+
+/// By split.
+type SplitHashes = [String; 3];
 
 impl Layout {
     pub fn create(parent: &Path) -> Result<Self, IngestError> {
@@ -30,8 +38,8 @@ impl Layout {
         Ok(Self { folder: folder.map_err(IngestError::io("create a folder in", parent))? })
     }
 
-    /// Creates the three files of rows, with room for each split's rows at its place.
-    pub fn create_regions(&self, rows: SplitCounts, fields: usize) -> Result<Regions, IngestError> {
+    /// Creates the files of rows, with that of times where rows are `timed`. Each split's rows have room at their place.
+    pub fn create_regions(&self, rows: SplitCounts, fields: usize, timed: bool) -> Result<Regions, IngestError> {
         let create = |name: &str, width: usize| {
             let path = self.folder.path().join(name);
             let file = File::create(&path).map_err(IngestError::io("create", &path))?;
@@ -40,20 +48,30 @@ impl Layout {
             Ok(RowFile { file, path, columns })
         };
         let files = [create("ids.i32", 4 * fields)?, create("labels.u8", 1)?, create("rows.u32", 4)?];
-        Ok(Regions { files, unsynced: 0 })
+        let times = timed.then(|| create("times.i64", 8)).transpose()?;
+        Ok(Regions { files, times, unsynced: 0 })
     }
 
     /// The dataset's digest: sha256 over the fields' names, offsets and cardinalities, the sizes of the splits, and the
-    /// hash of each split's ids, labels and rows. The format of the uploaded file does not change it.
-    pub fn digest(&self, map: &FeatureMap, regions: &RegionHashes) -> String {
+    /// hash of each split's ids, labels and rows; with `times` also over the unit and the hashes of the times. The format of
+    /// the uploaded file does not change it.
+    pub fn digest(&self, map: &FeatureMap, regions: &RegionHashes, times: bool) -> String {
         let mut hasher = Sha256::new();
         let mut line = |text: String| hasher.update(text + "\n");
         for field in &map.fields {
             // As JSON, so that no name can pass for another line.
             line(format!("{} {} {}", serde_json::Value::from(field.name.as_str()), field.offset, field.cardinality));
         }
-        for (split, hashes) in Split::ALL.into_iter().zip(regions) {
+        for split in Split::ALL {
+            let hashes = regions.files.each_ref().map(|file| file[split as usize].as_str());
             line(format!("{} {} {}", split.as_str(), map.rows.of(split), hashes.join(" ")));
+        }
+        if let (true, Some(time), Some(hashes)) = (times, &map.time, &regions.times) {
+            let unit = match time.unit {
+                TimeUnit::Microseconds => "microseconds".to_owned(),
+                TimeUnit::Number { exponent } => format!("1e{exponent}"),
+            };
+            line(format!("time {unit} {}", hashes.join(" ")));
         }
         hex::encode(hasher.finalize())
     }
@@ -120,17 +138,19 @@ pub(super) struct Block {
     ids: Vec<u8>,
     labels: Vec<u8>,
     rows: Vec<u8>,
+    times: Vec<u8>,
 }
 
 impl Block {
     pub fn new(split: Split) -> Self {
-        Self { split, ids: Vec::with_capacity(BUFFER), labels: Vec::new(), rows: Vec::new() }
+        Self { split, ids: Vec::with_capacity(BUFFER), labels: Vec::new(), rows: Vec::new(), times: Vec::new() }
     }
 
-    pub fn push(&mut self, ids: &[u8], label: u8, row: u32) {
+    pub fn push(&mut self, ids: &[u8], label: u8, row: u32, time: Option<i64>) {
         self.ids.extend_from_slice(ids);
         self.labels.push(label);
         self.rows.extend_from_slice(&row.to_le_bytes());
+        self.times.extend(time.into_iter().flat_map(i64::to_le_bytes));
     }
 
     pub fn is_full(&self) -> bool {
@@ -140,7 +160,10 @@ impl Block {
 
 /// The files of rows. Each split's rows are written in order and hashed.
 pub(super) struct Regions {
+    /// Of ids, labels and rows.
     files: [RowFile; 3],
+    /// Where rows have times.
+    times: Option<RowFile>,
     /// Bytes written since the last sync.
     unsynced: usize,
 }
@@ -160,7 +183,8 @@ struct Column {
 
 impl Regions {
     pub fn write(&mut self, block: &Block) -> Result<(), IngestError> {
-        for (file, bytes) in self.files.iter_mut().zip([&block.ids, &block.labels, &block.rows]) {
+        let files = self.files.iter_mut().chain(&mut self.times);
+        for (file, bytes) in files.zip([&block.ids, &block.labels, &block.rows, &block.times]) {
             let column = &mut file.columns[block.split as usize];
             let written = file.file.write_all_at(bytes, column.offset);
             written.map_err(IngestError::io("write", &file.path))?;
@@ -179,16 +203,12 @@ impl Regions {
     /// Makes the files durable, and returns their hashes.
     pub fn finish(self) -> Result<RegionHashes, IngestError> {
         self.sync()?;
-        let mut hashes = RegionHashes::default();
-        for (kind, file) in self.files.into_iter().enumerate() {
-            for (hashes, column) in hashes.iter_mut().zip(file.columns) {
-                hashes[kind] = hex::encode(column.hasher.finalize());
-            }
-        }
-        Ok(hashes)
+        let hashes = |file: RowFile| file.columns.map(|column| hex::encode(column.hasher.finalize()));
+        Ok(RegionHashes { files: self.files.map(hashes), times: self.times.map(hashes) })
     }
 
     fn sync(&self) -> Result<(), IngestError> {
-        self.files.iter().try_for_each(|file| file.file.sync_all().map_err(IngestError::io("write", &file.path)))
+        let mut files = self.files.iter().chain(&self.times);
+        files.try_for_each(|file| file.file.sync_all().map_err(IngestError::io("write", &file.path)))
     }
 }

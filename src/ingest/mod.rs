@@ -34,6 +34,7 @@ mod spill;
 mod split;
 mod survey;
 mod table;
+mod times;
 mod vocabulary;
 
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};

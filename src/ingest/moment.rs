@@ -3,7 +3,7 @@
 use super::{
     error::IngestError,
     progress::Ticker,
-    spill::{Spill, read_time_key},
+    spill::{Spill, TIME_AT, read_time_key},
 };
 
 /// A row's time key and number. Rows of the same time are ordered by their number, which is the file's order.
@@ -14,7 +14,8 @@ const BIN_BITS: u32 = 16;
 /// Keys that are few enough to be sorted in memory.
 const SORTED: u64 = 1 << 20;
 
-/// The moment that exactly `rank` rows are earlier than. All time keys are within `range`.
+/// The moment that exactly `rank` rows are earlier than, by the first time key of their records. All keys are within
+/// `range`.
 ///
 /// Counts the keys in 65,536 bins and then only those within the bin that holds the rank, until that bin has few enough
 /// keys to be sorted: memory is constant, and the rows are read two or three times.
@@ -41,7 +42,7 @@ fn find_moment_sorting(
         let shift = span_bits.saturating_sub(BIN_BITS);
         let mut bins = vec![0_u64; 1 << BIN_BITS];
         spill.for_each_row(ticker, |_, record| {
-            let key = read_time_key(record);
+            let key = read_time_key(record, TIME_AT);
             if (low..=high).contains(&key) {
                 bins[((key - low) as u128 >> shift) as usize] += 1;
             }
@@ -59,7 +60,7 @@ fn find_moment_sorting(
     let one_time = low == high;
     let (mut found, mut moments) = (None, Vec::new());
     spill.for_each_row(ticker, |row, record| {
-        let key = read_time_key(record);
+        let key = read_time_key(record, TIME_AT);
         if one_time && key == low {
             // Rows of one time are in file order already. They may be all rows, so they are counted, not kept.
             if rank == 0 {
@@ -80,7 +81,7 @@ fn find_moment_sorting(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ingest::spill::TIME_AT, random::mix};
+    use crate::random::mix;
 
     #[test]
     fn the_moment_of_a_rank_is_that_of_a_full_sort() {

@@ -9,6 +9,7 @@ use super::{
     spill::{TIME_AT, TIME_BYTES},
     split::SplitPlan,
     table::Table,
+    times::TimeSlot,
 };
 use crate::types::{Comparison, DatasetSpec, NumericSpec, Vocabulary};
 
@@ -18,6 +19,9 @@ pub(super) struct Plan {
     pub label: usize,
     pub rule: Option<(Comparison, f64)>,
     pub split: SplitPlan,
+    /// The columns of times: first the one that rows are split by, last the one that says when a row happened. They may be
+    /// the same.
+    pub times: Vec<TimeSlot>,
     pub vocabulary: Vocabulary,
     pub slots: Vec<Slot>,
     /// How many of the slots have a vocabulary.
@@ -64,14 +68,26 @@ impl SlotKind {
 impl Plan {
     /// Checks the spec against the table's columns, and looks at the first rows where they decide what a column is.
     pub fn new(table: &Table, limits: &IngestLimits, ticker: &mut Ticker) -> Result<Self, IngestError> {
-        let Draft { label, split, fields } = Draft::new(table, limits)?;
+        let Draft { label, split, time, fields } = Draft::new(table, limits)?;
         let fields = settle_by_content(fields, table, limits, ticker)?;
-        Ok(Self::lay_out(table, label, split, fields))
+        Ok(Self::lay_out(table, label, split, time, fields))
     }
 
     /// Gives every field its vocabulary and its place in a spilled row.
-    fn lay_out(table: &Table, label: usize, split: SplitPlan, fields: Vec<(usize, Treatment)>) -> Self {
-        let mut at = TIME_AT + if matches!(split, SplitPlan::Time { .. }) { TIME_BYTES } else { 0 };
+    fn lay_out(
+        table: &Table,
+        label: usize,
+        split: SplitPlan,
+        time: Option<usize>,
+        fields: Vec<(usize, Treatment)>,
+    ) -> Self {
+        let mut at = TIME_AT;
+        let mut times = Vec::new();
+        let split_time = split.time_column();
+        for column in split_time.into_iter().chain(time.filter(|_| time != split_time)) {
+            times.push(TimeSlot { column, at });
+            at += TIME_BYTES;
+        }
         let mut vocabularies = 0;
         let mut next = || {
             vocabularies += 1;
@@ -97,6 +113,7 @@ impl Plan {
             label,
             rule: rule.rule,
             split,
+            times,
             vocabulary: *vocabulary,
             slots,
             vocabularies,
@@ -108,8 +125,11 @@ impl Plan {
     pub fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.columns.len()];
         needed[self.label] = true;
-        if let SplitPlan::Column(column) | SplitPlan::Time { column, .. } = self.split {
+        if let SplitPlan::Column(column) = self.split {
             needed[column] = true;
+        }
+        for time in &self.times {
+            needed[time.column] = true;
         }
         for slot in &self.slots {
             needed[slot.column] = true;

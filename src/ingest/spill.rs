@@ -1,9 +1,9 @@
 //! The coded rows on disk, between the two readings: one record of fixed width a row.
 //!
-//! A record is `label u8, split u8, [time key i128], then each slot's u32 codes or f64`, little-endian. Codes are those of
-//! first appearance; an unused place is `UNUSED`, an empty number NaN. The file is written and read in order with plain
-//! reads and writes. It is never mapped: the process may run under a limit on its address space, which a mapping of
-//! this size could exceed.
+//! A record is `label u8, split u8, a time key i128 for each column of times, then each slot's u32 codes or f64`,
+//! little-endian. Codes are those of first appearance; an unused place is `UNUSED`, an empty number NaN. The file is
+//! written and read in order with plain reads and writes. It is never mapped: the process may run under a limit on its
+//! address space, which a mapping of this size could exceed.
 
 use super::{error::IngestError, progress::Ticker};
 use std::{
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where split and time key stand in a record, behind the label.
+/// Where the split and the first time key stand in a record, behind the label.
 pub(super) const SPLIT_AT: usize = 1;
 pub(super) const TIME_AT: usize = 2;
 /// Bytes of a time key.
@@ -146,9 +146,9 @@ pub(super) fn read_float(record: &[u8], at: usize) -> f64 {
     f64::from_le_bytes(read_bytes(record, at))
 }
 
-/// The time key of a record, where the plan splits by time.
-pub(super) fn read_time_key(record: &[u8]) -> i128 {
-    i128::from_le_bytes(read_bytes(record, TIME_AT))
+/// The time key that stands at `at` of a record.
+pub(super) fn read_time_key(record: &[u8], at: usize) -> i128 {
+    i128::from_le_bytes(read_bytes(record, at))
 }
 
 fn read_bytes<const N: usize>(record: &[u8], at: usize) -> [u8; N] {

@@ -5,7 +5,8 @@ use super::{
     moment::{Moment, find_moment},
     permutation::Permutation,
     progress::Ticker,
-    spill::{SPLIT_AT, Spill, read_time_key},
+    spill::{SPLIT_AT, Spill, TIME_AT, read_time_key},
+    times::TimesSeen,
 };
 use crate::types::{Split, SplitCounts};
 
@@ -17,13 +18,23 @@ pub(super) enum SplitPlan {
     Time { column: usize, ratios: [f64; 3] },
 }
 
-/// What the first reading saw of the splits.
+impl SplitPlan {
+    /// The column of the times that rows are split by.
+    pub fn time_column(self) -> Option<usize> {
+        match self {
+            Self::Time { column, .. } => Some(column),
+            Self::Column(_) | Self::Ratio { .. } => None,
+        }
+    }
+}
+
+/// What the first reading saw of splits and times.
 #[derive(Default)]
 pub(super) struct SplitsSeen {
     /// Rows of each split, where a column names it.
     pub rows: SplitCounts,
-    /// Least and greatest time key, where the split is by time.
-    pub times: Option<(i128, i128)>,
+    /// By column of times, in the plan's order: that of a split by time is the first.
+    pub times: Vec<TimesSeen>,
 }
 
 /// Tells every row's split.
@@ -60,7 +71,7 @@ impl Splitter {
             SplitPlan::Column(_) => Self::Column,
             SplitPlan::Ratio { seed, .. } => Self::Ratio { permutation: Permutation::new(n, seed), sizes: rows },
             SplitPlan::Time { .. } => {
-                let range = seen.times.unwrap_or_default();
+                let range = seen.times.first().map_or((0, 0), TimesSeen::range);
                 Self::Time {
                     valid: find_moment(spill, range, rows.train, ticker)?,
                     test: find_moment(spill, range, rows.train + rows.valid, ticker)?,
@@ -85,7 +96,7 @@ impl Splitter {
                 }
             }
             Self::Time { valid, test } => {
-                let moment = (read_time_key(record), row);
+                let moment = (read_time_key(record, TIME_AT), row);
                 if moment < *valid {
                     Split::Train
                 } else if moment < *test {

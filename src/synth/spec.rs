@@ -46,6 +46,7 @@ pub fn dataset_spec() -> DatasetSpec {
         fields: None,
         exclude: vec!["timestamp".to_owned()],
         split: SplitSpec::Column("split".to_owned()),
+        time: None,
         vocabulary: Vocabulary::default(),
     }
 }

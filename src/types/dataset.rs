@@ -53,7 +53,7 @@ pub struct DatasetSpec {
     pub columns: Option<Vec<String>>,
     /// The label: a column of 0 and 1 (`click`), or a rule over a column (`rating > 3`).
     pub label: LabelRule,
-    /// The fields of the models. Absent: every column but the label's, the split's and those excluded.
+    /// The fields of the models. Absent: every column but the label's, the split's, the time's and those excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<FieldSpec>>,
     /// Columns that are not fields. Only where `fields` is absent.
@@ -62,6 +62,10 @@ pub struct DatasetSpec {
     /// How rows are divided into train, valid and test.
     #[serde(default)]
     pub split: SplitSpec,
+    /// The column that says when a row happened: numbers, or ISO 8601 dates or times. Methods may look for spans of time whose
+    /// labels are wrong; models do not see it, unless `fields` names it. Absent: the column of a split by time, else none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// Which rows the vocabulary is taken from.
     #[serde(default)]
     pub vocabulary: Vocabulary,
@@ -79,6 +83,7 @@ impl DatasetSpec {
             fields: None,
             exclude: Vec::new(),
             split: SplitSpec::default(),
+            time: None,
             vocabulary: Vocabulary::default(),
         }
     }
@@ -372,6 +377,9 @@ pub struct FeatureMap {
     /// The label rule, as text.
     pub label: LabelRule,
     pub vocabulary: Vocabulary,
+    /// What the times of rows are, where a column says them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeColumn>,
 }
 
 impl FeatureMap {
@@ -379,6 +387,25 @@ impl FeatureMap {
     pub fn id_ranges(&self) -> Vec<Range<u32>> {
         self.fields.iter().map(|field| field.offset..field.offset + field.cardinality).collect()
     }
+}
+
+/// The column that says when a row happened, and what its encoded times count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TimeColumn {
+    pub column: String,
+    pub unit: TimeUnit,
+}
+
+/// What an encoded time counts. What is finer than the unit is rounded down, so the order of rows stays and two times differ
+/// as much as in the table, to within one unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum TimeUnit {
+    /// Microseconds since 1970 (UTC), of dates and times.
+    Microseconds,
+    /// The column's own numbers times 10^`exponent`: 9 where the largest number allows it, which keeps nine decimals; else as
+    /// much as fits a 64-bit integer, down to -1.
+    Number { exponent: i8 },
 }
 
 /// One field of the models.

@@ -36,7 +36,8 @@ pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
 pub use dataset::{
     Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
-    LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, Vocabulary,
+    LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit,
+    Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;

@@ -20,6 +20,8 @@ pub struct TableParts {
     pub split: Option<Result<[f64; 3], String>>,
     /// Seed of a random split.
     pub split_seed: Option<u64>,
+    /// Column that says when a row happened.
+    pub time: Option<String>,
     /// Separator of a text table; `\t` is a tab.
     pub separator: Option<String>,
 }
@@ -50,6 +52,9 @@ impl TableParts {
         }
         if let Some(exclude) = self.exclude {
             spec.exclude = exclude;
+        }
+        if let Some(time) = self.time {
+            spec.time = Some(time);
         }
         if let Some(separator) = self.separator {
             spec.separator = Some(separator.replace("\\t", "\t"));
@@ -86,13 +91,14 @@ mod tests {
             features: Some(vec!["user".to_owned()]),
             split: Some(Ok([0.6, 0.2, 0.2])),
             split_seed: Some(7),
+            time: Some("at".to_owned()),
             separator: Some("\\t".to_owned()),
             ..TableParts::default()
         };
         let spec = base.apply(None).unwrap();
         assert_eq!(spec.fields, Some(vec![FieldSpec::Name("user".to_owned())]));
         assert_eq!(spec.split, SplitSpec::Ratio { ratios: [0.6, 0.2, 0.2], seed: 7 });
-        assert_eq!(spec.separator.as_deref(), Some("\t"));
+        assert_eq!((spec.time.as_deref(), spec.separator.as_deref()), (Some("at"), Some("\t")));
         assert_eq!(TableParts::default().apply(Some(spec.clone())), Ok(spec.clone()));
 
         let over = TableParts { label: label("rating > 3"), split_seed: Some(8), ..TableParts::default() };

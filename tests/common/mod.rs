@@ -44,6 +44,7 @@ pub fn feature_map() -> FeatureMap {
         rows: SplitCounts { train: 8, valid: 1, test: 1 },
         label: LabelRule { column: "click".to_owned(), rule: None },
         vocabulary: Vocabulary::Train,
+        time: None,
     }
 }
 

@@ -83,6 +83,7 @@ impl World {
             rows: ROWS,
             label,
             vocabulary: Vocabulary::All,
+            time: None,
         };
         let profile = Profile {
             rows: ROWS,

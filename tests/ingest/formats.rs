@@ -5,7 +5,10 @@ use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMillisecondArray, builder::ListBuilder, builder::StringBuilder, types::Int32Type,
 };
-use autodenoise::{ingest::IngestLimits, types::DatasetSpec};
+use autodenoise::{
+    ingest::IngestLimits,
+    types::{DatasetSpec, Split},
+};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -125,6 +128,19 @@ fn csv_parquet_and_json_lines_of_the_same_rows_are_one_dataset() {
         assert_eq!(content(&dataset), content(&csv));
         assert_eq!(other.feature_map, from_csv.feature_map);
     }
+}
+
+#[test]
+fn the_time_of_a_row_is_the_same_in_every_format() {
+    let (rows, spec) =
+        (rows(), spec(json!({"label": "click", "fields": ["user"], "split": {"column": "split"}, "time": "at"})));
+    let (from_csv, csv) = read(as_csv(&rows), &spec);
+    for bytes in [as_parquet(&rows), as_jsonl(&rows)] {
+        let (other, dataset) = read(bytes, &spec);
+        assert_eq!(other.profile.digest, from_csv.profile.digest);
+        assert_eq!(dataset.times(Split::Train), csv.times(Split::Train));
+    }
+    assert_eq!(csv.times(Split::Train).unwrap()[0], 1_580_428_801_000_000);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod export;
 mod formats;
 mod scale;
 mod splits;
+mod times;
 
 use autodenoise::{
     ingest::{Dataset, IngestError, IngestLimits, Ingested, InvalidTable, ingest},

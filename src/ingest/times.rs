@@ -1,0 +1,133 @@
+//! The times of rows: read from cells as exact keys, and encoded as 64-bit numbers that keep the keys' order and, in
+//! proportion, their differences.
+
+use super::{
+    cell::{self, TimeKind},
+    spill::read_time_key,
+};
+use crate::types::TimeUnit;
+
+/// The power of ten by which a key exceeds the column's own number.
+const KEY_EXPONENT: i8 = 9;
+/// Keys are nanoseconds where times are dates.
+const NANOS_PER_MICRO: i128 = 1000;
+
+/// A column of times, and where its keys stand in a spilled row.
+#[derive(Clone, Copy)]
+pub(super) struct TimeSlot {
+    pub column: usize,
+    pub at: usize,
+}
+
+/// What the first reading has seen of a column of times.
+#[derive(Default)]
+pub(super) struct TimesSeen {
+    kind: Option<TimeKind>,
+    /// Least and greatest key.
+    range: Option<(i128, i128)>,
+}
+
+impl TimesSeen {
+    /// The key of a cell, or what a time must be. All times of a column are of one kind, the first one's: numbers and dates
+    /// have no common order.
+    pub fn read(&mut self, cell: &[u8]) -> Result<i128, &'static str> {
+        let Some(time) = cell::parse_time(cell) else {
+            return Err("the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z");
+        };
+        match *self.kind.get_or_insert(time.kind) {
+            kind if kind == time.kind => {}
+            TimeKind::Number => return Err("a number, as in the rows before"),
+            TimeKind::Iso8601 => return Err("a date, as in the rows before"),
+        }
+        let (low, high) = self.range.unwrap_or((time.key, time.key));
+        self.range = Some((low.min(time.key), high.max(time.key)));
+        Ok(time.key)
+    }
+
+    /// Least and greatest key.
+    pub fn range(&self) -> (i128, i128) {
+        self.range.unwrap_or_default()
+    }
+
+    /// The finest unit in which every time seen fits 64 bits.
+    pub fn unit(&self) -> TimeUnit {
+        if self.kind == Some(TimeKind::Iso8601) {
+            // The years that a date can have, 262,143 before and after our era, fit.
+            return TimeUnit::Microseconds;
+        }
+        let (low, high) = self.range();
+        let mut exponent = KEY_EXPONENT;
+        while [low, high].iter().any(|key| i64::try_from(scale(*key, divisor(exponent))).is_err()) {
+            exponent -= 1;
+        }
+        TimeUnit::Number { exponent }
+    }
+}
+
+/// Makes the encoded times of spilled rows.
+#[derive(Clone, Copy)]
+pub(super) struct TimeScale {
+    at: usize,
+    divisor: i128,
+}
+
+impl TimeScale {
+    pub fn new(slot: TimeSlot, unit: TimeUnit) -> Self {
+        let divisor = match unit {
+            TimeUnit::Microseconds => NANOS_PER_MICRO,
+            TimeUnit::Number { exponent } => divisor(exponent),
+        };
+        Self { at: slot.at, divisor }
+    }
+
+    /// The time of a row, by its record. The unit has been chosen so that it fits.
+    pub fn time(self, record: &[u8]) -> i64 {
+        scale(read_time_key(record, self.at), self.divisor) as i64
+    }
+}
+
+fn divisor(exponent: i8) -> i128 {
+    10_i128.pow((KEY_EXPONENT - exponent).unsigned_abs().into())
+}
+
+/// Rounded down, also below zero, so that no order is turned round.
+fn scale(key: i128, divisor: i128) -> i128 {
+    key.div_euclid(divisor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The unit of a column of these cells, and its encoded times.
+    fn encode(cells: &[&str]) -> (TimeUnit, Vec<i64>) {
+        let mut seen = TimesSeen::default();
+        let keys: Vec<i128> = cells.iter().map(|cell| seen.read(cell.as_bytes()).unwrap()).collect();
+        let scale = TimeScale::new(TimeSlot { column: 0, at: 0 }, seen.unit());
+        (seen.unit(), keys.iter().map(|key| scale.time(&key.to_le_bytes())).collect())
+    }
+
+    #[test]
+    fn dates_are_microseconds_since_1970() {
+        let (unit, times) = encode(&["1970-01-01", "1969-12-31T23:59:59.9999995Z", "2020-01-31T12:00:00.000001+02:00"]);
+        assert_eq!(unit, TimeUnit::Microseconds);
+        assert_eq!(times, [0, -1, 1_580_464_800_000_001]);
+        let (_, extremes) = encode(&["-262143-01-01", "+262142-12-31"]);
+        assert!(extremes[0] < -8_000_000_000_000_000_000 && extremes[1] > 8_000_000_000_000_000_000, "{extremes:?}");
+    }
+
+    #[test]
+    fn numbers_are_as_fine_as_the_largest_allows() {
+        let number = |exponent| TimeUnit::Number { exponent };
+        assert_eq!(
+            encode(&["0.5", "-2", "978300760"]),
+            (number(9), vec![500_000_000, -2_000_000_000, 978300760000000000])
+        );
+        let millis = encode(&["1700000000000", "1700000000000.25"]);
+        assert_eq!(millis, (number(6), vec![1_700_000_000_000_000_000, 1_700_000_000_000_250_000]));
+        let nanos = encode(&["1700000000000000001", "-0.25"]);
+        assert_eq!(nanos, (number(0), vec![1_700_000_000_000_000_001, -1]));
+        let largest = encode(&["9999999999999999999", "-9999999999999999999"]);
+        assert_eq!(largest, (number(-1), vec![999_999_999_999_999_999, -1_000_000_000_000_000_000]));
+    }
+}
