@@ -141,7 +141,8 @@ impl<'t> Cells<'t> {
         let judge = |at: usize| {
             let own = cells[at];
             let (mut of_row, mut of_column) = (vec![0.0; height], vec![0.0; width]);
-            let others = || cells.iter().zip(&weights).enumerate().filter(|(other, _)| *other != at).map(|(_, one)| one);
+            let others =
+                || cells.iter().zip(&weights).enumerate().filter(|(other, _)| *other != at).map(|(_, one)| one);
             for _ in 0..20 {
                 let (mut sum, mut weight) = (vec![0.0; height], vec![1e-9; height]);
                 for (cell, w) in others() {
@@ -175,7 +176,8 @@ impl<'t> Cells<'t> {
         let table = self.table;
         // What the cell would be without itself.
         let model = super::Additive::fit(table.columns, left_out, table.labels, |row| self.cell(row, false) != cell);
-        let rows: Vec<u32> = (0..table.rows()).filter(|row| self.cell(*row, false) == cell).map(|row| row as u32).collect();
+        let rows: Vec<u32> =
+            (0..table.rows()).filter(|row| self.cell(*row, false) == cell).map(|row| row as u32).collect();
         let expected: Vec<f32> = rows.iter().map(|row| model.logit(table.columns, *row as usize)).collect();
         let labels: Vec<u8> = rows.iter().map(|row| table.labels[*row as usize]).collect();
         let beside = Shape::new(&self.expected_in(&rows), &labels).evidence(ones);
@@ -225,8 +227,7 @@ impl Sums {
         is_used: &dyn Fn(usize) -> bool,
     ) -> Self {
         let zeros = || vec![0.0; cells];
-        let mut sums =
-            Self { rows: zeros(), gradient: zeros(), curve: zeros(), variance: zeros(), clusters: zeros() };
+        let mut sums = Self { rows: zeros(), gradient: zeros(), curve: zeros(), variance: zeros(), clusters: zeros() };
         let miss = |row: usize| {
             let p = f64::from(crate::metrics::sigmoid(expected[row]));
             (f64::from(table.labels[row]) - p, p * (1.0 - p))

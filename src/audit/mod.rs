@@ -25,6 +25,7 @@ mod windows;
 
 pub use columns::{Column, Columns};
 pub use finding::{Corruption, Finding, FoundValue, Remedy};
+pub use unseen::mix;
 
 use additive::Additive;
 use nesting::Nesting;

@@ -54,11 +54,14 @@ impl Binned {
     pub fn new(values: &[u32], count: usize, expected: &[f32], labels: &[u8], is_used: impl Fn(usize) -> bool) -> Self {
         let mut sampled: Vec<f32> = expected.iter().step_by(expected.len().div_ceil(SAMPLED).max(1)).copied().collect();
         sampled.sort_unstable_by(f32::total_cmp);
-        let bounds: Vec<f32> =
-            (1..BINS).filter_map(|bin| sampled.get(bin * sampled.len() / BINS).copied()).collect();
+        let bounds: Vec<f32> = (1..BINS).filter_map(|bin| sampled.get(bin * sampled.len() / BINS).copied()).collect();
         let (mut sums, mut weights) = ([0.0; BINS], [0.0_f64; BINS]);
-        let mut binned =
-            Self { centers: Vec::new(), counts: vec![[[0; BINS]; 2]; count], means: vec![0.0; count], rows: vec![0; count] };
+        let mut binned = Self {
+            centers: Vec::new(),
+            counts: vec![[[0; BINS]; 2]; count],
+            means: vec![0.0; count],
+            rows: vec![0; count],
+        };
         for row in (0..values.len()).filter(|row| is_used(*row)) {
             let (value, z) = (values[row] as usize, expected[row]);
             let bin = bounds.partition_point(|bound| *bound < z);
@@ -145,7 +148,12 @@ impl Slopes {
 
     /// The probability that a value's slope is at or below a bound; 0 without rows.
     pub fn is_below(&self, value: usize, bound: f64) -> f64 {
-        self.posteriors[value].iter().enumerate().filter(|(at, _)| slope(*at) <= bound + 1e-9).map(|(_, p)| f64::from(*p)).sum()
+        self.posteriors[value]
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| slope(*at) <= bound + 1e-9)
+            .map(|(_, p)| f64::from(*p))
+            .sum()
     }
 
     /// How much likelier a value's labels are with a slope at or below a bound than with an honest one, at best each: nats.

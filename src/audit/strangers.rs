@@ -60,13 +60,12 @@ fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[
     let frequencies: Vec<f64> = other.count_rows().iter().map(|rows| f64::from((*rows).max(1)).ln()).collect();
     let frequency = |row: u32| frequencies[other.train[row as usize] as usize];
     let fit = |rows: &mut dyn Iterator<Item = u32>| {
-        fit_frequency(rows.map(|row| (f64::from(unseen[row as usize]), frequency(row), table.labels[row as usize])).collect())
+        fit_frequency(
+            rows.map(|row| (f64::from(unseen[row as usize]), frequency(row), table.labels[row as usize])).collect(),
+        )
     };
-    let judged: Vec<(usize, Estimate)> = groups
-        .iter()
-        .enumerate()
-        .filter_map(|(value, rows)| Some((value, fit(&mut rows.iter().copied())?)))
-        .collect();
+    let judged: Vec<(usize, Estimate)> =
+        groups.iter().enumerate().filter_map(|(value, rows)| Some((value, fit(&mut rows.iter().copied())?))).collect();
     if judged.len() < FEWEST_VALUES {
         return Vec::new();
     }
@@ -98,7 +97,10 @@ fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[
         let taken: f64 = remedies.iter().map(|(_, weight)| 1.0 - f64::from(*weight)).sum();
         let mut values: Vec<FoundValue> = strange
             .iter()
-            .map(|(value, _)| FoundValue { ids: vec![column.offset + *value as u32], rows: groups[*value].len() as u32 })
+            .map(|(value, _)| FoundValue {
+                ids: vec![column.offset + *value as u32],
+                rows: groups[*value].len() as u32,
+            })
             .collect();
         values.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.ids.cmp(&b.ids)));
         let valid = (0_u32..).zip(&column.valid).filter(|(_, value)| of_values(**value as usize)).map(|(row, _)| row);
@@ -198,8 +200,5 @@ fn weigh(
         let strange: f64 = ratios.iter().map(|(_, ratio)| share * ratio / (share * ratio + 1.0 - share)).sum();
         share = strange / ratios.len() as f64;
     }
-    ratios
-        .into_iter()
-        .map(|(row, ratio)| (row, ((1.0 - share) / (share * ratio + 1.0 - share)) as f32))
-        .collect()
+    ratios.into_iter().map(|(row, ratio)| (row, ((1.0 - share) / (share * ratio + 1.0 - share)) as f32)).collect()
 }

@@ -8,7 +8,8 @@ use super::{Corruption, Finding, FoundValue, Remedy, Table};
 const TASTE: f32 = 0.5;
 /// Slopes of inverted values, and of those at random; how probable that must be of a value; and the least share of the rows
 /// that is worth a finding. Some honest values look as if they were at random, so a few of them say nothing.
-const INVERTED: Rule = Rule { kind: Corruption::InvertedValues, slope: -0.45, belief: 0.9, least_rows: 0.002, held: 0.0 };
+const INVERTED: Rule =
+    Rule { kind: Corruption::InvertedValues, slope: -0.45, belief: 0.9, least_rows: 0.002, held: 0.0 };
 const RANDOM: Rule = Rule { kind: Corruption::RandomValues, slope: 0.15, belief: 0.6, least_rows: 0.03, held: 0.5 };
 /// One user of odd taste is no corruption.
 const FEWEST_VALUES: usize = 3;
@@ -59,7 +60,8 @@ fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule) -> Option
     }
     let mut is_found = vec![false; column.cardinality];
     values.iter().for_each(|value| is_found[*value] = true);
-    let positions = |of: &[u32]| (0_u32..).zip(of).filter(|(_, value)| is_found[**value as usize]).map(|(row, _)| row).collect();
+    let positions =
+        |of: &[u32]| (0_u32..).zip(of).filter(|(_, value)| is_found[**value as usize]).map(|(row, _)| row).collect();
     let train: Vec<u32> = positions(&column.train);
     let remedy = |row: u32| match rule.kind {
         Corruption::InvertedValues => Remedy::Target(f32::from(1 - table.labels[row as usize])),

@@ -43,7 +43,9 @@ pub fn find_windows(table: &Table) -> Vec<Finding> {
     let bound = ((table.rows() * (1 + table.columns.fields.len()) * FAULTS.len()) as f64 / FALSE_DISCOVERIES).ln();
     let mut found: Vec<Finding> = lanes
         .par_iter()
-        .flat_map_iter(|lane| FAULTS.iter().filter_map(move |fault| find_window(table, lane, fault, bound, times, valid_times)))
+        .flat_map_iter(|lane| {
+            FAULTS.iter().filter_map(move |fault| find_window(table, lane, fault, bound, times, valid_times))
+        })
         .collect();
     found.sort_by(|a, b| b.evidence.total_cmp(&a.evidence).then_with(|| a.fields.cmp(&b.fields)));
     found

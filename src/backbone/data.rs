@@ -92,15 +92,21 @@ impl<'a> Rows<'a> {
 pub struct TrainingData<'a> {
     pub train: Rows<'a>,
     pub valid: Rows<'a>,
-    /// `[N]`: when each training row happened, in the unit of the feature map's `time`; none where no column says it.
-    pub times: Option<&'a [i64]>,
+    /// `[N]` and `[V]`: when each training and validation row happened, in the unit of the feature map's `time`; none where no
+    /// column says it.
+    pub times: Option<[&'a [i64]; 2]>,
 }
 
 impl<'a> TrainingData<'a> {
     pub fn new(dataset: &'a Dataset) -> Self {
         let rows = |split| Rows::new(dataset.split(split), dataset.fields());
-        Self { train: rows(Split::Train), valid: rows(Split::Valid), times: dataset.times(Split::Train) }
+        Self { train: rows(Split::Train), valid: rows(Split::Valid), times: times(dataset) }
     }
+}
+
+/// When training and validation rows happened, `[N]` and `[V]`. Absent where the dataset does not say.
+pub fn times(dataset: &Dataset) -> Option<[&[i64]; 2]> {
+    Some([dataset.times(Split::Train)?, dataset.times(Split::Valid)?])
 }
 
 /// The order of a pass over all rows or some: positions, shuffled by the stream where there is one. `None` for all rows

@@ -100,19 +100,14 @@ pub fn describe_evidence(report: &Report) -> String {
 }
 
 fn describe_findings(findings: &Findings) -> String {
-    let rows = findings.candidates.iter().enumerate().map(|(number, candidate)| {
-        let chosen = if number == findings.chosen as usize { "chosen" } else { "" };
-        vec![
-            candidate.name.clone(),
-            candidate.rows.to_string(),
-            format!("{:.4}", candidate.auc),
-            format!("{:.4}", candidate.logloss),
-            chosen.to_owned(),
-        ]
-    });
-    let header = ["tried on validation data", "rows", "AUC", "log-loss without noise", ""];
-    let rate = 100.0 * findings.noise_rate;
-    format!("labels that are wrong, by estimate: {rate:.1} %\n\n{}", table(&header, rows, 1))
+    let mut text = String::new();
+    if findings.corruptions.is_empty() {
+        text += "no corruption with a structure was found\n";
+    }
+    for found in &findings.corruptions {
+        text += &format!("found: {}\n", found.describe());
+    }
+    text + &format!("labels that are wrong here and there, by estimate: {:.1} %\n", 100.0 * findings.noise_rate)
 }
 
 fn describe_guard(guard: &Guard) -> String {

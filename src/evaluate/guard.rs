@@ -1,8 +1,9 @@
 //! What a drop does to the data as a whole, and how far it depends on the seed.
 
+use super::names::name_values;
 use crate::ingest::{Dataset, DatasetError};
 use crate::types::{Guard, KeptShare, Slice, Split, Stability};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Values of fewer rows are not looked at: any drop of theirs is far from the mean.
 const FEWEST_ROWS: u64 = 50;
@@ -38,14 +39,10 @@ pub(super) fn measure_slices(dataset: &Dataset, labels: &[u8], kept: &[bool]) ->
     far.sort_by(|a, b| b.3.abs().total_cmp(&a.3.abs()).then(a.1.cmp(&b.1)));
     far.truncate(MOST_SLICES);
     let ids: HashSet<u32> = far.iter().map(|slice| slice.1).collect();
-    let values = if ids.is_empty() { HashMap::new() } else { dataset.values(&ids)? };
+    let names = name_values(dataset, &ids)?;
     let slice = |(column, id, kept, z): (usize, u32, KeptShare, f64)| {
         let field = &dataset.feature_map.fields[column];
-        let named = match (Some(id) == field.unknown, Some(id) == field.padding) {
-            (true, _) => "(not in the vocabulary)".to_owned(),
-            (_, true) => "(empty)".to_owned(),
-            _ => values.get(&id).cloned().unwrap_or_else(|| format!("bucket {}", id - field.offset)),
-        };
+        let named = names.get(&id).cloned().unwrap_or_default();
         Slice { field: field.name.clone(), value: named, kept, z }
     };
     let rate = |of: &dyn Fn(bool) -> bool| {

@@ -16,6 +16,7 @@ mod export;
 mod formats;
 mod guard;
 mod job;
+mod names;
 mod passes;
 mod planted;
 mod proof;

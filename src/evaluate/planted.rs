@@ -33,7 +33,7 @@ impl<'a> Planted<'a> {
         TrainingData {
             train: rows(Split::Train, &self.train),
             valid: rows(Split::Valid, &self.valid),
-            times: self.dataset.times(Split::Train),
+            times: crate::backbone::times(self.dataset),
         }
     }
 

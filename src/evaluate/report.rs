@@ -6,13 +6,15 @@ use super::choice::Choice;
 use super::engines::describe_engines;
 use super::guard::measure_slices;
 use super::job::Job;
+use super::names::name_values;
 use super::proof::Trial;
 use super::state::State;
 use super::table::{list_arms, make_table};
 use super::tasks::{Task, find_trainee};
 use super::tune::{Tunee, find_student};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
-use crate::types::{Arm, Certification, Report, Verdict};
+use crate::ingest::Dataset;
+use crate::types::{Arm, Certification, Findings, Report, Verdict};
 
 pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<Report, ExportError> {
     let (input, book, own) = (&job.input, &state.book, state.outcome.own.as_ref());
@@ -37,7 +39,10 @@ pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<R
         transfers: transfers.unwrap_or_default(),
         tuned: book.tuned.iter().map(|tuned| tuned.student.clone()).collect(),
         self_check: book.self_check.clone(),
-        findings: own.and_then(|own| own.note.findings.clone()),
+        findings: own
+            .and_then(|own| own.note.findings.clone())
+            .map(|found| name_examples(input.dataset, found))
+            .transpose()?,
         guard: guard.transpose()?,
         stability: choice.votes.as_ref().map(|(stability, _)| stability.clone()),
         oracle: book.oracle.clone(),
@@ -73,6 +78,16 @@ fn make_certifications(job: &Job, book: &Book, [kept, all]: [u64; 2]) -> Option<
     let mut transfers: Vec<_> = (1..=spec.transfer.len()).map(certify).collect();
     give_verdicts(&mut own, &mut transfers);
     Some((own, transfers))
+}
+
+/// Findings with the names of their examples.
+fn name_examples(dataset: &Dataset, mut findings: Findings) -> Result<Findings, ExportError> {
+    let examples = || findings.corruptions.iter().flat_map(|found| &found.examples);
+    let names = name_values(dataset, &examples().flat_map(|example| example.ids.iter().copied()).collect())?;
+    for example in findings.corruptions.iter_mut().flat_map(|found| &mut found.examples) {
+        example.names = example.ids.iter().map(|id| names.get(id).cloned().unwrap_or_default()).collect();
+    }
+    Ok(findings)
 }
 
 /// The most memory this process has had resident, in bytes; absent where the system does not say.

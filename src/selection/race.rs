@@ -58,6 +58,9 @@ pub struct Race {
 
 struct Lane {
     standing: Standing,
+    /// `[keys][V]`: the logits of the validation rows at each model's best pass, of models that have stopped; kept where they
+    /// were asked for.
+    logits: Option<Vec<Vec<f32>>>,
     /// Models that are still trained, each with its number among the entrant's keys.
     fits: Vec<(usize, Fit)>,
     /// `[keys]`: the best AUC of each.
@@ -74,6 +77,9 @@ struct Saved {
 #[derive(Serialize, Deserialize)]
 struct SavedLane {
     standing: Standing,
+    /// Rows of each model's logits, where they are kept.
+    #[serde(default)]
+    judged: Option<Vec<usize>>,
     fits: Vec<(usize, Value)>,
     best: Vec<f64>,
 }
@@ -89,10 +95,25 @@ impl Race {
         let fresh = |entrant: &Entrant, key: &ModelKey| Fit::new(track.engine, track.config, &[*key], entrant.options);
         let lane = |entrant: &Entrant| Lane {
             standing: Standing { passes: 0, score: 0.0, is_out: false },
+            logits: None,
             fits: entrant.keys.iter().map(|key| fresh(entrant, key)).enumerate().collect(),
             best: vec![0.0; entrant.keys.len()],
         };
         Self { lanes: entrants.iter().map(lane).collect(), passes: 0, next_cut: FIRST_CUT }
+    }
+
+    /// The same, to be asked for logits when it is over; entrants must restore their best weights.
+    pub fn keeping_logits(track: &Track, entrants: &[Entrant]) -> Self {
+        let mut race = Self::new(track, entrants);
+        for lane in &mut race.lanes {
+            lane.logits = Some(vec![Vec::new(); lane.best.len()]);
+        }
+        race
+    }
+
+    /// `[keys][V]`: an entrant's logits of the validation rows, where they were kept; empty for models that were given up.
+    pub fn logits(&self, entrant: usize) -> &[Vec<f32>] {
+        self.lanes[entrant].logits.as_deref().unwrap_or_default()
     }
 
     /// Models that the next step trains for a pass.
@@ -130,7 +151,7 @@ impl Race {
         train(runners.collect(), track, tick)?;
         self.passes += 1;
         for lane in &mut self.lanes {
-            lane.judge();
+            lane.judge(track.valid);
         }
         if self.passes == self.next_cut {
             self.cut();
@@ -152,11 +173,15 @@ impl Race {
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
         let mut lanes = Vec::with_capacity(self.lanes.len());
-        for (at, Lane { standing, fits, best }) in self.lanes.iter().enumerate() {
+        for (at, Lane { standing, logits, fits, best }) in self.lanes.iter().enumerate() {
+            for (number, logits) in logits.iter().flatten().enumerate() {
+                file.put_values(format!("{prefix}{at}/{number}/logits"), &[logits.len()], logits);
+            }
+            let judged = logits.as_ref().map(|logits| logits.iter().map(Vec::len).collect());
             let save =
                 |(number, fit): &(usize, Fit)| Ok((*number, fit.save(&format!("{prefix}{at}/{number}/"), file)?));
             let fits = fits.iter().map(save).collect::<Result<_, WeightsError>>()?;
-            lanes.push(SavedLane { standing: *standing, fits, best: best.clone() });
+            lanes.push(SavedLane { standing: *standing, judged, fits, best: best.clone() });
         }
         Ok(serde_json::to_value(Saved { lanes, passes: self.passes, next_cut: self.next_cut })?)
     }
@@ -171,12 +196,22 @@ impl Race {
     ) -> Result<Self, SelectError> {
         let saved: Saved = serde_json::from_value(state).map_err(WeightsError::from)?;
         let mut lanes = Vec::with_capacity(saved.lanes.len());
-        for (at, (SavedLane { standing, fits, best }, entrant)) in saved.lanes.into_iter().zip(entrants).enumerate() {
+        for (at, (saved, entrant)) in saved.lanes.into_iter().zip(entrants).enumerate() {
+            let SavedLane { standing, judged, fits, best } = saved;
             let load = |(number, state)| {
                 let prefix = format!("{prefix}{at}/{number}/");
                 Ok((number, Fit::load(track.engine, track.config, entrant.options, &prefix, file, state)?))
             };
-            lanes.push(Lane { standing, fits: fits.into_iter().map(load).collect::<Result<_, WeightsError>>()?, best });
+            let logits =
+                |(number, rows): (usize, usize)| file.values(&format!("{prefix}{at}/{number}/logits"), &[rows]);
+            let logits = judged.map(|rows| rows.into_iter().enumerate().map(logits).collect::<Result<_, _>>());
+            let logits = logits.transpose()?;
+            lanes.push(Lane {
+                standing,
+                logits,
+                fits: fits.into_iter().map(load).collect::<Result<_, WeightsError>>()?,
+                best,
+            });
         }
         Ok(Self { lanes, passes: saved.passes, next_cut: saved.next_cut })
     }
@@ -184,10 +219,14 @@ impl Race {
 
 impl Lane {
     /// Takes in the pass that its models were just trained for; those that have stopped leave.
-    fn judge(&mut self) {
-        for (number, fit) in &self.fits {
+    fn judge(&mut self, valid: &Rows) {
+        for (number, fit) in &mut self.fits {
             self.best[*number] = fit.best_auc(0);
             self.standing.passes = self.standing.passes.max(fit.passes());
+            if let Some(logits) = self.logits.as_mut().filter(|_| fit.is_done()) {
+                fit.finish();
+                logits[*number] = fit.model.predict(valid);
+            }
         }
         self.standing.score = self.best.iter().sum::<f64>() / self.best.len() as f64;
         self.fits.retain(|(_, fit)| !fit.is_done());

@@ -271,28 +271,87 @@ choice!(
         RandomWindow = "random_window",
         /// Rows that were written more than once.
         Repeats = "repeats",
+        /// Labels that are wrong here and there.
+        RowNoise = "row_noise",
+    }
+);
+
+choice!(
+    /// What is done about corrupt rows.
+    RemedyKind {
+        /// They are left out.
+        Drop = "drop",
+        /// They count as of the other label.
+        Relabel = "relabel",
+        /// Each counts as of label 1 with a probability.
+        SoftLabels = "soft_labels",
+        /// Each weighs as much as it probably belongs.
+        Weigh = "weigh",
     }
 );
 
 /// What the method `robust` made of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Findings {
-    /// The rate at which labels are wrong, as far as can be told. Too high where no row is sure of its label.
+    /// The rate at which labels outside of all that was found are wrong, as far as can be told. Too high where no row is sure
+    /// of its label.
     pub noise_rate: f64,
-    /// What was tried on the validation rows, all rows first.
-    pub candidates: Vec<Candidate>,
-    /// Which of them was chosen, from 0.
-    pub chosen: u32,
+    /// Validation rows outside of all that was found: what was tried is judged on them.
+    #[serde(default)]
+    pub judged_rows: u64,
+    /// The weight decay that models were tried with. Absent where nothing was tried.
+    #[serde(default)]
+    pub weight_decay: Option<f64>,
+    /// Mean AUC on those rows of models trained on all rows as they are labelled.
+    #[serde(default)]
+    pub auc: Option<f64>,
+    /// The strongest evidence first; labels that are wrong here and there come last.
+    #[serde(default)]
+    pub corruptions: Vec<CorruptionFound>,
 }
 
-/// A set of rows that a model was trained on, and how that did on the validation rows of reliable values.
+/// Corruption in one place of the table, and what came of doing something about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Candidate {
-    pub name: String,
+pub struct CorruptionFound {
+    pub kind: Corruption,
+    /// Whose values it is about: one field, or two whose values form cells. Of added rows the second is the field that told.
+    pub fields: Vec<String>,
+    /// How many values or cells.
+    pub values: u64,
+    /// Those of most rows: at most 10.
+    pub examples: Vec<ExampleValue>,
+    /// Training rows that the remedy is about, and their share.
     pub rows: u64,
-    pub auc: f64,
-    /// Corrected for labels that are wrong at `noise_rate`.
-    pub logloss: f64,
+    pub share: f64,
+    /// How sure it is, in nats: a log-likelihood ratio against the best honest explanation.
+    pub evidence: f64,
+    /// How far it goes. Values: the slope of their labels on what is expected, where honest ones have 1. Cells: the share of
+    /// labels turned. Added rows: the share of rows of that label that were added. Windows: the share of label 1. Repeats:
+    /// how often equal rows have equal labels. Row noise: its rate.
+    pub strength: f64,
+    /// First and last moment of a window, in the dataset's unit of time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub window: Option<[i64; 2]>,
+    pub remedy: RemedyKind,
+    /// AUC with the remedy less AUC without, on the validation rows that are judged on, and its standard error. Absent
+    /// where it was not tried.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gain: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gain_error: Option<f64>,
+    /// Whether it was done.
+    pub taken: bool,
+}
+
+/// A value, or a cell, that is corrupt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExampleValue {
+    /// Global ids of the fields' values.
+    pub ids: Vec<u32>,
+    /// Their names in the table.
+    #[serde(default)]
+    pub names: Vec<String>,
+    pub rows: u32,
 }
 
 /// What the drop does to the data as a whole.

@@ -13,6 +13,7 @@ mod evidence;
 mod facts;
 mod failure;
 mod faults;
+mod findings_words;
 mod ids;
 mod job;
 pub mod method;
@@ -43,9 +44,9 @@ pub use device::{Device, Engine};
 pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
-    ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters,
-    Corruption, Envelope, EnvelopeSignature, Findings, Found, Gain, Guard, LoglossRise, Noise, RarestValue, SelfCheck,
-    SelfCheckResult, Slice, Stability, Verdict,
+    ArtifactDigest, Calibration, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Corruption,
+    CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, Guard, LoglossRise, Noise,
+    RarestValue, RemedyKind, SelfCheck, SelfCheckResult, Slice, Stability, Verdict,
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};

@@ -1,11 +1,9 @@
-//! Models that serve the method: their options do not depend on the job's backbone.
+//! The model that judges rows: its options do not depend on the job's backbone.
 
 use crate::backbone::{BackboneConfig, FitOptions, OptimizerConfig, WeightsError};
 use crate::selection::{Context, SelectError};
-use crate::types::{BackboneKind, Options, Preset};
-
-/// Weight decay of the factorisation machines that judge values and give the directions of a draw.
-const FM_WEIGHT_DECAY: f64 = 3e-5;
+use crate::types::method::RobustOptions;
+use crate::types::{Options, Preset};
 
 pub(super) struct Machine {
     pub config: BackboneConfig,
@@ -13,20 +11,16 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub fn new(kind: BackboneKind, weight_decay: f64, context: &Context) -> Result<Self, SelectError> {
-        let own = context.options();
-        let options = Options { batch_size: own.batch_size, ..Options::preset(Preset::Paper, kind) };
+    pub fn teacher(own: &RobustOptions, context: &Context) -> Result<Self, SelectError> {
+        let of_job = context.options();
+        let options = Options { batch_size: of_job.batch_size, ..Options::preset(Preset::Paper, own.teacher) };
+        let weight_decay = own.teacher_weight_decay;
         let fit = FitOptions {
-            optimizer: OptimizerConfig { kind: own.optimizer, lr: options.lr, weight_decay },
-            max_passes: own.retrain_max_epoch,
+            optimizer: OptimizerConfig { kind: of_job.optimizer, lr: options.lr, weight_decay },
+            max_passes: of_job.retrain_max_epoch,
             ..FitOptions::retrain(&options)
         };
-        Ok(Self { config: BackboneConfig::new(kind, context.map, &options)?, options: fit })
-    }
-
-    /// A factorisation machine.
-    pub fn fm(context: &Context) -> Result<Self, SelectError> {
-        Self::new(BackboneKind::Fm, FM_WEIGHT_DECAY, context)
+        Ok(Self { config: BackboneConfig::new(own.teacher, context.map, &options)?, options: fit })
     }
 }
 

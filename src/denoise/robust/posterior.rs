@@ -1,7 +1,5 @@
 //! From logits of models that have not seen a row, to the probability that the row's label is true.
 
-pub use crate::metrics::Platt;
-
 /// Noise rates are estimated from this share of the rows, at either end of the logits.
 const ANCHORS: f64 = 0.005;
 /// Probabilities that a true label is 1 stay between this and 1 minus this: nothing is certain of a row.

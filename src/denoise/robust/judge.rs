@@ -1,0 +1,74 @@
+//! The first stage: every row is judged by a model that has not seen it.
+
+use super::machine::{Machine, as_damaged};
+use crate::audit::mix;
+use crate::backbone::{TensorFile, WeightsError};
+use crate::selection::{Context, CrossFit, CrossFitPlan, Place, Role, SelectError, Session};
+use crate::types::Phase;
+use crate::types::method::RobustOptions;
+use serde_json::Value;
+
+pub(super) struct Judge {
+    cross: CrossFit,
+}
+
+impl Judge {
+    /// For so many training rows.
+    pub fn new(rows: usize) -> Self {
+        Self { cross: CrossFit::new(rows) }
+    }
+
+    /// Counted from 1.
+    pub fn part(&self) -> u32 {
+        u32::from(self.cross.done()) + 1
+    }
+
+    /// Trains a pass of a judge; `[N]` logits, after the last.
+    pub fn step(
+        &mut self,
+        options: &RobustOptions,
+        context: &Context,
+        session: &mut Session,
+    ) -> Result<Option<Vec<f32>>, SelectError> {
+        let teacher = Machine::teacher(options, context)?;
+        let parts = divide_rows(context.data.train.len(), options.folds as u8, context.seed);
+        let part = self.part();
+        let (plan, key) = (plan(&teacher, &parts, options, context), context.key(Role::CrossFit, part));
+        let is_over = self.cross.step(&plan, key, Place::denoised(Phase::Warmup, part), context, session)?;
+        Ok(is_over.then(|| self.cross.logits().to_vec()))
+    }
+
+    pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
+        self.cross.save(prefix, file)
+    }
+
+    pub fn load(
+        options: &RobustOptions,
+        context: &Context,
+        prefix: &str,
+        file: &TensorFile,
+        state: Value,
+    ) -> Result<Self, WeightsError> {
+        let teacher = Machine::teacher(options, context).map_err(as_damaged)?;
+        let mut cross = CrossFit::new(context.data.train.len());
+        cross.load(&plan(&teacher, &[], options, context), prefix, file, state)?;
+        Ok(Self { cross })
+    }
+}
+
+fn plan<'m>(teacher: &'m Machine, parts: &'m [u8], options: &RobustOptions, context: &Context<'m>) -> CrossFitPlan<'m> {
+    CrossFitPlan {
+        engine: context.engine,
+        config: &teacher.config,
+        options: teacher.options,
+        parts,
+        count: options.folds as u8,
+        trained: None,
+        weights: None,
+    }
+}
+
+/// `[N]`: the part that each row is in, below `count`.
+fn divide_rows(rows: usize, count: u8, seed: u64) -> Vec<u8> {
+    (0..rows as u64).map(|row| (mix(row ^ mix(seed)) % u64::from(count)) as u8).collect()
+}

@@ -1,0 +1,81 @@
+//! Findings in words.
+
+use super::{Corruption, CorruptionFound, RemedyKind};
+
+impl CorruptionFound {
+    /// What is wrong, where, how far, and what was done about it: one sentence.
+    pub fn describe(&self) -> String {
+        let gain = match (self.gain, self.gain_error) {
+            (Some(gain), Some(error)) => format!(", AUC {gain:+.4} ± {error:.4} on validation rows"),
+            _ => String::new(),
+        };
+        let share = format!("{:.1} % of the rows", 100.0 * self.share);
+        format!("{} ({}; {share}): {}{gain}", self.place(), self.extent(), self.action())
+    }
+
+    fn place(&self) -> String {
+        let of = |what: &str| match &self.fields[..] {
+            [field] => format!("{} values of {field}: labels {what}", self.values),
+            _ => format!("labels {what}"),
+        };
+        let added =
+            |label: u8| format!("{} values of {}: rows of label {label} were added", self.values, self.field(0));
+        let cell = |from: u8| format!("the cell {}: labels {from} became {}", self.first_cell(), 1 - from);
+        let window = |what: &str| match self.first_cell() {
+            cell if cell.is_empty() => format!("a window of time: labels {what}"),
+            cell => format!("a window of time of {cell}: labels {what}"),
+        };
+        match self.kind {
+            Corruption::RandomValues => of("at random"),
+            Corruption::InvertedValues => of("turned round"),
+            Corruption::AddedOnes => added(1),
+            Corruption::AddedZeros => added(0),
+            Corruption::TurnedOnes => cell(0),
+            Corruption::TurnedZeros => cell(1),
+            Corruption::ZeroWindow => window("all 0"),
+            Corruption::OneWindow => window("all 1"),
+            Corruption::InvertedWindow => window("turned round"),
+            Corruption::RandomWindow => window("at random"),
+            Corruption::Repeats => "rows that were written more than once".to_owned(),
+            Corruption::RowNoise => "labels wrong here and there".to_owned(),
+        }
+    }
+
+    fn extent(&self) -> String {
+        let percent = format!("{:.0} %", 100.0 * self.strength);
+        match self.kind {
+            Corruption::RandomValues | Corruption::InvertedValues => {
+                format!("slope {:.2} where honest ones have 1", self.strength)
+            }
+            Corruption::AddedOnes | Corruption::AddedZeros => format!("{percent} of their rows of that label"),
+            Corruption::TurnedOnes | Corruption::TurnedZeros => format!("{percent} of them"),
+            Corruption::ZeroWindow | Corruption::OneWindow | Corruption::InvertedWindow | Corruption::RandomWindow => {
+                format!("label 1 in {percent}")
+            }
+            Corruption::Repeats => format!("equal rows have equal labels in {percent}"),
+            Corruption::RowNoise => format!("about {percent}"),
+        }
+    }
+
+    fn action(&self) -> &'static str {
+        match (self.taken, self.gain, self.remedy) {
+            (false, None, _) => "not tried",
+            (false, Some(_), _) => "left alone, because doing something about it did not help",
+            (true, _, RemedyKind::Drop) => "dropped",
+            (true, _, RemedyKind::Relabel) => "relabelled",
+            (true, _, RemedyKind::SoftLabels) => "given soft labels",
+            (true, _, RemedyKind::Weigh) => "weighed by how probably each belongs",
+        }
+    }
+
+    fn field(&self, at: usize) -> &str {
+        self.fields.get(at).map_or("", |field| field)
+    }
+
+    /// `field = value, field = value` of the first example.
+    fn first_cell(&self) -> String {
+        let Some(example) = self.examples.first() else { return String::new() };
+        let named = self.fields.iter().zip(&example.names).map(|(field, name)| format!("{field} = {name}"));
+        named.collect::<Vec<_>>().join(", ")
+    }
+}
