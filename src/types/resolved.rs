@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// As they stand in the database of a version in which `robust` was a preset.
+    /// As they stand in the database of a version in which `robust` was a preset, and taught in rounds.
     #[test]
     fn a_stored_run_of_the_preset_robust_is_one_of_the_method() {
         let all = Options { epochs: 7, lr: 0.5, ..Options::default() };
@@ -142,7 +142,7 @@ mod tests {
         });
         let read: ResolvedMethod = serde_json::from_value(stored).unwrap();
         let Method::Robust(robust) = &read.kind else { panic!("{read:?}") };
-        assert_eq!((robust.folds, robust.rounds, robust.teacher), (4, 3, BackboneKind::Fm));
+        assert_eq!((robust.folds, robust.teacher_weight_decay, robust.teacher), (4, 0.001, BackboneKind::Fm));
         assert_eq!(
             (read.preset, read.options.lr, read.options.epochs),
             (Preset::Paper, 0.5, Options::default().epochs)

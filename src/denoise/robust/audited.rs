@@ -1,6 +1,6 @@
 //! The second stage: what is corrupt, and what is to be tried.
 
-use super::posterior::{belief, noise_rate, truth};
+use super::posterior::{NoiseRate, belief, truth};
 use crate::audit::{self, Columns, Corruption, Finding, Remedy, Table};
 use crate::metrics::{Platt, sigmoid};
 use crate::selection::Context;
@@ -8,8 +8,9 @@ use crate::selection::Context;
 /// Findings that are tried, the strongest ones.
 const MOST_TRIED: usize = 6;
 
-/// Labels that are wrong here and there are worth soft labels from this rate on.
-const LEAST_NOISE: f64 = 0.05;
+/// Labels that are wrong here and there are worth soft labels from this rate on, if so many nats speak for it.
+const LEAST_NOISE: f64 = 0.03;
+const LEAST_EVIDENCE: f64 = 20.0;
 
 /// Everything that is known once the rows are judged.
 pub(super) struct Audited {
@@ -49,9 +50,10 @@ impl Audited {
         let left = || (0..train.len()).filter(|row| is_left[*row]);
         let logits: Vec<f32> = left().map(|row| taste[row]).collect();
         let labels: Vec<u8> = left().map(|row| train.labels[row]).collect();
-        let noise_rate = noise_rate(&logits, &labels).max(1e-3);
-        if noise_rate >= LEAST_NOISE {
-            findings.push(soften(&taste, train.labels, &is_left, noise_rate));
+        let noise = NoiseRate::fit(&logits, &labels);
+        let noise_rate = noise.rate.max(1e-3);
+        if noise_rate >= LEAST_NOISE && noise.evidence >= LEAST_EVIDENCE {
+            findings.push(soften(&taste, train.labels, &is_left, noise));
         }
         Self { taste, findings, noise_rate, is_judged }
     }
@@ -77,9 +79,10 @@ impl Audited {
 
 /// Labels that are wrong at a rate, in no place that could be named: each row's target is the probability that its true label
 /// is 1.
-fn soften(taste: &[f32], labels: &[u8], is_left: &[bool], noise_rate: f64) -> Finding {
+fn soften(taste: &[f32], labels: &[u8], is_left: &[bool], noise: NoiseRate) -> Finding {
+    let NoiseRate { rate, evidence } = noise;
     let target = |row: usize| {
-        let right = belief(truth(sigmoid(taste[row]), noise_rate), labels[row], noise_rate);
+        let right = belief(truth(sigmoid(taste[row]), rate), labels[row], rate);
         Remedy::Target(if labels[row] == 1 { right } else { 1.0 - right })
     };
     let rows = (0..labels.len()).filter(|row| is_left[*row]);
@@ -87,8 +90,8 @@ fn soften(taste: &[f32], labels: &[u8], is_left: &[bool], noise_rate: f64) -> Fi
         kind: Corruption::RowNoise,
         fields: Vec::new(),
         values: Vec::new(),
-        evidence: 0.0,
-        strength: noise_rate,
+        evidence,
+        strength: rate,
         window: None,
         remedies: rows.map(|row| (row as u32, target(row))).collect(),
         valid: Vec::new(),

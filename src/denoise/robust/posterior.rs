@@ -1,22 +1,64 @@
 //! From logits of models that have not seen a row, to the probability that the row's label is true.
 
-/// Noise rates are estimated from this share of the rows, at either end of the logits.
-const ANCHORS: f64 = 0.005;
 /// Probabilities that a true label is 1 stay between this and 1 minus this: nothing is certain of a row.
 pub const LEAST: f32 = 0.005;
 
-/// The rate at which labels are wrong, if it is the same for all rows. Of the rows that a model is surest of, for
-/// either label, it is the share that has the other label; the smaller of the two shares, since the model may be wrong
-/// as well.
-pub fn noise_rate(logits: &[f32], labels: &[u8]) -> f64 {
-    let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-    order.sort_unstable_by(|a, b| logits[*a as usize].total_cmp(&logits[*b as usize]).then(a.cmp(b)));
-    let count = ((logits.len() as f64 * ANCHORS) as usize).clamp(1, logits.len().max(1));
-    let share = |rows: &[u32], label: u8| {
-        rows.iter().filter(|row| labels[**row as usize] == label).count() as f64 / rows.len().max(1) as f64
-    };
-    let (low, high) = (&order[..count.min(order.len())], &order[order.len().saturating_sub(count)..]);
-    share(low, 1).min(share(high, 0)).min(0.45)
+/// The rate at which labels are wrong, if it is the same for all rows, and how much speaks for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoiseRate {
+    pub rate: f64,
+    /// Nats by which that is likelier than no wrong label at all.
+    pub evidence: f64,
+}
+
+impl NoiseRate {
+    /// Ranges of logits that rows are counted in, and the rates that are tried: 0, 0.01, .., 0.45.
+    const BINS: usize = 100;
+    const RATES: usize = 46;
+    const STEPS: usize = 12;
+
+    /// Labels that are wrong at a rate keep the probability of a label from falling to 0 or rising to 1, however sure a model is
+    /// of the truth: what fits best is a logistic curve between a floor and a ceiling.
+    pub fn fit(logits: &[f32], labels: &[u8]) -> Self {
+        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+        order.sort_unstable_by(|a, b| logits[*a as usize].total_cmp(&logits[*b as usize]));
+        let bin = |rows: &[u32]| {
+            let center = rows.iter().map(|row| f64::from(logits[*row as usize])).sum::<f64>() / rows.len() as f64;
+            let ones = rows.iter().filter(|row| labels[**row as usize] == 1).count() as f64;
+            (center, [rows.len() as f64 - ones, ones])
+        };
+        let bins: Vec<(f64, [f64; 2])> = order.chunks(logits.len().div_ceil(Self::BINS).max(1)).map(bin).collect();
+        let likelihoods: Vec<f64> = (0..Self::RATES).map(|at| Self::likelihood(&bins, 0.01 * at as f64)).collect();
+        let better = |best: usize, at: usize| if likelihoods[at] > likelihoods[best] { at } else { best };
+        let best = (0..Self::RATES).fold(0, better);
+        Self { rate: 0.01 * best as f64, evidence: likelihoods[best] - likelihoods[0] }
+    }
+
+    /// The log-likelihood with the logistic curve that fits best (Fisher scoring).
+    fn likelihood(bins: &[(f64, [f64; 2])], rate: f64) -> f64 {
+        let (mut a, mut b) = (1.0, 0.0);
+        let mut likelihood = f64::MIN;
+        for _ in 0..Self::STEPS {
+            let (mut gradient, mut curve) = ([0.0; 2], [1e-9, 0.0, 1e-9]);
+            likelihood = 0.0;
+            for (z, [zeros, ones]) in bins {
+                let q = 1.0 / (1.0 + (-(a * z + b)).exp());
+                let p = (rate + (1.0 - 2.0 * rate) * q).clamp(1e-9, 1.0 - 1e-9);
+                likelihood += zeros * (1.0 - p).ln() + ones * p.ln();
+                let slope = (1.0 - 2.0 * rate) * q * (1.0 - q);
+                let miss = (ones - (zeros + ones) * p) * slope / (p * (1.0 - p));
+                let weight = (zeros + ones) * slope * slope / (p * (1.0 - p));
+                gradient = [gradient[0] + miss * z, gradient[1] + miss];
+                curve = [curve[0] + weight * z * z, curve[1] + weight * z, curve[2] + weight];
+            }
+            let determinant = curve[0] * curve[2] - curve[1] * curve[1];
+            let step =
+                |own: f64, beside: f64, at: usize| (own * gradient[at] - beside * gradient[1 - at]) / determinant;
+            a = (a + step(curve[2], curve[1], 0).clamp(-1.0, 1.0)).clamp(0.05, 20.0);
+            b = (b + step(curve[0], curve[1], 1).clamp(-1.0, 1.0)).clamp(-20.0, 20.0);
+        }
+        likelihood
+    }
 }
 
 /// The probability that a row's true label is 1, where its given label is 1 with probability `p` and labels are wrong at
@@ -52,9 +94,11 @@ mod tests {
         let rate = 0.2;
         let labels: Vec<u8> =
             (0..n).map(|i| u8::from((truths[i] < sigmoid(z[i])) != (flips[i] < rate as f32))).collect();
-        let rho = noise_rate(&z, &labels);
-        assert!((rho - rate).abs() < 0.04, "{rho}");
-        assert!(noise_rate(&z, &z.iter().map(|z| u8::from(*z > 0.0)).collect::<Vec<_>>()) == 0.0, "no noise at all");
+        let found = NoiseRate::fit(&z, &labels);
+        assert!((found.rate - rate).abs() < 0.02 && found.evidence > 1000.0, "{found:?}");
+        let clean: Vec<u8> = (0..n).map(|i| u8::from(truths[i] < sigmoid(z[i]))).collect();
+        let found = NoiseRate::fit(&z, &clean);
+        assert!(found.rate <= 0.01 && found.evidence < 5.0, "no noise at all: {found:?}");
         // Of p = 0.5 nothing is known; a sure and contradicted row is most likely flipped.
         assert!((belief(truth(0.5, rate), 1, rate) - 0.8).abs() < 1e-6);
         assert!(belief(truth(0.79, rate), 0, rate) < 0.1);
