@@ -20,6 +20,9 @@ const FEWEST_VALUES: usize = 50;
 const LEAST_SCORE: f64 = 4.0;
 /// Of either half alone.
 const LEAST_SCORE_OF_HALF: f64 = 1.5;
+/// One value alone proves nothing, nor do all of them with so little evidence, in nats.
+const FEWEST_STRANGE: usize = 2;
+const LEAST_EVIDENCE: f64 = 12.0;
 /// Both fields have at least so many values.
 const FEWEST_KINDS: usize = 50;
 
@@ -90,7 +93,8 @@ fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[
         for (value, _) in &strange {
             remedies.extend(weigh(&groups[*value], label, table.labels, &frequencies, &frequency));
         }
-        if remedies.is_empty() {
+        let evidence: f64 = strange.iter().map(|(_, score)| 0.5 * score * score).sum();
+        if strange.len() < FEWEST_STRANGE || evidence < LEAST_EVIDENCE {
             return None;
         }
         remedies.sort_unstable_by_key(|(row, _)| *row);
@@ -108,7 +112,7 @@ fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[
             kind,
             fields: vec![column.name.clone(), other.name.clone()],
             values,
-            evidence: strange.iter().map(|(_, score)| 0.5 * score * score).sum(),
+            evidence,
             strength: taken / remedies.len() as f64,
             window: None,
             valid: valid.collect(),

@@ -7,12 +7,12 @@ use super::{Corruption, Finding, FoundValue, Remedy, Table};
 /// What a model that has seen a value's other rows knows counts for half of what is expected beside one that has not.
 const TASTE: f32 = 0.5;
 /// Slopes of inverted values, and of those at random; how probable that must be of a value; and the least share of the rows
-/// that is worth a finding. Some honest values look as if they were at random, so a few of them say nothing.
+/// that is worth a finding. Some honest values look as if they were at random or turned round, so a few of them say nothing.
 const INVERTED: Rule =
-    Rule { kind: Corruption::InvertedValues, slope: -0.45, belief: 0.9, least_rows: 0.002, held: 0.0 };
+    Rule { kind: Corruption::InvertedValues, slope: -0.45, belief: 0.9, least_rows: 0.02, held: 0.0 };
 const RANDOM: Rule = Rule { kind: Corruption::RandomValues, slope: 0.15, belief: 0.6, least_rows: 0.03, held: 0.5 };
-/// One user of odd taste is no corruption.
-const FEWEST_VALUES: usize = 3;
+/// A few users of odd taste are no corruption.
+const FEWEST_VALUES: usize = 5;
 /// Nats a value needs to count as evidence, summed.
 const LEAST_EVIDENCE: f64 = 10.0;
 
@@ -29,18 +29,23 @@ struct Rule {
 pub fn find_values(table: &Table, field: usize, unseen: &[f32]) -> Vec<Finding> {
     let both: Vec<f32> = unseen.iter().zip(table.taste).map(|(unseen, taste)| unseen + TASTE * taste).collect();
     // Values that are inverted teach a model that has seen their rows the opposite of what is true.
-    let inverted = find_by(table, field, unseen, &INVERTED);
-    let random = find_by(table, field, &both, &RANDOM);
+    let inverted = find_by(table, field, unseen, &INVERTED, &[]);
+    // To both together their labels look as if they were at random.
+    let known = inverted.iter().flat_map(|found| &found.values).map(|value| value.ids[0]).collect::<Vec<_>>();
+    let random = find_by(table, field, &both, &RANDOM, &known);
     inverted.into_iter().chain(random).collect()
 }
 
-fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule) -> Option<Finding> {
+/// `known`: global ids of values that are found already.
+fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule, known: &[u32]) -> Option<Finding> {
     let column = &table.columns.fields[field];
     let bin = |is_used: &dyn Fn(usize) -> bool| {
         Binned::new(&column.train, column.cardinality, expected, table.labels, is_used)
     };
     let slopes = Slopes::fit(&bin(&|_| true));
-    let is_found = |slopes: &Slopes, value: usize| slopes.is_below(value, rule.slope) > rule.belief;
+    let is_found = |slopes: &Slopes, value: usize| {
+        slopes.is_below(value, rule.slope) > rule.belief && !known.contains(&(column.offset + value as u32))
+    };
     let values: Vec<usize> = (0..column.cardinality).filter(|value| is_found(&slopes, *value)).collect();
     let rows = column.count_rows();
     let covered: u32 = values.iter().map(|value| rows[*value]).sum();

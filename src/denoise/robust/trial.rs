@@ -304,7 +304,7 @@ impl Trial {
 /// mends shows in rows that are not judged on.
 fn is_worth_it(finding: &Finding, gain: f64, error: f64) -> bool {
     match finding.kind {
-        Corruption::RandomValues | Corruption::RowNoise => gain > LEAST_ERRORS * error,
+        Corruption::RowNoise => gain > LEAST_ERRORS * error,
         _ => gain > -LEAST_ERRORS * error,
     }
 }
