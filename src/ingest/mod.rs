@@ -36,6 +36,7 @@ mod survey;
 mod table;
 mod vocabulary;
 
+pub use cell::time_key;
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
 pub use error::{IngestError, InvalidTable};
 pub(crate) use error::{ReadError, shown};
@@ -46,4 +47,4 @@ pub(crate) use lines::Lines;
 pub use permutation::Permutation;
 pub use pipeline::{Ingested, ingest};
 pub use progress::IngestProgress;
-pub use rows::{SourceRows, rows_where};
+pub use rows::{SourceRows, for_each_row, rows_where};
