@@ -283,12 +283,12 @@ fn made_times_are_sessions() {
 
 #[test]
 fn a_sample_has_so_many_users_with_all_their_rows() {
-    let (small, all) = (draw_users(&table(), "user", 20, 3, 1).unwrap(), table());
+    let (small, all) = (draw_users(&table(), "user", 20, 3).unwrap(), table());
     let users = cells(&small, "user", &(0..small.len()).collect::<Vec<_>>());
     assert_eq!(users.len(), 20);
     let column = &all.columns[all.find("user").unwrap()];
     assert_eq!(small.len(), (0..ROWS).filter(|row| users.contains(column.cell(*row))).count());
-    let other = draw_users(&all, "user", 20, 4, 1).unwrap();
+    let other = draw_users(&all, "user", 20, 4).unwrap();
     assert_ne!(users, cells(&other, "user", &(0..other.len()).collect::<Vec<_>>()));
 }
 

@@ -3,10 +3,10 @@
 use super::{draw::draw_numbers, error::PlantError, table::Table};
 use crate::random::{PLANTED_TABLE, Purpose, Stream};
 
-/// The rows of `count` values of the column `user`, drawn by the seed and `number`; of all where there are fewer.
-pub fn draw_users(table: &Table, user: &str, count: usize, number: u32, seed: u64) -> Result<Table, PlantError> {
+/// The rows of `count` values of the column `user`, drawn by the seed; of all where there are fewer.
+pub fn draw_users(table: &Table, user: &str, count: usize, seed: u64) -> Result<Table, PlantError> {
     let column = &table.columns[table.find(user)?];
-    let stream = Stream::new(seed, Purpose::Plant, &[PLANTED_TABLE]).named("users").child(&[number]);
+    let stream = Stream::new(seed, Purpose::Plant, &[PLANTED_TABLE]).named("users");
     let mut drawn = vec![false; column.cardinality()];
     for value in draw_numbers(stream, drawn.len(), count) {
         drawn[value as usize] = true;
