@@ -56,10 +56,8 @@ pub fn read_ratings(source: &Path, spec: &DatasetSpec, dataset: &Dataset) -> Res
     wrong.map_or(Ok(ratings), Err)
 }
 
-/// Writes the table as CSV with a column of its own for the label and one for the split, and returns how it is read: the
-/// fields are those of `spec`, which the table was read by.
-pub fn write_table(table: &Table, spec: &DatasetSpec, out: &Path) -> Result<DatasetSpec, PlantError> {
-    let (label, split) = (free_name(table, "planted_label"), free_name(table, "planted_split"));
+/// Writes the table as CSV, with columns of these names for the label and the split behind its own.
+pub fn write_csv(table: &Table, label: &str, split: &str, out: &Path) -> Result<(), PlantError> {
     write_lines(out, |out| {
         for column in &table.columns {
             write_cell(out, &column.name)?;
@@ -74,7 +72,14 @@ pub fn write_table(table: &Table, spec: &DatasetSpec, out: &Path) -> Result<Data
             writeln!(out, "{},{}", table.labels[row], table.splits[row].as_str())?;
         }
         Ok(())
-    })?;
+    })
+}
+
+/// Writes the table as CSV, and returns how it is read: its fields are those of `spec`, which the clean table was read by, its
+/// label and split stand in columns of their own.
+pub fn write_table(table: &Table, spec: &DatasetSpec, out: &Path) -> Result<DatasetSpec, PlantError> {
+    let (label, split) = (free_name(table, "planted_label"), free_name(table, "planted_split"));
+    write_csv(table, &label, &split, out)?;
     let there = |name: &String| table.columns.iter().any(|column| column.name == *name);
     let mut exclude: Vec<String> = spec.exclude.iter().filter(|name| there(name)).cloned().collect();
     if let SplitSpec::Time { column, .. } = &spec.split

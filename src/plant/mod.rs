@@ -19,7 +19,7 @@ mod table;
 mod times;
 
 pub use error::PlantError;
-pub use files::{read_ratings, read_table, read_truth, write_table, write_truth};
+pub use files::{read_ratings, read_table, read_truth, write_csv, write_table, write_truth};
 pub use kind::{Corruption, Kind, OutageLabels, SPELLINGS};
 pub use labels::list_cells;
 pub use natural::{Natural, Rivals};
