@@ -46,11 +46,14 @@ pub fn for_each_row(source: &Path, spec: &DatasetSpec, each: &mut dyn FnMut(&[Co
     })
 }
 
-/// Hands every row to `each`: its position in the file, and its cells within a text.
+/// Called with a row's position in the file, and its cells within a text.
+type EachRow<'e> = &'e mut dyn FnMut(u32, &[u8], &[Span]);
+
+/// Hands every row to `each`.
 fn read_rows(
     table: &Table,
     limits: &IngestLimits,
-    each: &mut dyn FnMut(u32, &[u8], &[Span]),
+    each: EachRow,
 ) -> Result<(), IngestError> {
     let mut reader = table.rows(&vec![true; table.columns.len()], limits)?;
     let (mut batch, mut first) = (Batch::default(), 0);
