@@ -5,7 +5,7 @@
 //! ```text
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- trainer
-//! ingest <- import <- cli; {backbone, ingest, metrics} <- reproduce <- cli
+//! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, ingest, metrics} <- reproduce <- cli
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! ```
 //!
@@ -25,6 +25,7 @@ pub mod files;
 pub mod import;
 pub mod ingest;
 pub mod metrics;
+pub mod plant;
 pub mod random;
 pub mod reproduce;
 pub mod selection;

@@ -40,12 +40,15 @@ pub enum Purpose {
     Import = 11,
     /// Rows of the random arm of a verdict; path: label.
     RandomArm = 12,
-    /// Noise planted in labels; path: split, or [`PLANTED_VALUES`].
+    /// Noise planted in labels; path: split, or [`PLANTED_VALUES`]. Corruption planted in a table; path: [`PLANTED_TABLE`], then
+    /// its kind by name and what is drawn.
     Plant = 13,
 }
 
 /// Path of the stream that draws the values of a field noise is planted in: no split has this number.
 pub const PLANTED_VALUES: u32 = u32::MAX;
+/// First word of the paths of corruption planted in a table, whose kind follows by name: no split has this number.
+pub const PLANTED_TABLE: u32 = u32::MAX - 1;
 
 /// Blocks computed side by side, so that the compiler can use vector instructions.
 const LANES: usize = 16;

@@ -5,7 +5,9 @@ pub mod confident;
 mod controls;
 mod crossfit;
 pub mod instance;
+mod margin;
 mod neighbours;
+mod ranked;
 pub mod sampled;
 
 use crate::backbone::TrainingLoss;
@@ -13,7 +15,9 @@ use crate::selection::{Context, Selector};
 use crate::types::Method;
 use controls::{LossDrop, RandomDrop};
 use crossfit::ConfidentLearning;
+use margin::Aum;
 use neighbours::InstanceSelection;
+use ranked::Ranked;
 
 /// Who chooses the rows, where the method is one of these and chooses any.
 pub fn selector(method: &Method, context: &Context) -> Option<Box<dyn Selector>> {
@@ -27,6 +31,9 @@ pub fn selector(method: &Method, context: &Context) -> Option<Box<dyn Selector>>
         Method::Lsbo(own) => Box::new(InstanceSelection::lsbo(&own.local_sets, context)),
         Method::Bdis(own) => Box::new(InstanceSelection::bdis(own, context)),
         Method::ConfidentLearning(own) => Box::new(ConfidentLearning::new(own, context)),
+        Method::Trim(own) => Box::new(Ranked::trim(own, context)),
+        Method::Eard(own) => Box::new(Ranked::eard(own, context)),
+        Method::Aum(_) => Box::new(Aum::default()),
         Method::None(_)
         | Method::TCe(_)
         | Method::RCe(_)

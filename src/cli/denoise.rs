@@ -171,7 +171,7 @@ pub(super) fn trainer_job(
         dataset_dir,
         source,
         source_spec,
-        plant: None,
+        truth: None,
         out_dir,
         resume_from: None,
         // Nothing would go on from a checkpoint of a one-shot run.

@@ -8,8 +8,8 @@ use super::{
 use crate::{
     metrics::{mean, sample_sd},
     types::{
-        Arm, Certification, CertifiedRun, Certify, Findings, Guard, JobSpec, Plan, Report, SelfCheck, SelfCheckResult,
-        Stability, Verdict,
+        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, Report, SelfCheck,
+        SelfCheckResult, Stability, Verdict,
     },
 };
 use clap::Args;
@@ -101,13 +101,14 @@ pub fn describe_evidence(report: &Report) -> String {
 
 fn describe_findings(findings: &Findings) -> String {
     let mut text = String::new();
-    if findings.corruptions.is_empty() {
+    if findings.corruptions.iter().all(|found| found.kind == Corruption::RowNoise) {
         text += "no corruption with a structure was found\n";
     }
     for found in &findings.corruptions {
-        text += &format!("found: {}\n", found.describe());
+        let heading = if found.kind == Corruption::RowNoise { "tried" } else { "found" };
+        text += &format!("{heading}: {}\n", found.describe());
     }
-    text + &format!("labels that are wrong here and there, by estimate: {:.1} %\n", 100.0 * findings.noise_rate)
+    text
 }
 
 fn describe_guard(guard: &Guard) -> String {

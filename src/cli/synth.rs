@@ -1,7 +1,8 @@
 //! `autodenoise synth`: a table with planted noise.
 
 use super::error::CliError;
-use crate::synth::{self, SynthSpec};
+use crate::plant::Corruption;
+use crate::synth::{self, SynthError, SynthSpec};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 pub struct SynthArgs {
     /// Where the table (CSV) goes
     out: PathBuf,
-    /// Where the truth goes: which rows were flipped
+    /// Where the truth goes, a line a row: `row,flipped`, or with --plant `row,corrupted`
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// Number of users
@@ -32,9 +33,14 @@ pub struct SynthArgs {
     /// Values of each of them
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context_values: u32,
-    /// Share of training and validation labels that are turned over
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE", value_parser = flip_share)]
-    flip_rate: f64,
+    /// Share of training and validation labels that are turned over [default: 0.1, with --plant 0]
+    #[arg(long, value_name = "SHARE", value_parser = flip_share)]
+    flip_rate: Option<f64>,
+    /// Corruption to put into the training and validation rows (repeatable), for example bots:user:item:0.03,
+    /// outage:timestamp:device:0.2 or clicks:device:genre:0.3; `bench-noise --help` lists all kinds. The columns are user,
+    /// item, age and device (of the user), genre (of the item), timestamp, and context_0 and so on
+    #[arg(long, value_name = "KIND")]
+    plant: Vec<Corruption>,
     /// Seed of the table
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -55,12 +61,17 @@ pub fn synth(args: SynthArgs) -> Result<(), CliError> {
         users: args.users,
         items: args.items,
         rows,
-        flip_rate: args.flip_rate,
+        flip_rate: args.flip_rate.unwrap_or(if args.plant.is_empty() { 0.1 } else { 0.0 }),
         contexts: args.contexts,
         context_values: args.context_values,
+        planted: args.plant,
         seed: args.seed,
     };
-    synth::write(&spec, &args.out, args.truth.as_deref()).map_err(CliError::failed)?;
+    let explain = |error| match error {
+        SynthError::Plant(error) => CliError::usage(format!("--plant: {error}")),
+        other => CliError::failed(other),
+    };
+    let rows = synth::write(&spec, &args.out, args.truth.as_deref()).map_err(explain)?;
     eprintln!("wrote {rows} rows to {}", args.out.display());
     Ok(())
 }

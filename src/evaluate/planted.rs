@@ -24,6 +24,22 @@ impl<'a> Planted<'a> {
         Ok(Self { dataset, train, valid, corrupted })
     }
 
+    /// A dataset that was read from a table with noise in it already; `corrupted` says of each of the table's rows whether the
+    /// noise touched it. Fails where the table has other rows.
+    pub fn known(dataset: &'a Dataset, corrupted: &[bool]) -> Result<Self, String> {
+        let (rows, said) = (dataset.feature_map.rows.total(), corrupted.len());
+        if said as u64 != rows {
+            return Err(format!("the truth is of {said} rows, the table has {rows}"));
+        }
+        let train = dataset.split(Split::Train);
+        Ok(Self {
+            dataset,
+            train: train.labels.to_vec(),
+            valid: dataset.split(Split::Valid).labels.to_vec(),
+            corrupted: train.rows.iter().map(|row| corrupted[*row as usize]).collect(),
+        })
+    }
+
     /// The training and validation rows, with the noise in their labels.
     pub fn data(&'a self) -> TrainingData<'a> {
         let rows = |split, labels| {

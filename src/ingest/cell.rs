@@ -81,6 +81,11 @@ pub(super) fn parse_time(cell: &[u8]) -> Option<Time> {
     parse_iso8601(text).map(|key| Time { kind: TimeKind::Iso8601, key })
 }
 
+/// The time that a text says, for ordering times of one column: a number or an ISO 8601 date or time.
+pub fn time_key(text: &str) -> Option<i128> {
+    parse_time(text.as_bytes()).map(|time| time.key)
+}
+
 fn parse_decimal(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

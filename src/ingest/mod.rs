@@ -37,6 +37,7 @@ mod table;
 mod times;
 mod vocabulary;
 
+pub use cell::time_key;
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
 pub use error::{IngestError, InvalidTable};
 pub(crate) use error::{ReadError, shown};
@@ -47,4 +48,4 @@ pub(crate) use lines::Lines;
 pub use permutation::Permutation;
 pub use pipeline::{Ingested, ingest};
 pub use progress::IngestProgress;
-pub use rows::{SourceRows, rows_where};
+pub use rows::{SourceRows, for_each_row, rows_where};

@@ -7,7 +7,7 @@ use super::{
     table::Table,
 };
 use crate::types::DatasetSpec;
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 /// Rows as text, and the names of their columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,18 +26,38 @@ pub fn rows_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) 
         let rule = format!("no column `{column}`; there are {}", table.columns.join(", "));
         return Err(IngestError::field("", rule));
     };
-    let mut reader = table.rows(&vec![true; table.columns.len()], &limits)?;
     let mut found = SourceRows { columns: table.columns.clone(), rows: Vec::new() };
+    read_rows(&table, &limits, &mut |row, text, cells| {
+        if cells.get(place).is_some_and(|cell| cell.slice(text) == value.as_bytes()) {
+            let text = |cell: &Span| String::from_utf8_lossy(cell.slice(text)).into_owned();
+            found.rows.push((row, cells.iter().map(text).collect()));
+        }
+    })?;
+    Ok(found)
+}
+
+/// Hands every row of `source` to `each`, a text a column, in file order. `spec` is the one ingest gave back.
+pub fn for_each_row(source: &Path, spec: &DatasetSpec, each: &mut dyn FnMut(&[Cow<str>])) -> Result<(), IngestError> {
+    let limits = IngestLimits::default();
+    let table = Table::open(source, spec, &limits)?;
+    read_rows(&table, &limits, &mut |_, text, cells| {
+        let cells: Vec<_> = cells.iter().map(|cell| String::from_utf8_lossy(cell.slice(text))).collect();
+        each(&cells);
+    })
+}
+
+/// Called with a row's position in the file, and its cells within a text.
+type EachRow<'e> = &'e mut dyn FnMut(u32, &[u8], &[Span]);
+
+/// Hands every row to `each`.
+fn read_rows(table: &Table, limits: &IngestLimits, each: EachRow) -> Result<(), IngestError> {
+    let mut reader = table.rows(&vec![true; table.columns.len()], limits)?;
     let (mut batch, mut first) = (Batch::default(), 0);
-    while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(source))? {
+    while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(table.path))? {
         for row in 0..batch.rows.len() {
-            let cells = batch.cells(row);
-            if cells.get(place).is_some_and(|cell| cell.slice(&batch.text) == value.as_bytes()) {
-                let text = |cell: &Span| String::from_utf8_lossy(cell.slice(&batch.text)).into_owned();
-                found.rows.push((first + row as u32, cells.iter().map(text).collect()));
-            }
+            each(first + row as u32, &batch.text, batch.cells(row));
         }
         first += batch.rows.len() as u32;
     }
-    Ok(found)
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a made table is to look like.
 
+use crate::plant::{Corruption, PlantError};
 use crate::types::{DatasetSpec, LabelRule, SplitSpec, Vocabulary};
 use std::{io, path::PathBuf};
 
@@ -15,13 +16,24 @@ pub struct SynthSpec {
     /// Context columns, and the values each of them has.
     pub contexts: u32,
     pub context_values: u32,
+    /// What is planted in the table, one after the other. The whole table is then held in memory.
+    pub planted: Vec<Corruption>,
     pub seed: u64,
 }
 
 impl Default for SynthSpec {
     /// Trains in seconds: 300 users, 200 items, every twelfth pair.
     fn default() -> Self {
-        Self { users: 300, items: 200, rows: 4_800, flip_rate: 0.1, contexts: 0, context_values: 100, seed: 0 }
+        Self {
+            users: 300,
+            items: 200,
+            rows: 4_800,
+            flip_rate: 0.1,
+            contexts: 0,
+            context_values: 100,
+            planted: Vec::new(),
+            seed: 0,
+        }
     }
 }
 
@@ -31,6 +43,8 @@ pub enum SynthError {
     Rows { rows: u64, users: u32, items: u32, pairs: u64 },
     #[error("flip rate {0}: need 0 to 0.5")]
     FlipRate(f64),
+    #[error(transparent)]
+    Plant(#[from] PlantError),
     #[error("cannot write `{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }

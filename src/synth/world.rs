@@ -8,7 +8,7 @@
 //! Every draw is SplitMix64's mix of (seed, purpose, position): the same spec gives the same bytes.
 
 use super::spec::{SynthError, SynthSpec};
-use crate::{ingest::Permutation, random::mix};
+use crate::{ingest::Permutation, random::mix, types::Split};
 use std::io::{self, Write};
 
 const FACTORS: usize = 4;
@@ -109,23 +109,39 @@ pub(super) struct Row {
     /// The label before it is flipped.
     clean: bool,
     pub(super) flipped: bool,
-    split: &'static str,
+    split: Split,
 }
 
 impl Row {
     /// Writes the row as a line of the CSV.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { user, item, contexts, age, device, genre, timestamp, clean, flipped, split } = self;
-        let click = u8::from(clean != flipped);
+        let Self { user, item, contexts, age, device, genre, timestamp, split, .. } = self;
+        let click = self.label();
+        let split = split.as_str();
         write!(out, "{user},{item},{age},{device},{genre},{timestamp},{click},{split}")?;
         contexts.iter().try_for_each(|value| write!(out, ",{value}"))?;
         writeln!(out)
+    }
+
+    /// A text for each column but those of the label and the split.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let own = [self.user.to_string(), self.item.to_string(), self.age.to_owned(), self.device.to_owned()];
+        let rest = [self.genre.to_owned(), self.timestamp.to_string()];
+        own.into_iter().chain(rest).chain(self.contexts.iter().map(u32::to_string)).collect()
+    }
+
+    pub(super) fn label(&self) -> u8 {
+        u8::from(self.clean != self.flipped)
+    }
+
+    pub(super) fn split(&self) -> Split {
+        self.split
     }
 }
 
 impl World {
     pub(super) fn new(spec: &SynthSpec) -> Result<Self, SynthError> {
-        let &SynthSpec { users, items, rows, flip_rate, contexts, context_values, seed } = spec;
+        let &SynthSpec { users, items, rows, flip_rate, contexts, context_values, seed, .. } = spec;
         let pairs = u64::from(users) * u64::from(items);
         if rows < 10 || rows > pairs {
             return Err(SynthError::Rows { rows, users, items, pairs });
@@ -186,9 +202,9 @@ impl World {
         let contexts = self.contexts(row);
         let place = self.splits.image(row);
         let split = match place {
-            _ if place < self.rows * 8 / 10 => "train",
-            _ if place < self.rows * 9 / 10 => "valid",
-            _ => "test",
+            _ if place < self.rows * 8 / 10 => Split::Train,
+            _ if place < self.rows * 9 / 10 => Split::Valid,
+            _ => Split::Test,
         };
         Row {
             user,
@@ -199,7 +215,7 @@ impl World {
             timestamp: FIRST_TIME + row * INTERVAL + self.draws.bits(Purpose::Time, row) % INTERVAL,
             clean: self.draws.unit(Purpose::Click, row) < self.click_chance(user, item, &contexts),
             contexts,
-            flipped: split != "test" && self.draws.unit(Purpose::Flip, row) < self.flip_rate,
+            flipped: split != Split::Test && self.draws.unit(Purpose::Flip, row) < self.flip_rate,
             split,
         }
     }
@@ -235,7 +251,7 @@ mod tests {
         let world = World::new(&spec).unwrap();
         let rows: Vec<_> = (0..spec.rows).map(|row| world.row(row)).collect();
         assert_eq!(rows.iter().map(|row| (row.user, row.item)).collect::<HashSet<_>>().len(), rows.len());
-        let of = |split: &str| rows.iter().filter(|row| row.split == split).collect::<Vec<_>>();
+        let of = |split: &str| rows.iter().filter(|row| row.split.as_str() == split).collect::<Vec<_>>();
         assert_eq!(["train", "valid", "test"].map(|split| of(split).len()), [3840, 480, 480]);
         assert!(of("test").iter().all(|row| !row.flipped));
         // Binomial(4320, 0.2): mean 864, deviation 26.3.

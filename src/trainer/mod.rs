@@ -14,14 +14,15 @@ use crate::evaluate::{
     CheckpointError, DenoisedWriter, Dropped, ExportError, Planted, Run, RunError, RunInput, Step, describe_engines,
 };
 use crate::ingest::{self, Dataset, DatasetError};
+use crate::plant;
 use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
-use crate::types::{Compression, DatasetSpec, ErrorKind, FileFormat, Noise, TrainerEvent, TrainerJob};
+use crate::types::{Compression, DatasetSpec, ErrorKind, FileFormat, Noise, SelfCheck, TrainerEvent, TrainerJob};
 use output::Output;
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -137,9 +138,15 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     let (file_name, media_type) = denoised_name(&job.source_spec);
     let denoised = DenoisedWriter { file_name, media_type, write: &write };
     let seed = job.spec.seed;
-    let plant = |noise: &Noise| Planted::new(&dataset, noise, seed).map_err(TrainerError::Noise);
-    let planted = job.plant.as_ref().map(plant).transpose()?;
-    let check = job.spec.self_check.map(|check| plant(&Noise::Flips { rate: check.planted_rate })).transpose()?;
+    let open = |truth: &PathBuf| {
+        let corrupted = plant::read_truth(truth).map_err(|error| TrainerError::Noise(error.to_string()))?;
+        Planted::known(&dataset, &corrupted).map_err(TrainerError::Noise)
+    };
+    let planted = job.truth.as_ref().map(open).transpose()?;
+    let flip = |check: SelfCheck| {
+        Planted::new(&dataset, &Noise::Flips { rate: check.planted_rate }, seed).map_err(TrainerError::Noise)
+    };
+    let check = job.spec.self_check.map(flip).transpose()?;
     let mut run = Run::new(RunInput {
         spec: &job.spec,
         dataset: &dataset,

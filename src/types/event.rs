@@ -1,7 +1,7 @@
 //! What a worker tells its trainer process (one JSON document on stdin) and what it hears back (one JSON event a line
 //! on stdout), and the names of the events clients see.
 
-use super::{Arm, DatasetSpec, ErrorKind, JobId, Metrics, Noise, Phase, Progress, Report, ResolvedSpec, Warning};
+use super::{Arm, DatasetSpec, ErrorKind, JobId, Metrics, Phase, Progress, Report, ResolvedSpec, Warning};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -17,9 +17,9 @@ pub struct TrainerJob {
     /// The uploaded file, as it came.
     pub source: PathBuf,
     pub source_spec: DatasetSpec,
-    /// Noise to put into the training and validation labels first.
+    /// Where corruption was planted in the table: the file that says in which rows (`plant::read_truth`).
     #[serde(default)]
-    pub plant: Option<Noise>,
+    pub truth: Option<PathBuf>,
     /// Folder for checkpoints and results; the trainer's own.
     pub out_dir: PathBuf,
     /// Checkpoint file to go on from.

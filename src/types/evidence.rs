@@ -271,7 +271,8 @@ choice!(
         RandomWindow = "random_window",
         /// Rows that were written more than once.
         Repeats = "repeats",
-        /// Labels that are wrong here and there.
+        /// Labels that may be wrong here and there: no place is blamed, and each row has a soft label by judges that have not
+        /// seen it. Those gain where labels are right, too, if the judges know more than a model of the job would learn.
         RowNoise = "row_noise",
     }
 );
@@ -293,8 +294,8 @@ choice!(
 /// What the method `robust` made of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Findings {
-    /// The rate at which labels outside of all that was found are wrong, as far as can be told. Too high where no row is sure
-    /// of its label.
+    /// The most that the rate at which labels are wrong outside of all that was found may be. Judges who are surer than they
+    /// should be, as on small tables, look the same as wrong labels.
     pub noise_rate: f64,
     /// Validation rows outside of all that was found: what was tried is judged on them.
     #[serde(default)]

@@ -9,6 +9,13 @@ impl CorruptionFound {
             (Some(gain), Some(error)) => format!(", AUC {gain:+.4} ± {error:.4} on validation rows"),
             _ => String::new(),
         };
+        if self.kind == Corruption::RowNoise {
+            let done = if self.taken { "trained on" } else { "tried, and not worth it" };
+            let rate = 100.0 * self.strength;
+            return format!(
+                "soft labels by judges that have not seen the rows (at most {rate:.0} % of labels wrong): {done}{gain}"
+            );
+        }
         let share = format!("{:.1} % of the rows", 100.0 * self.share);
         format!("{} ({}; {share}): {}{gain}", self.place(), self.extent(), self.action())
     }
@@ -37,7 +44,7 @@ impl CorruptionFound {
             Corruption::InvertedWindow => window("turned round"),
             Corruption::RandomWindow => window("at random"),
             Corruption::Repeats => "rows that were written more than once".to_owned(),
-            Corruption::RowNoise => "labels wrong here and there".to_owned(),
+            Corruption::RowNoise => "labels here and there".to_owned(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Jobs of several methods, backbones and seeds.
 
-use crate::world::{ROWS, World, interrupted, job, run, untimed};
-use autodenoise::types::{BackboneKind, MethodName, Phase, Report, Split, TableLine};
+use crate::world::{ROWS, World, interrupted, job, run, run_with_noise, untimed};
+use autodenoise::synth::SynthSpec;
+use autodenoise::types::{BackboneKind, MethodName, Noise, Phase, Report, Split, TableLine};
 use serde_json::json;
 
 fn line<'r>(report: &'r Report, label: &str, backbone: BackboneKind) -> &'r TableLine {
@@ -75,12 +76,45 @@ fn the_highest_losses_and_no_others_are_dropped() {
 }
 
 #[test]
+fn rankings_drop_their_share_and_know_users_and_items() {
+    let world = World::new();
+    let report = |method: serde_json::Value| run(&world, &job(json!({"method": method}))).unwrap().report();
+    let options = json!({"folds": 2, "trim_rate": 0.1});
+    // 317.7 of 353 rows.
+    assert_eq!(report(json!({"name": "trim", "options": options})).kept.rows, 318);
+    let options = json!({"folds": 2, "select_ratio": 0.9, "user_column": "f0", "item_column": "f1"});
+    assert_eq!(report(json!({"name": "eard", "options": options})).kept.rows, 318);
+    assert_eq!(report(json!({"name": "eard", "options": {"folds": 2, "select_ratio": 0.9}})).kept.rows, 318);
+    assert_eq!(report(json!({"name": "aum", "options": {"select_ratio": 0.9}})).kept.rows, 318);
+}
+
+/// Rows whose labels were flipped have the higher losses and the lower margins, in every ranking.
+#[test]
+fn rankings_tell_flipped_rows_from_others() {
+    let size = SynthSpec { users: 100, items: 50, rows: 3000, flip_rate: 0.0, seed: 3, ..SynthSpec::default() };
+    let world = World::synth(&size);
+    let spec = job(json!({
+        "method": {"name": "trim", "backbone": "fm", "options": {"trim_rate": 0.2, "lr": 0.02}},
+        "compare": [{"name": "eard", "backbone": "fm", "options": {"select_ratio": 0.8, "lr": 0.02, "user_column": "user", "item_column": "item"}},
+            {"name": "aum", "backbone": "fm", "options": {"select_ratio": 0.8, "lr": 0.02, "warmup_passes_per_row": 3}}],
+    }));
+    let report = run_with_noise(&world, &spec, Some(&Noise::Flips { rate: 0.2 })).unwrap().report();
+    for name in [MethodName::Trim, MethodName::Eard, MethodName::Aum] {
+        let line = report.table.iter().find(|line| line.method == name).unwrap();
+        let found = line.runs[0].found.unwrap();
+        assert!(found.auroc.unwrap() > 0.5 + 3.0 * found.auroc_standard_error.unwrap(), "{name}: {found:?}");
+    }
+}
+
+#[test]
 fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
     let world = World::new();
     let spec = job(json!({
         "method": {"name": "autodenoise", "options": {"epochs": 1, "retrain_max_epoch": 2}},
         "compare": [{"name": "random_drop", "options": {"tries": 2}},
             {"name": "loss_drop", "options": {"warmup_passes_per_row": 2}},
+            {"name": "trim", "options": {"folds": 2}}, {"name": "eard", "options": {"folds": 2}},
+            {"name": "aum", "options": {"warmup_passes_per_row": 2}},
             {"name": "confident_learning", "options": {"folds": 2}}, {"name": "enn", "options": {"distance": "embedding"}}, {"name": "t_ce", "options": {"ramp_epochs": 1}},
             {"name": "r_ce", "options": {"ce_data": "sampled", "user_column": "f0", "item_column": "f1"}}],
         "transfer": ["fm"],

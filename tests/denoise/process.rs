@@ -59,7 +59,7 @@ fn job(world: &World, out: &Path, resume_from: Option<PathBuf>, changes: serde_j
         dataset_dir: world.dir.path().to_owned(),
         source: world.dir.path().join("upload"),
         source_spec: DatasetSpec::with_label("click".to_owned().try_into().unwrap()),
-        plant: None,
+        truth: None,
         out_dir: out.to_owned(),
         resume_from,
         checkpoint_seconds: 0.0,

@@ -7,6 +7,7 @@ mod controls;
 mod instance;
 mod losses;
 mod own;
+mod ranked;
 mod robust;
 mod schema;
 mod search;
@@ -19,6 +20,7 @@ pub use instance::{
 };
 pub use losses::{CeData, RCeOptions, SampledOptions, TCeOptions};
 pub use own::Cost;
+pub use ranked::{AumOptions, EardOptions, TrimOptions};
 pub use robust::RobustOptions;
 pub use search::{AblationOptions, SearchOptions};
 
@@ -160,6 +162,12 @@ methods!(
     RCe(RCeOptions) = "r_ce",
     /// Confident learning (Northcutt et al. 2021) from cross-fitted probabilities.
     ConfidentLearning(ConfidentOptions) = "confident_learning",
+    /// Control: drops the rows of the highest loss by models that have not seen them.
+    Trim(TrimOptions) = "trim",
+    /// Much as EARD: keeps the rows of the best rank by loss, times the mean rank of what else their user and their item have.
+    Eard(EardOptions) = "eard",
+    /// The area under the margin (Pleiss et al. 2020): drops the rows whose label has the lowest mean margin over the warm-up.
+    Aum(AumOptions) = "aum",
     /// Ours, for noisy labels: AutoDenoise with a loss history that is cross-fitted, rewards that see the label, and a subset
     /// that keeps models calibrated; it may keep every row.
     Robust(RobustOptions) = "robust",
