@@ -24,6 +24,7 @@ mod problem;
 mod report;
 mod resolve;
 mod resolved;
+mod row_rule;
 mod spec;
 mod table_parts;
 mod tenant;
@@ -43,8 +44,8 @@ pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
     ArtifactDigest, Calibration, Candidate, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters,
-    Envelope, EnvelopeSignature, Findings, Found, Gain, Guard, LoglossRise, Noise, RarestValue, SelfCheck,
-    SelfCheckResult, Slice, Stability, Verdict,
+    Envelope, EnvelopeSignature, Findings, Found, Gain, GainAsGiven, Guard, JudgedRows, LoglossRise, Noise,
+    RarestValue, SelfCheck, SelfCheckResult, Slice, Stability, Verdict,
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};
@@ -60,6 +61,7 @@ pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
 pub use report::{ArmResult, Report, RunResult, TableLine, Tested, Warning};
 pub use resolved::{ResolvedMethod, Trainee};
+pub use row_rule::RowRule;
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
 pub use tenant::{ParseTenantError, TenantId};
