@@ -109,6 +109,7 @@ pub fn describe_job(
         spec_sha256: json_sha256(spec),
         verdict: report.verdict,
         clustered_by: clusters.map(|clusters| clusters.field.clone()),
+        trusted: spec.certify.as_ref().and_then(|certify| certify.trusted.clone()),
         kept: report.kept,
         artifacts,
     }
@@ -197,6 +198,7 @@ mod tests {
             spec_sha256: "11".to_owned(),
             verdict: Verdict::Certified,
             clustered_by: Some("user".to_owned()),
+            trusted: Some("source = panel".parse().unwrap()),
             kept: KeptShare { rows: 9, of: 10 },
             artifacts: vec![ArtifactDigest { name: "denoised".to_owned(), sha256: "22".to_owned(), bytes: 2 }],
         }

@@ -69,7 +69,7 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
 
     let verdict = service.expect(service.get(&format!("/v1/jobs/{job}/verdict")), 200);
     assert_eq!(verdict["verdict"], issued["verdict"]);
-    assert_eq!(verdict["certification"]["arms"].as_array().unwrap().len(), 3);
+    assert_eq!(verdict["certification"]["arms"].as_array().unwrap().len(), 4);
     assert!(verdict["certification"]["reasons"].to_string().contains("needs 5 seeds"));
 
     // Why rows were dropped, a page at a time.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     metrics::{mean, sample_sd},
     types::{
-        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, Report, SelfCheck,
+        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, Report, RowRule, SelfCheck,
         SelfCheckResult, Stability, Verdict,
     },
 };
@@ -38,6 +38,10 @@ pub struct EvidenceArgs {
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
 
+    /// Test rows whose labels are known to be right, and alone count for the verdict: `rating >= 4`, `source = panel`
+    #[arg(long, value_name = "RULE")]
+    pub trusted: Option<RowRule>,
+
     /// Also flip this share of the labels, and see whether the method finds the flips
     #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "0.1")]
     pub self_check: Option<f64>,
@@ -50,7 +54,8 @@ impl EvidenceArgs {
             || self.alpha.is_some()
             || self.min_delta_auc.is_some()
             || self.max_delta_logloss.is_some()
-            || self.cluster.is_some();
+            || self.cluster.is_some()
+            || self.trusted.is_some();
         if certify || flags || spec.certify.is_some() {
             let base = spec.certify.take().unwrap_or_default();
             spec.certify = Some(Certify {
@@ -59,6 +64,7 @@ impl EvidenceArgs {
                 min_delta_auc: self.min_delta_auc.unwrap_or(base.min_delta_auc),
                 max_delta_logloss: self.max_delta_logloss.unwrap_or(base.max_delta_logloss),
                 cluster: self.cluster.clone().or(base.cluster),
+                trusted: self.trusted.clone().or(base.trusted),
             });
         }
         if let Some(planted_rate) = self.self_check {

@@ -50,6 +50,9 @@ pub fn verify(args: VerifyArgs) -> Result<(), CliError> {
     if let Some(field) = &certificate.clustered_by {
         println!("test rows clustered by: {field}");
     }
+    if let Some(rule) = &certificate.trusted {
+        println!("test labels trusted: {rule}");
+    }
     if unknown.is_empty() {
         return Ok(());
     }

@@ -11,22 +11,23 @@ const FEWEST_VALUES: usize = 30;
 /// The test rows by the values of a field.
 pub(super) struct RowClusters {
     pub clusters: Clusters,
-    /// `[n]` of the test rows, below `count`.
+    /// `[n]` of the test rows that count in the verdict, below `count`.
     pub of_row: Vec<u32>,
     pub count: usize,
 }
 
 impl RowClusters {
-    /// By the field of this name; else by the field whose values have the most test rows each, of those that are categories
-    /// and have at least `FEWEST_VALUES`: rows that share much are the least independent. None where there is no such field.
-    pub fn new(dataset: &Dataset, named: Option<&str>) -> Option<Self> {
+    /// Of the test rows that count (`trusted`: their places; absent: all), by the field of this name; else by the field whose
+    /// values have the most of them each, of those that are categories and have at least `FEWEST_VALUES`: rows that share much
+    /// are the least independent. None where there is no such field.
+    pub fn new(dataset: &Dataset, trusted: Option<&[u32]>, named: Option<&str>) -> Option<Self> {
         let fields = &dataset.feature_map.fields;
         if let Some(name) = named {
             let at = fields.iter().position(|field| field.name == name)?;
-            return Some(Self::by(dataset, at, true));
+            return Some(Self::by(dataset, trusted, at, true));
         }
         let is_category = |at: &usize| matches!(fields[*at].kind, FieldKind::Category);
-        let all = (0..fields.len()).filter(is_category).map(|at| Self::by(dataset, at, false));
+        let all = (0..fields.len()).filter(is_category).map(|at| Self::by(dataset, trusted, at, false));
         let usable = all.filter(|found| found.clusters.values as usize >= FEWEST_VALUES);
         // Of fields alike the first.
         let larger = |best: Self, other: Self| {
@@ -36,19 +37,23 @@ impl RowClusters {
     }
 
     /// A row whose value is not in the vocabulary is a cluster of its own: what it shares with others is not known.
-    fn by(dataset: &Dataset, at: usize, named: bool) -> Self {
+    fn by(dataset: &Dataset, trusted: Option<&[u32]>, at: usize, named: bool) -> Self {
         let Field { name, unknown, .. } = &dataset.feature_map.fields[at];
-        let ids = dataset.split(Split::Test).ids.iter().skip(at).step_by(dataset.fields());
+        let id = |row: usize| dataset.split(Split::Test).ids[row * dataset.fields() + at];
+        let ids: Vec<i32> = match trusted {
+            None => (0..dataset.len(Split::Test)).map(id).collect(),
+            Some(rows) => rows.iter().map(|row| id(*row as usize)).collect(),
+        };
         let (mut numbers, mut count, mut known) = (HashMap::new(), 0, 0_u64);
         let mut next = || {
             count += 1;
             count as u32 - 1
         };
-        let mut of_row = Vec::with_capacity(dataset.len(Split::Test));
+        let mut of_row = Vec::with_capacity(ids.len());
         for id in ids {
-            let is_known = Some(*id as u32) != *unknown;
+            let is_known = Some(id as u32) != *unknown;
             known += u64::from(is_known);
-            of_row.push(if is_known { *numbers.entry(*id).or_insert_with(&mut next) } else { next() });
+            of_row.push(if is_known { *numbers.entry(id).or_insert_with(&mut next) } else { next() });
         }
         let values = numbers.len() as u64;
         let rows_per_value = known as f64 / values.max(1) as f64;

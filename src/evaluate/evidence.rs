@@ -44,6 +44,7 @@ impl Turn<'_, '_> {
             best_pass: trained.chosen.pass,
             valid: trained.chosen.valid,
             test: trained.reading.metrics,
+            trusted: trained.reading.trusted,
             logloss_recalibrated: Some(logloss),
             calibration: trained.reading.calibration,
             seconds: self.passes.book.task_seconds,

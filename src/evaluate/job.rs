@@ -8,7 +8,7 @@ use super::training::Training;
 use crate::backbone::{BackboneConfig, Engines, TrainingData};
 use crate::ingest::Dataset;
 use crate::selection::{Context, SelectError};
-use crate::types::ResolvedSpec;
+use crate::types::{JudgedRows, KeptShare, ResolvedSpec, Split};
 use std::path::Path;
 
 /// What a run is about.
@@ -34,6 +34,8 @@ pub(super) struct Job<'a> {
     pub tasks: Vec<Task>,
     /// What the test rows of a proof are clustered by.
     pub clusters: Option<RowClusters>,
+    /// The test rows that a proof holds on.
+    pub judged: JudgedRows,
 }
 
 /// What the passes of a task are about.
@@ -50,13 +52,19 @@ pub(super) enum WorkKind<'j> {
 }
 
 impl<'a> Job<'a> {
-    pub fn new(input: RunInput<'a>) -> Self {
-        let certify = input.spec.certify.as_ref();
+    /// `trusted`: places of the test rows that a verdict counts; absent: all.
+    pub fn new(input: RunInput<'a>, trusted: Option<Vec<u32>>) -> Self {
+        let (certify, tested) = (input.spec.certify.as_ref(), input.dataset.len(Split::Test));
         Self {
             data: input.planted.map_or_else(|| TrainingData::new(input.dataset), Planted::data),
             check_data: input.check.map(Planted::data),
             tasks: list_tasks(input.spec, input.planted.is_some()),
-            clusters: certify.and_then(|certify| RowClusters::new(input.dataset, certify.cluster.as_deref())),
+            clusters: certify
+                .and_then(|certify| RowClusters::new(input.dataset, trusted.as_deref(), certify.cluster.as_deref())),
+            judged: JudgedRows {
+                trusted: certify.and_then(|certify| certify.trusted.clone()),
+                rows: KeptShare { rows: trusted.as_ref().map_or(tested, Vec::len) as u64, of: tested as u64 },
+            },
             input,
         }
     }

@@ -72,7 +72,8 @@ fn make_certifications(job: &Job, book: &Book, [kept, all]: [u64; 2]) -> Option<
         };
         let arms = list_certified_arms(&book.proven, number, &rows, &trained_with);
         let clusters = clusters.map(|by| by.clusters.clone());
-        Certification { clusters, ..certify_gains(asked, backbone, arms, &row_errors) }
+        let judged = Some(job.judged.clone());
+        Certification { clusters, judged, ..certify_gains(asked, backbone, arms, &row_errors) }
     };
     let mut own = certify(0);
     let mut transfers: Vec<_> = (1..=spec.transfer.len()).map(certify).collect();

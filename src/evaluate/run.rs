@@ -8,6 +8,7 @@ use super::job::{Job, RunInput};
 use super::passes::Passes;
 use super::state::{Stage, State};
 use super::tasks::{Task, list_trainees};
+use super::trusted::{TrustedError, find_trusted};
 use super::tune::Tunee;
 use super::turn::Turn;
 use crate::backbone::BackboneConfig;
@@ -21,6 +22,8 @@ pub enum RunError {
     Select(#[from] SelectError),
     #[error("the dataset's {} split has no rows; give the dataset a split with some", .0.as_str())]
     EmptySplit(Split),
+    #[error(transparent)]
+    Trusted(#[from] TrustedError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
@@ -51,7 +54,10 @@ impl<'a> Run<'a> {
             BackboneConfig::new(backbone, &dataset.feature_map, options).map_err(SelectError::from)?;
             input.engines.for_model(backbone).map_err(SelectError::from)?;
         }
-        Ok(Self { job: Job::new(input), state: State::default(), test: SealedTest::new(dataset) })
+        let rule = input.spec.certify.as_ref().and_then(|certify| certify.trusted.as_ref());
+        let trusted = rule.map(|rule| find_trusted(dataset, rule)).transpose()?;
+        let test = SealedTest::new(dataset, trusted.clone());
+        Ok(Self { job: Job::new(input, trusted), state: State::default(), test })
     }
 
     /// What the run is at: the phase and its epoch.

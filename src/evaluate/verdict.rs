@@ -3,7 +3,8 @@
 use super::proof::{Proven, RowErrors};
 use crate::metrics::{holm, mean, mean_interval, paired_t, sign_flip, welch_t};
 use crate::types::{
-    Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, LoglossRise, Verdict,
+    Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, GainAsGiven, JudgedRows,
+    KeptShare, LoglossRise, Metrics, Verdict,
 };
 
 /// Confidence intervals leave out this share.
@@ -18,7 +19,7 @@ pub(super) fn certify_gains(
     row_errors: &dyn Fn(Arm) -> RowErrors,
 ) -> Certification {
     let of = |arm: Arm| arms.iter().find(|own| own.arm == arm).map(|own| &own.runs[..]).unwrap_or_default();
-    let aucs = |arm: Arm| of(arm).iter().map(|run| run.test.auc).collect::<Option<Vec<f64>>>();
+    let aucs = |arm: Arm| of(arm).iter().map(|run| counted(run).auc).collect::<Option<Vec<f64>>>();
     let gain = |ours: Arm, over: Arm| {
         let (ours, theirs) = (aucs(ours)?, aucs(over)?);
         let deltas: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs).collect();
@@ -42,13 +43,17 @@ pub(super) fn certify_gains(
     let gains = [Arm::Full, Arm::Random].into_iter().filter_map(|over| gain(Arm::Denoised, over)).collect();
     let regularisation = gain(Arm::Full, Arm::Untuned);
     let losses = of(Arm::Denoised).iter().zip(of(Arm::Full));
-    let increases: Vec<f64> = losses.map(|(ours, theirs)| ours.test.logloss - theirs.test.logloss).collect();
+    let increases: Vec<f64> = losses.map(|(ours, theirs)| counted(ours).logloss - counted(theirs).logloss).collect();
+    let as_given =
+        [Arm::Full, Arm::Random].into_iter().filter_map(|over| gain_as_given(of(Arm::Denoised), of(over), over));
     Certification {
         verdict: Verdict::NotEvaluated,
         reasons: Vec::new(),
         answer: String::new(),
         backbone,
         asked: asked.clone(),
+        judged: None,
+        as_given: as_given.filter(|_| asked.trusted.is_some()).collect(),
         clusters: None,
         gains,
         regularisation,
@@ -57,6 +62,18 @@ pub(super) fn certify_gains(
         logloss: logloss_rise(of(Arm::Denoised), of(Arm::Full), asked.alpha),
         arms,
     }
+}
+
+/// The result of a run on the test rows that the verdict counts.
+fn counted(run: &CertifiedRun) -> &Metrics {
+    run.trusted.as_ref().unwrap_or(&run.test)
+}
+
+/// The gain on all test rows with the labels as given.
+fn gain_as_given(ours: &[CertifiedRun], theirs: &[CertifiedRun], over: Arm) -> Option<GainAsGiven> {
+    let delta = |(ours, theirs): (&CertifiedRun, &CertifiedRun)| Some(ours.test.auc? - theirs.test.auc?);
+    let deltas: Vec<f64> = ours.iter().zip(theirs).map(delta).collect::<Option<_>>()?;
+    Some(GainAsGiven { over, mean: mean(&deltas), ci95: mean_interval(&deltas, OUTSIDE)? })
 }
 
 /// How far the log-loss of recalibrated predictions rises, and one-sided bounds of that, by Student's t over seeds.
@@ -104,6 +121,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         let reason = "the test rows have too few rows of a label for an AUC and its error";
         return (Verdict::Inconclusive, vec![reason.to_owned()]);
     }
+    reasons.extend(certification.judged.as_ref().map(|judged| describe_judged(judged, &certification.as_given)));
     reasons.extend(certification.clusters.as_ref().map(describe_clusters));
     let (mut certain, mut worse) = (true, false);
     for (gain, p) in certification.gains.iter().zip(p) {
@@ -160,6 +178,19 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         (false, false) => Verdict::Inconclusive,
     };
     (verdict, reasons)
+}
+
+/// On which labels the verdict holds, and what those that are not trusted say.
+fn describe_judged(judged: &JudgedRows, as_given: &[GainAsGiven]) -> String {
+    let KeptShare { rows, of } = judged.rows;
+    let Some(rule) = &judged.trusted else { return format!("judged on the labels of all {of} test rows as given") };
+    let mut text = format!("judged on the labels of the {rows} of {of} test rows that are trusted, `{rule}`");
+    if let Some(GainAsGiven { mean, ci95: [low, high], .. }) = as_given.iter().find(|gain| gain.over == Arm::Full) {
+        text += &format!(
+            "; on all labels as given the AUC over all rows is {mean:+.5} (95 % interval {low:+.5} to {high:+.5})"
+        );
+    }
+    text
 }
 
 /// What test rows were taken to depend on, and why.
@@ -224,7 +255,7 @@ mod tests {
     use super::*;
     use crate::metrics::RowError;
     use crate::random::{Purpose, Stream};
-    use crate::types::{Calibration, CertifiedRun, Metrics};
+    use crate::types::Calibration;
 
     fn arm(arm: Arm, results: &[(f64, f64)]) -> CertifiedArm {
         let run = |(seed, (auc, logloss)): (u64, &(f64, f64))| {
@@ -235,6 +266,7 @@ mod tests {
                 best_pass: 1,
                 valid: metrics,
                 test: metrics,
+                trusted: None,
                 // Seeds differ a little.
                 logloss_recalibrated: Some(logloss + 1e-4 * seed as f64),
                 calibration: Calibration { mean_prediction: 0.5, label_rate: 0.5, expected_error: 0.0 },

@@ -4,25 +4,43 @@ use crate::backbone::{FitError, Model, Rows};
 use crate::ingest::Dataset;
 use crate::metrics::{MetricsError, Platt, RowDifferences, RowError, calibration, logloss, of_logits, placements};
 use crate::types::{Calibration, Metrics, Options, Split};
+use std::borrow::Cow;
 
 pub struct SealedTest<'a> {
     dataset: &'a Dataset,
+    /// Places of the rows that a verdict counts, ascending. Absent: all.
+    trusted: Option<Vec<u32>>,
     reads: u64,
 }
 
 /// How a model does on the test rows.
 pub struct Reading {
     pub metrics: Metrics,
+    /// Of the rows that a verdict counts, where those are not all.
+    pub trusted: Option<Metrics>,
     pub calibration: Calibration,
     /// `[n]`.
     pub logits: Vec<f32>,
-    /// [`placements`] of the test rows. Absent where they have one label.
+    /// [`placements`] of the rows that a verdict counts. Absent where they have one label.
     pub placements: Option<Vec<f32>>,
 }
 
 impl<'a> SealedTest<'a> {
-    pub fn new(dataset: &'a Dataset) -> Self {
-        Self { dataset, reads: 0 }
+    /// `trusted`: places of the rows that a verdict counts, ascending; absent: all.
+    pub fn new(dataset: &'a Dataset, trusted: Option<Vec<u32>>) -> Self {
+        Self { dataset, trusted, reads: 0 }
+    }
+
+    /// The values `[n]` of the rows that a verdict counts.
+    fn counted<'v, T: Copy>(&self, values: &'v [T]) -> Cow<'v, [T]> {
+        match &self.trusted {
+            None => values.into(),
+            Some(rows) => rows.iter().map(|row| values[*row as usize]).collect(),
+        }
+    }
+
+    fn counted_labels(&self) -> Cow<'_, [u8]> {
+        self.counted(self.dataset.split(Split::Test).labels)
     }
 
     /// How a (single) model does on the test rows. The rows are on the device only while this runs.
@@ -33,15 +51,18 @@ impl<'a> SealedTest<'a> {
         if logits.iter().any(|z| !z.is_finite()) {
             return Err(FitError::NotFinitePrediction);
         }
+        let (labels, counted) = (self.counted(rows.labels), self.counted(&logits));
+        let trusted = || of_logits(&labels, &counted, options.auc_on, options.logloss_eps);
         Ok(Reading {
+            trusted: self.trusted.as_ref().map(|_| trusted()).transpose()?,
+            placements: placements(&labels, &counted)?,
             metrics: of_logits(rows.labels, &logits, options.auc_on, options.logloss_eps)?,
             calibration: calibration(rows.labels, &logits),
-            placements: placements(rows.labels, &logits)?,
             logits,
         })
     }
 
-    /// The log-loss of predictions that were recalibrated, on validation rows. It uses a reading made before and counts as
+    /// The log-loss of predictions that were recalibrated on validation rows, over the rows that a verdict counts. It uses a reading made before and counts as
     /// none.
     pub fn recalibrated_logloss(
         &self,
@@ -49,20 +70,20 @@ impl<'a> SealedTest<'a> {
         recalibration: Platt,
         options: &Options,
     ) -> Result<f64, MetricsError> {
-        let probabilities = reading.logits.iter().map(|z| f64::from(recalibration.probability(*z)));
-        let labels = self.dataset.split(Split::Test).labels;
-        Ok(logloss(labels, probabilities, options.logloss_eps)?.mean)
+        let logits = self.counted(&reading.logits);
+        let probabilities = logits.iter().map(|z| f64::from(recalibration.probability(*z)));
+        Ok(logloss(&self.counted_labels(), probabilities, options.logloss_eps)?.mean)
     }
 
-    /// The error of differences between models that is due to the draw of the test rows, each on its own. It uses readings
+    /// The error of differences between models that is due to the draw of the rows that count, each on its own. It uses readings
     /// made before and counts as none.
     pub fn row_error(&self, differences: &RowDifferences) -> Option<RowError> {
-        differences.error(self.dataset.split(Split::Test).labels)
+        differences.error(&self.counted_labels())
     }
 
     /// The same where test rows come in clusters. `clusters` `[n]`: each row's, below `count`.
     pub fn clustered_error(&self, differences: &RowDifferences, clusters: &[u32], count: usize) -> Option<RowError> {
-        differences.clustered_error(self.dataset.split(Split::Test).labels, clusters, count)
+        differences.clustered_error(&self.counted_labels(), clusters, count)
     }
 
     /// Goes on counting from the reads of earlier attempts.

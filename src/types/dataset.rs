@@ -120,6 +120,13 @@ impl Comparison {
         ("=", Self::Equal),
     ];
 
+    /// A rule in its parts: what stands before the first sign, the sign, and what stands behind it.
+    pub(super) fn divide(rule: &str) -> Option<(&str, Self, &str)> {
+        let found = Self::SIGNS.iter().filter_map(|(sign, own)| rule.find(sign).map(|at| (at, *sign, *own)));
+        let (at, sign, own) = found.min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len())))?;
+        Some((rule[..at].trim(), own, rule[at + sign.len()..].trim()))
+    }
+
     pub fn holds(self, value: f64, threshold: f64) -> bool {
         match self {
             Self::Greater => value > threshold,
@@ -131,7 +138,7 @@ impl Comparison {
         }
     }
 
-    fn sign(self) -> &'static str {
+    pub(super) fn sign(self) -> &'static str {
         match self {
             Self::Greater => ">",
             Self::GreaterOrEqual => ">=",
@@ -147,18 +154,13 @@ impl TryFrom<String> for LabelRule {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let found = Comparison::SIGNS
-            .iter()
-            .filter_map(|(sign, comparison)| text.find(sign).map(|at| (at, *sign, *comparison)))
-            .min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len())));
-        let (column, rule) = match found {
+        let (column, rule) = match Comparison::divide(&text) {
             None => (text.trim(), None),
-            Some((at, sign, comparison)) => {
-                let threshold = text[at + sign.len()..].trim();
+            Some((column, comparison, threshold)) => {
                 let number = threshold.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
                     format!("label rule `{text}`: `{threshold}` is not a number; write for example `rating > 3`")
                 })?;
-                (text[..at].trim(), Some((comparison, number)))
+                (column, Some((comparison, number)))
             }
         };
         if column.is_empty() {

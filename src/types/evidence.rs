@@ -2,7 +2,7 @@
 //! verdict").
 
 use super::words::choice;
-use super::{Arm, BackboneKind, DatasetFacts, FieldError, JobId, KeptShare, Metrics};
+use super::{Arm, BackboneKind, DatasetFacts, FieldError, JobId, KeptShare, Metrics, RowRule};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -41,19 +41,26 @@ pub struct Certify {
     /// value; rows are taken to be independent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Test rows whose labels are known to be right, those of a panel for example: they alone count. Absent: all do, with the
+    /// labels as given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<RowRule>,
 }
 
 impl Default for Certify {
     fn default() -> Self {
-        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.002, cluster: None }
+        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.002, cluster: None, trusted: None }
     }
 }
 
 impl Certify {
     /// What the dataset lacks.
-    pub(super) fn unsuitable(&self, dataset: &DatasetFacts) -> Option<FieldError> {
-        let rule = dataset.without_field(self.cluster.as_ref()?)?;
-        Some(FieldError::new("/certify/cluster", rule))
+    pub(super) fn unsuitable(&self, dataset: &DatasetFacts) -> Vec<FieldError> {
+        let trusted = self.trusted.as_ref().map(|rule| &rule.field);
+        let named = [("/certify/cluster", self.cluster.as_ref()), ("/certify/trusted", trusted)];
+        let fault =
+            |(pointer, field): (&str, Option<&String>)| Some(FieldError::new(pointer, dataset.without_field(field?)?));
+        named.into_iter().filter_map(fault).collect()
     }
 
     pub(super) fn out_of_range(&self) -> Vec<FieldError> {
@@ -125,6 +132,12 @@ pub struct Certification {
     /// Trained on the rows kept.
     pub backbone: BackboneKind,
     pub asked: Certify,
+    /// The test rows whose labels the verdict holds on; absent in reports of earlier versions.
+    #[serde(default)]
+    pub judged: Option<JudgedRows>,
+    /// Where some test rows alone are trusted: the gains on all of them, with the labels as given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub as_given: Vec<GainAsGiven>,
     /// What the test rows were clustered by; absent where they were taken to be independent.
     #[serde(default)]
     pub clusters: Option<Clusters>,
@@ -142,6 +155,24 @@ pub struct Certification {
     /// The increase that is judged. Absent where the method changed nothing, and in reports of earlier versions.
     #[serde(default)]
     pub logloss: Option<LoglossRise>,
+}
+
+/// Test rows that a verdict holds on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JudgedRows {
+    /// The rule that trusts them; absent: the labels count as they are given.
+    pub trusted: Option<RowRule>,
+    /// Of all test rows.
+    pub rows: KeptShare,
+}
+
+/// AUC of the rows kept less that of another arm on all test rows, with the labels as given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GainAsGiven {
+    pub over: Arm,
+    pub mean: f64,
+    /// The 95 % interval of the mean over seeds.
+    pub ci95: [f64; 2],
 }
 
 /// What test rows that are not independent have in common.
@@ -187,7 +218,11 @@ pub struct CertifiedRun {
     pub passes: u32,
     pub best_pass: u32,
     pub valid: Metrics,
+    /// On all test rows, with the labels as given.
     pub test: Metrics,
+    /// On those that are trusted, where some alone are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<Metrics>,
     /// Of predictions recalibrated on validation rows; absent in reports of earlier versions.
     #[serde(default)]
     pub logloss_recalibrated: Option<f64>,
@@ -415,6 +450,9 @@ pub struct Certificate {
     /// Field that the test rows were clustered by for the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clustered_by: Option<String>,
+    /// The rule that named the test rows whose labels counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<RowRule>,
     pub kept: KeptShare,
     /// Every result of the job.
     pub artifacts: Vec<ArtifactDigest>,

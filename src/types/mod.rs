@@ -25,6 +25,7 @@ mod problem;
 mod report;
 mod resolve;
 mod resolved;
+mod row_rule;
 mod spec;
 mod table_parts;
 mod tenant;
@@ -45,7 +46,7 @@ pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
     ArtifactDigest, Calibration, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Corruption,
-    CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, Guard, LoglossRise, Noise,
+    CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, GainAsGiven, Guard, JudgedRows, LoglossRise, Noise,
     RarestValue, RemedyKind, SelfCheck, SelfCheckResult, Slice, Stability, Verdict,
 };
 pub use facts::DatasetFacts;
@@ -62,6 +63,7 @@ pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
 pub use report::{ArmResult, Report, RunResult, TableLine, Tested, Warning};
 pub use resolved::{ResolvedMethod, Trainee};
+pub use row_rule::RowRule;
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
 pub use tenant::{ParseTenantError, TenantId};

@@ -36,7 +36,7 @@ impl JobSpec {
     /// Fills every default; all that is wrong with the spec is named at once.
     pub fn resolve(&self, dataset: &DatasetFacts) -> Result<ResolvedSpec, Vec<FieldError>> {
         let mut errors = self.out_of_range();
-        errors.extend(self.certify.iter().filter_map(|certify| certify.unsuitable(dataset)));
+        errors.extend(self.certify.iter().flat_map(|certify| certify.unsuitable(dataset)));
         let mut keep = |asked: &Asked| {
             let resolved = asked.resolve().and_then(|method| {
                 let mut faults = Faults::default();
@@ -437,7 +437,7 @@ mod tests {
             "compare": [{"name": "enn", "options": {"k": 0}}, {"name": "bdis", "options": {"k": 3}},
                 {"name": "none", "options": {"epochs": 3}}],
             "sweep": {"option": "select_ratio", "values": [0.9, 2.0]},
-            "transfer": ["fm", "fm"], "seeds": 0, "tuning": {"patience": 0}, "certify": {"cluster": "usr"},
+            "transfer": ["fm", "fm"], "seeds": 0, "tuning": {"patience": 0}, "certify": {"cluster": "usr", "trusted": "source = panel"},
         }))
         .unwrap_err();
         let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
@@ -446,6 +446,7 @@ mod tests {
             "/transfer",
             "/tuning/patience",
             "/certify/cluster",
+            "/certify/trusted",
             "/method/options/epochz",
             "/compare/0/options/k",
             "/compare/1/options/k",

@@ -5,7 +5,7 @@ use autodenoise::evaluate::Planted;
 use autodenoise::selection::Selected;
 use autodenoise::synth::SynthSpec;
 use autodenoise::types::method::SearchOptions;
-use autodenoise::types::{Arm, Method, Noise, Phase, TrainerEvent, Verdict};
+use autodenoise::types::{Arm, Method, Noise, Phase, Split, TrainerEvent, Verdict};
 use serde_json::json;
 
 fn certified() -> autodenoise::types::ResolvedSpec {
@@ -82,6 +82,41 @@ fn forget_time(report: &mut autodenoise::types::Report) {
     for run in certifications.flat_map(|one| &mut one.arms).flat_map(|arm| &mut arm.runs) {
         run.seconds = 0.0;
     }
+}
+
+/// Labels of other test rows may be as wrong as those of the training rows: they are told beside, and count for nothing.
+#[test]
+fn trusted_test_rows_alone_count_in_the_verdict() {
+    let world = World::synth(&SynthSpec { users: 120, items: 60, rows: 4000, seed: 4, ..SynthSpec::default() });
+    let dataset = world.dataset();
+    let device = dataset.feature_map.fields.iter().position(|field| field.name == "device").unwrap();
+    let test = dataset.split(Split::Test);
+    let ids = test.ids.iter().skip(device).step_by(dataset.fields());
+    let names = dataset.values(&ids.clone().map(|id| *id as u32).collect()).unwrap();
+    let tablets = ids.filter(|id| names[&(**id as u32)] == "tablet").count() as u64;
+    let certification = |trusted: Option<&str>| {
+        let mut certify = json!({"seeds": 2, "cluster": "user"});
+        if let Some(rule) = trusted {
+            certify["trusted"] = json!(rule);
+        }
+        let method = json!({"name": "random_drop", "backbone": "fm", "options": {"retrain_max_epoch": 2}});
+        let spec = job(json!({"method": method, "certify": certify}));
+        run(&world, &spec).map(|outcome| outcome.report().certification.unwrap())
+    };
+    let (given, trusted) = (certification(None).unwrap(), certification(Some("device = tablet")).unwrap());
+    let judged = trusted.judged.unwrap();
+    assert_eq!((judged.rows.rows, judged.rows.of), (tablets, test.len() as u64));
+    assert!(tablets > 20 && tablets < judged.rows.of, "{tablets}");
+    assert!(trusted.reasons[0].contains("`device = tablet`; on all labels as given"), "{:?}", trusted.reasons);
+    assert!(given.reasons[0].contains("all") && given.as_given.is_empty(), "{:?}", given.reasons);
+    for ((given, trusted), beside) in given.gains.iter().zip(&trusted.gains).zip(&trusted.as_given) {
+        assert_eq!((given.mean, given.ci95), (beside.mean, beside.ci95));
+        assert_ne!(given.deltas, trusted.deltas);
+    }
+    let clusters = (given.clusters.unwrap(), trusted.clusters.unwrap());
+    assert!(clusters.1.rows_per_value < clusters.0.rows_per_value, "{clusters:?}");
+    let refused = certification(Some("device = fridge")).unwrap_err().to_string();
+    assert!(refused.contains("no test row is trusted by `device = fridge`"), "{refused}");
 }
 
 /// Each line of the table and each arm of the proof has a setting of its own, but for those that are trained alike.

@@ -52,9 +52,6 @@ pub struct BenchNoiseArgs {
     /// Column of the items
     #[arg(long, value_name = "COLUMN")]
     item: Option<String>,
-    /// Column of the times: numbers, or ISO 8601 dates or times
-    #[arg(long, value_name = "COLUMN")]
-    time: Option<String>,
     /// Make a column `made_time` for a table without times, in which users rate in sessions; the models do not see it
     #[arg(long, requires = "user", conflicts_with = "time")]
     make_time: bool,
@@ -181,16 +178,14 @@ fn open_clean(
     let mut spec = ingested.spec.clone();
     if let (true, Some(user)) = (args.make_time, &args.user) {
         plant::add_times(&mut table, MADE_TIME, user, args.seed).map_err(explain)?;
-        if spec.fields.is_none() {
-            spec.exclude.push(MADE_TIME.to_owned());
-        }
+        spec.time = Some(MADE_TIME.to_owned());
     }
     Ok(Clean { table, ratings: Vec::new(), spec })
 }
 
 /// The cases asked for, or all that the table allows. Columns that the table does not have are refused.
 fn choose_cases(args: &BenchNoiseArgs, clean: &Clean, ingested: &Ingested) -> Result<Vec<Case>, CliError> {
-    let time = args.time.as_deref().or(args.make_time.then_some(MADE_TIME));
+    let time = args.table.time.as_deref().or(args.make_time.then_some(MADE_TIME));
     let by_time = match &ingested.spec.split {
         SplitSpec::Time { column, .. } => Some(column.as_str()),
         _ => None,
