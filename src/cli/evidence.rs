@@ -8,8 +8,8 @@ use super::{
 use crate::{
     metrics::{mean, sample_sd},
     types::{
-        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, Report, RowRule, SelfCheck,
-        SelfCheckResult, Stability, Verdict,
+        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, Report, RowRule,
+        SelfCheck, SelfCheckResult, Stability, Verdict,
     },
 };
 use clap::Args;

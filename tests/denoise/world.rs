@@ -6,8 +6,8 @@ use autodenoise::ingest::{Dataset, IngestLimits, IngestProgress, ingest};
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::synth::{self, SynthSpec};
 use autodenoise::types::{
-    BackboneKind, DatasetFacts, DatasetId, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule, Noise, Preset,
-    Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+    BackboneKind, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule,
+    Noise, Preset, Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{
@@ -104,12 +104,22 @@ impl World {
 
     /// A generated table, read as any other.
     pub fn synth(spec: &SynthSpec) -> Self {
+        Self::synth_of(spec, &synth::dataset_spec())
+    }
+
+    /// The same with these columns as fields, in this order.
+    pub fn synth_with(spec: &SynthSpec, fields: &[&str]) -> Self {
+        let fields = fields.iter().map(|name| serde_json::from_value(json!(name)).unwrap()).collect();
+        Self::synth_of(spec, &DatasetSpec { fields: Some(fields), exclude: Vec::new(), ..synth::dataset_spec() })
+    }
+
+    fn synth_of(spec: &SynthSpec, read_as: &DatasetSpec) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let table = dir.path().join("clicks.csv");
         synth::write(spec, &table, None).unwrap();
         let path = dir.path().join("dataset");
         let go_on = &mut |_: IngestProgress| ControlFlow::Continue(());
-        ingest(&table, &synth::dataset_spec(), &path, &IngestLimits::default(), go_on).unwrap();
+        ingest(&table, read_as, &path, &IngestLimits::default(), go_on).unwrap();
         Self { dir, path }
     }
 
@@ -189,6 +199,18 @@ pub fn with_run_of<T>(
     out: &Path,
     body: impl FnOnce(Run) -> T,
 ) -> T {
+    try_run_of(threads, planted, dataset, spec, out, |run| body(run.unwrap()))
+}
+
+/// The same where the run may be refused.
+fn try_run_of<T>(
+    threads: usize,
+    planted: Option<&Noise>,
+    dataset: &Dataset,
+    spec: &ResolvedSpec,
+    out: &Path,
+    body: impl FnOnce(Result<Run, RunError>) -> T,
+) -> T {
     let denoised = DenoisedWriter {
         file_name: "denoised.csv".to_owned(),
         media_type: "text/csv".to_owned(),
@@ -208,7 +230,7 @@ pub fn with_run_of<T>(
         out_dir: out,
         denoised: &denoised,
     });
-    body(run.unwrap())
+    body(run)
 }
 
 /// Runs the spec to its end.
@@ -220,7 +242,8 @@ pub fn run(world: &World, spec: &ResolvedSpec) -> Result<Outcome, RunError> {
 pub fn run_with_noise(world: &World, spec: &ResolvedSpec, noise: Option<&Noise>) -> Result<Outcome, RunError> {
     let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
     let mut events = Vec::new();
-    with_run_of(1, noise, &dataset, spec, out.path(), |mut run| {
+    try_run_of(1, noise, &dataset, spec, out.path(), |run| {
+        let mut run = run?;
         while run.step(&mut |event| events.push(event))? == Step::More {}
         Ok::<_, RunError>(())
     })?;
