@@ -60,7 +60,7 @@ pub fn threshold(scores: impl Iterator<Item = f64>, tests: usize, rate: f64, lea
     let mut scores: Vec<f64> = scores.filter(|score| *score >= least).collect();
     scores.sort_by(|a, b| b.total_cmp(a));
     let holds = |(rank, score): &(usize, f64)| upper_tail(*score) <= rate * (rank + 1) as f64 / tests.max(1) as f64;
-    let last = scores.into_iter().enumerate().filter(holds).last();
+    let last = scores.into_iter().enumerate().rfind(holds);
     last.map_or(f64::INFINITY, |(_, score)| score)
 }
 

@@ -36,7 +36,7 @@ pub struct Robust {
 
 /// What the next step is of.
 enum Stage {
-    Judge(Judge),
+    Judge(Box<Judge>),
     Trial(Box<Trial>),
 }
 
@@ -50,7 +50,7 @@ enum Saved {
 
 impl Robust {
     pub fn new(own: &RobustOptions, context: &Context) -> Self {
-        let stage = Stage::Judge(Judge::new(context.data.train.len()));
+        let stage = Stage::Judge(Box::new(Judge::new(context.data.train.len())));
         Self { options: own.clone(), view: View::new(context), stage }
     }
 }
@@ -91,7 +91,7 @@ impl Selector for Robust {
         let data = view.data(given);
         let context = view.context(&data, given).map_err(as_damaged)?;
         *stage = match serde_json::from_value(state)? {
-            Saved::Judge(state) => Stage::Judge(Judge::load(options, &context, prefix, file, state)?),
+            Saved::Judge(state) => Stage::Judge(Box::new(Judge::load(options, &context, prefix, file, state)?)),
             Saved::Trial(state) => Stage::Trial(Box::new(Trial::load(options, given, &context, prefix, file, state)?)),
         };
         Ok(())
