@@ -1,7 +1,7 @@
 //! Finds corruption with a structure in a table of clicks: values of a field, cells of two fields and windows of time whose
 //! labels do not follow what models that never saw them say, and rows that repeat.
 //!
-//! No detector trains a network. What is expected of a row comes from additive models ([`additive`]), which take one pass over
+//! No detector trains a network. What is expected of a row comes from additive models (`additive`), which take one pass over
 //! the rows for each of their sweeps; a value is judged by one that was fitted without its rows. Fields are taken in the
 //! order of their names, so the order of columns changes nothing.
 //!
