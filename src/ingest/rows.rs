@@ -50,11 +50,7 @@ pub fn for_each_row(source: &Path, spec: &DatasetSpec, each: &mut dyn FnMut(&[Co
 type EachRow<'e> = &'e mut dyn FnMut(u32, &[u8], &[Span]);
 
 /// Hands every row to `each`.
-fn read_rows(
-    table: &Table,
-    limits: &IngestLimits,
-    each: EachRow,
-) -> Result<(), IngestError> {
+fn read_rows(table: &Table, limits: &IngestLimits, each: EachRow) -> Result<(), IngestError> {
     let mut reader = table.rows(&vec![true; table.columns.len()], limits)?;
     let (mut batch, mut first) = (Batch::default(), 0);
     while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(table.path))? {
