@@ -27,8 +27,8 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     let spec =
         json!({"dataset_id": dataset["id"], "certify": {}, "transfer": ["fm"], "method": {"options": options()}});
     let plan = service.expect(service.post("/v1/jobs/plan").json(&spec), 200);
-    // Two methods (all rows too) and the proof's 3 x 5, with two backbones each; 50 epochs of the paper train as many more.
-    assert_eq!((&plan["test_reads"], &plan["trainings"]), (&json!(34), &json!(84)), "{plan:#}");
+    // Two methods (all rows too) and the proof's 4 x 5, with two backbones each; 50 epochs of the paper train as many more.
+    assert_eq!((&plan["test_reads"], &plan["trainings"]), (&json!(44), &json!(94)), "{plan:#}");
     assert!(plan["detectable_gain"]["value"].as_f64().unwrap() > 0.001, "{plan:#}");
     let listed = service.expect(service.get("/v1/jobs"), 200);
     assert_eq!(listed["data"], json!([]), "a plan is no job");
