@@ -60,7 +60,7 @@ pub use options::{
 };
 pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
-pub use report::{ArmResult, Report, RunResult, TableLine, Tested, Warning};
+pub use report::{ArmResult, LabelColumns, Report, RunResult, TableLine, Tested, Warning};
 pub use resolved::{ResolvedMethod, Trainee};
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
