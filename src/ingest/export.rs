@@ -153,12 +153,7 @@ impl From<ReadError> for CopyError {
     }
 }
 
-fn write_text(
-    table: &Table,
-    plan: &CopyPlan,
-    out: &File,
-    limits: &IngestLimits,
-) -> Result<ExportCounts, CopyError> {
+fn write_text(table: &Table, plan: &CopyPlan, out: &File, limits: &IngestLimits) -> Result<ExportCounts, CopyError> {
     let compression = compression(&table.spec);
     let text = source::open(table.path, compression, limits.max_decompressed_bytes).map_err(CopyError::Whole)?;
     let out = BufWriter::with_capacity(BUFFER, out);

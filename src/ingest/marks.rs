@@ -104,7 +104,12 @@ impl<'a> Marks<'a> {
     }
 
     /// A batch of these rows of the file with two more columns. `schema` is the extended one.
-    pub fn extend_batch(&self, batch: &RecordBatch, schema: SchemaRef, rows: &[u32]) -> Result<RecordBatch, ArrowError> {
+    pub fn extend_batch(
+        &self,
+        batch: &RecordBatch,
+        schema: SchemaRef,
+        rows: &[u32],
+    ) -> Result<RecordBatch, ArrowError> {
         let marks = || rows.iter().map(|row| (self.of_row)(*row));
         let more: [ArrayRef; 2] = [
             Arc::new(Float32Array::from_iter_values(marks().map(|mark| mark.target))),

@@ -172,6 +172,7 @@ impl Outcome {
 
 /// A line a row that is kept: its position, then what it is trained on where the run says so.
 fn write_kept(
+    rows: u32,
     changes: RowChanges,
     out: &Path,
 ) -> Result<Option<LabelColumns>, Box<dyn std::error::Error + Send + Sync>> {
@@ -179,7 +180,7 @@ fn write_kept(
         Some(RowMark { target, weight }) => format!("{row},{target},{weight}"),
         None => row.to_string(),
     };
-    let lines: Vec<String> = (0..ROWS.total() as u32).filter(|row| !(changes.dropped)(*row)).map(line).collect();
+    let lines: Vec<String> = (0..rows).filter(|row| !(changes.dropped)(*row)).map(line).collect();
     std::fs::write(out, lines.join("\n"))?;
     Ok(changes.marks.map(|_| LabelColumns { target: "target".to_owned(), weight: "weight".to_owned() }))
 }
@@ -198,11 +199,9 @@ pub fn with_run_of<T>(
     out: &Path,
     body: impl FnOnce(Run) -> T,
 ) -> T {
-    let denoised = DenoisedWriter {
-        file_name: "denoised.csv".to_owned(),
-        media_type: "text/csv".to_owned(),
-        write: &write_kept,
-    };
+    let write = |changes: RowChanges, out: &Path| write_kept(dataset.feature_map.rows.total() as u32, changes, out);
+    let denoised =
+        DenoisedWriter { file_name: "denoised.csv".to_owned(), media_type: "text/csv".to_owned(), write: &write };
     let plant = |noise: Noise| Planted::new(dataset, &noise, spec.seed).unwrap();
     let check = spec.self_check.map(|check| plant(Noise::Flips { rate: check.planted_rate }));
     let planted = planted.cloned().map(plant);
