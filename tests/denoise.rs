@@ -14,6 +14,8 @@ mod golden;
 mod process;
 #[path = "denoise/race.rs"]
 mod race;
+#[path = "denoise/relabelled.rs"]
+mod relabelled;
 #[path = "denoise/replicas.rs"]
 mod replicas;
 #[path = "denoise/resume.rs"]

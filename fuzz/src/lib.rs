@@ -4,7 +4,7 @@
 
 use autodenoise::{
     api::tus::{self, Checksum},
-    ingest::{Dataset, IngestError, IngestLimits, ingest, write_denoised},
+    ingest::{Dataset, IngestError, IngestLimits, RowChanges, RowMark, ingest, write_denoised},
     types::{DatasetFacts, DatasetSpec, FileFormat, JobSpec, LabelRule, Split},
 };
 use std::{fs, ops::ControlFlow, path::Path};
@@ -52,7 +52,11 @@ fn table(input: &[u8], format: FileFormat) {
     };
     let dataset = Dataset::open(&encoded).expect("what was encoded can be opened");
     let kept = [Split::Train, Split::Valid, Split::Test].map(|split| dataset.len(split)).iter().sum::<usize>();
-    let counts = write_denoised(&source, &ingested.spec, &|row| row % 2 == 1, &copy);
+    let changes = RowChanges {
+        dropped: &|row| row % 2 == 1,
+        marks: Some(&|row| RowMark { target: (row % 3) as f32 / 2.0, weight: 1.0 }),
+    };
+    let counts = write_denoised(&source, &ingested.spec, changes, &copy);
     counts.unwrap_or_else(|error| panic!("{kept} rows were read, and cannot be copied: {error:?}"));
 }
 

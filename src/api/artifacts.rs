@@ -78,8 +78,8 @@ enum Allow {
         ("id" = JobId, Path),
         (
             "name" = String, Path,
-            description = "As listed: denoised, indices, keep_mask, scores, weights, policy, model, report.json, \
-                           certificate"
+            description = "As listed: denoised, indices, keep_mask, scores, weights, labels, policy, model, \
+                           report.json, certificate"
         ),
         GetArtifactQuery
     ),

@@ -6,7 +6,7 @@ use super::{
     evidence::{EvidenceArgs, check_verdict},
     options::{MethodArgs, TableArgs},
     reading,
-    report::describe_report,
+    report::{describe_label_columns, describe_report},
     runtime,
     spec_file::SpecFile,
     view::JobView,
@@ -33,7 +33,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 pub struct DenoiseArgs {
     /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
     file: PathBuf,
-    /// Where the denoised table goes: the input without the dropped training rows, in the input's format
+    /// Where the denoised table goes: the input without the dropped training rows, in the input's format. Where the method
+    /// relabels or weighs rows, two more columns say what to train on
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     /// Folder for every result: indices, mask, scores, policy, model, report
@@ -112,7 +113,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         std::fs::write(&written, certificate::file_text(&envelope)).map_err(CliError::failed)?;
         place(&written, &folder.join(certificate::FILE))?;
     }
-    eprintln!("wrote {}", args.out.display());
+    eprintln!("wrote {}{}", args.out.display(), describe_label_columns(&report));
     println!("{}", describe_report(&report));
     check_verdict(&report)
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     metrics::{mean, sample_sd},
-    types::{KeptShare, MethodName, Report, RunResult, TableLine},
+    types::{KeptShare, LabelColumns, MethodName, Report, RunResult, TableLine},
 };
 use comfy_table::Table;
 
@@ -51,6 +51,28 @@ fn method_table(lines: &[TableLine]) -> Table {
     table(&header, rows, 2)
 }
 
+/// Kept training rows that are trained on otherwise than they are given: how many there are, a line a kind.
+fn list_changes(report: &Report) -> Vec<String> {
+    let kinds = [
+        (report.relabelled, "count as of the other label"),
+        (report.softened, "count as between the labels"),
+        (report.reweighted, "weigh more or less than others"),
+    ];
+    let changes = kinds.into_iter().filter(|(rows, _)| *rows > 0);
+    changes.map(|(rows, what)| format!("{rows} of {} kept training rows {what}", report.kept.rows)).collect()
+}
+
+/// What to train on, to be said behind the name of a denoised table; empty where its rows are to be taken as they are.
+pub fn describe_label_columns(report: &Report) -> String {
+    let Some(LabelColumns { target, weight }) = &report.label_columns else { return String::new() };
+    let Report { relabelled, softened, reweighted, .. } = report;
+    let softened = if *softened > 0 { format!(", {softened} count as between the labels") } else { String::new() };
+    format!(
+        ": {relabelled} rows are relabelled{softened} and {reweighted} weigh more or less than 1: train on its last two columns, \
+         {target} and {weight}"
+    )
+}
+
 /// What a finished job came to.
 pub fn describe_report(report: &Report) -> String {
     let header =
@@ -81,6 +103,9 @@ pub fn describe_report(report: &Report) -> String {
             kept.of,
             100.0 - 100.0 * kept.share()
         );
+    }
+    for change in list_changes(report) {
+        text += &format!("\n{change}");
     }
     if report.table.len() > 2 || report.spec.seeds > 1 {
         text += &format!("\n\n{}\n", method_table(&report.table));

@@ -1,9 +1,9 @@
 //! Files of a result, each durable before it is announced.
 
-use super::denoised::{BoxError, DenoisedWriter, Dropped};
+use super::denoised::{BoxError, DenoisedWriter};
 use crate::backbone::{TensorFile, WeightsError, write_durably};
-use crate::ingest::DatasetError;
-use crate::types::{ArtifactFile, TrainerEvent};
+use crate::ingest::{DatasetError, RowChanges};
+use crate::types::{ArtifactFile, LabelColumns, TrainerEvent};
 use std::{
     fs::File,
     io::{self, Write},
@@ -61,17 +61,21 @@ impl Artifacts<'_> {
         self.write(name, file, SAFETENSORS, |out| out.write_all(&bytes))
     }
 
-    /// Writes the uploaded table without the dropped rows.
-    pub fn write_denoised(&mut self, writer: &DenoisedWriter, dropped: &Dropped) -> Result<(), ExportError> {
+    /// Writes the uploaded table with what `changes` says of its rows. Returns the columns that were added to it.
+    pub fn write_denoised(
+        &mut self,
+        writer: &DenoisedWriter,
+        changes: RowChanges,
+    ) -> Result<Option<LabelColumns>, ExportError> {
         let DenoisedWriter { file_name, media_type, write } = writer;
         let temporary = self.out_dir.join(format!("{file_name}.part"));
-        write(dropped, &temporary).map_err(ExportError::Denoised)?;
+        let columns = write(changes, &temporary).map_err(ExportError::Denoised)?;
         File::open(&temporary)
             .and_then(|file| file.sync_all())
             .and_then(|()| std::fs::rename(&temporary, self.out_dir.join(file_name)))
             .map_err(|source| ExportError::Write { file: file_name.clone(), source })?;
         self.announce("denoised", file_name, media_type);
-        Ok(())
+        Ok(columns)
     }
 
     fn announce(&mut self, name: &str, file: &str, media_type: &str) {

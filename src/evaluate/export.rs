@@ -5,8 +5,10 @@ use super::choice::Choice;
 use super::explain::Explanations;
 use super::formats::{Columns, write_batches, write_npy, write_parquet};
 use super::job::Job;
+use super::relabelling::Relabelling;
 use super::report::make_report;
 use super::state::State;
+use crate::ingest::{RowChanges, RowMark};
 use crate::selection::Scores;
 use crate::types::{Report, Stability, TrainerEvent};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, UInt32Array, UInt64Array};
@@ -44,8 +46,15 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
         let explained = Explanations::new(input.dataset, job.data.train.labels, &choice.kept, own, votes)?;
         files.write("explanations", "explanations.parquet", PARQUET, |out| write_explanations(&explained, out))?;
     }
+    let relabelling = Relabelling::new(input.dataset, job.data.train.labels, own);
+    if let Some(relabelling) = &relabelling {
+        files.write("labels", "labels.parquet", PARQUET, |out| write_labels(&choice, relabelling, out))?;
+    }
     // A row the mask does not know is no training row, and stays.
-    files.write_denoised(input.denoised, &|row| choice.mask.get(row as usize) == Some(&0))?;
+    let dropped = |row: u32| choice.mask.get(row as usize) == Some(&0);
+    let mark = relabelling.as_ref().map(|relabelling| |position| relabelling.mark_at(position));
+    let marks = mark.as_ref().map(|mark| mark as &dyn Fn(u32) -> RowMark);
+    let label_columns = files.write_denoised(input.denoised, RowChanges { dropped: &dropped, marks })?;
     for (name, file, tensors) in [
         ("policy", "policy.safetensors", own.and_then(|own| own.policy.as_ref())),
         ("model", "model.safetensors", outcome.model.as_ref()),
@@ -55,7 +64,8 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
             files.write_tensors(name, file, tensors, input.spec)?;
         }
     }
-    let report = make_report(job, state, &choice)?;
+    let counts = relabelling.map(|relabelling| relabelling.counts).unwrap_or_default();
+    let report = make_report(job, state, &choice, counts, label_columns)?;
     files.write("report.json", "report.json", "application/json", |out| write_report(&report, out))?;
     emit(TrainerEvent::Finished(Box::new(report)));
     Ok(())
@@ -94,6 +104,17 @@ fn write_scores(choice: &Choice, scores: &Scores, out: &mut File) -> io::Result<
 fn write_weights(choice: &Choice, weights: &[f32], out: &mut File) -> io::Result<()> {
     write_by_row(choice, out, |range| {
         vec![("weight", Arc::new(Float32Array::from(weights[range].to_vec())) as ArrayRef)]
+    })
+}
+
+/// What each row is trained on.
+fn write_labels(choice: &Choice, relabelling: &Relabelling, out: &mut File) -> io::Result<()> {
+    write_by_row(choice, out, |range| {
+        let marks = || range.clone().map(|row| relabelling.mark_of(row));
+        vec![
+            ("target", Arc::new(Float32Array::from_iter_values(marks().map(|mark| mark.target))) as ArrayRef),
+            ("weight", Arc::new(Float32Array::from_iter_values(marks().map(|mark| mark.weight)))),
+        ]
     })
 }
 

@@ -20,6 +20,7 @@ mod names;
 mod passes;
 mod planted;
 mod proof;
+mod relabelling;
 mod report;
 mod run;
 mod state;
@@ -33,7 +34,7 @@ mod verdict;
 
 pub use artifacts::ExportError;
 pub use checkpoint::CheckpointError;
-pub use denoised::{DenoisedWriter, Dropped};
+pub use denoised::DenoisedWriter;
 pub use engines::describe_engines;
 pub use job::RunInput;
 pub use planted::Planted;

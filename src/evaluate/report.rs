@@ -8,15 +8,23 @@ use super::guard::measure_slices;
 use super::job::Job;
 use super::names::name_values;
 use super::proof::Trial;
+use super::relabelling::RelabelCounts;
 use super::state::State;
 use super::table::{list_arms, make_table};
 use super::tasks::{Task, find_trainee};
 use super::tune::{Tunee, find_student};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::ingest::Dataset;
-use crate::types::{Arm, Certification, Findings, Report, Verdict};
+use crate::types::{Arm, Certification, Findings, LabelColumns, Report, Verdict};
 
-pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<Report, ExportError> {
+/// `counts` are the rows of the choice that are changed, `label_columns` those of the denoised table that say so.
+pub(super) fn make_report(
+    job: &Job,
+    state: &State,
+    choice: &Choice,
+    counts: RelabelCounts,
+    label_columns: Option<LabelColumns>,
+) -> Result<Report, ExportError> {
     let (input, book, own) = (&job.input, &state.book, state.outcome.own.as_ref());
     let labels = job.data.train.labels;
     let [kept, kept_positive, kept_negative] = shares(labels, own.map(|own| &own.kept[..]));
@@ -31,6 +39,10 @@ pub(super) fn make_report(job: &Job, state: &State, choice: &Choice) -> Result<R
         kept,
         kept_positive,
         kept_negative,
+        relabelled: counts.relabelled,
+        softened: counts.softened,
+        reweighted: counts.reweighted,
+        label_columns,
         best_epoch: own.and_then(|own| own.note.best_epoch),
         arms: list_arms(input.spec, &table),
         table,

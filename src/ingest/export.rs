@@ -1,4 +1,5 @@
-//! The upload without the rows a job dropped: byte for byte for text, schema for schema for Parquet.
+//! The upload without the rows a job dropped: byte for byte for text, schema for schema for Parquet. Where the job's rows
+//! count as of other labels or weigh otherwise, two more columns say so (`marks`).
 //!
 //! Rows are found by the parsers that read them at ingest, so a row means the same both times. Whatever is no row (byte
 //! order mark, header, blank lines, the missing line end of the last row) is copied as it stands.
@@ -7,14 +8,17 @@ use super::{
     delimited::Delimited,
     error::{IngestError, ReadError},
     format::compression,
+    jsonl::discover_keys,
     layout::sync_folder,
     limits::IngestLimits,
     lines::Lines,
+    marks::{Line, Marks, RowMark, TARGET, TextStyle, WEIGHT},
     parquet,
+    reader::open_lines,
     source::{self, BOM, BUFFER, Text},
     table::Table,
 };
-use crate::types::{Compression, DatasetSpec, FileFormat};
+use crate::types::{Compression, DatasetSpec, FileFormat, LabelColumns};
 use ::parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
     errors::ParquetError,
@@ -44,25 +48,42 @@ pub struct ExportCounts {
 }
 
 impl ExportCounts {
-    /// Counts the next row; whether it is kept.
-    fn count_row(&mut self, dropped: &dyn Fn(u32) -> bool) -> bool {
+    /// Counts the next row; its position where it is kept.
+    fn count_row(&mut self, dropped: &dyn Fn(u32) -> bool) -> Option<u32> {
         // Ingest has refused files of more than u32::MAX rows.
-        let keep = !dropped((self.kept + self.dropped) as u32);
+        let row = (self.kept + self.dropped) as u32;
+        let keep = !dropped(row);
         *(if keep { &mut self.kept } else { &mut self.dropped }) += 1;
-        keep
+        keep.then_some(row)
     }
 }
 
-/// Copies `source` to `out` without the rows of which `dropped` (by position in the file) is true.
+/// What becomes of each row of an upload, by its position in the file.
+#[derive(Clone, Copy)]
+pub struct RowChanges<'a> {
+    pub dropped: &'a dyn Fn(u32) -> bool,
+    /// What goes into the two columns that are added. Absent: none are.
+    pub marks: Option<&'a dyn Fn(u32) -> RowMark>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    pub counts: ExportCounts,
+    /// The columns that were added, if any.
+    pub label_columns: Option<LabelColumns>,
+}
+
+/// Copies `source` to `out` with what `changes` says of its rows.
 ///
 /// `spec` is the one ingest gave back, or the one it was given. The compression is the upload's. `out` appears, or is
 /// replaced, when it is whole.
 pub fn write_denoised(
     source: &Path,
     spec: &DatasetSpec,
-    dropped: &dyn Fn(u32) -> bool,
+    changes: RowChanges,
     out: &Path,
-) -> Result<ExportCounts, IngestError> {
+) -> Result<Exported, IngestError> {
     // A table that ingest accepted must not be refused here, whatever the limits were then.
     let limits = IngestLimits {
         max_columns: usize::MAX,
@@ -71,12 +92,14 @@ pub fn write_denoised(
         ..IngestLimits::default()
     };
     let table = Table::open(source, spec, &limits)?;
+    let marks = changes.marks.map(|of_row| Ok(Marks::new(&taken_names(&table, &limits)?, of_row))).transpose()?;
+    let plan = CopyPlan { dropped: changes.dropped, marks };
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new().prefix(".export-").tempfile_in(folder);
     let mut temporary = temporary.map_err(IngestError::io("create a file in", folder))?;
     let counts = match table.spec.format {
-        Some(FileFormat::Parquet) => write_parquet(source, dropped, temporary.as_file_mut()),
-        _ => write_text(&table, dropped, temporary.as_file(), &limits),
+        Some(FileFormat::Parquet) => write_parquet(source, &plan, temporary.as_file_mut()),
+        _ => write_text(&table, &plan, temporary.as_file(), &limits),
     };
     let counts = counts.map_err(|error| match error {
         CopyError::Out(error) => IngestError::io("write", out)(error),
@@ -86,7 +109,35 @@ pub fn write_denoised(
     temporary.as_file().sync_all().map_err(IngestError::io("write", out))?;
     temporary.persist(out).map_err(|error| IngestError::io("create", out)(error.error))?;
     sync_folder(folder).map_err(IngestError::io("write", folder))?;
-    Ok(counts)
+    Ok(Exported { counts, label_columns: plan.marks.map(|marks| marks.columns) })
+}
+
+/// Names that added columns cannot have.
+fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, IngestError> {
+    if table.spec.format != Some(FileFormat::Jsonl) {
+        return Ok(table.columns.clone());
+    }
+    // Any object may have keys of its own. Only those that could be in the way are kept: bounds memory.
+    let (mut lines, _) = open_lines(table.path, &table.spec, limits)?;
+    let in_the_way = |key: &str| key.starts_with(TARGET) || key.starts_with(WEIGHT);
+    discover_keys(&mut lines, u64::MAX, in_the_way).map_err(|error| error.at_start(table.path))
+}
+
+/// Which rows are copied, and what is added to them.
+struct CopyPlan<'a> {
+    dropped: &'a dyn Fn(u32) -> bool,
+    marks: Option<Marks<'a>>,
+}
+
+impl CopyPlan<'_> {
+    /// Writes a line of text with its line end.
+    fn write_line(&self, raw: &[u8], line: Line, style: TextStyle, out: &mut dyn Write) -> Result<(), CopyError> {
+        let written = match &self.marks {
+            Some(marks) => marks.write_line(raw, line, style, out),
+            None => out.write_all(raw),
+        };
+        written.map_err(CopyError::Out)
+    }
 }
 
 /// Why a copy failed. The message names the file at fault: the one read, or the one written.
@@ -102,32 +153,27 @@ impl From<ReadError> for CopyError {
     }
 }
 
-fn write_text(
-    table: &Table,
-    dropped: &dyn Fn(u32) -> bool,
-    out: &File,
-    limits: &IngestLimits,
-) -> Result<ExportCounts, CopyError> {
+fn write_text(table: &Table, plan: &CopyPlan, out: &File, limits: &IngestLimits) -> Result<ExportCounts, CopyError> {
     let compression = compression(&table.spec);
     let text = source::open(table.path, compression, limits.max_decompressed_bytes).map_err(CopyError::Whole)?;
     let out = BufWriter::with_capacity(BUFFER, out);
     match compression {
         Compression::None => {
             let mut out = out;
-            let counts = copy_rows(table, text, dropped, &mut out, limits)?;
+            let counts = copy_rows(table, text, plan, &mut out, limits)?;
             out.flush().map_err(CopyError::Out)?;
             Ok(counts)
         }
         Compression::Gzip => {
             let mut out = flate2::write::GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL));
-            let counts = copy_rows(table, text, dropped, &mut out, limits)?;
+            let counts = copy_rows(table, text, plan, &mut out, limits)?;
             out.finish().and_then(|mut out| out.flush()).map_err(CopyError::Out)?;
             Ok(counts)
         }
         Compression::Zstd => {
             let mut out = zstd::stream::write::Encoder::new(out, ZSTD_LEVEL).map_err(CopyError::Out)?;
             out.include_checksum(true).map_err(CopyError::Out)?;
-            let counts = copy_rows(table, text, dropped, &mut out, limits)?;
+            let counts = copy_rows(table, text, plan, &mut out, limits)?;
             out.finish().and_then(|mut out| out.flush()).map_err(CopyError::Out)?;
             Ok(counts)
         }
@@ -137,7 +183,7 @@ fn write_text(
 fn copy_rows(
     table: &Table,
     text: Text,
-    dropped: &dyn Fn(u32) -> bool,
+    plan: &CopyPlan,
     out: &mut dyn Write,
     limits: &IngestLimits,
 ) -> Result<ExportCounts, CopyError> {
@@ -146,19 +192,23 @@ fn copy_rows(
     }
     let csv = table.spec.format != Some(FileFormat::Jsonl);
     let header = csv && table.spec.columns.is_none();
-    match table.spec.separator.as_deref().map(str::as_bytes) {
-        Some(&[separator]) if csv => {
-            let rows = Delimited::new(text.reader, separator, limits.max_line_bytes);
-            copy_records(rows, header, dropped, out)
+    match table.spec.separator.as_deref().filter(|_| csv) {
+        Some(separator) if separator.len() == 1 => {
+            let rows = Delimited::new(text.reader, separator.as_bytes()[0], limits.max_line_bytes);
+            copy_records(rows, header, plan, TextStyle::Quoted(separator), out)
         }
-        _ => copy_lines(Lines::new(text.reader, limits.max_line_bytes), header, dropped, out),
+        separator => {
+            let style = separator.map_or(TextStyle::Json, TextStyle::Separated);
+            copy_lines(Lines::new(text.reader, limits.max_line_bytes), header, plan, style, out)
+        }
     }
 }
 
 fn copy_records(
     mut rows: Delimited,
     mut header: bool,
-    dropped: &dyn Fn(u32) -> bool,
+    plan: &CopyPlan,
+    style: TextStyle,
     out: &mut dyn Write,
 ) -> Result<ExportCounts, CopyError> {
     let mut counts = ExportCounts::default();
@@ -184,9 +234,10 @@ fn copy_records(
         if !more {
             return Ok(counts);
         }
-        kept = std::mem::take(&mut header) || counts.count_row(dropped);
-        if kept {
-            out.write_all(body).map_err(CopyError::Out)?;
+        let line = next_line(&mut header, &mut counts, plan);
+        kept = line.is_some();
+        if let Some(line) = line {
+            plan.write_line(body, line, style, out)?;
         }
         after_cr = body.ends_with(b"\r");
     }
@@ -195,29 +246,43 @@ fn copy_records(
 fn copy_lines(
     mut lines: Lines,
     mut header: bool,
-    dropped: &dyn Fn(u32) -> bool,
+    plan: &CopyPlan,
+    style: TextStyle,
     out: &mut dyn Write,
 ) -> Result<ExportCounts, CopyError> {
     let mut counts = ExportCounts::default();
     while lines.read()? {
-        if lines.is_blank() || std::mem::take(&mut header) || counts.count_row(dropped) {
+        if lines.is_blank() {
             out.write_all(lines.raw()).map_err(CopyError::Out)?;
+        } else if let Some(line) = next_line(&mut header, &mut counts, plan) {
+            plan.write_line(lines.raw(), line, style, out)?;
         }
     }
     Ok(counts)
 }
 
-fn write_parquet(source: &Path, dropped: &dyn Fn(u32) -> bool, out: &mut File) -> Result<ExportCounts, CopyError> {
+/// What the next line is that is not blank, if it is kept. `header`: whether that is still to come.
+fn next_line(header: &mut bool, counts: &mut ExportCounts, plan: &CopyPlan) -> Option<Line> {
+    if std::mem::take(header) { Some(Line::Header) } else { counts.count_row(plan.dropped).map(Line::Row) }
+}
+
+fn write_parquet(source: &Path, plan: &CopyPlan, out: &mut File) -> Result<ExportCounts, CopyError> {
     let builder = parquet::open(source).map_err(CopyError::Whole)?;
     let (properties, has_arrow_schema) = properties(builder.metadata());
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!has_arrow_schema);
-    let schema = builder.schema().clone();
-    let mut writer = ArrowWriter::try_new_with_options(out, schema, options).map_err(unwritable)?;
+    let marks = plan.marks.as_ref();
+    let schema = marks.map_or_else(|| builder.schema().clone(), |marks| marks.extend_schema(builder.schema()));
+    let mut writer = ArrowWriter::try_new_with_options(out, schema.clone(), options).map_err(unwritable)?;
     let mut counts = ExportCounts::default();
     for batch in builder.build().map_err(|error| unreadable(&error))? {
         let batch = batch.map_err(|error| unreadable(&error))?;
-        let keep: BooleanArray = (0..batch.num_rows()).map(|_| Some(counts.count_row(dropped))).collect();
-        let kept = arrow_select::filter::filter_record_batch(&batch, &keep).map_err(|error| unreadable(&error))?;
+        let rows: Vec<Option<u32>> = (0..batch.num_rows()).map(|_| counts.count_row(plan.dropped)).collect();
+        let keep: BooleanArray = rows.iter().map(|row| Some(row.is_some())).collect();
+        let mut kept = arrow_select::filter::filter_record_batch(&batch, &keep).map_err(|error| unreadable(&error))?;
+        if let Some(marks) = marks {
+            let rows: Vec<u32> = rows.into_iter().flatten().collect();
+            kept = marks.extend_batch(&kept, schema.clone(), &rows).map_err(|error| unreadable(&error))?;
+        }
         writer.write(&kept).map_err(unwritable)?;
         if writer.in_progress_size() > ROW_GROUP_BYTES {
             writer.flush().map_err(unwritable)?;

@@ -86,8 +86,12 @@ impl Json {
 const UNKNOWN_KEY: &str =
     "no object of the first 10,000 has this key; give it to an early one (null will do) or list `fields`";
 
-/// The keys of the first `rows` objects, in order of first appearance.
-pub(super) fn discover_keys(lines: &mut Lines, rows: u64) -> Result<Vec<String>, ReadError> {
+/// The keys of the first `rows` objects that are `wanted`, in order of first appearance.
+pub(super) fn discover_keys(
+    lines: &mut Lines,
+    rows: u64,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, ReadError> {
     let (mut names, mut seen) = (Vec::new(), HashMap::new());
     for _ in 0..rows {
         if !lines.read_row()? {
@@ -95,7 +99,7 @@ pub(super) fn discover_keys(lines: &mut Lines, rows: u64) -> Result<Vec<String>,
         }
         // A line that is not an object is reported with its number when the rows are read.
         let _ = each_member(lines.text(), |key, _| {
-            if !seen.contains_key(key) {
+            if wanted(key) && !seen.contains_key(key) {
                 seen.insert(key.to_owned(), ());
                 names.push(key.to_owned());
             }

@@ -43,7 +43,7 @@ impl<'a> Table<'a> {
             Some(FileFormat::Jsonl) => {
                 refuse_csv_members(&spec)?;
                 let (mut lines, _) = open_lines(path, &spec, limits)?;
-                let names = discover_keys(&mut lines, SNIFF_ROWS).map_err(|error| error.at_start(path))?;
+                let names = discover_keys(&mut lines, SNIFF_ROWS, |_| true).map_err(|error| error.at_start(path))?;
                 if names.is_empty() {
                     let rule = "none of the first 10,000 lines is a JSON object; write one object a line, without a list around";
                     return Err(IngestError::field("", rule));

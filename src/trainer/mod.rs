@@ -11,9 +11,9 @@ pub use programs::{Probe, TrainerCommand, Trainers};
 
 use crate::backbone::{EngineError, OpenEngines};
 use crate::evaluate::{
-    CheckpointError, DenoisedWriter, Dropped, ExportError, Planted, Run, RunError, RunInput, Step, describe_engines,
+    CheckpointError, DenoisedWriter, ExportError, Planted, Run, RunError, RunInput, Step, describe_engines,
 };
-use crate::ingest::{self, Dataset, DatasetError};
+use crate::ingest::{self, Dataset, DatasetError, RowChanges};
 use crate::plant;
 use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
@@ -131,9 +131,9 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
-    let write = |dropped: &Dropped, out: &Path| {
-        ingest::write_denoised(&job.source, &job.source_spec, dropped, out)?;
-        Ok(())
+    let write = |changes: RowChanges, out: &Path| {
+        let exported = ingest::write_denoised(&job.source, &job.source_spec, changes, out)?;
+        Ok(exported.label_columns)
     };
     let (file_name, media_type) = denoised_name(&job.source_spec);
     let denoised = DenoisedWriter { file_name, media_type, write: &write };

@@ -61,7 +61,7 @@ pub use options::{
 };
 pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
-pub use report::{ArmResult, Report, RunResult, TableLine, Tested, Warning};
+pub use report::{ArmResult, LabelColumns, Report, RunResult, TableLine, Tested, Warning};
 pub use resolved::{ResolvedMethod, Trainee};
 pub use row_rule::RowRule;
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};

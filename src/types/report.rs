@@ -20,6 +20,18 @@ pub struct Report {
     pub kept: KeptShare,
     pub kept_positive: KeptShare,
     pub kept_negative: KeptShare,
+    /// Kept rows that count as of the other label: what they are trained on differs from the label by more than 0.5.
+    #[serde(default)]
+    pub relabelled: u64,
+    /// Other kept rows that are trained on something between the labels 0 and 1.
+    #[serde(default)]
+    pub softened: u64,
+    /// Kept rows that weigh more or less than 1 in training.
+    #[serde(default)]
+    pub reweighted: u64,
+    /// Where there are such rows: the last two columns of the denoised table, which say so.
+    #[serde(default)]
+    pub label_columns: Option<LabelColumns>,
     /// Outer epoch whose subset this is, counted from 1; absent where there was no search.
     pub best_epoch: Option<u32>,
     /// With the job's own backbone and first seed: `full` always, `denoised` unless the method is `none`.
@@ -60,6 +72,16 @@ pub struct Report {
     /// Most memory the trainer's process had resident, the mapped dataset included; absent where the system does not say.
     #[serde(default)]
     pub peak_memory_bytes: Option<u64>,
+}
+
+/// The columns of a denoised table that say what its rows are trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LabelColumns {
+    /// What the row's label counts as, from 0 to 1: `autodenoise_target`, with a number behind it where the upload has such a
+    /// column.
+    pub target: String,
+    /// What the row weighs, 1 where nothing is said of it: `autodenoise_weight`, with the same number.
+    pub weight: String,
 }
 
 /// A method and a backbone trained on what it chose.

@@ -1,13 +1,13 @@
 //! A dataset small enough to run the whole method on in a second, and a way to run it.
 
 use crate::engines;
-use autodenoise::evaluate::{DenoisedWriter, Dropped, Planted, Run, RunError, RunInput, Step};
-use autodenoise::ingest::{Dataset, IngestLimits, IngestProgress, ingest};
+use autodenoise::evaluate::{DenoisedWriter, Planted, Run, RunError, RunInput, Step};
+use autodenoise::ingest::{Dataset, IngestLimits, IngestProgress, RowChanges, RowMark, ingest};
 use autodenoise::random::{Purpose, Stream};
 use autodenoise::synth::{self, SynthSpec};
 use autodenoise::types::{
-    BackboneKind, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelRule,
-    Noise, Preset, Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+    BackboneKind, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelColumns,
+    LabelRule, Noise, Preset, Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{
@@ -180,9 +180,19 @@ impl Outcome {
     }
 }
 
-fn write_dropped(dropped: &Dropped, out: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let lines: Vec<String> = (0..ROWS.total() as u32).filter(|row| !dropped(*row)).map(|row| row.to_string()).collect();
-    Ok(std::fs::write(out, lines.join("\n"))?)
+/// A line a row that is kept: its position, then what it is trained on where the run says so.
+fn write_kept(
+    rows: u32,
+    changes: RowChanges,
+    out: &Path,
+) -> Result<Option<LabelColumns>, Box<dyn std::error::Error + Send + Sync>> {
+    let line = |row| match changes.marks.map(|mark| mark(row)) {
+        Some(RowMark { target, weight }) => format!("{row},{target},{weight}"),
+        None => row.to_string(),
+    };
+    let lines: Vec<String> = (0..rows).filter(|row| !(changes.dropped)(*row)).map(line).collect();
+    std::fs::write(out, lines.join("\n"))?;
+    Ok(changes.marks.map(|_| LabelColumns { target: "target".to_owned(), weight: "weight".to_owned() }))
 }
 
 /// Calls `body` with a run in the folder.
@@ -211,11 +221,9 @@ fn try_run_of<T>(
     out: &Path,
     body: impl FnOnce(Result<Run, RunError>) -> T,
 ) -> T {
-    let denoised = DenoisedWriter {
-        file_name: "denoised.csv".to_owned(),
-        media_type: "text/csv".to_owned(),
-        write: &write_dropped,
-    };
+    let write = |changes: RowChanges, out: &Path| write_kept(dataset.feature_map.rows.total() as u32, changes, out);
+    let denoised =
+        DenoisedWriter { file_name: "denoised.csv".to_owned(), media_type: "text/csv".to_owned(), write: &write };
     let plant = |noise: Noise| Planted::new(dataset, &noise, spec.seed).unwrap();
     let check = spec.self_check.map(|check| plant(Noise::Flips { rate: check.planted_rate }));
     let planted = planted.cloned().map(plant);

@@ -1,11 +1,11 @@
 //! The denoised file is the upload minus the dropped rows, and nothing else.
 
 use crate::{click, gzip, read, spec, table, upload, zstd};
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::Schema;
 use autodenoise::{
-    ingest::{ExportCounts, write_denoised},
-    types::DatasetSpec,
+    ingest::{ExportCounts, Exported, RowChanges, RowMark, write_denoised},
+    types::{DatasetSpec, LabelColumns},
 };
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
@@ -17,11 +17,29 @@ use serde_json::json;
 use std::{fs, fs::File, io::Read, sync::Arc};
 
 fn denoised(bytes: impl AsRef<[u8]>, spec: &DatasetSpec, dropped: impl Fn(u32) -> bool) -> (Vec<u8>, ExportCounts) {
+    let (bytes, exported) = exported(bytes, spec, RowChanges { dropped: &dropped, marks: None });
+    assert_eq!(exported.label_columns, None);
+    (bytes, exported.counts)
+}
+
+fn exported(bytes: impl AsRef<[u8]>, spec: &DatasetSpec, changes: RowChanges) -> (Vec<u8>, Exported) {
     let upload = upload(bytes);
     let out = upload.folder.path().join("denoised");
-    let counts = write_denoised(&upload.path, spec, &dropped, &out).unwrap();
+    let exported = write_denoised(&upload.path, spec, changes, &out).unwrap();
     assert_eq!(fs::read_dir(upload.folder.path()).unwrap().count(), 2, "no temporary file is left");
-    (fs::read(out).unwrap(), counts)
+    (fs::read(out).unwrap(), exported)
+}
+
+/// A target and a weight that tell the row.
+fn mark(row: u32) -> RowMark {
+    RowMark { target: 0.25 + row as f32, weight: if row.is_multiple_of(2) { 1.0 } else { 0.1 } }
+}
+
+/// The copy with marks and without row 1, as text; and the names of the columns.
+fn marked(text: impl AsRef<[u8]>, spec: &DatasetSpec) -> (String, LabelColumns) {
+    let changes = RowChanges { dropped: &|row| row == 1, marks: Some(&mark) };
+    let (bytes, exported) = exported(text, spec, changes);
+    (String::from_utf8(bytes).unwrap(), exported.label_columns.unwrap())
 }
 
 /// A row as it stands in the file, line end included, and the blank lines behind it.
@@ -119,6 +137,130 @@ fn json_lines_keep_their_bytes() {
     let (found, counts) = denoised(text, &spec(json!({"label": "click"})), |row| row == 1);
     assert_eq!(String::from_utf8(found).unwrap(), "\u{feff}{\"b\": 1.50, \"click\":1}\r\n\n{\"click\":1,\"b\":null}");
     assert_eq!(counts, ExportCounts { kept: 2, dropped: 1 });
+}
+
+#[test]
+fn marks_are_two_more_columns_of_a_csv() {
+    let label = |more: serde_json::Value| {
+        let mut spec = json!({"label": "click"});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self::spec(spec)
+    };
+    let cases = [
+        // Byte order mark, blank lines, quoted cells over two lines, no last line end.
+        (
+            "\u{feff}click,a\n0,\"x\ny\"\n\n1,z\n1,\"q\"",
+            json!({}),
+            "\u{feff}click,a,autodenoise_target,autodenoise_weight\n0,\"x\ny\",0.25,1\n\n1,\"q\",2.25,1",
+        ),
+        (
+            "click\ta\r\n0\tx\r\n1\ty\r\n0\tz\r\n",
+            json!({}),
+            "click\ta\tautodenoise_target\tautodenoise_weight\r\n0\tx\t0.25\t1\r\n0\tz\t2.25\t1\r\n",
+        ),
+        (
+            "click;a\r0;x\r1;y\r0;z\r1;w\r",
+            json!({}),
+            "click;a;autodenoise_target;autodenoise_weight\r0;x;0.25;1\r0;z;2.25;1\r1;w;3.25;0.1\r",
+        ),
+        // Names are quoted where the others are, values where the separator stands in them.
+        (
+            "\"click\",\"a\"\n0,x\n1,y\n",
+            json!({}),
+            "\"click\",\"a\",\"autodenoise_target\",\"autodenoise_weight\"\n0,x,0.25,1\n",
+        ),
+        (
+            "click.a\n0.x\n",
+            json!({"separator": "."}),
+            "click.a.autodenoise_target.autodenoise_weight\n0.x.\"0.25\".1\n",
+        ),
+        (
+            "click::a\n0::x\n",
+            json!({"separator": "::"}),
+            "click::a::autodenoise_target::autodenoise_weight\n0::x::0.25::1\n",
+        ),
+        // Without a header there is none to extend.
+        ("0,x\n1,y\n0,z\n", json!({"columns": ["click", "a"]}), "0,x,0.25,1\n0,z,2.25,1\n"),
+    ];
+    for (text, more, expected) in cases {
+        let (found, columns) = marked(text, &label(more));
+        assert_eq!(found, expected);
+        assert_eq!((&columns.target[..], &columns.weight[..]), ("autodenoise_target", "autodenoise_weight"));
+    }
+}
+
+#[test]
+fn marks_are_two_more_members_of_an_object() {
+    let text = "\u{feff}{\"b\": \"}\", \"click\":1}\r\n\n{\"click\":0}\n{ \"click\": 0 } \n{\"click\":1,\"b\":null}";
+    let expected = "\u{feff}{\"b\": \"}\", \"click\":1,\"autodenoise_target\":0.25,\"autodenoise_weight\":1}\r\n\n\
+        { \"click\": 0,\"autodenoise_target\":2.25,\"autodenoise_weight\":1 } \n\
+        {\"click\":1,\"b\":null,\"autodenoise_target\":3.25,\"autodenoise_weight\":0.1}";
+    assert_eq!(marked(text, &spec(json!({"label": "click"}))).0, expected);
+}
+
+#[test]
+fn marks_have_names_that_no_column_has() {
+    let click = spec(json!({"label": "click"}));
+    let names = |text: &str, spec: &DatasetSpec| {
+        let (found, LabelColumns { target, weight }) = marked(text, spec);
+        assert!(found.contains(&target) || spec.columns.is_some(), "{found}");
+        (target, weight)
+    };
+    let second = ("autodenoise_target_2".to_owned(), "autodenoise_weight_2".to_owned());
+    let third = ("autodenoise_target_3".to_owned(), "autodenoise_weight_3".to_owned());
+    assert_eq!(names("click,autodenoise_weight\n0,1\n1,1\n", &click), second);
+    assert_eq!(names("click,autodenoise_weight,autodenoise_target_2\n0,1,2\n", &click), third);
+    let bare = spec(json!({"label": "click", "columns": ["click", "autodenoise_target"]}));
+    assert_eq!(names("0,1\n1,1\n", &bare), second);
+    // An object far behind the first may have such a key, if it is not one of the fields.
+    let mut objects = "{\"click\":1,\"a\":1}\n".repeat(11_000);
+    objects += "{\"click\":1,\"a\":1,\"autodenoise_\\u0074arget\":1}\n";
+    assert_eq!(names(&objects, &spec(json!({"label": "click", "fields": ["a"]}))), second);
+}
+
+#[test]
+fn marks_are_packed_with_the_table() {
+    let text = table(3000);
+    let plain = marked(&text, &click()).0;
+    let changes = RowChanges { dropped: &|row| row == 1, marks: Some(&mark) };
+    let mut unpacked = String::new();
+    let packed = exported(gzip(text.as_bytes()), &click(), changes).0;
+    flate2::read::MultiGzDecoder::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain);
+    let packed = exported(zstd(text.as_bytes()), &click(), changes).0;
+    assert_eq!(zstd::decode_all(&packed[..]).unwrap(), plain.as_bytes());
+    // What came out reads as a table again.
+    let (ingested, _) = read(packed, &click());
+    assert_eq!(ingested.profile.rows.total(), 2999);
+    assert_eq!(ingested.profile.columns[5..], ["autodenoise_target", "autodenoise_weight"]);
+}
+
+#[test]
+fn marks_are_two_float_columns_of_a_parquet_file() {
+    let clicks: ArrayRef = Arc::new(Int64Array::from_iter_values((0..20_000).map(|row| row % 2)));
+    let batch = RecordBatch::try_from_iter_with_nullable([("click", clicks, false)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    let changes = RowChanges { dropped: &|row| row % 7 == 1, marks: Some(&mark) };
+    let (found, exported) = exported(writer.into_inner().unwrap(), &spec(json!({"label": "click"})), changes);
+    assert!(exported.label_columns.is_some());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("denoised");
+    fs::write(&path, found).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let schema = reader.schema().clone();
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    let found = arrow_select::concat::concat_batches(&schema, &batches).unwrap();
+    let kept = || (0..20_000).filter(|row| row % 7 != 1);
+    let column = |of: &dyn Fn(RowMark) -> f32| -> ArrayRef {
+        Arc::new(Float32Array::from_iter_values(kept().map(|row| of(mark(row)))))
+    };
+    let expected = RecordBatch::try_from_iter_with_nullable([
+        ("click", Arc::new(Int64Array::from_iter_values(kept().map(|row| i64::from(row) % 2))) as ArrayRef, false),
+        ("autodenoise_target", column(&|mark| mark.target), false),
+        ("autodenoise_weight", column(&|mark| mark.weight), false),
+    ]);
+    assert_eq!(found, expected.unwrap());
 }
 
 #[test]
