@@ -6,10 +6,6 @@
 
 use crate::simd::{Isa, kernel};
 
-/// First word of the paths of the method `robust`, where another use of the purpose begins its paths with an epoch or the
-/// number of a model: none of those is as large.
-pub const ROBUST: u32 = u32::MAX;
-
 /// What a stream is for. The numbers are part of what a seed means: a number that was used is never used for another
 /// purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +15,15 @@ pub enum Purpose {
     Init = 1,
     /// Dropout masks; path: model number, pass, batch, layer.
     Dropout = 2,
-    /// Actions of the policy; path: epoch, batch, draw; or `ROBUST`, epoch.
+    /// Actions of the policy; path: epoch, batch, draw.
     Actions = 3,
-    /// Order of the rows in a pass; path: model number, pass; or `ROBUST`, epoch of the policy.
+    /// Order of the rows in a pass; path: model number, pass.
     Shuffle = 4,
-    /// Rows kept by `select = sample`; path: epoch. Rows of a candidate of `robust`; path: `ROBUST`, candidate, and for the
-    /// order in which they are balanced the sweep, from 1.
+    /// Rows kept by `select = sample`; path: epoch.
     Select = 5,
     /// Rows kept by `random_drop`.
     RandomDrop = 6,
-    /// Fold of each row of confident learning; path: label. Parts of `robust`; path: 1, column; or 2, cross-fitting.
+    /// Fold of each row of confident learning; path: label.
     Folds = 7,
     /// Items of sampled negatives; path: pass.
     Negatives = 8,

@@ -2,7 +2,7 @@
 //! judged by a model trained on the others, and rows whose labels those models disbelieve are left out.
 
 use super::confident::{flagged, folds};
-use crate::backbone::{FitOptions, TensorFile, WeightsError};
+use crate::backbone::{TensorFile, WeightsError};
 use crate::metrics::sigmoid;
 use crate::selection::{Context, CrossFit, CrossFitPlan, Place, Role, SelectError, Selected, Selector, Session};
 use crate::types::Phase;
@@ -23,18 +23,6 @@ impl ConfidentLearning {
         Self { own: own.clone(), folds, models: CrossFit::new(labels.len()) }
     }
 
-    fn plan<'m>(folds: &'m [u8], count: u8, context: &'m Context) -> CrossFitPlan<'m> {
-        CrossFitPlan {
-            engine: context.engine,
-            config: &context.config,
-            options: FitOptions::retrain(context.options()),
-            parts: folds,
-            count,
-            trained: None,
-            weights: None,
-        }
-    }
-
     fn make_choice(&self, context: &Context) -> Selected {
         let labels = context.data.train.labels;
         let p: Vec<f32> = self.models.logits().iter().map(|z| sigmoid(*z)).collect();
@@ -50,7 +38,7 @@ impl Selector for ConfidentLearning {
         let part = u32::from(self.models.done());
         let place = Place::denoised(Phase::Select, part + 1);
         let key = context.key(Role::CrossFit, part);
-        let plan = Self::plan(&self.folds, self.own.folds as u8, context);
+        let plan = CrossFitPlan::of_job(context, &self.folds, self.own.folds);
         let over = self.models.step(&plan, key, place, context, session)?;
         Ok(over.then(|| self.make_choice(context)))
     }
@@ -64,6 +52,6 @@ impl Selector for ConfidentLearning {
     }
 
     fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
-        self.models.load(&Self::plan(&self.folds, self.own.folds as u8, context), prefix, file, state)
+        self.models.load(&CrossFitPlan::of_job(context, &self.folds, self.own.folds), prefix, file, state)
     }
 }

@@ -1,7 +1,7 @@
 //! Choices by the rank of a row's cross-fitted loss: each row is judged by a model that has not seen it.
 
 use super::confident::folds;
-use crate::backbone::{FitOptions, TensorFile, WeightsError};
+use crate::backbone::{TensorFile, WeightsError};
 use crate::selection::{
     Context, CrossFit, CrossFitPlan, Place, Role, SelectError, Selected, Selector, Session, keep_count, top_k,
 };
@@ -12,7 +12,7 @@ use serde_json::Value;
 /// A cross-fitting, and what is made of its losses.
 pub struct Ranked {
     rule: Rule,
-    count: u8,
+    count: u32,
     /// `[N]`: the part each row is in.
     folds: Vec<u8>,
     models: CrossFit,
@@ -39,20 +39,7 @@ impl Ranked {
 
     fn new(rule: Rule, count: u32, context: &Context) -> Self {
         let labels = context.data.train.labels;
-        let (count, models) = (count as u8, CrossFit::new(labels.len()));
-        Self { rule, count, folds: folds(labels, count, context.seed), models }
-    }
-
-    fn plan<'m>(folds: &'m [u8], count: u8, context: &'m Context) -> CrossFitPlan<'m> {
-        CrossFitPlan {
-            engine: context.engine,
-            config: &context.config,
-            options: FitOptions::retrain(context.options()),
-            parts: folds,
-            count,
-            trained: None,
-            weights: None,
-        }
+        Self { rule, count, folds: folds(labels, count as u8, context.seed), models: CrossFit::new(labels.len()) }
     }
 
     fn make_choice(&self, context: &Context) -> Selected {
@@ -126,7 +113,7 @@ impl Selector for Ranked {
         let part = u32::from(self.models.done());
         let place = Place::denoised(Phase::Select, part + 1);
         let key = context.key(Role::CrossFit, part);
-        let plan = Self::plan(&self.folds, self.count, context);
+        let plan = CrossFitPlan::of_job(context, &self.folds, self.count);
         let over = self.models.step(&plan, key, place, context, session)?;
         Ok(over.then(|| self.make_choice(context)))
     }
@@ -140,7 +127,7 @@ impl Selector for Ranked {
     }
 
     fn load(&mut self, context: &Context, prefix: &str, file: &TensorFile, state: Value) -> Result<(), WeightsError> {
-        self.models.load(&Self::plan(&self.folds, self.count, context), prefix, file, state)
+        self.models.load(&CrossFitPlan::of_job(context, &self.folds, self.count), prefix, file, state)
     }
 }
 

@@ -30,7 +30,6 @@ pub enum Role {
     Evaluate = 5,
     CrossFit = 6,
     Embed = 7,
-    Values = 8,
 }
 
 impl<'a> Context<'a> {

@@ -26,10 +26,14 @@ pub struct CrossFitPlan<'m> {
     /// `[N]`: the part each row is in, below `count`.
     pub parts: &'m [u8],
     pub count: u8,
-    /// `[N]`: rows that models may train on; absent: all.
-    pub trained: Option<&'m [bool]>,
-    /// `[N]`: what each row weighs in training; absent: 1.
-    pub weights: Option<&'m [f32]>,
+}
+
+impl<'m> CrossFitPlan<'m> {
+    /// As the models of the job are, over `count` parts.
+    pub fn of_job(context: &'m Context, parts: &'m [u8], count: u32) -> Self {
+        let options = FitOptions::retrain(context.options());
+        Self { engine: context.engine, config: &context.config, options, parts, count: count as u8 }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,11 +64,9 @@ impl CrossFit {
     ) -> Result<bool, SelectError> {
         let rows = &context.data.train;
         let mut fit = self.fit.take().unwrap_or_else(|| Fit::new(plan.engine, plan.config, &[key], plan.options));
-        let others = |row: &u32| {
-            plan.parts[*row as usize] != self.done && plan.trained.is_none_or(|trained| trained[*row as usize])
-        };
-        let others: Vec<u32> = (0..rows.len() as u32).filter(others).collect();
-        let what = PassOptions { subset: Some(&others), weights: plan.weights, ..PassOptions::default() };
+        let is_other = |row: &u32| plan.parts[*row as usize] != self.done;
+        let others: Vec<u32> = (0..rows.len() as u32).filter(is_other).collect();
+        let what = PassOptions { subset: Some(&others), ..PassOptions::default() };
         session.train_pass(context, place, &mut fit, rows, &what)?;
         if !fit.is_done() {
             self.fit = Some(fit);

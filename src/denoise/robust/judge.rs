@@ -63,8 +63,6 @@ fn plan<'m>(teacher: &'m Machine, parts: &'m [u8], options: &RobustOptions, cont
         options: teacher.options,
         parts,
         count: options.folds as u8,
-        trained: None,
-        weights: None,
     }
 }
 
