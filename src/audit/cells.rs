@@ -6,11 +6,13 @@
 //! fields differ by, its row and column fitted without it; and believed where the way in which they are off is that of
 //! labels turned on one side (a floor or a ceiling of their probability) and not that of another rate.
 
+use super::columns::Groups;
+use super::expectation::{Bin, bin_by_expectation, recalibrate};
 use super::halves::half_of_value;
 use super::nesting::Nesting;
 use super::null::{Estimate, Null};
-use super::unseen::recalibrate;
-use super::{Corruption, Finding, FoundValue, Remedy, Table, fit_without};
+use super::{Additive, Column, Corruption, Finding, FoundValue, Remedy, Table};
+use crate::metrics::sigmoid;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -32,7 +34,7 @@ const LEAST_EVIDENCE: f64 = 20.0;
 /// Fewer labels turned than this are not worth a finding.
 const LEAST_SHARE: f64 = 0.05;
 
-/// The strongest first.
+/// At most one for each pair of fields.
 pub fn find_cells(table: &Table, nesting: &Nesting) -> Vec<Finding> {
     let fields = &table.columns.fields;
     let count = fields.len();
@@ -48,18 +50,30 @@ pub fn find_cells(table: &Table, nesting: &Nesting) -> Vec<Finding> {
             by_model.entry(table.columns.leaving_out((0..count).filter(says_both))).or_default().push((b, a));
         }
     }
+    // Rows are alike within a value of these.
+    let clusters: Vec<Cluster> = fields.iter().enumerate().filter_map(Cluster::of_field).collect();
     let mut found: Vec<Finding> = Vec::new();
     for (left_out, pairs) in by_model {
-        let model = fit_without(table, &left_out);
+        let model = Additive::fit(table.columns, &left_out, table.labels, |_| true);
         let mut expected: Vec<f32> =
             (0..table.rows()).into_par_iter().map(|row| model.logit(table.columns, row)).collect();
         recalibrate(&mut expected, table.labels);
-        let clusters: Vec<usize> = (0..count).filter(|field| fields[*field].cardinality >= CLUSTERED_FROM).collect();
         let of_pair = |(a, b): &(usize, usize)| Cells::new(table, *a, *b, &expected, &clusters).find(&left_out);
         found.par_extend(pairs.par_iter().flat_map_iter(of_pair));
     }
-    found.sort_by(|a, b| b.evidence.total_cmp(&a.evidence).then_with(|| a.fields.cmp(&b.fields)));
     found
+}
+
+/// A field within whose values rows are alike.
+struct Cluster {
+    field: usize,
+    groups: Groups,
+}
+
+impl Cluster {
+    fn of_field((field, column): (usize, &Column)) -> Option<Self> {
+        (column.cardinality >= CLUSTERED_FROM).then(|| Self { field, groups: column.group_rows() })
+    }
 }
 
 /// The cells of two fields.
@@ -72,7 +86,6 @@ struct Cells<'t> {
 }
 
 /// Sums over the rows of each cell.
-#[derive(Clone)]
 struct Sums {
     rows: Vec<f64>,
     /// Label less expectation, and p (1 - p).
@@ -84,13 +97,13 @@ struct Sums {
 }
 
 impl<'t> Cells<'t> {
-    fn new(table: &'t Table, a: usize, b: usize, expected: &'t [f32], clusters: &[usize]) -> Self {
+    fn new(table: &'t Table, a: usize, b: usize, expected: &'t [f32], clusters: &[Cluster]) -> Self {
         let fields = &table.columns.fields;
         let width = fields[b].cardinality;
         let cell = |row: usize| fields[a].train[row] as usize * width + fields[b].train[row] as usize;
-        let clusters: Vec<usize> = clusters.iter().copied().filter(|field| *field != a && *field != b).collect();
+        let clusters: Vec<&Cluster> = clusters.iter().filter(|own| own.field != a && own.field != b).collect();
         // Halves are of whole users or items, where there are any.
-        let halving = clusters.iter().copied().max_by_key(|field| fields[*field].cardinality);
+        let halving = clusters.iter().map(|own| own.field).max_by_key(|field| fields[*field].cardinality);
         let half = |row: usize| halving.map_or(row & 1, |field| half_of_value(fields[field].train[row]));
         let sums = |is_used: &dyn Fn(usize) -> bool| {
             Sums::new(table, fields[a].cardinality * width, &cell, expected, &clusters, is_used)
@@ -101,7 +114,7 @@ impl<'t> Cells<'t> {
 
     fn cell(&self, row: usize, valid: bool) -> usize {
         let [a, b] = self.pair.map(|field| &self.table.columns.fields[field]);
-        let of = |column: &super::Column| if valid { column.valid[row] } else { column.train[row] };
+        let of = |column: &Column| if valid { column.valid[row] } else { column.train[row] };
         of(a) as usize * b.cardinality + of(b) as usize
     }
 
@@ -175,7 +188,7 @@ impl<'t> Cells<'t> {
     fn look_closely(&self, cell: usize, ones: bool, left_out: &[bool]) -> Option<Finding> {
         let table = self.table;
         // What the cell would be without itself.
-        let model = super::Additive::fit(table.columns, left_out, table.labels, |row| self.cell(row, false) != cell);
+        let model = Additive::fit(table.columns, left_out, table.labels, |row| self.cell(row, false) != cell);
         let rows: Vec<u32> =
             (0..table.rows()).filter(|row| self.cell(*row, false) == cell).map(|row| row as u32).collect();
         let expected: Vec<f32> = rows.iter().map(|row| model.logit(table.columns, *row as usize)).collect();
@@ -183,7 +196,7 @@ impl<'t> Cells<'t> {
         let beside = Shape::new(&self.expected_in(&rows), &labels).evidence(ones);
         let evidence: f64 = beside.iter().sum();
         let count = rows.len() as f64;
-        let p: f64 = expected.iter().map(|z| f64::from(crate::metrics::sigmoid(*z))).sum::<f64>() / count;
+        let p: f64 = expected.iter().map(|z| f64::from(sigmoid(*z))).sum::<f64>() / count;
         let rate = labels.iter().filter(|label| **label == 1).count() as f64 / count;
         let share = if ones { (rate - p) / (1.0 - p) } else { (p - rate) / p };
         if beside[0] < LEAST_BESIDE_RATE || evidence < LEAST_EVIDENCE || share < LEAST_SHARE {
@@ -191,7 +204,7 @@ impl<'t> Cells<'t> {
         }
         let turned = u8::from(ones);
         let target = |(row, z): (&u32, &f32)| {
-            let p = f64::from(crate::metrics::sigmoid(*z));
+            let p = f64::from(sigmoid(*z));
             let (right, wrong) = if ones { (p, 1.0 - p) } else { (1.0 - p, p) };
             let right = (right / (right + share * wrong)) as f32;
             (*row, Remedy::Target(if ones { right } else { 1.0 - right }))
@@ -223,13 +236,13 @@ impl Sums {
         cells: usize,
         cell: &dyn Fn(usize) -> usize,
         expected: &[f32],
-        clusters: &[usize],
+        clusters: &[&Cluster],
         is_used: &dyn Fn(usize) -> bool,
     ) -> Self {
         let zeros = || vec![0.0; cells];
         let mut sums = Self { rows: zeros(), gradient: zeros(), curve: zeros(), variance: zeros(), clusters: zeros() };
         let miss = |row: usize| {
-            let p = f64::from(crate::metrics::sigmoid(expected[row]));
+            let p = f64::from(sigmoid(expected[row]));
             (f64::from(table.labels[row]) - p, p * (1.0 - p))
         };
         for row in (0..table.rows()).filter(|row| is_used(*row)) {
@@ -241,23 +254,11 @@ impl Sums {
         }
         sums.variance.clone_from(&sums.curve);
         sums.clusters.clone_from(&sums.rows);
-        for field in clusters {
-            let column = &table.columns.fields[*field];
-            // Rows in the order of the cluster's values.
-            let mut starts = vec![0_u32; column.cardinality + 1];
-            column.train.iter().for_each(|value| starts[*value as usize + 1] += 1);
-            (0..column.cardinality).for_each(|value| starts[value + 1] += starts[value]);
-            let mut order = vec![0_u32; table.rows()];
-            let mut next = starts.clone();
-            for (row, value) in (0..).zip(&column.train) {
-                let at = &mut next[*value as usize];
-                order[*at as usize] = row;
-                *at += 1;
-            }
+        for cluster in clusters {
             let (mut own, mut squares, mut counts) = (zeros(), zeros(), zeros());
             let mut touched = Vec::new();
-            for ends in starts.windows(2) {
-                for row in &order[ends[0] as usize..ends[1] as usize] {
+            for rows in cluster.groups.iter() {
+                for row in rows {
                     let row = *row as usize;
                     if is_used(row) {
                         let cell = cell(row);
@@ -284,21 +285,14 @@ impl Sums {
 
 /// A cell's rows by range of expectation: what is expected, rows of label 0 and of label 1.
 struct Shape {
-    bins: Vec<(f64, [f64; 2])>,
+    bins: Vec<Bin>,
 }
 
 impl Shape {
     const BINS: usize = 40;
 
     fn new(expected: &[f32], labels: &[u8]) -> Self {
-        let mut order: Vec<usize> = (0..expected.len()).collect();
-        order.sort_unstable_by(|a, b| expected[*a].total_cmp(&expected[*b]));
-        let bin = |rows: &[usize]| {
-            let center = rows.iter().map(|row| f64::from(expected[*row])).sum::<f64>() / rows.len() as f64;
-            let ones = rows.iter().filter(|row| labels[**row] == 1).count() as f64;
-            (center, [rows.len() as f64 - ones, ones])
-        };
-        Self { bins: order.chunks(expected.len().div_ceil(Self::BINS).max(1)).map(bin).collect() }
+        Self { bins: bin_by_expectation(expected, labels, Self::BINS) }
     }
 
     /// How much speaks for labels turned on this side, in nats: how much likelier that is than another rate alone, and than
@@ -321,7 +315,7 @@ impl Shape {
     /// The log-likelihood with the best shift, found by thirds.
     fn best(&self, turned: f64, slope: f64, ones: bool) -> f64 {
         let likelihood = |shift: f64| -> f64 {
-            let of_bin = |(z, [zeros, of_one]): &(f64, [f64; 2])| {
+            let of_bin = |(z, [zeros, of_one]): &Bin| {
                 let p = 1.0 / (1.0 + (-(shift + slope * z)).exp());
                 let p = if ones { turned + (1.0 - turned) * p } else { (1.0 - turned) * p };
                 let p = p.clamp(1e-9, 1.0 - 1e-9);
@@ -341,7 +335,6 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::sigmoid;
     use crate::random::{Purpose, Stream};
 
     /// 20,000 rows whose labels come about by `probability` of what is expected.

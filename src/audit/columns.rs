@@ -49,7 +49,41 @@ impl Columns {
     }
 }
 
+/// The rows of each value of a field.
+pub struct Groups {
+    /// Where the rows of a value start; one more than there are values.
+    starts: Vec<u32>,
+    /// `[N]`: rows in the order of their values, ascending within a value.
+    rows: Vec<u32>,
+}
+
+impl Groups {
+    /// Training rows of value `value`, ascending.
+    pub fn of(&self, value: usize) -> &[u32] {
+        &self.rows[self.starts[value] as usize..self.starts[value + 1] as usize]
+    }
+
+    /// The rows of each value in turn.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        (0..self.starts.len() - 1).map(|value| self.of(value))
+    }
+}
+
 impl Column {
+    /// The training rows by their values.
+    pub fn group_rows(&self) -> Groups {
+        let mut starts = vec![0_u32; self.cardinality + 1];
+        self.train.iter().for_each(|value| starts[*value as usize + 1] += 1);
+        (0..self.cardinality).for_each(|value| starts[value + 1] += starts[value]);
+        let (mut rows, mut next) = (vec![0; self.train.len()], starts.clone());
+        for (row, value) in (0..).zip(&self.train) {
+            let at = &mut next[*value as usize];
+            rows[*at as usize] = row;
+            *at += 1;
+        }
+        Groups { starts, rows }
+    }
+
     /// `[values]`: training rows of each.
     pub fn count_rows(&self) -> Vec<u32> {
         let mut rows = vec![0; self.cardinality];

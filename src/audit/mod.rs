@@ -11,6 +11,7 @@
 mod additive;
 mod cells;
 mod columns;
+mod expectation;
 mod finding;
 mod halves;
 mod nesting;
@@ -24,6 +25,7 @@ mod values;
 mod windows;
 
 pub use columns::{Column, Columns};
+pub use expectation::{Bin, bin_by_expectation, recalibrate};
 pub use finding::{Corruption, Finding, FoundValue, Remedy};
 pub use unseen::mix;
 
@@ -71,9 +73,4 @@ pub fn examine(table: &Table, tick: &mut (dyn FnMut() + Send)) -> Vec<Finding> {
     tick();
     found.extend(windows::find_windows(table));
     overlap::part(found, table.rows())
-}
-
-/// An additive model of all fields but some, fitted to all training rows.
-fn fit_without(table: &Table, left_out: &[bool]) -> Additive {
-    Additive::fit(table.columns, left_out, table.labels, |_| true)
 }

@@ -6,6 +6,7 @@
 //! Where labels of 1 come from rarer ones beyond what values differ by otherwise, rows were added. How many follows from
 //! how frequent the values behind its other labels are.
 
+use super::columns::Groups;
 use super::halves::half;
 use super::nesting::Nesting;
 use super::null::{Estimate, Null, threshold};
@@ -37,7 +38,7 @@ pub fn find_strangers(table: &Table, field: usize, unseen: &[f32], nesting: &Nes
     if fields[field].cardinality < FEWEST_KINDS {
         return Vec::new();
     }
-    let groups = group(&fields[field].train, fields[field].cardinality);
+    let groups = fields[field].group_rows();
     let others = (0..fields.len()).filter(is_fit);
     let all = others.flat_map(|other| find_by(table, field, other, unseen, &groups));
     let mut found: Vec<Finding> = Vec::new();
@@ -51,14 +52,7 @@ pub fn find_strangers(table: &Table, field: usize, unseen: &[f32], nesting: &Nes
     found
 }
 
-/// The rows of each value.
-fn group(values: &[u32], count: usize) -> Vec<Vec<u32>> {
-    let mut groups = vec![Vec::new(); count];
-    (0..).zip(values).for_each(|(row, value): (u32, &u32)| groups[*value as usize].push(row));
-    groups
-}
-
-fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[Vec<u32>]) -> Vec<Finding> {
+fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &Groups) -> Vec<Finding> {
     let (column, other) = (&table.columns.fields[field], &table.columns.fields[other]);
     let frequencies: Vec<f64> = other.count_rows().iter().map(|rows| f64::from((*rows).max(1)).ln()).collect();
     let frequency = |row: u32| frequencies[other.train[row as usize] as usize];
@@ -80,7 +74,7 @@ fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[
         let scores = judged.iter().map(|(_, estimate)| score(estimate));
         let least = threshold(scores, 2 * judged.len(), FALSE_DISCOVERIES, LEAST_SCORE);
         let holds_in = |value: usize, own: usize| {
-            let estimate = fit(&mut groups[value].iter().copied().filter(|row| half(*row as usize) == own));
+            let estimate = fit(&mut groups.of(value).iter().copied().filter(|row| half(*row as usize) == own));
             estimate.is_some_and(|estimate| score(&estimate) > LEAST_SCORE_OF_HALF)
         };
         let strange = judged.iter().filter(|(_, estimate)| score(estimate) >= least);
@@ -91,7 +85,7 @@ fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[
         let of_values = |value: usize| strange.iter().any(|(strange, _)| *strange == value);
         let mut remedies = Vec::new();
         for (value, _) in &strange {
-            remedies.extend(weigh(&groups[*value], label, table.labels, &frequencies, &frequency));
+            remedies.extend(weigh(groups.of(*value), label, table.labels, &frequencies, &frequency));
         }
         let evidence: f64 = strange.iter().map(|(_, score)| 0.5 * score * score).sum();
         if strange.len() < FEWEST_STRANGE || evidence < LEAST_EVIDENCE {
@@ -103,7 +97,7 @@ fn find_by(table: &Table, field: usize, other: usize, unseen: &[f32], groups: &[
             .iter()
             .map(|(value, _)| FoundValue {
                 ids: vec![column.offset + *value as u32],
-                rows: groups[*value].len() as u32,
+                rows: groups.of(*value).len() as u32,
             })
             .collect();
         values.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.ids.cmp(&b.ids)));

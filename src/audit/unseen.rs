@@ -1,7 +1,6 @@
 //! What models that never saw a field's value say of its rows.
 
-use super::{Additive, Table};
-use crate::metrics::Platt;
+use super::{Additive, Table, recalibrate};
 
 /// Parts that a field's values are in; each is judged by a model of the others.
 const PARTS: u64 = 3;
@@ -15,27 +14,17 @@ pub fn judge_unseen(table: &Table, field: usize) -> Option<Vec<f32>> {
     if !column.is_category || has_rows < FEWEST_VALUES {
         return None;
     }
-    Some(judge_groups(table, &column.train, &table.columns.leaving_out([field])))
-}
-
-/// The same for groups of any kind, `[N]`: the model of a part has seen no row of its groups.
-pub fn judge_groups(table: &Table, groups: &[u32], left_out: &[bool]) -> Vec<f32> {
-    let part = |row: usize| mix(u64::from(groups[row])) % PARTS;
+    let left_out = table.columns.leaving_out([field]);
+    let part = |row: usize| mix(u64::from(column.train[row])) % PARTS;
     let mut logits = vec![0.0; table.rows()];
     for own in 0..PARTS {
-        let model = Additive::fit(table.columns, left_out, table.labels, |row| part(row) != own);
+        let model = Additive::fit(table.columns, &left_out, table.labels, |row| part(row) != own);
         for (row, z) in logits.iter_mut().enumerate().filter(|(row, _)| part(*row) == own) {
             *z = model.logit(table.columns, row);
         }
     }
     recalibrate(&mut logits, table.labels);
-    logits
-}
-
-/// Brings logits to the scale of the labels.
-pub fn recalibrate(logits: &mut [f32], labels: &[u8]) {
-    let platt = Platt::fit(logits.iter().zip(labels).map(|(z, label)| (*z, *label, 1.0)));
-    logits.iter_mut().for_each(|z| *z = (platt.a * f64::from(*z) + platt.b) as f32);
+    Some(logits)
 }
 
 /// A number that has nothing to do with its neighbours' (the finaliser of MurmurHash3).

@@ -42,7 +42,8 @@ fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule, known: &[
     let bin = |is_used: &dyn Fn(usize) -> bool| {
         Binned::new(&column.train, column.cardinality, expected, table.labels, is_used)
     };
-    let slopes = Slopes::fit(&bin(&|_| true));
+    let whole = bin(&|_| true);
+    let slopes = Slopes::fit(&whole);
     let is_found = |slopes: &Slopes, value: usize| {
         slopes.is_below(value, rule.slope) > rule.belief && !known.contains(&(column.offset + value as u32))
     };
@@ -82,7 +83,7 @@ fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule, known: &[
         fields: vec![column.name.clone()],
         values: listed,
         evidence,
-        strength: bin(&|_| true).common_slope(&values).0,
+        strength: whole.common_slope(&values).0,
         window: None,
         remedies: train.into_iter().map(|row| (row, remedy(row))).collect(),
         valid: positions(&column.valid),

@@ -34,21 +34,20 @@ struct Lane {
     rows: Vec<u32>,
 }
 
-/// Strongest windows first; none shares a row with a stronger one. None where the table does not say when rows happened.
+/// The window of each value and fault that says most, where it says enough. None where the table does not say when rows
+/// happened.
 pub fn find_windows(table: &Table) -> Vec<Finding> {
     let Some([times, valid_times]) = table.times else { return Vec::new() };
     let mut order: Vec<u32> = (0..table.rows() as u32).collect();
     order.sort_by_key(|row| (times[*row as usize], *row));
     let lanes = list_lanes(table, order);
     let bound = ((table.rows() * (1 + table.columns.fields.len()) * FAULTS.len()) as f64 / FALSE_DISCOVERIES).ln();
-    let mut found: Vec<Finding> = lanes
+    lanes
         .par_iter()
         .flat_map_iter(|lane| {
             FAULTS.iter().filter_map(move |fault| find_window(table, lane, fault, bound, times, valid_times))
         })
-        .collect();
-    found.sort_by(|a, b| b.evidence.total_cmp(&a.evidence).then_with(|| a.fields.cmp(&b.fields)));
-    found
+        .collect()
 }
 
 /// All rows, and those of each value of the coarser fields.

@@ -6,10 +6,10 @@ use super::job::{Job, Work, WorkKind};
 use super::proof::{Differences, Placed};
 use super::state::{Outcome, Stage, State};
 use super::tasks::{Task, make_selector};
-use super::tune::{Tunee, find_fit_options, list_entrants};
+use super::tune::{Tunee, find_fit_options};
 use crate::backbone::{Fit, TensorFile, WeightsError};
 use crate::metrics::RowDifferences;
-use crate::selection::{Race, Scores, SelectError, Selected, SelectedNote, Track, Treatment};
+use crate::selection::{Entrant, Race, Role, Scores, SelectError, Selected, SelectedNote, Track, Treatment};
 use crate::types::ResolvedSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -149,7 +149,7 @@ fn load_stage(job: &Job, book: &Book, file: &TensorFile, state: Value) -> Result
             let Some(options) = find_fit_options(spec, &book.tuned, task, options) else {
                 let (_, grid) = Tunee::of(task, spec).expect("a task without a tunee has its options");
                 let track = Track::new(context.engine, &context.config, context.data, context.threads);
-                let entrants = list_entrants(&context, options, &grid, Treatment::default());
+                let entrants = Entrant::of_grid(&grid, options, context.key(Role::Evaluate, 0), Treatment::default());
                 return Ok(Stage::Racing(Box::new(Race::load(&track, &entrants, "stage/", file, state)?)));
             };
             let fit = Fit::load(context.engine, &context.config, options, "stage/", file, state)?;

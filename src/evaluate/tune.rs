@@ -90,21 +90,6 @@ pub(super) fn find_fit_options(
     Some(options.tuned(student.weight_decay, student.patience))
 }
 
-/// Those who race over a grid. Best weights are not kept: whoever wins is trained again with every seed.
-pub(super) fn list_entrants<'e>(
-    context: &Context,
-    options: FitOptions,
-    grid: &TuningGrid,
-    treatment: Treatment<'e>,
-) -> Vec<Entrant<'e>> {
-    let entrant = |weight_decay: &f64| Entrant {
-        options: FitOptions { restore_best: false, ..options.tuned(*weight_decay, grid.patience) },
-        keys: vec![context.key(Role::Evaluate, 0)],
-        treatment,
-    };
-    grid.weight_decay.iter().map(entrant).collect()
-}
-
 impl Passes<'_, '_> {
     /// The options that a task's model is trained with. While the setting is still to be chosen, each call is a step of the
     /// race for it, and there are none.
@@ -140,7 +125,7 @@ impl Passes<'_, '_> {
         };
         let (_, epoch) = task.position();
         self.announce(contender as usize, (Phase::Tune, epoch));
-        let entrants = list_entrants(context, options, &grid, treatment);
+        let entrants = Entrant::of_grid(&grid, options, context.key(Role::Evaluate, 0), treatment);
         let Some(race) = self.run_race(context, training, &entrants, (Phase::Tune, epoch))? else { return Ok(None) };
         let candidates = grid.weight_decay.iter().zip(race.standings()).map(|(weight_decay, standing)| {
             TunedCandidate { weight_decay: *weight_decay, passes: standing.passes, valid_auc: standing.score }

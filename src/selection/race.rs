@@ -10,7 +10,7 @@ use super::{SelectError, Treatment};
 use crate::backbone::{
     BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, Rows, TensorFile, TrainingData, WeightsError,
 };
-use crate::types::{FIRST_CUT, LAST_RUNNERS};
+use crate::types::{FIRST_CUT, LAST_RUNNERS, TuningGrid};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +23,18 @@ pub struct Entrant<'e> {
     /// The streams of its models, one model each; it is judged by their mean.
     pub keys: Vec<ModelKey>,
     pub treatment: Treatment<'e>,
+}
+
+impl<'e> Entrant<'e> {
+    /// One for each setting of a grid, with a model each. Best weights are not kept: whoever wins is trained again.
+    pub fn of_grid(grid: &TuningGrid, options: FitOptions, key: ModelKey, treatment: Treatment<'e>) -> Vec<Self> {
+        let entrant = |weight_decay: &f64| Self {
+            options: FitOptions { restore_best: false, ..options.tuned(*weight_decay, grid.patience) },
+            keys: vec![key],
+            treatment,
+        };
+        grid.weight_decay.iter().map(entrant).collect()
+    }
 }
 
 /// What the models of a race are, and what they are trained and judged on.

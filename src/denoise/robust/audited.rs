@@ -2,7 +2,7 @@
 
 use super::posterior::{NoiseRate, belief, truth};
 use crate::audit::{self, Columns, Corruption, Finding, Remedy, Table};
-use crate::metrics::{Platt, sigmoid};
+use crate::metrics::sigmoid;
 use crate::selection::Context;
 
 /// Findings that are tried, the strongest ones.
@@ -27,8 +27,7 @@ impl Audited {
     /// Of rows with logits `[N]` of models that have not seen them. `given` is the job's own context, whose ids are known
     /// outside.
     pub fn new(mut taste: Vec<f32>, given: &Context, tick: &mut (dyn FnMut() + Send)) -> Self {
-        let platt = Platt::fit(taste.iter().zip(given.data.train.labels).map(|(z, label)| (*z, *label, 1.0)));
-        taste.iter_mut().for_each(|z| *z = (platt.a * f64::from(*z) + platt.b) as f32);
+        audit::recalibrate(&mut taste, given.data.train.labels);
         Self::of_recalibrated(taste, given, tick)
     }
 

@@ -1,5 +1,7 @@
 //! From logits of models that have not seen a row, to the probability that the row's label is true.
 
+use crate::audit::{Bin, bin_by_expectation};
+
 /// Probabilities that a true label is 1 stay between this and 1 minus this: nothing is certain of a row.
 pub const LEAST: f32 = 0.005;
 
@@ -20,14 +22,7 @@ impl NoiseRate {
     /// Labels that are wrong at a rate keep the probability of a label from falling to 0 or rising to 1, however sure a model is
     /// of the truth: what fits best is a logistic curve between a floor and a ceiling.
     pub fn fit(logits: &[f32], labels: &[u8]) -> Self {
-        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-        order.sort_unstable_by(|a, b| logits[*a as usize].total_cmp(&logits[*b as usize]));
-        let bin = |rows: &[u32]| {
-            let center = rows.iter().map(|row| f64::from(logits[*row as usize])).sum::<f64>() / rows.len() as f64;
-            let ones = rows.iter().filter(|row| labels[**row as usize] == 1).count() as f64;
-            (center, [rows.len() as f64 - ones, ones])
-        };
-        let bins: Vec<(f64, [f64; 2])> = order.chunks(logits.len().div_ceil(Self::BINS).max(1)).map(bin).collect();
+        let bins = bin_by_expectation(logits, labels, Self::BINS);
         let likelihoods: Vec<f64> = (0..Self::RATES).map(|at| Self::likelihood(&bins, 0.01 * at as f64)).collect();
         let better = |best: usize, at: usize| if likelihoods[at] > likelihoods[best] { at } else { best };
         let best = (0..Self::RATES).fold(0, better);
@@ -35,7 +30,7 @@ impl NoiseRate {
     }
 
     /// The log-likelihood with the logistic curve that fits best (Fisher scoring).
-    fn likelihood(bins: &[(f64, [f64; 2])], rate: f64) -> f64 {
+    fn likelihood(bins: &[Bin], rate: f64) -> f64 {
         let (mut a, mut b) = (1.0, 0.0);
         let mut likelihood = f64::MIN;
         for _ in 0..Self::STEPS {

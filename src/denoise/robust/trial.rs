@@ -162,19 +162,12 @@ impl Trial {
         treatment: Treatment<'e>,
     ) -> Vec<Entrant<'e>> {
         let grid = TuningGrid::default();
-        let tuned = |weight_decay: f64| FitOptions::retrain(context.options()).tuned(weight_decay, grid.patience);
+        let student = FitOptions::retrain(context.options());
         match self.progress.weight_decay {
-            None => {
-                let entrant = |weight_decay: &f64| Entrant {
-                    options: FitOptions { restore_best: false, ..tuned(*weight_decay) },
-                    keys: vec![context.key(Role::Retrain, 0)],
-                    treatment,
-                };
-                grid.weight_decay.iter().map(entrant).collect()
-            }
+            None => Entrant::of_grid(&grid, student, context.key(Role::Retrain, 0), treatment),
             Some(weight_decay) => {
                 let keys = (1..=options.judges).map(|number| context.key(Role::Retrain, number)).collect();
-                vec![Entrant { options: tuned(weight_decay), keys, treatment }]
+                vec![Entrant { options: student.tuned(weight_decay, grid.patience), keys, treatment }]
             }
         }
     }
