@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
-//! selection <- {denoise, baseline} <- evaluate <- trainer
+//! selection <- {denoise, baseline} <- evaluate <- trainer; metrics <- audit <- denoise
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, ingest, metrics} <- reproduce <- cli
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! ```
