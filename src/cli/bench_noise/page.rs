@@ -27,7 +27,7 @@ pub struct Line {
     /// Test AUC less that of all rows with the same seed: the mean, and its 95 % interval over seeds by Student's t.
     pub gain: Option<f64>,
     pub gain_ci95: Option<[f64; 2]>,
-    /// Mean share of the oracle's gain, seed by seed.
+    /// Mean share of the oracle's gain, seed by seed; absent where the oracle does not gain with every seed.
     pub recovered: Option<f64>,
     pub select_seconds: f64,
 }
@@ -65,8 +65,10 @@ fn measure(
         runs.iter().zip(none).map(|(own, none)| Some(auc(own)? - auc(none)?)).collect()
     };
     let (own, best) = (gains(runs), gains(oracle));
-    let recovered = own.iter().zip(&best).filter_map(|(own, best)| Some((*own)? / (*best)?));
-    let recovered: Vec<f64> = recovered.filter(|share| share.is_finite()).collect();
+    // A share of a loss would look like a gain.
+    let gains_always = best.iter().flatten().all(|best| *best > 0.0);
+    let shares = own.iter().zip(&best).filter_map(|(own, best)| Some((*own)? / (*best)?));
+    let recovered: Vec<f64> = shares.filter(|_| gains_always).collect();
     let gains: Vec<f64> = own.into_iter().flatten().collect();
     Line {
         method: method.to_owned(),
