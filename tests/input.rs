@@ -180,7 +180,7 @@ fn wrong_requests_are_problems_that_point_at_the_fault() {
 
     // The same Idempotency-Key is the same job; with another body it is a mistake.
     let post = |spec: Value| service.post("/v1/jobs").header("idempotency-key", "nightly-1").json(&spec);
-    let spec = json!({"dataset_id": dataset["id"], "method": {"options": {"epochs": 1000}}});
+    let spec = json!({"dataset_id": dataset["id"], "method": {"preset": "paper", "options": {"epochs": 1000}}});
     let one = service.expect(post(spec.clone()), 201);
     let two = service.expect(post(spec), 201);
     assert_eq!(one["id"], two["id"]);
@@ -273,6 +273,8 @@ fn one_command_denoises_a_file_without_a_server() {
             "split",
             "--exclude",
             "timestamp",
+            "--preset",
+            "paper",
             "--epochs",
             "1",
             "--warmup-epochs",

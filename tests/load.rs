@@ -252,7 +252,7 @@ fn answers_are_quick_and_training_goes_on_under_load() {
     );
     let dataset = service.upload_clicks(&table);
     let options = json!({"epochs": 10_000, "batch_size": 2048});
-    let method = json!({"backbone": "deepfm", "options": options});
+    let method = json!({"preset": "paper", "backbone": "deepfm", "options": options});
     let jobs: Vec<_> = (0..2)
         .map(|seed| {
             service.submit(json!({"dataset_id": dataset["id"], "seed": seed, "device": "cpu", "method": method}))

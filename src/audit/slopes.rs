@@ -5,7 +5,8 @@
 //! expected (b near 1), whatever the value's own rate; at random they do not rise (b = 0), inverted they fall (b = -1).
 //! The joint distribution of s and b over the values is estimated along with them (nonparametric empirical Bayes, Kiefer
 //! and Wolfowitz 1956, by expectation maximisation on a grid), so that a value of few rows is judged by what is usual. Shift
-//! and slope are estimated together because accounts of one maker are alike in both.
+//! and slope are estimated together because accounts of one maker are alike in both; and they are alike in their number of
+//! rows, so what is usual is estimated among values of about as many rows.
 
 use rayon::prelude::*;
 
@@ -16,6 +17,10 @@ const GRID: usize = SLOPES * SHIFTS;
 /// Ranges of expectation that rows are counted in: a value's likelihood is a sum over these instead of over its rows.
 const BINS: usize = 24;
 const ROUNDS: usize = 40;
+/// Values are of about as many rows within a factor of the root of two (a standard deviation of the kernel), and what is
+/// usual of all values counts as so many values more.
+const BANDS_PER_DOUBLING: f64 = 2.0;
+const USUAL: f64 = 20.0;
 /// Rows that the bounds of the ranges are taken from.
 const SAMPLED: usize = 50_000;
 
@@ -132,16 +137,13 @@ impl Slopes {
             _ => (0..GRID).map(|at| binned.likelihood(value, shift(at), slope(at)) as f32).collect(),
         };
         let likelihoods: Vec<Vec<f32>> = (0..binned.rows.len()).into_par_iter().map(of_value).collect();
-        let mut prior = vec![1.0 / GRID as f64; GRID];
+        let bands: Vec<usize> = binned.rows.iter().map(|rows| band(*rows)).collect();
+        let mut priors = vec![vec![1.0 / GRID as f64; GRID]; 1 + bands.iter().copied().max().unwrap_or(0)];
         let mut posteriors = Vec::new();
         for _ in 0..ROUNDS {
-            posteriors = likelihoods.par_iter().map(|own| posterior(own, &prior)).collect();
-            let mut next = vec![1e-6; GRID];
-            for own in &posteriors {
-                next.iter_mut().zip(own).for_each(|(sum, p)| *sum += f64::from(*p));
-            }
-            let sum: f64 = next.iter().sum();
-            prior = next.into_iter().map(|p| p / sum).collect();
+            posteriors =
+                likelihoods.par_iter().zip(&bands).map(|(own, band)| posterior(own, &priors[*band])).collect();
+            priors = fit_priors(&posteriors, &bands, priors.len());
         }
         Self { posteriors, likelihoods }
     }
@@ -171,6 +173,38 @@ impl Slopes {
 
 /// The least slope that honest values have.
 const HONEST_FROM: f64 = 0.45;
+
+/// Which values are of about as many rows.
+fn band(rows: u32) -> usize {
+    (BANDS_PER_DOUBLING * f64::from(rows.max(1)).log2()).round() as usize
+}
+
+/// `[bands][GRID]`: what is usual among the values of a band and of those near it.
+fn fit_priors(posteriors: &[Vec<f32>], bands: &[usize], count: usize) -> Vec<Vec<f64>> {
+    let mut sums = vec![vec![0.0; GRID]; count];
+    for (own, band) in posteriors.iter().zip(bands) {
+        sums[*band].iter_mut().zip(own).for_each(|(sum, p)| *sum += f64::from(*p));
+    }
+    let mut usual = vec![1e-6; GRID];
+    for of_band in &sums {
+        usual.iter_mut().zip(of_band).for_each(|(sum, p)| *sum += p);
+    }
+    let to_one = |sums: Vec<f64>, scale: f64| {
+        let sum: f64 = sums.iter().sum();
+        sums.into_iter().map(|p| scale * p / sum).collect::<Vec<_>>()
+    };
+    let usual = to_one(usual, USUAL);
+    let of_band = |band: usize| {
+        let mut near = usual.clone();
+        for (other, sums) in sums.iter().enumerate() {
+            let distance = band.abs_diff(other) as f64;
+            let weight = (-0.5 * distance * distance).exp();
+            near.iter_mut().zip(sums).for_each(|(sum, p)| *sum += weight * p);
+        }
+        to_one(near, 1.0)
+    };
+    (0..count).map(of_band).collect()
+}
 
 fn posterior(likelihoods: &[f32], prior: &[f64]) -> Vec<f32> {
     let top = likelihoods.iter().copied().fold(f32::MIN, f32::max);

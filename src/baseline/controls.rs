@@ -6,7 +6,7 @@ use crate::selection::{
     Contest, Context, SelectError, Selected, Selector, Session, Warmup, keep_count, top_k, top_k_per_batch,
 };
 use crate::types::Phase;
-use crate::types::method::{LossDropOptions, RandomDropOptions};
+use crate::types::method::{LabelSmoothingOptions, LossDropOptions, RandomDropOptions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -99,6 +99,38 @@ impl Selector for LossDrop {
         let rows = context.data.train.len();
         let losses = |row| file.values(&format!("{prefix}losses/{row}"), &[rows]);
         self.losses = (0..self.warmup.done()).map(losses).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+}
+
+/// Keeps every row and moves its label towards one half.
+pub struct LabelSmoothing {
+    own: LabelSmoothingOptions,
+}
+
+impl LabelSmoothing {
+    pub fn new(own: &LabelSmoothingOptions) -> Self {
+        Self { own: own.clone() }
+    }
+}
+
+impl Selector for LabelSmoothing {
+    fn step(&mut self, context: &Context, _session: &mut Session) -> Result<Option<Selected>, SelectError> {
+        let labels = context.data.train.labels;
+        let kept = (0..labels.len() as u32).collect();
+        let target = |label: &u8| (f64::from(*label) + self.own.smoothing * (0.5 - f64::from(*label))) as f32;
+        Ok(Some(Selected { targets: Some(labels.iter().map(target).collect()), ..Selected::rows(kept) }))
+    }
+
+    fn position(&self) -> (Phase, u32) {
+        (Phase::Validate, 1)
+    }
+
+    fn save(&self, _prefix: &str, _file: &mut TensorFile) -> Result<Value, WeightsError> {
+        Ok(Value::Null)
+    }
+
+    fn load(&mut self, _: &Context, _: &str, _: &TensorFile, _: Value) -> Result<(), WeightsError> {
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ pub mod sampled;
 use crate::backbone::TrainingLoss;
 use crate::selection::{Context, Selector};
 use crate::types::Method;
-use controls::{LossDrop, RandomDrop};
+use controls::{LabelSmoothing, LossDrop, RandomDrop};
 use crossfit::ConfidentLearning;
 use margin::Aum;
 use neighbours::InstanceSelection;
@@ -33,6 +33,7 @@ pub fn selector(method: &Method, context: &Context) -> Option<Box<dyn Selector>>
         Method::ConfidentLearning(own) => Box::new(ConfidentLearning::new(own, context)),
         Method::Trim(own) => Box::new(Ranked::trim(own, context)),
         Method::Eard(own) => Box::new(Ranked::eard(own, context)),
+        Method::LabelSmoothing(own) => Box::new(LabelSmoothing::new(own)),
         Method::Aum(_) => Box::new(Aum::default()),
         Method::None(_)
         | Method::TCe(_)

@@ -235,7 +235,9 @@ impl MethodArgs {
     /// Puts the flags over `spec`.
     pub fn apply(&self, spec: &mut JobSpec) -> Result<(), CliError> {
         let method: &mut MethodSpec = &mut spec.method;
-        method.name = self.method.unwrap_or(method.name);
+        // A preset alone names its method, unless a --spec file names one that takes any.
+        let of_preset = self.preset.filter(|_| method.name == MethodSpec::default().name).map(MethodName::of_preset);
+        method.name = self.method.or(of_preset).unwrap_or(method.name);
         method.preset = self.preset.unwrap_or(method.preset);
         method.backbone = self.backbone.unwrap_or(method.backbone);
         for text in &self.compare {
@@ -294,8 +296,8 @@ fn help_of_method() -> String {
 }
 
 fn help_of_preset() -> String {
-    let (robust, presets) = (Preset::Robust, enumerated(Preset::ALL, "or"));
-    format!("Option values to start from: {presets}; {robust} is the method of that name [default: {}]", Preset::Paper)
+    let presets = enumerated(Preset::ALL, "or");
+    format!("Option values to start from: {presets}. Without --method it names the method, too: the paper's, or robust")
 }
 
 fn help_of_backbone() -> String {

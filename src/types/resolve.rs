@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn contenders_share_the_training_and_each_backbone_has_its_reference() {
         let spec = job(json!({
-            "method": {"backbone": "fm", "options": {"lr": 0.01, "epochs": 3, "select_ratio": 0.9}},
+            "method": {"preset": "paper", "backbone": "fm", "options": {"lr": 0.01, "epochs": 3, "select_ratio": 0.9}},
             "compare": [{"name": "enn", "options": {"k": 5}}, {"name": "random_drop"}, {"name": "autodenoise_v"},
                 {"name": "autodenoise", "backbone": "dcn"}],
             "sweep": {"option": "select_ratio", "values": [0.99, 0.95]},

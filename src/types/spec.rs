@@ -62,30 +62,44 @@ pub struct JobSpec {
     pub webhook_ids: Vec<WebhookId>,
 }
 
+/// How the rows are chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "MethodAsSent")]
 pub struct MethodSpec {
-    #[serde(default = "MethodSpec::default_name")]
+    /// `robust` if neither this nor a preset is named; `autodenoise` if only the preset `paper` or `released_code` is.
+    #[schema(required = false)]
     pub name: MethodName,
-    #[serde(default = "MethodSpec::default_preset")]
+    #[schema(required = false)]
     pub preset: Preset,
-    #[serde(default = "MethodSpec::default_backbone")]
+    #[schema(required = false)]
     pub backbone: BackboneKind,
     /// Options that differ from the preset's.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object, example = json!({"epochs": 10, "select_ratio": 0.98}))]
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(required = false, value_type = Object, example = json!({"folds": 5, "judges": 5}))]
     pub options: Map<String, Value>,
 }
 
+/// A method as a client writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MethodAsSent {
+    name: Option<MethodName>,
+    preset: Option<Preset>,
+    #[serde(default = "MethodSpec::default_backbone")]
+    backbone: BackboneKind,
+    #[serde(default)]
+    options: Map<String, Value>,
+}
+
+impl From<MethodAsSent> for MethodSpec {
+    fn from(sent: MethodAsSent) -> Self {
+        let MethodAsSent { name, preset, backbone, options } = sent;
+        let name = name.unwrap_or_else(|| preset.map_or(MethodSpec::default().name, MethodName::of_preset));
+        Self { name, preset: preset.unwrap_or(Preset::Paper), backbone, options }
+    }
+}
+
 impl MethodSpec {
-    const fn default_name() -> MethodName {
-        MethodName::Autodenoise
-    }
-
-    const fn default_preset() -> Preset {
-        Preset::Paper
-    }
-
     const fn default_backbone() -> BackboneKind {
         BackboneKind::DeepFm
     }
@@ -94,8 +108,8 @@ impl MethodSpec {
 impl Default for MethodSpec {
     fn default() -> Self {
         Self {
-            name: Self::default_name(),
-            preset: Self::default_preset(),
+            name: MethodName::Robust,
+            preset: Preset::Paper,
             backbone: Self::default_backbone(),
             options: Map::new(),
         }
@@ -217,5 +231,31 @@ impl JobSpec {
             labels: BTreeMap::new(),
             webhook_ids: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_method_that_is_not_named_is_robust_or_that_of_the_preset() {
+        let of = |sent| serde_json::from_value::<MethodSpec>(sent).unwrap();
+        assert_eq!(of(json!({})), MethodSpec::default());
+        for (sent, name, preset) in [
+            (json!({"backbone": "fm"}), MethodName::Robust, Preset::Paper),
+            (json!({"preset": "robust"}), MethodName::Robust, Preset::Robust),
+            (json!({"preset": "paper"}), MethodName::Autodenoise, Preset::Paper),
+            (json!({"preset": "released_code"}), MethodName::Autodenoise, Preset::ReleasedCode),
+            (json!({"name": "autodenoise"}), MethodName::Autodenoise, Preset::Paper),
+            (json!({"name": "robust", "preset": "paper"}), MethodName::Robust, Preset::Paper),
+        ] {
+            let method = of(sent.clone());
+            assert_eq!((method.name, method.preset), (name, preset), "{sent}");
+            assert_eq!(of(serde_json::to_value(&method).unwrap()), method, "{sent}");
+        }
+        let error = serde_json::from_value::<MethodSpec>(json!({"nam": "robust"})).unwrap_err().to_string();
+        assert!(error.contains("unknown field `nam`"), "{error}");
     }
 }

@@ -88,6 +88,15 @@ fn rankings_drop_their_share_and_know_users_and_items() {
     assert_eq!(report(json!({"name": "aum", "options": {"select_ratio": 0.9}})).kept.rows, 318);
 }
 
+#[test]
+fn smoothing_keeps_every_row_and_softens_its_label() {
+    let spec = job(json!({"method": {"name": "label_smoothing", "options": {"smoothing": 0.2}}}));
+    let report = run(&World::new(), &spec).unwrap().report();
+    assert_eq!((report.kept.rows, report.softened, report.relabelled), (353, 353, 0));
+    let losses = report.table.iter().map(|line| line.runs[0].valid.logloss).collect::<Vec<_>>();
+    assert_ne!(losses[0], losses[1], "a model is trained on what was softened");
+}
+
 /// Rows whose labels were flipped have the higher losses and the lower margins, in every ranking.
 #[test]
 fn rankings_tell_flipped_rows_from_others() {
@@ -114,7 +123,7 @@ fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
         "compare": [{"name": "random_drop", "options": {"tries": 2}},
             {"name": "loss_drop", "options": {"warmup_passes_per_row": 2}},
             {"name": "trim", "options": {"folds": 2}}, {"name": "eard", "options": {"folds": 2}},
-            {"name": "aum", "options": {"warmup_passes_per_row": 2}},
+            {"name": "aum", "options": {"warmup_passes_per_row": 2}}, {"name": "label_smoothing"},
             {"name": "confident_learning", "options": {"folds": 2}}, {"name": "enn", "options": {"distance": "embedding"}}, {"name": "t_ce", "options": {"ramp_epochs": 1}},
             {"name": "r_ce", "options": {"ce_data": "sampled", "user_column": "f0", "item_column": "f1"}}],
         "transfer": ["fm"],

@@ -76,10 +76,10 @@ fn no_method_gives_another_result_than_before() {
     let mut cases = vec![
         ("paper".to_owned(), json!({"method": {"preset": "paper"}})),
         ("released_code".to_owned(), json!({"method": {"preset": "released_code"}})),
-        ("paper ipnn".to_owned(), json!({"method": {"backbone": "ipnn", "options": {"policy_repeats": 2}}})),
+        ("paper ipnn".to_owned(), json!({"method": {"preset": "paper", "backbone": "ipnn", "options": {"policy_repeats": 2}}})),
         (
             "paper by evaluation".to_owned(),
-            json!({"method": {"backbone": "dcn", "options": {
+            json!({"method": {"preset": "paper", "backbone": "dcn", "options": {
                 "reward_forward": "eval", "lmat_loss": "eval", "lmat_deselected": "evaluate_all",
                 "reward": "instance", "deselected_reward": "negate", "reward_norm": "standardize",
             }}}),

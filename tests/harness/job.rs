@@ -14,7 +14,7 @@ impl Service {
     pub fn job(&self, dataset: &Value) -> NewJob<'_> {
         let options =
             json!({"epochs": 2, "warmup_epochs": 2, "batch_size": 512, "retrain_max_epoch": 3, "select_ratio": 0.9});
-        let method = json!({"backbone": "deepfm", "options": options});
+        let method = json!({"preset": "paper", "backbone": "deepfm", "options": options});
         NewJob {
             service: self,
             spec: json!({"dataset_id": dataset["id"], "seed": 7, "device": "cpu", "method": method}),

@@ -27,6 +27,13 @@ pub struct LossDropOptions {
     pub per_batch: bool,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct LabelSmoothingOptions {
+    /// How far `label_smoothing` moves every label towards one half: 0.1 makes 0 and 1 into 0.05 and 0.95. Above 0, below 1.
+    pub smoothing: f64,
+}
+
 impl OwnOptions for AllRowsOptions {
     const TITLE: &'static str = "w/o";
     const CHOOSES_FIRST: bool = false;
@@ -78,5 +85,19 @@ impl OwnOptions for LossDropOptions {
 
     fn cost(&self, options: &Options, _training: u64) -> Cost {
         Cost { passes: Cost::warmup(options), ..Cost::none(options) }
+    }
+}
+
+impl Default for LabelSmoothingOptions {
+    fn default() -> Self {
+        Self { smoothing: 0.1 }
+    }
+}
+
+impl OwnOptions for LabelSmoothingOptions {
+    const TITLE: &'static str = "label smoothing";
+
+    fn check(&self, faults: &mut Faults) {
+        faults.check("smoothing", self.smoothing > 0.0 && self.smoothing < 1.0, "above 0 and below 1");
     }
 }

@@ -13,7 +13,7 @@ mod schema;
 mod search;
 
 pub use confident::{ClFilter, ConfidentOptions};
-pub use controls::{AllRowsOptions, LossDropOptions, RandomDropOptions};
+pub use controls::{AllRowsOptions, LabelSmoothingOptions, LossDropOptions, RandomDropOptions};
 pub use instance::{
     BdisInit, BdisOptions, CnnOptions, Distance, Drop3Options, EnemyTies, EnnOptions, Knn, LocalSetOptions,
     LsboOptions, LssmOptions, NeighbourOptions, SpaceOptions,
@@ -168,8 +168,10 @@ methods!(
     Eard(EardOptions) = "eard",
     /// The area under the margin (Pleiss et al. 2020): drops the rows whose label has the lowest mean margin over the warm-up.
     Aum(AumOptions) = "aum",
-    /// Ours, for noisy labels: AutoDenoise with a loss history that is cross-fitted, rewards that see the label, and a subset
-    /// that keeps models calibrated; it may keep every row.
+    /// Control (Szegedy et al. 2016): all rows, every label moved towards one half.
+    LabelSmoothing(LabelSmoothingOptions) = "label_smoothing",
+    /// Ours: finds corruption with a structure, says where it is, and mends it where a tuned model gains by that; it may keep
+    /// every row.
     Robust(RobustOptions) = "robust",
 );
 
@@ -215,6 +217,14 @@ impl MethodName {
         match (self, preset) {
             (Self::Autodenoise | Self::Robust, Preset::Robust) => (Self::Robust, Preset::Paper),
             as_written => as_written,
+        }
+    }
+
+    /// The method that a preset is of, where none is named.
+    pub const fn of_preset(preset: Preset) -> Self {
+        match preset {
+            Preset::Paper | Preset::ReleasedCode => Self::Autodenoise,
+            Preset::Robust => Self::Robust,
         }
     }
 
