@@ -23,7 +23,7 @@ pub enum Purpose {
     Select = 5,
     /// Rows kept by `random_drop`.
     RandomDrop = 6,
-    /// Fold of each row of confident learning; path: label.
+    /// Fold of each row of confident learning; path: label. Part of each row of `robust`; path: 2.
     Folds = 7,
     /// Items of sampled negatives; path: pass.
     Negatives = 8,

@@ -238,8 +238,7 @@ fn what_was_acknowledged_outlives_every_death() {
     }
     let options =
         json!({"epochs": 3, "warmup_epochs": 1, "batch_size": 256, "retrain_max_epoch": 1, "select_ratio": 0.9});
-    let spec =
-        json!({"dataset_id": dataset, "seed": 7, "device": "cpu", "method": {"preset": "paper", "backbone": "fm", "options": options}});
+    let spec = json!({"dataset_id": dataset, "seed": 7, "device": "cpu", "method": {"preset": "paper", "backbone": "fm", "options": options}});
     let submit = |key: &str| {
         let made = caller.post(&[201], "/v1/jobs", |request| request.header("idempotency-key", key).json(&spec));
         made["id"].as_str().unwrap().to_owned()

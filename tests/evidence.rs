@@ -24,8 +24,7 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     let table = clicks(dir.path(), 200, 100);
     let service = Service::start(&dir.path().join("data"));
     let dataset = service.upload_clicks(&table);
-    let spec =
-        json!({"dataset_id": dataset["id"], "certify": {}, "transfer": ["fm"], "method": {"preset": "paper", "options": options()}});
+    let spec = json!({"dataset_id": dataset["id"], "certify": {}, "transfer": ["fm"], "method": {"preset": "paper", "options": options()}});
     let plan = service.expect(service.post("/v1/jobs/plan").json(&spec), 200);
     // Two methods (all rows too) and the proof's 4 x 5, with two backbones each; 50 epochs of the paper train as many more.
     assert_eq!((&plan["test_reads"], &plan["trainings"]), (&json!(44), &json!(94)), "{plan:#}");

@@ -1,6 +1,6 @@
 //! The two halves of the rows that a finding must hold in.
 
-use super::unseen::mix;
+use crate::random::mix;
 
 /// Which half a row is in, 0 or 1. Half of the rows of every value are in either.
 pub fn half(row: usize) -> usize {

@@ -27,7 +27,6 @@ mod windows;
 pub use columns::{Column, Columns};
 pub use expectation::{Bin, bin_by_expectation, recalibrate};
 pub use finding::{Corruption, Finding, FoundValue, Remedy};
-pub use unseen::mix;
 
 use additive::Additive;
 use nesting::Nesting;

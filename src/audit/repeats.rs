@@ -4,8 +4,8 @@
 //! those of like rows do. Rows that were written twice always agree. Where equal rows agree far more often than what is
 //! expected of them says, those after the first are dropped.
 
-use super::unseen::mix;
 use super::{Corruption, Finding, Remedy, Table};
+use crate::random::mix;
 
 /// Fewer repeats than this share of the rows are not worth a finding.
 const LEAST_ROWS: f64 = 0.002;

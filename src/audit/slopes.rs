@@ -141,8 +141,7 @@ impl Slopes {
         let mut priors = vec![vec![1.0 / GRID as f64; GRID]; 1 + bands.iter().copied().max().unwrap_or(0)];
         let mut posteriors = Vec::new();
         for _ in 0..ROUNDS {
-            posteriors =
-                likelihoods.par_iter().zip(&bands).map(|(own, band)| posterior(own, &priors[*band])).collect();
+            posteriors = likelihoods.par_iter().zip(&bands).map(|(own, band)| posterior(own, &priors[*band])).collect();
             priors = fit_priors(&posteriors, &bands, priors.len());
         }
         Self { posteriors, likelihoods }

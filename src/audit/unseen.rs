@@ -1,6 +1,7 @@
 //! What models that never saw a field's value say of its rows.
 
 use super::{Additive, Table, recalibrate};
+use crate::random::mix;
 
 /// Parts that a field's values are in; each is judged by a model of the others.
 const PARTS: u64 = 3;
@@ -25,12 +26,4 @@ pub fn judge_unseen(table: &Table, field: usize) -> Option<Vec<f32>> {
     }
     recalibrate(&mut logits, table.labels);
     Some(logits)
-}
-
-/// A number that has nothing to do with its neighbours' (the finaliser of MurmurHash3).
-pub fn mix(number: u64) -> u64 {
-    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    x ^ (x >> 33)
 }

@@ -10,7 +10,7 @@ const TASTE: f32 = 0.5;
 /// that is worth a finding. Some honest values look as if they were at random or turned round, so a few of them say nothing.
 const INVERTED: Rule =
     Rule { kind: Corruption::InvertedValues, slope: -0.45, belief: 0.9, least_rows: 0.02, held: 0.0 };
-const RANDOM: Rule = Rule { kind: Corruption::RandomValues, slope: 0.15, belief: 0.6, least_rows: 0.03, held: 0.5 };
+const RANDOM: Rule = Rule { kind: Corruption::RandomValues, slope: 0.15, belief: 0.5, least_rows: 0.03, held: 0.5 };
 /// A few users of odd taste are no corruption.
 const FEWEST_VALUES: usize = 5;
 /// Nats a value needs to count as evidence, summed.
@@ -23,6 +23,16 @@ struct Rule {
     least_rows: f64,
     /// In the half of the rows that the values were not found in, their common slope is below this for certain.
     held: f64,
+}
+
+impl Rule {
+    /// The least share of the rows that is worth a finding, two standard errors above what honest values have. `rows`: of each
+    /// value.
+    fn least_share(&self, rows: &[u32]) -> f64 {
+        let sum = |of: &dyn Fn(f64) -> f64| rows.iter().map(|rows| of(f64::from(*rows))).sum::<f64>();
+        let values = sum(&|rows| rows).powi(2) / sum(&|rows| rows * rows).max(1.0);
+        self.least_rows + 2.0 * (self.least_rows * (1.0 - self.least_rows) / values.max(1.0)).sqrt()
+    }
 }
 
 /// What is found of a field's values. `unseen` `[N]`: what models that never saw a value expect of its rows.
@@ -50,7 +60,7 @@ fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule, known: &[
     let values: Vec<usize> = (0..column.cardinality).filter(|value| is_found(&slopes, *value)).collect();
     let rows = column.count_rows();
     let covered: u32 = values.iter().map(|value| rows[*value]).sum();
-    if values.len() < FEWEST_VALUES || f64::from(covered) < rule.least_rows * table.rows() as f64 {
+    if values.len() < FEWEST_VALUES || f64::from(covered) < rule.least_share(&rows) * table.rows() as f64 {
         return None;
     }
     let evidence: f64 = values.iter().map(|value| slopes.evidence(*value, rule.slope)).sum();
@@ -88,4 +98,20 @@ fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule, known: &[
         remedies: train.into_iter().map(|row| (row, remedy(row))).collect(),
         valid: positions(&column.valid),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_few_values_more_must_be_found() {
+        let of = |values| RANDOM.least_share(&vec![100; values]);
+        assert!((of(100) - (0.03 + 2.0 * (0.03 * 0.97 / 100.0_f64).sqrt())).abs() < 1e-12);
+        assert!(of(1_000_000) < 0.0304);
+        // A value of most rows leaves few that count.
+        let mut rows = vec![1; 100];
+        rows[0] = 10_000;
+        assert!(RANDOM.least_share(&rows) > 0.3);
+    }
 }

@@ -1,7 +1,7 @@
 //! What a page says about the run that made it: the dataset, the program, the options and the jobs.
 
 use super::{protocol::Protocol, target::DatasetName};
-use crate::types::{LabelRule, Preset, ResolvedSpec, SplitCounts};
+use crate::types::{LabelRule, Preset, ResolvedSpec, SplitCounts, Tuning};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -29,6 +29,7 @@ pub struct Facts {
     pub dataset: DatasetSummary,
     pub protocols: Vec<Protocol>,
     pub preset: Preset,
+    pub tuning: Tuning,
     /// Options asked for, over the preset's and the protocol's.
     pub options: Map<String, Value>,
     pub seeds: Vec<u64>,

@@ -7,7 +7,7 @@ use super::{
     settings::Settings,
     target::Target,
 };
-use crate::types::{BackboneKind, DatasetId, JobSpec, MethodName, MethodSpec, Report, TableLine, Tuning};
+use crate::types::{BackboneKind, DatasetId, JobSpec, MethodName, MethodSpec, Report, TableLine};
 use serde_json::{Map, Value, json};
 
 /// A line of a table, and where its numbers come from.
@@ -221,8 +221,7 @@ impl PlannedLine {
             transfer: transfer.clone(),
             seed: settings.seed,
             seeds: settings.seeds,
-            // The paper's students are not tuned.
-            tuning: Tuning::Off,
+            tuning: settings.tuning.clone(),
             device: settings.device,
             engine: settings.engine,
             ..JobSpec::of(dataset, method)

@@ -9,7 +9,7 @@ use super::{
     results::Reproduction,
     target::Target,
 };
-use crate::types::MethodName;
+use crate::types::{MethodName, Tuning, TuningGrid};
 
 /// Shown where there is no number.
 const NONE: &str = "–";
@@ -187,7 +187,17 @@ fn closing(facts: &Facts) -> Vec<Block> {
     blocks.push(Block::Heading("The jobs".to_owned()));
     let asked = facts.options.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ");
     let asked = if asked.is_empty() { "nothing else asked for".to_owned() } else { format!("asked for: {asked}") };
-    blocks.push(Block::Text(format!("Preset {}, with each protocol's options; {asked}.", facts.preset)));
+    let students = match &facts.tuning {
+        Tuning::Off => "the models that are compared are not tuned, as the paper's".to_owned(),
+        Tuning::On(TuningGrid { weight_decay, patience }) => {
+            let grid: Vec<String> = weight_decay.iter().map(|decay| format!("{decay:e}")).collect();
+            format!(
+                "the models that are compared are tuned on validation rows: weight decay one of {}, patience {patience}",
+                grid.join(", ")
+            )
+        }
+    };
+    blocks.push(Block::Text(format!("Preset {}, with each protocol's options; {students}; {asked}.", facts.preset)));
     blocks.push(Block::Table(jobs(facts)));
     let specs: Vec<_> = facts.jobs.iter().filter_map(|job| job.spec.as_ref()).collect();
     let text = serde_json::to_string_pretty(&specs).expect("specs are plain data");

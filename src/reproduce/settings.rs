@@ -1,7 +1,7 @@
 //! What the user asks for, and which of the options apply to which method.
 
 use super::target::DatasetName;
-use crate::types::{BackboneKind, Device, Engine, FieldError, MethodName, Options, Preset};
+use crate::types::{BackboneKind, Device, Engine, FieldError, MethodName, Options, Preset, Tuning};
 use serde_json::{Map, Value};
 
 /// What the user asks for, whatever is made.
@@ -15,6 +15,8 @@ pub struct Settings {
     pub backbones: Vec<BackboneKind>,
     pub seed: u64,
     pub seeds: u32,
+    /// How students are tuned; the paper's are not.
+    pub tuning: Tuning,
     pub device: Device,
     pub engine: Engine,
     /// Names of the fields of users and items, for T-CE and R-CE with drawn negatives.

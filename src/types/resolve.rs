@@ -321,7 +321,7 @@ mod tests {
         // A reference of another learning rate is no reference of the job's own method.
         let compare =
             json!([{"name": "none", "options": {"lr": 0.5}}, {"name": "random_drop", "options": {"lr": 0.5}}]);
-        assert_eq!(labels(json!({"compare": compare})), ["autodenoise", "none lr=0.5", "random_drop lr=0.5", "none"]);
+        assert_eq!(labels(json!({"compare": compare})), ["robust", "none lr=0.5", "random_drop lr=0.5", "none"]);
         let sweep = json!({"option": "batch_size", "values": [512, 1024]});
         assert_eq!(
             labels(json!({"method": {"name": "loss_drop"}, "sweep": sweep})),
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn the_ablation_draws_also_where_the_method_does_not() {
         let spec =
-            job(json!({"method": {"options": {"select": "topk"}}, "compare": [{"name": "autodenoise_v"}]})).unwrap();
+            job(json!({"method": {"preset": "paper", "options": {"select": "topk"}}, "compare": [{"name": "autodenoise_v"}]})).unwrap();
         assert_eq!((spec.method.options.select, spec.compare[0].options.select), (Select::Topk, Select::Sample));
     }
 
@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn errors_point_into_the_part_they_are_of() {
         let errors = job(json!({
-            "method": {"options": {"epochz": 1}},
+            "method": {"preset": "paper", "options": {"epochz": 1}},
             "compare": [{"name": "enn", "options": {"k": 0}}, {"name": "bdis", "options": {"k": 3}},
                 {"name": "none", "options": {"epochs": 3}}],
             "sweep": {"option": "select_ratio", "values": [0.9, 2.0]},

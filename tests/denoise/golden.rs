@@ -76,7 +76,10 @@ fn no_method_gives_another_result_than_before() {
     let mut cases = vec![
         ("paper".to_owned(), json!({"method": {"preset": "paper"}})),
         ("released_code".to_owned(), json!({"method": {"preset": "released_code"}})),
-        ("paper ipnn".to_owned(), json!({"method": {"preset": "paper", "backbone": "ipnn", "options": {"policy_repeats": 2}}})),
+        (
+            "paper ipnn".to_owned(),
+            json!({"method": {"preset": "paper", "backbone": "ipnn", "options": {"policy_repeats": 2}}}),
+        ),
         (
             "paper by evaluation".to_owned(),
             json!({"method": {"preset": "paper", "backbone": "dcn", "options": {

@@ -3,7 +3,7 @@
 use super::reports::settings;
 use autodenoise::{
     reproduce::{DatasetName, PAPER_BACKBONES, PlannedJob, Protocol, Settings, Target, jobs, lines},
-    types::{BackboneKind, DatasetFacts, JobSpec, MethodName, Options, Preset, ResolvedSpec, Select, SelectBy},
+    types::{BackboneKind, DatasetFacts, JobSpec, MethodName, Options, Preset, ResolvedSpec, Select, SelectBy, Tuning},
 };
 use serde_json::json;
 use std::collections::HashSet;
@@ -68,6 +68,17 @@ fn table_2_has_the_papers_baselines_then_our_own() {
     }
     let drawn = jobs.iter().find(|job| job.title.starts_with("t_ce") && job.title.contains("sampled")).unwrap();
     assert_eq!(resolved(&drawn.spec).method.kind.sampled().unwrap().item_column, "movie");
+}
+
+#[test]
+fn students_are_the_papers_unless_tuning_is_asked_for() {
+    let tuning = |settings: &Settings| {
+        let jobs = planned(Target::Table1, settings);
+        jobs.iter().map(|job| resolved(&job.spec).tuning).collect::<Vec<_>>()
+    };
+    assert!(tuning(&settings(1)).iter().all(|tuning| *tuning == Tuning::Off));
+    let tuned = Settings { tuning: Tuning::default(), ..settings(1) };
+    assert!(tuning(&tuned).iter().all(|tuning| matches!(tuning, Tuning::On(_))));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use autodenoise::{
     },
     types::{
         DatasetFacts, Device, Engine, KeptShare, LabelRule, MethodName, Metrics, Preset, Report, ResolvedSpec,
-        RunResult, SplitCounts, TableLine, Tested, Verdict,
+        RunResult, SplitCounts, TableLine, Tested, Tuning, Verdict,
     },
 };
 
@@ -19,6 +19,7 @@ pub fn settings(seeds: u32) -> Settings {
         backbones: PAPER_BACKBONES.to_vec(),
         seed: 42,
         seeds,
+        tuning: Tuning::Off,
         device: Device::Auto,
         engine: Engine::Auto,
         user_item: None,
@@ -120,6 +121,7 @@ pub fn facts(settings: &Settings, protocols: &[Protocol]) -> Facts {
         },
         protocols: protocols.to_vec(),
         preset: settings.preset,
+        tuning: settings.tuning.clone(),
         options: settings.options.clone(),
         seeds: (42..42 + u64::from(settings.seeds)).collect(),
         jobs: Vec::new(),

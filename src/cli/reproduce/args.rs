@@ -7,7 +7,7 @@ use crate::{
     },
     ingest::Ingested,
     reproduce::{CASE_USER, DatasetName, Protocol, Settings, Target},
-    types::{BackboneKind, Device, Engine, JobSpec, Preset},
+    types::{BackboneKind, Device, Engine, JobSpec, Preset, Tuning},
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -58,6 +58,10 @@ pub struct ReproduceArgs {
     /// Option values to start from: paper or released_code
     #[arg(long, value_name = "NAME", default_value = "paper")]
     pub(super) preset: Preset,
+    /// Tune the models that are compared, each line's by the same grid of weight decays on validation data; the paper's are
+    /// not tuned
+    #[arg(long)]
+    pub(super) tuned: bool,
     /// Any other option: NAME=VALUE (repeatable); it goes to the methods that have it
     #[arg(long = "option", short = 'O', value_name = "NAME=VALUE")]
     pub(super) options: Vec<String>,
@@ -113,6 +117,7 @@ impl ReproduceArgs {
             backbones: self.backbones.clone(),
             seed: self.seed,
             seeds: if self.target == Target::CaseStudy { 1 } else { self.seeds },
+            tuning: if self.tuned { Tuning::default() } else { Tuning::Off },
             device: self.device,
             engine: self.engine,
             user_item: None,

@@ -104,6 +104,7 @@ fn facts(args: &ReproduceArgs, settings: &Settings, source: &Path, ingested: &In
         dataset,
         protocols: args.protocol.clone(),
         preset: settings.preset,
+        tuning: settings.tuning.clone(),
         options: settings.options.clone(),
         seeds: (0..u64::from(settings.seeds)).map(|number| settings.seed + number).collect(),
         jobs: jobs.iter().map(DoneJob::facts).collect(),

@@ -1,8 +1,8 @@
 //! The first stage: every row is judged by a model that has not seen it.
 
 use super::machine::{Machine, as_damaged};
-use crate::audit::mix;
 use crate::backbone::{TensorFile, WeightsError};
+use crate::random::{Purpose, Stream};
 use crate::selection::{Context, CrossFit, CrossFitPlan, Place, Role, SelectError, Session};
 use crate::types::Phase;
 use crate::types::method::RobustOptions;
@@ -66,7 +66,12 @@ fn plan<'m>(teacher: &'m Machine, parts: &'m [u8], options: &RobustOptions, cont
     }
 }
 
+/// Path of the stream that deals rows out: no label has this number.
+const ROBUST: u32 = 2;
+
 /// `[N]`: the part that each row is in, below `count`.
 fn divide_rows(rows: usize, count: u8, seed: u64) -> Vec<u8> {
-    (0..rows as u64).map(|row| (mix(row ^ mix(seed)) % u64::from(count)) as u8).collect()
+    let mut draws = vec![0.0; rows];
+    Stream::new(seed, Purpose::Folds, &[ROBUST]).fill_uniform(&mut draws);
+    draws.into_iter().map(|draw| ((draw * f32::from(count)) as u8).min(count - 1)).collect()
 }

@@ -253,7 +253,9 @@ pub(super) fn sort_options(
             let all = own.iter().chain(known.keys().filter(|key| name.uses(key))).map(String::as_str);
             let all: Vec<_> = all.collect();
             let what = if known.contains_key(key) { "makes no difference to" } else { "is no option of" };
-            let rule = format!("`{key}` {what} method {name}; there are {}", all.join(", "));
+            let of_paper = name == MethodName::Robust && known.contains_key(key);
+            let way_out = if of_paper { " (the paper's method, preset paper, has it)" } else { "" };
+            let rule = format!("`{key}` {what} method {name}{way_out}; there are {}", all.join(", "));
             errors.push(FieldError::new(format!("/method/options/{key}"), rule));
         }
     }
