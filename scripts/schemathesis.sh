@@ -67,7 +67,7 @@ post() {
 }
 json() { post "$1" -H 'Content-Type: application/json' -d "$2"; }
 id() { python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])'; }
-job() { json /v1/jobs "{\"dataset_id\": \"$DATASET_ID\", \"method\": {\"backbone\": \"fm\", \"options\": $small}, $1}" | id; }
+job() { json /v1/jobs "{\"dataset_id\": \"$DATASET_ID\", \"method\": {\"preset\": \"paper\", \"backbone\": \"fm\", \"options\": $small}, $1}" | id; }
 JOB_ID=$(job '"device": "cpu"')
 WAITING_JOB_ID=$(job '"device": "cpu", "requires": {"pool": "none"}')
 WEBHOOK_ID=$(json /v1/webhooks '{"url": "https://8.8.8.8/hook"}' | id)
