@@ -43,7 +43,7 @@ def outer_epochs(program, options, table, epochs, torch):
     fields = "movie_id,genres,year,user_id,occupation,age,gender,zip"
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "denoise", table, "--out", f"{folder}/kept.csv.zst", "--label", "rating > 3", "--features",
-                   fields, "--split-column", "split", "--epochs", str(epochs), "--seed", "7", *options]
+                   fields, "--split-column", "split", "--preset", "paper", "--epochs", str(epochs), "--seed", "7", *options]
         print("+", *command, file=sys.stderr, flush=True)
         started = time.monotonic()
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
