@@ -14,6 +14,7 @@ mod columns;
 mod expectation;
 mod finding;
 mod halves;
+mod immature;
 mod nesting;
 mod null;
 mod overlap;
@@ -70,6 +71,12 @@ pub fn examine(table: &Table, tick: &mut (dyn FnMut() + Send)) -> Vec<Finding> {
     tick();
     found.extend(cells::find_cells(table, &nesting));
     tick();
-    found.extend(windows::find_windows(table));
+    let windows = windows::find_windows(table);
+    tick();
+    let immature = immature::find_immature(table);
+    // Where the last labels are not there yet, the very last are all 0.
+    let is_told = |window: &Finding| immature.as_ref().is_some_and(|finding| finding.tells(window));
+    found.extend(windows.into_iter().filter(|window| !is_told(window)));
+    found.extend(immature);
     overlap::part(found, table.rows())
 }

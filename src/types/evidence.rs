@@ -304,6 +304,8 @@ choice!(
         InvertedWindow = "inverted_window",
         /// A window of time whose labels are at random.
         RandomWindow = "random_window",
+        /// Labels 1 that have not arrived yet, the more the nearer to the end of time.
+        Immature = "immature",
         /// Rows that were written more than once.
         Repeats = "repeats",
         /// Labels that may be wrong here and there: no place is blamed, and each row has a soft label by judges that have not

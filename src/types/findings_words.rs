@@ -43,6 +43,7 @@ impl CorruptionFound {
             Corruption::OneWindow => window("all 1"),
             Corruption::InvertedWindow => window("turned round"),
             Corruption::RandomWindow => window("at random"),
+            Corruption::Immature => "labels that are not there yet towards the end of time".to_owned(),
             Corruption::Repeats => "rows that were written more than once".to_owned(),
             Corruption::RowNoise => "labels here and there".to_owned(),
         }
@@ -59,6 +60,7 @@ impl CorruptionFound {
             Corruption::ZeroWindow | Corruption::OneWindow | Corruption::InvertedWindow | Corruption::RandomWindow => {
                 format!("label 1 in {percent}")
             }
+            Corruption::Immature => format!("{percent} of the labels 1 are still missing"),
             Corruption::Repeats => format!("equal rows have equal labels in {percent}"),
             Corruption::RowNoise => format!("about {percent}"),
         }

@@ -1,8 +1,8 @@
 //! The method `robust` on tables whose corruption is known.
 
 use crate::world::{World, interrupted, interrupted_at_every_step, job, run_with_noise, untimed};
-use autodenoise::synth::SynthSpec;
-use autodenoise::types::{Corruption, Noise, RemedyKind, Report, ResolvedSpec, Verdict};
+use autodenoise::synth::{self, SynthSpec};
+use autodenoise::types::{Corruption, DatasetSpec, Noise, RemedyKind, Report, ResolvedSpec, Verdict};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -49,6 +49,22 @@ fn users_at_random_are_found_and_dropped() {
     assert!(found.contains(&(Corruption::RandomValues, &user[..], RemedyKind::Drop, true)), "{report:#?}");
     let found = report.table[0].runs[0].found.unwrap();
     assert!(found.precision.unwrap() > 0.7 && found.recall.unwrap() > 0.6, "{found:?}");
+}
+
+/// Of a table with times: labels lost in a window, and labels that have not arrived, are told from each other.
+#[test]
+fn faults_in_time_are_found() {
+    for (planted, kind, remedy) in [
+        ("outage:timestamp:device:0.1:zero", Corruption::ZeroWindow, RemedyKind::Drop),
+        ("outage:timestamp:device:0.1:inverted", Corruption::InvertedWindow, RemedyKind::Relabel),
+        ("delayed:timestamp:0.1", Corruption::Immature, RemedyKind::SoftLabels),
+    ] {
+        let spec = SynthSpec { planted: vec![planted.parse().unwrap()], ..corrupt() };
+        let timed = DatasetSpec { time: Some("timestamp".to_owned()), ..synth::dataset_spec() };
+        let report = run_with_noise(&World::synth_of(&spec, &timed), &job(robust(json!({}))), None).unwrap().report();
+        let found = found(&report);
+        assert_eq!(found.iter().map(|found| (found.0, found.2)).collect::<Vec<_>>(), [(kind, remedy)], "{planted}");
+    }
 }
 
 /// Where labels are right there is nothing to find, and the verdict says what tuning is worth.

@@ -113,7 +113,7 @@ impl World {
         Self::synth_of(spec, &DatasetSpec { fields: Some(fields), exclude: Vec::new(), ..synth::dataset_spec() })
     }
 
-    fn synth_of(spec: &SynthSpec, read_as: &DatasetSpec) -> Self {
+    pub fn synth_of(spec: &SynthSpec, read_as: &DatasetSpec) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let table = dir.path().join("clicks.csv");
         synth::write(spec, &table, None).unwrap();
