@@ -201,7 +201,8 @@ fn confident_learning_drops_labels_that_other_rows_contradict() {
 fn every_method_is_a_line_of_one_table() {
     let names: Vec<_> = MethodName::ALL.iter().filter(|name| **name != MethodName::Autodenoise).collect();
     let compare: Vec<_> = names.iter().map(|name| json!({"name": name})).collect();
-    let report = run(&World::new(), &job(json!({"compare": compare}))).unwrap().report();
+    let spec = job(json!({"method": {"preset": "paper"}, "compare": compare}));
+    let report = run(&World::new(), &spec).unwrap().report();
     assert_eq!(report.table.len(), MethodName::ALL.len());
     for line in &report.table {
         let run = &line.runs[0];
