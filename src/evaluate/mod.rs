@@ -39,7 +39,7 @@ pub use checkpoint::CheckpointError;
 pub use denoised::DenoisedWriter;
 pub use engines::describe_engines;
 pub use job::RunInput;
-pub use outside::{OutsideProof, OutsideRun, Predictions, list_outside_runs, with_arm_rows};
+pub use outside::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, with_arm_rows};
 pub use planted::Planted;
 pub use results::{KEEP_MASK, LABELS, ResultsError, read_choice};
 pub use run::{Run, RunError, Step};

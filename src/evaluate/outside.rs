@@ -11,7 +11,9 @@ use crate::backbone::FitError;
 use crate::ingest::{Dataset, RowChanges, RowMark};
 use crate::metrics::{Platt, of_logits};
 use crate::selection::{SealedTest, Selected};
-use crate::types::{Arm, Certification, CertifiedArm, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split};
+use crate::types::{
+    Arm, Certification, CertifiedArm, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split,
+};
 use serde::{Deserialize, Serialize};
 
 /// Probabilities nearer to 0 or 1 count as this near: their log-odds are finite.
@@ -35,22 +37,21 @@ pub struct Predictions {
     pub seconds: Option<f64>,
 }
 
-/// All trainings of a proof, in the order that they are judged in; none where the method left every row as it is.
-pub fn list_outside_runs(dataset: &Dataset, spec: &ResolvedSpec, own: &Selected) -> Vec<OutsideRun> {
-    let seeds = spec.certify.as_ref().map_or(0, |certify| u64::from(certify.seeds));
-    let changed = !own.treatment().is_none(dataset.split(Split::Train).labels);
-    let arms = || ARMS.into_iter().filter(|arm| changed && *arm != Arm::Untuned);
-    (0..seeds).flat_map(|number| arms().map(move |arm| OutsideRun { arm, seed: spec.seed + number })).collect()
+/// All trainings of a proof that is `asked` for, in the order that they are judged in. `seed` is the job's, the first.
+pub fn list_outside_runs(seed: u64, asked: &Certify) -> Vec<OutsideRun> {
+    let arms = || ARMS.into_iter().filter(|arm| *arm != Arm::Untuned);
+    (0..u64::from(asked.seeds)).flat_map(|n| arms().map(move |arm| OutsideRun { arm, seed: seed + n })).collect()
+}
+
+/// Whether models trained on what a method chose differ from those trained on all rows as they are. Else there is nothing to
+/// train for a proof.
+pub fn changes_rows(dataset: &Dataset, own: &Selected) -> bool {
+    !own.treatment().is_none(dataset.split(Split::Train).labels)
 }
 
 /// Hands `write` what becomes of the table's rows where only those that a run trains on are to stay. `own` is what the job's
 /// method chose.
-pub fn with_arm_rows<T>(
-    dataset: &Dataset,
-    own: &Selected,
-    run: OutsideRun,
-    write: impl FnOnce(RowChanges) -> T,
-) -> T {
+pub fn with_arm_rows<T>(dataset: &Dataset, own: &Selected, run: OutsideRun, write: impl FnOnce(RowChanges) -> T) -> T {
     let train = dataset.split(Split::Train);
     let drawn;
     let selected = match run.arm {

@@ -81,7 +81,8 @@ fn gain_as_given(ours: &[CertifiedRun], theirs: &[CertifiedRun], over: Arm) -> O
 /// were recalibrated.
 fn logloss_rise(ours: &[CertifiedRun], theirs: &[CertifiedRun], alpha: f64) -> Option<LoglossRise> {
     let recalibrated = ours.iter().chain(theirs).all(|run| run.logloss_recalibrated.is_some());
-    let logloss = |run: &CertifiedRun| run.logloss_recalibrated.filter(|_| recalibrated).unwrap_or(counted(run).logloss);
+    let logloss =
+        |run: &CertifiedRun| run.logloss_recalibrated.filter(|_| recalibrated).unwrap_or(counted(run).logloss);
     let rises: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| logloss(ours) - logloss(theirs)).collect();
     // Either bound leaves out half of what the interval of both does.
     let [lower, upper] = mean_interval(&rises, 2.0 * alpha)?;

@@ -134,7 +134,10 @@ mod tests {
 
     fn cut(place: usize, raw: &str, style: TextStyle) -> String {
         let withheld = Withheld::new(&columns(&["a", "b", "c"]), ["a", "b", "c"][place]).unwrap();
-        withheld.cut_line(raw.as_bytes(), style).map(|line| String::from_utf8(line).unwrap()).unwrap_or("error".to_owned())
+        withheld
+            .cut_line(raw.as_bytes(), style)
+            .map(|line| String::from_utf8(line).unwrap())
+            .unwrap_or("error".to_owned())
     }
 
     #[test]
