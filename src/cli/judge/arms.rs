@@ -4,17 +4,22 @@ use super::inputs::{Inputs, open_results};
 use crate::{
     certificate,
     cli::{
-        denoise::cannot_write, error::CliError, evidence::CertifyArgs, options::TableArgs, runtime,
-        spec_file::SpecFile, view::JobView,
+        denoise::{cannot_write, place},
+        error::CliError,
+        evidence::CertifyArgs,
+        options::TableArgs,
+        reading, runtime,
+        spec_file::SpecFile,
+        view::JobView,
     },
     evaluate::{changes_rows, list_outside_runs, read_choice},
-    judge::{JudgedTable, Manifest, ManifestRun},
-    types::{ArtifactDigest, DatasetId, Verdict},
+    judge::{JudgedTable, JudgedTableError, Manifest, ManifestRun},
+    types::{DatasetId, Verdict},
 };
 use clap::Args;
 use std::{
+    collections::HashSet,
     fs::File,
-    io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -38,7 +43,7 @@ pub struct ArmsArgs {
     #[command(flatten)]
     certify: CertifyArgs,
     #[command(flatten)]
-    reading: TableArgs,
+    how_read: TableArgs,
 }
 
 pub(super) fn write_arms(args: ArmsArgs) -> Result<(), CliError> {
@@ -46,13 +51,16 @@ pub(super) fn write_arms(args: ArmsArgs) -> Result<(), CliError> {
 }
 
 async fn run(args: ArmsArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
+    if args.out.exists() {
+        return Err(CliError::usage(format!("--out {} is there already; name a new folder", args.out.display())));
+    }
     let spec_file = SpecFile::read(args.spec.as_ref())?;
     let results = open_results(&args.results)?;
     // What the job proved is proved again, unless something else is asked for.
     let mut asked = spec_file.job_spec(DatasetId::new());
     asked.certify = asked.certify.or(results.report.spec.certify.clone());
     args.certify.apply(&mut asked, true);
-    let table_spec = args.reading.dataset_spec(spec_file.dataset)?;
+    let table_spec = args.how_read.dataset_spec(spec_file.dataset)?;
     let view = JobView::new();
     let inputs = Inputs::read(&view, &args.table, &table_spec, results, &args.work_dir, interrupted).await?;
     let asked = inputs.check_asked(asked.certify.unwrap_or_default())?;
@@ -80,26 +88,31 @@ async fn run(args: ArmsArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliErro
     std::fs::create_dir(&args.out)
         .and_then(|()| std::fs::create_dir(out("predictions")))
         .map_err(|error| cannot_write(&args.out, &error))?;
-    table.write_valid(&out(&manifest.valid)).map_err(CliError::failed)?;
-    table.write_test(&out(&manifest.test)).map_err(CliError::failed)?;
-    let mut names = vec![manifest.valid.clone(), manifest.test.clone()];
-    for run in &manifest.runs {
-        if !names.contains(&run.train) {
-            view.show_waiting(format!("writing {}", run.train));
-            table.write_train(&own, run.run(), &out(&run.train)).map_err(CliError::failed)?;
-            names.push(run.train.clone());
-        }
+    let folder = reading::work_folder(&args.work_dir)?;
+    let mut add = |name: &str, write: &dyn Fn(&Path) -> Result<(), JudgedTableError>| {
+        view.show_waiting(format!("writing {name}"));
+        let written = folder.path().join(name);
+        write(&written).map_err(CliError::failed)?;
+        let digest = File::open(&written).and_then(|file| certificate::digest(name, file));
+        manifest.files.push(digest.map_err(CliError::failed)?);
+        place(&written, &out(name))
+    };
+    add(&manifest.valid, &|to| table.write_valid(to))?;
+    add(&manifest.test, &|to| table.write_test(to))?;
+    let mut written = HashSet::new();
+    for run in manifest.runs.iter().filter(|run| written.insert(&run.train)) {
+        add(&run.train, &|to| table.write_train(&own, run.run(), to))?;
     }
     view.finish();
-    manifest.files =
-        names.iter().map(|name| digest(&args.out, name)).collect::<Result<_, _>>().map_err(CliError::failed)?;
     let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
     let file = out(Manifest::FILE);
     std::fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
-    println!("{}: {} trainings; then: autodenoise judge verdict", file.display(), manifest.runs.len());
+    println!(
+        "{} lists {} trainings; once their predictions are in {}:",
+        file.display(),
+        manifest.runs.len(),
+        out("predictions").display()
+    );
+    println!("autodenoise judge verdict {} {} {}", args.table.display(), args.results.display(), args.out.display());
     Ok(())
-}
-
-fn digest(folder: &Path, name: &str) -> io::Result<ArtifactDigest> {
-    certificate::digest(name, File::open(folder.join(name))?)
 }
