@@ -26,33 +26,31 @@ pub struct World {
     folder: TempDir,
 }
 
-/// `script train test predictions seed truth table mode [valid valid_predictions]`.
+/// `train.py TRAIN VALID TEST SEED PREDICTIONS [VALID_PREDICTIONS]`. What is beside it tells which rows are corrupt, and $MODE
+/// whether they help.
 const SCRIPT: &str = r#"
-import csv, random, sys
+import csv, os, random, sys
+from pathlib import Path
 
-train, test, predictions, seed, truth, table, mode = sys.argv[1:8]
+train, valid, test, seed, predictions, *valid_predictions = sys.argv[1:]
 read = lambda path: list(csv.DictReader(open(path)))
 key = lambda row: (row["user"], row["item"])
-rows = read(table)
+folder = Path(__file__).parent
+rows = read(folder / "clicks.csv")
 label = {key(row): int(row["click"]) for row in rows}
-corrupt = {key(row) for row, told in zip(rows, read(truth)) if told["flipped"] == "1"}
+corrupt = {key(row) for row, told in zip(rows, read(folder / "truth.csv")) if told["flipped"] == "1"}
 trained = read(train)
 share = sum(key(row) in corrupt for row in trained) / len(trained)
+amount = 4 * (0.5 - share if os.environ.get("MODE") == "worse" else share)
 draw = random.Random(int(seed))
+assert all("click" not in row for row in read(test)), "the labels are not sealed"
 
-def predict(path, out):
-    rows = read(path)
-    assert path != test or all("click" not in row for row in rows), "the labels are not sealed"
+for path, out in [(test, predictions), *((valid, out) for out in valid_predictions)]:
     with open(out, "w") as out:
         print("probability", file=out)
-        for row in rows:
+        for row in read(path):
             noise = draw.gauss(0, 1)
-            amount = 10 * (0.5 - share if mode == "worse" else share)
             print(min(max(0.5 + 0.1 * (label[key(row)] - 0.5 + amount * noise), 0), 1), file=out)
-
-predict(test, predictions)
-for valid, out in [sys.argv[8:]] if len(sys.argv) > 8 else []:
-    predict(valid, out)
 print("AUC is none of your business")
 "#;
 
@@ -79,7 +77,7 @@ impl World {
         let (table, truth) = (world.text("clicks.csv"), world.text("truth.csv"));
         let size = ["--users", "300", "--items", "100", "--density", "0.1", "--flip-rate", "0.3", "--seed", "3"];
         autodenoise_ok(&[&["synth", &table, "--truth", &truth][..], &size].concat());
-        fs::write(world.path("script.py"), SCRIPT).unwrap();
+        fs::write(world.path("train.py"), SCRIPT).unwrap();
         world
     }
 
@@ -91,11 +89,9 @@ impl World {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// The script as a judge. `more`: what stands behind its mode.
-    pub fn script(&self, mode: &str, more: &str) -> String {
-        let file = |name| self.text(name);
-        let [script, truth, table] = ["script.py", "truth.csv", "clicks.csv"].map(file);
-        format!("python3 {script} {{train}} {{test}} {{predictions}} {{seed}} {truth} {table} {mode} {more}")
+    /// The script as a judge. `more`: its last argument.
+    pub fn script(&self, more: &str) -> String {
+        format!("python3 {} {{train}} {{valid}} {{test}} {{seed}} {{predictions}} {more}", self.text("train.py"))
     }
 
     /// `denoise` with a judge, by a method and with other flags. Results are in `results`.

@@ -3,34 +3,28 @@
 use super::{FINDS, READING, World, autodenoise, autodenoise_ok, comparable, said};
 use std::{
     fs,
+    path::Path,
     process::{Command, Stdio},
 };
+
+/// The loop that `docs/judge.md` prints.
+fn printed_loop() -> String {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/judge.md")).unwrap();
+    let blocks = page.split("```python\n").skip(1).map(|block| block.split("```").next().unwrap());
+    blocks.filter(|block| block.contains("python loop.py ARMS")).collect()
+}
 
 /// A world with results, and arms that were trained on.
 fn trained() -> World {
     let world = World::new();
-    assert_eq!(world.denoise(&world.script("plain", ""), &FINDS).status.code(), Some(0));
+    assert_eq!(world.denoise(&world.script("{valid_predictions}"), &FINDS).status.code(), Some(0));
     let [table, results, arms] = ["clicks.csv", "results", "arms"].map(|name| world.text(name));
     let out = autodenoise_ok(&[&["judge", "arms", &table, &results, "-o", &arms][..], &READING].concat());
     assert!(out.contains("15 trainings") && out.contains("autodenoise judge verdict"), "{out}");
-    let manifest = world.read_json("arms/manifest.json");
-    for run in manifest["runs"].as_array().unwrap() {
-        let file = |name: &str| world.text(&format!("arms/{}", run[name].as_str().unwrap()));
-        let inputs = ["script.py", "arms/test.csv", "truth.csv", "clicks.csv"].map(|name| world.text(name));
-        let [script, test, truth, clicks] = &inputs;
-        let mut command = Command::new("python3");
-        command.args([
-            script,
-            &file("train"),
-            test,
-            &file("predictions"),
-            &run["seed"].to_string(),
-            truth,
-            clicks,
-            "plain",
-        ]);
-        assert!(command.stdout(Stdio::null()).status().unwrap().success());
-    }
+    fs::write(world.path("loop.py"), printed_loop()).unwrap();
+    let mut python = Command::new("python3");
+    python.args(["loop.py", "arms"]).current_dir(world.path("")).stdout(Stdio::null());
+    assert!(python.status().unwrap().success());
     world
 }
 
@@ -116,9 +110,11 @@ fn what_is_not_what_was_handed_out_is_refused() {
     let right = change("arms/predictions/random-44.csv", &|text| text.replacen("probability\n", "probability\n7\n", 1));
     refused("clicks.csv", 3, "random-44.csv`, line 2: 7 is not from 0 to 1");
     put_back("arms/predictions/random-44.csv", right);
-    fs::write(world.path("arms/predictions/full-42.valid.csv"), "0.5\n").unwrap();
+    let right = change("arms/predictions/full-42.valid.csv", &|_| "0.5\n".to_owned());
     refused("clicks.csv", 3, "full-42.valid.csv` has 1 predictions");
     fs::remove_file(world.path("arms/predictions/full-42.valid.csv")).unwrap();
+    refused("clicks.csv", 3, "there is no file");
+    put_back("arms/predictions/full-42.valid.csv", right);
     fs::remove_file(world.path("arms/predictions/denoised-46.csv")).unwrap();
     refused("clicks.csv", 3, "there is no file");
 

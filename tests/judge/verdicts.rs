@@ -6,7 +6,7 @@ use std::fs;
 #[test]
 fn a_gain_of_the_users_model_is_certified_with_its_command() {
     let world = World::new();
-    let judge = world.script("plain", "");
+    let judge = world.script("");
     let run = world.denoise(&judge, &FINDS);
     let out = String::from_utf8_lossy(&run.stdout).into_owned();
     assert_eq!(run.status.code(), Some(0), "{out}{}", said(&run));
@@ -44,8 +44,8 @@ fn a_gain_of_the_users_model_is_certified_with_its_command() {
 #[test]
 fn a_model_that_does_worse_on_the_rows_kept_is_not_better() {
     let world = World::new();
-    let judge = world.script("worse", "{valid} {valid_predictions}");
-    let run = world.denoise(&judge, &FINDS);
+    let judge = world.script("{valid_predictions}");
+    let run = world.denoise_command(&judge, &FINDS).env("MODE", "worse").output().unwrap();
     assert_eq!(run.status.code(), Some(7), "{}", said(&run));
     let report = world.read_json("results/report.json");
     let certification = &report["certification"];
