@@ -15,12 +15,13 @@ use super::{
 use crate::{
     certificate::{self, SigningKey},
     config::{self, WorkerConfig},
+    evaluate::OutsideProof,
     ingest::Dataset,
     judge::{JudgedTable, REPORT},
     trainer::{TrainerCommand, Trainers},
     types::{
-        Ability, ArtifactFile, Certificate, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId, MethodName,
-        Report, ResolvedSpec, TrainerEvent, TrainerJob,
+        Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId,
+        MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
@@ -31,6 +32,9 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+/// The result that goes to --out.
+const DENOISED: &str = "denoised";
 
 #[derive(Args)]
 pub struct DenoiseArgs {
@@ -108,8 +112,13 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let out_dir = work.path().join("out");
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
     let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
+    if let Some((_, asked)) = &judged {
+        check_proof(&job, asked)?;
+    }
     let (mut report, artifacts) = train(&mut view, trainer, &job).await?;
     if let Some((judge, asked)) = judged {
+        // A choice may have taken hours: it is kept, whatever becomes of the judge.
+        place_results(&args, &job, &report, &artifacts)?;
         let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
         let table = JudgedTable { source: &job.source, spec: &job.source_spec, dataset: &dataset };
         judge_report(&view, &judge, table, &out_dir, asked, &args.work_dir, &mut report).await?;
@@ -117,23 +126,36 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
     }
 
-    for artifact in &artifacts {
-        let from = out_dir.join(&artifact.file);
-        if artifact.name == "denoised" {
-            place(&from, &args.out)?;
-        } else if let Some(folder) = &args.results {
-            place(&from, &folder.join(&artifact.download_name))?;
-        }
-    }
-    if let Some(folder) = &args.results {
-        let envelope = sign(args.signing_key.as_deref(), &describe_results(&job, &report, &artifacts)?)?;
-        let written = out_dir.join(certificate::FILE);
-        std::fs::write(&written, certificate::file_text(&envelope)).map_err(CliError::failed)?;
-        place(&written, &folder.join(certificate::FILE))?;
+    place_results(&args, &job, &report, &artifacts)?;
+    for artifact in artifacts.iter().filter(|artifact| artifact.name == DENOISED) {
+        place(&out_dir.join(&artifact.file), &args.out)?;
     }
     eprintln!("wrote {}{}", args.out.display(), describe_label_columns(&report));
     println!("{}", describe_report(&report));
     check_verdict(&report)
+}
+
+/// What a judge is to show must be possible, before the rows are chosen.
+fn check_proof(job: &TrainerJob, asked: &Certify) -> Result<(), CliError> {
+    let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
+    OutsideProof::new(&dataset, &job.spec, asked).map(|_| ()).map_err(CliError::job_failed)
+}
+
+/// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one.
+fn place_results(
+    args: &DenoiseArgs,
+    job: &TrainerJob,
+    report: &Report,
+    artifacts: &[ArtifactFile],
+) -> Result<(), CliError> {
+    let Some(folder) = &args.results else { return Ok(()) };
+    for artifact in artifacts.iter().filter(|artifact| artifact.name != DENOISED) {
+        place(&job.out_dir.join(&artifact.file), &folder.join(&artifact.download_name))?;
+    }
+    let envelope = sign(args.signing_key.as_deref(), &describe_results(job, report, artifacts)?)?;
+    let written = job.out_dir.join(certificate::FILE);
+    std::fs::write(&written, certificate::file_text(&envelope)).map_err(CliError::failed)?;
+    place(&written, &folder.join(certificate::FILE))
 }
 
 /// What is certified of the results.

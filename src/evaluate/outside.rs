@@ -75,7 +75,6 @@ pub struct OutsideProof<'a> {
     dataset: &'a Dataset,
     spec: &'a ResolvedSpec,
     asked: &'a Certify,
-    kept_rows: u64,
     test: SealedTest<'a>,
     clusters: Option<RowClusters>,
     judged: JudgedRows,
@@ -84,20 +83,14 @@ pub struct OutsideProof<'a> {
 }
 
 impl<'a> OutsideProof<'a> {
-    /// Of a job whose method kept so many training rows. `asked` is what its spec asks for.
-    pub fn new(
-        dataset: &'a Dataset,
-        spec: &'a ResolvedSpec,
-        asked: &'a Certify,
-        kept_rows: u64,
-    ) -> Result<Self, TrustedError> {
+    /// Of a job on the dataset. `asked` is what it is to show, which its spec may not say.
+    pub fn new(dataset: &'a Dataset, spec: &'a ResolvedSpec, asked: &'a Certify) -> Result<Self, TrustedError> {
         let trusted = asked.trusted.as_ref().map(|rule| find_trusted(dataset, rule)).transpose()?;
         let tested = dataset.len(Split::Test);
         Ok(Self {
             dataset,
             spec,
             asked,
-            kept_rows,
             clusters: RowClusters::new(dataset, trusted.as_deref(), asked.cluster.as_deref()),
             judged: JudgedRows {
                 trusted: asked.trusted.clone(),
@@ -142,15 +135,15 @@ impl<'a> OutsideProof<'a> {
         self.test.reads()
     }
 
-    /// The verdict, once all runs are in. `judged_by` says whose models they were.
-    pub fn certify(self, judged_by: String) -> Certification {
+    /// The verdict, once all runs are in. `judged_by` says whose models they were, `kept` how many training rows the method
+    /// kept.
+    pub fn certify(self, judged_by: String, kept: KeptShare) -> Certification {
         let row_parts = self.placed.differences.row_parts(0, &self.test, self.clusters.as_ref());
         let row_errors = |over| {
             let part = row_parts.iter().find(|part| part.over == over);
             part.map(|part| part.errors).unwrap_or_default()
         };
-        let all = self.dataset.len(Split::Train) as u64;
-        let rows = |arm| if arm == Arm::Full { all } else { self.kept_rows };
+        let rows = |arm| if arm == Arm::Full { kept.of } else { kept.rows };
         let arms = list_certified_arms(&self.proven, 0, &rows, &|_| (0.0, 0));
         // What its models were trained with is their owner's to know.
         let arms = arms.into_iter().map(|arm| CertifiedArm { weight_decay: None, patience: None, ..arm }).collect();

@@ -1,6 +1,6 @@
 //! What is wrong with a judge, or with a run of it, is said with what it is about.
 
-use super::{World, said};
+use super::{READING, World, autodenoise, said};
 use std::{
     fs,
     process::Stdio,
@@ -69,6 +69,19 @@ fn a_run_that_comes_to_nothing_is_named_by_its_seed_and_arm() {
         assert!(!world.path("kept.csv").exists(), "nothing is handed out that was not judged");
         assert_eq!(fs::read_dir(world.path("work")).unwrap().count(), 0);
     }
+    // The choice is kept, and has no verdict yet.
+    assert_eq!(world.read_json("results/report.json")["verdict"], "not_evaluated");
+    let [table, results, arms] = ["clicks.csv", "results", "arms"].map(|name| world.text(name));
+    let more = autodenoise(&[&["judge", "arms", &table, &results, "-o", &arms][..], &READING].concat());
+    assert!(more.status.success(), "{}", said(&more));
+}
+
+#[test]
+fn what_no_judge_could_show_is_told_before_the_rows_are_chosen() {
+    let world = World::new();
+    let run = world.denoise(&world.script(""), &[&QUICK[..], &["--trusted", "user = nobody"]].concat());
+    assert_eq!(run.status.code(), Some(5), "{}", said(&run));
+    assert!(said(&run).contains("no test row is trusted") && !said(&run).contains("computing on"), "{}", said(&run));
 }
 
 #[test]

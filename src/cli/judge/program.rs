@@ -62,8 +62,7 @@ pub async fn judge_report(
     report: &mut Report,
 ) -> Result<(), CliError> {
     let own = read_choice(results, table.dataset).map_err(CliError::failed)?;
-    let mut proof =
-        OutsideProof::new(table.dataset, &report.spec, &asked, report.kept.rows).map_err(CliError::failed)?;
+    let mut proof = OutsideProof::new(table.dataset, &report.spec, &asked).map_err(CliError::failed)?;
     if changes_rows(table.dataset, &own) {
         let trainings = Trainings::prepare(judge, table, &own, work_dir)?;
         let runs = list_outside_runs(report.spec.seed, &asked);
@@ -76,7 +75,7 @@ pub async fn judge_report(
         view.finish();
     }
     let reads = proof.reads();
-    let certification = proof.certify(judge.command.to_string());
+    let certification = proof.certify(judge.command.to_string(), report.kept);
     put_verdict(report, asked, certification, reads);
     Ok(())
 }

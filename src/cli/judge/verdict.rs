@@ -57,13 +57,12 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let [tested, valid] = [Split::Test, Split::Valid].map(|split| inputs.dataset.len(split));
     let predictions = read_all(&args.arms, &manifest, tested, valid).map_err(CliError::invalid_predictions)?;
     let mut report = inputs.results.report.clone();
-    let mut proof =
-        OutsideProof::new(&inputs.dataset, &report.spec, &asked, report.kept.rows).map_err(CliError::failed)?;
+    let mut proof = OutsideProof::new(&inputs.dataset, &report.spec, &asked).map_err(CliError::failed)?;
     for (run, predictions) in manifest.runs.iter().zip(&predictions) {
         proof.add(run.run(), predictions).map_err(CliError::failed)?;
     }
     let reads = proof.reads();
-    let certification = proof.certify(args.model.clone());
+    let certification = proof.certify(args.model.clone(), report.kept);
     put_verdict(&mut report, asked, certification, reads);
 
     let folder = tempfile::tempdir_in(&args.work_dir).map_err(CliError::failed)?;
