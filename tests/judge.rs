@@ -24,7 +24,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A table of clicks whose corrupt rows are known, and a script that predicts its test rows.
-pub struct World {
+struct World {
     folder: TempDir,
 }
 
@@ -57,10 +57,10 @@ print("AUC is none of your business")
 "#;
 
 /// How the table is read.
-pub const READING: [&str; 6] = ["--label", "click", "--split-column", "split", "--exclude", "timestamp"];
+const READING: [&str; 6] = ["--label", "click", "--split-column", "split", "--exclude", "timestamp"];
 
 /// A method that a good share of the corrupt rows falls to.
-pub const FINDS: [&str; 10] = [
+const FINDS: [&str; 10] = [
     "--method",
     "confident_learning",
     "--backbone",
@@ -74,7 +74,7 @@ pub const FINDS: [&str; 10] = [
 ];
 
 impl World {
-    pub fn new() -> Self {
+    fn new() -> Self {
         let world = Self { folder: scratch() };
         let (table, truth) = (world.text("clicks.csv"), world.text("truth.csv"));
         let size = ["--users", "300", "--items", "100", "--density", "0.1", "--flip-rate", "0.3", "--seed", "3"];
@@ -83,25 +83,25 @@ impl World {
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
     /// The script as a judge. `more`: its last argument.
-    pub fn script(&self, more: &str) -> String {
+    fn script(&self, more: &str) -> String {
         format!("python3 {} {{train}} {{valid}} {{test}} {{seed}} {{predictions}} {more}", self.text("train.py"))
     }
 
     /// `denoise` with a judge, by a method and with other flags. Results are in `results`.
-    pub fn denoise(&self, judge: &str, flags: &[&str]) -> Output {
+    fn denoise(&self, judge: &str, flags: &[&str]) -> Output {
         self.denoise_command(judge, flags).output().unwrap()
     }
 
-    pub fn denoise_command(&self, judge: &str, flags: &[&str]) -> Command {
+    fn denoise_command(&self, judge: &str, flags: &[&str]) -> Command {
         let [table, kept, results, work] = ["clicks.csv", "kept.csv", "results", "work"].map(|name| self.text(name));
         fs::create_dir_all(&work).unwrap();
         let files = ["denoise", &table, "-o", &kept, "--results", &results, "--work-dir", &work, "--judge", judge];
@@ -110,22 +110,22 @@ impl World {
         command
     }
 
-    pub fn read_json(&self, name: &str) -> Value {
+    fn read_json(&self, name: &str) -> Value {
         read_json(&self.path(name))
     }
 }
 
-pub fn read_json(path: &Path) -> Value {
+fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// What a command wrote to its standard error.
-pub fn said(output: &Output) -> String {
+fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A certification without what two ways to the same verdict differ in: whose models it names, and how long they took.
-pub fn comparable(report: &Value) -> Value {
+fn comparable(report: &Value) -> Value {
     let mut certification = report["certification"].clone();
     certification.as_object_mut().unwrap().remove("judged_by");
     for arm in certification["arms"].as_array_mut().unwrap() {

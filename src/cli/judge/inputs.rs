@@ -1,7 +1,7 @@
 //! What both steps of `autodenoise judge` are about: a table, and the results of a job on it.
 
 use crate::{
-    cli::{error::CliError, reading, view::JobView},
+    cli::{error::CliError, reading, spec_file::SpecFile, view::JobView},
     ingest::{Dataset, Ingested},
     judge::{JobResults, JobResultsError, ManifestError},
     types::{Certify, DatasetFacts, DatasetId, DatasetSpec, JobSpec},
@@ -44,8 +44,7 @@ impl Inputs {
 
     /// What is asked of the verdict, where the table has what it names.
     pub fn check_asked(&self, asked: Certify) -> Result<Certify, CliError> {
-        let spec: JobSpec = serde_json::from_value(serde_json::json!({"dataset_id": DatasetId::new()}))
-            .expect("a job needs no more than a dataset");
+        let spec = SpecFile::default().job_spec(DatasetId::new());
         let spec = JobSpec { certify: Some(asked.clone()), seed: self.results.report.spec.seed, ..spec };
         let facts = DatasetFacts::new(Some(&self.ingested.profile), Some(&self.ingested.feature_map));
         spec.resolve(&facts).map_err(CliError::invalid_spec)?;

@@ -13,14 +13,14 @@ use clap::Subcommand;
 #[derive(Subcommand)]
 pub enum JudgeCommand {
     /// Write the tables that your model is to be trained on: kept rows, all rows, random rows treated alike
-    Arms(arms::ArmsArgs),
+    Arms(Box<arms::ArmsArgs>),
     /// Give the verdict on what your models predict
     Verdict(verdict::VerdictArgs),
 }
 
 pub fn run(command: JudgeCommand) -> Result<(), CliError> {
     match command {
-        JudgeCommand::Arms(args) => arms::write_arms(args),
+        JudgeCommand::Arms(args) => arms::write_arms(*args),
         JudgeCommand::Verdict(args) => verdict::give_verdict(args),
     }
 }
