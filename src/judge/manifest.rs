@@ -67,7 +67,7 @@ pub struct ManifestRun {
 
 impl ManifestRun {
     /// A run, with tables whose names end in `extension`. The same rows are written once.
-    pub fn new(OutsideRun { arm, seed }: OutsideRun, extension: &str) -> Self {
+    fn new(OutsideRun { arm, seed }: OutsideRun, extension: &str) -> Self {
         let (name, run) = (arm.as_str(), format!("{}-{seed}", arm.as_str()));
         Self {
             arm,
@@ -86,6 +86,22 @@ impl ManifestRun {
 impl Manifest {
     /// Its name in the folder.
     pub const FILE: &str = "manifest.json";
+
+    /// Of a job on the table that `dataset` describes, whose first seed is `seed`. Its files are still to be written.
+    pub fn new(job_id: JobId, dataset: &DatasetSpec, seed: u64, certify: Certify) -> Self {
+        let extension = dataset.extension();
+        let runs = list_outside_runs(seed, &certify).into_iter().map(|run| ManifestRun::new(run, &extension));
+        Self {
+            program: concat!("autodenoise ", env!("CARGO_PKG_VERSION")).to_owned(),
+            job_id,
+            dataset: dataset.clone(),
+            valid: format!("valid.{extension}"),
+            test: format!("test.{extension}"),
+            runs: runs.collect(),
+            certify,
+            files: Vec::new(),
+        }
+    }
 
     /// The manifest of the arms in a folder. They must be of the job, whose first seed is `seed`.
     pub fn open(folder: &Path, job: JobId, seed: u64) -> Result<Self, ManifestError> {

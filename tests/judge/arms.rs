@@ -7,11 +7,20 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The loop that `docs/judge.md` prints.
-fn printed_loop() -> String {
+/// The scripts that `docs/judge.md` prints.
+fn printed_scripts() -> Vec<String> {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/judge.md")).unwrap();
-    let blocks = page.split("```python\n").skip(1).map(|block| block.split("```").next().unwrap());
-    blocks.filter(|block| block.contains("python loop.py ARMS")).collect()
+    page.split("```python\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_printed_scripts_are_python() {
+    let scripts = printed_scripts();
+    assert_eq!(scripts.len(), 2);
+    for script in scripts {
+        let parsed = Command::new("python3").args(["-c", "import ast, sys; ast.parse(sys.argv[1])", &script]).status();
+        assert!(parsed.unwrap().success(), "{script}");
+    }
 }
 
 /// A world with results, and arms that were trained on.
@@ -21,7 +30,7 @@ fn trained() -> World {
     let [table, results, arms] = ["clicks.csv", "results", "arms"].map(|name| world.text(name));
     let out = autodenoise_ok(&[&["judge", "arms", &table, &results, "-o", &arms][..], &READING].concat());
     assert!(out.contains("15 trainings") && out.contains("autodenoise judge verdict"), "{out}");
-    fs::write(world.path("loop.py"), printed_loop()).unwrap();
+    fs::write(world.path("loop.py"), &printed_scripts()[1]).unwrap();
     let mut python = Command::new("python3");
     python.args(["loop.py", "arms"]).current_dir(world.path("")).stdout(Stdio::null());
     assert!(python.status().unwrap().success());

@@ -12,9 +12,10 @@ use crate::{
         spec_file::SpecFile,
         view::JobView,
     },
-    evaluate::{changes_rows, list_outside_runs, read_choice},
-    judge::{JudgedTable, JudgedTableError, Manifest, ManifestRun},
-    types::{DatasetId, Verdict},
+    evaluate::{changes_rows, read_choice},
+    judge::{JudgedTable, JudgedTableError, Manifest},
+    selection::Selected,
+    types::{ArtifactDigest, DatasetId, Verdict},
 };
 use clap::Args;
 use std::{
@@ -70,49 +71,46 @@ async fn run(args: ArmsArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliErro
         return Err(CliError::not_certified(Verdict::NotBetter));
     }
     let table = JudgedTable { source: &inputs.source, spec: &inputs.ingested.spec, dataset: &inputs.dataset };
-    let extension = table.spec.extension();
-    let mut manifest = Manifest {
-        program: concat!("autodenoise ", env!("CARGO_PKG_VERSION")).to_owned(),
-        job_id: inputs.results.certificate.job_id,
-        dataset: table.spec.clone(),
-        valid: format!("valid.{extension}"),
-        test: format!("test.{extension}"),
-        runs: list_outside_runs(inputs.results.report.spec.seed, &asked)
-            .into_iter()
-            .map(|run| ManifestRun::new(run, &extension))
-            .collect(),
-        certify: asked,
-        files: Vec::new(),
-    };
-    let out = |name: &str| args.out.join(name);
+    let report = &inputs.results.report;
+    let mut manifest = Manifest::new(inputs.results.certificate.job_id, table.spec, report.spec.seed, asked);
     std::fs::create_dir(&args.out)
-        .and_then(|()| std::fs::create_dir(out("predictions")))
+        .and_then(|()| std::fs::create_dir(args.out.join("predictions")))
         .map_err(|error| cannot_write(&args.out, &error))?;
+    manifest.files = write_tables(&view, &args, &manifest, table, &own)?;
+    view.finish();
+    let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+    let file = args.out.join(Manifest::FILE);
+    std::fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
+    let ArmsArgs { table, results, out, .. } = &args;
+    println!("{} lists {} trainings; once they have predicted:", file.display(), manifest.runs.len());
+    println!("autodenoise judge verdict {} {} {}", table.display(), results.display(), out.display());
+    Ok(())
+}
+
+/// Writes the tables that a manifest names; their digests.
+fn write_tables(
+    view: &JobView,
+    args: &ArmsArgs,
+    manifest: &Manifest,
+    table: JudgedTable<'_>,
+    own: &Selected,
+) -> Result<Vec<ArtifactDigest>, CliError> {
     let folder = reading::work_folder(&args.work_dir)?;
+    let mut digests = Vec::new();
     let mut add = |name: &str, write: &dyn Fn(&Path) -> Result<(), JudgedTableError>| {
         view.show_waiting(format!("writing {name}"));
         let written = folder.path().join(name);
         write(&written).map_err(CliError::failed)?;
         let digest = File::open(&written).and_then(|file| certificate::digest(name, file));
-        manifest.files.push(digest.map_err(CliError::failed)?);
-        place(&written, &out(name))
+        digests.push(digest.map_err(CliError::failed)?);
+        place(&written, &args.out.join(name))?;
+        std::fs::remove_file(&written).map_err(CliError::failed)
     };
     add(&manifest.valid, &|to| table.write_valid(to))?;
     add(&manifest.test, &|to| table.write_test(to))?;
-    let mut written = HashSet::new();
-    for run in manifest.runs.iter().filter(|run| written.insert(&run.train)) {
-        add(&run.train, &|to| table.write_train(&own, run.run(), to))?;
+    let mut names = HashSet::new();
+    for run in manifest.runs.iter().filter(|run| names.insert(&run.train)) {
+        add(&run.train, &|to| table.write_train(own, run.run(), to))?;
     }
-    view.finish();
-    let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
-    let file = out(Manifest::FILE);
-    std::fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
-    println!(
-        "{} lists {} trainings; once their predictions are in {}:",
-        file.display(),
-        manifest.runs.len(),
-        out("predictions").display()
-    );
-    println!("autodenoise judge verdict {} {} {}", args.table.display(), args.results.display(), args.out.display());
-    Ok(())
+    Ok(digests)
 }

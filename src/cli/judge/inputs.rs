@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{error::CliError, reading, spec_file::SpecFile, view::JobView},
+    evaluate::OutsideProof,
     ingest::{Dataset, Ingested},
     judge::{JobResults, JobResultsError, ManifestError},
     types::{Certify, DatasetFacts, DatasetId, DatasetSpec, JobSpec},
@@ -42,12 +43,13 @@ impl Inputs {
         Ok(Self { results, source, ingested, dataset, _folder: folder })
     }
 
-    /// What is asked of the verdict, where the table has what it names.
+    /// What is asked of the verdict, where it can be shown on the table.
     pub fn check_asked(&self, asked: Certify) -> Result<Certify, CliError> {
         let spec = SpecFile::default().job_spec(DatasetId::new());
         let spec = JobSpec { certify: Some(asked.clone()), seed: self.results.report.spec.seed, ..spec };
         let facts = DatasetFacts::new(Some(&self.ingested.profile), Some(&self.ingested.feature_map));
         spec.resolve(&facts).map_err(CliError::invalid_spec)?;
+        OutsideProof::new(&self.dataset, &self.results.report.spec, &asked).map_err(CliError::failed)?;
         Ok(asked)
     }
 }
