@@ -11,9 +11,7 @@ use crate::backbone::FitError;
 use crate::ingest::{Dataset, RowChanges, RowMark};
 use crate::metrics::{Platt, of_logits};
 use crate::selection::{SealedTest, Selected};
-use crate::types::{
-    Arm, Certification, CertifiedArm, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split,
-};
+use crate::types::{Arm, Certification, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split};
 use serde::{Deserialize, Serialize};
 
 /// Probabilities nearer to 0 or 1 count as this near: their log-odds are finite.
@@ -144,9 +142,7 @@ impl<'a> OutsideProof<'a> {
             part.map(|part| part.errors).unwrap_or_default()
         };
         let rows = |arm| if arm == Arm::Full { kept.of } else { kept.rows };
-        let arms = list_certified_arms(&self.proven, 0, &rows, &|_| (0.0, 0));
-        // What its models were trained with is their owner's to know.
-        let arms = arms.into_iter().map(|arm| CertifiedArm { weight_decay: None, patience: None, ..arm }).collect();
+        let arms = list_certified_arms(&self.proven, 0, &rows, &|_| None);
         let mut own = Certification {
             judged_by: Some(judged_by),
             clusters: self.clusters.map(|by| by.clusters),

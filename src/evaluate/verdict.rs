@@ -233,23 +233,17 @@ fn describe_answer(certification: &Certification) -> String {
     }
 }
 
-/// The runs of a backbone, arm by arm. `trained_with`: weight decay and patience of an arm.
+/// The runs of a backbone, arm by arm. `trained_with`: weight decay and patience of an arm, where they are known.
 pub(super) fn list_certified_arms(
     proven: &[Proven],
     trainee: usize,
     rows: &dyn Fn(Arm) -> u64,
-    trained_with: &dyn Fn(Arm) -> (f64, u32),
+    trained_with: &dyn Fn(Arm) -> Option<(f64, u32)>,
 ) -> Vec<CertifiedArm> {
     let of = |arm: Arm| {
         let own = proven.iter().filter(|one| one.trainee == trainee && one.arm == arm);
-        let (weight_decay, patience) = trained_with(arm);
-        CertifiedArm {
-            arm,
-            rows: rows(arm),
-            weight_decay: Some(weight_decay),
-            patience: Some(patience),
-            runs: own.map(|one| one.run.clone()).collect(),
-        }
+        let (weight_decay, patience) = trained_with(arm).unzip();
+        CertifiedArm { arm, rows: rows(arm), weight_decay, patience, runs: own.map(|one| one.run.clone()).collect() }
     };
     [Arm::Untuned, Arm::Full, Arm::Denoised, Arm::Random]
         .map(of)
