@@ -34,6 +34,7 @@ NEAR = {
     "embedded": ["src/store/embedded"],
     "worker": ["src/worker/"],
     "fsck": ["src/files/"],
+    "judge": ["src/judge/", "src/cli/judge/"],
     "uploads": ["src/files/partial", "src/files/receive", "src/api/tus", "src/api/upload", "src/store/uploads"],
     "access": ["src/api/"],
     "operations": ["src/api/", "src/telemetry", "tests/harness/"],

@@ -99,7 +99,8 @@ pub fn describe_job(
     source: ArtifactDigest,
     artifacts: Vec<ArtifactDigest>,
 ) -> Certificate {
-    let clusters = report.certification.as_ref().and_then(|certification| certification.clusters.as_ref());
+    let certification = report.certification.as_ref();
+    let clusters = certification.and_then(|certification| certification.clusters.as_ref());
     Certificate {
         job_id,
         issued_at: Utc::now(),
@@ -110,6 +111,7 @@ pub fn describe_job(
         verdict: report.verdict,
         clustered_by: clusters.map(|clusters| clusters.field.clone()),
         trusted: spec.certify.as_ref().and_then(|certify| certify.trusted.clone()),
+        judged_by: certification.and_then(|certification| certification.judged_by.clone()),
         kept: report.kept,
         artifacts,
     }
@@ -199,6 +201,7 @@ mod tests {
             verdict: Verdict::Certified,
             clustered_by: Some("user".to_owned()),
             trusted: Some("source = panel".parse().unwrap()),
+            judged_by: Some("python train.py".to_owned()),
             kept: KeptShare { rows: 9, of: 10 },
             artifacts: vec![ArtifactDigest { name: "denoised".to_owned(), sha256: "22".to_owned(), bytes: 2 }],
         }

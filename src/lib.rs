@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
-//! selection <- {denoise, baseline} <- evaluate <- trainer; metrics <- audit <- denoise
+//! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, ingest, metrics} <- reproduce <- cli
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! ```
@@ -24,6 +24,7 @@ pub mod evaluate;
 pub mod files;
 pub mod import;
 pub mod ingest;
+pub mod judge;
 pub mod metrics;
 pub mod plant;
 pub mod random;

@@ -4,6 +4,7 @@
 use super::{
     error::CliError,
     evidence::{EvidenceArgs, check_verdict},
+    judge::{JudgeArgs, judge_report},
     options::{MethodArgs, TableArgs},
     reading,
     report::{describe_label_columns, describe_report},
@@ -14,10 +15,13 @@ use super::{
 use crate::{
     certificate::{self, SigningKey},
     config::{self, WorkerConfig},
+    evaluate::OutsideProof,
+    ingest::Dataset,
+    judge::{JudgedTable, REPORT},
     trainer::{TrainerCommand, Trainers},
     types::{
-        Ability, ArtifactFile, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId, MethodName, Report,
-        ResolvedSpec, TrainerEvent, TrainerJob,
+        Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId,
+        MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
@@ -28,6 +32,9 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+/// The result that goes to --out.
+const DENOISED: &str = "denoised";
 
 #[derive(Args)]
 pub struct DenoiseArgs {
@@ -63,6 +70,8 @@ pub struct DenoiseArgs {
     #[command(flatten)]
     evidence: EvidenceArgs,
     #[command(flatten)]
+    judge: JudgeArgs,
+    #[command(flatten)]
     table: TableArgs,
 }
 
@@ -80,6 +89,10 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     // Keeping every row is nothing to prove.
     let certify = !args.no_certify && job_spec.method.name != MethodName::None;
     args.evidence.apply(&mut job_spec, certify);
+    let judge = args.judge.program()?;
+    if judge.is_some() && job_spec.certify.is_none() {
+        return Err(CliError::usage("--judge has nothing to judge: the method `none` keeps every row"));
+    }
     let table_spec = args.table.dataset_spec(spec_file.dataset)?;
     // A wrong option is said before the table is read, and so is a trainer that is missing.
     let foreseen = job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
@@ -91,48 +104,75 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let mut view = JobView::new();
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
-    let spec = job_spec
+    let mut spec = job_spec
         .resolve(&DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map)))
         .map_err(CliError::invalid_spec)?;
+    // The proof is then the judge's: the trainer only chooses rows.
+    let judged = judge.and_then(|judge| Some((judge, spec.certify.take()?)));
     let out_dir = work.path().join("out");
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
     let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
-    let (report, artifacts) = train(&mut view, trainer, &job).await?;
-
-    for artifact in &artifacts {
-        let from = out_dir.join(&artifact.file);
-        if artifact.name == "denoised" {
-            place(&from, &args.out)?;
-        } else if let Some(folder) = &args.results {
-            place(&from, &folder.join(&artifact.download_name))?;
-        }
+    if let Some((_, asked)) = &judged {
+        check_proof(&job, asked)?;
     }
-    if let Some(folder) = &args.results {
-        let envelope = sign(&args, &job, &report, &artifacts)?;
-        let written = out_dir.join(certificate::FILE);
-        std::fs::write(&written, certificate::file_text(&envelope)).map_err(CliError::failed)?;
-        place(&written, &folder.join(certificate::FILE))?;
+    let (mut report, artifacts) = train(&mut view, trainer, &job).await?;
+    if let Some((judge, asked)) = judged {
+        // A choice may have taken hours: it is kept, whatever becomes of the judge.
+        place_results(&args, &job, &report, &artifacts)?;
+        let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
+        let table = JudgedTable { source: &job.source, spec: &job.source_spec, dataset: &dataset };
+        judge_report(&view, &judge, table, &out_dir, asked, &args.work_dir, &mut report).await?;
+        let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
+        std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
+    }
+
+    place_results(&args, &job, &report, &artifacts)?;
+    for artifact in artifacts.iter().filter(|artifact| artifact.name == DENOISED) {
+        place(&out_dir.join(&artifact.file), &args.out)?;
     }
     eprintln!("wrote {}{}", args.out.display(), describe_label_columns(&report));
     println!("{}", describe_report(&report));
     check_verdict(&report)
 }
 
-/// The certificate of the results.
-fn sign(args: &DenoiseArgs, job: &TrainerJob, report: &Report, files: &[ArtifactFile]) -> Result<Envelope, CliError> {
-    let key = match &args.signing_key {
-        Some(path) => SigningKey::open(path),
-        None => SigningKey::ephemeral(),
-    };
+/// What a judge is to show must be possible, before the rows are chosen.
+fn check_proof(job: &TrainerJob, asked: &Certify) -> Result<(), CliError> {
+    let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
+    OutsideProof::new(&dataset, &job.spec, asked).map(|_| ()).map_err(CliError::job_failed)
+}
+
+/// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one.
+fn place_results(
+    args: &DenoiseArgs,
+    job: &TrainerJob,
+    report: &Report,
+    artifacts: &[ArtifactFile],
+) -> Result<(), CliError> {
+    let Some(folder) = &args.results else { return Ok(()) };
+    for artifact in artifacts.iter().filter(|artifact| artifact.name != DENOISED) {
+        place(&job.out_dir.join(&artifact.file), &folder.join(&artifact.download_name))?;
+    }
+    let envelope = sign(args.signing_key.as_deref(), &describe_results(job, report, artifacts)?)?;
+    let written = job.out_dir.join(certificate::FILE);
+    std::fs::write(&written, certificate::file_text(&envelope)).map_err(CliError::failed)?;
+    place(&written, &folder.join(certificate::FILE))
+}
+
+/// What is certified of the results.
+fn describe_results(job: &TrainerJob, report: &Report, files: &[ArtifactFile]) -> Result<Certificate, CliError> {
     let digest = |name: &str, path: &Path| {
         let digest = std::fs::File::open(path).and_then(|file| certificate::digest(name, file));
         digest.map_err(CliError::failed)
     };
     let artifacts = files.iter().map(|file| digest(&file.name, &job.out_dir.join(&file.file)));
     let source = digest(certificate::SOURCE, &job.source)?;
-    let artifacts = artifacts.collect::<Result<_, _>>()?;
-    let certificate = certificate::describe_job(job.job_id, &job.spec, report, source, artifacts);
-    Ok(key.map_err(CliError::failed)?.sign(&certificate))
+    Ok(certificate::describe_job(job.job_id, &report.spec, report, source, artifacts.collect::<Result<_, _>>()?))
+}
+
+/// A certificate with the signature of the key in a file, else of a fresh one.
+pub(super) fn sign(key: Option<&Path>, certificate: &Certificate) -> Result<Envelope, CliError> {
+    let key = key.map_or_else(SigningKey::ephemeral, SigningKey::open);
+    Ok(key.map_err(CliError::failed)?.sign(certificate))
 }
 
 /// Finds out before the work, not after it, that its results have no place.

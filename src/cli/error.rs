@@ -57,6 +57,11 @@ impl CliError {
         Self::invalid(text)
     }
 
+    /// What models predict cannot be used.
+    pub fn invalid_predictions(error: impl fmt::Display) -> Self {
+        Self::invalid(format!("error: the predictions cannot be used: {error}"))
+    }
+
     pub fn unreachable(server: &str, cause: &reqwest::Error) -> Self {
         let cause = Chain(cause).to_string();
         Self::new(

@@ -14,10 +14,22 @@ use crate::{
 };
 use clap::Args;
 
-/// How a verdict is reached.
+/// What a job proves.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The evidence")]
 pub struct EvidenceArgs {
+    #[command(flatten)]
+    pub certify: CertifyArgs,
+
+    /// Also flip this share of the labels, and see whether the method finds the flips
+    #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "0.1")]
+    pub self_check: Option<f64>,
+}
+
+/// How a verdict is reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The evidence")]
+pub struct CertifyArgs {
     /// Seeds that kept rows, all rows and random rows are each trained with for the verdict [default: 5]
     #[arg(long, value_name = "N")]
     pub certify_seeds: Option<u32>,
@@ -41,13 +53,19 @@ pub struct EvidenceArgs {
     /// Test rows whose labels are known to be right, and alone count for the verdict: `rating >= 4`, `source = panel`
     #[arg(long, value_name = "RULE")]
     pub trusted: Option<RowRule>,
-
-    /// Also flip this share of the labels, and see whether the method finds the flips
-    #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "0.1")]
-    pub self_check: Option<f64>,
 }
 
 impl EvidenceArgs {
+    /// Puts the flags over `spec`. A verdict is asked for where `certify` says so, the spec or a flag.
+    pub fn apply(&self, spec: &mut JobSpec, certify: bool) {
+        self.certify.apply(spec, certify);
+        if let Some(planted_rate) = self.self_check {
+            spec.self_check = Some(SelfCheck { planted_rate });
+        }
+    }
+}
+
+impl CertifyArgs {
     /// Puts the flags over `spec`. A verdict is asked for where `certify` says so, the spec or a flag.
     pub fn apply(&self, spec: &mut JobSpec, certify: bool) {
         let flags = self.certify_seeds.is_some()
@@ -66,9 +84,6 @@ impl EvidenceArgs {
                 cluster: self.cluster.clone().or(base.cluster),
                 trusted: self.trusted.clone().or(base.trusted),
             });
-        }
-        if let Some(planted_rate) = self.self_check {
-            spec.self_check = Some(SelfCheck { planted_rate });
         }
     }
 }
@@ -178,19 +193,28 @@ pub fn describe_gains(certification: &Certification) -> String {
         let sd = sample_sd(&values).map(|sd| format!(" +- {sd:.4}")).unwrap_or_default();
         format!("{:.4}{sd}", mean(&values))
     };
+    // What models of others are trained with is not known.
+    let tuned = certification.judged_by.is_none();
     let rows = certification.arms.iter().map(|arm| {
-        let tuned = if arm.arm == Arm::Untuned { "" } else { ", tuned" };
-        vec![
-            format!("{}{tuned}", arm_words(arm.arm)),
-            arm.weight_decay.map_or_else(String::new, |decay| format!("{decay:e}")),
-            arm.rows.to_string(),
-            spread(&arm.runs, &|run| run.test.auc.unwrap_or(f64::NAN)),
-            spread(&arm.runs, &|run| run.test.logloss),
-            spread(&arm.runs, &|run| run.calibration.expected_error),
-        ]
+        let decay = arm.weight_decay.map_or_else(String::new, |decay| format!("{decay:e}"));
+        let what = if tuned && arm.arm != Arm::Untuned { ", tuned" } else { "" };
+        let cells = [
+            Some(format!("{}{what}", arm_words(arm.arm))),
+            tuned.then_some(decay),
+            Some(arm.rows.to_string()),
+            Some(spread(&arm.runs, &|run| run.test.auc.unwrap_or(f64::NAN))),
+            Some(spread(&arm.runs, &|run| run.test.logloss)),
+            Some(spread(&arm.runs, &|run| run.calibration.expected_error)),
+        ];
+        cells.into_iter().flatten().collect()
     });
     let header = ["trained on", "weight decay", "rows", "test AUC", "test log-loss", "calibration error"];
-    let mut text = format!("{}, {} seeds\n", certification.backbone, certification.asked.seeds);
+    let header: Vec<_> = header.into_iter().filter(|column| tuned || *column != "weight decay").collect();
+    let model = match &certification.judged_by {
+        Some(model) => format!("models of `{model}`"),
+        None => certification.backbone.to_string(),
+    };
+    let mut text = format!("{model}, {} seeds\n", certification.asked.seeds);
     if !certification.arms.is_empty() {
         text += &format!("\n{}\n\n", table(&header, rows, 1));
     }

@@ -11,6 +11,7 @@ mod evidence;
 mod fsck;
 mod import;
 mod jobs;
+mod judge;
 mod keys;
 mod options;
 mod reading;
@@ -80,6 +81,9 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Download a finished job's results
     Download(download::DownloadArgs),
+    /// Have your own models give the verdict on a result, wherever they are trained
+    #[command(subcommand)]
+    Judge(judge::JudgeCommand),
     /// Hold results against a job's certificate, without a server
     Verify(verify::VerifyArgs),
     /// Pause a job: it keeps what it has done, and holds no worker
@@ -128,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => outlive_reader(log, || serve::serve(args)),
         Command::Worker(args) => outlive_reader(log, || serve::worker(args)),
         Command::Denoise(args) => outlive_reader(log, || denoise::denoise(args)),
+        Command::Judge(command) => outlive_reader(log, || judge::run(command)),
         Command::Reproduce(args) => outlive_reader(log, || reproduce::reproduce(args)),
         // To a client that uploads, a connection that breaks is a broken pipe too.
         Command::Submit(args) => outlive_reader(log, || run_client(jobs::submit(args))),

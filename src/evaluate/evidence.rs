@@ -3,7 +3,7 @@
 
 use super::job::{Work, WorkKind};
 use super::passes::Trained;
-use super::proof::{Proven, RowErrors, RowPart, Trial, treat_random_rows};
+use super::proof::{Proven, Trial, treat_random_rows};
 use super::tasks::Task;
 use super::training::Training;
 use super::turn::Turn;
@@ -40,28 +40,22 @@ impl Turn<'_, '_> {
         let logloss = self.recalibrated_logloss(&context, place, &mut trained)?;
         let run = CertifiedRun {
             seed: context.seed,
-            passes: trained.fit.passes(),
-            best_pass: trained.chosen.pass,
-            valid: trained.chosen.valid,
+            passes: Some(trained.fit.passes()),
+            best_pass: Some(trained.chosen.pass),
+            valid: Some(trained.chosen.valid),
             test: trained.reading.metrics,
             trusted: trained.reading.trusted,
             logloss_recalibrated: Some(logloss),
             calibration: trained.reading.calibration,
-            seconds: self.passes.book.task_seconds,
+            seconds: Some(self.passes.book.task_seconds),
         };
         self.passes.book.proven.push(Proven { trainee: trial.trainee, arm: trial.arm, run });
         self.outcome.placed.add(trial, trained.reading);
         self.passes.book.begin_next_task();
         let last = !matches!(self.task(), Task::Certify(next) if next.trainee == trial.trainee);
         if last {
-            for (over, differences) in self.outcome.placed.differences.each() {
-                let test = &self.passes.test;
-                let rows = test.row_error(differences);
-                let clusters = self.job.clusters.as_ref();
-                let clustered = clusters.map(|by| test.clustered_error(differences, &by.of_row, by.count));
-                let errors = RowErrors { decisive: clustered.unwrap_or(rows), rows };
-                self.passes.book.row_parts.push(RowPart { trainee: trial.trainee, over, errors });
-            }
+            let (differences, clusters) = (&self.outcome.placed.differences, self.job.clusters.as_ref());
+            self.passes.book.row_parts.extend(differences.row_parts(trial.trainee, self.passes.test, clusters));
         }
         Ok(())
     }

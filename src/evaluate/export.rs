@@ -7,6 +7,7 @@ use super::formats::{Columns, write_batches, write_npy, write_parquet};
 use super::job::Job;
 use super::relabelling::Relabelling;
 use super::report::make_report;
+use super::results::{KEEP_MASK, LABELS};
 use super::state::State;
 use crate::ingest::{RowChanges, RowMark};
 use crate::selection::Scores;
@@ -31,7 +32,7 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
     files.write("indices", "indices.parquet", PARQUET, |out| write_indices(&choice, out))?;
     files.write("indices.csv", "indices.csv", "text/csv", |out| write_indices_as_csv(&choice, out))?;
     files.write("indices.npy", "indices.npy", NPY, |out| write_indices_as_npy(&choice, out))?;
-    files.write("keep_mask", "keep_mask.npy", NPY, |out| write_npy(out, &choice.mask))?;
+    files.write("keep_mask", KEEP_MASK, NPY, |out| write_npy(out, &choice.mask))?;
     if let Some(scores) = own.and_then(|own| own.scores.as_ref()) {
         files.write("scores", "scores.parquet", PARQUET, |out| write_scores(&choice, scores, out))?;
     }
@@ -48,7 +49,7 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
     }
     let relabelling = Relabelling::new(input.dataset, job.data.train.labels, own);
     if let Some(relabelling) = &relabelling {
-        files.write("labels", "labels.parquet", PARQUET, |out| write_labels(&choice, relabelling, out))?;
+        files.write("labels", LABELS, PARQUET, |out| write_labels(&choice, relabelling, out))?;
     }
     // A row the mask does not know is no training row, and stays.
     let dropped = |row: u32| choice.mask.get(row as usize) == Some(&0);

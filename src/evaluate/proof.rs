@@ -2,9 +2,10 @@
 //! models that are not tuned; each trained with several seeds and tested once. Runs of a seed start from the same weights and
 //! go through their rows in the same order, so they are paired.
 
+use super::clusters::RowClusters;
 use crate::metrics::{RowDifferences, RowError};
 use crate::random::{Purpose, Stream};
-use crate::selection::{Reading, Selected};
+use crate::selection::{Reading, SealedTest, Selected};
 use crate::types::{Arm, CertifiedRun, ResolvedSpec};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,15 @@ impl Differences {
     pub fn each(&self) -> [(Arm, &RowDifferences); 3] {
         let Self { over_full, over_random, over_untuned } = self;
         [(Arm::Full, over_full), (Arm::Random, over_random), (Arm::Untuned, over_untuned)]
+    }
+
+    /// What of each gain's error is due to the draw of the test rows, once all runs of a backbone are in.
+    pub fn row_parts(&self, trainee: usize, test: &SealedTest, clusters: Option<&RowClusters>) -> [RowPart; 3] {
+        self.each().map(|(over, differences)| {
+            let rows = test.row_error(differences);
+            let clustered = clusters.map(|by| test.clustered_error(differences, &by.of_row, by.count));
+            RowPart { trainee, over, errors: RowErrors { decisive: clustered.unwrap_or(rows), rows } }
+        })
     }
 }
 

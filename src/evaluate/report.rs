@@ -80,7 +80,7 @@ fn make_certifications(job: &Job, book: &Book, [kept, all]: [u64; 2]) -> Option<
         let trained_with = |arm| {
             let task = Task::Certify(Trial { trainee: number, number: 0, arm });
             let tuned = Tunee::of(task, spec).and_then(|(tunee, _)| find_student(&book.tuned, tunee));
-            tuned.map_or((options.weight_decay, options.patience), |tuned| (tuned.weight_decay, tuned.patience))
+            Some(tuned.map_or((options.weight_decay, options.patience), |tuned| (tuned.weight_decay, tuned.patience)))
         };
         let arms = list_certified_arms(&book.proven, number, &rows, &trained_with);
         let clusters = clusters.map(|by| by.clusters.clone());

@@ -51,6 +51,7 @@ pub(super) fn certify_gains(
         reasons: Vec::new(),
         answer: String::new(),
         backbone,
+        judged_by: None,
         asked: asked.clone(),
         judged: None,
         as_given: as_given.filter(|_| asked.trusted.is_some()).collect(),
@@ -76,15 +77,16 @@ fn gain_as_given(ours: &[CertifiedRun], theirs: &[CertifiedRun], over: Arm) -> O
     Some(GainAsGiven { over, mean: mean(&deltas), ci95: mean_interval(&deltas, OUTSIDE)? })
 }
 
-/// How far the log-loss of recalibrated predictions rises, and one-sided bounds of that, by Student's t over seeds.
+/// How far the log-loss rises, and one-sided bounds of that, by Student's t over seeds: of recalibrated predictions where all
+/// were recalibrated.
 fn logloss_rise(ours: &[CertifiedRun], theirs: &[CertifiedRun], alpha: f64) -> Option<LoglossRise> {
-    let rise = |(ours, theirs): (&CertifiedRun, &CertifiedRun)| {
-        Some(ours.logloss_recalibrated? - theirs.logloss_recalibrated?)
-    };
-    let rises: Vec<f64> = ours.iter().zip(theirs).map(rise).collect::<Option<_>>()?;
+    let recalibrated = ours.iter().chain(theirs).all(|run| run.logloss_recalibrated.is_some());
+    let logloss =
+        |run: &CertifiedRun| run.logloss_recalibrated.filter(|_| recalibrated).unwrap_or(counted(run).logloss);
+    let rises: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| logloss(ours) - logloss(theirs)).collect();
     // Either bound leaves out half of what the interval of both does.
     let [lower, upper] = mean_interval(&rises, 2.0 * alpha)?;
-    Some(LoglossRise { mean: mean(&rises), lower, upper })
+    Some(LoglossRise { mean: mean(&rises), lower, upper, recalibrated })
 }
 
 /// Gives the verdict on the job's own backbone, and on those of a transfer, whose p-values are corrected because they
@@ -147,7 +149,8 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
     }
     match certification.logloss {
         None => certain = false,
-        Some(LoglossRise { mean, lower, upper }) => {
+        Some(LoglossRise { mean, lower, upper, recalibrated }) => {
+            let predictions = if recalibrated { "both recalibrated" } else { "predictions as they are" };
             let (chance, allowed) = (asked.alpha, asked.max_delta_logloss);
             let found = if upper <= allowed {
                 "no worse"
@@ -159,7 +162,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
             certain &= upper <= allowed;
             worse |= lower > allowed;
             reasons.push(format!(
-                "log-loss against all rows, both recalibrated: {mean:+.5}, below {upper:+.5} but for a chance of {chance}; \
+                "log-loss against all rows, {predictions}: {mean:+.5}, below {upper:+.5} but for a chance of {chance}; \
                  allowed is {allowed:+.5}: {found}"
             ));
         }
@@ -208,9 +211,14 @@ fn describe_answer(certification: &Certification) -> String {
         arm.weight_decay.map(|decay| if decay == 0.0 { "0".to_owned() } else { format!("{decay:e}") })
     };
     if certification.verdict == Verdict::Certified
-        && let (Some(gain), Some(decay)) = (certification.gains.first(), decay(Arm::Denoised))
+        && let Some(gain) = certification.gains.first()
     {
-        return format!("Train on the rows kept, with weight_decay {decay}: {} over tuned on all rows", told(gain));
+        return match decay(Arm::Denoised) {
+            Some(decay) => {
+                format!("Train on the rows kept, with weight_decay {decay}: {} over tuned on all rows", told(gain))
+            }
+            None => format!("Train on the rows kept: {} over all rows", told(gain)),
+        };
     }
     let keep = match certification.verdict {
         Verdict::NotBetter => "Do not drop anything",
@@ -225,23 +233,17 @@ fn describe_answer(certification: &Certification) -> String {
     }
 }
 
-/// The runs of a backbone, arm by arm. `trained_with`: weight decay and patience of an arm.
+/// The runs of a backbone, arm by arm. `trained_with`: weight decay and patience of an arm, where they are known.
 pub(super) fn list_certified_arms(
     proven: &[Proven],
     trainee: usize,
     rows: &dyn Fn(Arm) -> u64,
-    trained_with: &dyn Fn(Arm) -> (f64, u32),
+    trained_with: &dyn Fn(Arm) -> Option<(f64, u32)>,
 ) -> Vec<CertifiedArm> {
     let of = |arm: Arm| {
         let own = proven.iter().filter(|one| one.trainee == trainee && one.arm == arm);
-        let (weight_decay, patience) = trained_with(arm);
-        CertifiedArm {
-            arm,
-            rows: rows(arm),
-            weight_decay: Some(weight_decay),
-            patience: Some(patience),
-            runs: own.map(|one| one.run.clone()).collect(),
-        }
+        let (weight_decay, patience) = trained_with(arm).unzip();
+        CertifiedArm { arm, rows: rows(arm), weight_decay, patience, runs: own.map(|one| one.run.clone()).collect() }
     };
     [Arm::Untuned, Arm::Full, Arm::Denoised, Arm::Random]
         .map(of)
@@ -262,15 +264,15 @@ mod tests {
             let metrics = Metrics { auc: Some(*auc), logloss: *logloss, clipped: 0 };
             CertifiedRun {
                 seed,
-                passes: 1,
-                best_pass: 1,
-                valid: metrics,
+                passes: Some(1),
+                best_pass: Some(1),
+                valid: Some(metrics),
                 test: metrics,
                 trusted: None,
                 // Seeds differ a little.
                 logloss_recalibrated: Some(logloss + 1e-4 * seed as f64),
                 calibration: Calibration { mean_prediction: 0.5, label_rate: 0.5, expected_error: 0.0 },
-                seconds: 0.0,
+                seconds: Some(0.0),
             }
         };
         let runs = (0..).zip(results).map(run).collect();

@@ -17,6 +17,7 @@ use super::{
     reader::open_lines,
     source::{self, BOM, BUFFER, Text},
     table::Table,
+    withheld::Withheld,
 };
 use crate::types::{Compression, DatasetSpec, FileFormat, LabelColumns};
 use ::parquet::{
@@ -84,32 +85,63 @@ pub fn write_denoised(
     changes: RowChanges,
     out: &Path,
 ) -> Result<Exported, IngestError> {
-    // A table that ingest accepted must not be refused here, whatever the limits were then.
-    let limits = IngestLimits {
+    let limits = no_limits();
+    let table = Table::open(source, spec, &limits)?;
+    let edit = match changes.marks {
+        Some(of_row) => Edit::Mark(Marks::new(&taken_names(&table, &limits)?, of_row)),
+        None => Edit::Nothing,
+    };
+    let plan = CopyPlan { dropped: changes.dropped, edit };
+    let counts = write_copy(&table, &plan, out, &limits)?;
+    let label_columns = match plan.edit {
+        Edit::Mark(marks) => Some(marks.columns),
+        Edit::Nothing | Edit::Withhold(_) => None,
+    };
+    Ok(Exported { counts, label_columns })
+}
+
+/// Copies `source` to `out` without its column `withheld` and without the rows that are `dropped`, by their position in the
+/// file. `spec` and `out` are as of [`write_denoised`].
+pub fn write_withheld(
+    source: &Path,
+    spec: &DatasetSpec,
+    dropped: &dyn Fn(u32) -> bool,
+    withheld: &str,
+    out: &Path,
+) -> Result<ExportCounts, IngestError> {
+    let limits = no_limits();
+    let table = Table::open(source, spec, &limits)?;
+    let edit = Edit::Withhold(Withheld::new(&table.columns, withheld)?);
+    write_copy(&table, &CopyPlan { dropped, edit }, out, &limits)
+}
+
+/// A table that ingest accepted must not be refused here, whatever the limits were then.
+fn no_limits() -> IngestLimits {
+    IngestLimits {
         max_columns: usize::MAX,
         max_decompressed_bytes: u64::MAX,
         max_line_bytes: 1 << 40,
         ..IngestLimits::default()
-    };
-    let table = Table::open(source, spec, &limits)?;
-    let marks = changes.marks.map(|of_row| Ok(Marks::new(&taken_names(&table, &limits)?, of_row))).transpose()?;
-    let plan = CopyPlan { dropped: changes.dropped, marks };
+    }
+}
+
+fn write_copy(table: &Table, plan: &CopyPlan, out: &Path, limits: &IngestLimits) -> Result<ExportCounts, IngestError> {
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new().prefix(".export-").tempfile_in(folder);
     let mut temporary = temporary.map_err(IngestError::io("create a file in", folder))?;
     let counts = match table.spec.format {
-        Some(FileFormat::Parquet) => write_parquet(source, &plan, temporary.as_file_mut()),
-        _ => write_text(&table, &plan, temporary.as_file(), &limits),
+        Some(FileFormat::Parquet) => write_parquet(table.path, plan, temporary.as_file_mut()),
+        _ => write_text(table, plan, temporary.as_file(), limits),
     };
     let counts = counts.map_err(|error| match error {
         CopyError::Out(error) => IngestError::io("write", out)(error),
-        CopyError::Read(error) => error.at_start(source),
+        CopyError::Read(error) => error.at_start(table.path),
         CopyError::Whole(error) => error,
     })?;
     temporary.as_file().sync_all().map_err(IngestError::io("write", out))?;
     temporary.persist(out).map_err(|error| IngestError::io("create", out)(error.error))?;
     sync_folder(folder).map_err(IngestError::io("write", folder))?;
-    Ok(Exported { counts, label_columns: plan.marks.map(|marks| marks.columns) })
+    Ok(counts)
 }
 
 /// Names that added columns cannot have.
@@ -123,20 +155,32 @@ fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, Inge
     discover_keys(&mut lines, u64::MAX, in_the_way).map_err(|error| error.at_start(table.path))
 }
 
-/// Which rows are copied, and what is added to them.
+/// Which rows are copied, and what becomes of their columns.
 struct CopyPlan<'a> {
     dropped: &'a dyn Fn(u32) -> bool,
-    marks: Option<Marks<'a>>,
+    edit: Edit<'a>,
+}
+
+/// What becomes of a table's columns in a copy.
+enum Edit<'a> {
+    Nothing,
+    /// Two are added.
+    Mark(Marks<'a>),
+    /// One is left out.
+    Withhold(Withheld),
 }
 
 impl CopyPlan<'_> {
     /// Writes a line of text with its line end.
     fn write_line(&self, raw: &[u8], line: Line, style: TextStyle, out: &mut dyn Write) -> Result<(), CopyError> {
-        let written = match &self.marks {
-            Some(marks) => marks.write_line(raw, line, style, out),
-            None => out.write_all(raw),
-        };
-        written.map_err(CopyError::Out)
+        match &self.edit {
+            Edit::Nothing => out.write_all(raw).map_err(CopyError::Out),
+            Edit::Mark(marks) => marks.write_line(raw, line, style, out).map_err(CopyError::Out),
+            Edit::Withhold(withheld) => {
+                let left = withheld.cut_line(raw, style)?;
+                out.write_all(&left).map_err(CopyError::Out)
+            }
+        }
     }
 }
 
@@ -270,8 +314,11 @@ fn write_parquet(source: &Path, plan: &CopyPlan, out: &mut File) -> Result<Expor
     let builder = parquet::open(source).map_err(CopyError::Whole)?;
     let (properties, has_arrow_schema) = properties(builder.metadata());
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!has_arrow_schema);
-    let marks = plan.marks.as_ref();
-    let schema = marks.map_or_else(|| builder.schema().clone(), |marks| marks.extend_schema(builder.schema()));
+    let schema = match &plan.edit {
+        Edit::Nothing => builder.schema().clone(),
+        Edit::Mark(marks) => marks.extend_schema(builder.schema()),
+        Edit::Withhold(withheld) => withheld.cut_schema(builder.schema()).map_err(|error| unreadable(&error))?,
+    };
     let mut writer = ArrowWriter::try_new_with_options(out, schema.clone(), options).map_err(unwritable)?;
     let mut counts = ExportCounts::default();
     for batch in builder.build().map_err(|error| unreadable(&error))? {
@@ -279,9 +326,13 @@ fn write_parquet(source: &Path, plan: &CopyPlan, out: &mut File) -> Result<Expor
         let rows: Vec<Option<u32>> = (0..batch.num_rows()).map(|_| counts.count_row(plan.dropped)).collect();
         let keep: BooleanArray = rows.iter().map(|row| Some(row.is_some())).collect();
         let mut kept = arrow_select::filter::filter_record_batch(&batch, &keep).map_err(|error| unreadable(&error))?;
-        if let Some(marks) = marks {
-            let rows: Vec<u32> = rows.into_iter().flatten().collect();
-            kept = marks.extend_batch(&kept, schema.clone(), &rows).map_err(|error| unreadable(&error))?;
+        match &plan.edit {
+            Edit::Nothing => {}
+            Edit::Mark(marks) => {
+                let rows: Vec<u32> = rows.into_iter().flatten().collect();
+                kept = marks.extend_batch(&kept, schema.clone(), &rows).map_err(|error| unreadable(&error))?;
+            }
+            Edit::Withhold(withheld) => kept = withheld.cut_batch(&kept).map_err(|error| unreadable(&error))?,
         }
         writer.write(&kept).map_err(unwritable)?;
         if writer.in_progress_size() > ROW_GROUP_BYTES {

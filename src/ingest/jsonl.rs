@@ -144,7 +144,7 @@ fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static
 }
 
 /// Calls `each` with every key and value of the object that `line` holds.
-fn each_member(line: &[u8], each: impl FnMut(&str, &RawValue)) -> Result<(), String> {
+pub(super) fn each_member(line: &[u8], each: impl FnMut(&str, &RawValue)) -> Result<(), String> {
     struct Members<E>(E);
 
     impl<'de, E: FnMut(&str, &RawValue)> Visitor<'de> for Members<E> {

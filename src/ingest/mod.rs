@@ -37,12 +37,13 @@ mod survey;
 mod table;
 mod times;
 mod vocabulary;
+mod withheld;
 
 pub use cell::time_key;
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
 pub use error::{IngestError, InvalidTable};
 pub(crate) use error::{ReadError, shown};
-pub use export::{ExportCounts, Exported, RowChanges, write_denoised};
+pub use export::{ExportCounts, Exported, RowChanges, write_denoised, write_withheld};
 pub use format::{SNIFF_BYTES, resolve_format};
 pub use limits::IngestLimits;
 pub(crate) use lines::Lines;

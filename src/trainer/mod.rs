@@ -194,16 +194,14 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
 
 /// The denoised table's file name and media type: the source's format.
 fn denoised_name(spec: &DatasetSpec) -> (String, String) {
-    let (extension, media_type) = match spec.format {
-        Some(FileFormat::Parquet) => ("parquet", "application/vnd.apache.parquet"),
-        Some(FileFormat::Jsonl) => ("jsonl", "application/jsonl"),
-        Some(FileFormat::Csv) | None => ("csv", "text/csv"),
+    let media_type = match (spec.compression, spec.format) {
+        (Some(Compression::Gzip), _) => "application/gzip",
+        (Some(Compression::Zstd), _) => "application/zstd",
+        (_, Some(FileFormat::Parquet)) => "application/vnd.apache.parquet",
+        (_, Some(FileFormat::Jsonl)) => "application/jsonl",
+        (_, Some(FileFormat::Csv) | None) => "text/csv",
     };
-    match spec.compression {
-        Some(Compression::Gzip) => (format!("denoised.{extension}.gz"), "application/gzip".to_owned()),
-        Some(Compression::Zstd) => (format!("denoised.{extension}.zst"), "application/zstd".to_owned()),
-        Some(Compression::None) | None => (format!("denoised.{extension}"), media_type.to_owned()),
-    }
+    (format!("denoised.{}", spec.extension()), media_type.to_owned())
 }
 
 /// An error and what caused it, in one line; causes that the text names already are left out.

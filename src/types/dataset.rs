@@ -87,6 +87,21 @@ impl DatasetSpec {
             vocabulary: Vocabulary::default(),
         }
     }
+
+    /// What the name of a file in the table's format ends in: `csv`, `parquet`, `jsonl.gz`.
+    pub fn extension(&self) -> String {
+        let format = match self.format {
+            Some(FileFormat::Parquet) => "parquet",
+            Some(FileFormat::Jsonl) => "jsonl",
+            Some(FileFormat::Csv) | None => "csv",
+        };
+        let compression = match self.compression {
+            Some(Compression::Gzip) => ".gz",
+            Some(Compression::Zstd) => ".zst",
+            Some(Compression::None) | None => "",
+        };
+        format!("{format}{compression}")
+    }
 }
 
 /// A label: `column` (holding 0 or 1) or `column OP number` with OP one of `>`, `>=`, `<`, `<=`, `=`, `!=`.

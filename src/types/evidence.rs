@@ -129,8 +129,12 @@ pub struct Certification {
     /// What to do, in a line; empty in reports of earlier versions.
     #[serde(default)]
     pub answer: String,
-    /// Trained on the rows kept.
+    /// Trained on the rows kept; where `judged_by` says whose models were, the one that the rows were chosen with.
     pub backbone: BackboneKind,
+    /// Where the models were not trained by the program: the command that trained them, as it was typed, or what whoever
+    /// handed in their predictions calls them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<String>,
     pub asked: Certify,
     /// The test rows whose labels the verdict holds on; absent in reports of earlier versions.
     #[serde(default)]
@@ -141,7 +145,8 @@ pub struct Certification {
     /// What the test rows were clustered by; absent where they were taken to be independent.
     #[serde(default)]
     pub clusters: Option<Clusters>,
-    /// `untuned`, `full`, `denoised` and `random`; the first two alone where the method changed nothing.
+    /// `untuned`, `full`, `denoised` and `random`; the first two alone where the method changed nothing. Models that were
+    /// not trained by the program have no arm `untuned`, because tuning is their owner's.
     pub arms: Vec<CertifiedArm>,
     /// What denoising gains: over all rows, and over random rows treated alike. All models are tuned.
     pub gains: Vec<Gain>,
@@ -187,7 +192,7 @@ pub struct Clusters {
     pub named: bool,
 }
 
-/// Increase of the log-loss over all rows, of predictions recalibrated on validation rows (Platt).
+/// Increase of the log-loss over all rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LoglossRise {
     /// Over seeds.
@@ -195,6 +200,16 @@ pub struct LoglossRise {
     /// It is above `lower` and below `upper`, each but for a chance of `alpha`. What is allowed must not be below `upper`.
     pub lower: f64,
     pub upper: f64,
+    /// Whether predictions were recalibrated on validation rows (Platt) before; else they count as they are.
+    #[serde(default = "LoglossRise::default_recalibrated")]
+    pub recalibrated: bool,
+}
+
+impl LoglossRise {
+    /// Earlier versions always did.
+    fn default_recalibrated() -> bool {
+        true
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -214,20 +229,27 @@ pub struct CertifiedArm {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CertifiedRun {
     pub seed: u64,
-    /// Passes trained, and the one whose weights were used; counted from 1.
-    pub passes: u32,
-    pub best_pass: u32,
-    pub valid: Metrics,
+    /// Passes trained, and the one whose weights were used; counted from 1. Absent where the model is not the program's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_pass: Option<u32>,
+    /// Absent where nobody said what the model predicts of the validation rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<Metrics>,
     /// On all test rows, with the labels as given.
     pub test: Metrics,
     /// On those that are trusted, where some alone are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted: Option<Metrics>,
-    /// Of predictions recalibrated on validation rows; absent in reports of earlier versions.
+    /// Of predictions recalibrated on validation rows; absent without predictions of those, and in reports of earlier
+    /// versions.
     #[serde(default)]
     pub logloss_recalibrated: Option<f64>,
     pub calibration: Calibration,
-    pub seconds: f64,
+    /// Of the training; absent where it was done elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
 }
 
 /// AUC of an arm less that of another, seed by seed.
@@ -455,6 +477,9 @@ pub struct Certificate {
     /// The rule that named the test rows whose labels counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted: Option<RowRule>,
+    /// Where the verdict is by models that the program did not train: whose, as in the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<String>,
     pub kept: KeptShare,
     /// Every result of the job.
     pub artifacts: Vec<ArtifactDigest>,

@@ -1,0 +1,116 @@
+//! `autodenoise judge arms`: the tables that models are to be trained on elsewhere.
+
+use super::inputs::{Inputs, open_results};
+use crate::{
+    certificate,
+    cli::{
+        denoise::{cannot_write, place},
+        error::CliError,
+        evidence::CertifyArgs,
+        options::TableArgs,
+        reading, runtime,
+        spec_file::SpecFile,
+        view::JobView,
+    },
+    evaluate::{changes_rows, read_choice},
+    judge::{JudgedTable, JudgedTableError, Manifest},
+    selection::Selected,
+    types::{ArtifactDigest, DatasetId, Verdict},
+};
+use clap::Args;
+use std::{
+    collections::HashSet,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+#[derive(Args)]
+pub struct ArmsArgs {
+    /// The table that was denoised
+    table: PathBuf,
+    /// Folder of the results, as `denoise --results` or `download` left it
+    results: PathBuf,
+    /// Folder to write to, which must not be there yet: manifest.json, which says what is to be trained on what, the tables,
+    /// and `predictions`, a folder for what the models predict. The test rows are without their labels
+    #[arg(long, short, value_name = "DIR")]
+    out: PathBuf,
+    /// JSON file with `dataset`, a dataset's spec, and `certify`; flags win over it
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    /// Folder for intermediate files, about the size of the table; emptied at the end
+    #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
+    work_dir: PathBuf,
+    #[command(flatten)]
+    certify: CertifyArgs,
+    #[command(flatten)]
+    how_read: TableArgs,
+}
+
+pub(super) fn write_arms(args: ArmsArgs) -> Result<(), CliError> {
+    runtime::run_interruptible(|interrupted| run(args, interrupted))
+}
+
+async fn run(args: ArmsArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
+    if args.out.exists() {
+        return Err(CliError::usage(format!("--out {} is there already; name a new folder", args.out.display())));
+    }
+    let spec_file = SpecFile::read(args.spec.as_ref())?;
+    let results = open_results(&args.results)?;
+    // What the job proved is proved again, unless something else is asked for.
+    let mut asked = spec_file.job_spec(DatasetId::new());
+    asked.certify = asked.certify.or(results.report.spec.certify.clone());
+    args.certify.apply(&mut asked, true);
+    let table_spec = args.how_read.dataset_spec(spec_file.dataset)?;
+    let view = JobView::new();
+    let inputs = Inputs::read(&view, &args.table, &table_spec, results, &args.work_dir, interrupted).await?;
+    let asked = inputs.check_asked(asked.certify.unwrap_or_default())?;
+    let own = read_choice(&args.results, &inputs.dataset).map_err(CliError::failed)?;
+    if !changes_rows(&inputs.dataset, &own) {
+        view.print_line("the method changed nothing, so there is nothing to train");
+        return Err(CliError::not_certified(Verdict::NotBetter));
+    }
+    let table = JudgedTable { source: &inputs.source, spec: &inputs.ingested.spec, dataset: &inputs.dataset };
+    let report = &inputs.results.report;
+    let mut manifest = Manifest::new(inputs.results.certificate.job_id, table.spec, report.spec.seed, asked);
+    std::fs::create_dir(&args.out)
+        .and_then(|()| std::fs::create_dir(args.out.join("predictions")))
+        .map_err(|error| cannot_write(&args.out, &error))?;
+    manifest.files = write_tables(&view, &args, &manifest, table, &own)?;
+    view.finish();
+    let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+    let file = args.out.join(Manifest::FILE);
+    std::fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
+    let ArmsArgs { table, results, out, .. } = &args;
+    println!("{} lists {} trainings; once they have predicted:", file.display(), manifest.runs.len());
+    println!("autodenoise judge verdict {} {} {}", table.display(), results.display(), out.display());
+    Ok(())
+}
+
+/// Writes the tables that a manifest names; their digests.
+fn write_tables(
+    view: &JobView,
+    args: &ArmsArgs,
+    manifest: &Manifest,
+    table: JudgedTable<'_>,
+    own: &Selected,
+) -> Result<Vec<ArtifactDigest>, CliError> {
+    let folder = reading::work_folder(&args.work_dir)?;
+    let mut digests = Vec::new();
+    let mut add = |name: &str, write: &dyn Fn(&Path) -> Result<(), JudgedTableError>| {
+        view.show_waiting(format!("writing {name}"));
+        let written = folder.path().join(name);
+        write(&written).map_err(CliError::failed)?;
+        let digest = File::open(&written).and_then(|file| certificate::digest(name, file));
+        digests.push(digest.map_err(CliError::failed)?);
+        place(&written, &args.out.join(name))?;
+        std::fs::remove_file(&written).map_err(CliError::failed)
+    };
+    add(&manifest.valid, &|to| table.write_valid(to))?;
+    add(&manifest.test, &|to| table.write_test(to))?;
+    let mut names = HashSet::new();
+    for run in manifest.runs.iter().filter(|run| names.insert(&run.train)) {
+        add(&run.train, &|to| table.write_train(own, run.run(), to))?;
+    }
+    Ok(digests)
+}
