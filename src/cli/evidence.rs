@@ -8,11 +8,12 @@ use super::{
 use crate::{
     metrics::{mean, sample_sd},
     types::{
-        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, Report, RowRule,
-        SelfCheck, SelfCheckResult, Stability, Verdict,
+        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, ReadGain, Report,
+        RowRule, SelfCheck, SelfCheckResult, Stability, TestRows, Verdict,
     },
 };
 use clap::Args;
+use comfy_table::Table;
 
 /// How a verdict is reached.
 #[derive(Debug, Args)]
@@ -194,6 +195,9 @@ pub fn describe_gains(certification: &Certification) -> String {
     if !certification.arms.is_empty() {
         text += &format!("\n{}\n\n", table(&header, rows, 1));
     }
+    if !certification.readings.is_empty() {
+        text += &format!("{}\n\n", reading_table(certification));
+    }
     let gains = [("regularisation", certification.regularisation.as_ref()), ("denoising", certification.gains.first())];
     let told = gains.into_iter().filter_map(|(what, gain)| {
         let gain = gain?;
@@ -207,6 +211,27 @@ pub fn describe_gains(certification: &Certification) -> String {
         text += &format!("{}\n", certification.answer);
     }
     text
+}
+
+/// What denoising gains on all test rows and on parts of them.
+fn reading_table(certification: &Certification) -> Table {
+    let trusts = certification.asked.trusted.is_some();
+    let rows = certification.readings.iter().map(|reading| {
+        let (on, is_judged) = match reading.on {
+            TestRows::All => ("labels as given", !trusts),
+            TestRows::Trusted => ("trusted labels", true),
+            TestRows::OutsideFindings => ("outside of what was found", false),
+        };
+        let over = |arm| {
+            let gain = reading.over(arm);
+            gain.map_or_else(String::new, |ReadGain { mean, ci95, .. }| {
+                format!("{mean:+.4} [{:+.4}, {:+.4}]", ci95[0], ci95[1])
+            })
+        };
+        let verdict = if is_judged { ", the verdict's" } else { "" };
+        vec![format!("{on}{verdict}"), reading.rows.rows.to_string(), over(Arm::Full), over(Arm::Random)]
+    });
+    table(&["gain in test AUC on", "rows", "over all rows", "over random rows"], rows, 1)
 }
 
 fn describe_reasons(certification: &Certification) -> String {

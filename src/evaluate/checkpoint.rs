@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {

@@ -2,14 +2,15 @@
 //! the oracle.
 
 use super::job::{Work, WorkKind};
+use super::parts::{TestPart, list_parts};
 use super::passes::Trained;
 use super::proof::{Proven, RowErrors, RowPart, Trial, treat_random_rows};
 use super::tasks::Task;
 use super::training::Training;
 use super::turn::Turn;
 use crate::metrics::Platt;
-use crate::selection::{Context, Place, SelectError, Selected, Treatment};
-use crate::types::{Arm, CertifiedRun, Found, SelfCheckResult, Warning};
+use crate::selection::{Context, Place, Reading, SelectError, Selected, Treatment};
+use crate::types::{Arm, CertifiedRun, Found, KeptShare, SelfCheckResult, TestedPart, Warning};
 
 impl Turn<'_, '_> {
     /// A pass of a training of the proof. Where the method changed nothing, all that is shown is what tuning is worth.
@@ -38,13 +39,14 @@ impl Turn<'_, '_> {
         let trained = self.passes.train(&context, place, &training, options, treatment)?;
         let Some(mut trained) = trained else { return Ok(()) };
         let logloss = self.recalibrated_logloss(&context, place, &mut trained)?;
+        let parts = self.read_parts(&context, place, &trained.reading, own)?;
         let run = CertifiedRun {
             seed: context.seed,
             passes: trained.fit.passes(),
             best_pass: trained.chosen.pass,
             valid: trained.chosen.valid,
             test: trained.reading.metrics,
-            trusted: trained.reading.trusted,
+            parts,
             logloss_recalibrated: Some(logloss),
             calibration: trained.reading.calibration,
             seconds: self.passes.book.task_seconds,
@@ -64,6 +66,26 @@ impl Turn<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// How a model did on the parts of the test rows that are read beside all of them. `own`: what was chosen, where that
+    /// changes anything.
+    fn read_parts(
+        &self,
+        context: &Context,
+        Place { phase, epoch, .. }: Place,
+        reading: &Reading,
+        own: Option<&Selected>,
+    ) -> Result<Vec<TestedPart>, SelectError> {
+        let (dataset, trusted) = (self.job.input.dataset, self.job.trusted.as_deref());
+        let parts = list_parts(dataset, trusted, own.map_or(&[], |own| &own.note.places));
+        let read = |part: TestPart| {
+            let metrics = self.passes.test.read_part(reading, &part.rows, context.options);
+            let metrics = metrics.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })?;
+            let rows = KeptShare { rows: part.rows.len() as u64, of: reading.logits.len() as u64 };
+            Ok(TestedPart { on: part.on, rows, metrics })
+        };
+        parts.into_iter().map(read).collect()
     }
 
     /// The log-loss on the test rows once the model is recalibrated on the validation rows: rows that were dropped shift the

@@ -36,6 +36,8 @@ pub(super) struct Job<'a> {
     pub clusters: Option<RowClusters>,
     /// The test rows that a proof holds on.
     pub judged: JudgedRows,
+    /// Places of the test rows that a rule trusts. Absent: there is no rule.
+    pub trusted: Option<Vec<u32>>,
 }
 
 /// What the passes of a task are about.
@@ -65,6 +67,7 @@ impl<'a> Job<'a> {
                 trusted: certify.and_then(|certify| certify.trusted.clone()),
                 rows: KeptShare { rows: trusted.as_ref().map_or(tested, Vec::len) as u64, of: tested as u64 },
             },
+            trusted,
             input,
         }
     }

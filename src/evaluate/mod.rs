@@ -17,6 +17,7 @@ mod formats;
 mod guard;
 mod job;
 mod names;
+mod parts;
 mod passes;
 mod planted;
 mod proof;

@@ -3,8 +3,8 @@
 use super::proof::{Proven, RowErrors};
 use crate::metrics::{holm, mean, mean_interval, paired_t, sign_flip, welch_t};
 use crate::types::{
-    Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, GainAsGiven, JudgedRows,
-    KeptShare, LoglossRise, Metrics, Verdict,
+    Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, GainReading, JudgedRows,
+    KeptShare, LoglossRise, Metrics, ReadGain, TestRows, Verdict,
 };
 
 /// Confidence intervals leave out this share.
@@ -44,8 +44,6 @@ pub(super) fn certify_gains(
     let regularisation = gain(Arm::Full, Arm::Untuned);
     let losses = of(Arm::Denoised).iter().zip(of(Arm::Full));
     let increases: Vec<f64> = losses.map(|(ours, theirs)| counted(ours).logloss - counted(theirs).logloss).collect();
-    let as_given =
-        [Arm::Full, Arm::Random].into_iter().filter_map(|over| gain_as_given(of(Arm::Denoised), of(over), over));
     Certification {
         verdict: Verdict::NotEvaluated,
         reasons: Vec::new(),
@@ -53,7 +51,7 @@ pub(super) fn certify_gains(
         backbone,
         asked: asked.clone(),
         judged: None,
-        as_given: as_given.filter(|_| asked.trusted.is_some()).collect(),
+        readings: list_readings(&of),
         clusters: None,
         gains,
         regularisation,
@@ -66,14 +64,26 @@ pub(super) fn certify_gains(
 
 /// The result of a run on the test rows that the verdict counts.
 fn counted(run: &CertifiedRun) -> &Metrics {
-    run.trusted.as_ref().unwrap_or(&run.test)
+    run.on(TestRows::Trusted).unwrap_or(&run.test)
 }
 
-/// The gain on all test rows with the labels as given.
-fn gain_as_given(ours: &[CertifiedRun], theirs: &[CertifiedRun], over: Arm) -> Option<GainAsGiven> {
-    let delta = |(ours, theirs): (&CertifiedRun, &CertifiedRun)| Some(ours.test.auc? - theirs.test.auc?);
-    let deltas: Vec<f64> = ours.iter().zip(theirs).map(delta).collect::<Option<_>>()?;
-    Some(GainAsGiven { over, mean: mean(&deltas), ci95: mean_interval(&deltas, OUTSIDE)? })
+/// What the rows kept gain on all test rows, and on each part of them that was read; nothing where none was.
+fn list_readings<'r>(runs: &dyn Fn(Arm) -> &'r [CertifiedRun]) -> Vec<GainReading> {
+    let ours = runs(Arm::Denoised);
+    let gain = |on: TestRows, over: Arm| {
+        let delta = |(ours, theirs): (&CertifiedRun, &CertifiedRun)| Some(ours.on(on)?.auc? - theirs.on(on)?.auc?);
+        let deltas: Vec<f64> = ours.iter().zip(runs(over)).map(delta).collect::<Option<_>>()?;
+        Some(ReadGain { over, mean: mean(&deltas), ci95: mean_interval(&deltas, OUTSIDE)? })
+    };
+    let parts = ours.first().map(|run| &run.parts[..]).unwrap_or_default();
+    let all = parts.first().map(|part| (TestRows::All, KeptShare { rows: part.rows.of, of: part.rows.of }));
+    let each = all.into_iter().chain(parts.iter().map(|part| (part.on, part.rows)));
+    let reading = |(on, rows): (TestRows, KeptShare)| GainReading {
+        on,
+        rows,
+        gains: [Arm::Full, Arm::Random].into_iter().filter_map(|over| gain(on, over)).collect(),
+    };
+    each.map(reading).collect()
 }
 
 /// How far the log-loss of recalibrated predictions rises, and one-sided bounds of that, by Student's t over seeds.
@@ -121,7 +131,8 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         let reason = "the test rows have too few rows of a label for an AUC and its error";
         return (Verdict::Inconclusive, vec![reason.to_owned()]);
     }
-    reasons.extend(certification.judged.as_ref().map(|judged| describe_judged(judged, &certification.as_given)));
+    reasons.extend(certification.judged.as_ref().map(|judged| describe_judged(judged, &certification.readings)));
+    reasons.extend(describe_difference(certification));
     reasons.extend(certification.clusters.as_ref().map(describe_clusters));
     let (mut certain, mut worse) = (true, false);
     for (gain, p) in certification.gains.iter().zip(p) {
@@ -180,17 +191,46 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
     (verdict, reasons)
 }
 
-/// On which labels the verdict holds, and what those that are not trusted say.
-fn describe_judged(judged: &JudgedRows, as_given: &[GainAsGiven]) -> String {
+/// On which labels the verdict holds, and what the others say.
+fn describe_judged(judged: &JudgedRows, readings: &[GainReading]) -> String {
     let KeptShare { rows, of } = judged.rows;
-    let Some(rule) = &judged.trusted else { return format!("judged on the labels of all {of} test rows as given") };
-    let mut text = format!("judged on the labels of the {rows} of {of} test rows that are trusted, `{rule}`");
-    if let Some(GainAsGiven { mean, ci95: [low, high], .. }) = as_given.iter().find(|gain| gain.over == Arm::Full) {
-        text += &format!(
-            "; on all labels as given the AUC over all rows is {mean:+.5} (95 % interval {low:+.5} to {high:+.5})"
-        );
+    let mut text = match &judged.trusted {
+        Some(rule) => format!("judged on the labels of the {rows} of {of} test rows that are trusted, `{rule}`"),
+        None => format!("judged on the labels of all {of} test rows as given"),
+    };
+    let mut subject = "the AUC over all rows";
+    let told = readings.iter().filter_map(|reading| {
+        let ReadGain { mean, ci95: [low, high], .. } = reading.over(Arm::Full)?;
+        let on = match reading.on {
+            TestRows::All => "on all labels as given".to_owned(),
+            TestRows::Trusted => "on those that are trusted".to_owned(),
+            TestRows::OutsideFindings => {
+                format!("on the {:.0} % of test rows outside of what was found", 100.0 * reading.rows.share())
+            }
+        };
+        let subject = std::mem::replace(&mut subject, "it");
+        Some(format!("{on} {subject} is {mean:+.5} (95 % interval {low:+.5} to {high:+.5})"))
+    });
+    let told: Vec<String> = told.collect();
+    if !told.is_empty() {
+        let counted = if judged.trusted.is_some() { "those that are trusted" } else { "all labels as given" };
+        text += &format!("; {}; the verdict is about {counted}", told.join(", "));
     }
     text
+}
+
+/// What to do where all labels as given say something else than those outside of what was found, and nobody said which of
+/// them are right.
+fn describe_difference(certification: &Certification) -> Option<String> {
+    let asked = &certification.asked;
+    let gain = |on: TestRows| certification.readings.iter().find(|reading| reading.on == on)?.over(Arm::Full);
+    let (given, outside) = (gain(TestRows::All)?, gain(TestRows::OutsideFindings)?);
+    let is_certain = |gain: &ReadGain| gain.ci95[0] > asked.min_delta_auc;
+    let differ = given.mean * outside.mean < 0.0 || (is_certain(outside) && !is_certain(given));
+    let text = "the two readings differ: where labels of test rows are as wrong as those that were found, a model that learned \
+                them looks better than it is. Name test rows whose labels are right, `trusted` in `certify` (--trusted RULE), \
+                and the verdict is about them";
+    (differ && asked.trusted.is_none()).then(|| text.to_owned())
 }
 
 /// What test rows were taken to depend on, and why.
@@ -255,7 +295,7 @@ mod tests {
     use super::*;
     use crate::metrics::RowError;
     use crate::random::{Purpose, Stream};
-    use crate::types::Calibration;
+    use crate::types::{Calibration, RowRule, TestedPart};
 
     fn arm(arm: Arm, results: &[(f64, f64)]) -> CertifiedArm {
         let run = |(seed, (auc, logloss)): (u64, &(f64, f64))| {
@@ -266,7 +306,7 @@ mod tests {
                 best_pass: 1,
                 valid: metrics,
                 test: metrics,
-                trusted: None,
+                parts: Vec::new(),
                 // Seeds differ a little.
                 logloss_recalibrated: Some(logloss + 1e-4 * seed as f64),
                 calibration: Calibration { mean_prediction: 0.5, label_rate: 0.5, expected_error: 0.0 },
@@ -414,6 +454,41 @@ mod tests {
         assert_eq!(own.verdict, Verdict::Certified);
         // 1/32 twice is 1/16.
         assert!(transfers.iter().all(|transfer| transfer.verdict == Verdict::Inconclusive));
+    }
+
+    #[test]
+    fn parts_of_the_test_rows_are_read_beside_all_and_the_verdict_is_about_those_that_are_trusted() {
+        let share = |rows| KeptShare { rows, of: 100 };
+        let with_parts = |own: Arm, given: f64, trusted: f64, outside: f64| {
+            let mut arm = arm(own, &plus(given).map(|auc| (auc, 0.5)));
+            for (run, [trusted, outside]) in
+                arm.runs.iter_mut().zip(plus(trusted).into_iter().zip(plus(outside)).map(|(a, b)| [a, b]))
+            {
+                let metrics = |auc| Metrics { auc: Some(auc), logloss: 0.5, clipped: 0 };
+                let part = |on, rows, auc| TestedPart { on, rows: share(rows), metrics: metrics(auc) };
+                run.parts = vec![part(TestRows::Trusted, 20, trusted), part(TestRows::OutsideFindings, 93, outside)];
+            }
+            arm
+        };
+        let arms = vec![
+            with_parts(Arm::Full, 0.0, 0.0, 0.0),
+            with_parts(Arm::Denoised, -0.01, 0.02, 0.01),
+            with_parts(Arm::Random, 0.0, 0.0, 0.0),
+        ];
+        let rule: RowRule = "source = panel".parse().unwrap();
+        let asked = Certify { trusted: Some(rule.clone()), ..Certify::default() };
+        let mut own = certify_gains(&asked, BackboneKind::Fm, arms, &|_| row_errors(0.02, 1e-3));
+        own.judged = Some(JudgedRows { trusted: Some(rule), rows: share(20) });
+        give_verdicts(&mut own, &mut []);
+        let read: Vec<_> = own.readings.iter().map(|reading| (reading.on, reading.rows.rows)).collect();
+        assert_eq!(read, [(TestRows::All, 100), (TestRows::Trusted, 20), (TestRows::OutsideFindings, 93)]);
+        let gains: Vec<f64> = own.readings.iter().map(|reading| reading.over(Arm::Random).unwrap().mean).collect();
+        assert!(gains.iter().zip([-0.01, 0.02, 0.01]).all(|(gain, expected)| (gain - expected).abs() < 1e-12));
+        assert_eq!(own.verdict, Verdict::Certified, "{:?}", own.reasons);
+        let said = &own.reasons[0];
+        assert!(said.contains("on the 93 % of test rows outside of what was found it is +0.01000"), "{said}");
+        assert!(said.ends_with("the verdict is about those that are trusted"), "{said}");
+        assert!(!own.reasons.iter().any(|reason| reason.contains("--trusted")), "they are named already");
     }
 
     /// A random drop offered as the candidate: what it happens to gain on the test rows at hand is the same with every seed,

@@ -39,6 +39,20 @@ pub struct SelectedNote {
     pub as_selected: Option<Tested>,
     #[serde(default)]
     pub findings: Option<Findings>,
+    /// All that the findings are about; of their values they name the largest alone.
+    #[serde(default)]
+    pub places: Vec<CorruptPlace>,
+}
+
+/// A place of the table that was found corrupt: values of a field or cells of two, in a window of time or at any.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CorruptPlace {
+    /// Names. Values are of the first of them, or of as many as they have ids.
+    pub fields: Vec<String>,
+    /// Global ids, one a field. Empty where it is about rows of any value.
+    pub values: Vec<Vec<u32>>,
+    /// First and last moment, in the dataset's unit of time.
+    pub window: Option<[i64; 2]>,
 }
 
 impl Selected {

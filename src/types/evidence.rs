@@ -135,9 +135,10 @@ pub struct Certification {
     /// The test rows whose labels the verdict holds on; absent in reports of earlier versions.
     #[serde(default)]
     pub judged: Option<JudgedRows>,
-    /// Where some test rows alone are trusted: the gains on all of them, with the labels as given.
+    /// Where parts of the test rows were read too: what denoising gains on all of them and on each part. The verdict is about
+    /// those that are trusted where a rule trusts some, else about all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub as_given: Vec<GainAsGiven>,
+    pub readings: Vec<GainReading>,
     /// What the test rows were clustered by; absent where they were taken to be independent.
     #[serde(default)]
     pub clusters: Option<Clusters>,
@@ -166,9 +167,38 @@ pub struct JudgedRows {
     pub rows: KeptShare,
 }
 
-/// AUC of the rows kept less that of another arm on all test rows, with the labels as given.
+choice!(
+    /// Test rows that models are read on. Their labels are as given in each case.
+    TestRows {
+        /// All of them.
+        All = "all",
+        /// Those that a rule trusts.
+        Trusted = "trusted",
+        /// Those that lie in nothing that the method found to be corrupt. It found that without test labels.
+        OutsideFindings = "outside_findings",
+    }
+);
+
+/// What denoising gains on some of the test rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GainReading {
+    pub on: TestRows,
+    /// Of all test rows.
+    pub rows: KeptShare,
+    /// Over all rows, and over random rows treated alike. Empty where the rows have too few of a label.
+    pub gains: Vec<ReadGain>,
+}
+
+impl GainReading {
+    /// The gain over an arm.
+    pub fn over(&self, arm: Arm) -> Option<&ReadGain> {
+        self.gains.iter().find(|gain| gain.over == arm)
+    }
+}
+
+/// AUC of the rows kept less that of another arm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct GainAsGiven {
+pub struct ReadGain {
     pub over: Arm,
     pub mean: f64,
     /// The 95 % interval of the mean over seeds.
@@ -220,14 +250,33 @@ pub struct CertifiedRun {
     pub valid: Metrics,
     /// On all test rows, with the labels as given.
     pub test: Metrics,
-    /// On those that are trusted, where some alone are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trusted: Option<Metrics>,
+    /// On parts of them, where some are read beside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<TestedPart>,
     /// Of predictions recalibrated on validation rows; absent in reports of earlier versions.
     #[serde(default)]
     pub logloss_recalibrated: Option<f64>,
     pub calibration: Calibration,
     pub seconds: f64,
+}
+
+/// How a model did on a part of the test rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestedPart {
+    pub on: TestRows,
+    /// Of all test rows.
+    pub rows: KeptShare,
+    pub metrics: Metrics,
+}
+
+impl CertifiedRun {
+    /// How it did on these test rows; none where they were not read.
+    pub fn on(&self, rows: TestRows) -> Option<&Metrics> {
+        match rows {
+            TestRows::All => Some(&self.test),
+            rows => self.parts.iter().find(|part| part.on == rows).map(|part| &part.metrics),
+        }
+    }
 }
 
 /// AUC of an arm less that of another, seed by seed.

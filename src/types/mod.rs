@@ -46,8 +46,9 @@ pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
     ArtifactDigest, Calibration, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Corruption,
-    CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, GainAsGiven, Guard, JudgedRows,
-    LoglossRise, Noise, RarestValue, RemedyKind, SelfCheck, SelfCheckResult, Slice, Stability, Verdict,
+    CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, GainReading, Guard, JudgedRows,
+    LoglossRise, Noise, RarestValue, ReadGain, RemedyKind, SelfCheck, SelfCheckResult, Slice, Stability, TestRows,
+    TestedPart, Verdict,
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};

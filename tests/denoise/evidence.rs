@@ -5,7 +5,7 @@ use autodenoise::evaluate::Planted;
 use autodenoise::selection::Selected;
 use autodenoise::synth::SynthSpec;
 use autodenoise::types::method::SearchOptions;
-use autodenoise::types::{Arm, Method, Noise, Phase, Split, TrainerEvent, Verdict};
+use autodenoise::types::{Arm, Method, Noise, Phase, Split, TestRows, TrainerEvent, Verdict};
 use serde_json::json;
 
 fn certified() -> autodenoise::types::ResolvedSpec {
@@ -108,11 +108,18 @@ fn trusted_test_rows_alone_count_in_the_verdict() {
     assert_eq!((judged.rows.rows, judged.rows.of), (tablets, test.len() as u64));
     assert!(tablets > 20 && tablets < judged.rows.of, "{tablets}");
     assert!(trusted.reasons[0].contains("`device = tablet`; on all labels as given"), "{:?}", trusted.reasons);
-    assert!(given.reasons[0].contains("all") && given.as_given.is_empty(), "{:?}", given.reasons);
-    for ((given, trusted), beside) in given.gains.iter().zip(&trusted.gains).zip(&trusted.as_given) {
-        assert_eq!((given.mean, given.ci95), (beside.mean, beside.ci95));
-        assert_ne!(given.deltas, trusted.deltas);
+    assert!(given.reasons[0].contains("all") && given.readings.is_empty(), "{:?}", given.reasons);
+    let [all, beside] = &trusted.readings[..] else { panic!("two readings: {:?}", trusted.readings) };
+    assert_eq!((all.on, beside.on), (TestRows::All, TestRows::Trusted));
+    assert_eq!((all.rows.rows, beside.rows), (test.len() as u64, judged.rows));
+    assert_eq!(all.gains.len(), 2);
+    for (given, read) in given.gains.iter().zip(&all.gains) {
+        assert_eq!((given.mean, given.ci95), (read.mean, read.ci95));
     }
+    for (trusted, read) in trusted.gains.iter().zip(&beside.gains) {
+        assert_eq!((trusted.mean, trusted.ci95), (read.mean, read.ci95));
+    }
+    assert!(given.gains.iter().zip(&trusted.gains).all(|(given, trusted)| given.deltas != trusted.deltas));
     let clusters = (given.clusters.unwrap(), trusted.clusters.unwrap());
     assert!(clusters.1.rows_per_value < clusters.0.rows_per_value, "{clusters:?}");
     let refused = certification(Some("device = fridge")).unwrap_err().to_string();
