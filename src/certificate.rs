@@ -110,6 +110,7 @@ pub fn describe_job(
         verdict: report.verdict,
         clustered_by: clusters.map(|clusters| clusters.field.clone()),
         trusted: spec.certify.as_ref().and_then(|certify| certify.trusted.clone()),
+        test_read: report.certification.as_ref().and_then(|certification| certification.test_read),
         kept: report.kept,
         artifacts,
     }
@@ -186,7 +187,7 @@ fn to_be_signed(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{KeptShare, Verdict};
+    use crate::types::{KeptShare, TestRead, Verdict};
 
     fn certificate() -> Certificate {
         Certificate {
@@ -199,6 +200,7 @@ mod tests {
             verdict: Verdict::Certified,
             clustered_by: Some("user".to_owned()),
             trusted: Some("source = panel".parse().unwrap()),
+            test_read: Some(TestRead::new(1, 0.05)),
             kept: KeptShare { rows: 9, of: 10 },
             artifacts: vec![ArtifactDigest { name: "denoised".to_owned(), sha256: "22".to_owned(), bytes: 2 }],
         }

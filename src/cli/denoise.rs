@@ -60,6 +60,11 @@ pub struct DenoiseArgs {
     /// Do not train again and again for a verdict
     #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss"])]
     no_certify: bool,
+    /// How many verdicts there were before on this table's test rows. Whoever asks often enough is certified by luck, so each
+    /// is judged more strictly than the one before. A server counts them by itself; this command does not know, and
+    /// takes its own for the first
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "no_certify")]
+    earlier_reads: u32,
     #[command(flatten)]
     evidence: EvidenceArgs,
     #[command(flatten)]
@@ -96,7 +101,8 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         .map_err(CliError::invalid_spec)?;
     let out_dir = work.path().join("out");
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
-    let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
+    let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
+    job.earlier_reads = args.earlier_reads;
     let (report, artifacts) = train(&mut view, trainer, &job).await?;
 
     for artifact in &artifacts {
@@ -173,6 +179,7 @@ pub(super) fn trainer_job(
         source,
         source_spec,
         truth: None,
+        earlier_reads: 0,
         out_dir,
         resume_from: None,
         // Nothing would go on from a checkpoint of a one-shot run.

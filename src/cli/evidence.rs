@@ -23,7 +23,7 @@ pub struct EvidenceArgs {
     #[arg(long, value_name = "N")]
     pub certify_seeds: Option<u32>,
 
-    /// The most that a test may err by [default: 0.05]
+    /// The most that all verdicts on the table's test rows may err by together; the first has .641 of it [default: 0.05]
     #[arg(long, value_name = "P")]
     pub alpha: Option<f64>,
 
@@ -253,18 +253,13 @@ pub fn describe_plan(plan: &Plan) -> String {
         human_seconds(plan.seconds.value),
         plan.seconds.basis,
     );
-    match (&plan.spec.certify, &plan.detectable_gain) {
-        (None, _) => {}
-        (Some(_), Some(gain)) => {
-            text += &format!("\nthe smallest gain in AUC it can certify: about {:.4} ({})", gain.value, gain.basis);
-        }
-        (Some(certify), None) => {
-            let needed = (1.0 / certify.alpha).log2().ceil();
-            text += &format!(
-                "\n{} seeds never certify at alpha = {}; at least {needed} are needed",
-                certify.seeds, certify.alpha
-            );
-        }
+    if let Some(read) = &plan.test_read {
+        text += &format!("\n{}", read.describe());
+    }
+    if let Some(gain) = &plan.detectable_gain {
+        text += &format!("\nthe smallest gain in AUC it can certify: about {:.4} ({})", gain.value, gain.basis);
+    } else if let Some(certify) = &plan.spec.certify {
+        text += &format!("\n{} seeds never certify it", certify.seeds);
     }
     text
 }

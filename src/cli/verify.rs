@@ -53,6 +53,9 @@ pub fn verify(args: VerifyArgs) -> Result<(), CliError> {
     if let Some(rule) = &certificate.trusted {
         println!("test labels trusted: {rule}");
     }
+    if let Some(read) = &certificate.test_read {
+        println!("{}", read.describe());
+    }
     if unknown.is_empty() {
         return Ok(());
     }

@@ -20,6 +20,8 @@ pub struct RunInput<'a> {
     /// Noise in the labels of the whole job, and of its self-check.
     pub planted: Option<&'a Planted<'a>>,
     pub check: Option<&'a Planted<'a>>,
+    /// Verdicts on the table's test rows before this one.
+    pub earlier_reads: u32,
     /// Folder for checkpoints and results.
     pub out_dir: &'a Path,
     /// Writes the table without the dropped rows.

@@ -4,16 +4,17 @@ use super::proof::{Proven, RowErrors};
 use crate::metrics::{holm, mean, mean_interval, paired_t, sign_flip, welch_t};
 use crate::types::{
     Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, GainReading, JudgedRows,
-    KeptShare, LoglossRise, Metrics, ReadGain, TestRows, Verdict,
+    KeptShare, LoglossRise, Metrics, ReadGain, TestRead, TestRows, Verdict, two_digits,
 };
 
 /// Confidence intervals leave out this share.
 const OUTSIDE: f64 = 0.05;
 
-/// What the runs of one backbone came to. `row_errors`: those of the gain over an arm that are due to the draw of the test
+/// What the runs of one backbone came to. `read`: which verdict on the table's test rows this is. `row_errors`: those of the gain over an arm that are due to the draw of the test
 /// rows.
 pub(super) fn certify_gains(
     asked: &Certify,
+    read: TestRead,
     backbone: BackboneKind,
     arms: Vec<CertifiedArm>,
     row_errors: &dyn Fn(Arm) -> RowErrors,
@@ -50,6 +51,7 @@ pub(super) fn certify_gains(
         answer: String::new(),
         backbone,
         asked: asked.clone(),
+        test_read: Some(read),
         judged: None,
         readings: list_readings(&of),
         clusters: None,
@@ -57,7 +59,7 @@ pub(super) fn certify_gains(
         regularisation,
         delta_logloss: if increases.is_empty() { 0.0 } else { mean(&increases) },
         delta_logloss_ci95: mean_interval(&increases, OUTSIDE),
-        logloss: logloss_rise(of(Arm::Denoised), of(Arm::Full), asked.alpha),
+        logloss: logloss_rise(of(Arm::Denoised), of(Arm::Full), read.own_alpha),
         arms,
     }
 }
@@ -122,7 +124,8 @@ fn give_verdict(certification: &mut Certification, p: &[f64; 2]) {
 }
 
 fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) {
-    let asked = &certification.asked;
+    let (asked, read) = (&certification.asked, certification.test_read);
+    let alpha = read.map_or(asked.alpha, |read| read.own_alpha);
     let mut reasons = Vec::new();
     if !certification.arms.iter().any(|arm| arm.arm == Arm::Denoised) {
         return (Verdict::NotBetter, vec!["the method changed nothing, so there is nothing to gain by it".to_owned()]);
@@ -133,6 +136,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
     }
     reasons.extend(certification.judged.as_ref().map(|judged| describe_judged(judged, &certification.readings)));
     reasons.extend(describe_difference(certification));
+    reasons.extend(read.map(|read| read.describe()));
     reasons.extend(certification.clusters.as_ref().map(describe_clusters));
     let (mut certain, mut worse) = (true, false);
     for (gain, p) in certification.gains.iter().zip(p) {
@@ -144,7 +148,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
             "AUC over {over}: {:+.5} (95 % interval {:+.5} to {:+.5}), p {p:.4}",
             gain.mean, gain.ci95[0], gain.ci95[1]
         );
-        if *p <= asked.alpha {
+        if *p <= alpha {
             reasons.push(format!("{text}: above {} for certain", asked.min_delta_auc));
             continue;
         }
@@ -159,7 +163,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
     match certification.logloss {
         None => certain = false,
         Some(LoglossRise { mean, lower, upper }) => {
-            let (chance, allowed) = (asked.alpha, asked.max_delta_logloss);
+            let (chance, allowed) = (two_digits(alpha), asked.max_delta_logloss);
             let found = if upper <= allowed {
                 "no worse"
             } else if lower > allowed {
@@ -176,11 +180,12 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         }
     }
     let least = 0.5_f64.powi(asked.seeds as i32);
-    if least > asked.alpha {
-        let needed = (1.0 / asked.alpha).log2().ceil();
+    if least > alpha {
+        let needed = (1.0 / alpha).log2().ceil();
         reasons.push(format!(
-            "{} seeds cannot give a p below {least}; alpha = {} needs {needed} seeds",
-            asked.seeds, asked.alpha
+            "{} seeds cannot give a p below {least}; one of {} needs {needed} seeds",
+            asked.seeds,
+            two_digits(alpha)
         ));
     }
     let verdict = match (certain, worse) {
@@ -347,7 +352,7 @@ mod tests {
             };
             row_errors(mean(ours) - mean(theirs), row_se)
         };
-        let mut own = certify_gains(&asked, BackboneKind::DeepFm, arms, &rows);
+        let mut own = certify_gains(&asked, TestRead::new(1, asked.alpha), BackboneKind::DeepFm, arms, &rows);
         give_verdicts(&mut own, &mut []);
         own
     }
@@ -408,13 +413,15 @@ mod tests {
             let all = FULL.map(|auc| (auc, 0.5));
             let arms = vec![arm(Arm::Full, &all), arm(Arm::Denoised, &losses), arm(Arm::Random, &all)];
             let rows = |_: Arm| row_errors(0.01, 1e-3);
-            let mut own = certify_gains(&asked, BackboneKind::Fm, arms, &rows);
+            let mut own = certify_gains(&asked, TestRead::new(1, asked.alpha), BackboneKind::Fm, arms, &rows);
             give_verdicts(&mut own, &mut []);
             own.verdict
         };
         assert_eq!(uncertain(0.0025), Verdict::Inconclusive, "the bound is above the margin, the mean below");
-        assert_eq!(uncertain(0.003), Verdict::Certified);
-        assert_eq!(uncertain(0.001), Verdict::NotBetter);
+        // t(4) leaves the share of the first verdict, 3.2 %, beyond 2.5.
+        assert_eq!(uncertain(0.0032), Verdict::Certified);
+        assert_eq!(uncertain(0.0030), Verdict::Inconclusive, "certain enough at 5 % alone");
+        assert_eq!(uncertain(0.0008), Verdict::NotBetter);
     }
 
     #[test]
@@ -430,7 +437,7 @@ mod tests {
         let with = |by: f64| plus(by).map(|auc| (auc, 0.5));
         let rows = |over: Arm| row_errors(if over == Arm::Untuned { 0.018 } else { 0.0 }, 1e-3);
         let arms = vec![arm(Arm::Untuned, &with(-0.018)), arm(Arm::Full, &FULL.map(|auc| (auc, 0.5)))];
-        let mut own = certify_gains(&Certify::default(), BackboneKind::Fm, arms, &rows);
+        let mut own = certify_gains(&Certify::default(), TestRead::new(1, 0.05), BackboneKind::Fm, arms, &rows);
         give_verdicts(&mut own, &mut []);
         assert_eq!((own.verdict, own.gains.len()), (Verdict::NotBetter, 0));
         assert_eq!(own.answer, "Do not drop anything; set weight_decay to 3e-4: AUC +0.0180 [+0.0178, +0.0182]");
@@ -477,7 +484,8 @@ mod tests {
         ];
         let rule: RowRule = "source = panel".parse().unwrap();
         let asked = Certify { trusted: Some(rule.clone()), ..Certify::default() };
-        let mut own = certify_gains(&asked, BackboneKind::Fm, arms, &|_| row_errors(0.02, 1e-3));
+        let mut own =
+            certify_gains(&asked, TestRead::new(1, asked.alpha), BackboneKind::Fm, arms, &|_| row_errors(0.02, 1e-3));
         own.judged = Some(JudgedRows { trusted: Some(rule), rows: share(20) });
         give_verdicts(&mut own, &mut []);
         let read: Vec<_> = own.readings.iter().map(|reading| (reading.on, reading.rows.rows)).collect();

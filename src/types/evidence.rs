@@ -2,7 +2,7 @@
 //! verdict").
 
 use super::words::choice;
-use super::{Arm, BackboneKind, DatasetFacts, FieldError, JobId, KeptShare, Metrics, RowRule};
+use super::{Arm, BackboneKind, DatasetFacts, FieldError, JobId, KeptShare, Metrics, RowRule, TestRead};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,9 +27,10 @@ choice!(
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certify {
-    /// Seeds of the evaluation: the job's and those after it. 2 to 20; fewer than log2(1 / alpha) cannot certify.
+    /// Seeds of the evaluation: the job's and those after it. 2 to 20; fewer than log2(1 / own_alpha) cannot certify.
     pub seeds: u32,
-    /// The most that a test may err by, one-sided. Above 0, at most 0.5.
+    /// The most that all verdicts on the table's test rows may err by together, one-sided: the first has .641 of it, later ones
+    /// less (see `TestRead`). Above 0, at most 0.5.
     pub alpha: f64,
     /// The gain in AUC must be above this.
     pub min_delta_auc: f64,
@@ -132,6 +133,10 @@ pub struct Certification {
     /// Trained on the rows kept.
     pub backbone: BackboneKind,
     pub asked: Certify,
+    /// Which verdict on its table's test rows it is, and what it may err by; absent in reports of earlier versions, which
+    /// judged each at alpha.
+    #[serde(default)]
+    pub test_read: Option<TestRead>,
     /// The test rows whose labels the verdict holds on; absent in reports of earlier versions.
     #[serde(default)]
     pub judged: Option<JudgedRows>,
@@ -222,7 +227,7 @@ pub struct Clusters {
 pub struct LoglossRise {
     /// Over seeds.
     pub mean: f64,
-    /// It is above `lower` and below `upper`, each but for a chance of `alpha`. What is allowed must not be below `upper`.
+    /// It is above `lower` and below `upper`, each but for a chance of what the verdict may err by. What is allowed must not be below `upper`.
     pub lower: f64,
     pub upper: f64,
 }
@@ -502,6 +507,9 @@ pub struct Certificate {
     /// The rule that named the test rows whose labels counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted: Option<RowRule>,
+    /// Which verdict on its table's test rows it is, and what it may err by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_read: Option<TestRead>,
     pub kept: KeptShare,
     /// Every result of the job.
     pub artifacts: Vec<ArtifactDigest>,

@@ -1,6 +1,6 @@
 //! What a job would take and could show, before any of it is computed.
 
-use super::{ResolvedSpec, SplitCounts};
+use super::{ResolvedSpec, SplitCounts, TestRead};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +18,9 @@ pub struct Plan {
     /// Most memory of the trainer, roughly.
     pub memory_bytes: u64,
     pub seconds: Estimate,
+    /// Where the job asks for a verdict: which one on the table's test rows it would be now, and what it may err by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub test_read: Option<TestRead>,
     /// Where the job asks for a verdict: the smallest gain in AUC that its seeds and test rows would certify four times out of
     /// five. Absent where so few seeds never certify.
     #[serde(skip_serializing_if = "Option::is_none", default)]
