@@ -58,7 +58,7 @@ pub struct DenoiseArgs {
     #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
     signing_key: Option<PathBuf>,
     /// Do not train again and again for a verdict
-    #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss"])]
+    #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss", "reselect"])]
     no_certify: bool,
     /// How many verdicts there were before on this table's test rows. Whoever asks often enough is certified by luck, so each
     /// is judged more strictly than the one before. A server counts them by itself; this command does not know, and

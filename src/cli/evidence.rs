@@ -43,6 +43,10 @@ pub struct EvidenceArgs {
     #[arg(long, value_name = "RULE")]
     pub trusted: Option<RowRule>,
 
+    /// Choose the rows anew with each seed of the verdict, so that the choice is part of what varies
+    #[arg(long)]
+    pub reselect: bool,
+
     /// Also flip this share of the labels, and see whether the method finds the flips
     #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "0.1")]
     pub self_check: Option<f64>,
@@ -56,7 +60,8 @@ impl EvidenceArgs {
             || self.min_delta_auc.is_some()
             || self.max_delta_logloss.is_some()
             || self.cluster.is_some()
-            || self.trusted.is_some();
+            || self.trusted.is_some()
+            || self.reselect;
         if certify || flags || spec.certify.is_some() {
             let base = spec.certify.take().unwrap_or_default();
             spec.certify = Some(Certify {
@@ -66,6 +71,7 @@ impl EvidenceArgs {
                 max_delta_logloss: self.max_delta_logloss.unwrap_or(base.max_delta_logloss),
                 cluster: self.cluster.clone().or(base.cluster),
                 trusted: self.trusted.clone().or(base.trusted),
+                reselect: self.reselect || base.reselect,
             });
         }
         if let Some(planted_rate) = self.self_check {
@@ -145,14 +151,18 @@ fn describe_guard(guard: &Guard) -> String {
 }
 
 fn describe_stability(stability: &Stability) -> String {
-    format!(
+    let mut text = format!(
         "{} seeds agree on {:.1} % of what two of them drop (chance: {:.1} %); more than half of them keep {} of {} rows",
         stability.seeds,
         100.0 * stability.jaccard,
         100.0 * stability.jaccard_by_chance,
         stability.consensus.rows,
         stability.consensus.of
-    )
+    );
+    if let Some(jaccard) = stability.jaccard_with_relabelled {
+        text += &format!("; of what two of them drop or relabel they agree on {:.1} %", 100.0 * jaccard);
+    }
+    text
 }
 
 fn describe_check(check: &SelfCheckResult) -> String {

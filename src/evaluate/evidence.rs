@@ -16,7 +16,9 @@ impl Turn<'_, '_> {
     /// A pass of a training of the proof. Where the method changed nothing, all that is shown is what tuning is worth.
     pub fn certify(&mut self, trial: Trial) -> Result<(), SelectError> {
         let labels = self.job.data.train.labels;
-        let own = self.outcome.own.as_ref().filter(|own| !own.treatment().is_none(labels));
+        let own = self.outcome.change(labels);
+        let reselects = self.job.input.spec.reselected().is_some();
+        let chosen = own.map(|own| if reselects { &self.outcome.by_seed[trial.number as usize] } else { own });
         if own.is_none() && matches!(trial.arm, Arm::Denoised | Arm::Random) {
             self.passes.book.begin_next_task();
             return Ok(());
@@ -24,10 +26,10 @@ impl Turn<'_, '_> {
         let task = Task::Certify(trial);
         let context = self.job.prepare(task)?.context;
         let drawn;
-        let treatment = match (trial.arm, own) {
-            (Arm::Denoised, Some(own)) => own.treatment(),
-            (Arm::Random, Some(own)) => {
-                drawn = treat_random_rows(labels, own, context.seed);
+        let treatment = match (trial.arm, chosen) {
+            (Arm::Denoised, Some(chosen)) => chosen.treatment(),
+            (Arm::Random, Some(chosen)) => {
+                drawn = treat_random_rows(labels, chosen, context.seed);
                 drawn.treatment()
             }
             _ => Treatment::default(),
@@ -115,7 +117,9 @@ impl Turn<'_, '_> {
         let warnings = self.passes.book.warnings.len();
         let selected = self.passes.quietly(|passes| match &kind {
             WorkKind::Select => passes.choose(&context),
-            WorkKind::Train(training) => passes.choose_by_loss(&context, place, training),
+            WorkKind::Train(training) => {
+                passes.choose_by_loss(&context, place, training, training.fit_options(&context))
+            }
         })?;
         self.passes.book.warnings.truncate(warnings);
         let Some(selected) = selected else { return Ok(()) };

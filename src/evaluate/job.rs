@@ -90,7 +90,9 @@ impl<'a> Job<'a> {
         let context = self.make_context(contender, trainee, data)?;
         let kind = match task {
             task if task.chooses_rows(spec) => WorkKind::Select,
-            Task::Train(..) | Task::SelfCheck => WorkKind::Train(Box::new(Training::new(&context)?)),
+            Task::Train(..) | Task::SelfCheck | Task::Reselect(_) => {
+                WorkKind::Train(Box::new(Training::new(&context)?))
+            }
             _ => WorkKind::Train(Box::new(Training::plain())),
         };
         Ok(Work { context, kind })

@@ -23,6 +23,7 @@ mod planted;
 mod proof;
 mod relabelling;
 mod report;
+mod reselect;
 mod run;
 mod state;
 mod table;

@@ -137,6 +137,9 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
     reasons.extend(certification.judged.as_ref().map(|judged| describe_judged(judged, &certification.readings)));
     reasons.extend(describe_difference(certification));
     reasons.extend(read.map(|read| read.describe()));
+    if asked.reselect {
+        reasons.push("rows were chosen anew with each seed: the choice is part of what varies".to_owned());
+    }
     reasons.extend(certification.clusters.as_ref().map(describe_clusters));
     let (mut certain, mut worse) = (true, false);
     for (gain, p) in certification.gains.iter().zip(p) {

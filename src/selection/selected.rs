@@ -1,6 +1,6 @@
 //! What a method chose, and what is known of the choice.
 
-use super::Treatment;
+use super::{Context, SelectError, Treatment};
 use crate::backbone::TensorFile;
 use crate::types::{Findings, Tested};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,19 @@ impl Selected {
     /// What is done to the training rows before a model is trained on them.
     pub fn treatment(&self) -> Treatment<'_> {
         Treatment { subset: Some(&self.kept), targets: self.targets.as_deref(), weights: self.weights.as_deref() }
+    }
+
+    /// The same choice without what is known of it beside how rows are treated.
+    pub fn treatment_alone(&self) -> Self {
+        Self { targets: self.targets.clone(), weights: self.weights.clone(), ..Self::rows(self.kept.clone()) }
+    }
+
+    /// An error where no model can be trained on so few rows.
+    pub fn check_size(&self, context: &Context) -> Result<(), SelectError> {
+        match self.kept.len() {
+            kept @ ..2 => Err(SelectError::TooFewKept { method: context.method.label.clone(), kept }),
+            _ => Ok(()),
+        }
     }
 
     /// `[N]`: how much each training row is worth to whoever trains a model of their own: what it weighs here, else its

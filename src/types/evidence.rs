@@ -46,11 +46,23 @@ pub struct Certify {
     /// labels as given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted: Option<RowRule>,
+    /// Whether the method chooses its rows anew with each seed, so that the choice is part of what varies; else the choice with
+    /// the job's seed is judged alone, whatever another seed would have chosen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reselect: bool,
 }
 
 impl Default for Certify {
     fn default() -> Self {
-        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.002, cluster: None, trusted: None }
+        Self {
+            seeds: 5,
+            alpha: 0.05,
+            min_delta_auc: 0.0,
+            max_delta_logloss: 0.002,
+            cluster: None,
+            trusted: None,
+            reselect: false,
+        }
     }
 }
 
@@ -235,6 +247,7 @@ pub struct LoglossRise {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CertifiedArm {
     pub arm: Arm,
+    /// Of the first seed, where each has its own.
     pub rows: u64,
     /// What its models were trained with; absent in reports of earlier versions.
     #[serde(default)]
@@ -474,6 +487,10 @@ pub struct Stability {
     pub jaccard_by_chance: f64,
     /// Rows kept by more than half of the seeds.
     pub consensus: KeptShare,
+    /// The same as `jaccard` for rows that are dropped or count as of the other label. Absent where no seed relabels any, and
+    /// in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jaccard_with_relabelled: Option<f64>,
 }
 
 /// The value of a row's that the fewest training rows have.

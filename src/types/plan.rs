@@ -44,8 +44,9 @@ impl ResolvedSpec {
         let table = seeds * backbones * methods.len() as u64;
         let proof = self.certify.as_ref().map_or(0, |certify| 4 * u64::from(certify.seeds) * backbones);
         let checks = u64::from(self.self_check.is_some());
-        // The job's own method chooses once more for the self-check.
-        let times = |number: usize| if number == 0 { seeds + checks } else { seeds };
+        let reselected = self.reselected().map_or(0, |numbers| numbers.len() as u64);
+        // The job's own method chooses once more for the self-check, and with further seeds where the verdict reruns it.
+        let times = |number: usize| if number == 0 { seeds + checks + reselected } else { seeds };
         let costs = methods.iter().enumerate().map(|(number, method)| (times(number), method.cost(training)));
         let (trainings, passes) = costs.fold((0, 0), |(trainings, passes), (times, cost)| {
             (trainings + times * cost.trainings, passes + times * cost.passes)
