@@ -4,7 +4,7 @@ use super::names::name_values;
 use crate::ingest::{Dataset, DatasetError};
 use crate::selection::Selected;
 use crate::types::{Guard, KeptShare, Slice, Split, Stability};
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Values of fewer rows are not looked at: any drop of theirs is far from the mean.
 const FEWEST_ROWS: u64 = 50;
@@ -69,39 +69,38 @@ fn z(count: KeptShare, dropped: f64, all: f64) -> f64 {
 /// with these labels.
 pub(super) fn measure_stability(by_seed: &[Selected], labels: &[u8]) -> (Stability, Vec<u32>) {
     let all = labels.len();
-    let kept: Vec<Vec<u32>> = by_seed.iter().map(|own| own.kept.clone()).collect();
     let mut votes = vec![0_u32; all];
-    for row in kept.iter().flatten() {
+    for row in by_seed.iter().flat_map(|own| &own.kept) {
         votes[*row as usize] += 1;
     }
     let consensus = votes.iter().filter(|votes| 2 * **votes as usize > by_seed.len()).count() as u64;
-    let left: Vec<Vec<u32>> = by_seed.iter().map(|own| list_unchanged(own, labels)).collect();
+    let kept: Vec<&[u32]> = by_seed.iter().map(|own| &own.kept[..]).collect();
+    let left: Vec<Cow<[u32]>> = by_seed.iter().map(|own| list_unchanged(own, labels)).collect();
+    let relabels = left.iter().zip(&kept).any(|(left, kept)| left.len() < kept.len());
     let [jaccard, jaccard_by_chance] = measure_overlap(&kept, all);
     let stability = Stability {
         seeds: by_seed.len() as u32,
         jaccard,
         jaccard_by_chance,
         consensus: KeptShare { rows: consensus, of: all as u64 },
-        jaccard_with_relabelled: (left != kept).then(|| measure_overlap(&left, all)[0]),
+        jaccard_with_relabelled: relabels.then(|| measure_overlap(&left, all)[0]),
     };
     (stability, votes)
 }
 
 /// Rows that are kept and count as of their own label.
-fn list_unchanged(own: &Selected, labels: &[u8]) -> Vec<u32> {
-    let is_own = |row: &&u32| {
-        let at = **row as usize;
-        own.targets.as_ref().is_none_or(|targets| (targets[at] - f32::from(labels[at])).abs() <= 0.5)
-    };
+fn list_unchanged<'s>(own: &'s Selected, labels: &[u8]) -> Cow<'s, [u32]> {
+    let Some(targets) = &own.targets else { return Cow::Borrowed(&own.kept) };
+    let is_own = |row: &&u32| (targets[**row as usize] - f32::from(labels[**row as usize])).abs() <= 0.5;
     own.kept.iter().filter(is_own).copied().collect()
 }
 
 /// Mean over pairs of seeds of the share that both leave out of what either does, and what it would be by chance. `left`: the
 /// rows that each leaves in, of so many.
-fn measure_overlap(left: &[Vec<u32>], all: usize) -> [f64; 2] {
+fn measure_overlap<R: AsRef<[u32]>>(left: &[R], all: usize) -> [f64; 2] {
     let (mut shares, mut by_chance) = (Vec::new(), Vec::new());
-    for (at, first) in left.iter().enumerate() {
-        for second in &left[at + 1..] {
+    for (at, first) in left.iter().map(R::as_ref).enumerate() {
+        for second in left[at + 1..].iter().map(R::as_ref) {
             let (out_of_first, out_of_second) = ((all - first.len()) as f64, (all - second.len()) as f64);
             let of_first: HashSet<u32> = first.iter().copied().collect();
             let either_left = first.len() + second.iter().filter(|row| !of_first.contains(row)).count();

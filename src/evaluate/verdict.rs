@@ -10,8 +10,8 @@ use crate::types::{
 /// Confidence intervals leave out this share.
 const OUTSIDE: f64 = 0.05;
 
-/// What the runs of one backbone came to. `read`: which verdict on the table's test rows this is. `row_errors`: those of the gain over an arm that are due to the draw of the test
-/// rows.
+/// What the runs of one backbone came to. `read`: which verdict on the table's test rows this is. `row_errors`: those of the
+/// gain over an arm that are due to the draw of the test rows.
 pub(super) fn certify_gains(
     asked: &Certify,
     read: TestRead,
