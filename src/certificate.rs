@@ -112,6 +112,7 @@ pub fn describe_job(
         clustered_by: clusters.map(|clusters| clusters.field.clone()),
         trusted: spec.certify.as_ref().and_then(|certify| certify.trusted.clone()),
         judged_by: certification.and_then(|certification| certification.judged_by.clone()),
+        test_read: report.certification.as_ref().and_then(|certification| certification.test_read),
         kept: report.kept,
         artifacts,
     }
@@ -188,7 +189,7 @@ fn to_be_signed(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{KeptShare, Verdict};
+    use crate::types::{KeptShare, TestRead, Verdict};
 
     fn certificate() -> Certificate {
         Certificate {
@@ -202,6 +203,7 @@ mod tests {
             clustered_by: Some("user".to_owned()),
             trusted: Some("source = panel".parse().unwrap()),
             judged_by: Some("python train.py".to_owned()),
+            test_read: Some(TestRead::new(1, 0.05)),
             kept: KeptShare { rows: 9, of: 10 },
             artifacts: vec![ArtifactDigest { name: "denoised".to_owned(), sha256: "22".to_owned(), bytes: 2 }],
         }

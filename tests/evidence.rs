@@ -29,6 +29,10 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     // Two methods (all rows too) and the proof's 4 x 5, with two backbones each; 50 epochs of the paper train as many more.
     assert_eq!((&plan["test_reads"], &plan["trainings"]), (&json!(44), &json!(94)), "{plan:#}");
     assert!(plan["detectable_gain"]["value"].as_f64().unwrap() > 0.001, "{plan:#}");
+    let anew = json!({"dataset_id": dataset["id"], "certify": {"reselect": true}, "transfer": ["fm"],
+        "method": {"options": options()}});
+    let plan_anew = service.expect(service.post("/v1/jobs/plan").json(&anew), 200);
+    assert_eq!(plan_anew["trainings"], json!(94 + 4 * 50), "each further seed chooses its rows: {plan_anew:#}");
     let listed = service.expect(service.get("/v1/jobs"), 200);
     assert_eq!(listed["data"], json!([]), "a plan is no job");
     let few = json!({"dataset_id": dataset["id"], "certify": {"seeds": 3}, "method": {"name": "random_drop"}});
@@ -65,6 +69,13 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     assert!(service.get(&format!("/v1/jobs/{job}/artifacts/indices")).send().unwrap().status().is_success());
     let shown = service.expect(service.get(&format!("/v1/jobs/{job}")), 200);
     assert_eq!(shown["verdict"], issued["verdict"]);
+    // It is the first verdict on the table's test rows; another job's would be the second, judged more strictly.
+    assert_eq!((&shown["test_read"]["number"], &shown["test_read"]["alpha"]), (&json!(1), &json!(0.05)), "{shown:#}");
+    let status = autodenoise_ok(&["status", &job, "--server", &service.url]);
+    assert!(status.contains("first verdict on this table's test rows: judged at 0.032 of alpha 0.05"), "{status}");
+    let second = service.expect(service.post("/v1/jobs/plan").json(&spec), 200);
+    assert_eq!((&plan["test_read"]["number"], &second["test_read"]["number"]), (&json!(1), &json!(2)), "{second:#}");
+    assert!(second.get("detectable_gain").is_none(), "it needs eight seeds: {second:#}");
 
     let verdict = service.expect(service.get(&format!("/v1/jobs/{job}/verdict")), 200);
     assert_eq!(verdict["verdict"], issued["verdict"]);
@@ -120,6 +131,8 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     service.wait_for(&again, "job.succeeded");
     let reproduction = &service.expect(service.get(&format!("/v1/jobs/{again}/verdict")), 200)["reproduction"];
     assert_eq!(*reproduction, json!({"of": job, "identical": true, "differing": []}));
+    // The same job reads nothing new.
+    assert_eq!(service.expect(service.get(&format!("/v1/jobs/{again}")), 200)["test_read"]["number"], json!(1));
 }
 
 #[test]
@@ -148,6 +161,8 @@ fn the_command_line_certifies_and_one_changed_byte_shows() {
         "batch_size=512",
         "--certify-seeds",
         "3",
+        "--earlier-reads",
+        "2",
         "--self-check",
     ]);
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
@@ -159,6 +174,9 @@ fn the_command_line_certifies_and_one_changed_byte_shows() {
     };
     assert_eq!(run.status.code(), Some(code), "{}", String::from_utf8_lossy(&run.stderr));
     assert!(said.contains("self-check failed"), "a random drop finds nothing: {said}");
+    assert!(said.contains("third verdict on this table's test rows: judged at 0.0032 of alpha 0.05"), "{said}");
+    let certificate = verify(dir.path(), &[], &[]);
+    assert!(String::from_utf8_lossy(&certificate.stdout).contains("third verdict on this table's test rows"));
     assert!(verify(dir.path(), &["kept.csv", "report.json", "clicks.csv"], &[]).status.success());
 
     for file in ["kept.csv", "report.json"] {

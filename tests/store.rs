@@ -16,6 +16,8 @@ mod records;
 mod scheduling;
 #[path = "store/schema.rs"]
 mod schema;
+#[path = "store/test_reads.rs"]
+mod test_reads;
 #[path = "store/uploads.rs"]
 mod uploads;
 #[path = "store/webhooks.rs"]

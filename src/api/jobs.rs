@@ -22,7 +22,7 @@ use crate::{
     },
     types::{
         Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, ResolvedSpec,
-        TenantId,
+        TenantId, TestRead,
     },
 };
 use axum::{
@@ -135,6 +135,10 @@ pub(super) fn view(row: JobRow) -> JobView {
         error_kind: row.error.as_ref().and_then(|error| error.kind),
         error: row.error.map(|error| error.0.message),
         verdict: row.verdict.and_then(|word| word.parse().ok()),
+        test_read: row
+            .test_read
+            .zip(row.spec.certify.as_ref())
+            .map(|(number, certify)| TestRead::new(number as u32, certify.alpha)),
         reproduces: row.reproduces,
         spec: row.spec.0,
         spec_sha256: row.spec_sha256,

@@ -10,8 +10,11 @@ use super::{
 };
 use crate::{
     metrics::{hanley_mcneil, normal_quantile},
-    store::metrics::{self, Pace},
-    types::{Certify, Estimate, JobSpec, Plan, Profile, ResolvedSpec},
+    store::{
+        metrics::{self, Pace},
+        test_reads,
+    },
+    types::{Certify, Estimate, JobSpec, Plan, Profile, ResolvedSpec, TestRead, json_sha256},
 };
 use axum::extract::State;
 
@@ -42,6 +45,14 @@ pub async fn plan_job(
     let (dataset, spec) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
     check_webhook_ids(&mut connection, &caller.tenant, &spec.webhook_ids).await?;
     let pace = metrics::pace(&mut connection, &caller.tenant, spec.dataset_id, spec.method.backbone).await?;
+    let test_read = match &spec.certify {
+        None => None,
+        Some(certify) => {
+            let digest = json_sha256(&spec);
+            let number = test_reads::foresee(&mut connection, &caller.tenant, &spec.dataset_digest, &digest).await?;
+            Some(TestRead::new(number, certify.alpha))
+        }
+    };
     let (Some(profile), Some(map)) = (dataset.profile, dataset.feature_map) else {
         return Err(ApiError::new(Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));
     };
@@ -56,7 +67,12 @@ pub async fn plan_job(
         test_reads,
         memory_bytes: memory(&spec, &profile, u64::from(map.total_cardinality), fields),
         seconds: seconds(&spec, passes, pace, profile.rows.train * fields),
-        detectable_gain: spec.certify.as_ref().and_then(|certify| detectable_gain(certify, &profile)),
+        test_read,
+        detectable_gain: spec
+            .certify
+            .as_ref()
+            .zip(test_read)
+            .and_then(|(certify, read)| detectable_gain(certify, read, &profile)),
         spec,
     }))
 }
@@ -85,16 +101,15 @@ fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<Pace>, cells: u64) -> 
 }
 
 /// The smallest gain that would be certified: limited by how much seeds differ, or by how few test rows there are.
-fn detectable_gain(certify: &Certify, profile: &Profile) -> Option<Estimate> {
-    let seeds = f64::from(certify.seeds);
-    if 0.5_f64.powf(seeds) > certify.alpha {
+fn detectable_gain(certify: &Certify, read: TestRead, profile: &Profile) -> Option<Estimate> {
+    let (seeds, alpha) = (f64::from(certify.seeds), read.own_alpha);
+    if 0.5_f64.powf(seeds) > alpha {
         return None;
     }
-    let quantiles = normal_quantile(1.0 - certify.alpha) + normal_quantile(POWER);
+    let quantiles = normal_quantile(1.0 - alpha) + normal_quantile(POWER);
     // With one seed less nothing could be certified: then every seed must gain.
     let all_gain = normal_quantile(POWER.powf(1.0 / seeds));
-    let of_seeds =
-        SEED_DEVIATION * if 0.5_f64.powf(seeds - 1.0) > certify.alpha { all_gain } else { quantiles / seeds.sqrt() };
+    let of_seeds = SEED_DEVIATION * if 0.5_f64.powf(seeds - 1.0) > alpha { all_gain } else { quantiles / seeds.sqrt() };
     let (positives, rows) = (profile.positives.test, profile.rows.test);
     let of_one = hanley_mcneil(AUC, positives.max(1), (rows - positives).max(1));
     let of_rows = quantiles * of_one * (2.0 * (1.0 - CORRELATION)).sqrt();
@@ -122,7 +137,8 @@ mod tests {
             .unwrap()
         };
         let gain = |seeds, test| {
-            detectable_gain(&Certify { seeds, ..Certify::default() }, &profile(test)).map(|gain| gain.value)
+            let asked = Certify { seeds, ..Certify::default() };
+            detectable_gain(&asked, TestRead::new(1, asked.alpha), &profile(test)).map(|gain| gain.value)
         };
         assert_eq!(gain(4, 100_000), None, "four seeds never certify at 0.05");
         assert!(gain(5, 1000).unwrap() > 2.0 * gain(5, 100_000).unwrap());

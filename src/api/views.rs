@@ -2,7 +2,8 @@
 
 use crate::types::{
     Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId, JobState, MessageId,
-    Phase, ProblemItem, Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, Verdict, WebhookId,
+    Phase, ProblemItem, Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, TestRead, Verdict,
+    WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,9 @@ pub struct JobView {
     /// What the test rows say of the result, once there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
+    /// Which verdict on its table's test rows it is, and what it may err by, once a worker has claimed it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub test_read: Option<TestRead>,
     /// The job this one runs again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reproduces: Option<JobId>,

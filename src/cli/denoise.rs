@@ -4,7 +4,7 @@
 use super::{
     error::CliError,
     evidence::{EvidenceArgs, check_verdict},
-    judge::{JudgeArgs, judge_report},
+    judge::{JudgeArgs, ProofAsked, judge_report},
     options::{MethodArgs, TableArgs},
     reading,
     report::{describe_label_columns, describe_report},
@@ -65,8 +65,13 @@ pub struct DenoiseArgs {
     #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
     signing_key: Option<PathBuf>,
     /// Do not train again and again for a verdict
-    #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss"])]
+    #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss", "reselect"])]
     no_certify: bool,
+    /// How many verdicts there were before on this table's test rows. Whoever asks often enough is certified by luck, so each
+    /// is judged more strictly than the one before. A server counts them by itself; this command does not know, and
+    /// takes its own for the first
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "no_certify")]
+    earlier_reads: u32,
     #[command(flatten)]
     evidence: EvidenceArgs,
     #[command(flatten)]
@@ -111,12 +116,14 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let judged = judge.and_then(|judge| Some((judge, spec.certify.take()?)));
     let out_dir = work.path().join("out");
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
-    let job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
+    let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
+    job.earlier_reads = args.earlier_reads;
     if let Some((_, asked)) = &judged {
         check_proof(&job, asked)?;
     }
     let (mut report, artifacts) = train(&mut view, trainer, &job).await?;
     if let Some((judge, asked)) = judged {
+        let asked = ProofAsked { certify: asked, earlier_reads: args.earlier_reads };
         // A choice may have taken hours: it is kept, whatever becomes of the judge.
         place_results(&args, &job, &report, &artifacts)?;
         let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
@@ -213,6 +220,7 @@ pub(super) fn trainer_job(
         source,
         source_spec,
         truth: None,
+        earlier_reads: 0,
         out_dir,
         resume_from: None,
         // Nothing would go on from a checkpoint of a one-shot run.

@@ -8,11 +8,12 @@ use super::{
 use crate::{
     metrics::{mean, sample_sd},
     types::{
-        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, Report, RowRule,
-        SelfCheck, SelfCheckResult, Stability, Verdict,
+        Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, ReadGain, Report,
+        RowRule, SelfCheck, SelfCheckResult, Stability, TestRows, Verdict,
     },
 };
 use clap::Args;
+use comfy_table::Table;
 
 /// What a job proves.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub struct CertifyArgs {
     #[arg(long, value_name = "N")]
     pub certify_seeds: Option<u32>,
 
-    /// The most that a test may err by [default: 0.05]
+    /// The most that all verdicts on the table's test rows may err by together; the first has .641 of it [default: 0.05]
     #[arg(long, value_name = "P")]
     pub alpha: Option<f64>,
 
@@ -53,6 +54,10 @@ pub struct CertifyArgs {
     /// Test rows whose labels are known to be right, and alone count for the verdict: `rating >= 4`, `source = panel`
     #[arg(long, value_name = "RULE")]
     pub trusted: Option<RowRule>,
+
+    /// Choose the rows anew with each seed of the verdict, so that the choice is part of what varies
+    #[arg(long)]
+    pub reselect: bool,
 }
 
 impl EvidenceArgs {
@@ -73,7 +78,8 @@ impl CertifyArgs {
             || self.min_delta_auc.is_some()
             || self.max_delta_logloss.is_some()
             || self.cluster.is_some()
-            || self.trusted.is_some();
+            || self.trusted.is_some()
+            || self.reselect;
         if certify || flags || spec.certify.is_some() {
             let base = spec.certify.take().unwrap_or_default();
             spec.certify = Some(Certify {
@@ -83,6 +89,7 @@ impl CertifyArgs {
                 max_delta_logloss: self.max_delta_logloss.unwrap_or(base.max_delta_logloss),
                 cluster: self.cluster.clone().or(base.cluster),
                 trusted: self.trusted.clone().or(base.trusted),
+                reselect: self.reselect || base.reselect,
             });
         }
     }
@@ -159,14 +166,18 @@ fn describe_guard(guard: &Guard) -> String {
 }
 
 fn describe_stability(stability: &Stability) -> String {
-    format!(
+    let mut text = format!(
         "{} seeds agree on {:.1} % of what two of them drop (chance: {:.1} %); more than half of them keep {} of {} rows",
         stability.seeds,
         100.0 * stability.jaccard,
         100.0 * stability.jaccard_by_chance,
         stability.consensus.rows,
         stability.consensus.of
-    )
+    );
+    if let Some(jaccard) = stability.jaccard_with_relabelled {
+        text += &format!("; of what two of them drop or relabel they agree on {:.1} %", 100.0 * jaccard);
+    }
+    text
 }
 
 fn describe_check(check: &SelfCheckResult) -> String {
@@ -218,6 +229,9 @@ pub fn describe_gains(certification: &Certification) -> String {
     if !certification.arms.is_empty() {
         text += &format!("\n{}\n\n", table(&header, rows, 1));
     }
+    if !certification.readings.is_empty() {
+        text += &format!("{}\n\n", reading_table(certification));
+    }
     let gains = [("regularisation", certification.regularisation.as_ref()), ("denoising", certification.gains.first())];
     let told = gains.into_iter().filter_map(|(what, gain)| {
         let gain = gain?;
@@ -231,6 +245,27 @@ pub fn describe_gains(certification: &Certification) -> String {
         text += &format!("{}\n", certification.answer);
     }
     text
+}
+
+/// What denoising gains on all test rows and on parts of them.
+fn reading_table(certification: &Certification) -> Table {
+    let trusts = certification.asked.trusted.is_some();
+    let rows = certification.readings.iter().map(|reading| {
+        let (on, is_judged) = match reading.on {
+            TestRows::All => ("labels as given", !trusts),
+            TestRows::Trusted => ("trusted labels", true),
+            TestRows::OutsideFindings => ("outside of what was found", false),
+        };
+        let over = |arm| {
+            let gain = reading.over(arm);
+            gain.map_or_else(String::new, |ReadGain { mean, ci95, .. }| {
+                format!("{mean:+.4} [{:+.4}, {:+.4}]", ci95[0], ci95[1])
+            })
+        };
+        let verdict = if is_judged { ", the verdict's" } else { "" };
+        vec![format!("{on}{verdict}"), reading.rows.rows.to_string(), over(Arm::Full), over(Arm::Random)]
+    });
+    table(&["gain in test AUC on", "rows", "over all rows", "over random rows"], rows, 1)
 }
 
 fn describe_reasons(certification: &Certification) -> String {
@@ -252,18 +287,13 @@ pub fn describe_plan(plan: &Plan) -> String {
         human_seconds(plan.seconds.value),
         plan.seconds.basis,
     );
-    match (&plan.spec.certify, &plan.detectable_gain) {
-        (None, _) => {}
-        (Some(_), Some(gain)) => {
-            text += &format!("\nthe smallest gain in AUC it can certify: about {:.4} ({})", gain.value, gain.basis);
-        }
-        (Some(certify), None) => {
-            let needed = (1.0 / certify.alpha).log2().ceil();
-            text += &format!(
-                "\n{} seeds never certify at alpha = {}; at least {needed} are needed",
-                certify.seeds, certify.alpha
-            );
-        }
+    if let Some(read) = &plan.test_read {
+        text += &format!("\n{}", read.describe());
+    }
+    if let Some(gain) = &plan.detectable_gain {
+        text += &format!("\nthe smallest gain in AUC it can certify: about {:.4} ({})", gain.value, gain.basis);
+    } else if let Some(certify) = &plan.spec.certify {
+        text += &format!("\n{} seeds never certify it", certify.seeds);
     }
     text
 }

@@ -152,6 +152,9 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
     if let Some(what) = &job.waiting_for {
         println!("waiting for {what}");
     }
+    if let Some(read) = &job.test_read {
+        println!("{}", read.describe());
+    }
     if let Some(error) = &job.error {
         println!("{error}");
     }

@@ -56,6 +56,9 @@ pub fn verify(args: VerifyArgs) -> Result<(), CliError> {
     if let Some(model) = &certificate.judged_by {
         println!("judged by models of: {model}");
     }
+    if let Some(read) = &certificate.test_read {
+        println!("{}", read.describe());
+    }
     if unknown.is_empty() {
         return Ok(());
     }

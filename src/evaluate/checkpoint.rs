@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -48,8 +48,7 @@ struct Document {
     own: Option<SelectedMeta>,
     has_model: bool,
     has_reference: bool,
-    /// Seeds whose rows are saved.
-    by_seed: usize,
+    by_seed: Vec<SelectedMeta>,
     /// Pairs of each of the proof's differences.
     placed: Option<[u32; 3]>,
 }
@@ -83,9 +82,9 @@ impl State {
                 file.put_all(prefix, weights);
             }
         }
-        for (number, kept) in by_seed.iter().enumerate() {
-            file.put_positions(format!("by_seed/{number}"), kept);
-        }
+        let save_seed =
+            |(number, own): (usize, &Selected)| save_selected(own, &format!("by_seed/{number}/"), &mut file);
+        let by_seed = by_seed.iter().enumerate().map(save_seed).collect();
         let placed = (!placed.full.is_empty()).then(|| save_placed(placed, &mut file));
         file.describe(&Document {
             format: FORMAT,
@@ -96,7 +95,7 @@ impl State {
             own,
             has_model: model.is_some(),
             has_reference: reference.is_some(),
-            by_seed: by_seed.len(),
+            by_seed,
             placed,
         })?;
         let name = format!("checkpoint-{:08}.safetensors", self.book.spent.passes);
@@ -119,13 +118,13 @@ impl State {
         // The attempt before may have ended before anyone heard what it announced, so it is announced again.
         let book = Book { announced: None, ..document.book };
         let stage = document.stage.map(|state| load_stage(job, &book, &file, state)).transpose()?;
-        let kept = |number| file.positions(&format!("by_seed/{number}"));
+        let seed = |(number, meta)| load_selected(meta, &format!("by_seed/{number}/"), &file);
         let outcome = Outcome {
             selected: document.selected.map(|meta| load_selected(meta, "selected/", &file)).transpose()?,
             own: document.own.map(|meta| load_selected(meta, "own/", &file)).transpose()?,
             model: document.has_model.then(|| file.below("model/")),
             reference: document.has_reference.then(|| file.below("reference/")),
-            by_seed: (0..document.by_seed).map(kept).collect::<Result<_, _>>()?,
+            by_seed: document.by_seed.into_iter().enumerate().map(seed).collect::<Result<_, _>>()?,
             placed: document.placed.map_or_else(|| Ok(Placed::default()), |pairs| load_placed(pairs, &file))?,
         };
         Ok(Self { book, stage, outcome })

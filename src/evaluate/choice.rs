@@ -18,8 +18,9 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// `own` is absent where every row was kept. `by_seed`: what was kept with each seed, where there are several.
-    pub fn new(dataset: &'a Dataset, own: Option<&Selected>, by_seed: &[Vec<u32>]) -> Self {
+    /// `own` is absent where every row was kept. `by_seed`: what was chosen with each seed, where there are several. `labels`:
+    /// those it was chosen with.
+    pub fn new(dataset: &'a Dataset, labels: &[u8], own: Option<&Selected>, by_seed: &[Selected]) -> Self {
         let split = dataset.split(Split::Train);
         let mut kept = vec![own.is_none(); split.len()];
         if let Some(own) = own {
@@ -29,7 +30,7 @@ impl<'a> Choice<'a> {
         for (row, _) in split.rows.iter().zip(&kept).filter(|(_, kept)| !**kept) {
             mask[*row as usize] = 0;
         }
-        let votes = (by_seed.len() > 1).then(|| measure_stability(by_seed, kept.len()));
+        let votes = (by_seed.len() > 1).then(|| measure_stability(by_seed, labels));
         Self { rows: split.rows, kept, mask, votes }
     }
 

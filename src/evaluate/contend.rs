@@ -17,9 +17,7 @@ impl Turn<'_, '_> {
         let position = self.passes.begin_choice(&context);
         self.passes.announce(contender.number, position);
         let Some(selected) = self.passes.choose(&context)? else { return Ok(()) };
-        if selected.kept.len() < 2 {
-            return Err(SelectError::TooFewKept { method: context.method.label.clone(), kept: selected.kept.len() });
-        }
+        selected.check_size(&context)?;
         self.outcome.selected = Some(selected);
         self.passes.book.select_seconds = self.passes.book.task_seconds;
         self.passes.book.begin_next_task();
@@ -79,9 +77,9 @@ impl Turn<'_, '_> {
         let spec = self.job.input.spec;
         let selected = self.outcome.selected.take();
         if contender.number == 0 {
-            if spec.seeds > 1 {
-                let all = || (0..self.job.data.train.len() as u32).collect();
-                self.outcome.by_seed.push(selected.as_ref().map_or_else(all, |selected| selected.kept.clone()));
+            if spec.seeds > 1 || spec.reselected().is_some() {
+                let all = || Selected::rows((0..self.job.data.train.len() as u32).collect());
+                self.outcome.by_seed.push(selected.as_ref().map_or_else(all, Selected::treatment_alone));
             }
             if contender.seed == spec.seed {
                 self.outcome.own = selected;

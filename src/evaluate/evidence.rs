@@ -2,20 +2,23 @@
 //! the oracle.
 
 use super::job::{Work, WorkKind};
+use super::parts::{TestPart, list_parts};
 use super::passes::Trained;
 use super::proof::{Proven, Trial, treat_random_rows};
 use super::tasks::Task;
 use super::training::Training;
 use super::turn::Turn;
 use crate::metrics::Platt;
-use crate::selection::{Context, Place, SelectError, Selected, Treatment};
-use crate::types::{Arm, CertifiedRun, Found, SelfCheckResult, Warning};
+use crate::selection::{Context, Place, Reading, SelectError, Selected, Treatment};
+use crate::types::{Arm, CertifiedRun, Found, KeptShare, SelfCheckResult, TestedPart, Warning};
 
 impl Turn<'_, '_> {
     /// A pass of a training of the proof. Where the method changed nothing, all that is shown is what tuning is worth.
     pub fn certify(&mut self, trial: Trial) -> Result<(), SelectError> {
         let labels = self.job.data.train.labels;
-        let own = self.outcome.own.as_ref().filter(|own| !own.treatment().is_none(labels));
+        let own = self.outcome.change(labels);
+        let reselects = self.job.input.spec.reselected().is_some();
+        let chosen = own.map(|own| if reselects { &self.outcome.by_seed[trial.number as usize] } else { own });
         if own.is_none() && matches!(trial.arm, Arm::Denoised | Arm::Random) {
             self.passes.book.begin_next_task();
             return Ok(());
@@ -23,10 +26,10 @@ impl Turn<'_, '_> {
         let task = Task::Certify(trial);
         let context = self.job.prepare(task)?.context;
         let drawn;
-        let treatment = match (trial.arm, own) {
-            (Arm::Denoised, Some(own)) => own.treatment(),
-            (Arm::Random, Some(own)) => {
-                drawn = treat_random_rows(labels, own, context.seed);
+        let treatment = match (trial.arm, chosen) {
+            (Arm::Denoised, Some(chosen)) => chosen.treatment(),
+            (Arm::Random, Some(chosen)) => {
+                drawn = treat_random_rows(labels, chosen, context.seed);
                 drawn.treatment()
             }
             _ => Treatment::default(),
@@ -38,13 +41,14 @@ impl Turn<'_, '_> {
         let trained = self.passes.train(&context, place, &training, options, treatment)?;
         let Some(mut trained) = trained else { return Ok(()) };
         let logloss = self.recalibrated_logloss(&context, place, &mut trained)?;
+        let parts = self.read_parts(&context, place, &trained.reading, own)?;
         let run = CertifiedRun {
             seed: context.seed,
             passes: Some(trained.fit.passes()),
             best_pass: Some(trained.chosen.pass),
             valid: Some(trained.chosen.valid),
             test: trained.reading.metrics,
-            trusted: trained.reading.trusted,
+            parts,
             logloss_recalibrated: Some(logloss),
             calibration: trained.reading.calibration,
             seconds: Some(self.passes.book.task_seconds),
@@ -58,6 +62,26 @@ impl Turn<'_, '_> {
             self.passes.book.row_parts.extend(differences.row_parts(trial.trainee, self.passes.test, clusters));
         }
         Ok(())
+    }
+
+    /// How a model did on the parts of the test rows that are read beside all of them. `own`: what was chosen, where that
+    /// changes anything.
+    fn read_parts(
+        &self,
+        context: &Context,
+        Place { phase, epoch, .. }: Place,
+        reading: &Reading,
+        own: Option<&Selected>,
+    ) -> Result<Vec<TestedPart>, SelectError> {
+        let (dataset, trusted) = (self.job.input.dataset, self.job.trusted.as_deref());
+        let parts = list_parts(dataset, trusted, own.map_or(&[], |own| &own.note.places));
+        let read = |part: TestPart| {
+            let metrics = self.passes.test.read_part(reading, &part.rows, context.options);
+            let metrics = metrics.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })?;
+            let rows = KeptShare { rows: part.rows.len() as u64, of: reading.logits.len() as u64 };
+            Ok(TestedPart { on: part.on, rows, metrics })
+        };
+        parts.into_iter().map(read).collect()
     }
 
     /// The log-loss on the test rows once the model is recalibrated on the validation rows: rows that were dropped shift the
@@ -87,7 +111,9 @@ impl Turn<'_, '_> {
         let warnings = self.passes.book.warnings.len();
         let selected = self.passes.quietly(|passes| match &kind {
             WorkKind::Select => passes.choose(&context),
-            WorkKind::Train(training) => passes.choose_by_loss(&context, place, training),
+            WorkKind::Train(training) => {
+                passes.choose_by_loss(&context, place, training, training.fit_options(&context))
+            }
         })?;
         self.passes.book.warnings.truncate(warnings);
         let Some(selected) = selected else { return Ok(()) };

@@ -27,7 +27,7 @@ const EXPLAINED_GROUP: usize = 1 << 15;
 pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(TrainerEvent)) -> Result<(), ExportError> {
     let (input, outcome) = (&job.input, &state.outcome);
     let own = outcome.own.as_ref();
-    let choice = Choice::new(input.dataset, own, &outcome.by_seed);
+    let choice = Choice::new(input.dataset, job.data.train.labels, own, &outcome.by_seed);
     let mut files = Artifacts { out_dir: input.out_dir, emit };
     files.write("indices", "indices.parquet", PARQUET, |out| write_indices(&choice, out))?;
     files.write("indices.csv", "indices.csv", "text/csv", |out| write_indices_as_csv(&choice, out))?;

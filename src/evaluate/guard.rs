@@ -2,8 +2,9 @@
 
 use super::names::name_values;
 use crate::ingest::{Dataset, DatasetError};
+use crate::selection::Selected;
 use crate::types::{Guard, KeptShare, Slice, Split, Stability};
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Values of fewer rows are not looked at: any drop of theirs is far from the mean.
 const FEWEST_ROWS: u64 = 50;
@@ -64,36 +65,55 @@ fn z(count: KeptShare, dropped: f64, all: f64) -> f64 {
     if variance <= 0.0 { 0.0 } else { ((count.of - count.rows) as f64 - of * dropped) / variance.sqrt() }
 }
 
-/// How far a choice depends on the seed, and how many seeds kept each row. `by_seed`: the positions kept with each
-/// seed, ascending, below `all`.
-pub(super) fn measure_stability(by_seed: &[Vec<u32>], all: usize) -> (Stability, Vec<u32>) {
+/// How far a choice depends on the seed, and how many seeds kept each row. `by_seed`: what was chosen with each seed, of rows
+/// with these labels.
+pub(super) fn measure_stability(by_seed: &[Selected], labels: &[u8]) -> (Stability, Vec<u32>) {
+    let all = labels.len();
     let mut votes = vec![0_u32; all];
-    for row in by_seed.iter().flatten() {
+    for row in by_seed.iter().flat_map(|own| &own.kept) {
         votes[*row as usize] += 1;
     }
+    let consensus = votes.iter().filter(|votes| 2 * **votes as usize > by_seed.len()).count() as u64;
+    let kept: Vec<&[u32]> = by_seed.iter().map(|own| &own.kept[..]).collect();
+    let left: Vec<Cow<[u32]>> = by_seed.iter().map(|own| list_unchanged(own, labels)).collect();
+    let relabels = left.iter().zip(&kept).any(|(left, kept)| left.len() < kept.len());
+    let [jaccard, jaccard_by_chance] = measure_overlap(&kept, all);
+    let stability = Stability {
+        seeds: by_seed.len() as u32,
+        jaccard,
+        jaccard_by_chance,
+        consensus: KeptShare { rows: consensus, of: all as u64 },
+        jaccard_with_relabelled: relabels.then(|| measure_overlap(&left, all)[0]),
+    };
+    (stability, votes)
+}
+
+/// Rows that are kept and count as of their own label.
+fn list_unchanged<'s>(own: &'s Selected, labels: &[u8]) -> Cow<'s, [u32]> {
+    let Some(targets) = &own.targets else { return Cow::Borrowed(&own.kept) };
+    let is_own = |row: &&u32| (targets[**row as usize] - f32::from(labels[**row as usize])).abs() <= 0.5;
+    own.kept.iter().filter(is_own).copied().collect()
+}
+
+/// Mean over pairs of seeds of the share that both leave out of what either does, and what it would be by chance. `left`: the
+/// rows that each leaves in, of so many.
+fn measure_overlap<R: AsRef<[u32]>>(left: &[R], all: usize) -> [f64; 2] {
     let (mut shares, mut by_chance) = (Vec::new(), Vec::new());
-    for (at, first) in by_seed.iter().enumerate() {
-        for second in &by_seed[at + 1..] {
-            let (dropped_first, dropped_second) = ((all - first.len()) as f64, (all - second.len()) as f64);
+    for (at, first) in left.iter().map(R::as_ref).enumerate() {
+        for second in left[at + 1..].iter().map(R::as_ref) {
+            let (out_of_first, out_of_second) = ((all - first.len()) as f64, (all - second.len()) as f64);
             let of_first: HashSet<u32> = first.iter().copied().collect();
-            let either_kept = first.len() + second.iter().filter(|row| !of_first.contains(row)).count();
-            let both = (all - either_kept) as f64;
+            let either_left = first.len() + second.iter().filter(|row| !of_first.contains(row)).count();
+            let both = (all - either_left) as f64;
             let jaccard = |both: f64| {
-                let either = dropped_first + dropped_second - both;
+                let either = out_of_first + out_of_second - both;
                 if either > 0.0 { both / either } else { 1.0 }
             };
             shares.push(jaccard(both));
-            by_chance.push(jaccard(dropped_first * dropped_second / all as f64));
+            by_chance.push(jaccard(out_of_first * out_of_second / all as f64));
         }
     }
-    let consensus = votes.iter().filter(|votes| 2 * **votes as usize > by_seed.len()).count() as u64;
-    let stability = Stability {
-        seeds: by_seed.len() as u32,
-        jaccard: crate::metrics::mean(&shares),
-        jaccard_by_chance: crate::metrics::mean(&by_chance),
-        consensus: KeptShare { rows: consensus, of: all as u64 },
-    };
-    (stability, votes)
+    [shares, by_chance].map(|values| crate::metrics::mean(&values))
 }
 
 #[cfg(test)]
@@ -103,13 +123,26 @@ mod tests {
     #[test]
     fn stability_is_told_from_chance() {
         // Of 10 rows, two seeds drop 0 1 2 3 and 2 3 4 5: 2 of 6.
-        let kept = |dropped: &[u32]| (0..10).filter(|row| !dropped.contains(row)).collect::<Vec<u32>>();
-        let (found, votes) = measure_stability(&[kept(&[0, 1, 2, 3]), kept(&[2, 3, 4, 5])], 10);
+        let kept = |dropped: &[u32]| Selected::rows((0..10).filter(|row| !dropped.contains(row)).collect());
+        let (found, votes) = measure_stability(&[kept(&[0, 1, 2, 3]), kept(&[2, 3, 4, 5])], &[0; 10]);
         assert!((found.jaccard - 2.0 / 6.0).abs() < 1e-12);
         assert!((found.jaccard_by_chance - 1.6 / 6.4).abs() < 1e-12);
         assert_eq!(votes, [1, 1, 0, 0, 1, 1, 2, 2, 2, 2]);
         assert_eq!(found.consensus, KeptShare { rows: 4, of: 10 });
-        assert_eq!(measure_stability(&[kept(&[]), kept(&[])], 10).0.jaccard, 1.0, "all kept alike");
+        assert_eq!(found.jaccard_with_relabelled, None);
+        assert_eq!(measure_stability(&[kept(&[]), kept(&[])], &[0; 10]).0.jaccard, 1.0, "all kept alike");
+    }
+
+    #[test]
+    fn rows_that_count_as_of_the_other_label_are_told_beside() {
+        // One seed drops 0 and relabels 1 and 2, the other relabels 0, 1 and 3; a target of 0.4 is no other label.
+        let seed = |kept: std::ops::Range<u32>, relabelled: &[usize]| {
+            let mut targets = vec![0.4; 10];
+            relabelled.iter().for_each(|row| targets[*row] = 1.0);
+            Selected { targets: Some(targets), ..Selected::rows(kept.collect()) }
+        };
+        let (found, _) = measure_stability(&[seed(1..10, &[1, 2]), seed(0..10, &[0, 1, 3])], &[0; 10]);
+        assert_eq!((found.jaccard, found.jaccard_with_relabelled), (0.0, Some(2.0 / 4.0)));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct RunInput<'a> {
     /// Noise in the labels of the whole job, and of its self-check.
     pub planted: Option<&'a Planted<'a>>,
     pub check: Option<&'a Planted<'a>>,
+    /// Verdicts on the table's test rows before this one.
+    pub earlier_reads: u32,
     /// Folder for checkpoints and results.
     pub out_dir: &'a Path,
     /// Writes the table without the dropped rows.
@@ -36,6 +38,8 @@ pub(super) struct Job<'a> {
     pub clusters: Option<RowClusters>,
     /// The test rows that a proof holds on.
     pub judged: JudgedRows,
+    /// Places of the test rows that a rule trusts. Absent: there is no rule.
+    pub trusted: Option<Vec<u32>>,
 }
 
 /// What the passes of a task are about.
@@ -65,6 +69,7 @@ impl<'a> Job<'a> {
                 trusted: certify.and_then(|certify| certify.trusted.clone()),
                 rows: KeptShare { rows: trusted.as_ref().map_or(tested, Vec::len) as u64, of: tested as u64 },
             },
+            trusted,
             input,
         }
     }
@@ -85,7 +90,9 @@ impl<'a> Job<'a> {
         let context = self.make_context(contender, trainee, data)?;
         let kind = match task {
             task if task.chooses_rows(spec) => WorkKind::Select,
-            Task::Train(..) | Task::SelfCheck => WorkKind::Train(Box::new(Training::new(&context)?)),
+            Task::Train(..) | Task::SelfCheck | Task::Reselect(_) => {
+                WorkKind::Train(Box::new(Training::new(&context)?))
+            }
             _ => WorkKind::Train(Box::new(Training::plain())),
         };
         Ok(Work { context, kind })

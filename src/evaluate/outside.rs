@@ -3,6 +3,7 @@
 //! ones: tuning is the business of whoever trains.
 
 use super::clusters::RowClusters;
+use super::parts::list_parts;
 use super::proof::{ARMS, Placed, Proven, Trial, treat_random_rows};
 use super::relabelling::Relabelling;
 use super::trusted::{TrustedError, find_trusted};
@@ -11,7 +12,9 @@ use crate::backbone::FitError;
 use crate::ingest::{Dataset, RowChanges, RowMark};
 use crate::metrics::{Platt, of_logits};
 use crate::selection::{SealedTest, Selected};
-use crate::types::{Arm, Certification, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split};
+use crate::types::{
+    Arm, Certification, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split, TestRead, TestedPart,
+};
 use serde::{Deserialize, Serialize};
 
 /// Probabilities nearer to 0 or 1 count as this near: their log-odds are finite.
@@ -73,6 +76,7 @@ pub struct OutsideProof<'a> {
     dataset: &'a Dataset,
     spec: &'a ResolvedSpec,
     asked: &'a Certify,
+    trusted: Option<Vec<u32>>,
     test: SealedTest<'a>,
     clusters: Option<RowClusters>,
     judged: JudgedRows,
@@ -94,7 +98,8 @@ impl<'a> OutsideProof<'a> {
                 trusted: asked.trusted.clone(),
                 rows: KeptShare { rows: trusted.as_ref().map_or(tested, Vec::len) as u64, of: tested as u64 },
             },
-            test: SealedTest::new(dataset, trusted),
+            test: SealedTest::new(dataset, trusted.clone()),
+            trusted,
             placed: Placed::default(),
             proven: Vec::new(),
         })
@@ -111,13 +116,20 @@ impl<'a> OutsideProof<'a> {
             self.test.recalibrated_logloss(&reading, recalibration, options)
         });
         let valid = valid.map(|logits| of_logits(labels, &logits, options.auc_on, options.logloss_eps));
+        // Which test rows lie in what was found is not among a job's results: they are not read apart.
+        let parts = list_parts(self.dataset, self.trusted.as_deref(), &[]).into_iter().map(|part| {
+            let metrics = self.test.read_part(&reading, &part.rows, options)?;
+            let rows = KeptShare { rows: part.rows.len() as u64, of: reading.logits.len() as u64 };
+            Ok::<_, FitError>(TestedPart { on: part.on, rows, metrics })
+        });
+        let parts = parts.collect::<Result<_, _>>()?;
         let certified = CertifiedRun {
             seed: run.seed,
             passes: None,
             best_pass: None,
             valid: valid.transpose()?,
             test: reading.metrics,
-            trusted: reading.trusted,
+            parts,
             logloss_recalibrated: recalibrated.transpose()?,
             calibration: reading.calibration,
             seconds: predictions.seconds,
@@ -134,8 +146,8 @@ impl<'a> OutsideProof<'a> {
     }
 
     /// The verdict, once all runs are in. `judged_by` says whose models they were, `kept` how many training rows the method
-    /// kept.
-    pub fn certify(self, judged_by: String, kept: KeptShare) -> Certification {
+    /// kept, and `earlier_reads` how many verdicts there were on these test rows before.
+    pub fn certify(self, judged_by: String, kept: KeptShare, earlier_reads: u32) -> Certification {
         let row_parts = self.placed.differences.row_parts(0, &self.test, self.clusters.as_ref());
         let row_errors = |over| {
             let part = row_parts.iter().find(|part| part.over == over);
@@ -143,11 +155,12 @@ impl<'a> OutsideProof<'a> {
         };
         let rows = |arm| if arm == Arm::Full { kept.of } else { kept.rows };
         let arms = list_certified_arms(&self.proven, 0, &rows, &|_| None);
+        let read = TestRead::new(earlier_reads.saturating_add(1), self.asked.alpha);
         let mut own = Certification {
             judged_by: Some(judged_by),
             clusters: self.clusters.map(|by| by.clusters),
             judged: Some(self.judged),
-            ..certify_gains(self.asked, self.spec.method.backbone, arms, &row_errors)
+            ..certify_gains(self.asked, read, self.spec.method.backbone, arms, &row_errors)
         };
         give_verdicts(&mut own, &mut []);
         own

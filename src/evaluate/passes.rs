@@ -92,8 +92,9 @@ impl<'a> Passes<'_, 'a> {
         context: &Context,
         place: Place,
         training: &Training,
+        options: FitOptions,
     ) -> Result<Option<Selected>, SelectError> {
-        let (started, options) = (Instant::now(), training.fit_options(context));
+        let started = Instant::now();
         let mut selected = None;
         if let Some(mut fit) = self.run_pass(context, place, training, options, Treatment::default())? {
             fit.finish();

@@ -15,7 +15,7 @@ use super::tasks::{Task, find_trainee};
 use super::tune::{Tunee, find_student};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::ingest::Dataset;
-use crate::types::{Arm, Certification, Findings, LabelColumns, Report, Verdict};
+use crate::types::{Arm, Certification, Findings, LabelColumns, Report, TestRead, Verdict};
 
 /// `counts` are the rows of the choice that are changed, `label_columns` those of the denoised table that say so.
 pub(super) fn make_report(
@@ -85,7 +85,8 @@ fn make_certifications(job: &Job, book: &Book, [kept, all]: [u64; 2]) -> Option<
         let arms = list_certified_arms(&book.proven, number, &rows, &trained_with);
         let clusters = clusters.map(|by| by.clusters.clone());
         let judged = Some(job.judged.clone());
-        Certification { clusters, judged, ..certify_gains(asked, backbone, arms, &row_errors) }
+        let read = TestRead::new(job.input.earlier_reads + 1, asked.alpha);
+        Certification { clusters, judged, ..certify_gains(asked, read, backbone, arms, &row_errors) }
     };
     let mut own = certify(0);
     let mut transfers: Vec<_> = (1..=spec.transfer.len()).map(certify).collect();

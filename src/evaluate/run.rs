@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
     /// What the run is at: the phase and its epoch.
     pub fn position(&self) -> (Phase, u32) {
         match (self.job.task(self.state.book.task), &self.state.stage) {
-            (Task::Select(_), Some(Stage::Selecting(selector))) => selector.position(),
+            (Task::Select(_) | Task::Reselect(_), Some(Stage::Selecting(selector))) => selector.position(),
             (task, Some(Stage::Racing(_))) => (Phase::Tune, task.position().1),
             (task, _) => task.position(),
         }
@@ -96,6 +96,7 @@ impl<'a> Run<'a> {
             Task::Train(of, trainee) => turn.train(of, trainee).or_else(|error| turn.leave_out(of, error)),
             Task::Oracle(seed) => turn.train_oracle(seed),
             Task::SelfCheck => turn.run_self_check().or_else(|error| turn.skip_self_check(error)),
+            Task::Reselect(number) => turn.reselect(number),
             Task::Certify(trial) => turn.certify(trial),
             Task::Export => Ok(()),
         }

@@ -30,7 +30,14 @@ pub(super) struct Outcome {
     pub model: Option<TensorFile>,
     /// The same backbone trained on all rows.
     pub reference: Option<TensorFile>,
-    /// What the job's own method kept with each seed, where there are several.
-    pub by_seed: Vec<Vec<u32>>,
+    /// What the job's own method chose with each seed, where there are several: how rows are treated, and no more.
+    pub by_seed: Vec<Selected>,
     pub placed: Placed,
+}
+
+impl Outcome {
+    /// What the job's own method chose with the first seed, where that changes anything for rows with these labels.
+    pub fn change(&self, labels: &[u8]) -> Option<&Selected> {
+        self.own.as_ref().filter(|own| !own.treatment().is_none(labels))
+    }
 }

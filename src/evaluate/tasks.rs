@@ -24,6 +24,8 @@ pub(super) enum Task {
     /// With planted noise: the job's backbone is trained on the rows that were left alone.
     Oracle(u64),
     SelfCheck,
+    /// The job's own method chooses once more, with the seed of this number, for the proof alone.
+    Reselect(u32),
     /// A training of the proof.
     Certify(Trial),
     Export,
@@ -44,6 +46,7 @@ pub(super) fn list_tasks(spec: &ResolvedSpec, planted: bool) -> Vec<Task> {
         tasks.extend(planted.then_some(Task::Oracle(seed)));
     }
     tasks.extend(spec.self_check.map(|_| Task::SelfCheck));
+    tasks.extend(spec.reselected().into_iter().flatten().map(Task::Reselect));
     tasks.extend(list_trials(spec).into_iter().map(Task::Certify));
     tasks.push(Task::Export);
     tasks
@@ -71,6 +74,7 @@ impl Task {
             Self::Train(contender, trainee) => (contender, trainee),
             Self::Oracle(seed) => (Contender::job_method(seed), 0),
             Self::Certify(trial) => (Contender::job_method(spec.seed + u64::from(trial.number)), trial.trainee),
+            Self::Reselect(number) => (Contender::job_method(spec.seed + u64::from(number)), 0),
             Self::SelfCheck | Self::Export => (Contender::job_method(spec.seed), 0),
         }
     }
@@ -79,7 +83,7 @@ impl Task {
     pub fn chooses_rows(self, spec: &ResolvedSpec) -> bool {
         match self {
             Self::Select(_) => true,
-            Self::SelfCheck => spec.method.name().chooses_first(),
+            Self::SelfCheck | Self::Reselect(_) => spec.method.name().chooses_first(),
             _ => false,
         }
     }
@@ -87,7 +91,7 @@ impl Task {
     /// Phase and epoch of a task's passes. A method that chooses rows has phases of its own.
     pub fn position(self) -> (Phase, u32) {
         match self {
-            Self::Select(_) => (Phase::Select, 1),
+            Self::Select(_) | Self::Reselect(_) => (Phase::Select, 1),
             Self::Train(_, trainee) => (Phase::Evaluate, trainee as u32 + 1),
             Self::Oracle(_) => (Phase::Evaluate, 1),
             Self::SelfCheck => (Phase::SelfCheck, 1),

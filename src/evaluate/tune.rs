@@ -45,6 +45,8 @@ impl Tunee {
         let line = |contender, trainee| Self::Line { contender, trainee };
         match (task, spec.tuning.grid()) {
             (Task::Train(contender, trainee), Some(grid)) => Some((line(contender.number, trainee), grid.clone())),
+            // Rows that a loss chooses are those of a model trained as the table's was.
+            (Task::Reselect(_), Some(grid)) if !spec.method.name().chooses_first() => Some((line(0, 0), grid.clone())),
             (Task::Oracle(_), Some(grid)) => Some((Self::Oracle, grid.clone())),
             (Task::Certify(trial), grid) => {
                 let as_line = match trial.arm {

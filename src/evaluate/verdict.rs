@@ -3,17 +3,18 @@
 use super::proof::{Proven, RowErrors};
 use crate::metrics::{holm, mean, mean_interval, paired_t, sign_flip, welch_t};
 use crate::types::{
-    Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, GainAsGiven, JudgedRows,
-    KeptShare, LoglossRise, Metrics, Verdict,
+    Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, GainReading, JudgedRows,
+    KeptShare, LoglossRise, Metrics, ReadGain, TestRead, TestRows, Verdict, two_digits,
 };
 
 /// Confidence intervals leave out this share.
 const OUTSIDE: f64 = 0.05;
 
-/// What the runs of one backbone came to. `row_errors`: those of the gain over an arm that are due to the draw of the test
-/// rows.
+/// What the runs of one backbone came to. `read`: which verdict on the table's test rows this is. `row_errors`: those of the
+/// gain over an arm that are due to the draw of the test rows.
 pub(super) fn certify_gains(
     asked: &Certify,
+    read: TestRead,
     backbone: BackboneKind,
     arms: Vec<CertifiedArm>,
     row_errors: &dyn Fn(Arm) -> RowErrors,
@@ -44,8 +45,6 @@ pub(super) fn certify_gains(
     let regularisation = gain(Arm::Full, Arm::Untuned);
     let losses = of(Arm::Denoised).iter().zip(of(Arm::Full));
     let increases: Vec<f64> = losses.map(|(ours, theirs)| counted(ours).logloss - counted(theirs).logloss).collect();
-    let as_given =
-        [Arm::Full, Arm::Random].into_iter().filter_map(|over| gain_as_given(of(Arm::Denoised), of(over), over));
     Certification {
         verdict: Verdict::NotEvaluated,
         reasons: Vec::new(),
@@ -53,28 +52,41 @@ pub(super) fn certify_gains(
         backbone,
         judged_by: None,
         asked: asked.clone(),
+        test_read: Some(read),
         judged: None,
-        as_given: as_given.filter(|_| asked.trusted.is_some()).collect(),
+        readings: list_readings(&of),
         clusters: None,
         gains,
         regularisation,
         delta_logloss: if increases.is_empty() { 0.0 } else { mean(&increases) },
         delta_logloss_ci95: mean_interval(&increases, OUTSIDE),
-        logloss: logloss_rise(of(Arm::Denoised), of(Arm::Full), asked.alpha),
+        logloss: logloss_rise(of(Arm::Denoised), of(Arm::Full), read.own_alpha),
         arms,
     }
 }
 
 /// The result of a run on the test rows that the verdict counts.
 fn counted(run: &CertifiedRun) -> &Metrics {
-    run.trusted.as_ref().unwrap_or(&run.test)
+    run.on(TestRows::Trusted).unwrap_or(&run.test)
 }
 
-/// The gain on all test rows with the labels as given.
-fn gain_as_given(ours: &[CertifiedRun], theirs: &[CertifiedRun], over: Arm) -> Option<GainAsGiven> {
-    let delta = |(ours, theirs): (&CertifiedRun, &CertifiedRun)| Some(ours.test.auc? - theirs.test.auc?);
-    let deltas: Vec<f64> = ours.iter().zip(theirs).map(delta).collect::<Option<_>>()?;
-    Some(GainAsGiven { over, mean: mean(&deltas), ci95: mean_interval(&deltas, OUTSIDE)? })
+/// What the rows kept gain on all test rows, and on each part of them that was read; nothing where none was.
+fn list_readings<'r>(runs: &dyn Fn(Arm) -> &'r [CertifiedRun]) -> Vec<GainReading> {
+    let ours = runs(Arm::Denoised);
+    let gain = |on: TestRows, over: Arm| {
+        let delta = |(ours, theirs): (&CertifiedRun, &CertifiedRun)| Some(ours.on(on)?.auc? - theirs.on(on)?.auc?);
+        let deltas: Vec<f64> = ours.iter().zip(runs(over)).map(delta).collect::<Option<_>>()?;
+        Some(ReadGain { over, mean: mean(&deltas), ci95: mean_interval(&deltas, OUTSIDE)? })
+    };
+    let parts = ours.first().map(|run| &run.parts[..]).unwrap_or_default();
+    let all = parts.first().map(|part| (TestRows::All, KeptShare { rows: part.rows.of, of: part.rows.of }));
+    let each = all.into_iter().chain(parts.iter().map(|part| (part.on, part.rows)));
+    let reading = |(on, rows): (TestRows, KeptShare)| GainReading {
+        on,
+        rows,
+        gains: [Arm::Full, Arm::Random].into_iter().filter_map(|over| gain(on, over)).collect(),
+    };
+    each.map(reading).collect()
 }
 
 /// How far the log-loss rises, and one-sided bounds of that, by Student's t over seeds: of recalibrated predictions where all
@@ -114,7 +126,8 @@ fn give_verdict(certification: &mut Certification, p: &[f64; 2]) {
 }
 
 fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) {
-    let asked = &certification.asked;
+    let (asked, read) = (&certification.asked, certification.test_read);
+    let alpha = read.map_or(asked.alpha, |read| read.own_alpha);
     let mut reasons = Vec::new();
     if !certification.arms.iter().any(|arm| arm.arm == Arm::Denoised) {
         return (Verdict::NotBetter, vec!["the method changed nothing, so there is nothing to gain by it".to_owned()]);
@@ -123,7 +136,12 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         let reason = "the test rows have too few rows of a label for an AUC and its error";
         return (Verdict::Inconclusive, vec![reason.to_owned()]);
     }
-    reasons.extend(certification.judged.as_ref().map(|judged| describe_judged(judged, &certification.as_given)));
+    reasons.extend(certification.judged.as_ref().map(|judged| describe_judged(judged, &certification.readings)));
+    reasons.extend(describe_difference(certification));
+    reasons.extend(read.map(|read| read.describe()));
+    if asked.reselect {
+        reasons.push("rows were chosen anew with each seed: the choice is part of what varies".to_owned());
+    }
     reasons.extend(certification.clusters.as_ref().map(describe_clusters));
     let (mut certain, mut worse) = (true, false);
     for (gain, p) in certification.gains.iter().zip(p) {
@@ -135,7 +153,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
             "AUC over {over}: {:+.5} (95 % interval {:+.5} to {:+.5}), p {p:.4}",
             gain.mean, gain.ci95[0], gain.ci95[1]
         );
-        if *p <= asked.alpha {
+        if *p <= alpha {
             reasons.push(format!("{text}: above {} for certain", asked.min_delta_auc));
             continue;
         }
@@ -151,7 +169,7 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         None => certain = false,
         Some(LoglossRise { mean, lower, upper, recalibrated }) => {
             let predictions = if recalibrated { "both recalibrated" } else { "predictions as they are" };
-            let (chance, allowed) = (asked.alpha, asked.max_delta_logloss);
+            let (chance, allowed) = (two_digits(alpha), asked.max_delta_logloss);
             let found = if upper <= allowed {
                 "no worse"
             } else if lower > allowed {
@@ -168,11 +186,12 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
         }
     }
     let least = 0.5_f64.powi(asked.seeds as i32);
-    if least > asked.alpha {
-        let needed = (1.0 / asked.alpha).log2().ceil();
+    if least > alpha {
+        let needed = (1.0 / alpha).log2().ceil();
         reasons.push(format!(
-            "{} seeds cannot give a p below {least}; alpha = {} needs {needed} seeds",
-            asked.seeds, asked.alpha
+            "{} seeds cannot give a p below {least}; one of {} needs {needed} seeds",
+            asked.seeds,
+            two_digits(alpha)
         ));
     }
     let verdict = match (certain, worse) {
@@ -183,17 +202,46 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
     (verdict, reasons)
 }
 
-/// On which labels the verdict holds, and what those that are not trusted say.
-fn describe_judged(judged: &JudgedRows, as_given: &[GainAsGiven]) -> String {
+/// On which labels the verdict holds, and what the others say.
+fn describe_judged(judged: &JudgedRows, readings: &[GainReading]) -> String {
     let KeptShare { rows, of } = judged.rows;
-    let Some(rule) = &judged.trusted else { return format!("judged on the labels of all {of} test rows as given") };
-    let mut text = format!("judged on the labels of the {rows} of {of} test rows that are trusted, `{rule}`");
-    if let Some(GainAsGiven { mean, ci95: [low, high], .. }) = as_given.iter().find(|gain| gain.over == Arm::Full) {
-        text += &format!(
-            "; on all labels as given the AUC over all rows is {mean:+.5} (95 % interval {low:+.5} to {high:+.5})"
-        );
+    let mut text = match &judged.trusted {
+        Some(rule) => format!("judged on the labels of the {rows} of {of} test rows that are trusted, `{rule}`"),
+        None => format!("judged on the labels of all {of} test rows as given"),
+    };
+    let mut subject = "the AUC over all rows";
+    let told = readings.iter().filter_map(|reading| {
+        let ReadGain { mean, ci95: [low, high], .. } = reading.over(Arm::Full)?;
+        let on = match reading.on {
+            TestRows::All => "on all labels as given".to_owned(),
+            TestRows::Trusted => "on those that are trusted".to_owned(),
+            TestRows::OutsideFindings => {
+                format!("on the {:.0} % of test rows outside of what was found", 100.0 * reading.rows.share())
+            }
+        };
+        let subject = std::mem::replace(&mut subject, "it");
+        Some(format!("{on} {subject} is {mean:+.5} (95 % interval {low:+.5} to {high:+.5})"))
+    });
+    let told: Vec<String> = told.collect();
+    if !told.is_empty() {
+        let counted = if judged.trusted.is_some() { "those that are trusted" } else { "all labels as given" };
+        text += &format!("; {}; the verdict is about {counted}", told.join(", "));
     }
     text
+}
+
+/// What to do where all labels as given say something else than those outside of what was found, and nobody said which of
+/// them are right.
+fn describe_difference(certification: &Certification) -> Option<String> {
+    let asked = &certification.asked;
+    let gain = |on: TestRows| certification.readings.iter().find(|reading| reading.on == on)?.over(Arm::Full);
+    let (given, outside) = (gain(TestRows::All)?, gain(TestRows::OutsideFindings)?);
+    let is_certain = |gain: &ReadGain| gain.ci95[0] > asked.min_delta_auc;
+    let differ = given.mean * outside.mean < 0.0 || (is_certain(outside) && !is_certain(given));
+    let text = "the two readings differ: where labels of test rows are as wrong as those that were found, a model that learned \
+                them looks better than it is. Name test rows whose labels are right, `trusted` in `certify` (--trusted RULE), \
+                and the verdict is about them";
+    (differ && asked.trusted.is_none()).then(|| text.to_owned())
 }
 
 /// What test rows were taken to depend on, and why.
@@ -257,7 +305,7 @@ mod tests {
     use super::*;
     use crate::metrics::RowError;
     use crate::random::{Purpose, Stream};
-    use crate::types::Calibration;
+    use crate::types::{Calibration, RowRule, TestedPart};
 
     fn arm(arm: Arm, results: &[(f64, f64)]) -> CertifiedArm {
         let run = |(seed, (auc, logloss)): (u64, &(f64, f64))| {
@@ -268,7 +316,7 @@ mod tests {
                 best_pass: Some(1),
                 valid: Some(metrics),
                 test: metrics,
-                trusted: None,
+                parts: Vec::new(),
                 // Seeds differ a little.
                 logloss_recalibrated: Some(logloss + 1e-4 * seed as f64),
                 calibration: Calibration { mean_prediction: 0.5, label_rate: 0.5, expected_error: 0.0 },
@@ -309,7 +357,7 @@ mod tests {
             };
             row_errors(mean(ours) - mean(theirs), row_se)
         };
-        let mut own = certify_gains(&asked, BackboneKind::DeepFm, arms, &rows);
+        let mut own = certify_gains(&asked, TestRead::new(1, asked.alpha), BackboneKind::DeepFm, arms, &rows);
         give_verdicts(&mut own, &mut []);
         own
     }
@@ -370,13 +418,15 @@ mod tests {
             let all = FULL.map(|auc| (auc, 0.5));
             let arms = vec![arm(Arm::Full, &all), arm(Arm::Denoised, &losses), arm(Arm::Random, &all)];
             let rows = |_: Arm| row_errors(0.01, 1e-3);
-            let mut own = certify_gains(&asked, BackboneKind::Fm, arms, &rows);
+            let mut own = certify_gains(&asked, TestRead::new(1, asked.alpha), BackboneKind::Fm, arms, &rows);
             give_verdicts(&mut own, &mut []);
             own.verdict
         };
         assert_eq!(uncertain(0.0025), Verdict::Inconclusive, "the bound is above the margin, the mean below");
-        assert_eq!(uncertain(0.003), Verdict::Certified);
-        assert_eq!(uncertain(0.001), Verdict::NotBetter);
+        // t(4) leaves the share of the first verdict, 3.2 %, beyond 2.5.
+        assert_eq!(uncertain(0.0032), Verdict::Certified);
+        assert_eq!(uncertain(0.0030), Verdict::Inconclusive, "certain enough at 5 % alone");
+        assert_eq!(uncertain(0.0008), Verdict::NotBetter);
     }
 
     #[test]
@@ -392,7 +442,7 @@ mod tests {
         let with = |by: f64| plus(by).map(|auc| (auc, 0.5));
         let rows = |over: Arm| row_errors(if over == Arm::Untuned { 0.018 } else { 0.0 }, 1e-3);
         let arms = vec![arm(Arm::Untuned, &with(-0.018)), arm(Arm::Full, &FULL.map(|auc| (auc, 0.5)))];
-        let mut own = certify_gains(&Certify::default(), BackboneKind::Fm, arms, &rows);
+        let mut own = certify_gains(&Certify::default(), TestRead::new(1, 0.05), BackboneKind::Fm, arms, &rows);
         give_verdicts(&mut own, &mut []);
         assert_eq!((own.verdict, own.gains.len()), (Verdict::NotBetter, 0));
         assert_eq!(own.answer, "Do not drop anything; set weight_decay to 3e-4: AUC +0.0180 [+0.0178, +0.0182]");
@@ -416,6 +466,42 @@ mod tests {
         assert_eq!(own.verdict, Verdict::Certified);
         // 1/32 twice is 1/16.
         assert!(transfers.iter().all(|transfer| transfer.verdict == Verdict::Inconclusive));
+    }
+
+    #[test]
+    fn parts_of_the_test_rows_are_read_beside_all_and_the_verdict_is_about_those_that_are_trusted() {
+        let share = |rows| KeptShare { rows, of: 100 };
+        let with_parts = |own: Arm, given: f64, trusted: f64, outside: f64| {
+            let mut arm = arm(own, &plus(given).map(|auc| (auc, 0.5)));
+            for (run, [trusted, outside]) in
+                arm.runs.iter_mut().zip(plus(trusted).into_iter().zip(plus(outside)).map(|(a, b)| [a, b]))
+            {
+                let metrics = |auc| Metrics { auc: Some(auc), logloss: 0.5, clipped: 0 };
+                let part = |on, rows, auc| TestedPart { on, rows: share(rows), metrics: metrics(auc) };
+                run.parts = vec![part(TestRows::Trusted, 20, trusted), part(TestRows::OutsideFindings, 93, outside)];
+            }
+            arm
+        };
+        let arms = vec![
+            with_parts(Arm::Full, 0.0, 0.0, 0.0),
+            with_parts(Arm::Denoised, -0.01, 0.02, 0.01),
+            with_parts(Arm::Random, 0.0, 0.0, 0.0),
+        ];
+        let rule: RowRule = "source = panel".parse().unwrap();
+        let asked = Certify { trusted: Some(rule.clone()), ..Certify::default() };
+        let mut own =
+            certify_gains(&asked, TestRead::new(1, asked.alpha), BackboneKind::Fm, arms, &|_| row_errors(0.02, 1e-3));
+        own.judged = Some(JudgedRows { trusted: Some(rule), rows: share(20) });
+        give_verdicts(&mut own, &mut []);
+        let read: Vec<_> = own.readings.iter().map(|reading| (reading.on, reading.rows.rows)).collect();
+        assert_eq!(read, [(TestRows::All, 100), (TestRows::Trusted, 20), (TestRows::OutsideFindings, 93)]);
+        let gains: Vec<f64> = own.readings.iter().map(|reading| reading.over(Arm::Random).unwrap().mean).collect();
+        assert!(gains.iter().zip([-0.01, 0.02, 0.01]).all(|(gain, expected)| (gain - expected).abs() < 1e-12));
+        assert_eq!(own.verdict, Verdict::Certified, "{:?}", own.reasons);
+        let said = &own.reasons[0];
+        assert!(said.contains("on the 93 % of test rows outside of what was found it is +0.01000"), "{said}");
+        assert!(said.ends_with("the verdict is about those that are trusted"), "{said}");
+        assert!(!own.reasons.iter().any(|reason| reason.contains("--trusted")), "they are named already");
     }
 
     /// A random drop offered as the candidate: what it happens to gain on the test rows at hand is the same with every seed,

@@ -23,7 +23,7 @@ pub use pick::{keep_count, top_k, top_k_per_batch};
 pub use progress::Spent;
 pub use race::{Entrant, Race, Standing, Track};
 pub use sealed::{Reading, SealedTest};
-pub use selected::{Scores, Selected, SelectedNote};
+pub use selected::{CorruptPlace, Scores, Selected, SelectedNote};
 pub use selector::Selector;
 pub use session::{Place, Session, empty_row};
 pub use treatment::Treatment;

@@ -16,8 +16,6 @@ pub struct SealedTest<'a> {
 /// How a model does on the test rows.
 pub struct Reading {
     pub metrics: Metrics,
-    /// Of the rows that a verdict counts, where those are not all.
-    pub trusted: Option<Metrics>,
     pub calibration: Calibration,
     /// `[n]`.
     pub logits: Vec<f32>,
@@ -57,9 +55,7 @@ impl<'a> SealedTest<'a> {
             return Err(FitError::NotFinitePrediction);
         }
         let (labels, counted) = (self.counted(rows.labels), self.counted(&logits));
-        let trusted = || of_logits(&labels, &counted, options.auc_on, options.logloss_eps);
         Ok(Reading {
-            trusted: self.trusted.as_ref().map(|_| trusted()).transpose()?,
             placements: placements(&labels, &counted)?,
             metrics: of_logits(rows.labels, &logits, options.auc_on, options.logloss_eps)?,
             calibration: calibration(rows.labels, &logits),
@@ -67,8 +63,16 @@ impl<'a> SealedTest<'a> {
         })
     }
 
-    /// The log-loss of predictions that were recalibrated on validation rows, over the rows that a verdict counts. It uses a reading made before and counts as
-    /// none.
+    /// How a model does on a part of the test rows: their places, ascending. It uses a reading made before and counts as none.
+    pub fn read_part(&self, reading: &Reading, rows: &[u32], options: &Options) -> Result<Metrics, MetricsError> {
+        let labels = self.dataset.split(Split::Test).labels;
+        let labels: Vec<u8> = rows.iter().map(|row| labels[*row as usize]).collect();
+        let logits: Vec<f32> = rows.iter().map(|row| reading.logits[*row as usize]).collect();
+        of_logits(&labels, &logits, options.auc_on, options.logloss_eps)
+    }
+
+    /// The log-loss of predictions that were recalibrated on validation rows, over the rows that a verdict counts. It uses a
+    /// reading made before and counts as none.
     pub fn recalibrated_logloss(
         &self,
         reading: &Reading,

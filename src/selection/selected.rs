@@ -1,6 +1,6 @@
 //! What a method chose, and what is known of the choice.
 
-use super::Treatment;
+use super::{Context, SelectError, Treatment};
 use crate::backbone::TensorFile;
 use crate::types::{Findings, Tested};
 use serde::{Deserialize, Serialize};
@@ -39,12 +39,39 @@ pub struct SelectedNote {
     pub as_selected: Option<Tested>,
     #[serde(default)]
     pub findings: Option<Findings>,
+    /// All that the findings are about; of their values they name the largest alone.
+    #[serde(default)]
+    pub places: Vec<CorruptPlace>,
+}
+
+/// A place of the table that was found corrupt: values of a field or cells of two, in a window of time or at any.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CorruptPlace {
+    /// Names. Values are of the first of them, or of as many as they have ids.
+    pub fields: Vec<String>,
+    /// Global ids, one a field. Empty where it is about rows of any value.
+    pub values: Vec<Vec<u32>>,
+    /// First and last moment, in the dataset's unit of time.
+    pub window: Option<[i64; 2]>,
 }
 
 impl Selected {
     /// What is done to the training rows before a model is trained on them.
     pub fn treatment(&self) -> Treatment<'_> {
         Treatment { subset: Some(&self.kept), targets: self.targets.as_deref(), weights: self.weights.as_deref() }
+    }
+
+    /// The same choice without what is known of it beside how rows are treated.
+    pub fn treatment_alone(&self) -> Self {
+        Self { targets: self.targets.clone(), weights: self.weights.clone(), ..Self::rows(self.kept.clone()) }
+    }
+
+    /// An error where no model can be trained on so few rows.
+    pub fn check_size(&self, context: &Context) -> Result<(), SelectError> {
+        match self.kept.len() {
+            kept @ ..2 => Err(SelectError::TooFewKept { method: context.method.label.clone(), kept }),
+            _ => Ok(()),
+        }
     }
 
     /// `[N]`: how much each training row is worth to whoever trains a model of their own: what it weighs here, else its

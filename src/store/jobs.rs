@@ -16,7 +16,8 @@ macro_rules! columns {
     // Of lists, which leave out what may be large.
     (listed) => {
         "id, state, phase, epoch, spec, spec_sha256, labels, attempt, deaths, not_before, lease_until, worker, \
-         cancel_requested_at, progress, last_event_seq, error, verdict, reproduces, created_at, started_at, finished_at"
+         cancel_requested_at, progress, last_event_seq, error, verdict, test_read, reproduces, created_at, started_at, \
+         finished_at"
     };
 }
 
@@ -45,6 +46,8 @@ pub struct JobRow {
     pub error: Option<Json<JobFailure>>,
     /// One of `Verdict`'s words, once the job has succeeded.
     pub verdict: Option<String>,
+    /// The number of its verdict among those on its table's test rows, once it was claimed.
+    pub test_read: Option<i32>,
     /// The job this one runs again.
     pub reproduces: Option<JobId>,
     /// Present where it succeeded. Not in lists.

@@ -23,6 +23,7 @@ pub mod outbox;
 mod page;
 pub mod queue;
 pub mod tenants;
+pub mod test_reads;
 #[doc(hidden)]
 pub mod testing;
 pub mod uploads;

@@ -154,6 +154,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
         threads,
         planted: planted.as_ref(),
         check: check.as_ref(),
+        earlier_reads: job.earlier_reads,
         out_dir: &job.out_dir,
         denoised: &denoised,
     })?;

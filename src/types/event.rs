@@ -20,6 +20,9 @@ pub struct TrainerJob {
     /// Where corruption was planted in the table: the file that says in which rows (`plant::read_truth`).
     #[serde(default)]
     pub truth: Option<PathBuf>,
+    /// Verdicts on the table's test rows before the job's own.
+    #[serde(default)]
+    pub earlier_reads: u32,
     /// Folder for checkpoints and results; the trainer's own.
     pub out_dir: PathBuf,
     /// Checkpoint file to go on from.

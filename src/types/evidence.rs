@@ -2,7 +2,7 @@
 //! verdict").
 
 use super::words::choice;
-use super::{Arm, BackboneKind, DatasetFacts, FieldError, JobId, KeptShare, Metrics, RowRule};
+use super::{Arm, BackboneKind, DatasetFacts, FieldError, JobId, KeptShare, Metrics, RowRule, TestRead};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,9 +27,10 @@ choice!(
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certify {
-    /// Seeds of the evaluation: the job's and those after it. 2 to 20; fewer than log2(1 / alpha) cannot certify.
+    /// Seeds of the evaluation: the job's and those after it. 2 to 20; fewer than log2(1 / own_alpha) cannot certify.
     pub seeds: u32,
-    /// The most that a test may err by, one-sided. Above 0, at most 0.5.
+    /// The most that all verdicts on the table's test rows may err by together, one-sided: the first has .641 of it, later ones
+    /// less (see `TestRead`). Above 0, at most 0.5.
     pub alpha: f64,
     /// The gain in AUC must be above this.
     pub min_delta_auc: f64,
@@ -45,11 +46,23 @@ pub struct Certify {
     /// labels as given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted: Option<RowRule>,
+    /// Whether the method chooses its rows anew with each seed, so that the choice is part of what varies; else the choice with
+    /// the job's seed is judged alone, whatever another seed would have chosen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reselect: bool,
 }
 
 impl Default for Certify {
     fn default() -> Self {
-        Self { seeds: 5, alpha: 0.05, min_delta_auc: 0.0, max_delta_logloss: 0.002, cluster: None, trusted: None }
+        Self {
+            seeds: 5,
+            alpha: 0.05,
+            min_delta_auc: 0.0,
+            max_delta_logloss: 0.002,
+            cluster: None,
+            trusted: None,
+            reselect: false,
+        }
     }
 }
 
@@ -136,12 +149,17 @@ pub struct Certification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged_by: Option<String>,
     pub asked: Certify,
+    /// Which verdict on its table's test rows it is, and what it may err by; absent in reports of earlier versions, which
+    /// judged each at alpha.
+    #[serde(default)]
+    pub test_read: Option<TestRead>,
     /// The test rows whose labels the verdict holds on; absent in reports of earlier versions.
     #[serde(default)]
     pub judged: Option<JudgedRows>,
-    /// Where some test rows alone are trusted: the gains on all of them, with the labels as given.
+    /// Where parts of the test rows were read too: what denoising gains on all of them and on each part. The verdict is about
+    /// those that are trusted where a rule trusts some, else about all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub as_given: Vec<GainAsGiven>,
+    pub readings: Vec<GainReading>,
     /// What the test rows were clustered by; absent where they were taken to be independent.
     #[serde(default)]
     pub clusters: Option<Clusters>,
@@ -171,9 +189,38 @@ pub struct JudgedRows {
     pub rows: KeptShare,
 }
 
-/// AUC of the rows kept less that of another arm on all test rows, with the labels as given.
+choice!(
+    /// Test rows that models are read on. Their labels are as given in each case.
+    TestRows {
+        /// All of them.
+        All = "all",
+        /// Those that a rule trusts.
+        Trusted = "trusted",
+        /// Those that lie in nothing that the method found to be corrupt. It found that without test labels.
+        OutsideFindings = "outside_findings",
+    }
+);
+
+/// What denoising gains on some of the test rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GainReading {
+    pub on: TestRows,
+    /// Of all test rows.
+    pub rows: KeptShare,
+    /// Over all rows, and over random rows treated alike. Empty where the rows have too few of a label.
+    pub gains: Vec<ReadGain>,
+}
+
+impl GainReading {
+    /// The gain over an arm.
+    pub fn over(&self, arm: Arm) -> Option<&ReadGain> {
+        self.gains.iter().find(|gain| gain.over == arm)
+    }
+}
+
+/// AUC of the rows kept less that of another arm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct GainAsGiven {
+pub struct ReadGain {
     pub over: Arm,
     pub mean: f64,
     /// The 95 % interval of the mean over seeds.
@@ -197,7 +244,7 @@ pub struct Clusters {
 pub struct LoglossRise {
     /// Over seeds.
     pub mean: f64,
-    /// It is above `lower` and below `upper`, each but for a chance of `alpha`. What is allowed must not be below `upper`.
+    /// It is above `lower` and below `upper`, each but for a chance of what the verdict may err by. What is allowed must not be below `upper`.
     pub lower: f64,
     pub upper: f64,
     /// Whether predictions were recalibrated on validation rows (Platt) before; else they count as they are.
@@ -215,6 +262,7 @@ impl LoglossRise {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CertifiedArm {
     pub arm: Arm,
+    /// Of the first seed, where each has its own.
     pub rows: u64,
     /// What its models were trained with; absent in reports of earlier versions.
     #[serde(default)]
@@ -239,9 +287,9 @@ pub struct CertifiedRun {
     pub valid: Option<Metrics>,
     /// On all test rows, with the labels as given.
     pub test: Metrics,
-    /// On those that are trusted, where some alone are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trusted: Option<Metrics>,
+    /// On parts of them, where some are read beside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<TestedPart>,
     /// Of predictions recalibrated on validation rows; absent without predictions of those, and in reports of earlier
     /// versions.
     #[serde(default)]
@@ -250,6 +298,25 @@ pub struct CertifiedRun {
     /// Of the training; absent where it was done elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+}
+
+/// How a model did on a part of the test rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestedPart {
+    pub on: TestRows,
+    /// Of all test rows.
+    pub rows: KeptShare,
+    pub metrics: Metrics,
+}
+
+impl CertifiedRun {
+    /// How it did on these test rows; none where they were not read.
+    pub fn on(&self, rows: TestRows) -> Option<&Metrics> {
+        match rows {
+            TestRows::All => Some(&self.test),
+            rows => self.parts.iter().find(|part| part.on == rows).map(|part| &part.metrics),
+        }
+    }
 }
 
 /// AUC of an arm less that of another, seed by seed.
@@ -444,6 +511,10 @@ pub struct Stability {
     pub jaccard_by_chance: f64,
     /// Rows kept by more than half of the seeds.
     pub consensus: KeptShare,
+    /// The same as `jaccard` for rows that are dropped or count as of the other label. Absent where no seed relabels any, and
+    /// in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jaccard_with_relabelled: Option<f64>,
 }
 
 /// The value of a row's that the fewest training rows have.
@@ -480,6 +551,9 @@ pub struct Certificate {
     /// Where the verdict is by models that the program did not train: whose, as in the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged_by: Option<String>,
+    /// Which verdict on its table's test rows it is, and what it may err by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_read: Option<TestRead>,
     pub kept: KeptShare,
     /// Every result of the job.
     pub artifacts: Vec<ArtifactDigest>,

@@ -29,6 +29,7 @@ mod row_rule;
 mod spec;
 mod table_parts;
 mod tenant;
+mod test_read;
 mod tuning;
 mod webhook;
 mod words;
@@ -46,8 +47,9 @@ pub use digest::json_sha256;
 pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
 pub use evidence::{
     ArtifactDigest, Calibration, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Corruption,
-    CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, GainAsGiven, Guard, JudgedRows,
-    LoglossRise, Noise, RarestValue, RemedyKind, SelfCheck, SelfCheckResult, Slice, Stability, Verdict,
+    CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, GainReading, Guard, JudgedRows,
+    LoglossRise, Noise, RarestValue, ReadGain, RemedyKind, SelfCheck, SelfCheckResult, Slice, Stability, TestRows,
+    TestedPart, Verdict,
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};
@@ -67,6 +69,7 @@ pub use row_rule::RowRule;
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
 pub use tenant::{ParseTenantError, TenantId};
+pub use test_read::{TestRead, two_digits};
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
 pub use words::enumerated;

@@ -1,6 +1,6 @@
 //! What a job would take and could show, before any of it is computed.
 
-use super::{ResolvedSpec, SplitCounts};
+use super::{ResolvedSpec, SplitCounts, TestRead};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +18,9 @@ pub struct Plan {
     /// Most memory of the trainer, roughly.
     pub memory_bytes: u64,
     pub seconds: Estimate,
+    /// Where the job asks for a verdict: which one on the table's test rows it would be now, and what it may err by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub test_read: Option<TestRead>,
     /// Where the job asks for a verdict: the smallest gain in AUC that its seeds and test rows would certify four times out of
     /// five. Absent where so few seeds never certify.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -41,8 +44,9 @@ impl ResolvedSpec {
         let table = seeds * backbones * methods.len() as u64;
         let proof = self.certify.as_ref().map_or(0, |certify| 4 * u64::from(certify.seeds) * backbones);
         let checks = u64::from(self.self_check.is_some());
-        // The job's own method chooses once more for the self-check.
-        let times = |number: usize| if number == 0 { seeds + checks } else { seeds };
+        let reselected = self.reselected().map_or(0, |numbers| numbers.len() as u64);
+        // The job's own method chooses once more for the self-check, and with further seeds where the verdict reruns it.
+        let times = |number: usize| if number == 0 { seeds + checks + reselected } else { seeds };
         let costs = methods.iter().enumerate().map(|(number, method)| (times(number), method.cost(training)));
         let (trainings, passes) = costs.fold((0, 0), |(trainings, passes), (times, cost)| {
             (trainings + times * cost.trainings, passes + times * cost.passes)

@@ -58,7 +58,7 @@ pub struct Report {
     /// Absent where every row was kept.
     #[serde(default)]
     pub guard: Option<Guard>,
-    /// Where the job ran with several seeds.
+    /// Where the job ran with several seeds, or its verdict chose anew with each.
     #[serde(default)]
     pub stability: Option<Stability>,
     /// Where noise was planted in the whole job: what training on the rows that were left alone comes to, one a seed.

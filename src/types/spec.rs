@@ -186,6 +186,13 @@ impl ResolvedSpec {
         std::iter::once(&self.method).chain(&self.compare).collect()
     }
 
+    /// Numbers of the seeds with which the method chooses for the verdict alone, beside those the job runs with; none where the
+    /// verdict is about one choice.
+    pub fn reselected(&self) -> Option<std::ops::Range<u32>> {
+        let certify = self.certify.as_ref().filter(|certify| certify.reselect)?;
+        Some(self.seeds..certify.seeds.max(self.seeds))
+    }
+
     /// The seeds the job runs with.
     pub fn all_seeds(&self) -> impl Iterator<Item = u64> + use<> {
         let first = self.seed;

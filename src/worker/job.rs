@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     files::{FilesError, Key},
-    store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob},
+    store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob, test_reads},
     types::{ArtifactDigest, ErrorKind, Failure, JobState, Report, TrainerEvent, TrainerJob},
 };
 use metrics::{counter, histogram};
@@ -233,6 +233,11 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer,
             Err(error) => return Err(died(error)),
         },
     };
+    let earlier_reads = match &claimed.spec.certify {
+        None => 0,
+        // Before the trainer can read a test row: one that was killed must not have read them uncounted.
+        Some(_) => insist(|| take_test_read(shared, &claimed.lease)).await? - 1,
+    };
     let upload = Key::upload(&claimed.object).map_err(unnamed)?;
     let out_dir = shared.files.work_dir(job_id, attempt).await.map_err(died)?;
     let job = TrainerJob {
@@ -243,6 +248,7 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer,
         source: shared.files.fetch_into(&out_dir, &upload, &claimed.object).await.map_err(died)?,
         source_spec: claimed.dataset_spec.clone(),
         truth: None,
+        earlier_reads,
         out_dir,
         resume_from,
         checkpoint_seconds: shared.config.checkpoint_seconds,
@@ -259,6 +265,10 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer,
         shared.fitness.note_trainer_failure(reason.clone());
         End::HandedBack { reason, pause: shared.config.retry() }
     })
+}
+
+async fn take_test_read(shared: &Shared, lease: &Lease) -> Result<u32, StoreError> {
+    test_reads::take(&mut *shared.store.acquire().await?, lease).await
 }
 
 /// Writes the end of the attempt. Returns the job's new state in one word, or `lost`.

@@ -1,14 +1,14 @@
 //! What a job proves of its result.
 
-use crate::world::{ROWS, World, interrupted, job, run, run_with_noise, untimed};
+use crate::world::{ROWS, World, interrupted, interrupted_at_every_step, job, run, run_with_noise, untimed};
 use autodenoise::evaluate::Planted;
 use autodenoise::selection::Selected;
 use autodenoise::synth::SynthSpec;
 use autodenoise::types::method::SearchOptions;
-use autodenoise::types::{Arm, Method, Noise, Phase, Split, TrainerEvent, Verdict};
+use autodenoise::types::{Arm, Certify, Method, Noise, Phase, ResolvedSpec, Split, TestRows, TrainerEvent, Verdict};
 use serde_json::json;
 
-fn certified() -> autodenoise::types::ResolvedSpec {
+fn certified() -> ResolvedSpec {
     job(json!({
         "method": {"name": "loss_drop"}, "transfer": ["fm"], "certify": {"seeds": 3, "alpha": 0.2},
         "self_check": {"planted_rate": 0.2}, "seed": 5, "tuning": {"weight_decay": [1e-6, 1e-3, 0.1], "patience": 3},
@@ -48,20 +48,77 @@ fn every_arm_is_trained_with_every_seed_and_tested_once() {
     assert!(outcome.epochs().all(|row| row.phase != Phase::SelfCheck), "its passes are no results of the job");
 }
 
+/// A proof of this method in which each seed has its own choice.
+fn reselecting(method: &str) -> ResolvedSpec {
+    job(json!({
+        "method": {"name": method}, "certify": {"seeds": 3, "alpha": 0.2, "reselect": true}, "seed": 5,
+        "tuning": {"weight_decay": [1e-6, 0.1], "patience": 2},
+    }))
+}
+
 #[test]
 fn a_proof_resumed_after_any_step_is_the_uninterrupted_one() {
     let world = World::new();
-    let whole = run(&world, &certified()).unwrap();
-    let mut timeless = whole.report();
-    forget_time(&mut timeless);
-    for steps in (0..).step_by(7) {
-        let (events, out, done) = interrupted(&world, &certified(), steps);
-        assert_eq!(untimed(&events), untimed(&whole.events), "after {steps} steps");
-        let mut report = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
-        forget_time(&mut report);
-        assert_eq!(report, timeless, "after {steps} steps");
-        if done {
-            break;
+    // Rows are chosen before a model is trained, or by the loss of one.
+    for (spec, every) in [(certified(), 7), (reselecting("loss_drop"), 5), (reselecting("r_ce"), 5)] {
+        let whole = run(&world, &spec).unwrap();
+        let mut timeless = whole.report();
+        forget_time(&mut timeless);
+        for steps in (0..).step_by(every) {
+            let (events, out, done) = interrupted(&world, &spec, steps);
+            let place = format!("{} after {steps} steps", spec.method.label);
+            assert_eq!(untimed(&events), untimed(&whole.events), "{place}");
+            let mut report = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
+            forget_time(&mut report);
+            assert_eq!(report, timeless, "{place}");
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+/// Every checkpoint there can be of choices made for the proof alone is read once.
+#[test]
+fn choices_of_further_seeds_interrupted_after_every_step_are_the_uninterrupted_ones() {
+    let world = World::new();
+    let spec = reselecting("loss_drop");
+    let whole = run(&world, &spec).unwrap();
+    let (events, out, interruptions) = interrupted_at_every_step(&world, &spec);
+    assert!(interruptions > 20, "{interruptions} steps");
+    assert_eq!(untimed(&events), untimed(&whole.events));
+    for name in ["indices.csv", "scores.parquet", "stability.parquet", "model.safetensors"] {
+        assert!(std::fs::read(out.path().join(name)).unwrap() == whole.file(name), "{name} differs");
+    }
+}
+
+#[test]
+fn each_seed_of_a_verdict_may_choose_its_own_rows() {
+    let world = World::new();
+    for method in ["loss_drop", "r_ce"] {
+        let anew = reselecting(method);
+        let once = ResolvedSpec {
+            certify: anew.certify.clone().map(|certify| Certify { reselect: false, ..certify }),
+            ..anew.clone()
+        };
+        let [anew, once] = [anew, once].map(|spec| run(&world, &spec).unwrap());
+        // What is handed out is chosen with the job's seed either way.
+        assert_eq!(anew.file("indices.csv"), once.file("indices.csv"), "{method}");
+        let [report, other] = [&anew, &once].map(|outcome| outcome.report());
+        assert_eq!((report.test_reads, other.stability), (other.test_reads, None), "{method}");
+        let stability = report.stability.unwrap();
+        assert!(stability.seeds == 3 && stability.jaccard > 0.0 && stability.jaccard < 1.0, "{method}: {stability:?}");
+        let [report, other] = [report.certification, other.certification].map(Option::unwrap);
+        assert!(report.reasons.iter().any(|reason| reason.contains("chosen anew with each seed")), "{method}");
+        for (anew, once) in report.arms.iter().zip(&other.arms) {
+            let same: Vec<bool> = anew.runs.iter().zip(&once.runs).map(|(a, b)| a.test == b.test).collect();
+            // All rows are all rows with every seed, and the first seed's choice is the job's.
+            match anew.arm {
+                Arm::Denoised => assert_eq!(same, [true, false, false], "{method}"),
+                // Of two choices with as many rows of each label the random ones are the same.
+                Arm::Random => assert!(same[0], "{method}"),
+                _ => assert_eq!(same, [true; 3], "{method}"),
+            }
         }
     }
 }
@@ -108,11 +165,18 @@ fn trusted_test_rows_alone_count_in_the_verdict() {
     assert_eq!((judged.rows.rows, judged.rows.of), (tablets, test.len() as u64));
     assert!(tablets > 20 && tablets < judged.rows.of, "{tablets}");
     assert!(trusted.reasons[0].contains("`device = tablet`; on all labels as given"), "{:?}", trusted.reasons);
-    assert!(given.reasons[0].contains("all") && given.as_given.is_empty(), "{:?}", given.reasons);
-    for ((given, trusted), beside) in given.gains.iter().zip(&trusted.gains).zip(&trusted.as_given) {
-        assert_eq!((given.mean, given.ci95), (beside.mean, beside.ci95));
-        assert_ne!(given.deltas, trusted.deltas);
+    assert!(given.reasons[0].contains("all") && given.readings.is_empty(), "{:?}", given.reasons);
+    let [all, beside] = &trusted.readings[..] else { panic!("two readings: {:?}", trusted.readings) };
+    assert_eq!((all.on, beside.on), (TestRows::All, TestRows::Trusted));
+    assert_eq!((all.rows.rows, beside.rows), (test.len() as u64, judged.rows));
+    assert_eq!(all.gains.len(), 2);
+    for (given, read) in given.gains.iter().zip(&all.gains) {
+        assert_eq!((given.mean, given.ci95), (read.mean, read.ci95));
     }
+    for (trusted, read) in trusted.gains.iter().zip(&beside.gains) {
+        assert_eq!((trusted.mean, trusted.ci95), (read.mean, read.ci95));
+    }
+    assert!(given.gains.iter().zip(&trusted.gains).all(|(given, trusted)| given.deltas != trusted.deltas));
     let clusters = (given.clusters.unwrap(), trusted.clusters.unwrap());
     assert!(clusters.1.rows_per_value < clusters.0.rows_per_value, "{clusters:?}");
     let refused = certification(Some("device = fridge")).unwrap_err().to_string();

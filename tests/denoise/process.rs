@@ -60,6 +60,7 @@ fn job(world: &World, out: &Path, resume_from: Option<PathBuf>, changes: serde_j
         source: world.dir.path().join("upload"),
         source_spec: DatasetSpec::with_label("click".to_owned().try_into().unwrap()),
         truth: None,
+        earlier_reads: 0,
         out_dir: out.to_owned(),
         resume_from,
         checkpoint_seconds: 0.0,

@@ -2,7 +2,9 @@
 
 use crate::world::{World, interrupted, interrupted_at_every_step, job, run_with_noise, untimed};
 use autodenoise::synth::{self, SynthSpec};
-use autodenoise::types::{Corruption, DatasetSpec, Noise, RemedyKind, Report, ResolvedSpec, Verdict};
+use autodenoise::types::{
+    Arm, Corruption, DatasetSpec, GainReading, Noise, RemedyKind, Report, ResolvedSpec, TestRows, Verdict,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -101,6 +103,29 @@ fn short() -> ResolvedSpec {
     let mut spec = robust(json!({}));
     spec["method"]["options"]["retrain_max_epoch"] = json!(2);
     job(spec)
+}
+
+/// Where corruption goes on in the test rows, a model that learned it looks better on their labels as given. The rows outside of
+/// what was found tell, though nobody said which labels are right.
+#[test]
+fn a_gain_that_corrupt_test_labels_hide_shows_outside_of_what_was_found() {
+    let planted = vec!["inverted:item:0.15+test".parse().unwrap()];
+    let world = World::synth(&SynthSpec { planted, ..corrupt() });
+    let spec = job(robust(json!({"certify": {"seeds": 3}, "tuning": {"weight_decay": [1e-5]}})));
+    let proof = run_with_noise(&world, &spec, None).unwrap().report().certification.unwrap();
+    let [given, outside] = &proof.readings[..] else { panic!("two readings: {:?}", proof.readings) };
+    assert_eq!((given.on, outside.on), (TestRows::All, TestRows::OutsideFindings));
+    // A seventh of the items is inverted, and nearly all of them are found.
+    assert!((0.8..0.93).contains(&outside.rows.share()), "{outside:?}");
+    let gain = |reading: &GainReading, over| *reading.over(over).unwrap();
+    assert!(gain(given, Arm::Full).ci95[1] < 0.0, "{given:?}");
+    for over in [Arm::Full, Arm::Random] {
+        assert!(gain(outside, over).ci95[0] > 0.0, "{outside:?}");
+    }
+    // The verdict is about the labels as given, and what would change that is said.
+    assert_eq!((proof.verdict, proof.gains[0].mean), (Verdict::NotBetter, gain(given, Arm::Full).mean));
+    assert!(proof.reasons[0].ends_with("the verdict is about all labels as given"), "{:?}", proof.reasons);
+    assert!(proof.reasons[1].contains("--trusted RULE"), "{:?}", proof.reasons);
 }
 
 const FILES: [&str; 4] = ["indices.csv", "scores.parquet", "explanations.parquet", "model.safetensors"];

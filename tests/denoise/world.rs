@@ -235,6 +235,7 @@ fn try_run_of<T>(
         threads,
         planted: planted.as_ref(),
         check: check.as_ref(),
+        earlier_reads: 0,
         out_dir: out,
         denoised: &denoised,
     });

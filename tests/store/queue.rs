@@ -5,7 +5,10 @@ use crate::common::{
     ready_dataset, recover, report, tenant,
 };
 use autodenoise::{
-    store::{Lease, Store, StoreError, artifacts, checkpoints, endings, events, jobs, metrics, queue, testing::TestDb},
+    store::{
+        Lease, Store, StoreError, artifacts, checkpoints, endings, events, jobs, metrics, queue, test_reads,
+        testing::TestDb,
+    },
     types::{ErrorKind, EventType, Failure, JobFailure, JobState, Phase, Progress},
 };
 use serde_json::json;
@@ -95,6 +98,7 @@ async fn a_stale_holder_is_refused_every_write() {
         metrics::record(conn, &lease, &epoch(1)).await.map(drop),
         checkpoints::record(conn, &lease, &checkpoint).await.map(drop),
         artifacts::record(conn, &lease, &artifact).await,
+        test_reads::take(conn, &lease).await.map(drop),
     ];
     for (index, result) in refused.into_iter().enumerate() {
         assert!(matches!(result, Err(StoreError::LeaseLost { .. })), "write {index}: {result:?}");

@@ -7,7 +7,7 @@ use crate::{
 use autodenoise::{
     files::Key,
     store::{artifacts, checkpoints, jobs, metrics},
-    types::JobState,
+    types::{Certify, JobState},
 };
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,30 @@ async fn a_crash_is_followed_by_an_attempt_from_the_newest_checkpoint() {
     assert_eq!(types.iter().filter(|kind| *kind == "job.requeued").count(), 1);
     let reason = jobs::list_attempts(conn, &tenant(), job, 0, 100).await.unwrap()[0].error.clone().unwrap();
     assert!(reason.contains("signal 9"), "{reason}");
+}
+
+/// The trainer has no database: the worker counts the verdicts on the table's test rows and hands the count over.
+#[tokio::test]
+async fn a_trainer_is_told_how_many_verdicts_there_were_and_a_later_attempt_the_same() {
+    let stage = Stage::new().await;
+    let run = async |seed: u64, mode: &str| {
+        let job = stage.queue_job_with(|spec| (spec.seed, spec.certify) = (seed, Some(Certify::default()))).await;
+        let worker = stage.start(mode);
+        stage.go();
+        let row = stage.until_ended(job).await;
+        assert_eq!(row.state, JobState::Succeeded, "{:?}", row.error);
+        worker.stop().await;
+        row.test_read
+    };
+    assert_eq!(run(1, "succeed").await, Some(1));
+    assert_eq!(run(2, "crash_once").await, Some(2));
+    assert_eq!(run(1, "succeed").await, Some(1));
+    let told = std::fs::read_to_string(stage.shared("earlier-reads")).unwrap();
+    assert_eq!(told, "1:0 1:1 2:1 1:0 ");
+    let silent = stage.queue_job().await;
+    let worker = stage.start("succeed");
+    assert_eq!(stage.until_ended(silent).await.test_read, None, "it asked for no verdict");
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -60,7 +60,11 @@ async fn run(args: ArmsArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliErro
     // What the job proved is proved again, unless something else is asked for.
     let mut asked = spec_file.job_spec(DatasetId::new());
     asked.certify = asked.certify.or(results.report.spec.certify.clone());
+    if args.certify.reselect {
+        return Err(CliError::usage("--reselect needs the program's own models: the choice is made already"));
+    }
     args.certify.apply(&mut asked, true);
+    asked.certify.iter_mut().for_each(|asked| asked.reselect = false);
     let table_spec = args.how_read.dataset_spec(spec_file.dataset)?;
     let view = JobView::new();
     let inputs = Inputs::read(&view, &args.table, &table_spec, results, &args.work_dir, interrupted).await?;

@@ -5,7 +5,7 @@ mod inputs;
 mod program;
 mod verdict;
 
-pub use program::{JudgeArgs, judge_report};
+pub use program::{JudgeArgs, ProofAsked, judge_report};
 
 use super::error::CliError;
 use clap::Subcommand;

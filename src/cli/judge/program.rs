@@ -33,7 +33,7 @@ pub struct JudgeArgs {
     /// columns autodenoise_target and autodenoise_weight, as the denoised table has. To {predictions} it writes the
     /// probability of label 1 of each test row, a line each. With {valid_predictions} it does the same for the validation
     /// rows, and log-loss is judged after recalibration on them. No shell runs: words may be quoted, and `{{` is a brace
-    #[arg(long, value_name = "COMMAND", conflicts_with = "no_certify")]
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["no_certify", "reselect"])]
     judge: Option<JudgeCommand>,
     /// The most seconds that a run of the judge may take
     #[arg(long, value_name = "SECONDS", default_value_t = 21_600, requires = "judge",
@@ -50,6 +50,13 @@ impl JudgeArgs {
     }
 }
 
+/// What a judge is to show.
+pub struct ProofAsked {
+    pub certify: Certify,
+    /// Verdicts that there were on the same test rows before.
+    pub earlier_reads: u32,
+}
+
 /// Puts the verdict of a judge into the report of a job whose results are in `results`. `work_dir` takes the files of the
 /// runs while they are needed.
 pub async fn judge_report(
@@ -57,15 +64,15 @@ pub async fn judge_report(
     judge: &Program,
     table: JudgedTable<'_>,
     results: &Path,
-    asked: Certify,
+    ProofAsked { certify, earlier_reads }: ProofAsked,
     work_dir: &Path,
     report: &mut Report,
 ) -> Result<(), CliError> {
     let own = read_choice(results, table.dataset).map_err(CliError::failed)?;
-    let mut proof = OutsideProof::new(table.dataset, &report.spec, &asked).map_err(CliError::failed)?;
+    let mut proof = OutsideProof::new(table.dataset, &report.spec, &certify).map_err(CliError::failed)?;
     if changes_rows(table.dataset, &own) {
         let trainings = Trainings::prepare(judge, table, &own, work_dir)?;
-        let runs = list_outside_runs(report.spec.seed, &asked);
+        let runs = list_outside_runs(report.spec.seed, &certify);
         for (number, run) in (1..).zip(&runs) {
             let what = format!("seed {}, {}", run.seed, arm_words(run.arm));
             view.show_waiting(format!("judge: {what} ({number} of {})", runs.len()));
@@ -75,8 +82,8 @@ pub async fn judge_report(
         view.finish();
     }
     let reads = proof.reads();
-    let certification = proof.certify(judge.command.to_string(), report.kept);
-    put_verdict(report, asked, certification, reads);
+    let certification = proof.certify(judge.command.to_string(), report.kept, earlier_reads);
+    put_verdict(report, certify, certification, reads);
     Ok(())
 }
 

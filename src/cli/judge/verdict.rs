@@ -32,6 +32,10 @@ pub struct VerdictArgs {
     /// Whose models these are, as the report and the certificate name them
     #[arg(long, value_name = "NAME", default_value = "models trained elsewhere")]
     model: String,
+    /// Verdicts that there were on the table's test rows before: each leaves less to err by [default: the job's own, where it
+    /// had one]
+    #[arg(long, value_name = "N")]
+    earlier_reads: Option<u32>,
     /// Key that the certificate is signed with; made where the file is missing [default: a fresh key, which shows that
     /// nothing was changed, but not by whom it was made]
     #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
@@ -62,7 +66,9 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         proof.add(run.run(), predictions).map_err(CliError::failed)?;
     }
     let reads = proof.reads();
-    let certification = proof.certify(args.model.clone(), report.kept);
+    let own_read = report.certification.as_ref().and_then(|own| own.test_read).map_or(0, |read| read.number);
+    let earlier_reads = args.earlier_reads.unwrap_or(own_read);
+    let certification = proof.certify(args.model.clone(), report.kept, earlier_reads);
     put_verdict(&mut report, asked, certification, reads);
 
     let folder = tempfile::tempdir_in(&args.work_dir).map_err(CliError::failed)?;

@@ -8,7 +8,7 @@ use crate::audit::{Finding, Remedy};
 use crate::backbone::{FitOptions, Rows, TensorFile, WeightsError};
 use crate::ingest::SplitData;
 use crate::metrics::{MetricsError, RowDifferences, auc, mean, placements, sample_sd};
-use crate::selection::{Context, Entrant, Race, Role, SelectError, Selected, Session, Track, Treatment};
+use crate::selection::{Context, CorruptPlace, Entrant, Race, Role, SelectError, Selected, Session, Track, Treatment};
 use crate::types::method::RobustOptions;
 use crate::types::{Corruption, CorruptionFound, ExampleValue, Findings, Phase, RemedyKind, TuningGrid};
 use serde::{Deserialize, Serialize};
@@ -215,6 +215,7 @@ impl Trial {
         let values = self.audited.beliefs(labels, &taken);
         let mut selected = Selected::scored(kept, "keep_prob", values);
         selected.note.findings = Some(self.list_findings(labels.len()));
+        selected.note.places = self.audited.findings.iter().filter_map(place_of).collect();
         Selected { targets, weights, ..selected }
     }
 
@@ -300,6 +301,14 @@ fn is_worth_it(finding: &Finding, gain: f64, error: f64) -> bool {
         Corruption::RowNoise => gain > LEAST_ERRORS * error,
         _ => gain > -LEAST_ERRORS * error,
     }
+}
+
+/// The place that a finding is about; none where rows are meant one by one.
+fn place_of(finding: &Finding) -> Option<CorruptPlace> {
+    let Finding { fields, window, .. } = finding;
+    let values: Vec<_> = finding.values.iter().map(|value| value.ids.clone()).collect();
+    let is_place = window.is_some() || !values.is_empty();
+    is_place.then(|| CorruptPlace { fields: fields.clone(), values, window: *window })
 }
 
 fn remedy_of(finding: &Finding) -> RemedyKind {
