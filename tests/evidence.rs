@@ -30,7 +30,7 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     assert_eq!((&plan["test_reads"], &plan["trainings"]), (&json!(44), &json!(94)), "{plan:#}");
     assert!(plan["detectable_gain"]["value"].as_f64().unwrap() > 0.001, "{plan:#}");
     let anew = json!({"dataset_id": dataset["id"], "certify": {"reselect": true}, "transfer": ["fm"],
-        "method": {"options": options()}});
+        "method": {"preset": "paper", "options": options()}});
     let plan_anew = service.expect(service.post("/v1/jobs/plan").json(&anew), 200);
     assert_eq!(plan_anew["trainings"], json!(94 + 4 * 50), "each further seed chooses its rows: {plan_anew:#}");
     let listed = service.expect(service.get("/v1/jobs"), 200);

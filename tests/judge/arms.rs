@@ -37,9 +37,23 @@ fn trained() -> World {
     world
 }
 
+/// The verdict on the arms, as the first on the table's test rows.
 fn verdict(world: &World, table: &str) -> std::process::Output {
+    verdict_with(world, table, &["--earlier-reads", "0"])
+}
+
+fn verdict_with(world: &World, table: &str, flags: &[&str]) -> std::process::Output {
     let [table, results, arms] = [table, "results", "arms"].map(|name| world.text(name));
-    autodenoise(&["judge", "verdict", &table, &results, &arms, "--model", "ranker of 2026"])
+    autodenoise(&[&["judge", "verdict", &table, &results, &arms, "--model", "ranker of 2026"], flags].concat())
+}
+
+#[test]
+fn a_verdict_on_test_rows_that_had_one_is_the_second() {
+    let world = trained();
+    let found = verdict_with(&world, "clicks.csv", &[]);
+    // Five seeds cannot show what the second verdict asks for.
+    assert_eq!(found.status.code(), Some(8), "{}", said(&found));
+    assert_eq!(world.read_json("arms/report.json")["certification"]["test_read"]["number"], 2);
 }
 
 #[test]
