@@ -6,7 +6,7 @@ use super::{
     ingest::IngestFailure,
     ledger::{Ledger, insist},
     shared::Shared,
-    trainer::{Heard, Trainer, until_stalled},
+    trainer::{Alive, EXIT, Heard, Trainer, until_stalled},
 };
 use crate::{
     files::{FilesError, Key},
@@ -20,7 +20,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::time::{sleep, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -91,10 +94,26 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedJob, shutdown: Canc
     }
 }
 
-/// Runs the attempt until it ends or must stop; the trainer ends with it.
+/// Runs the attempt until it ends or must stop, and its trainer is gone: what the job held is free before it is said to have
+/// ended.
 async fn supervise(shared: &Shared, claimed: &ClaimedJob, heart: &mut Heart, shutdown: &CancellationToken) -> End {
+    let (alive, gone) = oneshot::channel();
+    let end = run_until_stopped(shared, claimed, heart, shutdown, alive).await;
+    if timeout(EXIT, gone).await.is_err() {
+        warn!("the trainer was killed and has not gone yet");
+    }
+    end
+}
+
+async fn run_until_stopped(
+    shared: &Shared,
+    claimed: &ClaimedJob,
+    heart: &mut Heart,
+    shutdown: &CancellationToken,
+    alive: Alive,
+) -> End {
     let pause = CancellationToken::new();
-    let mut attempt = pin!(run_attempt(shared, claimed, &pause));
+    let mut attempt = pin!(run_attempt(shared, claimed, &pause, alive));
     let mut past_deadline = pin!(until_past_deadline(claimed));
     loop {
         tokio::select! {
@@ -118,12 +137,12 @@ async fn until_past_deadline(claimed: &ClaimedJob) -> End {
     End::failed(ErrorKind::Deadline, format!("the job ran longer than its deadline_seconds of {seconds}"))
 }
 
-async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToken) -> End {
+async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &CancellationToken, alive: Alive) -> End {
     const PAUSED: &str = "a client asked for a pause";
     let prepared = tokio::select! {
         biased;
         () = pause.cancelled() => return End::handed_back(PAUSED),
-        prepared = start_trainer(shared, claimed) => prepared,
+        prepared = start_trainer(shared, claimed, alive) => prepared,
     };
     let mut trainer = match prepared {
         Ok(trainer) => trainer,
@@ -205,7 +224,7 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
     last_word.unwrap_or(End::Failed(failure))
 }
 
-async fn start_trainer(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer, End> {
+async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> Result<Trainer, End> {
     let Lease { job: job_id, attempt } = claimed.lease;
     let died = |error: FilesError| End::failed(ErrorKind::Storage, error.to_string());
     let read = shared.dataset_dir(claimed.spec.dataset_id, &claimed.object, &claimed.dataset_spec).await;
@@ -259,7 +278,7 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob) -> Result<Trainer,
         .trainers
         .for_job(&job.spec, &shared.ability)
         .ok_or_else(|| End::handed_back("the job needs libtorch, which this worker has not"))?;
-    Trainer::spawn(trainer, &job, &shared.files).await.map_err(|error| {
+    Trainer::spawn(trainer, &job, &shared.files, alive).await.map_err(|error| {
         // That is the machine's fault, and no job would fare better here.
         let reason = format!("the trainer `{}` cannot be started: {error}", trainer.program.display());
         shared.fitness.note_trainer_failure(reason.clone());

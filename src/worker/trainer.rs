@@ -1,7 +1,8 @@
 //! The trainer process: one `TrainerJob` on its stdin, one `TrainerEvent` a line from its stdout, log lines from its
 //! stderr.
 //!
-//! It runs in its own process group, which is killed whole when this value is dropped. Its stdin stays open while it
+//! It runs in its own process group, which is killed whole when this value is dropped; whoever holds the other end of its
+//! `Alive` learns when it is gone, with the memory and the GPU it had. Its stdin stays open while it
 //! runs: when the worker dies the pipe closes, and the trainer ends itself. Files it names are stored as soon as it
 //! names them, even while the database is away, because it keeps its newest two checkpoints only.
 
@@ -23,7 +24,8 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
-    sync::mpsc,
+    runtime::Handle,
+    sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -33,8 +35,8 @@ use tracing::{Instrument, Span, debug, error, info, warn};
 const BUFFERED_EVENTS: usize = 4096;
 /// A log line is cut here.
 const MAX_LOG_LINE: usize = 16 << 10;
-/// A trainer that said its last word has this long to go.
-const EXIT: Duration = Duration::from_secs(10);
+/// A trainer that said its last word, or was killed, has this long to go.
+pub(super) const EXIT: Duration = Duration::from_secs(10);
 
 /// What a trainer has said. Files that it named are stored already.
 #[derive(Debug)]
@@ -48,8 +50,12 @@ pub(super) enum Heard {
     Broken(String),
 }
 
+/// Is dropped when the process is gone.
+pub(super) type Alive = oneshot::Sender<()>;
+
 pub(super) struct Trainer {
-    child: Child,
+    /// Until this value is dropped.
+    child: Option<(Child, Alive)>,
     group: Option<i32>,
     /// Processes the kernel had killed for want of memory when this one began.
     oom_kills: Option<u64>,
@@ -61,7 +67,12 @@ pub(super) struct Trainer {
 }
 
 impl Trainer {
-    pub(super) async fn spawn(command: &TrainerCommand, job: &TrainerJob, files: &Files) -> io::Result<Self> {
+    pub(super) async fn spawn(
+        command: &TrainerCommand,
+        job: &TrainerJob,
+        files: &Files,
+        alive: Alive,
+    ) -> io::Result<Self> {
         let oom_kills = oom_kills();
         let mut child = command
             .command()
@@ -91,7 +102,7 @@ impl Trainer {
             _ => {}
         }
         Ok(Self {
-            child,
+            child: Some((child, alive)),
             group,
             oom_kills,
             heard,
@@ -118,13 +129,14 @@ impl Trainer {
 
     /// Its process.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.child.id()
+        self.child.as_ref().and_then(|(child, _)| child.id())
     }
 
     /// Waits for the process to exit, and kills it if that takes too long. Returns how it ended.
     pub(super) async fn wait_for_end(mut self) -> Failure {
         let mut kind = ErrorKind::TrainerDied;
-        let status = match timeout(EXIT, self.child.wait()).await {
+        let (child, _) = self.child.as_mut().expect("it is not dropped yet");
+        let status = match timeout(EXIT, child.wait()).await {
             Ok(Ok(status)) => {
                 // The process's number may now be given to another process; the group's may not while a member is left.
                 self.kill();
@@ -157,6 +169,12 @@ impl Trainer {
 impl Drop for Trainer {
     fn drop(&mut self) {
         self.kill();
+        if let (Some((mut child, alive)), Ok(runtime)) = (self.child.take(), Handle::try_current()) {
+            runtime.spawn(async move {
+                child.wait().await.ok();
+                drop(alive);
+            });
+        }
     }
 }
 
