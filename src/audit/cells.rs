@@ -31,6 +31,8 @@ const MOST_SUSPECTS: usize = 4;
 /// What must speak for labels turned on one side, in nats: beside another rate alone, and in all.
 const LEAST_BESIDE_RATE: f64 = 5.0;
 const LEAST_EVIDENCE: f64 = 20.0;
+/// No label is wrong for certain.
+const LEAST_RIGHT: f64 = 0.02;
 /// Fewer labels turned than this are not worth a finding.
 const LEAST_SHARE: f64 = 0.05;
 
@@ -203,13 +205,15 @@ impl<'t> Cells<'t> {
             return None;
         }
         let turned = u8::from(ones);
-        let target = |(row, z): (&u32, &f32)| {
-            let p = f64::from(sigmoid(*z));
-            let (right, wrong) = if ones { (p, 1.0 - p) } else { (1.0 - p, p) };
-            let right = (right / (right + share * wrong)) as f32;
-            (*row, Remedy::Target(if ones { right } else { 1.0 - right }))
+        // The judges have learnt from turned labels, too: of a row whose true label is the turned one with probability p they
+        // expect p + share (1 - p). They know its user and its item, which the model above leaves out.
+        let target = |row: u32| {
+            let judged = f64::from(sigmoid(table.taste[row as usize]));
+            let seen = if ones { judged } else { 1.0 - judged };
+            let right = (((seen - share) / (1.0 - share)) / seen).clamp(LEAST_RIGHT, 1.0) as f32;
+            (row, Remedy::Target(if ones { right } else { 1.0 - right }))
         };
-        let remedies = rows.iter().zip(&expected).zip(&labels).filter(|(_, label)| **label == turned);
+        let remedies = rows.iter().zip(&labels).filter(|(_, label)| **label == turned);
         let [a, b] = self.pair.map(|field| &table.columns.fields[field]);
         let ids = vec![a.offset + (cell / b.cardinality) as u32, b.offset + (cell % b.cardinality) as u32];
         let valid = (0..a.valid.len()).filter(|row| self.cell(*row, true) == cell).map(|row| row as u32);
@@ -220,7 +224,7 @@ impl<'t> Cells<'t> {
             evidence,
             strength: share,
             window: None,
-            remedies: remedies.map(|(one, _)| target(one)).collect(),
+            remedies: remedies.map(|(row, _)| target(*row)).collect(),
             valid: valid.collect(),
         })
     }
