@@ -254,6 +254,39 @@ fn a_column_of_times_is_named_over_rest_and_from_the_command_line() {
 }
 
 #[test]
+fn single_columns_are_set_alike_over_rest_and_from_the_command_line() {
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let rows = (0..200).map(|row| format!("{},{}.5,a|b,{},{}\n", row % 9, row % 50, row % 3, row % 2));
+    let table = "user,price,tags,zip,click\n".to_owned() + &rows.collect::<String>();
+    let query = [
+        ("label", "click"),
+        ("category", "price,zip"),
+        ("numeric", "user=quantile:4"),
+        ("multi", "tags=|:3"),
+        ("missing", "?,none"),
+    ];
+    let dataset = service.upload_bytes(table.clone().into_bytes(), "text/csv", &query);
+    let read_as: Vec<_> = dataset["profile"]["fields"].as_array().unwrap().iter().map(|f| &f["read_as"]).collect();
+    assert_eq!(read_as, ["quantile", "category", "multi", "category"], "{dataset:#}");
+
+    let file = dir.path().join("clicks.csv");
+    fs::write(&file, table).unwrap();
+    let file = file.to_str().unwrap();
+    let flags = "--label click --category price,zip --numeric user=quantile:4 --multi tags=|:3 --missing ?,none";
+    let flags: Vec<_> = flags.split(' ').chain(["--server", &service.url]).collect();
+    let id = autodenoise_ok(&[&["datasets", "upload", file], flags.as_slice()].concat());
+    assert_eq!(id.trim(), dataset["id"], "the flags and the parameters say the same");
+
+    let wrong =
+        service.post("/v1/datasets?label=click&numeric=price=sqrt").header("content-type", "text/csv").body("x");
+    assert_eq!(service.expect(wrong, 422)["errors"][0]["pointer"], "/numeric");
+    let wrong = autodenoise(&["datasets", "check", file, "--label", "click", "--numeric", "price=sqrt"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--numeric price=sqrt: write price=quantile:32"));
+}
+
+#[test]
 fn one_command_denoises_a_file_without_a_server() {
     let dir = scratch();
     let table = clicks(dir.path(), 200, 100);

@@ -41,6 +41,14 @@ pub struct DatasetFromUpload {
     features: Option<Vec<String>>,
     /// Columns they do not see.
     exclude: Option<Vec<String>>,
+    /// Fields whose every value is a category.
+    category: Option<Vec<String>>,
+    /// Fields that are numbers: `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`.
+    numeric: Option<Vec<String>>,
+    /// Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N values.
+    multi: Option<Vec<String>>,
+    /// Words that mean that a cell has no value.
+    missing: Option<Vec<String>>,
     /// Column that holds train, valid or test.
     split_column: Option<String>,
     /// Shares of train, valid and test.
@@ -59,6 +67,10 @@ impl DatasetFromUpload {
             label: self.label.clone(),
             features: self.features.clone(),
             exclude: self.exclude.clone(),
+            category: self.category.clone(),
+            numeric: self.numeric.clone(),
+            multi: self.multi.clone(),
+            missing: self.missing.clone(),
             split_column: self.split_column.clone(),
             split: self.split.map(SplitSpec::check_ratios),
             split_seed: self.split_seed,

@@ -3,7 +3,7 @@
 use super::{error::CliError, view::JobView};
 use crate::{
     ingest::{self, IngestError, IngestLimits, Ingested},
-    types::{DatasetSpec, Profile},
+    types::{DatasetSpec, FieldReading, Profile},
 };
 use std::{
     ops::ControlFlow,
@@ -59,7 +59,35 @@ pub async fn read_table(
     }
     let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
     view.print_line(&describe_profile(&ingested.profile));
+    for line in describe_fields(&ingested.profile) {
+        view.print_line(&line);
+    }
     Ok(ingested)
+}
+
+/// Fields that are described one by one, so that a table of a thousand does not bury what else is said.
+const DESCRIBED: usize = 40;
+
+/// What each field was read as, and why.
+pub fn describe_fields(profile: &Profile) -> Vec<String> {
+    let describe = |field: &FieldReading| {
+        let mut text = format!("  {}: {}", field.column, field.read_as.as_str());
+        if let Some(values) = field.values {
+            text += &format!(", {values} different");
+        }
+        if field.missing > 0 {
+            text += &format!(", {} rows without a value", field.missing);
+        }
+        if let Some(reason) = &field.reason {
+            text += &format!(" ({reason})");
+        }
+        text
+    };
+    let mut lines: Vec<_> = profile.fields.iter().take(DESCRIBED).map(describe).collect();
+    if profile.fields.len() > DESCRIBED {
+        lines.push(format!("  and {} more fields; `datasets check` lists all", profile.fields.len() - DESCRIBED));
+    }
+    lines
 }
 
 /// How many rows, and of which label.

@@ -18,7 +18,7 @@ pub(super) struct Draft {
 
 /// How a column that is a field is treated.
 pub(super) enum Treatment {
-    /// As its first rows decide.
+    /// As all its values decide.
     ByContent,
     Category,
     Numeric(NumericSpec),
@@ -33,7 +33,8 @@ impl Draft {
         let label = checker.find_column("/label", &table.spec.label.column);
         let split = checker.find_split();
         let time = checker.find_time(label, split);
-        let fields = checker.find_fields(label, split, time);
+        let mut fields = checker.find_fields(label, split, time);
+        checker.treat_columns(&mut fields);
         checker.check_places(&fields, limits);
         if !checker.errors.is_empty() {
             return Err(IngestError::fields(checker.errors));
@@ -43,6 +44,11 @@ impl Draft {
         };
         Ok(Self { label, split, time, fields })
     }
+}
+
+/// A name as a part of a JSON pointer.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 struct Checker<'a> {
@@ -196,25 +202,66 @@ impl Checker<'_> {
                 None
             }
             (None, None) => Some(Treatment::Category),
-            (Some(NumericSpec::Quantile { buckets }), None) if !(2..=1000).contains(buckets) => {
-                self.report(format!("{pointer}/numeric/quantile/buckets"), "2 to 1000");
-                None
-            }
-            (Some(numeric), None) => Some(Treatment::Numeric(numeric.clone())),
-            (None, Some(multi)) => {
-                if multi.separator.is_empty() {
-                    self.report(format!("{pointer}/multi/separator"), "at least one character, for example `|`");
-                    return None;
-                }
-                if multi.mode == MultiMode::Category {
-                    return Some(Treatment::Category);
-                }
-                if !(1..=MAX_PLACES).contains(&multi.max_values) {
-                    self.report(format!("{pointer}/multi/max_values"), format!("1 to {MAX_PLACES}"));
-                    return None;
-                }
-                Some(Treatment::Split(multi.clone()))
-            }
+            (Some(numeric), None) => self.check_numeric(&format!("{pointer}/numeric"), numeric),
+            (None, Some(multi)) => self.check_multi(&format!("{pointer}/multi"), multi),
+        }
+    }
+
+    fn check_numeric(&mut self, pointer: &str, numeric: &NumericSpec) -> Option<Treatment> {
+        if let NumericSpec::Quantile { buckets } = numeric
+            && !(2..=1000).contains(buckets)
+        {
+            self.report(format!("{pointer}/quantile/buckets"), "2 to 1000");
+            return None;
+        }
+        Some(Treatment::Numeric(numeric.clone()))
+    }
+
+    fn check_multi(&mut self, pointer: &str, multi: &MultiSpec) -> Option<Treatment> {
+        if multi.separator.is_empty() {
+            self.report(format!("{pointer}/separator"), "at least one character, for example `|`");
+            return None;
+        }
+        if multi.mode == MultiMode::Category {
+            return Some(Treatment::Category);
+        }
+        if !(1..=MAX_PLACES).contains(&multi.max_values) {
+            self.report(format!("{pointer}/max_values"), format!("1 to {MAX_PLACES}"));
+            return None;
+        }
+        Some(Treatment::Split(multi.clone()))
+    }
+
+    /// Treats single columns as `category`, `numeric` and `multi` of the spec say.
+    fn treat_columns(&mut self, fields: &mut [(usize, Treatment)]) {
+        let spec = &self.table.spec;
+        for (place, name) in spec.category.iter().enumerate() {
+            self.treat_column(&format!("/category/{place}"), name, Some(Treatment::Category), fields);
+        }
+        for (name, numeric) in &spec.numeric {
+            let pointer = format!("/numeric/{}", escape(name));
+            let treatment = self.check_numeric(&pointer, numeric);
+            self.treat_column(&pointer, name, treatment, fields);
+        }
+        for (name, multi) in &spec.multi {
+            let pointer = format!("/multi/{}", escape(name));
+            let treatment = self.check_multi(&pointer, multi);
+            self.treat_column(&pointer, name, treatment, fields);
+        }
+    }
+
+    fn treat_column(
+        &mut self,
+        pointer: &str,
+        name: &str,
+        treatment: Option<Treatment>,
+        fields: &mut [(usize, Treatment)],
+    ) {
+        let Some(column) = self.find_column(pointer, name) else { return };
+        match fields.iter_mut().find(|(field, _)| *field == column) {
+            None => self.report(pointer, format!("column `{name}` is no field, so nothing can be made of its values")),
+            Some((_, own @ Treatment::ByContent)) => *own = treatment.unwrap_or(Treatment::Category),
+            Some(_) => self.report(pointer, format!("how column `{name}` is treated is said twice; say it once")),
         }
     }
 

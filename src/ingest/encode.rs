@@ -3,9 +3,11 @@
 use super::{
     batch::{Batch, Fault, Span},
     cell,
+    content::{Content, MANY_NUMBERS, Said, read},
     error::{IngestError, shown},
     faults::Faults,
     limits::IngestLimits,
+    missing::Missing,
     plan::{Plan, Slot, SlotKind},
     spill::{SPLIT_AT, Spill, SpillWriter},
     split::{SplitPlan, SplitsSeen},
@@ -26,6 +28,10 @@ pub(super) struct Encoder<'a> {
     /// the rows around are known to be good, which is faster.
     checked: Vec<&'a Slot>,
     vocabularies: Vec<Vocabulary>,
+    /// By vocabulary: whether the column has so many numbers that further cells are spilled as numbers; and at how many
+    /// values that is looked at next.
+    direct: Vec<bool>,
+    look_at: Vec<usize>,
     spill: SpillWriter,
     faults: Faults,
     rows: u64,
@@ -36,6 +42,8 @@ pub(super) struct Encoder<'a> {
 pub(super) struct Encoded {
     pub spill: Spill,
     pub vocabularies: Vec<Vocabulary>,
+    /// By vocabulary: whether cells of the column were spilled as numbers.
+    pub direct: Vec<bool>,
     pub splits: SplitsSeen,
 }
 
@@ -45,8 +53,10 @@ impl<'a> Encoder<'a> {
         Ok(Self {
             plan,
             limits,
-            checked: plan.slots.iter().filter(|slot| !matches!(slot.kind, SlotKind::Category { .. })).collect(),
+            checked: plan.slots.iter().filter(|slot| !is_coded(&slot.kind)).collect(),
             vocabularies: (0..plan.vocabularies).map(|_| Vocabulary::default()).collect(),
+            direct: vec![false; plan.vocabularies],
+            look_at: vec![MANY_NUMBERS + 1; plan.vocabularies],
             spill: SpillWriter::create(folder, plan.width)?,
             faults: Faults::new(limits.max_errors),
             rows: 0,
@@ -86,7 +96,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// The spilled rows, or everything found wrong with them.
-    pub fn finish(mut self) -> Result<Encoded, IngestError> {
+    pub fn finish(self) -> Result<Encoded, IngestError> {
         if self.faults.total() > 0 {
             return Err(self.faults.into_error(self.rows));
         }
@@ -95,8 +105,7 @@ impl<'a> Encoder<'a> {
             let rule = "the file has columns but no rows; upload a table of at least three rows";
             return Err(IngestError::field("", rule));
         }
-        self.vocabularies.iter_mut().for_each(Vocabulary::seal);
-        Ok(Encoded { spill, vocabularies: self.vocabularies, splits: self.splits })
+        Ok(Encoded { spill, vocabularies: self.vocabularies, direct: self.direct, splits: self.splits })
     }
 
     fn encode_row(&mut self, batch: &mut Batch, row: usize) {
@@ -174,16 +183,24 @@ impl<'a> Encoder<'a> {
     fn encode_value(&mut self, kind: &SlotKind, text: &mut Vec<u8>, value: Span, at: usize) -> Result<(), String> {
         match kind {
             SlotKind::Category { .. } => {}
+            SlotKind::ByContent { vocabulary, .. } => {
+                if self.direct[*vocabulary] {
+                    let number = match read(value.slice(text), &self.plan.missing) {
+                        Said::Number(number) => number,
+                        Said::Gap => f64::NAN,
+                        Said::Word => return Err(WORD_AMONG_NUMBERS.to_owned()),
+                    };
+                    self.spill.put(at, number.to_le_bytes());
+                }
+            }
             SlotKind::Quantile { .. } => {
-                let value = value.slice(text);
-                let number = if value.is_empty() { f64::NAN } else { number(value)? };
+                let number = number(value.slice(text), &self.plan.missing)?.unwrap_or(f64::NAN);
                 self.spill.put(at, number.to_le_bytes());
             }
             SlotKind::Log { vocabulary } => {
                 let start = text.len();
-                if !value.slice(text).is_empty() {
-                    let bucket = cell::log_bucket(number(value.slice(text))?);
-                    write!(text, "{bucket:.0}").map_err(|error| error.to_string())?;
+                if let Some(number) = number(value.slice(text), &self.plan.missing)? {
+                    write!(text, "{:.0}", cell::log_bucket(number)).map_err(|error| error.to_string())?;
                 }
                 self.gather(*vocabulary, text, Span::new(start, text.len()), at);
             }
@@ -218,7 +235,9 @@ impl<'a> Encoder<'a> {
     fn fill_in_codes(&mut self, batch: &Batch, rows: Range<usize>, record: usize) -> Result<(), IngestError> {
         let cells = batch.cells_of(rows);
         for slot in &self.plan.slots {
-            if let SlotKind::Category { vocabulary } = slot.kind {
+            if let SlotKind::Category { vocabulary } | SlotKind::ByContent { vocabulary, .. } = slot.kind
+                && !self.direct[vocabulary]
+            {
                 let places = (record + slot.at..).step_by(self.plan.width);
                 for (cells, at) in cells.chunks_exact(self.plan.columns.len()).zip(places) {
                     self.vocabularies[vocabulary].gather(&batch.text, cells[slot.column], at);
@@ -228,7 +247,23 @@ impl<'a> Encoder<'a> {
         for vocabulary in &mut self.vocabularies {
             vocabulary.code_gathered(&batch.text, self.spill.waiting());
         }
+        self.look_for_measures();
         self.spill.write_if_full()
+    }
+
+    /// Stops coding the values of columns that are plainly measures.
+    fn look_for_measures(&mut self) {
+        for slot in &self.plan.slots {
+            if let SlotKind::ByContent { vocabulary, wide: true } = slot.kind
+                && !self.direct[vocabulary]
+                && self.vocabularies[vocabulary].len() >= self.look_at[vocabulary]
+            {
+                let values = &self.vocabularies[vocabulary];
+                let content = Content::of(values, &self.plan.missing);
+                self.direct[vocabulary] = content.is_numbers() && content.has_fractions();
+                self.look_at[vocabulary] = 2 * values.len();
+            }
+        }
     }
 
     fn report_cell(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl Into<String>) {
@@ -272,11 +307,15 @@ impl<'a> Encoder<'a> {
     fn check_vocabulary(&self) -> Result<(), IngestError> {
         // Ids are i32. The rows between two checks, buckets, unknown and padding ids come on top.
         let max = self.limits.max_vocabulary.min(i32::MAX as u64 - (1 << 24));
-        if self.vocabularies.iter().map(|vocabulary| vocabulary.len() as u64).sum::<u64>() <= max {
+        let values = |slot: &Slot| match slot.kind {
+            // Those of a measure are few, because beyond them its numbers are not kept.
+            SlotKind::ByContent { vocabulary, wide: true } if self.vocabularies[vocabulary].len() <= MANY_NUMBERS => 0,
+            _ => slot.kind.vocabulary().filter(|at| !self.direct[*at]).map_or(0, |at| self.vocabularies[at].len()),
+        };
+        if self.plan.slots.iter().map(|slot| values(slot) as u64).sum::<u64>() <= max {
             return Ok(());
         }
-        let values = |slot: &&Slot| slot.kind.vocabulary().map_or(0, |at| self.vocabularies[at].len());
-        let largest = self.plan.slots.iter().max_by_key(values);
+        let largest = self.plan.slots.iter().max_by_key(|slot| values(slot));
         let largest = largest.map_or("", |slot| self.plan.columns[slot.column].as_str());
         let rule = format!(
             "more than {max} distinct values, the most this service encodes; column `{largest}` has most: exclude it, or give \
@@ -286,9 +325,23 @@ impl<'a> Encoder<'a> {
     }
 }
 
-fn number(value: &[u8]) -> Result<f64, String> {
-    cell::parse_number(value).ok_or_else(|| {
-        "a finite number or an empty cell; if this column holds words, list it in `fields` as {\"column\": …}"
-            .to_owned()
-    })
+/// Whether a column's cells are coded whatever they hold.
+fn is_coded(kind: &SlotKind) -> bool {
+    matches!(kind, SlotKind::Category { .. } | SlotKind::ByContent { wide: false, .. })
+}
+
+const WORD_AMONG_NUMBERS: &str = "a word, where the rows before have tens of thousands of different numbers with fractions; \
+    name it in `missing` if it means no value, or say that the column is a `category`";
+
+/// The number of a cell; none where it has no value.
+fn number(value: &[u8], missing: &Missing) -> Result<Option<f64>, String> {
+    match cell::parse_number(value) {
+        None if missing.is_gap(value) => Ok(None),
+        None => {
+            Err("a finite number, or no value; name what means no value in `missing`, or do not treat this column as \
+                     `numeric`"
+                .to_owned())
+        }
+        number => Ok(number),
+    }
 }

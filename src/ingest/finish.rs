@@ -9,10 +9,12 @@ use super::{
     layout::Layout,
     plan::Plan,
     progress::Ticker,
+    readings::{self, Readings},
     split::Splitter,
     survey::{Survey, find_bounds},
     table::Table,
     times::{TimeScale, TimesSeen},
+    values::Values,
 };
 use crate::types::{FeatureMap, Profile, TimeColumn};
 use std::{collections::BTreeMap, path::Path};
@@ -26,12 +28,17 @@ pub(super) fn write_dataset(
     parent: &Path,
     ticker: &mut Ticker,
 ) -> Result<(FeatureMap, Profile), IngestError> {
-    let Encoded { spill, vocabularies, splits } = encoded;
+    let Encoded { spill, vocabularies, direct, splits } = encoded;
+    let values = |(vocabulary, direct)| Values::new(vocabulary, direct, &plan.missing);
+    let values: Vec<_> = vocabularies.into_iter().zip(direct).map(values).collect();
+    readings::check(plan, &values)?;
     let (splitter, rows) = Splitter::new(plan.split, &spill, &splits, ticker)?;
-    let survey = Survey::read(plan, &spill, &splitter, &vocabularies, ticker)?;
+    let survey = Survey::read(plan, &spill, &splitter, &values, ticker)?;
     survey.check_labels(rows)?;
-    let bounds = find_bounds(plan, &spill, &splitter, ticker)?;
-    let encodings = Encoding::for_plan(plan, survey.ranks, bounds);
+    let readings = Readings::new(plan, &values, &survey.missing, rows);
+    let measures = readings.measures(plan, &values);
+    let bounds = find_bounds(plan, &measures, &spill, &splitter, ticker)?;
+    let encodings = Encoding::for_plan(plan, &values, survey.ranks, &measures, bounds);
     let time = plan.times.last().copied().zip(splits.times.last().map(TimesSeen::unit));
     let time_column = time.map(|(slot, unit)| TimeColumn { column: plan.columns[slot.column].clone(), unit });
     let feature_map = feature_map(plan, &encodings, table.spec.label.clone(), rows, time_column);
@@ -39,7 +46,7 @@ pub(super) fn write_dataset(
     let layout = Layout::create(parent)?;
     let regions = layout.create_regions(rows, feature_map.fields.len(), time.is_some())?;
     let names = plan.slots.iter().zip(&encodings).filter_map(|(slot, encoding)| {
-        let vocabulary = &vocabularies[slot.kind.vocabulary()?];
+        let vocabulary = &values[slot.kind.vocabulary()?].vocabulary;
         Some((plan.columns[slot.column].as_str(), vocabulary, encoding.named_ids()))
     });
     let mut assembly = Assembly {
@@ -68,6 +75,7 @@ pub(super) fn write_dataset(
         contradicting_rows: duplicates.contradicting,
         unknown_cells: counted.map(|(field, cells)| (field.name.clone(), cells)).collect::<BTreeMap<_, _>>(),
         columns: plan.columns.clone(),
+        fields: readings.fields,
         bytes: table.bytes,
         digest,
     };

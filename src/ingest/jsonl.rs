@@ -1,5 +1,5 @@
-//! JSON lines: one flat object a line. Numbers stand for their text as written, a missing key or `null` is an empty cell,
-//! a list of scalars is its values joined.
+//! JSON lines: one flat object a line. Numbers stand for their text as written, but for whole ones with an exponent, which
+//! have their digits; a missing key or `null` is an empty cell, a list of scalars is its values joined.
 
 use super::{
     batch::{Batch, Fault, Next},
@@ -137,10 +137,19 @@ fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static
             Ok(())
         }
         _ => {
-            text.extend_from_slice(raw.as_bytes());
+            match whole_number(raw) {
+                Some(number) => text.extend_from_slice(number.to_string().as_bytes()),
+                None => text.extend_from_slice(raw.as_bytes()),
+            }
             Ok(())
         }
     }
+}
+
+/// The whole number that is written with an exponent.
+fn whole_number(raw: &str) -> Option<i64> {
+    let number = raw.contains(['e', 'E']).then(|| raw.parse::<f64>().ok())??;
+    (number.fract() == 0.0 && number.abs() < 9.2e18).then_some(number as i64)
 }
 
 /// Calls `each` with every key and value of the object that `line` holds.

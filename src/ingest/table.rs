@@ -12,7 +12,7 @@ use super::{
 use crate::types::{DatasetSpec, FieldSpec, FileFormat};
 use std::path::Path;
 
-/// Rows looked at before the first reading: for the keys of JSON objects, and to tell numbers from categories.
+/// Rows looked at before the first reading: for the keys of JSON objects, and for decimals.
 pub(super) const SNIFF_ROWS: u64 = 10_000;
 
 /// The file, its format and its columns.
@@ -87,10 +87,12 @@ impl<'a> Table<'a> {
     /// What stands between the values of a list in this column.
     fn join(&self, column: usize) -> String {
         let fields = self.spec.fields.iter().flatten();
-        let multi = fields.filter(|field| field.column() == self.columns[column]).find_map(|field| match field {
+        let name = &self.columns[column];
+        let multi = fields.filter(|field| field.column() == name).find_map(|field| match field {
             FieldSpec::Full { multi, .. } => multi.as_ref(),
             FieldSpec::Name(_) => None,
         });
+        let multi = multi.or_else(|| self.spec.multi.get(name));
         multi.map_or_else(|| "|".to_owned(), |multi| multi.separator.clone())
     }
 }

@@ -1,5 +1,6 @@
 //! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
 
+use super::field_reading::FieldReading;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range};
 use utoipa::ToSchema;
@@ -59,6 +60,20 @@ pub struct DatasetSpec {
     /// Columns that are not fields. Only where `fields` is absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Fields whose every value is a category of its own, also where all are numbers. Like `numeric` and `multi` it says how
+    /// single columns are treated without listing the others in `fields`; what neither says is decided by all values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub category: Vec<String>,
+    /// Fields that are numbers, by column, and how they become categories.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numeric: BTreeMap<String, NumericSpec>,
+    /// Fields with several values in a cell, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub multi: BTreeMap<String, MultiSpec>,
+    /// Words that mean that a cell has no value, beside the empty cell. In a column of numbers NaN, NA, N/A, None, NULL, `\N`
+    /// and `-` mean it anyway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// How rows are divided into train, valid and test.
     #[serde(default)]
     pub split: SplitSpec,
@@ -82,6 +97,10 @@ impl DatasetSpec {
             label,
             fields: None,
             exclude: Vec::new(),
+            category: Vec::new(),
+            numeric: BTreeMap::new(),
+            multi: BTreeMap::new(),
+            missing: Vec::new(),
             split: SplitSpec::default(),
             time: None,
             vocabulary: Vocabulary::default(),
@@ -199,7 +218,8 @@ impl ToSchema for LabelRule {}
     expecting = "a field is a column's name, or an object with `column` and, where wanted, `numeric` or `multi`"
 )]
 pub enum FieldSpec {
-    /// Treated by its content: decimal numbers as numeric, anything else as a category.
+    /// Treated as `category`, `numeric` or `multi` of the spec say; else by its content: many different numbers with
+    /// fractions as numeric, anything else as a category.
     Name(String),
     Full {
         column: String,
@@ -210,6 +230,35 @@ pub enum FieldSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         multi: Option<MultiSpec>,
     },
+}
+
+impl NumericSpec {
+    /// Buckets of a column whose number is not said.
+    pub const DEFAULT_BUCKETS: u32 = 32;
+
+    /// Reads `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`.
+    pub fn parse(text: &str) -> Result<(String, Self), String> {
+        let Some((column, how)) = text.rsplit_once('=') else {
+            return match text {
+                "" => Err("name a column".to_owned()),
+                column => Ok((column.to_owned(), Self::default())),
+            };
+        };
+        let numeric = match how.split_once(':') {
+            None if how == "log" => Self::Log,
+            Some(("quantile", count)) => Self::Quantile {
+                buckets: count.parse().map_err(|_| format!("{text}: `{count}` is not a number of buckets"))?,
+            },
+            _ => return Err(format!("{text}: write {column}=quantile:{} or {column}=log", Self::DEFAULT_BUCKETS)),
+        };
+        Ok((column.to_owned(), numeric))
+    }
+}
+
+impl Default for NumericSpec {
+    fn default() -> Self {
+        Self::Quantile { buckets: Self::DEFAULT_BUCKETS }
+    }
 }
 
 impl FieldSpec {
@@ -249,6 +298,22 @@ pub struct MultiSpec {
 impl MultiSpec {
     fn default_max_values() -> u32 {
         8
+    }
+
+    /// Reads `COLUMN=SEPARATOR`, which is one category, or `COLUMN=SEPARATOR:N`, up to N values.
+    pub fn parse(text: &str) -> Result<(String, Self), String> {
+        let (column, how) = text
+            .split_once('=')
+            .filter(|(column, how)| !column.is_empty() && !how.is_empty())
+            .ok_or_else(|| format!("{text}: write COLUMN=SEPARATOR or COLUMN=SEPARATOR:N"))?;
+        let several = how.rsplit_once(':').and_then(|(separator, n)| Some((separator, n.parse().ok()?)));
+        let multi = match several {
+            Some((separator, max_values)) if !separator.is_empty() => {
+                Self { separator: separator.to_owned(), mode: MultiMode::Split, max_values }
+            }
+            _ => Self { separator: how.to_owned(), mode: MultiMode::Category, max_values: 1 },
+        };
+        Ok((column.to_owned(), multi))
     }
 }
 
@@ -456,6 +521,9 @@ pub struct Profile {
     pub unknown_cells: BTreeMap<String, u64>,
     /// Columns of the file, in order.
     pub columns: Vec<String>,
+    /// What each column that is a field was read as. Empty for tables that were read by versions that did not keep it.
+    #[serde(default)]
+    pub fields: Vec<FieldReading>,
     /// Bytes of the file as uploaded.
     pub bytes: u64,
     /// sha256 over the encoded content (ids, labels, splits, file order): the same rows give the same digest whatever

@@ -13,6 +13,7 @@ mod evidence;
 mod facts;
 mod failure;
 mod faults;
+mod field_reading;
 mod findings_words;
 mod ids;
 mod job;
@@ -51,6 +52,7 @@ pub use evidence::{
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};
+pub use field_reading::{FieldReading, ReadAs};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};

@@ -92,6 +92,7 @@ impl World {
             contradicting_rows: 0,
             unknown_cells: BTreeMap::new(),
             columns: vec![],
+            fields: vec![],
             bytes: 0,
             digest: "test".to_owned(),
         };

@@ -4,6 +4,7 @@ mod encoding;
 mod errors;
 mod export;
 mod formats;
+mod kinds;
 mod scale;
 mod splits;
 mod times;

@@ -1,0 +1,64 @@
+//! What each column is read as: what the spec says, else what its values show.
+
+use super::{
+    error::IngestError,
+    plan::{Plan, Slot, SlotKind},
+    survey::Measure,
+    values::Values,
+};
+use crate::types::{FieldError, FieldReading, NumericSpec, ReadAs, SplitCounts};
+
+/// Refuses columns of which it cannot be told what they are.
+pub(super) fn check(plan: &Plan, values: &[Values]) -> Result<(), IngestError> {
+    let fault = |slot: &Slot| match slot.kind {
+        SlotKind::ByContent { vocabulary, .. } => values[vocabulary].content.fault(&plan.columns[slot.column]),
+        _ => None,
+    };
+    let faults: Vec<_> = plan.slots.iter().filter_map(fault).map(|rule| FieldError::new("/missing", rule)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(IngestError::fields(faults)) }
+}
+
+/// By slot.
+pub(super) struct Readings {
+    pub fields: Vec<FieldReading>,
+}
+
+impl Readings {
+    /// Settles what is left to the values. `missing` is by slot; `values` are by vocabulary.
+    pub fn new(plan: &Plan, values: &[Values], missing: &[u64], rows: SplitCounts) -> Self {
+        let reading = |(slot, missing): (&Slot, &u64)| {
+            let found = slot.kind.vocabulary().map(|vocabulary| &values[vocabulary]);
+            let (read_as, reason) = match (&slot.kind, found) {
+                (SlotKind::ByContent { .. }, Some(values)) => {
+                    let choice = values.choose(rows.total() - missing);
+                    (if choice.measure { ReadAs::Quantile } else { ReadAs::Category }, Some(choice.reason))
+                }
+                (SlotKind::Category { .. } | SlotKind::ByContent { .. }, _) => (ReadAs::Category, None),
+                (SlotKind::Quantile { .. }, _) => (ReadAs::Quantile, None),
+                (SlotKind::Log { .. }, _) => (ReadAs::Log, None),
+                (SlotKind::Multi { .. }, _) => (ReadAs::Multi, None),
+            };
+            FieldReading {
+                column: plan.columns[slot.column].clone(),
+                read_as,
+                reason,
+                values: found.filter(|values| !values.direct).map(|values| values.known() as u64),
+                missing: *missing,
+            }
+        };
+        Self { fields: plan.slots.iter().zip(missing).map(reading).collect() }
+    }
+
+    /// The slots whose numbers go into buckets.
+    pub fn measures(&self, plan: &Plan, values: &[Values]) -> Vec<Option<Measure>> {
+        let measure = |(slot, field): (&Slot, &FieldReading)| match slot.kind {
+            SlotKind::Quantile { buckets } => Some(Measure { buckets, numbers: Vec::new() }),
+            SlotKind::ByContent { vocabulary, .. } if field.read_as == ReadAs::Quantile => {
+                let numbers = values[vocabulary].numbers(&plan.missing);
+                Some(Measure { buckets: NumericSpec::DEFAULT_BUCKETS, numbers })
+            }
+            _ => None,
+        };
+        plan.slots.iter().zip(&self.fields).map(measure).collect()
+    }
+}

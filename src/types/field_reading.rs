@@ -1,0 +1,44 @@
+//! What reading a table found of its columns.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A column that is a field, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldReading {
+    pub column: String,
+    pub read_as: ReadAs,
+    /// Why, where the column's values decided and not the spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Different values in all rows. Absent for numbers whose values were not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<u64>,
+    /// Rows without a value.
+    pub missing: u64,
+}
+
+/// How a column's cells became ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadAs {
+    /// Each value is a category.
+    Category,
+    /// Numbers, in buckets of about equal numbers of training rows.
+    Quantile,
+    /// Numbers, in buckets by their logarithm.
+    Log,
+    /// Several values in a cell.
+    Multi,
+}
+
+impl ReadAs {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Category => "category",
+            Self::Quantile => "numbers in buckets",
+            Self::Log => "numbers in buckets of their logarithm",
+            Self::Multi => "several values",
+        }
+    }
+}
