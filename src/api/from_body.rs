@@ -78,6 +78,10 @@ pub struct CreateDatasetQuery {
     time: Option<String>,
     /// Separator of a text table.
     separator: Option<String>,
+    /// What its cells are quoted with: one character, or `none`.
+    quote: Option<String>,
+    /// The character that makes a quote or a separator behind it part of the cell.
+    escape: Option<char>,
 }
 
 impl CreateDatasetQuery {
@@ -97,6 +101,8 @@ impl CreateDatasetQuery {
             split_seed: self.split_seed,
             time: self.time.clone(),
             separator: self.separator.clone(),
+            quote: self.quote.clone(),
+            escape: self.escape,
         };
         make_spec(parts, whole)
     }

@@ -15,6 +15,7 @@ pub fn make_spec(parts: TableParts, whole: Option<DatasetSpec>) -> Result<Datase
         WrongParts::Split(rule) => wrong("/split", rule),
         WrongParts::Numeric(rule) => wrong("/numeric", rule),
         WrongParts::Multi(rule) => wrong("/multi", rule),
+        WrongParts::Quote(rule) => wrong("/quote", rule),
     })
 }
 

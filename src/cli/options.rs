@@ -71,6 +71,15 @@ pub struct TableArgs {
     #[arg(long, value_name = "TEXT")]
     pub separator: Option<String>,
 
+    /// What cells of a text table are quoted with: one character, or none [default: ", unless the lines say that nothing is
+    /// quoted]
+    #[arg(long, value_name = "CHARACTER|none")]
+    pub quote: Option<String>,
+
+    /// Character that makes a quote or a separator behind it part of the cell, for example \
+    #[arg(long, value_name = "CHARACTER")]
+    pub escape: Option<char>,
+
     /// Names of the columns of a text table without a header line, separated by commas
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
@@ -90,6 +99,7 @@ impl TableArgs {
             WrongParts::Label(rule) | WrongParts::Split(rule) => CliError::usage(rule),
             WrongParts::Numeric(rule) => CliError::usage(format!("--numeric {rule}")),
             WrongParts::Multi(rule) => CliError::usage(format!("--multi {rule}")),
+            WrongParts::Quote(rule) => CliError::usage(format!("--quote: {rule}")),
         })?;
         if let Some(column) = &self.split_time {
             spec.split = SplitSpec::Time { column: column.clone(), ratios: self.split.unwrap_or([0.8, 0.1, 0.1]) };
@@ -127,6 +137,8 @@ impl TableArgs {
             split_seed: Some(self.split_seed).filter(|seed| *seed != 0),
             time: self.time.clone(),
             separator: self.separator.clone(),
+            quote: self.quote.clone(),
+            escape: self.escape,
         }
     }
 }

@@ -59,6 +59,9 @@ pub async fn read_table(
     }
     let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
     view.print_line(&describe_profile(&ingested.profile));
+    for note in &ingested.profile.notes {
+        view.print_line(&format!("note: {note}"));
+    }
     for line in describe_fields(&ingested.profile) {
         view.print_line(&line);
     }

@@ -24,6 +24,7 @@ pub(super) fn write_dataset(
     plan: &Plan,
     encoded: Encoded,
     table: &Table,
+    notes: Vec<String>,
     out_dir: &Path,
     parent: &Path,
     ticker: &mut Ticker,
@@ -76,6 +77,7 @@ pub(super) fn write_dataset(
         unknown_cells: counted.map(|(field, cells)| (field.name.clone(), cells)).collect::<BTreeMap<_, _>>(),
         columns: plan.columns.clone(),
         fields: readings.fields,
+        notes,
         bytes: table.bytes,
         digest,
     };

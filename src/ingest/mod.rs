@@ -6,6 +6,7 @@ mod cell;
 mod content;
 mod dataset;
 mod delimited;
+mod dialect;
 mod draft;
 mod duplicates;
 mod encode;

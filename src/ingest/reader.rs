@@ -3,6 +3,7 @@
 use super::{
     batch::{BATCH_BYTES, Batch, Fault, Next, Span},
     delimited::Delimited,
+    dialect::{Dialect, LinesInQuotes},
     error::{IngestError, ReadError, shown},
     format::compression,
     jsonl::Json,
@@ -28,12 +29,22 @@ enum Kind {
 }
 
 impl Rows {
-    /// The lines of a CSV, the header's included. `spec` says the separator.
-    pub fn open_csv(path: &Path, spec: &DatasetSpec, limits: &IngestLimits) -> Result<Self, IngestError> {
+    /// The lines of a CSV, the header's included. `spec` says the separator. `columns`: how many values a line has, if that is
+    /// known.
+    pub fn open_csv(
+        path: &Path,
+        spec: &DatasetSpec,
+        columns: usize,
+        limits: &IngestLimits,
+    ) -> Result<Self, IngestError> {
         let separator = spec.separator.clone().unwrap_or_else(|| ",".to_owned());
         let kind = if let &[byte] = separator.as_bytes() {
             let text = source::open(path, compression(spec), limits.max_decompressed_bytes)?;
-            Kind::Delimited(Box::new(Delimited::new(text.reader, byte, limits.max_line_bytes)), text.bytes_read)
+            let dialect = Dialect::new(byte, spec);
+            // Where the spec says what quotes, nothing is to be found out.
+            let columns = if spec.quote.is_none() { columns } else { 0 };
+            let reader = Delimited::new(text.reader, dialect, columns, limits.max_line_bytes);
+            Kind::Delimited(Box::new(reader), text.bytes_read)
         } else {
             let (lines, bytes_read) = open_lines(path, spec, limits)?;
             Kind::Separated(Separated::new(lines, separator), bytes_read)
@@ -90,6 +101,14 @@ impl Rows {
         more
     }
 
+    /// What the rows so far say of whether anything is quoted.
+    pub fn lines_in_quotes(&self) -> LinesInQuotes {
+        match &self.kind {
+            Kind::Delimited(reader, _) => *reader.lines_in_quotes(),
+            _ => LinesInQuotes::default(),
+        }
+    }
+
     /// Line on which the current row starts, from 1; none for Parquet.
     pub fn line(&self) -> Option<u64> {
         match &self.kind {
@@ -134,7 +153,7 @@ fn fill_delimited(reader: &mut Delimited, batch: &mut Batch, most: usize) -> Res
 fn delimited_fault(reader: &Delimited, cells: &[Span]) -> Option<Fault> {
     if reader.quote_open() {
         let last = cells.len() - 1;
-        let rule = "a quote is opened here and never closed";
+        let rule = "a quote is opened here and never closed; close it, or say `quote`: `none` if nothing is quoted";
         return Some(Fault { position: Some(last), ..Fault::new(None, Some(shown(reader.cell(cells[last]))), rule) });
     }
     // All cells at once first: nearly every row is ASCII, and of the others nearly every one is UTF-8.

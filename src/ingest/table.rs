@@ -2,6 +2,7 @@
 
 use super::{
     batch::{Batch, Span},
+    dialect,
     error::{IngestError, shown},
     format::resolve_for_file,
     jsonl::discover_keys,
@@ -74,7 +75,7 @@ impl<'a> Table<'a> {
             Some(FileFormat::Parquet) => Rows::open_parquet(self.path, self.bytes, needed, joins(), limits),
             Some(FileFormat::Jsonl) => Rows::open_json(self.path, &self.spec, &self.columns, joins(), limits),
             _ => {
-                let mut rows = Rows::open_csv(self.path, &self.spec, limits)?;
+                let mut rows = Rows::open_csv(self.path, &self.spec, self.columns.len(), limits)?;
                 if self.spec.columns.is_none() {
                     // The header.
                     rows.fill(&mut Batch::default(), 1).map_err(|error| error.at_start(self.path))?;
@@ -106,8 +107,9 @@ fn find_csv_columns(path: &Path, spec: &mut DatasetSpec, limits: &IngestLimits) 
         lines.read_row().map_err(|error| error.at_start(path))?;
         spec.separator = Some(likely_separator(lines.text()).to_owned());
     }
+    dialect::check(spec, spec.separator.as_deref().unwrap_or(","))?;
     let mut first = Batch::default();
-    Rows::open_csv(path, spec, limits)?.fill(&mut first, 1).map_err(|error| error.at_start(path))?;
+    Rows::open_csv(path, spec, 0, limits)?.fill(&mut first, 1).map_err(|error| error.at_start(path))?;
     let Some(header) = first.rows.first() else {
         return Err(IngestError::field("", "the file has no rows; upload a table of at least three"));
     };
@@ -152,6 +154,10 @@ fn likely_separator(header: &[u8]) -> &'static str {
 fn refuse_csv_members(spec: &DatasetSpec) -> Result<(), IngestError> {
     if spec.separator.is_some() {
         return Err(IngestError::field("/separator", "only for CSV; leave it out"));
+    }
+    if spec.quote.is_some() || spec.escape.is_some() {
+        let pointer = if spec.quote.is_some() { "/quote" } else { "/escape" };
+        return Err(IngestError::field(pointer, "only for CSV; leave it out"));
     }
     if spec.columns.is_some() {
         return Err(IngestError::field("/columns", "only for CSV without a header; this file names its columns"));

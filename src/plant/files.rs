@@ -97,6 +97,8 @@ pub fn write_table(table: &Table, spec: &DatasetSpec, out: &Path) -> Result<Data
         format: Some(FileFormat::Csv),
         compression: Some(Compression::None),
         separator: Some(",".to_owned()),
+        quote: None,
+        escape: None,
         columns: None,
         label: LabelRule { column: label, rule: None },
         fields: spec.fields.clone(),

@@ -1,6 +1,6 @@
 //! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
 
-use super::field_reading::FieldReading;
+use super::{field_reading::FieldReading, quote::Quote};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range};
 use utoipa::ToSchema;
@@ -49,6 +49,14 @@ pub struct DatasetSpec {
     /// header has most of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
+    /// CSV with a separator of one character only: what cells are quoted with. Absent: `"`, unless the lines say that nothing is
+    /// quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
+    /// CSV with a separator of one character only: the character that makes a quote or a separator behind it part of the cell,
+    /// for example `\`. Absent: none; a quote within quotes is doubled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escape: Option<char>,
     /// CSV only: names of the columns, for a file without a header line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -93,6 +101,8 @@ impl DatasetSpec {
             format: None,
             compression: None,
             separator: None,
+            quote: None,
+            escape: None,
             columns: None,
             label,
             fields: None,
@@ -524,6 +534,9 @@ pub struct Profile {
     /// What each column that is a field was read as. Empty for tables that were read by versions that did not keep it.
     #[serde(default)]
     pub fields: Vec<FieldReading>,
+    /// What was found out of the table as a whole, and what may be wrong with it, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Bytes of the file as uploaded.
     pub bytes: u64,
     /// sha256 over the encoded content (ids, labels, splits, file order): the same rows give the same digest whatever

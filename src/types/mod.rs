@@ -23,6 +23,7 @@ mod options;
 mod overrides;
 mod plan;
 mod problem;
+mod quote;
 mod report;
 mod resolve;
 mod resolved;
@@ -63,6 +64,7 @@ pub use options::{
 };
 pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
+pub use quote::Quote;
 pub use report::{ArmResult, LabelColumns, Report, RunResult, TableLine, Tested, Warning};
 pub use resolved::{ResolvedMethod, Trainee};
 pub use row_rule::RowRule;

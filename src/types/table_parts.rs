@@ -3,7 +3,7 @@
 //! A client gives them as flags, in a query string or as members of a JSON body. Each of the three is declared where it is
 //! read, because each has its own documentation and its own form of a list; what the parts come to is said here alone.
 
-use super::{DatasetSpec, FieldSpec, LabelRule, MultiSpec, NumericSpec, SplitSpec};
+use super::{DatasetSpec, FieldSpec, LabelRule, MultiSpec, NumericSpec, Quote, SplitSpec};
 use std::collections::BTreeMap;
 
 /// What a client says of how its table is to be read. A part that is absent changes nothing.
@@ -33,6 +33,10 @@ pub struct TableParts {
     pub time: Option<String>,
     /// Separator of a text table; `\t` is a tab.
     pub separator: Option<String>,
+    /// What its cells are quoted with: one character, or `none`.
+    pub quote: Option<String>,
+    /// The character that makes what is behind it part of the cell.
+    pub escape: Option<char>,
 }
 
 /// Why parts make no spec.
@@ -47,6 +51,7 @@ pub enum WrongParts {
     /// What a part that says how columns are treated must be.
     Numeric(String),
     Multi(String),
+    Quote(String),
 }
 
 impl TableParts {
@@ -82,6 +87,12 @@ impl TableParts {
         }
         if let Some(separator) = self.separator {
             spec.separator = Some(separator.replace("\\t", "\t"));
+        }
+        if let Some(quote) = self.quote {
+            spec.quote = Some(Quote::try_from(quote).map_err(WrongParts::Quote)?);
+        }
+        if let Some(escape) = self.escape {
+            spec.escape = Some(escape);
         }
         match (self.split_column, self.split) {
             (Some(_), Some(_)) => return Err(WrongParts::Split("give split_column or split, not both".to_owned())),

@@ -57,6 +57,7 @@ pub fn profile() -> Profile {
         unknown_cells: BTreeMap::new(),
         columns: vec!["user".to_owned(), "click".to_owned()],
         fields: vec![],
+        notes: vec![],
         bytes: 20,
         digest: "d1".to_owned(),
     }

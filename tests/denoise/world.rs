@@ -93,6 +93,7 @@ impl World {
             unknown_cells: BTreeMap::new(),
             columns: vec![],
             fields: vec![],
+            notes: vec![],
             bytes: 0,
             digest: "test".to_owned(),
         };

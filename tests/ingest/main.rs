@@ -1,5 +1,6 @@
 //! Ingest and export on real files: what a client uploads, what the models get, and what comes back.
 
+mod dialect;
 mod encoding;
 mod errors;
 mod export;
