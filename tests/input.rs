@@ -204,7 +204,11 @@ fn the_command_line_says_what_is_wrong_and_exits_with_its_code() {
     let (bad, good, out, spec) = (path("bad.csv"), path("good.csv"), path("out.csv"), path("spec.json"));
     let missing = path("missing.csv");
     let nowhere = path("missing/out.csv");
-    let cases: [(&[&str], i32, &str); 9] = [
+    let many = path("many.csv");
+    fs::write(&many, table((0..500).map(|row| format!("u{row},i1,{}", if row % 2 == 0 { "maybe" } else { "never" }))))
+        .unwrap();
+    let cases: [(&[&str], i32, &str); 10] = [
+        (&["denoise", &many, "-o", &out, "--label", "click"], 3, "(and 99 more rows like it, up to line 101)"),
         (&["denoise", &bad, "-o", &out, "--label", "click"], 3, "line 52, click = \"maybe\""),
         (&["denoise", &good, "-o", &out, "--label", "clik"], 3, "did you mean `click`"),
         (&["denoise", &good, "-o", &out, "--label", "click", "-O", "epochz=3"], 3, "/method/options/epochz"),

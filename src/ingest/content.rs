@@ -4,7 +4,7 @@
 //! Neither the order of rows nor any one cell decides. Where it is in doubt a column is taken for names, because names put
 //! into buckets are lost, while a measure taken for names only has more values.
 
-use super::{cell, error::shown, missing::Missing, vocabulary::Vocabulary};
+use super::{cell, error::shown, missing::Missing, notation::Notation, vocabulary::Vocabulary};
 
 /// So many different numbers are as many as there are buckets: a bucket would hold one number.
 const FEW: u64 = 32;
@@ -62,7 +62,7 @@ fn is_whole(text: &[u8]) -> bool {
 }
 
 /// What the different values of a column are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Content {
     /// Different numbers, and different words. Where there are `WORDS_ENOUGH` words, no more was counted.
     pub numbers: u64,
@@ -79,6 +79,15 @@ pub(super) struct Content {
     decimals: Option<(usize, usize)>,
     /// Whether a whole number is written with a fraction of 0.
     pub restated: bool,
+    /// Numbers with commas, and the first of them.
+    separated: u64,
+    separated_text: String,
+    /// Whether every number can be read in each of the notations with commas.
+    fits_decimal_comma: bool,
+    fits_thousands_comma: bool,
+    /// Words that are lists in brackets, and the first of them.
+    lists: u64,
+    list: String,
 }
 
 /// How a column is read, and why.
@@ -91,7 +100,7 @@ pub(super) struct Choice {
 impl Content {
     /// Looks at every value of the vocabulary.
     pub fn of(vocabulary: &Vocabulary, missing: &Missing) -> Self {
-        let mut content = Self::default();
+        let mut content = Self::new();
         for code in 0..vocabulary.len() as u32 {
             if content.words == WORDS_ENOUGH {
                 break;
@@ -106,23 +115,64 @@ impl Content {
         content
     }
 
+    fn new() -> Self {
+        Self {
+            numbers: 0,
+            words: 0,
+            word: String::new(),
+            gaps: Vec::new(),
+            fractions: 0,
+            padded: 0,
+            decimals: None,
+            restated: false,
+            separated: 0,
+            separated_text: String::new(),
+            fits_decimal_comma: true,
+            fits_thousands_comma: true,
+            lists: 0,
+            list: String::new(),
+        }
+    }
+
     fn add(&mut self, code: u32, value: &[u8], missing: &Missing) {
         match read(value, missing) {
             Said::Gap => self.gaps.push(code),
-            Said::Word => {
-                if self.words == 0 {
-                    self.word = shown(value);
-                }
-                self.words += 1;
-            }
+            Said::Word => self.add_word(value),
             Said::Number(number) => {
                 self.numbers += 1;
+                if self.fits_decimal_comma && value.contains(&b'.') {
+                    self.fits_decimal_comma = Notation::DecimalComma.parse(value).is_some();
+                }
                 if let Some(point) = value.iter().position(|byte| *byte == b'.') {
                     self.add_decimals(&value[point + 1..]);
                     self.restated |= without_zero_fraction(value).len() < value.len();
                 }
                 self.fractions += u64::from(number.is_finite() && number.fract() != 0.0);
             }
+        }
+    }
+
+    fn add_word(&mut self, value: &[u8]) {
+        let (decimal, thousands) =
+            (Notation::DecimalComma.parse(value).is_some(), Notation::ThousandsComma.parse(value).is_some());
+        if decimal || thousands {
+            if self.separated == 0 {
+                self.separated_text = shown(value);
+            }
+            self.separated += 1;
+            self.fits_decimal_comma &= decimal;
+            self.fits_thousands_comma &= thousands;
+            return;
+        }
+        if self.words == 0 {
+            self.word = shown(value);
+        }
+        self.words += 1;
+        if value.starts_with(b"[") && value.ends_with(b"]") {
+            if self.lists == 0 {
+                self.list = shown(value);
+            }
+            self.lists += 1;
         }
     }
 
@@ -135,9 +185,37 @@ impl Content {
         }
     }
 
-    /// Whether every value is a number.
+    /// Whether every value is a number as programs write them.
     pub fn is_numbers(&self) -> bool {
-        self.words == 0 && self.numbers > 0
+        self.words == 0 && self.separated == 0 && self.numbers > 0
+    }
+
+    /// What commas are, where every value is a number, some have commas, and it is clear.
+    pub fn notation(&self) -> Option<Notation> {
+        match (self.fits_decimal_comma, self.fits_thousands_comma) {
+            _ if self.words > 0 || self.separated == 0 => None,
+            (true, false) => Some(Notation::DecimalComma),
+            (false, true) => Some(Notation::ThousandsComma),
+            _ => None,
+        }
+    }
+
+    /// What may be wrong with the column as a category.
+    pub fn note(&self, column: &str) -> Option<String> {
+        if self.words == 0 && self.separated > 0 && self.notation().is_none() {
+            return Some(format!(
+                "column `{column}` holds numbers with commas, for example `{}`, which may stand between thousands or before \
+                 decimals; each is taken as a category of its own: write them with a decimal point to have them as numbers",
+                self.separated_text
+            ));
+        }
+        (self.lists > 0 && self.lists == self.words).then(|| {
+            format!(
+                "column `{column}` holds lists, for example `{}`, each of which is taken as one category; name it in `multi` \
+                 (--multi '{column}=,:8') to have its values",
+                self.list
+            )
+        })
     }
 
     /// Whether so many of the numbers have fractions, and their notation is such, that they can be a measure.
@@ -177,6 +255,9 @@ impl Content {
         if self.words > 0 {
             return names(format!("not every value is a number, for example `{}`", self.word));
         }
+        if self.separated > 0 {
+            return self.choose_separated(cells);
+        }
         match (self.numbers, self.fractions) {
             (0, _) => names("no cell has a value".to_owned()),
             (_, 0) => names("whole numbers, which are mostly names".to_owned()),
@@ -192,6 +273,27 @@ impl Content {
             (numbers, _) => {
                 Choice { measure: true, reason: format!("{numbers} different numbers with fractions in {cells} rows") }
             }
+        }
+    }
+}
+
+impl Content {
+    /// As `choose`, for numbers of which some have commas.
+    fn choose_separated(&self, cells: u64) -> Choice {
+        let (numbers, text) = (self.numbers + self.separated, &self.separated_text);
+        let what = match self.notation() {
+            Some(Notation::DecimalComma) => "a decimal comma",
+            Some(Notation::ThousandsComma) => "commas between thousands",
+            None => {
+                return Choice { measure: false, reason: format!("numbers like `{text}`, whose comma may be either") };
+            }
+        };
+        match numbers <= FEW && cells >= ROWS_A_NAME * numbers {
+            true => Choice { measure: false, reason: format!("only {numbers} different numbers in {cells} rows") },
+            false => Choice {
+                measure: true,
+                reason: format!("{numbers} different numbers with {what}, for example `{text}`"),
+            },
         }
     }
 }
@@ -232,6 +334,27 @@ mod tests {
             let choice = chosen(&names, cells);
             assert!(!choice.measure && choice.reason.contains(reason), "{choice:?}");
         }
+    }
+
+    #[test]
+    fn commas_are_told_apart_where_it_is_clear() {
+        let choice = chosen((0..40).map(|n| format!("{n},5")), 400);
+        assert!(choice.measure && choice.reason.contains("a decimal comma"), "{choice:?}");
+        let choice = chosen((0..40).map(|n| format!("1,{:03}.50", 3 * n)), 400);
+        assert!(choice.measure && choice.reason.contains("between thousands"), "{choice:?}");
+        let either = (0..40).map(|n| format!("1,{n:03}")).collect::<Vec<_>>();
+        assert!(!chosen(&either, 400).measure);
+        assert!(content(&either).note("price").unwrap().contains("`1,000`"));
+        let mixed = ["1,5".to_owned(), "2.25".to_owned(), "1,234.5".to_owned()];
+        assert_eq!(content(&mixed).notation(), None);
+        assert!(content(&mixed).note("price").is_some());
+    }
+
+    #[test]
+    fn lists_in_brackets_are_noted() {
+        let lists = ["[27, 9]", "[1]", "[]", ""].map(str::to_owned);
+        assert!(content(&lists).note("hist").unwrap().contains("--multi 'hist=,:8'"));
+        assert_eq!(content(&["[27]".to_owned(), "a".to_owned()]).note("hist"), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
     times::TimesSeen,
     vocabulary::Vocabulary,
 };
-use crate::types::RowError;
+use crate::types::{LabelTest, RowError};
 use std::{io::Write, ops::Range, path::Path};
 
 /// Values are coded so many rows at a time (see `vocabulary`).
@@ -105,6 +105,13 @@ impl<'a> Encoder<'a> {
             let rule = "the file has columns but no rows; upload a table of at least three rows";
             return Err(IngestError::field("", rule));
         }
+        for (slot, seen) in self.plan.times.iter().zip(&self.splits.times) {
+            if let Some(rule) = seen.mixed_units() {
+                let pointer =
+                    if self.plan.split.time_column() == Some(slot.column) { "/split/time/column" } else { "/time" };
+                return Err(IngestError::field(pointer, rule));
+            }
+        }
         Ok(Encoded { spill, vocabularies: self.vocabularies, direct: self.direct, splits: self.splits })
     }
 
@@ -113,7 +120,7 @@ impl<'a> Encoder<'a> {
         let cells = batch.cells(row);
         if cells.len() == plan.columns.len() {
             let record = self.spill.push_record();
-            self.encode_label(cells[plan.label].slice(&batch.text), record, line);
+            self.encode_label(&batch.text, cells, record, line);
             self.encode_split(&batch.text, cells, record, line);
             self.encode_times(&batch.text, cells, record, line);
             for place in 0..self.checked.len() {
@@ -136,17 +143,27 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn encode_label(&mut self, value: &[u8], record: usize, line: Option<u64>) {
-        let label = match self.plan.rule {
-            None => cell::parse_label(value)
-                .ok_or("the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`"),
-            Some((comparison, threshold)) => cell::parse_number(value)
-                .map(|number| u8::from(comparison.holds(number, threshold)))
-                .ok_or("the label's rule needs a number here"),
+    fn encode_label(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
+        let plan = self.plan;
+        let value = cells[plan.label].slice(text);
+        let label = match &plan.rule {
+            _ if value == plan.columns[plan.label].as_bytes() && is_header(plan, text, cells) => None,
+            None => cell::parse_label(value),
+            Some(LabelTest::Number(comparison, threshold)) => {
+                cell::parse_number(value).map(|number| u8::from(comparison.holds(number, *threshold)))
+            }
+            Some(LabelTest::Words { negated, words }) => {
+                let word = std::str::from_utf8(value).unwrap_or_default().trim();
+                // A cell without a value says nothing.
+                (!plan.missing.is_blank(value)).then(|| u8::from(LabelTest::is_among(words, word) != *negated))
+            }
         };
         match label {
-            Ok(label) => self.spill.put(record, [label]),
-            Err(rule) => self.report_cell(line, self.plan.label, value, rule),
+            Some(label) => self.spill.put(record, [label]),
+            None => {
+                let header = is_header(plan, text, cells);
+                self.report_cell_with(line, plan.label, value, || label_fault(plan, value, header));
+            }
         }
     }
 
@@ -166,7 +183,7 @@ impl<'a> Encoder<'a> {
         let plan = self.plan;
         for (place, slot) in plan.times.iter().enumerate() {
             let value = cells[slot.column].slice(text);
-            match self.splits.times[place].read(value) {
+            match self.splits.times[place].read(value, self.rows) {
                 Ok(key) => self.spill.put(record + slot.at, key.to_le_bytes()),
                 Err(rule) if plan.split.time_column() == Some(slot.column) => {
                     self.report_cell(line, slot.column, value, rule);
@@ -207,16 +224,19 @@ impl<'a> Encoder<'a> {
             SlotKind::Multi { vocabulary, separator, places } => {
                 // The reader has checked that cells are UTF-8.
                 let cell = std::str::from_utf8(value.slice(text)).map_err(|error| error.to_string())?;
-                let (mut used, mut start) = (0, value.start());
+                let list = cell.strip_prefix('[').and_then(|cell| cell.strip_suffix(']'));
+                let (mut used, mut start) = (0, value.start() + usize::from(list.is_some()));
+                let cell = list.map_or(cell, |list| if list.trim().is_empty() { "" } else { list });
                 for part in cell.split(separator.as_str()).filter(|_| !cell.is_empty()) {
                     used += 1;
                     if used > *places {
                         let all = cell.split(separator.as_str()).count();
                         return Err(format!("{all} values in one cell; raise `max_values` (now {places})"));
                     }
-                    let end = start + part.len();
-                    self.gather(*vocabulary, text, Span::new(start, end), at + 4 * (used as usize - 1));
-                    start = end + separator.len();
+                    let own = if list.is_some() { within_list(part) } else { 0..part.len() };
+                    let span = Span::new(start + own.start, start + own.end);
+                    self.gather(*vocabulary, text, span, at + 4 * (used as usize - 1));
+                    start += part.len() + separator.len();
                 }
             }
         }
@@ -267,13 +287,18 @@ impl<'a> Encoder<'a> {
     }
 
     fn report_cell(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl Into<String>) {
+        self.report_cell_with(line, column, value, || rule.into());
+    }
+
+    /// Reports a cell; `rule` says what it should be where the error is listed.
+    fn report_cell_with(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl FnOnce() -> String) {
         let (row, columns) = (self.rows, &self.plan.columns);
         self.faults.add(|| RowError {
             row,
             line,
             column: Some(columns[column].clone()),
             value: Some(shown(value)),
-            rule: rule.into(),
+            rule: rule(),
         });
     }
 
@@ -323,6 +348,50 @@ impl<'a> Encoder<'a> {
         );
         Err(IngestError::field("/fields", rule))
     }
+}
+
+/// Whether the cells are the names of the columns, those that are read.
+fn is_header(plan: &Plan, text: &[u8], cells: &[Span]) -> bool {
+    cells.iter().zip(&plan.columns).all(|(cell, name)| cell.slice(text) == name.as_bytes())
+}
+
+/// Why a cell is no label, and what to do.
+fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
+    let column = &plan.columns[plan.label];
+    if header {
+        return "these are the columns' names: a header stands here; take the line out of the table, or, where it is the \
+                first, leave `columns` (--columns) out"
+            .to_owned();
+    }
+    if value.trim_ascii().is_empty() {
+        return "a row without a label; take it out of the table".to_owned();
+    }
+    let number = cell::parse_number(value);
+    match (&plan.rule, number) {
+        (Some(LabelTest::Words { .. }), _) => "the label's rule needs a value here".to_owned(),
+        (_, None) if cell::has_decimal_comma(value) => {
+            "the label needs a number with a decimal point; this one has a comma".to_owned()
+        }
+        (Some(LabelTest::Number(..)), _) => "the label's rule needs a number here".to_owned(),
+        (None, Some(-1.0)) => format!("the label must be 0 or 1; where it is 1 and -1 give the rule `{column} > 0`"),
+        (None, Some(_)) => {
+            "the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`".to_owned()
+        }
+        (None, None) => format!(
+            "the label must be 0 or 1; for words give a rule that names those for 1, for example `{column} = {}` or \
+             `{column} in (cart, buy)`",
+            shown(value)
+        ),
+    }
+}
+
+/// Where the value stands in a part of a list in brackets: without blanks and quotes around it.
+fn within_list(part: &str) -> Range<usize> {
+    let value = part.trim();
+    let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    let bare = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+    let start = part.find(value).unwrap_or(0) + (value.len() - bare.len()) / 2;
+    start..start + bare.len()
 }
 
 /// Whether a column's cells are coded whatever they hold.

@@ -77,7 +77,7 @@ pub(super) fn write_dataset(
         unknown_cells: counted.map(|(field, cells)| (field.name.clone(), cells)).collect::<BTreeMap<_, _>>(),
         columns: plan.columns.clone(),
         fields: readings.fields,
-        notes,
+        notes: notes.into_iter().chain(readings.notes).collect(),
         bytes: table.bytes,
         digest,
     };

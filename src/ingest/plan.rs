@@ -12,13 +12,13 @@ use super::{
     table::Table,
     times::TimeSlot,
 };
-use crate::types::{Comparison, DatasetSpec, NumericSpec, Vocabulary};
+use crate::types::{DatasetSpec, LabelTest, NumericSpec, Vocabulary};
 
 /// How a table is encoded.
 pub(super) struct Plan {
     pub columns: Vec<String>,
     pub label: usize,
-    pub rule: Option<(Comparison, f64)>,
+    pub rule: Option<LabelTest>,
     pub split: SplitPlan,
     /// The columns of times: first the one that rows are split by, last the one that says when a row happened. They may be
     /// the same.
@@ -142,7 +142,7 @@ impl Plan {
         Self {
             columns: table.columns.clone(),
             label,
-            rule: rule.rule,
+            rule: rule.rule.clone(),
             split,
             times,
             vocabulary: *vocabulary,

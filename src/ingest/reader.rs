@@ -52,18 +52,20 @@ impl Rows {
         Ok(Self { kind })
     }
 
-    /// The objects of a file of JSON lines. `joins` is what stands between the values of a list, by column.
+    /// The objects of a file of JSON lines: the columns marked in `needed`; the cells of the others are empty. `joins` is what
+    /// stands between the values of a list, by column.
     pub fn open_json(
         path: &Path,
         spec: &DatasetSpec,
         columns: &[String],
+        needed: &[bool],
         joins: Vec<String>,
         limits: &IngestLimits,
     ) -> Result<Self, IngestError> {
         let (lines, bytes_read) = open_lines(path, spec, limits)?;
         // Where every column is a field, the values of an unknown key would be lost without a word.
         let strict = spec.fields.is_none();
-        Ok(Self { kind: Kind::Json(Json::new(lines, columns.to_vec(), joins, strict), bytes_read) })
+        Ok(Self { kind: Kind::Json(Json::new(lines, columns.to_vec(), needed.to_vec(), joins, strict), bytes_read) })
     }
 
     /// The rows of a Parquet file of so many `bytes`: the columns marked in `needed`; the cells of the others are empty.

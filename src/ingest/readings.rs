@@ -21,6 +21,8 @@ pub(super) fn check(plan: &Plan, values: &[Values]) -> Result<(), IngestError> {
 /// By slot.
 pub(super) struct Readings {
     pub fields: Vec<FieldReading>,
+    /// What may be wrong with columns whose values decided.
+    pub notes: Vec<String>,
 }
 
 impl Readings {
@@ -46,7 +48,12 @@ impl Readings {
                 missing: *missing,
             }
         };
-        Self { fields: plan.slots.iter().zip(missing).map(reading).collect() }
+        let fields = plan.slots.iter().zip(missing).map(reading).collect();
+        let note = |slot: &Slot| match slot.kind {
+            SlotKind::ByContent { vocabulary, .. } => values[vocabulary].content.note(&plan.columns[slot.column]),
+            _ => None,
+        };
+        Self { fields, notes: plan.slots.iter().filter_map(note).collect() }
     }
 
     /// The slots whose numbers go into buckets.

@@ -5,7 +5,8 @@ use super::{
     dialect,
     error::{IngestError, shown},
     format::resolve_for_file,
-    jsonl::discover_keys,
+    header,
+    jsonl::{self, discover_keys},
     limits::IngestLimits,
     parquet,
     reader::{Rows, open_lines},
@@ -45,9 +46,13 @@ impl<'a> Table<'a> {
                 refuse_csv_members(&spec)?;
                 let (mut lines, _) = open_lines(path, &spec, limits)?;
                 let names = discover_keys(&mut lines, SNIFF_ROWS, |_| true).map_err(|error| error.at_start(path))?;
-                if names.is_empty() {
-                    let rule = "none of the first 10,000 lines is a JSON object; write one object a line, without a list around";
-                    return Err(IngestError::field("", rule));
+                let (mut lines, _) = open_lines(path, &spec, limits)?;
+                lines.read_row().map_err(|error| error.at_start(path))?;
+                if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
+                    return Err(IngestError::field("", jsonl::why_no_objects(lines.text())));
+                }
+                if jsonl::is_by_columns(lines.text()) {
+                    return Err(IngestError::field("", jsonl::BY_COLUMNS));
                 }
                 names
             }
@@ -68,12 +73,28 @@ impl<'a> Table<'a> {
         Ok(Self { path, spec, columns, unusable, bytes })
     }
 
+    /// What the first line looks like, if it was taken for names and does not look like names.
+    pub fn header_suspicion(&self) -> Option<String> {
+        self.has_header().then(|| header::suspicion(&self.columns)).flatten()
+    }
+
+    /// Whether the label is a column whose name looks like one of its values.
+    pub fn label_is_a_value(&self) -> bool {
+        let label = &self.spec.label.column;
+        self.has_header() && self.columns.contains(label) && header::names_a_value(&self.columns, label)
+    }
+
+    /// Whether the first line of the file holds the names of the columns.
+    fn has_header(&self) -> bool {
+        self.spec.format == Some(FileFormat::Csv) && self.spec.columns.is_none()
+    }
+
     /// A reader of the rows from the first. Only the cells of columns marked in `needed` are sure to be filled.
     pub fn rows(&self, needed: &[bool], limits: &IngestLimits) -> Result<Rows, IngestError> {
         let joins = || (0..self.columns.len()).map(|column| self.join(column)).collect();
         match self.spec.format {
             Some(FileFormat::Parquet) => Rows::open_parquet(self.path, self.bytes, needed, joins(), limits),
-            Some(FileFormat::Jsonl) => Rows::open_json(self.path, &self.spec, &self.columns, joins(), limits),
+            Some(FileFormat::Jsonl) => Rows::open_json(self.path, &self.spec, &self.columns, needed, joins(), limits),
             _ => {
                 let mut rows = Rows::open_csv(self.path, &self.spec, self.columns.len(), limits)?;
                 if self.spec.columns.is_none() {

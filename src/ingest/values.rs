@@ -52,9 +52,16 @@ impl Values {
 
     /// The number of each code; NaN where it says that there is none.
     pub fn numbers(&self, missing: &Missing) -> Vec<f64> {
-        let number = |code| match read(self.vocabulary.value(code), missing) {
-            Said::Number(number) => number,
-            Said::Gap | Said::Word => f64::NAN,
+        let notation = self.content.notation();
+        let number = |code| {
+            let value = self.vocabulary.value(code);
+            if let Some(notation) = notation {
+                return notation.parse(value).unwrap_or(f64::NAN);
+            }
+            match read(value, missing) {
+                Said::Number(number) => number,
+                Said::Gap | Said::Word => f64::NAN,
+            }
         };
         (0..self.codes as u32).map(number).collect()
     }

@@ -1,6 +1,6 @@
 //! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
 
-use super::{field_reading::FieldReading, quote::Quote};
+use super::{field_reading::FieldReading, label_rule::LabelRule, quote::Quote};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range};
 use utoipa::ToSchema;
@@ -60,7 +60,7 @@ pub struct DatasetSpec {
     /// CSV only: names of the columns, for a file without a header line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// The label: a column of 0 and 1 (`click`), or a rule over a column (`rating > 3`).
+    /// The label: a column of 0 and 1 (`click`), or a rule over a column (`rating > 3`, `behavior = buy`, `behavior in (cart, buy)`).
     pub label: LabelRule,
     /// The fields of the models. Absent: every column but the label's, the split's, the time's and those excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,108 +117,6 @@ impl DatasetSpec {
         }
     }
 }
-
-/// A label: `column` (holding 0 or 1) or `column OP number` with OP one of `>`, `>=`, `<`, `<=`, `=`, `!=`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct LabelRule {
-    pub column: String,
-    /// Comparison and threshold; absent where the column holds the label itself.
-    pub rule: Option<(Comparison, f64)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-    Equal,
-    NotEqual,
-}
-
-impl Comparison {
-    /// Longer signs first, so that `>=` is not read as `>`.
-    const SIGNS: [(&'static str, Comparison); 7] = [
-        (">=", Self::GreaterOrEqual),
-        ("<=", Self::LessOrEqual),
-        ("!=", Self::NotEqual),
-        ("==", Self::Equal),
-        (">", Self::Greater),
-        ("<", Self::Less),
-        ("=", Self::Equal),
-    ];
-
-    /// A rule in its parts: what stands before the first sign, the sign, and what stands behind it.
-    pub(super) fn divide(rule: &str) -> Option<(&str, Self, &str)> {
-        let found = Self::SIGNS.iter().filter_map(|(sign, own)| rule.find(sign).map(|at| (at, *sign, *own)));
-        let (at, sign, own) = found.min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len())))?;
-        Some((rule[..at].trim(), own, rule[at + sign.len()..].trim()))
-    }
-
-    pub fn holds(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Self::Greater => value > threshold,
-            Self::GreaterOrEqual => value >= threshold,
-            Self::Less => value < threshold,
-            Self::LessOrEqual => value <= threshold,
-            Self::Equal => value == threshold,
-            Self::NotEqual => value != threshold,
-        }
-    }
-
-    pub(super) fn sign(self) -> &'static str {
-        match self {
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-        }
-    }
-}
-
-impl TryFrom<String> for LabelRule {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let (column, rule) = match Comparison::divide(&text) {
-            None => (text.trim(), None),
-            Some((column, comparison, threshold)) => {
-                let number = threshold.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
-                    format!("label rule `{text}`: `{threshold}` is not a number; write for example `rating > 3`")
-                })?;
-                (column, Some((comparison, number)))
-            }
-        };
-        if column.is_empty() {
-            return Err(format!("label `{text}` names no column; write `click` or `rating > 3`"));
-        }
-        Ok(Self { column: column.to_owned(), rule })
-    }
-}
-
-impl From<LabelRule> for String {
-    fn from(label: LabelRule) -> String {
-        match label.rule {
-            None => label.column,
-            Some((comparison, threshold)) => format!("{} {} {threshold}", label.column, comparison.sign()),
-        }
-    }
-}
-
-impl utoipa::PartialSchema for LabelRule {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("A column of 0 and 1 (`click`), or a rule over a numeric column (`rating > 3`)."))
-            .examples(["rating > 3"])
-            .into()
-    }
-}
-
-impl ToSchema for LabelRule {}
 
 /// A field: a column's name, or a column and how to treat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -296,7 +194,8 @@ pub enum NumericSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MultiSpec {
-    /// What stands between two values, for example `|`.
+    /// What stands between two values, for example `|`. Brackets around the cell are no part of its values, nor are blanks and
+    /// quotes around each of them where there are brackets.
     pub separator: String,
     #[serde(default)]
     pub mode: MultiMode,
@@ -547,22 +446,6 @@ pub struct Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn label_rules_are_read_and_written() {
-        for (text, column, rule) in [
-            ("click", "click", None),
-            ("rating > 3", "rating", Some((Comparison::Greater, 3.0))),
-            ("rating>=3.5", "rating", Some((Comparison::GreaterOrEqual, 3.5))),
-            ("x != 0", "x", Some((Comparison::NotEqual, 0.0))),
-        ] {
-            let label = LabelRule::try_from(text.to_owned()).unwrap();
-            assert_eq!((label.column.as_str(), label.rule), (column, rule));
-            assert_eq!(LabelRule::try_from(String::from(label.clone())), Ok(label));
-        }
-        assert!(LabelRule::try_from("rating > many".to_owned()).unwrap_err().contains("not a number"));
-        assert!(LabelRule::try_from("> 3".to_owned()).unwrap_err().contains("names no column"));
-    }
 
     #[test]
     fn a_slip_in_a_field_is_an_error_and_not_left_out() {

@@ -17,6 +17,7 @@ mod field_reading;
 mod findings_words;
 mod ids;
 mod job;
+mod label_rule;
 pub mod method;
 mod metrics;
 mod options;
@@ -39,9 +40,8 @@ pub use ability::{Ability, TORCH_TRAINER};
 pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
 pub use dataset::{
-    Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
-    LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit,
-    Vocabulary,
+    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, MultiMode, MultiSpec,
+    NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
@@ -56,6 +56,7 @@ pub use failure::{ErrorKind, Failure, JobFailure};
 pub use field_reading::{FieldReading, ReadAs};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
+pub use label_rule::{Comparison, LabelRule, LabelTest};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};
 pub use metrics::{KeptShare, Metrics};
 pub use options::{

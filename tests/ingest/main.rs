@@ -6,6 +6,7 @@ mod errors;
 mod export;
 mod formats;
 mod kinds;
+mod meaning;
 mod scale;
 mod splits;
 mod times;
