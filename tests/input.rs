@@ -207,7 +207,10 @@ fn the_command_line_says_what_is_wrong_and_exits_with_its_code() {
     let many = path("many.csv");
     fs::write(&many, table((0..500).map(|row| format!("u{row},i1,{}", if row % 2 == 0 { "maybe" } else { "never" }))))
         .unwrap();
-    let cases: [(&[&str], i32, &str); 10] = [
+    let ids = path("ids.csv");
+    fs::write(&ids, table((0..500).map(|row| format!("u{row},i{},{}", row % 7, row * 31 % 7 % 2)))).unwrap();
+    let cases: [(&[&str], i32, &str); 11] = [
+        (&["denoise", &ids, "-o", &out, "--label", "click", "--strict"], 3, "column `user` has 500 different values"),
         (&["denoise", &many, "-o", &out, "--label", "click"], 3, "(and 99 more rows like it, up to line 101)"),
         (&["denoise", &bad, "-o", &out, "--label", "click"], 3, "line 52, click = \"maybe\""),
         (&["denoise", &good, "-o", &out, "--label", "clik"], 3, "did you mean `click`"),

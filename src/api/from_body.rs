@@ -68,6 +68,8 @@ pub struct CreateDatasetQuery {
     multi: Option<String>,
     /// Words that mean that a cell has no value, separated by commas.
     missing: Option<String>,
+    /// Whether a field that should perhaps be none, as an id of rows, is an error.
+    strict: Option<bool>,
     /// Column that holds train, valid or test.
     split_column: Option<String>,
     /// Shares of train, valid and test, for example `0.8,0.1,0.1`.
@@ -102,6 +104,7 @@ impl CreateDatasetQuery {
             time: self.time.clone(),
             separator: self.separator.clone(),
             quote: self.quote.clone(),
+            strict: self.strict,
             escape: self.escape,
         };
         make_spec(parts, whole)

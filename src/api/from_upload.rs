@@ -49,6 +49,8 @@ pub struct DatasetFromUpload {
     multi: Option<Vec<String>>,
     /// Words that mean that a cell has no value.
     missing: Option<Vec<String>>,
+    /// Whether a field that should perhaps be none, as an id of rows, is an error.
+    strict: Option<bool>,
     /// Column that holds train, valid or test.
     split_column: Option<String>,
     /// Shares of train, valid and test.
@@ -81,6 +83,7 @@ impl DatasetFromUpload {
             time: self.time.clone(),
             separator: self.separator.clone(),
             quote: self.quote.clone(),
+            strict: self.strict,
             escape: self.escape,
         };
         make_spec(parts, self.spec.clone())

@@ -63,6 +63,11 @@ pub struct TableArgs {
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     pub missing: Vec<String>,
 
+    /// Refuse the table where a field should perhaps be none: it differs on every row, gives the label away, has no name or one
+    /// value, or values that training rows do not have. Otherwise each is named in a warning
+    #[arg(long)]
+    pub strict: bool,
+
     /// Rows the vocabulary is taken from: train or all
     #[arg(long, value_name = "ROWS", value_parser = ["train", "all"])]
     pub vocabulary: Option<String>,
@@ -138,6 +143,7 @@ impl TableArgs {
             time: self.time.clone(),
             separator: self.separator.clone(),
             quote: self.quote.clone(),
+            strict: self.strict.then_some(true),
             escape: self.escape,
         }
     }

@@ -59,20 +59,23 @@ pub async fn read_table(
     }
     let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
     view.print_line(&describe_profile(&ingested.profile));
-    for note in &ingested.profile.notes {
-        view.print_line(&format!("note: {note}"));
-    }
-    for line in describe_fields(&ingested.profile) {
+    for line in describe_remarks(&ingested.profile).into_iter().chain(describe_fields(&ingested.profile)) {
         view.print_line(&line);
     }
     Ok(ingested)
+}
+
+/// What may be wrong with the table, and what was found out of it.
+pub fn describe_remarks(profile: &Profile) -> Vec<String> {
+    let warnings = profile.warnings.iter().map(|warning| format!("warning: {}", warning.message));
+    warnings.chain(profile.notes.iter().map(|note| format!("note: {note}"))).collect()
 }
 
 /// Fields that are described one by one, so that a table of a thousand does not bury what else is said.
 const DESCRIBED: usize = 40;
 
 /// What each field was read as, and why.
-pub fn describe_fields(profile: &Profile) -> Vec<String> {
+fn describe_fields(profile: &Profile) -> Vec<String> {
     let describe = |field: &FieldReading| {
         let mut text = format!("  {}: {}", field.column, field.read_as.as_str());
         if let Some(values) = field.values {
@@ -80,6 +83,9 @@ pub fn describe_fields(profile: &Profile) -> Vec<String> {
         }
         if field.missing > 0 {
             text += &format!(", {} rows without a value", field.missing);
+        }
+        if let Some(auc) = field.auc {
+            text += &format!(", AUC alone {auc:.3}");
         }
         if let Some(reason) = &field.reason {
             text += &format!(" ({reason})");

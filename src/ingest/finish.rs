@@ -1,6 +1,7 @@
 //! Second reading, of the spilled rows: divides them into splits, gives values their ids, and writes the dataset's files.
 
 use super::{
+    alone::Alone,
     assemble::{self, Assembly},
     duplicates::Duplicates,
     encode::Encoded,
@@ -16,7 +17,7 @@ use super::{
     times::{TimeScale, TimesSeen},
     values::Values,
 };
-use crate::types::{FeatureMap, Profile, TimeColumn};
+use crate::types::{FeatureMap, FieldError, Profile, TimeColumn};
 use std::{collections::BTreeMap, path::Path};
 
 /// Writes the dataset into `out_dir`, by way of a temporary folder in `parent`.
@@ -36,7 +37,7 @@ pub(super) fn write_dataset(
     let (splitter, rows) = Splitter::new(plan.split, &spill, &splits, ticker)?;
     let survey = Survey::read(plan, &spill, &splitter, &values, ticker)?;
     survey.check_labels(rows)?;
-    let readings = Readings::new(plan, &values, &survey.missing, rows);
+    let mut readings = Readings::new(plan, &values, &survey.missing, rows);
     let measures = readings.measures(plan, &values);
     let bounds = find_bounds(plan, &measures, &spill, &splitter, ticker)?;
     let encodings = Encoding::for_plan(plan, &values, survey.ranks, &measures, bounds);
@@ -56,16 +57,22 @@ pub(super) fn write_dataset(
         splitter: &splitter,
         times: time.map(|(slot, unit)| TimeScale::new(slot, unit)),
         duplicates: Duplicates::new(rows.train, parent)?,
+        alone: Alone::new(rows, feature_map.total_cardinality),
         unknown: vec![0; feature_map.fields.len()],
         ids: Vec::new(),
     };
-    let (hashes, (duplicates, unknown)) = assemble::write_regions(regions, |blocks| {
+    let (hashes, (duplicates, unknown, alone)) = assemble::write_regions(regions, |blocks| {
         assembly.send_blocks(&spill, ticker, &blocks)?;
         // Without a sender the writer makes the files durable, which takes a while: the rest is done meanwhile.
         drop(blocks);
         layout.write_vocabulary(names)?;
-        Ok((assembly.duplicates.count()?, assembly.unknown))
+        Ok((assembly.duplicates.count()?, assembly.unknown, assembly.alone))
     })?;
+    let warnings = readings.judge(&feature_map, &alone, &unknown);
+    if table.spec.strict && !warnings.is_empty() {
+        let errors = warnings.into_iter().map(|warning| FieldError::new("/fields", warning.message));
+        return Err(IngestError::fields(errors.collect()));
+    }
     // Times that only a split needs show in the splits; named ones are content of their own.
     let digest = layout.digest(&feature_map, &hashes, table.spec.time.is_some());
     let counted = feature_map.fields.iter().zip(unknown);
@@ -78,6 +85,7 @@ pub(super) fn write_dataset(
         columns: plan.columns.clone(),
         fields: readings.fields,
         notes: notes.into_iter().chain(readings.notes).collect(),
+        warnings,
         bytes: table.bytes,
         digest,
     };

@@ -1,5 +1,6 @@
 //! From an uploaded table to an encoded dataset, and from a keep mask back to a table.
 
+mod alone;
 mod assemble;
 mod batch;
 mod cell;
@@ -42,6 +43,7 @@ mod specials;
 mod spill;
 mod split;
 mod survey;
+mod suspects;
 mod table;
 mod times;
 mod values;

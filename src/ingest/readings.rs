@@ -1,12 +1,14 @@
 //! What each column is read as: what the spec says, else what its values show.
 
 use super::{
+    alone::Alone,
     error::IngestError,
     plan::{Plan, Slot, SlotKind},
     survey::Measure,
+    suspects::suspect,
     values::Values,
 };
-use crate::types::{FieldError, FieldReading, NumericSpec, ReadAs, SplitCounts};
+use crate::types::{FeatureMap, FieldError, FieldReading, FieldWarning, NumericSpec, ReadAs, SplitCounts};
 
 /// Refuses columns of which it cannot be told what they are.
 pub(super) fn check(plan: &Plan, values: &[Values]) -> Result<(), IngestError> {
@@ -46,6 +48,7 @@ impl Readings {
                 reason,
                 values: found.filter(|values| !values.direct).map(|values| values.known() as u64),
                 missing: *missing,
+                auc: None,
             }
         };
         let fields = plan.slots.iter().zip(missing).map(reading).collect();
@@ -54,6 +57,21 @@ impl Readings {
             _ => None,
         };
         Self { fields, notes: plan.slots.iter().filter_map(note).collect() }
+    }
+
+    /// Adds how well each field alone tells the label, and returns which should perhaps be no fields. `unknown` is by field of the
+    /// map: cells of valid and test rows whose value no training row has.
+    pub fn judge(&mut self, map: &FeatureMap, alone: &Alone, unknown: &[u64]) -> Vec<FieldWarning> {
+        let held_out = map.rows.valid + map.rows.test;
+        let judge = |reading: &mut FieldReading| {
+            let fields = || map.fields.iter().zip(unknown).filter(|(field, _)| field.column == reading.column);
+            let (first, _) = fields().next()?;
+            reading.auc = alone.auc(first);
+            // Of several places only those in use count, and unused ones are never unknown: the fullest place will do.
+            let unseen = fields().map(|(_, unknown)| *unknown).max().unwrap_or(0);
+            suspect(reading, map.rows, (unseen, held_out))
+        };
+        self.fields.iter_mut().filter_map(judge).collect()
     }
 
     /// The slots whose numbers go into buckets.

@@ -107,6 +107,8 @@ pub fn write_table(table: &Table, spec: &DatasetSpec, out: &Path) -> Result<Data
         numeric: spec.numeric.clone(),
         multi: spec.multi.clone(),
         missing: spec.missing.clone(),
+        // The clean table was accepted.
+        strict: false,
         split: SplitSpec::Column(split),
         time,
         vocabulary: spec.vocabulary,

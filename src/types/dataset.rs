@@ -1,6 +1,10 @@
 //! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
 
-use super::{field_reading::FieldReading, label_rule::LabelRule, quote::Quote};
+use super::{
+    field_reading::{FieldReading, FieldWarning},
+    label_rule::LabelRule,
+    quote::Quote,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range};
 use utoipa::ToSchema;
@@ -82,6 +86,9 @@ pub struct DatasetSpec {
     /// and `-` mean it anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Whether a table is refused with a field that should perhaps be none: `warnings` of the profile become errors.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// How rows are divided into train, valid and test.
     #[serde(default)]
     pub split: SplitSpec,
@@ -111,6 +118,7 @@ impl DatasetSpec {
             numeric: BTreeMap::new(),
             multi: BTreeMap::new(),
             missing: Vec::new(),
+            strict: false,
             split: SplitSpec::default(),
             time: None,
             vocabulary: Vocabulary::default(),
@@ -436,6 +444,9 @@ pub struct Profile {
     /// What was found out of the table as a whole, and what may be wrong with it, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Columns that should perhaps be no fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<FieldWarning>,
     /// Bytes of the file as uploaded.
     pub bytes: u64,
     /// sha256 over the encoded content (ids, labels, splits, file order): the same rows give the same digest whatever

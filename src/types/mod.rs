@@ -53,7 +53,7 @@ pub use evidence::{
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};
-pub use field_reading::{FieldReading, ReadAs};
+pub use field_reading::{FieldReading, FieldWarning, ReadAs, Suspicion};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use label_rule::{Comparison, LabelRule, LabelTest};

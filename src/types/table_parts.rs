@@ -23,6 +23,8 @@ pub struct TableParts {
     pub multi: Option<Vec<String>>,
     /// Words that mean that a cell has no value.
     pub missing: Option<Vec<String>>,
+    /// Whether a field that should perhaps be none is an error.
+    pub strict: Option<bool>,
     /// Column that holds train, valid or test.
     pub split_column: Option<String>,
     /// Shares of train, valid and test; or why they are none, which is said once the parts before them are good.
@@ -81,6 +83,9 @@ impl TableParts {
         }
         if let Some(missing) = self.missing {
             spec.missing = missing;
+        }
+        if let Some(strict) = self.strict {
+            spec.strict = strict;
         }
         if let Some(time) = self.time {
             spec.time = Some(time);

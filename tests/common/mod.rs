@@ -58,6 +58,7 @@ pub fn profile() -> Profile {
         columns: vec!["user".to_owned(), "click".to_owned()],
         fields: vec![],
         notes: vec![],
+        warnings: vec![],
         bytes: 20,
         digest: "d1".to_owned(),
     }

@@ -94,6 +94,7 @@ impl World {
             columns: vec![],
             fields: vec![],
             notes: vec![],
+            warnings: vec![],
             bytes: 0,
             digest: "test".to_owned(),
         };

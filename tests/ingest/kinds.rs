@@ -4,7 +4,7 @@ use crate::{content, read, refused, spec};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use autodenoise::{
     ingest::Ingested,
-    types::{FieldKind, FieldReading, ReadAs},
+    types::{FieldKind, FieldReading, ReadAs, Suspicion},
 };
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
@@ -170,6 +170,43 @@ fn a_measure_has_no_end_of_numbers() {
     let read_as = |value: Value| first(&read(ids(cells(Some(140_000))), &spec(value)).0).read_as;
     assert_eq!(read_as(json!({"missing": ["cheap"]})), ReadAs::Quantile);
     assert_eq!(read_as(json!({"category": ["id"]})), ReadAs::Category);
+}
+
+#[test]
+fn fields_that_should_not_be_are_named_before_anything_is_trained() {
+    let rows = (0..600).map(|row| {
+        let click = row * 31 % 7 % 2;
+        let user = row % 9;
+        format!("{row},{},{click}s,{user},eu,{},{click}\n", 1_500_000_000 + row, if row < 480 { "old" } else { "new" })
+    });
+    let text = ",request,dwell,user,country,era,click\n".to_owned() + &rows.collect::<String>();
+    let all = json!({"label": "click", "split": {"time": {"column": "request", "ratios": [0.8, 0.1, 0.1]}},
+        "fields": ["", "request", "dwell", "user", "country", "era"]});
+    let ingested = read(&text, &spec(all.clone())).0;
+    let warnings = &ingested.profile.warnings;
+    let found: Vec<_> = warnings.iter().map(|warning| (warning.column.as_str(), warning.suspicion)).collect();
+    let expected = [
+        ("", Suspicion::Unnamed),
+        ("request", Suspicion::DifferentOnEveryRow),
+        ("dwell", Suspicion::GivesLabelAway),
+        ("country", Suspicion::Constant),
+        ("era", Suspicion::UnseenInTraining),
+    ];
+    assert_eq!(found, expected);
+    assert!(
+        warnings[1].message.contains("600 different values in 600 rows")
+            && warnings[1].message.contains("--exclude request")
+    );
+    assert_eq!(ingested.profile.fields[2].auc, Some(1.0));
+
+    let mut strict = all;
+    strict["strict"] = true.into();
+    let errors = refused(&text, &spec(strict.clone())).fields;
+    assert_eq!(errors.len(), 5);
+    assert!(errors.iter().all(|error| error.pointer == "/fields"));
+    strict["fields"] = json!(["user"]);
+    let good = read(&text, &spec(strict)).0;
+    assert_eq!((good.profile.warnings.len(), good.spec.strict), (0, true));
 }
 
 #[test]
