@@ -150,6 +150,8 @@ fn the_command_line_certifies_and_one_changed_byte_shows() {
         "--certify-seeds",
         "3",
         "--self-check",
+        "--if-refused",
+        "kept",
     ]);
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     let last = said.lines().last().unwrap();

@@ -25,6 +25,12 @@ pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
 
 /// The file as an absolute path; it must be there.
 pub fn existing_file(file: &Path) -> Result<PathBuf, CliError> {
+    use std::os::unix::fs::FileTypeExt;
+    let is_pipe = std::fs::metadata(file).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    if file == Path::new("-") || is_pipe {
+        let rule = "the table is read more than once, so it cannot come by a pipe; write it to a file first";
+        return Err(CliError::failed_because(rule));
+    }
     if file.is_dir() {
         return Err(CliError::failed_because(format!("{} is a folder; name a file", file.display())));
     }

@@ -33,8 +33,8 @@ use std::{
 };
 
 /// Level of a compressed export, as of the `gzip` and `zstd` programs.
-const GZIP_LEVEL: u32 = 6;
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const GZIP_LEVEL: u32 = 6;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 /// Where Arrow keeps its own schema in a Parquet file's metadata.
 const ARROW_SCHEMA: &str = "ARROW:schema";
 /// A row group is closed at this size even if the upload's were larger: bounds memory.

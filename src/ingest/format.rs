@@ -143,6 +143,18 @@ fn by_content_type(content_type: &str) -> Option<Hint> {
     Some(Hint { format, tabs })
 }
 
+/// The format and the compression that a file's name says.
+pub fn format_by_name(name: &str) -> (Option<FileFormat>, Option<Compression>) {
+    let name = name.to_ascii_lowercase();
+    let is = |ends: [&str; 2]| ends.iter().any(|end| name.ends_with(end));
+    let compression = match () {
+        () if is([".gz", ".gzip"]) => Some(Compression::Gzip),
+        () if is([".zst", ".zstd"]) => Some(Compression::Zstd),
+        () => None,
+    };
+    (by_name(&name).map(|hint| hint.format), compression)
+}
+
 fn by_name(name: &str) -> Option<Hint> {
     let name = name.to_ascii_lowercase();
     let name = [".gz", ".zst", ".gzip", ".zstd"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
