@@ -32,7 +32,10 @@ pub fn existing_file(file: &Path) -> Result<PathBuf, CliError> {
         return Err(CliError::failed_because(rule));
     }
     if file.is_dir() {
-        return Err(CliError::failed_because(format!("{} is a folder; name a file", file.display())));
+        return Err(CliError::failed_because(format!(
+            "{} is a folder; name one file, for parts are not read as one table",
+            file.display()
+        )));
     }
     std::path::absolute(file)
         .ok()

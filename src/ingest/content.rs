@@ -15,7 +15,7 @@ const WHOLE_TO_FRACTION: u64 = 10;
 /// Of a column with so many different words no more is looked at.
 const WORDS_ENOUGH: u64 = 1000;
 /// More different numbers than this, with fractions, are a measure whatever else there is.
-pub(super) const MANY_NUMBERS: usize = 1 << 16;
+pub(super) const MANY_NUMBERS: usize = 1 << 14;
 
 /// What one cell says in a column that may hold numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,6 +44,12 @@ pub(super) fn read(cell: &[u8], missing: &Missing) -> Said {
         true => Said::Number(sign * f64::INFINITY),
         false => Said::Word,
     }
+}
+
+/// A value as messages show it: on one line, and not too long.
+fn example(value: &[u8]) -> String {
+    let one_line = |c: char| if c.is_control() { ' ' } else { c };
+    shown(value).chars().take(40).map(one_line).collect()
 }
 
 /// A whole number's text without the `.0` that programs add where a column has gaps; other text as it is.
@@ -157,7 +163,7 @@ impl Content {
             (Notation::DecimalComma.parse(value).is_some(), Notation::ThousandsComma.parse(value).is_some());
         if decimal || thousands {
             if self.separated == 0 {
-                self.separated_text = shown(value);
+                self.separated_text = example(value);
             }
             self.separated += 1;
             self.fits_decimal_comma &= decimal;
@@ -165,12 +171,12 @@ impl Content {
             return;
         }
         if self.words == 0 {
-            self.word = shown(value);
+            self.word = example(value);
         }
         self.words += 1;
         if value.starts_with(b"[") && value.ends_with(b"]") {
             if self.lists == 0 {
-                self.list = shown(value);
+                self.list = example(value);
             }
             self.lists += 1;
         }

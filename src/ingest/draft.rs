@@ -79,6 +79,7 @@ impl Checker<'_> {
             let what = self.suspicion.take().unwrap_or_else(|| {
                 "the first line looks like a row, not like names: name the columns in `columns` (--columns)".to_owned()
             });
+            self.names_are_none = true;
             self.report("", what);
         }
     }

@@ -175,7 +175,12 @@ impl<'a> Encoder<'a> {
                 *self.splits.rows.of_mut(split) += 1;
                 self.spill.put(record + SPLIT_AT, [split as u8]);
             }
-            None => self.report_cell(line, column, value, "the split must be train, valid or test"),
+            None => self.report_cell(
+                line,
+                column,
+                value,
+                "the split must be train, valid (also val, validation or dev) or test",
+            ),
         }
     }
 
@@ -358,8 +363,8 @@ fn is_header(plan: &Plan, text: &[u8], cells: &[Span]) -> bool {
 /// Why a cell is no label, and what to do.
 fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
     let column = &plan.columns[plan.label];
-    if header {
-        return "these are the columns' names: a header stands here; take the line out of the table, or, where it is the \
+    if header || value == column.as_bytes() {
+        return "this is the column's name: a header stands here; take the line out of the table, or, where it is the \
                 first, leave `columns` (--columns) out"
             .to_owned();
     }
@@ -399,7 +404,7 @@ fn is_coded(kind: &SlotKind) -> bool {
     matches!(kind, SlotKind::Category { .. } | SlotKind::ByContent { wide: false, .. })
 }
 
-const WORD_AMONG_NUMBERS: &str = "a word, where the rows before have tens of thousands of different numbers with fractions; \
+const WORD_AMONG_NUMBERS: &str = "a word, where the rows before have thousands of different numbers with fractions; \
     name it in `missing` if it means no value, or say that the column is a `category`";
 
 /// The number of a cell; none where it has no value.

@@ -57,7 +57,7 @@ pub(super) fn write_dataset(
         splitter: &splitter,
         times: time.map(|(slot, unit)| TimeScale::new(slot, unit)),
         duplicates: Duplicates::new(rows.train, parent)?,
-        alone: Alone::new(rows, feature_map.total_cardinality),
+        alone: Alone::new(&feature_map),
         unknown: vec![0; feature_map.fields.len()],
         ids: Vec::new(),
     };

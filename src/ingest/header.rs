@@ -31,8 +31,11 @@ pub(super) fn suspicion(columns: &[String]) -> Option<String> {
     if let [only] = columns {
         let between = ["::", "\u{1}", "^", "~", " "].into_iter().find(|separator| only.trim().contains(separator));
         let guess = between.map_or(String::new(), |separator| format!(", perhaps `{}`", separator.escape_default()));
+        let cells = |separator| only.split(separator).map(str::to_owned).collect::<Vec<_>>();
+        let row = between.is_some_and(|separator| looks_like_a_row(&cells(separator)));
+        let columns = if row { "; it looks like a row, so name the columns too, in `columns` (--columns)" } else { "" };
         return Some(format!(
-            "{} has no `,`, tab, `;` or `|`: say in `separator` (--separator) what stands between values{guess}",
+            "{} has no `,`, tab, `;` or `|`: say in `separator` (--separator) what stands between values{guess}{columns}",
             line()
         ));
     }
@@ -81,7 +84,7 @@ mod tests {
             ("2020-01-01,u1,5,i3", "--columns"),
             ("{\"user\": 9,\"click\": 1}", "--format jsonl"),
             ("[{\"user\": 9}]", "jq"),
-            ("9::19::3::978300760", "perhaps `::`"),
+            ("9::19::3::978300760", "perhaps `::`; it looks like a row, so name the columns too"),
             ("user item click", "perhaps ` `"),
             ("0 0:9:1 1:19:1", "libffm"),
             ("sep=;", "Excel"),

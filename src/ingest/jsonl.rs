@@ -124,7 +124,7 @@ pub(super) fn why_no_objects(line: &[u8]) -> &'static str {
     match line.trim_ascii() {
         b"{" => "an object over several lines; write one object a line, for example with `jq -c .`",
         start if start.starts_with(b"{'") => {
-            "the lines are no JSON, for their quotes are single, as Python prints a dict; write JSON: `python3 -c 'import \
+            "line 1 is no JSON, for its quotes are single, as Python prints a dict; write JSON: `python3 -c 'import \
              ast,json,sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin]' < FILE`"
         }
         start if start.starts_with(b"[") => {

@@ -64,12 +64,13 @@ impl Readings {
     pub fn judge(&mut self, map: &FeatureMap, alone: &Alone, unknown: &[u64]) -> Vec<FieldWarning> {
         let held_out = map.rows.valid + map.rows.test;
         let judge = |reading: &mut FieldReading| {
-            let fields = || map.fields.iter().zip(unknown).filter(|(field, _)| field.column == reading.column);
-            let (first, _) = fields().next()?;
-            reading.auc = alone.auc(first);
-            // Of several places only those in use count, and unused ones are never unknown: the fullest place will do.
-            let unseen = fields().map(|(_, unknown)| *unknown).max().unwrap_or(0);
-            suspect(reading, map.rows, (unseen, held_out))
+            let fields = map.fields.iter().zip(unknown).enumerate();
+            let fields = fields.filter(|(_, (field, _))| field.column == reading.column);
+            // Of several places the one with most values that no training row has, which is the fullest.
+            let (at, (field, unknown)) = fields.max_by_key(|(_, (_, unknown))| **unknown)?;
+            reading.auc = alone.auc(field);
+            let unseen = alone.unseen(at).max(*unknown as f64 / held_out.max(1) as f64);
+            suspect(reading, map.rows, unseen)
         };
         self.fields.iter_mut().filter_map(judge).collect()
     }

@@ -8,17 +8,16 @@ const OWN_VALUES: f64 = 0.99;
 const ROWS: u64 = 20;
 /// A field with this AUC alone knows the label.
 const GIVEN_AWAY: f64 = 0.99;
-/// A field of which so many of the valid and test cells have values that no training row has tells nothing of them.
+/// A field of which so many of the valid or of the test cells have values that no training row has tells nothing of them.
 const UNSEEN: f64 = 0.9;
 
-/// What is wrong with a column as a field; the worst first. `unknown` are the cells of valid and test rows whose value no training row
-/// has, and how many such cells there are.
-pub(super) fn suspect(field: &FieldReading, rows: SplitCounts, unknown: (u64, u64)) -> Option<FieldWarning> {
+/// What is wrong with a column as a field; the worst first. `unseen` is the share of valid or of test rows with a value that no
+/// training row has.
+pub(super) fn suspect(field: &FieldReading, rows: SplitCounts, unseen: f64) -> Option<FieldWarning> {
     let FieldReading { column, values, missing, .. } = field;
     let all = rows.total();
     let with_value = all - missing;
     let values = values.unwrap_or(u64::MAX);
-    let (unseen, held_out) = unknown;
     let name = if column.is_empty() { "''" } else { column.as_str() };
     let leave_out = format!("leave it out (`exclude`, --exclude {name})");
     let (suspicion, message) = if let Some(auc) = field.auc.filter(|auc| *auc >= GIVEN_AWAY) {
@@ -40,10 +39,11 @@ pub(super) fn suspect(field: &FieldReading, rows: SplitCounts, unknown: (u64, u6
     } else if values == 0 || values == 1 && *missing == 0 {
         let what = if values == 0 { "no value in any row" } else { "the same value in every row" };
         (Suspicion::Constant, format!("has {what}, so nothing can be learned from it; {leave_out}"))
-    } else if held_out > 0 && unseen as f64 >= UNSEEN * held_out as f64 {
+    } else if unseen >= UNSEEN {
         let message = format!(
-            "has values in {unseen} of {held_out} valid and test rows that no training row has, so nothing is learned of them; \
-             {leave_out}, or split otherwise"
+            "has values in {:.0} % of the valid or of the test rows that no training row has, so nothing is learned of them; \
+             {leave_out}, or split otherwise",
+            100.0 * unseen
         );
         (Suspicion::UnseenInTraining, message)
     } else {
@@ -67,17 +67,17 @@ mod tests {
             missing,
             auc,
         };
-        let found = |field: &FieldReading, unseen| suspect(field, rows, (unseen, 80)).map(|warning| warning.suspicion);
-        assert_eq!(found(&field("user", 40, 0, Some(0.95)), 3), None);
-        assert_eq!(found(&field("click_time", 40, 0, Some(0.999)), 0), Some(Suspicion::GivesLabelAway));
-        assert_eq!(found(&field("", 400, 0, None), 80), Some(Suspicion::Unnamed));
-        assert_eq!(found(&field("id", 399, 0, None), 80), Some(Suspicion::DifferentOnEveryRow));
-        assert_eq!(found(&field("id", 100, 300, None), 80), Some(Suspicion::DifferentOnEveryRow));
-        assert_eq!(found(&field("country", 1, 0, None), 0), Some(Suspicion::Constant));
-        assert_eq!(found(&field("flag", 1, 5, None), 0), None, "a value or none is two values");
-        assert_eq!(found(&field("empty", 0, 400, None), 0), Some(Suspicion::Constant));
-        assert_eq!(found(&field("day", 30, 0, None), 80), Some(Suspicion::UnseenInTraining));
+        let found = |field: &FieldReading, unseen| suspect(field, rows, unseen).map(|warning| warning.suspicion);
+        assert_eq!(found(&field("user", 40, 0, Some(0.95)), 0.04), None);
+        assert_eq!(found(&field("click_time", 40, 0, Some(0.999)), 0.00), Some(Suspicion::GivesLabelAway));
+        assert_eq!(found(&field("", 400, 0, None), 1.00), Some(Suspicion::Unnamed));
+        assert_eq!(found(&field("id", 399, 0, None), 1.00), Some(Suspicion::DifferentOnEveryRow));
+        assert_eq!(found(&field("id", 100, 300, None), 1.00), Some(Suspicion::DifferentOnEveryRow));
+        assert_eq!(found(&field("country", 1, 0, None), 0.00), Some(Suspicion::Constant));
+        assert_eq!(found(&field("flag", 1, 5, None), 0.00), None, "a value or none is two values");
+        assert_eq!(found(&field("empty", 0, 400, None), 0.00), Some(Suspicion::Constant));
+        assert_eq!(found(&field("day", 30, 0, None), 1.00), Some(Suspicion::UnseenInTraining));
         let price = FieldReading { read_as: ReadAs::Quantile, ..field("price", 400, 0, None) };
-        assert_eq!(found(&price, 0), None, "a measure may differ everywhere");
+        assert_eq!(found(&price, 0.00), None, "a measure may differ everywhere");
     }
 }
