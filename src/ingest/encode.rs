@@ -14,7 +14,7 @@ use super::{
     times::TimesSeen,
     vocabulary::Vocabulary,
 };
-use crate::types::{LabelTest, RowError};
+use crate::types::{FieldError, LabelTest, RowError};
 use std::{io::Write, ops::Range, path::Path};
 
 /// Values are coded so many rows at a time (see `vocabulary`).
@@ -32,6 +32,8 @@ pub(super) struct Encoder<'a> {
     /// values that is looked at next.
     direct: Vec<bool>,
     look_at: Vec<usize>,
+    /// By vocabulary: the most values of a cell that has too many.
+    longest: Vec<usize>,
     spill: SpillWriter,
     faults: Faults,
     rows: u64,
@@ -57,6 +59,7 @@ impl<'a> Encoder<'a> {
             vocabularies: (0..plan.vocabularies).map(|_| Vocabulary::default()).collect(),
             direct: vec![false; plan.vocabularies],
             look_at: vec![MANY_NUMBERS + 1; plan.vocabularies],
+            longest: vec![0; plan.vocabularies],
             spill: SpillWriter::create(folder, plan.width)?,
             faults: Faults::new(limits.max_errors),
             rows: 0,
@@ -98,7 +101,8 @@ impl<'a> Encoder<'a> {
     /// The spilled rows, or everything found wrong with them.
     pub fn finish(self) -> Result<Encoded, IngestError> {
         if self.faults.total() > 0 {
-            return Err(self.faults.into_error(self.rows));
+            let longest = self.longest_cells();
+            return Err(self.faults.into_error(self.rows, longest));
         }
         let spill = self.spill.finish(self.rows as u32)?;
         if spill.rows == 0 {
@@ -236,6 +240,7 @@ impl<'a> Encoder<'a> {
                     used += 1;
                     if used > *places {
                         let all = cell.split(separator.as_str()).count();
+                        self.longest[*vocabulary] = self.longest[*vocabulary].max(all);
                         return Err(format!("{all} values in one cell; raise `max_values` (now {places})"));
                     }
                     let own = if list.is_some() { within_list(part) } else { 0..part.len() };
@@ -274,6 +279,21 @@ impl<'a> Encoder<'a> {
         }
         self.look_for_measures();
         self.spill.write_if_full()
+    }
+
+    /// What `max_values` would have to be, of columns with cells of more values.
+    fn longest_cells(&self) -> Vec<FieldError> {
+        let fault = |slot: &Slot| match &slot.kind {
+            SlotKind::Multi { vocabulary, separator, .. } if self.longest[*vocabulary] > 0 => {
+                let (column, most) = (&self.plan.columns[slot.column], self.longest[*vocabulary]);
+                let rule = format!(
+                    "column `{column}` has cells of up to {most} values; raise `max_values` (--multi '{column}={separator}:{most}')"
+                );
+                Some(FieldError::new("/fields", rule))
+            }
+            _ => None,
+        };
+        self.plan.slots.iter().filter_map(fault).collect()
     }
 
     /// Stops coding the values of columns that are plainly measures.

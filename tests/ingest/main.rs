@@ -7,6 +7,7 @@ mod export;
 mod formats;
 mod kinds;
 mod meaning;
+mod same;
 mod scale;
 mod splits;
 mod times;
