@@ -10,7 +10,8 @@ const ROWS_A_LABEL: u64 = 10;
 
 /// Labels of training and validation rows by the ids of their fields.
 pub(super) struct Alone {
-    stride: u64,
+    /// Rows are looked at whose number has none of these bits.
+    skipped: u32,
     /// By global id: training rows of label 0 and 1, then validation rows.
     counts: Vec<[[u32; 2]; 2]>,
     /// By field: its unknown id, and rows of each split that have it.
@@ -22,7 +23,7 @@ pub(super) struct Alone {
 impl Alone {
     pub fn new(map: &FeatureMap) -> Self {
         Self {
-            stride: map.rows.total().div_ceil(ROWS).max(1),
+            skipped: (map.rows.total().div_ceil(ROWS).max(1).next_power_of_two() - 1) as u32,
             counts: vec![[[0; 2]; 2]; map.total_cardinality as usize],
             unseen: map.fields.iter().map(|field| (field.unknown, [0; 3])).collect(),
             rows: [0; 3],
@@ -31,7 +32,7 @@ impl Alone {
 
     /// Adds a row by its ids as they stand in the file.
     pub fn add(&mut self, row: u32, split: Split, label: u8, ids: &[u8]) {
-        if !u64::from(row).is_multiple_of(self.stride) {
+        if row & self.skipped != 0 {
             return;
         }
         self.rows[split as usize] += 1;

@@ -75,8 +75,17 @@ impl Delimited {
     /// Divides the next record of the block, and appends its cells to `cells`. Returns false and appends nothing where the
     /// block holds no further whole record: `refill` it then.
     pub fn read(&mut self, cells: &mut Vec<Span>) -> bool {
+        // Hardly any table has escapes, and the others need not be asked for them at every cell.
+        if self.dialect.escape.is_some() { self.divide::<true>(cells) } else { self.divide::<false>(cells) }
+    }
+
+    #[inline(always)]
+    fn divide<const ESCAPES: bool>(&mut self, cells: &mut Vec<Span>) -> bool {
         let (before, at_end) = (cells.len(), self.at_end);
         let Dialect { separator, quote, escape } = self.dialect;
+        let escape = if ESCAPES { escape } else { None };
+        // No special byte is a NUL.
+        let (quotes, quote) = (quote.is_some(), quote.unwrap_or(0));
         let mut specials = self.specials;
         let mut text = &self.block[..self.filled];
         let (mut start, mut line) = (self.next, self.next_line);
@@ -94,19 +103,19 @@ impl Delimited {
         // Whether quotes hold a line end, and whether they hold what only quotes make part of a cell.
         let (mut broken, mut needed) = (false, false);
         let end = loop {
-            let quoted = quote.is_some() && text.get(cell) == quote.as_ref();
+            let quoted = text.get(cell) == Some(&quote) && quotes;
             // Where the quotes of a quoted cell close, and whether there are no quotes between.
             let (mut close, mut plain) = (None, true);
             if quoted {
                 specials.next(text);
                 while let Some(at) = specials.next(text) {
-                    if Some(text[at]) != quote {
+                    if text[at] != quote {
                         line += u64::from(text[at] == b'\n');
                         broken |= text[at] != separator;
                         needed |= text[at] == separator;
                     } else if is_escaped(text, cell + 1, at, escape) {
                         (plain, needed) = (false, true);
-                    } else if text.get(at + 1) == quote.as_ref() {
+                    } else if text.get(at + 1) == Some(&quote) {
                         specials.next(text);
                         (plain, needed) = (false, true);
                     } else {
@@ -301,10 +310,10 @@ impl Delimited {
 
 /// Where a cell ends; the search starts at `start`, behind its quotes, if it has any.
 #[inline(always)]
-fn cell_end(text: &[u8], specials: &mut Specials, quote: Option<u8>, start: usize, escape: Option<u8>) -> usize {
+fn cell_end(text: &[u8], specials: &mut Specials, quote: u8, start: usize, escape: Option<u8>) -> usize {
     // A quote here is a character like any other.
     while let Some(at) = specials.next(text) {
-        if Some(text[at]) != quote && !is_escaped(text, start, at, escape) {
+        if text[at] != quote && !is_escaped(text, start, at, escape) {
             return at;
         }
     }

@@ -27,6 +27,9 @@ impl Dialect {
 pub(super) fn check(spec: &DatasetSpec, separator: &str) -> Result<(), IngestError> {
     let single = separator.len() == 1;
     let refuse = |pointer: &str, rule: &str| Err(IngestError::field(pointer, rule));
+    if separator == "\0" {
+        return refuse("/separator", "any character but NUL");
+    }
     match spec.quote {
         Some(Quote::Byte(_)) if !single => {
             return refuse("/quote", "a separator of several characters knows no quotes; leave it out, or say `none`");

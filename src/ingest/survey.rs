@@ -40,6 +40,25 @@ impl Ranks {
     }
 }
 
+/// A slot with codes, as close together as every row needs it.
+struct Coded<'v> {
+    at: usize,
+    vocabulary: usize,
+    places: usize,
+    /// Whether a number may stand in place of a code.
+    wide: bool,
+    merge: Option<&'v Merge>,
+}
+
+impl<'v> Coded<'v> {
+    fn new(slot: &Slot, values: &'v [Values]) -> Option<Self> {
+        let vocabulary = slot.kind.vocabulary()?;
+        let wide = matches!(slot.kind, SlotKind::ByContent { wide: true, .. });
+        let merge = values[vocabulary].merge.as_ref();
+        Some(Self { at: slot.at, vocabulary, places: slot.kind.places(), wide, merge })
+    }
+}
+
 /// What one reading of the spilled rows counted.
 pub(super) struct Survey {
     /// Rows with label 1.
@@ -69,6 +88,7 @@ impl Survey {
             SlotKind::Quantile { .. } | SlotKind::ByContent { wide: true, .. } | SlotKind::Multi { .. } => true,
             _ => !gaps(slot).is_empty(),
         };
+        let coded: Vec<_> = plan.slots.iter().filter_map(|slot| Coded::new(slot, values)).collect();
         let may_miss: Vec<_> = plan.slots.iter().enumerate().filter(|(_, slot)| may_miss(slot)).collect();
         spill.for_each_row(ticker, |row, record| {
             for (place, slot) in &may_miss {
@@ -79,19 +99,18 @@ impl Survey {
             if split != Split::Train {
                 return Ok(());
             }
-            for slot in &plan.slots {
-                let Some(vocabulary) = slot.kind.vocabulary() else { continue };
-                let (ranks, merge) = (&mut ranks[vocabulary], values[vocabulary].merge.as_ref());
-                if let SlotKind::ByContent { wide: true, .. } = slot.kind {
+            for slot in &coded {
+                let ranks = &mut ranks[slot.vocabulary];
+                if slot.wide {
                     if let CodeOrNumber::Code(code) = read_code_or_number(record, slot.at) {
-                        ranks.add(code, merge);
+                        ranks.add(code, slot.merge);
                     }
                     continue;
                 }
-                for place in 0..slot.kind.places() {
+                for place in 0..slot.places {
                     let code = read_code(record, slot.at + 4 * place);
                     if code != UNUSED {
-                        ranks.add(code, merge);
+                        ranks.add(code, slot.merge);
                     }
                 }
             }

@@ -89,6 +89,7 @@ fn another_quote_and_an_escape_are_said() {
     let text = rows(&[]);
     for (member, pointer, rule) in [
         (json!({"quote": "\t", "separator": "\t"}), "", ""),
+        (json!({"separator": "\0"}), "/separator", "NUL"),
         (json!({"quote": "'", "separator": "::"}), "/quote", "knows no quotes"),
         (json!({"quote": "|", "separator": "|"}), "/quote", "another character"),
         (json!({"escape": "\\", "separator": "::"}), "/escape", "knows no escapes"),
