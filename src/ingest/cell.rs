@@ -23,10 +23,10 @@ pub(super) fn parse_label(cell: &[u8]) -> Option<u8> {
     }
     let cell = cell.trim_ascii();
     let is = |word: &&str| cell.eq_ignore_ascii_case(word.as_bytes());
-    if ["false", "f", "no", "n"].iter().any(|word| is(word)) {
+    if ["false", "f", "no", "n"].iter().any(is) {
         return Some(0);
     }
-    if ["true", "t", "yes", "y"].iter().any(|word| is(word)) {
+    if ["true", "t", "yes", "y"].iter().any(is) {
         return Some(1);
     }
     match parse_number(cell) {

@@ -46,7 +46,7 @@ pub(super) fn why_unreadable(first: &[u8], packed: bool) -> Option<String> {
     }
     let zeros = |from: usize| first.iter().take(64).skip(from).step_by(2).filter(|byte| **byte == 0).count();
     let half = first.len().min(64) / 2;
-    let wide = half >= 4 && [zeros(0), zeros(1)].iter().any(|zeros| *zeros == half) && zeros(0) != zeros(1);
+    let wide = half >= 4 && [zeros(0), zeros(1)].contains(&half) && zeros(0) != zeros(1);
     wide.then(|| {
         let order = if zeros(1) > zeros(0) { "utf-16le" } else { "utf-16be" };
         format!("the file is UTF-16 without its mark; write it in UTF-8, for example with `iconv -f {order} -t utf-8`")

@@ -46,7 +46,8 @@ impl Merge {
             } else {
                 value
             };
-            let shown = if text.len() == value.len() { code } else { vocabulary.code_of(&text.to_vec()) };
+            let other_text = (text.len() < value.len()).then(|| text.to_vec());
+            let shown = other_text.map_or(code, |text| vocabulary.code_of(&text));
             if places.len() <= shown as usize {
                 places.resize(shown as usize + 1, UNSEEN);
             }
