@@ -126,7 +126,8 @@ impl Survey {
         let (label, name) = (u8::from(self.positives.of(split) > 0), split.as_str());
         let why = if split == Split::Train { "nothing can be learned from it" } else { "AUC is not defined on it" };
         let rule = format!(
-            "all {} {name} rows have label {label}, so {why}; give another label rule, another split, or more rows",
+            "all {} {name} rows have label {label}, so {why}; give another label rule, more rows, or another split: larger shares for \
+             valid and test, or a column that puts rows of both labels into each",
             rows.of(split)
         );
         Err(IngestError::field("/label", rule))
