@@ -164,6 +164,8 @@ fn the_command_line_certifies_and_one_changed_byte_shows() {
         "--earlier-reads",
         "2",
         "--self-check",
+        "--if-refused",
+        "kept",
     ]);
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     let last = said.lines().last().unwrap();

@@ -204,7 +204,17 @@ fn the_command_line_says_what_is_wrong_and_exits_with_its_code() {
     let (bad, good, out, spec) = (path("bad.csv"), path("good.csv"), path("out.csv"), path("spec.json"));
     let missing = path("missing.csv");
     let nowhere = path("missing/out.csv");
-    let cases: [(&[&str], i32, &str); 9] = [
+    let many = path("many.csv");
+    fs::write(&many, table((0..500).map(|row| format!("u{row},i1,{}", if row % 2 == 0 { "maybe" } else { "never" }))))
+        .unwrap();
+    let ids = path("ids.csv");
+    fs::write(&ids, table((0..500).map(|row| format!("u{row},i{},{}", row % 7, row * 31 % 7 % 2)))).unwrap();
+    let parquet = path("out.parquet");
+    let cases: [(&[&str], i32, &str); 13] = [
+        (&["denoise", &good, "-o", &parquet, "--label", "click"], 2, "says Parquet"),
+        (&["denoise", "-", "-o", &out, "--label", "click"], 1, "cannot come by a pipe"),
+        (&["denoise", &ids, "-o", &out, "--label", "click", "--strict"], 3, "column `user` has 500 different values"),
+        (&["denoise", &many, "-o", &out, "--label", "click"], 3, "(and 99 more rows like it, up to line 101)"),
         (&["denoise", &bad, "-o", &out, "--label", "click"], 3, "line 52, click = \"maybe\""),
         (&["denoise", &good, "-o", &out, "--label", "clik"], 3, "did you mean `click`"),
         (&["denoise", &good, "-o", &out, "--label", "click", "-O", "epochz=3"], 3, "/method/options/epochz"),
@@ -251,6 +261,114 @@ fn a_column_of_times_is_named_over_rest_and_from_the_command_line() {
     let flags = ["--label", "click", "--time", "at", "--server", &service.url];
     let id = autodenoise_ok(&[&["datasets", "upload", file.to_str().unwrap()], flags.as_slice()].concat());
     assert_eq!(id.trim(), dataset["id"], "the flag and the parameter say the same");
+}
+
+#[test]
+fn single_columns_are_set_alike_over_rest_and_from_the_command_line() {
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let rows = (0..200).map(|row| format!("{},{}.5,a|b,{},{}\n", row % 9, row % 50, row % 3, row % 2));
+    let table = "user,price,tags,zip,click\n".to_owned() + &rows.collect::<String>();
+    let query = [
+        ("label", "click"),
+        ("category", "price,zip"),
+        ("numeric", "user=quantile:4"),
+        ("multi", "tags=|:3"),
+        ("missing", "?,none"),
+    ];
+    let dataset = service.upload_bytes(table.clone().into_bytes(), "text/csv", &query);
+    let read_as: Vec<_> = dataset["profile"]["fields"].as_array().unwrap().iter().map(|f| &f["read_as"]).collect();
+    assert_eq!(read_as, ["quantile", "category", "multi", "category"], "{dataset:#}");
+
+    let file = dir.path().join("clicks.csv");
+    fs::write(&file, table).unwrap();
+    let file = file.to_str().unwrap();
+    let flags = "--label click --category price,zip --numeric user=quantile:4 --multi tags=|:3 --missing ?,none";
+    let flags: Vec<_> = flags.split(' ').chain(["--server", &service.url]).collect();
+    let id = autodenoise_ok(&[&["datasets", "upload", file], flags.as_slice()].concat());
+    assert_eq!(id.trim(), dataset["id"], "the flags and the parameters say the same");
+
+    let wrong =
+        service.post("/v1/datasets?label=click&numeric=price=sqrt").header("content-type", "text/csv").body("x");
+    assert_eq!(service.expect(wrong, 422)["errors"][0]["pointer"], "/numeric");
+    let wrong = autodenoise(&["datasets", "check", file, "--label", "click", "--numeric", "price=sqrt"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--numeric price=sqrt: write price=quantile:32"));
+}
+
+/// What `denoise` of a table takes to be quick, and a certificate that three seeds never give.
+const QUICK: [&str; 17] = [
+    "--label",
+    "click",
+    "--method",
+    "random_drop",
+    "--backbone",
+    "fm",
+    "-O",
+    "retrain_max_epoch=1",
+    "-O",
+    "batch_size=512",
+    "--device",
+    "cpu",
+    "--tune",
+    "1e-5",
+    "--certify-seeds",
+    "3",
+    "--if-refused",
+];
+
+#[test]
+fn a_refused_verdict_leaves_what_is_asked_for() {
+    let dir = scratch();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("good.csv"), table(good_rows(600))).unwrap();
+    let run = |out: &str, what: &str| {
+        let output = autodenoise(&[&["denoise", &path("good.csv"), "-o", out], &QUICK[..], &[what]].concat());
+        (output.status.code().unwrap(), output.stdout, String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, _, said) = run(&path("nothing.csv"), "nothing");
+    assert!((code == 7 || code == 8) && said.contains("nothing was written to"), "{said}");
+    assert!(!dir.path().join("nothing.csv").exists());
+
+    let (code, _, said) = run(&path("all.csv.gz"), "all");
+    assert!(code == 0 && said.contains("with every row of the input"), "{said}");
+    let mut all = Vec::new();
+    let packed = fs::read(path("all.csv.gz")).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut all).unwrap();
+    assert_eq!(all, fs::read(path("good.csv")).unwrap(), "compressed as the name says");
+
+    // The table alone is on standard output, the report beside it.
+    let (code, kept, said) = run("-", "kept");
+    assert!((code == 7 || code == 8) && said.contains("verdict: "), "{said}");
+    let (kept, rows) = (String::from_utf8(kept).unwrap(), fs::read_to_string(path("good.csv")).unwrap());
+    assert!(kept.starts_with("user,item,click\n") && kept.len() < rows.len());
+    let mut left = rows.lines();
+    assert!(kept.lines().all(|line| left.any(|row| row == line)), "rows of the input in its order: {kept}");
+}
+
+#[test]
+fn an_input_that_changes_under_the_run_is_refused_with_what_happened() {
+    use std::io::{BufRead as _, BufReader};
+    let dir = scratch();
+    let (table, out) = (clicks(dir.path(), 200, 100), dir.path().join("out.csv"));
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_autodenoise"))
+        .args(["denoise", table.to_str().unwrap(), "-o", out.to_str().unwrap(), "--label", "click"])
+        .args(["--split-column", "split", "--exclude", "timestamp", "--epochs", "1", "--device", "cpu", "--no-certify"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.starts_with("computing on") {
+            fs::OpenOptions::new().append(true).open(&table).unwrap().write_all(b"u1,i1,1,0,train\n").unwrap();
+        }
+        said += &(line + "\n");
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("clicks.csv was written to (") && said.contains("while the job ran"), "{said}");
+    assert!(!out.exists(), "nothing is written of a table that is no more");
 }
 
 #[test]

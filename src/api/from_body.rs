@@ -59,6 +59,17 @@ pub struct CreateDatasetQuery {
     features: Option<String>,
     /// Columns they do not see, separated by commas.
     exclude: Option<String>,
+    /// Fields whose every value is a category, separated by commas.
+    category: Option<String>,
+    /// Fields that are numbers, separated by commas: `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`.
+    numeric: Option<String>,
+    /// A field of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N values. More
+    /// than one field: in `spec`.
+    multi: Option<String>,
+    /// Words that mean that a cell has no value, separated by commas.
+    missing: Option<String>,
+    /// Whether a field that should perhaps be none, as an id of rows, is an error.
+    strict: Option<bool>,
     /// Column that holds train, valid or test.
     split_column: Option<String>,
     /// Shares of train, valid and test, for example `0.8,0.1,0.1`.
@@ -69,6 +80,10 @@ pub struct CreateDatasetQuery {
     time: Option<String>,
     /// Separator of a text table.
     separator: Option<String>,
+    /// What its cells are quoted with: one character, or `none`.
+    quote: Option<String>,
+    /// The character that makes a quote or a separator behind it part of the cell.
+    escape: Option<char>,
 }
 
 impl CreateDatasetQuery {
@@ -79,11 +94,18 @@ impl CreateDatasetQuery {
             label: self.label.clone(),
             features: self.features.as_ref().map(words),
             exclude: self.exclude.as_ref().map(words),
+            category: self.category.as_ref().map(words),
+            numeric: self.numeric.as_ref().map(words),
+            multi: self.multi.clone().map(|one| vec![one]),
+            missing: self.missing.as_ref().map(words),
             split_column: self.split_column.clone(),
             split: self.split.as_deref().map(SplitSpec::parse_ratios),
             split_seed: self.split_seed,
             time: self.time.clone(),
             separator: self.separator.clone(),
+            quote: self.quote.clone(),
+            strict: self.strict,
+            escape: self.escape,
         };
         make_spec(parts, whole)
     }

@@ -41,6 +41,16 @@ pub struct DatasetFromUpload {
     features: Option<Vec<String>>,
     /// Columns they do not see.
     exclude: Option<Vec<String>>,
+    /// Fields whose every value is a category.
+    category: Option<Vec<String>>,
+    /// Fields that are numbers: `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`.
+    numeric: Option<Vec<String>>,
+    /// Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N values.
+    multi: Option<Vec<String>>,
+    /// Words that mean that a cell has no value.
+    missing: Option<Vec<String>>,
+    /// Whether a field that should perhaps be none, as an id of rows, is an error.
+    strict: Option<bool>,
     /// Column that holds train, valid or test.
     split_column: Option<String>,
     /// Shares of train, valid and test.
@@ -51,6 +61,10 @@ pub struct DatasetFromUpload {
     time: Option<String>,
     /// Separator of a text table.
     separator: Option<String>,
+    /// What its cells are quoted with: one character, or `none`.
+    quote: Option<String>,
+    /// The character that makes a quote or a separator behind it part of the cell.
+    escape: Option<char>,
 }
 
 impl DatasetFromUpload {
@@ -59,11 +73,18 @@ impl DatasetFromUpload {
             label: self.label.clone(),
             features: self.features.clone(),
             exclude: self.exclude.clone(),
+            category: self.category.clone(),
+            numeric: self.numeric.clone(),
+            multi: self.multi.clone(),
+            missing: self.missing.clone(),
             split_column: self.split_column.clone(),
             split: self.split.map(SplitSpec::check_ratios),
             split_seed: self.split_seed,
             time: self.time.clone(),
             separator: self.separator.clone(),
+            quote: self.quote.clone(),
+            strict: self.strict,
+            escape: self.escape,
         };
         make_spec(parts, self.spec.clone())
     }

@@ -13,6 +13,9 @@ pub fn make_spec(parts: TableParts, whole: Option<DatasetSpec>) -> Result<Datase
         ),
         WrongParts::Label(rule) => wrong("/label", rule),
         WrongParts::Split(rule) => wrong("/split", rule),
+        WrongParts::Numeric(rule) => wrong("/numeric", rule),
+        WrongParts::Multi(rule) => wrong("/multi", rule),
+        WrongParts::Quote(rule) => wrong("/quote", rule),
     })
 }
 

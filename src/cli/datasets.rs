@@ -158,6 +158,7 @@ pub async fn upload_file(
         _ => {
             if let Some(profile) = &dataset.profile {
                 eprintln!("{}", reading::describe_profile(profile));
+                reading::describe_remarks(profile).iter().for_each(|line| eprintln!("{line}"));
             }
             Ok(dataset)
         }

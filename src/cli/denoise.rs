@@ -4,8 +4,10 @@
 use super::{
     error::CliError,
     evidence::{EvidenceArgs, check_verdict},
+    held_source::HeldSource,
     judge::{JudgeArgs, ProofAsked, judge_report},
     options::{MethodArgs, TableArgs},
+    output::{IfRefused, Output, place},
     reading,
     report::{describe_label_columns, describe_report},
     runtime,
@@ -20,13 +22,12 @@ use crate::{
     judge::{JudgedTable, REPORT},
     trainer::{TrainerCommand, Trainers},
     types::{
-        Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId,
-        MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
+        Ability, ArtifactDigest, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device,
+        Envelope, JobId, MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
 use std::{
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, atomic::AtomicBool},
@@ -40,10 +41,14 @@ const DENOISED: &str = "denoised";
 pub struct DenoiseArgs {
     /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
     file: PathBuf,
-    /// Where the denoised table goes: the input without the dropped training rows, in the input's format. Where the method
-    /// relabels or weighs rows, two more columns say what to train on
+    /// Where the denoised table goes: the input without the dropped training rows, in the input's format, compressed as the
+    /// name says (.gz, .zst or neither; as the input where it says no format); - is standard output. Where the method relabels or weighs rows, two more columns say
+    /// what to train on
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
+    /// What is written where the verdict is not `certified`
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = IfRefused::Nothing)]
+    if_refused: IfRefused,
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
@@ -104,7 +109,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let trainer = find_trainer(&foreseen)?;
 
     let source = reading::existing_file(&args.file)?;
-    check_outputs(&args, &source)?;
+    let output = Output::new(&args.out, &source, &table_spec)?;
+    make_results(&args)?;
+    let mut held = HeldSource::take(&source)?;
     let work = reading::work_folder(&args.work_dir)?;
     let mut view = JobView::new();
     let dataset_dir = work.path().join("dataset");
@@ -121,25 +128,62 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     if let Some((_, asked)) = &judged {
         check_proof(&job, asked)?;
     }
-    let (mut report, artifacts) = train(&mut view, trainer, &job).await?;
+    let trained = train(&mut view, trainer, &job).await;
+    // Where the input changed, that is why the training failed, and of no use where it did not.
+    let digest = held.check()?;
+    let (mut report, artifacts) = trained?;
     if let Some((judge, asked)) = judged {
         let asked = ProofAsked { certify: asked, earlier_reads: args.earlier_reads };
         // A choice may have taken hours: it is kept, whatever becomes of the judge.
-        place_results(&args, &job, &report, &artifacts)?;
+        place_results(&args, &job, &report, &digest, &artifacts)?;
         let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
         let table = JudgedTable { source: &job.source, spec: &job.source_spec, dataset: &dataset };
         judge_report(&view, &judge, table, &out_dir, asked, &args.work_dir, &mut report).await?;
+        held.check()?;
         let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
     }
 
-    place_results(&args, &job, &report, &artifacts)?;
+    place_results(&args, &job, &report, &digest, &artifacts)?;
+    let refused = check_verdict(&report).err();
+    let mut wrote = String::new();
     for artifact in artifacts.iter().filter(|artifact| artifact.name == DENOISED) {
-        place(&out_dir.join(&artifact.file), &args.out)?;
+        let from = out_dir.join(&artifact.file);
+        output.convert(&from)?;
+        wrote = write_table(&args, &output, &from, &job.source, refused.is_some())?;
     }
-    eprintln!("wrote {}{}", args.out.display(), describe_label_columns(&report));
-    println!("{}", describe_report(&report));
-    check_verdict(&report)
+    if refused.is_none() || args.if_refused == IfRefused::Kept {
+        wrote += &describe_label_columns(&report);
+    }
+    eprintln!("{wrote}");
+    match output.is_stdout() {
+        true => eprintln!("{}", describe_report(&report)),
+        false => println!("{}", describe_report(&report)),
+    }
+    refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
+}
+
+/// Writes the denoised table, or what is wanted in its place where the verdict is `refused`; says what was done.
+fn write_table(
+    args: &DenoiseArgs,
+    output: &Output,
+    denoised: &Path,
+    source: &Path,
+    refused: bool,
+) -> Result<String, CliError> {
+    let name = output.name();
+    match (refused, args.if_refused) {
+        (false, _) | (true, IfRefused::Kept) => output.write(denoised).map(|()| format!("wrote {name}")),
+        (true, IfRefused::Nothing) => {
+            Ok(format!("nothing was written to {name}; --if-refused all or kept writes it anyway"))
+        }
+        (true, IfRefused::All) => {
+            let all = denoised.with_extension("all");
+            std::fs::copy(source, &all).map_err(|error| cannot_write(&all, &error))?;
+            output.convert(&all)?;
+            output.write(&all).map(|()| format!("wrote {name} with every row of the input"))
+        }
+    }
 }
 
 /// What a judge is to show must be possible, before the rows are chosen.
@@ -153,27 +197,33 @@ fn place_results(
     args: &DenoiseArgs,
     job: &TrainerJob,
     report: &Report,
+    source: &ArtifactDigest,
     artifacts: &[ArtifactFile],
 ) -> Result<(), CliError> {
     let Some(folder) = &args.results else { return Ok(()) };
     for artifact in artifacts.iter().filter(|artifact| artifact.name != DENOISED) {
         place(&job.out_dir.join(&artifact.file), &folder.join(&artifact.download_name))?;
     }
-    let envelope = sign(args.signing_key.as_deref(), &describe_results(job, report, artifacts)?)?;
+    let envelope = sign(args.signing_key.as_deref(), &describe_results(job, report, source, artifacts)?)?;
     let written = job.out_dir.join(certificate::FILE);
     std::fs::write(&written, certificate::file_text(&envelope)).map_err(CliError::failed)?;
     place(&written, &folder.join(certificate::FILE))
 }
 
 /// What is certified of the results.
-fn describe_results(job: &TrainerJob, report: &Report, files: &[ArtifactFile]) -> Result<Certificate, CliError> {
+fn describe_results(
+    job: &TrainerJob,
+    report: &Report,
+    source: &ArtifactDigest,
+    files: &[ArtifactFile],
+) -> Result<Certificate, CliError> {
     let digest = |name: &str, path: &Path| {
         let digest = std::fs::File::open(path).and_then(|file| certificate::digest(name, file));
         digest.map_err(CliError::failed)
     };
     let artifacts = files.iter().map(|file| digest(&file.name, &job.out_dir.join(&file.file)));
-    let source = digest(certificate::SOURCE, &job.source)?;
-    Ok(certificate::describe_job(job.job_id, &report.spec, report, source, artifacts.collect::<Result<_, _>>()?))
+    let artifacts = artifacts.collect::<Result<_, _>>()?;
+    Ok(certificate::describe_job(job.job_id, &report.spec, report, source.clone(), artifacts))
 }
 
 /// A certificate with the signature of the key in a file, else of a fresh one.
@@ -182,25 +232,11 @@ pub(super) fn sign(key: Option<&Path>, certificate: &Certificate) -> Result<Enve
     Ok(key.map_err(CliError::failed)?.sign(certificate))
 }
 
-/// Finds out before the work, not after it, that its results have no place.
-fn check_outputs(args: &DenoiseArgs, source: &Path) -> Result<(), CliError> {
-    if args.out.canonicalize().is_ok_and(|out| source.canonicalize().is_ok_and(|source| source == out)) {
-        return Err(CliError::usage(format!("--out is the input itself; {} would be lost", args.out.display())));
-    }
-    if args.out.is_dir() {
-        return Err(CliError::usage(format!("--out {} is a folder; name a file", args.out.display())));
-    }
-    if let Some(folder) = &args.results {
-        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
-    }
-    for folder in [Some(folder_of(&args.out)), args.results.as_deref()].into_iter().flatten() {
-        tempfile::tempfile_in(folder).map_err(|error| cannot_write(folder, &error))?;
-    }
-    Ok(())
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Makes the folder of the results, before the work and not after it.
+fn make_results(args: &DenoiseArgs) -> Result<(), CliError> {
+    let Some(folder) = &args.results else { return Ok(()) };
+    let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    made.map(drop).map_err(|error| cannot_write(folder, &error))
 }
 
 pub(super) fn trainer_job(
@@ -294,20 +330,6 @@ pub(super) async fn train(
         Some(report) => Ok((report, artifacts)),
         None => Err(CliError::job_failed(format!("the trainer ended without a result ({status})"))),
     }
-}
-
-/// Copies a result to its place; what stood there is replaced only by the whole file.
-pub(super) fn place(from: &Path, to: &Path) -> Result<(), CliError> {
-    // The permissions of any new file: the umask takes its part away.
-    let mut new = tempfile::Builder::new();
-    new.permissions(std::fs::Permissions::from_mode(0o666));
-    let copied = new.tempfile_in(folder_of(to)).and_then(|mut file| {
-        std::io::copy(&mut std::fs::File::open(from)?, file.as_file_mut())?;
-        file.as_file().sync_all()?;
-        file.persist(to).map_err(|error| error.error)?;
-        Ok(())
-    });
-    copied.map_err(|error| cannot_write(to, &error))
 }
 
 pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {

@@ -44,12 +44,16 @@ impl CliError {
     pub fn invalid_table(errors: &[ProblemItem], total: u64) -> Self {
         let faults = if total == 1 { "fault" } else { "faults" };
         let mut text = format!("error: the table cannot be used: {total} {faults}");
-        for item in errors {
+        for alike in errors.chunk_by(|one, next| cause(one).is_some() && cause(one) == cause(next)) {
             text += "\n  ";
-            text += &match item {
+            text += &match &alike[0] {
                 ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
                 item => describe_item(item),
             };
+            if alike.len() > 1 {
+                let last = describe_place(&alike[alike.len() - 1]);
+                text += &format!(" (and {} more rows like it, up to {last})", alike.len() - 1);
+            }
         }
         if total > errors.len() as u64 {
             text += &format!("\n  and {} more", total - errors.len() as u64);
@@ -149,12 +153,25 @@ fn describe_item(item: &ProblemItem) -> String {
     }
 }
 
+/// What rows have in common that are wrong alike: the column, and the rule without its numbers and what it quotes.
+fn cause(item: &ProblemItem) -> Option<(Option<&str>, String)> {
+    let ProblemItem::Row(error) = item else { return None };
+    let unquoted = error.rule.split('`').step_by(2);
+    let rule = unquoted.flat_map(str::chars).filter(|c| !c.is_ascii_digit()).collect();
+    Some((error.column.as_deref(), rule))
+}
+
+fn describe_place(item: &ProblemItem) -> String {
+    match item {
+        ProblemItem::Field(error) => error.pointer.clone(),
+        ProblemItem::Row(RowError { line: Some(line), .. }) => format!("line {line}"),
+        ProblemItem::Row(RowError { row, .. }) => format!("row {row}"),
+    }
+}
+
 /// `line 1042, click = "maybe": label must be 0 or 1`
 fn describe_row(error: &RowError) -> String {
-    let place = match error.line {
-        Some(line) => format!("line {line}"),
-        None => format!("row {}", error.row),
-    };
+    let place = describe_place(&ProblemItem::Row(error.clone()));
     let cell = match (&error.column, &error.value) {
         (Some(column), Some(value)) => format!(", {column} = {value:?}"),
         (Some(column), None) => format!(", {column}"),

@@ -2,9 +2,8 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FieldSpec, FileFormat, JobSpec, MethodName, MethodSpec,
-    MultiMode, MultiSpec, NumericSpec, Preset, SplitSpec, Sweep, TableParts, Tuning, TuningGrid, Vocabulary,
-    WrongParts, enumerated,
+    BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FileFormat, JobSpec, MethodName, MethodSpec, Preset,
+    SplitSpec, Sweep, TableParts, Tuning, TuningGrid, Vocabulary, WrongParts, enumerated,
 };
 use clap::Args;
 
@@ -45,14 +44,29 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
 
-    /// Put a numeric column into buckets: COLUMN=quantile:N or COLUMN=log (repeatable)
-    #[arg(long, value_name = "COLUMN=HOW")]
+    /// Columns whose every value is a category, separated by commas [default: decided by all values: many different numbers
+    /// with fractions are numeric, anything else is a category]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub category: Vec<String>,
+
+    /// Put a column of numbers into buckets: COLUMN=quantile:N or COLUMN=log; COLUMN alone is quantile:32 (repeatable)
+    #[arg(long, value_name = "COLUMN[=HOW]")]
     pub numeric: Vec<String>,
 
     /// Column of several values to a cell: COLUMN=SEPARATOR for one category,
     /// COLUMN=SEPARATOR:N for up to N values (repeatable)
     #[arg(long, value_name = "COLUMN=HOW")]
     pub multi: Vec<String>,
+
+    /// Words that mean that a cell has no value, separated by commas, beside the empty cell; in columns of numbers NaN, NA,
+    /// None, NULL, \N and - mean it anyway
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub missing: Vec<String>,
+
+    /// Refuse the table where a field should perhaps be none: it differs on every row, gives the label away, has no name or one
+    /// value, or values that training rows do not have. Otherwise each is named in a warning
+    #[arg(long)]
+    pub strict: bool,
 
     /// Rows the vocabulary is taken from: train or all
     #[arg(long, value_name = "ROWS", value_parser = ["train", "all"])]
@@ -61,6 +75,15 @@ pub struct TableArgs {
     /// Separator of a text table, of one or more characters [default: found in the first line]
     #[arg(long, value_name = "TEXT")]
     pub separator: Option<String>,
+
+    /// What cells of a text table are quoted with: one character, or none [default: ", unless the lines say that nothing is
+    /// quoted]
+    #[arg(long, value_name = "CHARACTER|none")]
+    pub quote: Option<String>,
+
+    /// Character that makes a quote or a separator behind it part of the cell, for example \
+    #[arg(long, value_name = "CHARACTER")]
+    pub escape: Option<char>,
 
     /// Names of the columns of a text table without a header line, separated by commas
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
@@ -79,34 +102,10 @@ impl TableArgs {
                 CliError::usage("--label is needed: a column of 0 and 1 (`click`), or a rule (`rating > 3`)")
             }
             WrongParts::Label(rule) | WrongParts::Split(rule) => CliError::usage(rule),
+            WrongParts::Numeric(rule) => CliError::usage(format!("--numeric {rule}")),
+            WrongParts::Multi(rule) => CliError::usage(format!("--multi {rule}")),
+            WrongParts::Quote(rule) => CliError::usage(format!("--quote: {rule}")),
         })?;
-        for rule in &self.numeric {
-            let (column, how) = assignment(rule, "--numeric", "COLUMN=HOW")?;
-            let numeric = match how.split_once(':') {
-                None if how == "log" => NumericSpec::Log,
-                Some(("quantile", count)) => NumericSpec::Quantile {
-                    buckets: count.parse().map_err(|_| {
-                        CliError::usage(format!("--numeric {rule}: `{count}` is not a number of buckets"))
-                    })?,
-                },
-                _ => {
-                    return Err(CliError::usage(format!(
-                        "--numeric {rule}: write {column}=quantile:32 or {column}=log"
-                    )));
-                }
-            };
-            self.treat(&mut spec, column, Some(numeric), None)?;
-        }
-        for rule in &self.multi {
-            let (column, how) = assignment(rule, "--multi", "COLUMN=HOW")?;
-            let multi = match how.rsplit_once(':').and_then(|(separator, n)| Some((separator, n.parse().ok()?))) {
-                Some((separator, max_values)) if !separator.is_empty() => {
-                    MultiSpec { separator: separator.to_owned(), mode: MultiMode::Split, max_values }
-                }
-                _ => MultiSpec { separator: how.to_owned(), mode: MultiMode::Category, max_values: 1 },
-            };
-            self.treat(&mut spec, column, None, Some(multi))?;
-        }
         if let Some(column) = &self.split_time {
             spec.split = SplitSpec::Time { column: column.clone(), ratios: self.split.unwrap_or([0.8, 0.1, 0.1]) };
         }
@@ -132,33 +131,27 @@ impl TableArgs {
         TableParts {
             label: self.label.clone(),
             features: self.features.clone(),
-            exclude: Some(self.exclude.clone()).filter(|columns| !columns.is_empty()),
+            exclude: given(&self.exclude),
+            category: given(&self.category),
+            numeric: given(&self.numeric),
+            multi: given(&self.multi),
+            missing: given(&self.missing),
             split_column: self.split_column.clone(),
             // Shares of a split by time are its own.
             split: self.split.filter(|_| self.split_time.is_none()).map(Ok),
             split_seed: Some(self.split_seed).filter(|seed| *seed != 0),
             time: self.time.clone(),
             separator: self.separator.clone(),
+            quote: self.quote.clone(),
+            strict: self.strict.then_some(true),
+            escape: self.escape,
         }
     }
+}
 
-    /// Sets how a column is treated; it must be one of the fields, so fields must be listed.
-    fn treat(
-        &self,
-        spec: &mut DatasetSpec,
-        column: &str,
-        numeric: Option<NumericSpec>,
-        multi: Option<MultiSpec>,
-    ) -> Result<(), CliError> {
-        let field = spec.fields.iter_mut().flatten().find(|field| field.column() == column);
-        let Some(field) = field else {
-            return Err(CliError::usage(format!(
-                "to say how `{column}` is treated, list it in --features with the other fields"
-            )));
-        };
-        *field = FieldSpec::Full { column: column.to_owned(), numeric, multi };
-        Ok(())
-    }
+/// The words of a flag; none where it was not given.
+fn given(words: &[String]) -> Option<Vec<String>> {
+    Some(words.to_vec()).filter(|words| !words.is_empty())
 }
 
 pub(super) fn assignment<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), CliError> {

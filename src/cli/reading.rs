@@ -3,7 +3,7 @@
 use super::{error::CliError, view::JobView};
 use crate::{
     ingest::{self, IngestError, IngestLimits, Ingested},
-    types::{DatasetSpec, Profile},
+    types::{DatasetSpec, FieldReading, Profile},
 };
 use std::{
     ops::ControlFlow,
@@ -25,8 +25,17 @@ pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
 
 /// The file as an absolute path; it must be there.
 pub fn existing_file(file: &Path) -> Result<PathBuf, CliError> {
+    use std::os::unix::fs::FileTypeExt;
+    let is_pipe = std::fs::metadata(file).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    if file == Path::new("-") || is_pipe {
+        let rule = "the table is read more than once, so it cannot come by a pipe; write it to a file first";
+        return Err(CliError::failed_because(rule));
+    }
     if file.is_dir() {
-        return Err(CliError::failed_because(format!("{} is a folder; name a file", file.display())));
+        return Err(CliError::failed_because(format!(
+            "{} is a folder; name one file, for parts are not read as one table",
+            file.display()
+        )));
     }
     std::path::absolute(file)
         .ok()
@@ -59,7 +68,44 @@ pub async fn read_table(
     }
     let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
     view.print_line(&describe_profile(&ingested.profile));
+    for line in describe_remarks(&ingested.profile).into_iter().chain(describe_fields(&ingested.profile)) {
+        view.print_line(&line);
+    }
     Ok(ingested)
+}
+
+/// What may be wrong with the table, and what was found out of it.
+pub fn describe_remarks(profile: &Profile) -> Vec<String> {
+    let warnings = profile.warnings.iter().map(|warning| format!("warning: {}", warning.message));
+    warnings.chain(profile.notes.iter().map(|note| format!("note: {note}"))).collect()
+}
+
+/// Fields that are described one by one, so that a table of a thousand does not bury what else is said.
+const DESCRIBED: usize = 40;
+
+/// What each field was read as, and why.
+fn describe_fields(profile: &Profile) -> Vec<String> {
+    let describe = |field: &FieldReading| {
+        let mut text = format!("  {}: {}", field.column, field.read_as.as_str());
+        if let Some(values) = field.values {
+            text += &format!(", {values} different");
+        }
+        if field.missing > 0 {
+            text += &format!(", {} rows without a value", field.missing);
+        }
+        if let Some(auc) = field.auc {
+            text += &format!(", AUC alone {auc:.3}");
+        }
+        if let Some(reason) = &field.reason {
+            text += &format!(" ({reason})");
+        }
+        text
+    };
+    let mut lines: Vec<_> = profile.fields.iter().take(DESCRIBED).map(describe).collect();
+    if profile.fields.len() > DESCRIBED {
+        lines.push(format!("  and {} more fields; `datasets check` lists all", profile.fields.len() - DESCRIBED));
+    }
+    lines
 }
 
 /// How many rows, and of which label.

@@ -2,6 +2,7 @@
 //! them.
 
 use super::{
+    alone::Alone,
     duplicates::Duplicates,
     encoding::Encoding,
     error::IngestError,
@@ -51,6 +52,7 @@ pub(super) struct Assembly<'a> {
     /// Where rows have times.
     pub times: Option<TimeScale>,
     pub duplicates: Duplicates,
+    pub alone: Alone,
     /// Cells with a value that no training row has, by field.
     pub unknown: Vec<u64>,
     /// The ids of a run of rows, as they will stand in the file.
@@ -72,6 +74,7 @@ impl Assembly<'_> {
             let rows = records.chunks_exact(spill.width).zip(self.ids.chunks_exact(width));
             for (row, (record, ids)) in (first..).zip(rows) {
                 let (split, label) = (self.splitter.assign(row, record), record[0]);
+                self.alone.add(row, split, label, ids);
                 if split == Split::Train {
                     self.duplicates.add(ids, label)?;
                 }

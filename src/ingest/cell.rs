@@ -14,7 +14,7 @@ pub(super) fn parse_number(cell: &[u8]) -> Option<f64> {
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
-/// 0 or 1, also written as a truth value.
+/// 0 or 1, in any notation, also written as a truth value.
 pub(super) fn parse_label(cell: &[u8]) -> Option<u8> {
     match cell {
         b"0" => return Some(0),
@@ -22,13 +22,26 @@ pub(super) fn parse_label(cell: &[u8]) -> Option<u8> {
         _ => {}
     }
     let cell = cell.trim_ascii();
-    match cell {
-        b"0" | b"0.0" => Some(0),
-        b"1" | b"1.0" => Some(1),
-        _ if cell.eq_ignore_ascii_case(b"false") => Some(0),
-        _ if cell.eq_ignore_ascii_case(b"true") => Some(1),
+    let is = |word: &&str| cell.eq_ignore_ascii_case(word.as_bytes());
+    if ["false", "f", "no", "n"].iter().any(is) {
+        return Some(0);
+    }
+    if ["true", "t", "yes", "y"].iter().any(is) {
+        return Some(1);
+    }
+    match parse_number(cell) {
+        Some(0.0) => Some(0),
+        Some(1.0) => Some(1),
         _ => None,
     }
+}
+
+/// Whether the cell is a number with a decimal comma.
+pub(super) fn has_decimal_comma(cell: &[u8]) -> bool {
+    let text = cell.trim_ascii();
+    let commas = text.iter().filter(|byte| **byte == b',').count();
+    commas == 1
+        && parse_number(&text.iter().map(|byte| if *byte == b',' { b'.' } else { *byte }).collect::<Vec<_>>()).is_some()
 }
 
 /// The split that a word names.
@@ -68,7 +81,8 @@ pub(super) enum TimeKind {
 
 const NANOS: i128 = 1_000_000_000;
 
-/// A number, exact to nine decimals however large (nanosecond stamps do not fit an f64), or an ISO 8601 date or time.
+/// A number, exact to nine decimals however large (nanosecond stamps do not fit an f64), or a date or time by ISO 8601. That
+/// may have slashes for dashes, and a zone behind a blank.
 pub(super) fn parse_time(cell: &[u8]) -> Option<Time> {
     let text = std::str::from_utf8(cell.trim_ascii()).ok()?;
     if let Some(key) = parse_decimal(text) {
@@ -78,7 +92,17 @@ pub(super) fn parse_time(cell: &[u8]) -> Option<Time> {
         // The range of a 64-bit integer, as for plain digits.
         return (number.abs() < 9.3e18).then_some(Time { kind: TimeKind::Number, key: (number * 1e9) as i128 });
     }
-    parse_iso8601(text).map(|key| Time { kind: TimeKind::Iso8601, key })
+    let key = parse_iso8601(text).or_else(|| parse_iso8601(&in_iso8601(text)))?;
+    Some(Time { kind: TimeKind::Iso8601, key })
+}
+
+/// Dates as programs print them in the notation of ISO 8601: `2019/10/01`, `2017-11-25 12:00:00 UTC`, `… +0000`.
+fn in_iso8601(text: &str) -> String {
+    let text = ["UTC", "GMT", "Z"].iter().find_map(|zone| text.strip_suffix(zone)).unwrap_or(text).trim_end();
+    let (date, time) = text.split_at_checked(10).unwrap_or((text, ""));
+    let date = if date.matches('/').count() == 2 { date.replace('/', "-") } else { date.to_owned() };
+    // A zone stands right behind the time.
+    date + &time.replace(" +", "+").replace(" -", "-")
 }
 
 /// The time that a text says, for ordering times of one column: a number or an ISO 8601 date or time.
@@ -134,7 +158,18 @@ mod tests {
         assert_eq!(key("2020-01-02 01:00:00"), key("2020-01-02T03:00:00+02:00"));
         assert_eq!(key("2020-01-02T01:00"), key("2020-01-02 01:00:00+00:00"));
         assert!(key("2020-01-02T00:00:00.5") > key("2020-01-02"));
-        for not_a_time in ["", "soon", "2020-13-01", "nan", "1e400", "--1"] {
+        for text in [
+            "2020/01/02",
+            "2020-01-02 00:00:00 UTC",
+            "2020-01-02 00:00:00 +0000",
+            "2020/01/02 02:00:00 +02:00",
+            "2020-01-02 00:00:00Z",
+            "2020-01-01 19:00:00 -0500",
+        ] {
+            assert_eq!(key(text), key("2020-01-02"), "{text}");
+        }
+        for not_a_time in ["", "soon", "01/02/2020", "é é é é é é é", "UTC", "2020-13-01", "nan", "1e400", "--1"]
+        {
             assert_eq!(parse_time(not_a_time.as_bytes()), None, "{not_a_time}");
         }
     }
@@ -147,6 +182,21 @@ mod tests {
         for not_a_number in ["", " ", "1a", "a", "/", ":", "--1", "1e999", "nan"] {
             assert_eq!(parse_number(not_a_number.as_bytes()), None, "{not_a_number}");
         }
+    }
+
+    #[test]
+    fn labels_are_zero_or_one_in_any_notation() {
+        for (label, cells) in
+            [(0, ["0", "0.00", " 0 ", "FALSE", "f", "No"]), (1, ["1", "1.000000", "1.0", "true", "T", "y"])]
+        {
+            for cell in cells {
+                assert_eq!(parse_label(cell.as_bytes()), Some(label), "{cell}");
+            }
+        }
+        for no_label in ["", "-1", "2", "0.5", "buy", "nan", "yesno"] {
+            assert_eq!(parse_label(no_label.as_bytes()), None, "{no_label}");
+        }
+        assert!(has_decimal_comma(b"3,5") && !has_decimal_comma(b"3.5") && !has_decimal_comma(b"1,234,5"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! CSV with a single-character separator: RFC 4180 quoting, any of LF, CRLF and CR as line end, blank lines skipped.
+//! CSV with a single-character separator: RFC 4180 quoting, any of LF, CRLF and CR as line end, blank lines skipped. Where
+//! the spec says so another character quotes, or none, and one escapes.
 //!
 //! The cells are the same as the `csv` crate's. That crate copies every byte and looks at one byte at a time; here a block
 //! of the file is divided where it lies, which is faster. The raw bytes of a record stay available, so that errors have
@@ -6,6 +7,7 @@
 
 use super::{
     batch::{BATCH_BYTES, Span},
+    dialect::{Dialect, LinesInQuotes},
     error::{ContentError, ReadError},
     source::BUFFER,
     specials::Specials,
@@ -18,7 +20,7 @@ use std::{
 /// A reader of CSV records.
 pub(super) struct Delimited {
     input: Box<dyn Read>,
-    separator: u8,
+    dialect: Dialect,
     limit: usize,
     /// How much is read at once.
     part: usize,
@@ -37,19 +39,22 @@ pub(super) struct Delimited {
     body: Range<usize>,
     line: u64,
     quote_open: bool,
+    /// Of the records so far.
+    lines_in_quotes: LinesInQuotes,
 }
 
 impl Delimited {
-    pub fn new(input: Box<dyn Read>, separator: u8, max_row_bytes: usize) -> Self {
+    /// `columns`: how many values a whole line has, where it is not known whether anything is quoted; else 0.
+    pub fn new(input: Box<dyn Read>, dialect: Dialect, columns: usize, max_row_bytes: usize) -> Self {
         Self {
             input,
-            separator,
+            dialect,
             // Spans are of 32 bits.
             limit: max_row_bytes.min(1 << 31),
             part: BATCH_BYTES,
             block: Vec::new(),
             filled: 0,
-            specials: Specials::new(separator),
+            specials: Specials::new(dialect.separator, dialect.quote),
             next: 0,
             next_line: 1,
             at_end: false,
@@ -58,13 +63,29 @@ impl Delimited {
             body: 0..0,
             line: 1,
             quote_open: false,
+            lines_in_quotes: LinesInQuotes::new(columns),
         }
+    }
+
+    /// What the records so far say of whether anything is quoted.
+    pub fn lines_in_quotes(&self) -> &LinesInQuotes {
+        &self.lines_in_quotes
     }
 
     /// Divides the next record of the block, and appends its cells to `cells`. Returns false and appends nothing where the
     /// block holds no further whole record: `refill` it then.
     pub fn read(&mut self, cells: &mut Vec<Span>) -> bool {
-        let (before, at_end, separator) = (cells.len(), self.at_end, self.separator);
+        // Hardly any table has escapes, and the others need not be asked for them at every cell.
+        if self.dialect.escape.is_some() { self.divide::<true>(cells) } else { self.divide::<false>(cells) }
+    }
+
+    #[inline(always)]
+    fn divide<const ESCAPES: bool>(&mut self, cells: &mut Vec<Span>) -> bool {
+        let (before, at_end) = (cells.len(), self.at_end);
+        let Dialect { separator, quote, escape } = self.dialect;
+        let escape = if ESCAPES { escape } else { None };
+        // No special byte is a NUL.
+        let (quotes, quote) = (quote.is_some(), quote.unwrap_or(0));
         let mut specials = self.specials;
         let mut text = &self.block[..self.filled];
         let (mut start, mut line) = (self.next, self.next_line);
@@ -79,18 +100,24 @@ impl Delimited {
             return false;
         }
         let (mut cell, mut quote_open) = (start, false);
+        // Whether quotes hold a line end, and whether they hold what only quotes make part of a cell.
+        let (mut broken, mut needed) = (false, false);
         let end = loop {
-            let quoted = text.get(cell) == Some(&b'"');
+            let quoted = text.get(cell) == Some(&quote) && quotes;
             // Where the quotes of a quoted cell close, and whether there are no quotes between.
             let (mut close, mut plain) = (None, true);
             if quoted {
                 specials.next(text);
                 while let Some(at) = specials.next(text) {
-                    if text[at] != b'"' {
+                    if text[at] != quote {
                         line += u64::from(text[at] == b'\n');
-                    } else if text.get(at + 1) == Some(&b'"') {
+                        broken |= text[at] != separator;
+                        needed |= text[at] == separator;
+                    } else if is_escaped(text, cell + 1, at, escape) {
+                        (plain, needed) = (false, true);
+                    } else if text.get(at + 1) == Some(&quote) {
                         specials.next(text);
-                        plain = false;
+                        (plain, needed) = (false, true);
                     } else {
                         close = Some(at);
                         break;
@@ -98,13 +125,20 @@ impl Delimited {
                 }
                 quote_open = close.is_none();
             }
-            let end = if quote_open { text.len() } else { cell_end(text, &mut specials) };
+            let behind = close.map_or(cell, |close| close + 1);
+            let end = if quote_open { text.len() } else { cell_end(text, &mut specials, quote, behind, escape) };
             // The cell may go on in the next block, even with a quote that makes the last one no closing quote.
             if end == text.len() && !at_end {
                 cells.truncate(before);
                 return false;
             }
+            let escapes = escape.is_some_and(|escape| text[cell..end].contains(&escape));
             cells.push(match close {
+                _ if escapes => {
+                    let span = self.without_escapes(cell..end, close);
+                    text = &self.block[..self.filled];
+                    span
+                }
                 _ if !quoted => Span::new(cell, end),
                 None if plain => Span::new(cell + 1, end),
                 Some(close) if plain && close + 1 == end => Span::new(cell + 1, close),
@@ -123,26 +157,66 @@ impl Delimited {
                 None => break end,
             }
         };
+        if escape.is_some() {
+            // A line end that is escaped is no special byte.
+            line = self.line + text[start..end].iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
         (self.specials, self.next, self.next_line) = (specials, end, line);
         (self.body, self.quote_open) = (start..end, quote_open);
+        if (broken || needed) && !quote_open {
+            self.lines_in_quotes.add(&self.block[start..end], self.line, broken, separator);
+        }
         true
+    }
+
+    /// Appends what a cell with escapes says to the block. `close`: where its quotes close, if it is quoted.
+    #[cold]
+    fn without_escapes(&mut self, cell: Range<usize>, close: Option<usize>) -> Span {
+        let start = self.block.len();
+        let quoted = Some(self.block[cell.start]) == self.dialect.quote;
+        let mut at = cell.start + usize::from(quoted);
+        while at < cell.end {
+            let byte = self.block[at];
+            let next = (at + 1 < cell.end).then(|| self.block[at + 1]);
+            let quote = |byte: Option<u8>| quoted && byte == self.dialect.quote;
+            let text = match next {
+                // MySQL and Hive write no value so.
+                Some(b'N') if Some(byte) == self.dialect.escape => &b"\\N"[..],
+                Some(next) if Some(byte) == self.dialect.escape => &[next][..],
+                Some(_) if quote(Some(byte)) && quote(next) => &[byte][..],
+                _ if Some(at) == close => {
+                    at += 1;
+                    continue;
+                }
+                _ => {
+                    self.block.push(byte);
+                    at += 1;
+                    continue;
+                }
+            };
+            let text = text.to_vec();
+            self.block.extend_from_slice(&text);
+            at += 2;
+        }
+        Span::new(start, self.block.len())
     }
 
     /// Appends what a quoted cell says, without its quotes, to the block.
     #[cold]
     fn without_quotes(&mut self, cell: Range<usize>) -> Span {
         let start = self.block.len();
+        let quote = self.block[cell.start];
         let (mut quoted, mut after_quote) = (true, false);
         for at in cell.start + 1..cell.end {
             let byte = self.block[at];
-            if !quoted || byte != b'"' && !after_quote {
+            if !quoted || byte != quote && !after_quote {
                 self.block.push(byte);
-            } else if byte != b'"' {
+            } else if byte != quote {
                 // The quote before it closed the quotes.
                 quoted = false;
                 self.block.push(byte);
             } else if after_quote {
-                self.block.push(b'"');
+                self.block.push(quote);
                 after_quote = false;
             } else {
                 after_quote = true;
@@ -166,7 +240,7 @@ impl Delimited {
         // What is left belongs to one unfinished record.
         if self.block.len() > self.limit {
             return Err(ContentError::io(format!(
-                "the row that starts here is longer than {} bytes; is a quote left open?",
+                "the row that starts here is longer than {} bytes; is a quote left open? If nothing is quoted, say `quote`: `none`",
                 self.limit
             ))
             .into());
@@ -205,7 +279,7 @@ impl Delimited {
     /// Goes to the start of a new block.
     fn restart(&mut self) {
         (self.filled, self.next) = (self.block.len(), 0);
-        self.specials = Specials::new(self.separator);
+        self.specials = Specials::new(self.dialect.separator, self.dialect.quote);
     }
 
     fn text(&self) -> &[u8] {
@@ -234,16 +308,22 @@ impl Delimited {
     }
 }
 
-/// Where a cell ends; the search starts behind its quotes, if it has any.
+/// Where a cell ends; the search starts at `start`, behind its quotes, if it has any.
 #[inline(always)]
-fn cell_end(text: &[u8], specials: &mut Specials) -> usize {
+fn cell_end(text: &[u8], specials: &mut Specials, quote: u8, start: usize, escape: Option<u8>) -> usize {
     // A quote here is a character like any other.
     while let Some(at) = specials.next(text) {
-        if text[at] != b'"' {
+        if text[at] != quote && !is_escaped(text, start, at, escape) {
             return at;
         }
     }
     text.len()
+}
+
+/// Whether an odd number of escapes, none of them before `start`, stand before the byte at `at`.
+#[inline(always)]
+fn is_escaped(text: &[u8], start: usize, at: usize, escape: Option<u8>) -> bool {
+    escape.is_some_and(|escape| text[start..at].iter().rev().take_while(|byte| **byte == escape).count() % 2 == 1)
 }
 
 #[cfg(test)]
@@ -251,9 +331,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const DIALECT: Dialect = Dialect { separator: b',', quote: Some(b'"'), escape: None };
+
     /// Every record's line and cells, read in blocks that begin with `part` bytes.
     fn divided(text: &[u8], part: usize) -> Vec<(u64, Vec<Vec<u8>>)> {
-        let mut reader = Delimited::new(Box::new(Parts { text: text.to_vec(), part }), b',', usize::MAX);
+        divided_by(DIALECT, text, part)
+    }
+
+    fn divided_by(dialect: Dialect, text: &[u8], part: usize) -> Vec<(u64, Vec<Vec<u8>>)> {
+        let mut reader = Delimited::new(Box::new(Parts { text: text.to_vec(), part }), dialect, 3, usize::MAX);
         reader.part = part;
         let (mut records, mut cells) = (Vec::new(), Vec::new());
         loop {
@@ -295,6 +381,32 @@ mod tests {
             records.push((line, record.iter().map(<[u8]>::to_vec).collect()));
         }
         records
+    }
+
+    /// The cells of a text, read at once.
+    fn cells(dialect: Dialect, text: &str) -> Vec<Vec<String>> {
+        let text_of = |cell: Vec<u8>| String::from_utf8(cell).unwrap();
+        let rows = divided_by(dialect, text.as_bytes(), usize::MAX).into_iter();
+        rows.map(|(_, cells)| cells.into_iter().map(text_of).collect()).collect()
+    }
+
+    #[test]
+    fn without_quotes_a_quote_is_a_character() {
+        let dialect = Dialect { separator: b'\t', quote: None, escape: None };
+        assert_eq!(cells(dialect, "5\t\"big\t0\n6\tsmall\"\t\n"), [["5", "\"big", "0"], ["6", "small\"", ""]]);
+        let single = Dialect { separator: b',', quote: Some(b'\''), escape: None };
+        assert_eq!(cells(single, "'a,''b',\"c\n"), [["a,'b", "\"c"]]);
+    }
+
+    #[test]
+    fn what_is_escaped_is_part_of_the_cell() {
+        let dialect = Dialect { escape: Some(b'\\'), ..DIALECT };
+        assert_eq!(
+            cells(dialect, r#""a \"b\", c",d\,e,f\\,\N,"x""y\\""#),
+            [["a \"b\", c", "d,e", "f\\", "\\N", "x\"y\\"]]
+        );
+        let bare = Dialect { quote: None, ..dialect };
+        assert_eq!(cells(bare, "a\\,b,\"c\n1\\\n2,3\n"), [["a,b", "\"c"], ["1\n2", "3"]]);
     }
 
     proptest! {

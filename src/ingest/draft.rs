@@ -2,7 +2,7 @@
 
 use super::{error::IngestError, limits::IngestLimits, split::SplitPlan, table::Table};
 use crate::types::{FieldError, FieldSpec, MultiMode, MultiSpec, NumericSpec, SplitSpec};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 const MAX_PLACES: u32 = 256;
 
@@ -18,7 +18,7 @@ pub(super) struct Draft {
 
 /// How a column that is a field is treated.
 pub(super) enum Treatment {
-    /// As its first rows decide.
+    /// As all its values decide.
     ByContent,
     Category,
     Numeric(NumericSpec),
@@ -28,12 +28,19 @@ pub(super) enum Treatment {
 impl Draft {
     /// Checks the spec of the table.
     pub fn new(table: &Table, limits: &IngestLimits) -> Result<Self, IngestError> {
-        let mut checker = Checker { table, errors: Vec::new() };
-        checker.check_columns();
+        let mut checker = Checker {
+            table,
+            errors: Vec::new(),
+            suspicion: table.header_suspicion(),
+            names_are_none: false,
+            doubled: HashSet::new(),
+        };
+        checker.check_header();
         let label = checker.find_column("/label", &table.spec.label.column);
         let split = checker.find_split();
         let time = checker.find_time(label, split);
-        let fields = checker.find_fields(label, split, time);
+        let mut fields = checker.find_fields(label, split, time);
+        checker.treat_columns(&mut fields);
         checker.check_places(&fields, limits);
         if !checker.errors.is_empty() {
             return Err(IngestError::fields(checker.errors));
@@ -45,9 +52,20 @@ impl Draft {
     }
 }
 
+/// A name as a part of a JSON pointer.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 struct Checker<'a> {
     table: &'a Table<'a>,
     errors: Vec<FieldError>,
+    /// What the first line looks like, if not like names; said once.
+    suspicion: Option<String>,
+    /// Whether the first line was found to be no line of names.
+    names_are_none: bool,
+    /// The first columns of those with names that others have too.
+    doubled: HashSet<usize>,
 }
 
 impl Checker<'_> {
@@ -55,42 +73,74 @@ impl Checker<'_> {
         self.errors.push(FieldError::new(pointer, rule));
     }
 
-    /// Each column must have a name of its own, because the spec refers to columns by name.
-    fn check_columns(&mut self) {
-        let mut seen = HashMap::new();
-        for (position, name) in self.table.columns.iter().enumerate() {
-            if let Some(first) = seen.insert(name, position) {
-                let pointer = if self.table.spec.columns.is_some() { "/columns" } else { "" };
-                let rule = format!(
-                    "columns {} and {} are both named `{name}`; give each column a name of its own",
-                    first + 1,
-                    position + 1
-                );
-                self.errors.push(FieldError::new(pointer, rule));
-            }
+    /// Refuses a first line that is no line of names.
+    fn check_header(&mut self) {
+        if self.table.label_is_a_value() {
+            let what = self.suspicion.take().unwrap_or_else(|| {
+                "the first line looks like a row, not like names: name the columns in `columns` (--columns)".to_owned()
+            });
+            self.names_are_none = true;
+            self.report("", what);
         }
+    }
+
+    /// A column that is used must have a name of its own, because the spec refers to columns by name. False, and reported once,
+    /// where it has not.
+    fn check_name(&mut self, column: usize) -> bool {
+        let columns = &self.table.columns;
+        let alike: Vec<_> = (0..columns.len()).filter(|other| columns[*other] == columns[column]).collect();
+        let [first, second, ..] = alike[..] else { return true };
+        if !self.doubled.insert(first) {
+            return false;
+        }
+        if let Some(suspicion) = self.suspicion.take() {
+            // The names are none, so which of them are alike is of no interest.
+            self.names_are_none = true;
+            self.report("", suspicion);
+        }
+        if !self.names_are_none {
+            let pointer = if self.table.spec.columns.is_some() { "/columns" } else { "" };
+            let name = &columns[column];
+            let rule = format!(
+                "columns {} and {} are both named `{name}`; give each column that is used a name of its own",
+                first + 1,
+                second + 1
+            );
+            self.errors.push(FieldError::new(pointer, rule));
+        }
+        false
     }
 
     /// The position of the column named at `pointer`.
     fn find_column(&mut self, pointer: &str, name: &str) -> Option<usize> {
         let columns = &self.table.columns;
         let Some(position) = columns.iter().position(|column| column == name) else {
+            // As RecBole names its columns.
+            let typed = columns.iter().find(|column| column.split_once(':').is_some_and(|(own, _)| own == name));
             let near = columns
                 .iter()
                 .map(|column| (strsim::damerau_levenshtein(&column.to_lowercase(), &name.to_lowercase()), column))
                 .filter(|(distance, _)| *distance <= (name.chars().count() / 3).max(1))
                 .min_by_key(|(distance, _)| *distance);
-            let guess = near.map_or_else(String::new, |(_, column)| format!("did you mean `{column}`? "));
+            let near = typed.or(near.map(|(_, column)| column));
+            let guess = near.map_or_else(String::new, |column| format!("did you mean `{column}`? "));
             let some: Vec<_> = columns.iter().take(50).map(|column| format!("`{column}`")).collect();
             let more = if columns.len() > 50 { ", …" } else { "" };
-            self.report(pointer, format!("no column `{name}`; {guess}the columns are {}{more}", some.join(", ")));
+            let rule = match self.suspicion.take() {
+                Some(suspicion) => {
+                    self.names_are_none = true;
+                    format!("no column `{name}`: {suspicion}")
+                }
+                None => format!("no column `{name}`; {guess}the columns are {}{more}", some.join(", ")),
+            };
+            self.report(pointer, rule);
             return None;
         };
         if let Some(rule) = &self.table.unusable[position] {
             self.report(pointer, format!("column `{name}`: {rule}"));
             return None;
         }
-        Some(position)
+        self.check_name(position).then_some(position)
     }
 
     fn find_split(&mut self) -> Option<SplitPlan> {
@@ -144,14 +194,16 @@ impl Checker<'_> {
             let mut left_out: HashSet<usize> = label.into_iter().chain(split_column).chain(time).collect();
             for (place, name) in spec.exclude.iter().enumerate() {
                 // A column that cannot be read may be excluded, so that the rest of the table can be used.
-                if let Some(position) = self.table.columns.iter().position(|column| column == name) {
-                    left_out.insert(position);
-                } else {
+                let columns = self.table.columns.iter().enumerate();
+                let named: Vec<_> = columns.filter(|(_, column)| *column == name).map(|(at, _)| at).collect();
+                if named.is_empty() {
                     self.find_column(&format!("/exclude/{place}"), name);
                 }
+                left_out.extend(named);
             }
             let fields: Vec<_> = (0..self.table.columns.len()).filter(|column| !left_out.contains(column)).collect();
             for &column in &fields {
+                self.check_name(column);
                 if let Some(rule) = &self.table.unusable[column] {
                     let name = &self.table.columns[column];
                     self.errors.push(FieldError::new("/exclude", format!("column `{name}`: {rule}; exclude it")));
@@ -196,25 +248,66 @@ impl Checker<'_> {
                 None
             }
             (None, None) => Some(Treatment::Category),
-            (Some(NumericSpec::Quantile { buckets }), None) if !(2..=1000).contains(buckets) => {
-                self.report(format!("{pointer}/numeric/quantile/buckets"), "2 to 1000");
-                None
-            }
-            (Some(numeric), None) => Some(Treatment::Numeric(numeric.clone())),
-            (None, Some(multi)) => {
-                if multi.separator.is_empty() {
-                    self.report(format!("{pointer}/multi/separator"), "at least one character, for example `|`");
-                    return None;
-                }
-                if multi.mode == MultiMode::Category {
-                    return Some(Treatment::Category);
-                }
-                if !(1..=MAX_PLACES).contains(&multi.max_values) {
-                    self.report(format!("{pointer}/multi/max_values"), format!("1 to {MAX_PLACES}"));
-                    return None;
-                }
-                Some(Treatment::Split(multi.clone()))
-            }
+            (Some(numeric), None) => self.check_numeric(&format!("{pointer}/numeric"), numeric),
+            (None, Some(multi)) => self.check_multi(&format!("{pointer}/multi"), multi),
+        }
+    }
+
+    fn check_numeric(&mut self, pointer: &str, numeric: &NumericSpec) -> Option<Treatment> {
+        if let NumericSpec::Quantile { buckets } = numeric
+            && !(2..=1000).contains(buckets)
+        {
+            self.report(format!("{pointer}/quantile/buckets"), "2 to 1000");
+            return None;
+        }
+        Some(Treatment::Numeric(numeric.clone()))
+    }
+
+    fn check_multi(&mut self, pointer: &str, multi: &MultiSpec) -> Option<Treatment> {
+        if multi.separator.is_empty() {
+            self.report(format!("{pointer}/separator"), "at least one character, for example `|`");
+            return None;
+        }
+        if multi.mode == MultiMode::Category {
+            return Some(Treatment::Category);
+        }
+        if !(1..=MAX_PLACES).contains(&multi.max_values) {
+            self.report(format!("{pointer}/max_values"), format!("1 to {MAX_PLACES}"));
+            return None;
+        }
+        Some(Treatment::Split(multi.clone()))
+    }
+
+    /// Treats single columns as `category`, `numeric` and `multi` of the spec say.
+    fn treat_columns(&mut self, fields: &mut [(usize, Treatment)]) {
+        let spec = &self.table.spec;
+        for (place, name) in spec.category.iter().enumerate() {
+            self.treat_column(&format!("/category/{place}"), name, Some(Treatment::Category), fields);
+        }
+        for (name, numeric) in &spec.numeric {
+            let pointer = format!("/numeric/{}", escape(name));
+            let treatment = self.check_numeric(&pointer, numeric);
+            self.treat_column(&pointer, name, treatment, fields);
+        }
+        for (name, multi) in &spec.multi {
+            let pointer = format!("/multi/{}", escape(name));
+            let treatment = self.check_multi(&pointer, multi);
+            self.treat_column(&pointer, name, treatment, fields);
+        }
+    }
+
+    fn treat_column(
+        &mut self,
+        pointer: &str,
+        name: &str,
+        treatment: Option<Treatment>,
+        fields: &mut [(usize, Treatment)],
+    ) {
+        let Some(column) = self.find_column(pointer, name) else { return };
+        match fields.iter_mut().find(|(field, _)| *field == column) {
+            None => self.report(pointer, format!("column `{name}` is no field, so nothing can be made of its values")),
+            Some((_, own @ Treatment::ByContent)) => *own = treatment.unwrap_or(Treatment::Category),
+            Some(_) => self.report(pointer, format!("how column `{name}` is treated is said twice; say it once")),
         }
     }
 

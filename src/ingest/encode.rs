@@ -3,16 +3,18 @@
 use super::{
     batch::{Batch, Fault, Span},
     cell,
+    content::{Content, MANY_NUMBERS, Said, read},
     error::{IngestError, shown},
     faults::Faults,
     limits::IngestLimits,
+    missing::Missing,
     plan::{Plan, Slot, SlotKind},
     spill::{SPLIT_AT, Spill, SpillWriter},
     split::{SplitPlan, SplitsSeen},
     times::TimesSeen,
     vocabulary::Vocabulary,
 };
-use crate::types::RowError;
+use crate::types::{FieldError, LabelTest, RowError};
 use std::{io::Write, ops::Range, path::Path};
 
 /// Values are coded so many rows at a time (see `vocabulary`).
@@ -26,6 +28,12 @@ pub(super) struct Encoder<'a> {
     /// the rows around are known to be good, which is faster.
     checked: Vec<&'a Slot>,
     vocabularies: Vec<Vocabulary>,
+    /// By vocabulary: whether the column has so many numbers that further cells are spilled as numbers; and at how many
+    /// values that is looked at next.
+    direct: Vec<bool>,
+    look_at: Vec<usize>,
+    /// By vocabulary: the most values of a cell that has too many.
+    longest: Vec<usize>,
     spill: SpillWriter,
     faults: Faults,
     rows: u64,
@@ -36,6 +44,8 @@ pub(super) struct Encoder<'a> {
 pub(super) struct Encoded {
     pub spill: Spill,
     pub vocabularies: Vec<Vocabulary>,
+    /// By vocabulary: whether cells of the column were spilled as numbers.
+    pub direct: Vec<bool>,
     pub splits: SplitsSeen,
 }
 
@@ -45,8 +55,11 @@ impl<'a> Encoder<'a> {
         Ok(Self {
             plan,
             limits,
-            checked: plan.slots.iter().filter(|slot| !matches!(slot.kind, SlotKind::Category { .. })).collect(),
+            checked: plan.slots.iter().filter(|slot| !is_coded(&slot.kind)).collect(),
             vocabularies: (0..plan.vocabularies).map(|_| Vocabulary::default()).collect(),
+            direct: vec![false; plan.vocabularies],
+            look_at: vec![MANY_NUMBERS + 1; plan.vocabularies],
+            longest: vec![0; plan.vocabularies],
             spill: SpillWriter::create(folder, plan.width)?,
             faults: Faults::new(limits.max_errors),
             rows: 0,
@@ -86,17 +99,24 @@ impl<'a> Encoder<'a> {
     }
 
     /// The spilled rows, or everything found wrong with them.
-    pub fn finish(mut self) -> Result<Encoded, IngestError> {
+    pub fn finish(self) -> Result<Encoded, IngestError> {
         if self.faults.total() > 0 {
-            return Err(self.faults.into_error(self.rows));
+            let longest = self.longest_cells();
+            return Err(self.faults.into_error(self.rows, longest));
         }
         let spill = self.spill.finish(self.rows as u32)?;
         if spill.rows == 0 {
             let rule = "the file has columns but no rows; upload a table of at least three rows";
             return Err(IngestError::field("", rule));
         }
-        self.vocabularies.iter_mut().for_each(Vocabulary::seal);
-        Ok(Encoded { spill, vocabularies: self.vocabularies, splits: self.splits })
+        for (slot, seen) in self.plan.times.iter().zip(&self.splits.times) {
+            if let Some(rule) = seen.mixed_units() {
+                let pointer =
+                    if self.plan.split.time_column() == Some(slot.column) { "/split/time/column" } else { "/time" };
+                return Err(IngestError::field(pointer, rule));
+            }
+        }
+        Ok(Encoded { spill, vocabularies: self.vocabularies, direct: self.direct, splits: self.splits })
     }
 
     fn encode_row(&mut self, batch: &mut Batch, row: usize) {
@@ -104,7 +124,7 @@ impl<'a> Encoder<'a> {
         let cells = batch.cells(row);
         if cells.len() == plan.columns.len() {
             let record = self.spill.push_record();
-            self.encode_label(cells[plan.label].slice(&batch.text), record, line);
+            self.encode_label(&batch.text, cells, record, line);
             self.encode_split(&batch.text, cells, record, line);
             self.encode_times(&batch.text, cells, record, line);
             for place in 0..self.checked.len() {
@@ -127,17 +147,27 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn encode_label(&mut self, value: &[u8], record: usize, line: Option<u64>) {
-        let label = match self.plan.rule {
-            None => cell::parse_label(value)
-                .ok_or("the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`"),
-            Some((comparison, threshold)) => cell::parse_number(value)
-                .map(|number| u8::from(comparison.holds(number, threshold)))
-                .ok_or("the label's rule needs a number here"),
+    fn encode_label(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
+        let plan = self.plan;
+        let value = cells[plan.label].slice(text);
+        let label = match &plan.rule {
+            _ if value == plan.columns[plan.label].as_bytes() && is_header(plan, text, cells) => None,
+            None => cell::parse_label(value),
+            Some(LabelTest::Number(comparison, threshold)) => {
+                cell::parse_number(value).map(|number| u8::from(comparison.holds(number, *threshold)))
+            }
+            Some(LabelTest::Words { negated, words }) => {
+                let word = std::str::from_utf8(value).unwrap_or_default().trim();
+                // A cell without a value says nothing.
+                (!plan.missing.is_blank(value)).then(|| u8::from(LabelTest::is_among(words, word) != *negated))
+            }
         };
         match label {
-            Ok(label) => self.spill.put(record, [label]),
-            Err(rule) => self.report_cell(line, self.plan.label, value, rule),
+            Some(label) => self.spill.put(record, [label]),
+            None => {
+                let header = is_header(plan, text, cells);
+                self.report_cell_with(line, plan.label, value, || label_fault(plan, value, header));
+            }
         }
     }
 
@@ -149,7 +179,12 @@ impl<'a> Encoder<'a> {
                 *self.splits.rows.of_mut(split) += 1;
                 self.spill.put(record + SPLIT_AT, [split as u8]);
             }
-            None => self.report_cell(line, column, value, "the split must be train, valid or test"),
+            None => self.report_cell(
+                line,
+                column,
+                value,
+                "the split must be train, valid (also val, validation or dev) or test",
+            ),
         }
     }
 
@@ -157,7 +192,7 @@ impl<'a> Encoder<'a> {
         let plan = self.plan;
         for (place, slot) in plan.times.iter().enumerate() {
             let value = cells[slot.column].slice(text);
-            match self.splits.times[place].read(value) {
+            match self.splits.times[place].read(value, self.rows) {
                 Ok(key) => self.spill.put(record + slot.at, key.to_le_bytes()),
                 Err(rule) if plan.split.time_column() == Some(slot.column) => {
                     self.report_cell(line, slot.column, value, rule);
@@ -174,32 +209,44 @@ impl<'a> Encoder<'a> {
     fn encode_value(&mut self, kind: &SlotKind, text: &mut Vec<u8>, value: Span, at: usize) -> Result<(), String> {
         match kind {
             SlotKind::Category { .. } => {}
+            SlotKind::ByContent { vocabulary, .. } => {
+                if self.direct[*vocabulary] {
+                    let number = match read(value.slice(text), &self.plan.missing) {
+                        Said::Number(number) => number,
+                        Said::Gap => f64::NAN,
+                        Said::Word => return Err(WORD_AMONG_NUMBERS.to_owned()),
+                    };
+                    self.spill.put(at, number.to_le_bytes());
+                }
+            }
             SlotKind::Quantile { .. } => {
-                let value = value.slice(text);
-                let number = if value.is_empty() { f64::NAN } else { number(value)? };
+                let number = number(value.slice(text), &self.plan.missing)?.unwrap_or(f64::NAN);
                 self.spill.put(at, number.to_le_bytes());
             }
             SlotKind::Log { vocabulary } => {
                 let start = text.len();
-                if !value.slice(text).is_empty() {
-                    let bucket = cell::log_bucket(number(value.slice(text))?);
-                    write!(text, "{bucket:.0}").map_err(|error| error.to_string())?;
+                if let Some(number) = number(value.slice(text), &self.plan.missing)? {
+                    write!(text, "{:.0}", cell::log_bucket(number)).map_err(|error| error.to_string())?;
                 }
                 self.gather(*vocabulary, text, Span::new(start, text.len()), at);
             }
             SlotKind::Multi { vocabulary, separator, places } => {
                 // The reader has checked that cells are UTF-8.
                 let cell = std::str::from_utf8(value.slice(text)).map_err(|error| error.to_string())?;
-                let (mut used, mut start) = (0, value.start());
+                let list = cell.strip_prefix('[').and_then(|cell| cell.strip_suffix(']'));
+                let (mut used, mut start) = (0, value.start() + usize::from(list.is_some()));
+                let cell = list.map_or(cell, |list| if list.trim().is_empty() { "" } else { list });
                 for part in cell.split(separator.as_str()).filter(|_| !cell.is_empty()) {
                     used += 1;
                     if used > *places {
                         let all = cell.split(separator.as_str()).count();
+                        self.longest[*vocabulary] = self.longest[*vocabulary].max(all);
                         return Err(format!("{all} values in one cell; raise `max_values` (now {places})"));
                     }
-                    let end = start + part.len();
-                    self.gather(*vocabulary, text, Span::new(start, end), at + 4 * (used as usize - 1));
-                    start = end + separator.len();
+                    let own = if list.is_some() { within_list(part) } else { 0..part.len() };
+                    let span = Span::new(start + own.start, start + own.end);
+                    self.gather(*vocabulary, text, span, at + 4 * (used as usize - 1));
+                    start += part.len() + separator.len();
                 }
             }
         }
@@ -218,7 +265,9 @@ impl<'a> Encoder<'a> {
     fn fill_in_codes(&mut self, batch: &Batch, rows: Range<usize>, record: usize) -> Result<(), IngestError> {
         let cells = batch.cells_of(rows);
         for slot in &self.plan.slots {
-            if let SlotKind::Category { vocabulary } = slot.kind {
+            if let SlotKind::Category { vocabulary } | SlotKind::ByContent { vocabulary, .. } = slot.kind
+                && !self.direct[vocabulary]
+            {
                 let places = (record + slot.at..).step_by(self.plan.width);
                 for (cells, at) in cells.chunks_exact(self.plan.columns.len()).zip(places) {
                     self.vocabularies[vocabulary].gather(&batch.text, cells[slot.column], at);
@@ -228,17 +277,53 @@ impl<'a> Encoder<'a> {
         for vocabulary in &mut self.vocabularies {
             vocabulary.code_gathered(&batch.text, self.spill.waiting());
         }
+        self.look_for_measures();
         self.spill.write_if_full()
     }
 
+    /// What `max_values` would have to be, of columns with cells of more values.
+    fn longest_cells(&self) -> Vec<FieldError> {
+        let fault = |slot: &Slot| match &slot.kind {
+            SlotKind::Multi { vocabulary, separator, .. } if self.longest[*vocabulary] > 0 => {
+                let (column, most) = (&self.plan.columns[slot.column], self.longest[*vocabulary]);
+                let rule = format!(
+                    "column `{column}` has cells of up to {most} values; raise `max_values` (--multi '{column}={separator}:{most}')"
+                );
+                Some(FieldError::new("/fields", rule))
+            }
+            _ => None,
+        };
+        self.plan.slots.iter().filter_map(fault).collect()
+    }
+
+    /// Stops coding the values of columns that are plainly measures.
+    fn look_for_measures(&mut self) {
+        for slot in &self.plan.slots {
+            if let SlotKind::ByContent { vocabulary, wide: true } = slot.kind
+                && !self.direct[vocabulary]
+                && self.vocabularies[vocabulary].len() >= self.look_at[vocabulary]
+            {
+                let values = &self.vocabularies[vocabulary];
+                let content = Content::of(values, &self.plan.missing);
+                self.direct[vocabulary] = content.is_numbers() && content.has_fractions();
+                self.look_at[vocabulary] = 2 * values.len();
+            }
+        }
+    }
+
     fn report_cell(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl Into<String>) {
+        self.report_cell_with(line, column, value, || rule.into());
+    }
+
+    /// Reports a cell; `rule` says what it should be where the error is listed.
+    fn report_cell_with(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl FnOnce() -> String) {
         let (row, columns) = (self.rows, &self.plan.columns);
         self.faults.add(|| RowError {
             row,
             line,
             column: Some(columns[column].clone()),
             value: Some(shown(value)),
-            rule: rule.into(),
+            rule: rule(),
         });
     }
 
@@ -272,11 +357,15 @@ impl<'a> Encoder<'a> {
     fn check_vocabulary(&self) -> Result<(), IngestError> {
         // Ids are i32. The rows between two checks, buckets, unknown and padding ids come on top.
         let max = self.limits.max_vocabulary.min(i32::MAX as u64 - (1 << 24));
-        if self.vocabularies.iter().map(|vocabulary| vocabulary.len() as u64).sum::<u64>() <= max {
+        let values = |slot: &Slot| match slot.kind {
+            // Those of a measure are few, because beyond them its numbers are not kept.
+            SlotKind::ByContent { vocabulary, wide: true } if self.vocabularies[vocabulary].len() <= MANY_NUMBERS => 0,
+            _ => slot.kind.vocabulary().filter(|at| !self.direct[*at]).map_or(0, |at| self.vocabularies[at].len()),
+        };
+        if self.plan.slots.iter().map(|slot| values(slot) as u64).sum::<u64>() <= max {
             return Ok(());
         }
-        let values = |slot: &&Slot| slot.kind.vocabulary().map_or(0, |at| self.vocabularies[at].len());
-        let largest = self.plan.slots.iter().max_by_key(values);
+        let largest = self.plan.slots.iter().max_by_key(|slot| values(slot));
         let largest = largest.map_or("", |slot| self.plan.columns[slot.column].as_str());
         let rule = format!(
             "more than {max} distinct values, the most this service encodes; column `{largest}` has most: exclude it, or give \
@@ -286,9 +375,67 @@ impl<'a> Encoder<'a> {
     }
 }
 
-fn number(value: &[u8]) -> Result<f64, String> {
-    cell::parse_number(value).ok_or_else(|| {
-        "a finite number or an empty cell; if this column holds words, list it in `fields` as {\"column\": …}"
-            .to_owned()
-    })
+/// Whether the cells are the names of the columns, those that are read.
+fn is_header(plan: &Plan, text: &[u8], cells: &[Span]) -> bool {
+    cells.iter().zip(&plan.columns).all(|(cell, name)| cell.slice(text) == name.as_bytes())
+}
+
+/// Why a cell is no label, and what to do.
+fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
+    let column = &plan.columns[plan.label];
+    if header || value == column.as_bytes() {
+        return "this is the column's name: a header stands here; take the line out of the table, or, where it is the \
+                first, leave `columns` (--columns) out"
+            .to_owned();
+    }
+    if value.trim_ascii().is_empty() {
+        return "a row without a label; take it out of the table".to_owned();
+    }
+    let number = cell::parse_number(value);
+    match (&plan.rule, number) {
+        (Some(LabelTest::Words { .. }), _) => "the label's rule needs a value here".to_owned(),
+        (_, None) if cell::has_decimal_comma(value) => {
+            "the label needs a number with a decimal point; this one has a comma".to_owned()
+        }
+        (Some(LabelTest::Number(..)), _) => "the label's rule needs a number here".to_owned(),
+        (None, Some(-1.0)) => format!("the label must be 0 or 1; where it is 1 and -1 give the rule `{column} > 0`"),
+        (None, Some(_)) => {
+            "the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`".to_owned()
+        }
+        (None, None) => format!(
+            "the label must be 0 or 1; for words give a rule that names those for 1, for example `{column} = {}` or \
+             `{column} in (cart, buy)`",
+            shown(value)
+        ),
+    }
+}
+
+/// Where the value stands in a part of a list in brackets: without blanks and quotes around it.
+fn within_list(part: &str) -> Range<usize> {
+    let value = part.trim();
+    let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    let bare = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+    let start = part.find(value).unwrap_or(0) + (value.len() - bare.len()) / 2;
+    start..start + bare.len()
+}
+
+/// Whether a column's cells are coded whatever they hold.
+fn is_coded(kind: &SlotKind) -> bool {
+    matches!(kind, SlotKind::Category { .. } | SlotKind::ByContent { wide: false, .. })
+}
+
+const WORD_AMONG_NUMBERS: &str = "a word, where the rows before have thousands of different numbers with fractions; \
+    name it in `missing` if it means no value, or say that the column is a `category`";
+
+/// The number of a cell; none where it has no value.
+fn number(value: &[u8], missing: &Missing) -> Result<Option<f64>, String> {
+    match cell::parse_number(value) {
+        None if missing.is_gap(value) => Ok(None),
+        None => {
+            Err("a finite number, or no value; name what means no value in `missing`, or do not treat this column as \
+                     `numeric`"
+                .to_owned())
+        }
+        number => Ok(number),
+    }
 }

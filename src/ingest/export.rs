@@ -6,6 +6,7 @@
 
 use super::{
     delimited::Delimited,
+    dialect::Dialect,
     error::{IngestError, ReadError},
     format::compression,
     jsonl::discover_keys,
@@ -33,8 +34,8 @@ use std::{
 };
 
 /// Level of a compressed export, as of the `gzip` and `zstd` programs.
-const GZIP_LEVEL: u32 = 6;
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const GZIP_LEVEL: u32 = 6;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 /// Where Arrow keeps its own schema in a Parquet file's metadata.
 const ARROW_SCHEMA: &str = "ARROW:schema";
 /// A row group is closed at this size even if the upload's were larger: bounds memory.
@@ -238,8 +239,13 @@ fn copy_rows(
     let header = csv && table.spec.columns.is_none();
     match table.spec.separator.as_deref().filter(|_| csv) {
         Some(separator) if separator.len() == 1 => {
-            let rows = Delimited::new(text.reader, separator.as_bytes()[0], limits.max_line_bytes);
-            copy_records(rows, header, plan, TextStyle::Quoted(separator), out)
+            let dialect = Dialect::new(separator.as_bytes()[0], &table.spec);
+            let style = match dialect.quote {
+                Some(_) => TextStyle::Quoted(separator),
+                None => TextStyle::Separated(separator),
+            };
+            let rows = Delimited::new(text.reader, dialect, 0, limits.max_line_bytes);
+            copy_records(rows, header, plan, style, out)
         }
         separator => {
             let style = separator.map_or(TextStyle::Json, TextStyle::Separated);

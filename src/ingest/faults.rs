@@ -1,7 +1,7 @@
 //! Collects what is wrong with a table's rows: the first errors in full, the others by their number.
 
 use super::error::{IngestError, InvalidTable};
-use crate::types::RowError;
+use crate::types::{FieldError, RowError};
 
 pub(super) struct Faults {
     found: InvalidTable,
@@ -39,8 +39,8 @@ impl Faults {
         self.found.rejected_rows += 1;
     }
 
-    /// Everything found, of a table of which so many rows were read.
-    pub fn into_error(self, rows_read: u64) -> IngestError {
-        IngestError::Invalid(InvalidTable { rows_read, ..self.found })
+    /// Everything found, of a table of which so many rows were read. `fields` is what the rows say of the spec.
+    pub fn into_error(self, rows_read: u64, fields: Vec<FieldError>) -> IngestError {
+        IngestError::Invalid(InvalidTable { rows_read, fields, ..self.found })
     }
 }

@@ -1,6 +1,7 @@
 //! Second reading, of the spilled rows: divides them into splits, gives values their ids, and writes the dataset's files.
 
 use super::{
+    alone::Alone,
     assemble::{self, Assembly},
     duplicates::Duplicates,
     encode::Encoded,
@@ -9,12 +10,14 @@ use super::{
     layout::Layout,
     plan::Plan,
     progress::Ticker,
+    readings::{self, Readings},
     split::Splitter,
     survey::{Survey, find_bounds},
     table::Table,
     times::{TimeScale, TimesSeen},
+    values::Values,
 };
-use crate::types::{FeatureMap, Profile, TimeColumn};
+use crate::types::{FeatureMap, FieldError, Profile, TimeColumn};
 use std::{collections::BTreeMap, path::Path};
 
 /// Writes the dataset into `out_dir`, by way of a temporary folder in `parent`.
@@ -22,16 +25,22 @@ pub(super) fn write_dataset(
     plan: &Plan,
     encoded: Encoded,
     table: &Table,
+    notes: Vec<String>,
     out_dir: &Path,
     parent: &Path,
     ticker: &mut Ticker,
 ) -> Result<(FeatureMap, Profile), IngestError> {
-    let Encoded { spill, vocabularies, splits } = encoded;
+    let Encoded { spill, vocabularies, direct, splits } = encoded;
+    let values = |(vocabulary, direct)| Values::new(vocabulary, direct, &plan.missing);
+    let values: Vec<_> = vocabularies.into_iter().zip(direct).map(values).collect();
+    readings::check(plan, &values)?;
     let (splitter, rows) = Splitter::new(plan.split, &spill, &splits, ticker)?;
-    let survey = Survey::read(plan, &spill, &splitter, &vocabularies, ticker)?;
+    let survey = Survey::read(plan, &spill, &splitter, &values, ticker)?;
     survey.check_labels(rows)?;
-    let bounds = find_bounds(plan, &spill, &splitter, ticker)?;
-    let encodings = Encoding::for_plan(plan, survey.ranks, bounds);
+    let mut readings = Readings::new(plan, &values, &survey.missing, rows);
+    let measures = readings.measures(plan, &values);
+    let bounds = find_bounds(plan, &measures, &spill, &splitter, ticker)?;
+    let encodings = Encoding::for_plan(plan, &values, survey.ranks, &measures, bounds);
     let time = plan.times.last().copied().zip(splits.times.last().map(TimesSeen::unit));
     let time_column = time.map(|(slot, unit)| TimeColumn { column: plan.columns[slot.column].clone(), unit });
     let feature_map = feature_map(plan, &encodings, table.spec.label.clone(), rows, time_column);
@@ -39,7 +48,7 @@ pub(super) fn write_dataset(
     let layout = Layout::create(parent)?;
     let regions = layout.create_regions(rows, feature_map.fields.len(), time.is_some())?;
     let names = plan.slots.iter().zip(&encodings).filter_map(|(slot, encoding)| {
-        let vocabulary = &vocabularies[slot.kind.vocabulary()?];
+        let vocabulary = &values[slot.kind.vocabulary()?].vocabulary;
         Some((plan.columns[slot.column].as_str(), vocabulary, encoding.named_ids()))
     });
     let mut assembly = Assembly {
@@ -48,16 +57,22 @@ pub(super) fn write_dataset(
         splitter: &splitter,
         times: time.map(|(slot, unit)| TimeScale::new(slot, unit)),
         duplicates: Duplicates::new(rows.train, parent)?,
+        alone: Alone::new(&feature_map),
         unknown: vec![0; feature_map.fields.len()],
         ids: Vec::new(),
     };
-    let (hashes, (duplicates, unknown)) = assemble::write_regions(regions, |blocks| {
+    let (hashes, (duplicates, unknown, alone)) = assemble::write_regions(regions, |blocks| {
         assembly.send_blocks(&spill, ticker, &blocks)?;
         // Without a sender the writer makes the files durable, which takes a while: the rest is done meanwhile.
         drop(blocks);
         layout.write_vocabulary(names)?;
-        Ok((assembly.duplicates.count()?, assembly.unknown))
+        Ok((assembly.duplicates.count()?, assembly.unknown, assembly.alone))
     })?;
+    let warnings = readings.judge(&feature_map, &alone, &unknown);
+    if table.spec.strict && !warnings.is_empty() {
+        let errors = warnings.into_iter().map(|warning| FieldError::new("/fields", warning.message));
+        return Err(IngestError::fields(errors.collect()));
+    }
     // Times that only a split needs show in the splits; named ones are content of their own.
     let digest = layout.digest(&feature_map, &hashes, table.spec.time.is_some());
     let counted = feature_map.fields.iter().zip(unknown);
@@ -68,6 +83,9 @@ pub(super) fn write_dataset(
         contradicting_rows: duplicates.contradicting,
         unknown_cells: counted.map(|(field, cells)| (field.name.clone(), cells)).collect::<BTreeMap<_, _>>(),
         columns: plan.columns.clone(),
+        fields: readings.fields,
+        notes: notes.into_iter().chain(readings.notes).collect(),
+        warnings,
         bytes: table.bytes,
         digest,
     };

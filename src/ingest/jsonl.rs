@@ -1,5 +1,5 @@
-//! JSON lines: one flat object a line. Numbers stand for their text as written, a missing key or `null` is an empty cell,
-//! a list of scalars is its values joined.
+//! JSON lines: one flat object a line. Numbers stand for their text as written, but for whole ones with an exponent, which
+//! have their digits; a missing key or `null` is an empty cell, a list of scalars is its values joined.
 
 use super::{
     batch::{Batch, Fault, Next},
@@ -14,6 +14,8 @@ use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
 pub(super) struct Json {
     pub lines: Lines,
     index: HashMap<String, usize>,
+    /// Whether each column is read. What another holds does no harm, for example an object.
+    needed: Vec<bool>,
     /// What stands between the values of a list, by column.
     joins: Vec<String>,
     /// Whether a key that is not a column is an error.
@@ -25,10 +27,10 @@ pub(super) struct Json {
 }
 
 impl Json {
-    pub fn new(lines: Lines, names: Vec<String>, joins: Vec<String>, strict: bool) -> Self {
+    pub fn new(lines: Lines, names: Vec<String>, needed: Vec<bool>, joins: Vec<String>, strict: bool) -> Self {
         let index = names.iter().cloned().enumerate().map(|(position, name)| (name, position)).collect();
         let spans = vec![None; names.len()];
-        Self { lines, index, joins, strict, names, text: Vec::new(), spans }
+        Self { lines, index, needed, joins, strict, names, text: Vec::new(), spans }
     }
 
     /// Reads the next object's values into the batch, in the order of the columns.
@@ -36,7 +38,7 @@ impl Json {
         if !self.lines.read_row()? {
             return Ok(Next::End);
         }
-        let Self { lines, index, joins, strict, names, text, spans } = self;
+        let Self { lines, index, needed, joins, strict, names, text, spans } = self;
         text.clear();
         spans.fill(None);
         let mut fault = None;
@@ -56,6 +58,9 @@ impl Json {
                 },
             };
             next_column = column + 1;
+            if !needed[column] {
+                return;
+            }
             let start = text.len();
             let written = if spans[column].is_some() {
                 Err("a key stands twice in this object; keep one")
@@ -108,6 +113,43 @@ pub(super) fn discover_keys(
     Ok(names)
 }
 
+/// Whether the first line starts something else than an object a line.
+pub(super) fn starts_otherwise(line: &[u8]) -> bool {
+    let start = line.trim_ascii();
+    start == b"{" || start.starts_with(b"[") || start.starts_with(b"{'")
+}
+
+/// Why a file that was taken for JSON lines has none; `line` is its first.
+pub(super) fn why_no_objects(line: &[u8]) -> &'static str {
+    match line.trim_ascii() {
+        b"{" => "an object over several lines; write one object a line, for example with `jq -c .`",
+        start if start.starts_with(b"{'") => {
+            "line 1 is no JSON, for its quotes are single, as Python prints a dict; write JSON: `python3 -c 'import \
+             ast,json,sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin]' < FILE`"
+        }
+        start if start.starts_with(b"[") => {
+            "a JSON list; write one object a line, without a list around, for example with `jq -c '.[]'`"
+        }
+        _ => {
+            "none of the first 10,000 lines is a JSON object; write one object a line, or say what the `format` is (--format)"
+        }
+    }
+}
+
+pub(super) const BY_COLUMNS: &str = "the first line holds an object or a list for each column, as pandas writes a table at once; \
+    write one object a line: `to_json(orient='records', lines=True)`";
+
+/// Whether every member of the object is an object or a list, and there are several values in it.
+pub(super) fn is_by_columns(line: &[u8]) -> bool {
+    let (mut members, mut nested) = (0, 0);
+    let parsed = each_member(line, |_, value| {
+        members += 1;
+        let text = value.get();
+        nested += u32::from(text.starts_with('{') || text.starts_with('[') && text.contains(','));
+    });
+    parsed.is_ok() && members > 0 && members == nested
+}
+
 /// Appends the cell's text.
 fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static str> {
     match raw.as_bytes().first() {
@@ -122,7 +164,7 @@ fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static
             Ok(())
         }
         Some(b'n') => Ok(()),
-        Some(b'{') => Err("objects must be flat; take the members out into keys of their own"),
+        Some(b'{') => Err("objects must be flat; exclude the column, or take its members out into keys of their own"),
         Some(b'[') => {
             let values: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| "this list is not valid JSON")?;
             for (place, value) in values.iter().enumerate() {
@@ -137,10 +179,19 @@ fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static
             Ok(())
         }
         _ => {
-            text.extend_from_slice(raw.as_bytes());
+            match whole_number(raw) {
+                Some(number) => text.extend_from_slice(number.to_string().as_bytes()),
+                None => text.extend_from_slice(raw.as_bytes()),
+            }
             Ok(())
         }
     }
+}
+
+/// The whole number that is written with an exponent.
+fn whole_number(raw: &str) -> Option<i64> {
+    let number = raw.contains(['e', 'E']).then(|| raw.parse::<f64>().ok())??;
+    (number.fract() == 0.0 && number.abs() < 9.2e18).then_some(number as i64)
 }
 
 /// Calls `each` with every key and value of the object that `line` holds.

@@ -1,15 +1,15 @@
 //! Parquet: every cell becomes the text that CSV and JSON writers give it, so that the same rows encode to the same ids
 //! whatever file they came in.
 //!
-//! Numbers are written shortest; NaN and null are empty cells; dates and times are ISO 8601 (UTC); the values of a list
-//! are joined.
+//! Numbers are written shortest, whole ones without a fraction whatever their type; NaN and null are empty cells; dates and
+//! times are ISO 8601 (UTC); the values of a list are joined.
 
 use super::{
     batch::{Batch, Next},
     error::{IngestError, ReadError},
 };
 use arrow_array::{
-    Array, ArrayRef, Float32Array, Float64Array, GenericListArray, OffsetSizeTrait, RecordBatch, StringArray,
+    Array, ArrayRef, ArrowPrimitiveType, GenericListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch, StringArray,
     builder::StringBuilder,
     cast::AsArray,
     make_array,
@@ -22,12 +22,14 @@ use parquet::arrow::{
     arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
 };
 use std::{
+    fmt::Write,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
 };
 
+/// Whole floats below this are integers of 64 bits.
+const WHOLE: f64 = 9.2e18;
 const BATCH_ROWS: usize = 8192;
 /// A table of many columns is read fewer rows at a time: bounds memory.
 const BATCH_CELLS: usize = 1 << 19;
@@ -162,21 +164,45 @@ fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
             let naive = array.to_data().into_builder().data_type(DataType::Timestamp(*unit, None)).build()?;
             as_text(&make_array(naive), join)
         }
-        DataType::Float32 => {
-            let kept: Float32Array =
-                array.as_primitive::<Float32Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
-            Ok(to_text(&(Arc::new(kept) as ArrayRef))?.as_string::<i32>().clone())
-        }
-        DataType::Float64 => {
-            let kept: Float64Array =
-                array.as_primitive::<Float64Type>().iter().map(|v| v.filter(|v| !v.is_nan())).collect();
-            Ok(to_text(&(Arc::new(kept) as ArrayRef))?.as_string::<i32>().clone())
-        }
+        DataType::Float32 => floats_as_text(array.as_primitive::<Float32Type>()),
+        DataType::Float64 => floats_as_text(array.as_primitive::<Float64Type>()),
         DataType::Dictionary(_, value) => as_text(&cast_with_options(array, value, &options)?, join),
         DataType::List(_) => join_lists::<i32>(array.as_list(), join),
         DataType::LargeList(_) => join_lists::<i64>(array.as_list(), join),
         _ => Ok(to_text(array)?.as_string::<i32>().clone()),
     }
+}
+
+/// The texts of floats. Ids are kept as floats where some are missing, so a whole number has the text of an integer.
+fn floats_as_text<T: ArrowPrimitiveType<Native: Into<f64>>>(
+    array: &PrimitiveArray<T>,
+) -> Result<StringArray, ArrowError> {
+    let kept: PrimitiveArray<T> = array.iter().map(|number| number.filter(|number| !is_nan(*number))).collect();
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let texts = cast_with_options(&kept, &DataType::Utf8, &options)?.as_string::<i32>().clone();
+    let whole = |number: T::Native| {
+        let number: f64 = number.into();
+        (number.fract() == 0.0 && number.abs() < WHOLE).then_some(number as i64)
+    };
+    if !kept.iter().flatten().any(|number| whole(number).is_some()) {
+        return Ok(texts);
+    }
+    let mut integers = StringBuilder::with_capacity(texts.len(), texts.values().len());
+    for (number, text) in kept.iter().zip(&texts) {
+        match number.and_then(whole) {
+            // Writing to memory cannot fail.
+            Some(integer) => {
+                let _ = write!(integers, "{integer}");
+                integers.append_value("");
+            }
+            None => integers.append_option(text),
+        }
+    }
+    Ok(integers.finish())
+}
+
+fn is_nan(number: impl Into<f64>) -> bool {
+    number.into().is_nan()
 }
 
 fn join_lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>, join: &str) -> Result<StringArray, ArrowError> {

@@ -1,10 +1,12 @@
-//! From an uploaded file to an encoded dataset, in one reading of the file and two or three of what it left on disk.
+//! From an uploaded file to an encoded dataset, in one reading of the file and two or three of what it left on disk. Where that
+//! reading shows that the file is of another dialect, there is a second one.
 //!
 //! Memory is bounded by the distinct values, whatever the number of rows: see `encode` (first reading) and `finish` (ids,
 //! splits, files).
 
 use super::{
     batch::{BATCH_ROWS, Batch},
+    dialect::LinesInQuotes,
     encode::{Encoded, Encoder},
     error::{IngestError, ReadError},
     finish::write_dataset,
@@ -13,7 +15,7 @@ use super::{
     progress::{IngestProgress, Ticker},
     table::Table,
 };
-use crate::types::{DatasetSpec, FeatureMap, Profile};
+use crate::types::{DatasetSpec, FeatureMap, Profile, Quote};
 use std::{io, ops::ControlFlow, panic::resume_unwind, path::Path, sync::mpsc, thread};
 
 /// What reading a table yielded; the rest lies in the folder.
@@ -42,27 +44,61 @@ pub fn ingest(
     let parent = out_dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(IngestError::io("create", parent))?;
 
-    let table = Table::open(source, spec, limits)?;
+    let mut table = Table::open(source, spec, limits)?;
     let mut ticker = Ticker::new(progress, table.bytes);
     let plan = Plan::new(&table, limits, &mut ticker)?;
-    let encoded = encode_rows(&table, &plan, limits, parent, &mut ticker)?;
-    let (feature_map, profile) = write_dataset(&plan, encoded, &table, out_dir, parent, &mut ticker)?;
+    let (mut encoded, quotes) = encode_rows(&table, &plan, limits, parent, &mut ticker)?;
+    let mut notes = Vec::new();
+    if quotes.speak_against_quotes() {
+        let spec = DatasetSpec { quote: Some(Quote::None), ..table.spec.clone() };
+        let unquoted = Table::open(source, &spec, limits)?;
+        if unquoted.columns == table.columns
+            // Where rows are wrong now, their quotes did mean something.
+            && let (Ok(again), _) = encode_rows(&unquoted, &plan, limits, parent, &mut ticker)?
+        {
+            (table, encoded) = (unquoted, Ok(again));
+            notes.push(read_without_quotes(quotes));
+        }
+    }
+    if quotes.swallowing > 0 && notes.is_empty() {
+        notes.push(lines_within_quotes(quotes));
+    }
+    let (feature_map, profile) = write_dataset(&plan, encoded?, &table, notes, out_dir, parent, &mut ticker)?;
     Ok(Ingested { feature_map, profile, spec: table.spec })
+}
+
+fn read_without_quotes(quotes: LinesInQuotes) -> String {
+    let (line, lines) = quotes.first;
+    format!(
+        "read without quoting (`quote`: `none`): a quote on line {line} would take in {lines} lines, each of which is a whole row, \
+         and no cell needs quotes"
+    )
+}
+
+fn lines_within_quotes(quotes: LinesInQuotes) -> String {
+    let LinesInQuotes { swallowing, first: (line, lines), .. } = quotes;
+    let (rows, first) = if swallowing == 1 { ("a row", "it") } else { ("rows", "the first") };
+    let number = if swallowing == 1 { String::new() } else { format!("{swallowing} ") };
+    format!(
+        "{number}{rows} with a quoted cell of several lines, each of which would be a whole row without the quotes: {first} starts \
+         on line {line} and has {lines} lines; if that quote is stray, correct it or say `quote`: `none`"
+    )
 }
 
 /// Batches in use: one that is read, one that is encoded, and one between them.
 const BATCHES: usize = 3;
 
-/// Reads the table on a thread of its own and encodes it on this one, which has the progress function.
+/// Reads the table on a thread of its own and encodes it on this one, which has the progress function. Returns what that gave,
+/// which may be everything wrong with the rows, and what the rows say of quotes.
 fn encode_rows(
     table: &Table,
     plan: &Plan,
     limits: &IngestLimits,
     folder: &Path,
     ticker: &mut Ticker,
-) -> Result<Encoded, IngestError> {
+) -> Result<(Result<Encoded, IngestError>, LinesInQuotes), IngestError> {
     let mut encoder = Encoder::new(plan, limits, folder)?;
-    thread::scope(|scope| {
+    let quotes = thread::scope(|scope| {
         let (full, batches) = mpsc::channel();
         let (empty, spent) = mpsc::channel();
         for _ in 0..BATCHES {
@@ -82,17 +118,18 @@ fn encode_rows(
         reader.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
     ticker.advance(table.bytes, encoder.rows())?;
-    encoder.finish()
+    Ok((encoder.finish(), quotes))
 }
 
-/// Fills the batches that come and sends them on, until the file ends or the encoder has stopped.
+/// Fills the batches that come and sends them on, until the file ends or the encoder has stopped. Returns what the rows say of
+/// quotes.
 fn read_batches(
     table: &Table,
     plan: &Plan,
     limits: &IngestLimits,
     empty: &mpsc::Receiver<Batch>,
     full: &mpsc::Sender<Batch>,
-) -> Result<(), IngestError> {
+) -> Result<LinesInQuotes, IngestError> {
     let mut rows = table.rows(&plan.needed(), limits)?;
     let mut more = true;
     while more && let Ok(mut batch) = empty.recv() {
@@ -106,5 +143,5 @@ fn read_batches(
         };
         more &= full.send(batch).is_ok();
     }
-    Ok(())
+    Ok(rows.lines_in_quotes())
 }

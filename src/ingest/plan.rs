@@ -4,25 +4,27 @@ use super::{
     draft::{Draft, Treatment},
     error::IngestError,
     limits::IngestLimits,
+    missing::Missing,
     progress::Ticker,
-    sniff::settle_by_content,
+    sniff::find_decimals,
     spill::{TIME_AT, TIME_BYTES},
     split::SplitPlan,
     table::Table,
     times::TimeSlot,
 };
-use crate::types::{Comparison, DatasetSpec, NumericSpec, Vocabulary};
+use crate::types::{DatasetSpec, LabelTest, NumericSpec, Vocabulary};
 
 /// How a table is encoded.
 pub(super) struct Plan {
     pub columns: Vec<String>,
     pub label: usize,
-    pub rule: Option<(Comparison, f64)>,
+    pub rule: Option<LabelTest>,
     pub split: SplitPlan,
     /// The columns of times: first the one that rows are split by, last the one that says when a row happened. They may be
     /// the same.
     pub times: Vec<TimeSlot>,
     pub vocabulary: Vocabulary,
+    pub missing: Missing,
     pub slots: Vec<Slot>,
     /// How many of the slots have a vocabulary.
     pub vocabularies: usize,
@@ -40,19 +42,44 @@ pub(super) struct Slot {
 
 /// How a column's cells are encoded; `vocabulary` is its number among the vocabularies.
 pub(super) enum SlotKind {
-    Category { vocabulary: usize },
-    Log { vocabulary: usize },
-    Quantile { buckets: u32 },
-    Multi { vocabulary: usize, separator: String, places: u32 },
+    Category {
+        vocabulary: usize,
+    },
+    /// Codes, which all rows will show to be of a category or of a measure. `wide`: a code or a number, because there may be
+    /// more numbers than memory for codes.
+    ByContent {
+        vocabulary: usize,
+        wide: bool,
+    },
+    Log {
+        vocabulary: usize,
+    },
+    Quantile {
+        buckets: u32,
+    },
+    Multi {
+        vocabulary: usize,
+        separator: String,
+        places: u32,
+    },
 }
 
 impl SlotKind {
     pub fn vocabulary(&self) -> Option<usize> {
         match self {
-            Self::Category { vocabulary } | Self::Log { vocabulary } | Self::Multi { vocabulary, .. } => {
-                Some(*vocabulary)
-            }
+            Self::Category { vocabulary }
+            | Self::ByContent { vocabulary, .. }
+            | Self::Log { vocabulary }
+            | Self::Multi { vocabulary, .. } => Some(*vocabulary),
             Self::Quantile { .. } => None,
+        }
+    }
+
+    /// Bytes of what a cell becomes in a spilled row.
+    fn width(&self) -> usize {
+        match self {
+            Self::Quantile { .. } | Self::ByContent { wide: true, .. } => 8,
+            _ => 4 * self.places(),
         }
     }
 
@@ -66,11 +93,12 @@ impl SlotKind {
 }
 
 impl Plan {
-    /// Checks the spec against the table's columns, and looks at the first rows where they decide what a column is.
+    /// Checks the spec against the table's columns, and looks at the first rows for columns that need more room.
     pub fn new(table: &Table, limits: &IngestLimits, ticker: &mut Ticker) -> Result<Self, IngestError> {
         let Draft { label, split, time, fields } = Draft::new(table, limits)?;
-        let fields = settle_by_content(fields, table, limits, ticker)?;
-        Ok(Self::lay_out(table, label, split, time, fields))
+        let missing = Missing::new(&table.spec.missing);
+        let wide = find_decimals(&fields, table, &missing, limits, ticker)?;
+        Ok(Self::lay_out(table, label, split, time, fields, missing, &wide))
     }
 
     /// Gives every field its vocabulary and its place in a spilled row.
@@ -80,6 +108,8 @@ impl Plan {
         split: SplitPlan,
         time: Option<usize>,
         fields: Vec<(usize, Treatment)>,
+        missing: Missing,
+        wide: &[bool],
     ) -> Self {
         let mut at = TIME_AT;
         let mut times = Vec::new();
@@ -101,9 +131,10 @@ impl Plan {
                 Treatment::Split(multi) => {
                     SlotKind::Multi { vocabulary: next(), separator: multi.separator, places: multi.max_values }
                 }
-                Treatment::Category | Treatment::ByContent => SlotKind::Category { vocabulary: next() },
+                Treatment::Category => SlotKind::Category { vocabulary: next() },
+                Treatment::ByContent => SlotKind::ByContent { vocabulary: next(), wide: wide[column] },
             };
-            let width = if let SlotKind::Quantile { .. } = kind { 8 } else { 4 * kind.places() };
+            let width = kind.width();
             slots.push(Slot { column, kind, at });
             at += width;
         }
@@ -111,10 +142,11 @@ impl Plan {
         Self {
             columns: table.columns.clone(),
             label,
-            rule: rule.rule,
+            rule: rule.rule.clone(),
             split,
             times,
             vocabulary: *vocabulary,
+            missing,
             slots,
             vocabularies,
             width: at,

@@ -3,6 +3,7 @@
 use super::{
     batch::{BATCH_BYTES, Batch, Fault, Next, Span},
     delimited::Delimited,
+    dialect::{Dialect, LinesInQuotes},
     error::{IngestError, ReadError, shown},
     format::compression,
     jsonl::Json,
@@ -28,12 +29,22 @@ enum Kind {
 }
 
 impl Rows {
-    /// The lines of a CSV, the header's included. `spec` says the separator.
-    pub fn open_csv(path: &Path, spec: &DatasetSpec, limits: &IngestLimits) -> Result<Self, IngestError> {
+    /// The lines of a CSV, the header's included. `spec` says the separator. `columns`: how many values a line has, if that is
+    /// known.
+    pub fn open_csv(
+        path: &Path,
+        spec: &DatasetSpec,
+        columns: usize,
+        limits: &IngestLimits,
+    ) -> Result<Self, IngestError> {
         let separator = spec.separator.clone().unwrap_or_else(|| ",".to_owned());
         let kind = if let &[byte] = separator.as_bytes() {
             let text = source::open(path, compression(spec), limits.max_decompressed_bytes)?;
-            Kind::Delimited(Box::new(Delimited::new(text.reader, byte, limits.max_line_bytes)), text.bytes_read)
+            let dialect = Dialect::new(byte, spec);
+            // Where the spec says what quotes, nothing is to be found out.
+            let columns = if spec.quote.is_none() { columns } else { 0 };
+            let reader = Delimited::new(text.reader, dialect, columns, limits.max_line_bytes);
+            Kind::Delimited(Box::new(reader), text.bytes_read)
         } else {
             let (lines, bytes_read) = open_lines(path, spec, limits)?;
             Kind::Separated(Separated::new(lines, separator), bytes_read)
@@ -41,18 +52,20 @@ impl Rows {
         Ok(Self { kind })
     }
 
-    /// The objects of a file of JSON lines. `joins` is what stands between the values of a list, by column.
+    /// The objects of a file of JSON lines: the columns marked in `needed`; the cells of the others are empty. `joins` is what
+    /// stands between the values of a list, by column.
     pub fn open_json(
         path: &Path,
         spec: &DatasetSpec,
         columns: &[String],
+        needed: &[bool],
         joins: Vec<String>,
         limits: &IngestLimits,
     ) -> Result<Self, IngestError> {
         let (lines, bytes_read) = open_lines(path, spec, limits)?;
         // Where every column is a field, the values of an unknown key would be lost without a word.
         let strict = spec.fields.is_none();
-        Ok(Self { kind: Kind::Json(Json::new(lines, columns.to_vec(), joins, strict), bytes_read) })
+        Ok(Self { kind: Kind::Json(Json::new(lines, columns.to_vec(), needed.to_vec(), joins, strict), bytes_read) })
     }
 
     /// The rows of a Parquet file of so many `bytes`: the columns marked in `needed`; the cells of the others are empty.
@@ -88,6 +101,14 @@ impl Rows {
         };
         batch.bytes_read = self.bytes_read();
         more
+    }
+
+    /// What the rows so far say of whether anything is quoted.
+    pub fn lines_in_quotes(&self) -> LinesInQuotes {
+        match &self.kind {
+            Kind::Delimited(reader, _) => *reader.lines_in_quotes(),
+            _ => LinesInQuotes::default(),
+        }
     }
 
     /// Line on which the current row starts, from 1; none for Parquet.
@@ -134,7 +155,7 @@ fn fill_delimited(reader: &mut Delimited, batch: &mut Batch, most: usize) -> Res
 fn delimited_fault(reader: &Delimited, cells: &[Span]) -> Option<Fault> {
     if reader.quote_open() {
         let last = cells.len() - 1;
-        let rule = "a quote is opened here and never closed";
+        let rule = "a quote is opened here and never closed; close it, or say `quote`: `none` if nothing is quoted";
         return Some(Fault { position: Some(last), ..Fault::new(None, Some(shown(reader.cell(cells[last]))), rule) });
     }
     // All cells at once first: nearly every row is ASCII, and of the others nearly every one is UTF-8.

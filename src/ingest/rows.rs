@@ -2,6 +2,7 @@
 
 use super::{
     batch::{BATCH_ROWS, Batch, Span},
+    content::without_zero_fraction,
     error::IngestError,
     limits::IngestLimits,
     table::Table,
@@ -27,8 +28,10 @@ pub fn rows_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) 
         return Err(IngestError::field("", rule));
     };
     let mut found = SourceRows { columns: table.columns.clone(), rows: Vec::new() };
+    // A whole number of a vocabulary may stand with a fraction of 0 in the file.
+    let reads = |cell: &[u8]| cell == value.as_bytes() || without_zero_fraction(cell) == value.as_bytes();
     read_rows(&table, &limits, &mut |row, text, cells| {
-        if cells.get(place).is_some_and(|cell| cell.slice(text) == value.as_bytes()) {
+        if cells.get(place).is_some_and(|cell| reads(cell.slice(text))) {
             let text = |cell: &Span| String::from_utf8_lossy(cell.slice(text)).into_owned();
             found.rows.push((row, cells.iter().map(text).collect()));
         }

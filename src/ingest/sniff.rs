@@ -1,44 +1,35 @@
-//! Looks at the first rows of a table to tell numbers from categories.
+//! Looks at the first rows of a table for columns that may come to hold more different numbers than there is memory for.
+//!
+//! What a column is, all its rows decide (`content`). The first ones decide only how much room its cells get.
 
 use super::{
     batch::{BATCH_ROWS, Batch},
-    cell::parse_number,
+    content::{Said, read},
     draft::Treatment,
     error::{IngestError, ReadError},
     limits::IngestLimits,
+    missing::Missing,
     progress::Ticker,
     table::{SNIFF_ROWS, Table},
 };
-use crate::types::NumericSpec;
 
-/// Buckets of a column found to be numeric.
-const DEFAULT_BUCKETS: u32 = 32;
-
-/// Decides the treatment of the columns that are treated by content: decimal numbers are numeric, anything else is a
-/// category.
-///
-/// A column of integers alone is a category, because most integers of a click table are ids.
-pub(super) fn settle_by_content(
-    fields: Vec<(usize, Treatment)>,
+/// Whether the first rows of each column hold numbers alone, some of them with fractions: by column, of those that are
+/// treated by content.
+pub(super) fn find_decimals(
+    fields: &[(usize, Treatment)],
     table: &Table,
+    missing: &Missing,
     limits: &IngestLimits,
     ticker: &mut Ticker,
-) -> Result<Vec<(usize, Treatment)>, IngestError> {
-    struct Seen {
-        numbers_only: bool,
-        decimal: bool,
-    }
-    let mut seen: Vec<Option<Seen>> = (0..table.columns.len()).map(|_| None).collect();
-    let mut needed = vec![false; table.columns.len()];
-    for (column, treatment) in &fields {
-        if matches!(treatment, Treatment::ByContent) {
-            seen[*column] = Some(Seen { numbers_only: true, decimal: false });
-            needed[*column] = true;
-        }
+) -> Result<Vec<bool>, IngestError> {
+    let (mut needed, mut decimal) = (vec![false; table.columns.len()], vec![false; table.columns.len()]);
+    for (column, treatment) in fields {
+        needed[*column] = matches!(treatment, Treatment::ByContent);
     }
     if !needed.contains(&true) {
-        return Ok(fields);
+        return Ok(decimal);
     }
+    let mut numbers_only = needed.clone();
     let mut rows = table.rows(&needed, limits)?;
     let (mut batch, mut left, mut more) = (Batch::default(), SNIFF_ROWS as usize, true);
     while more && left > 0 {
@@ -51,23 +42,16 @@ pub(super) fn settle_by_content(
         };
         left -= batch.rows.len();
         for row in 0..batch.rows.len() {
-            for (cell, seen) in batch.cells(row).iter().zip(&mut seen) {
-                let cell = cell.slice(&batch.text);
-                if let Some(seen) = seen
-                    && seen.numbers_only
-                    && !cell.is_empty()
-                {
-                    seen.numbers_only = parse_number(cell).is_some();
-                    seen.decimal |= cell.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+            for (column, cell) in batch.cells(row).iter().enumerate().take(needed.len()) {
+                if numbers_only[column] {
+                    match read(cell.slice(&batch.text), missing) {
+                        Said::Gap => {}
+                        Said::Number(number) => decimal[column] |= number.fract() != 0.0,
+                        Said::Word => numbers_only[column] = false,
+                    }
                 }
             }
         }
     }
-    let settle = |(column, treatment): (usize, Treatment)| match &seen[column] {
-        Some(Seen { numbers_only: true, decimal: true }) => {
-            (column, Treatment::Numeric(NumericSpec::Quantile { buckets: DEFAULT_BUCKETS }))
-        }
-        _ => (column, treatment),
-    };
-    Ok(fields.into_iter().map(settle).collect())
+    Ok(decimal.into_iter().zip(numbers_only).map(|(decimal, numbers)| decimal && numbers).collect())
 }

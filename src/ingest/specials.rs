@@ -6,6 +6,8 @@ const WINDOW: usize = 64;
 #[derive(Clone, Copy)]
 pub(super) struct Specials {
     separator: u8,
+    /// The separator again where nothing is quoted.
+    quote: u8,
     /// Where the window starts, and which of its bytes have not been given yet (the lowest bit is the first byte).
     window: usize,
     left: u64,
@@ -13,8 +15,8 @@ pub(super) struct Specials {
 }
 
 impl Specials {
-    pub fn new(separator: u8) -> Self {
-        Self { separator, window: 0, left: 0, next_window: 0 }
+    pub fn new(separator: u8, quote: Option<u8>) -> Self {
+        Self { separator, quote: quote.unwrap_or(separator), window: 0, left: 0, next_window: 0 }
     }
 
     /// The next position; none at the end. The text is the same each time.
@@ -56,7 +58,7 @@ impl Specials {
     fn find(&self, window: &[u8; WINDOW]) -> u64 {
         let mut found = [0_u8; WINDOW];
         for (found, byte) in found.iter_mut().zip(window) {
-            let special = (*byte == self.separator) | (*byte == b'"') | (*byte == b'\n') | (*byte == b'\r');
+            let special = (*byte == self.separator) | (*byte == self.quote) | (*byte == b'\n') | (*byte == b'\r');
             *found = u8::from(special);
         }
         // Eight bytes of 0 or 1 to eight bits: the product moves byte k's bit to bit 56 + k, and no two sums meet.
@@ -75,10 +77,13 @@ mod tests {
         for len in [0, 1, 63, 64, 65, 200] {
             let text: Vec<u8> = (0..len).map(|at: usize| b"a,\"\n\r;b0\x7f\xff\0"[at * at % 11]).collect();
             let expected: Vec<usize> = (0..len).filter(|at| b";\"\n\r".contains(&text[*at])).collect();
-            let mut specials = Specials::new(b';');
+            let mut specials = Specials::new(b';', Some(b'"'));
             let found: Vec<usize> = std::iter::from_fn(|| specials.next(&text)).collect();
             assert_eq!(found, expected);
             assert_eq!(specials.next(&text), None);
+            let unquoted: Vec<usize> = expected.into_iter().filter(|at| text[*at] != b'"').collect();
+            let mut specials = Specials::new(b';', None);
+            assert_eq!(std::iter::from_fn(|| specials.next(&text)).collect::<Vec<_>>(), unquoted);
         }
     }
 }

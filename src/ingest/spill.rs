@@ -1,7 +1,9 @@
 //! The coded rows on disk, between the two readings: one record of fixed width a row.
 //!
 //! A record is `label u8, split u8, a time key i128 for each column of times, then each slot's u32 codes or f64`,
-//! little-endian. Codes are those of first appearance; an unused place is `UNUSED`, an empty number NaN. The file is
+//! little-endian. Codes are those of first appearance; an unused place is `UNUSED`, an empty number NaN. A column that may
+//! come to hold more numbers than there is memory for codes has eight bytes: a code with `CODED` above it, which as an f64
+//! is a NaN that no number becomes, or an f64. The file is
 //! written and read in order with plain reads and writes. It is never mapped: the process may run under a limit on its
 //! address space, which a mapping of this size could exceed.
 
@@ -21,6 +23,9 @@ pub(super) const TIME_BYTES: usize = size_of::<i128>();
 
 /// The code of an unused place of a cell of several values.
 pub(super) const UNUSED: u32 = u32::MAX;
+
+/// What stands above a code where a number could stand: the four bytes that a record is filled up with.
+const CODED: u64 = u32::MAX as u64;
 
 /// Bytes that are collected before they are written.
 const WRITE_BYTES: usize = 1 << 20;
@@ -144,6 +149,22 @@ pub(super) fn read_code(record: &[u8], at: usize) -> u32 {
 /// The f64 that stands at `at` of a record.
 pub(super) fn read_float(record: &[u8], at: usize) -> f64 {
     f64::from_le_bytes(read_bytes(record, at))
+}
+
+/// What stands in eight bytes of a record for a cell that may be a code or a number.
+pub(super) enum CodeOrNumber {
+    Code(u32),
+    /// NaN where the cell has no value.
+    Number(f64),
+}
+
+/// The code or the number that stands at `at` of a record.
+pub(super) fn read_code_or_number(record: &[u8], at: usize) -> CodeOrNumber {
+    let bits = u64::from_le_bytes(read_bytes(record, at));
+    match bits >> 32 == CODED {
+        true => CodeOrNumber::Code(bits as u32),
+        false => CodeOrNumber::Number(f64::from_bits(bits)),
+    }
 }
 
 /// The time key that stands at `at` of a record.

@@ -2,9 +2,11 @@
 
 use super::{
     batch::{Batch, Span},
+    dialect,
     error::{IngestError, shown},
     format::resolve_for_file,
-    jsonl::discover_keys,
+    header,
+    jsonl::{self, discover_keys},
     limits::IngestLimits,
     parquet,
     reader::{Rows, open_lines},
@@ -12,7 +14,7 @@ use super::{
 use crate::types::{DatasetSpec, FieldSpec, FileFormat};
 use std::path::Path;
 
-/// Rows looked at before the first reading: for the keys of JSON objects, and to tell numbers from categories.
+/// Rows looked at before the first reading: for the keys of JSON objects, and for decimals.
 pub(super) const SNIFF_ROWS: u64 = 10_000;
 
 /// The file, its format and its columns.
@@ -44,9 +46,13 @@ impl<'a> Table<'a> {
                 refuse_csv_members(&spec)?;
                 let (mut lines, _) = open_lines(path, &spec, limits)?;
                 let names = discover_keys(&mut lines, SNIFF_ROWS, |_| true).map_err(|error| error.at_start(path))?;
-                if names.is_empty() {
-                    let rule = "none of the first 10,000 lines is a JSON object; write one object a line, without a list around";
-                    return Err(IngestError::field("", rule));
+                let (mut lines, _) = open_lines(path, &spec, limits)?;
+                lines.read_row().map_err(|error| error.at_start(path))?;
+                if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
+                    return Err(IngestError::field("", jsonl::why_no_objects(lines.text())));
+                }
+                if jsonl::is_by_columns(lines.text()) {
+                    return Err(IngestError::field("", jsonl::BY_COLUMNS));
                 }
                 names
             }
@@ -67,14 +73,30 @@ impl<'a> Table<'a> {
         Ok(Self { path, spec, columns, unusable, bytes })
     }
 
+    /// What the first line looks like, if it was taken for names and does not look like names.
+    pub fn header_suspicion(&self) -> Option<String> {
+        self.has_header().then(|| header::suspicion(&self.columns)).flatten()
+    }
+
+    /// Whether the label is a column whose name looks like one of its values.
+    pub fn label_is_a_value(&self) -> bool {
+        let label = &self.spec.label.column;
+        self.has_header() && self.columns.contains(label) && header::names_a_value(&self.columns, label)
+    }
+
+    /// Whether the first line of the file holds the names of the columns.
+    fn has_header(&self) -> bool {
+        self.spec.format == Some(FileFormat::Csv) && self.spec.columns.is_none()
+    }
+
     /// A reader of the rows from the first. Only the cells of columns marked in `needed` are sure to be filled.
     pub fn rows(&self, needed: &[bool], limits: &IngestLimits) -> Result<Rows, IngestError> {
         let joins = || (0..self.columns.len()).map(|column| self.join(column)).collect();
         match self.spec.format {
             Some(FileFormat::Parquet) => Rows::open_parquet(self.path, self.bytes, needed, joins(), limits),
-            Some(FileFormat::Jsonl) => Rows::open_json(self.path, &self.spec, &self.columns, joins(), limits),
+            Some(FileFormat::Jsonl) => Rows::open_json(self.path, &self.spec, &self.columns, needed, joins(), limits),
             _ => {
-                let mut rows = Rows::open_csv(self.path, &self.spec, limits)?;
+                let mut rows = Rows::open_csv(self.path, &self.spec, self.columns.len(), limits)?;
                 if self.spec.columns.is_none() {
                     // The header.
                     rows.fill(&mut Batch::default(), 1).map_err(|error| error.at_start(self.path))?;
@@ -87,10 +109,12 @@ impl<'a> Table<'a> {
     /// What stands between the values of a list in this column.
     fn join(&self, column: usize) -> String {
         let fields = self.spec.fields.iter().flatten();
-        let multi = fields.filter(|field| field.column() == self.columns[column]).find_map(|field| match field {
+        let name = &self.columns[column];
+        let multi = fields.filter(|field| field.column() == name).find_map(|field| match field {
             FieldSpec::Full { multi, .. } => multi.as_ref(),
             FieldSpec::Name(_) => None,
         });
+        let multi = multi.or_else(|| self.spec.multi.get(name));
         multi.map_or_else(|| "|".to_owned(), |multi| multi.separator.clone())
     }
 }
@@ -104,8 +128,9 @@ fn find_csv_columns(path: &Path, spec: &mut DatasetSpec, limits: &IngestLimits) 
         lines.read_row().map_err(|error| error.at_start(path))?;
         spec.separator = Some(likely_separator(lines.text()).to_owned());
     }
+    dialect::check(spec, spec.separator.as_deref().unwrap_or(","))?;
     let mut first = Batch::default();
-    Rows::open_csv(path, spec, limits)?.fill(&mut first, 1).map_err(|error| error.at_start(path))?;
+    Rows::open_csv(path, spec, 0, limits)?.fill(&mut first, 1).map_err(|error| error.at_start(path))?;
     let Some(header) = first.rows.first() else {
         return Err(IngestError::field("", "the file has no rows; upload a table of at least three"));
     };
@@ -150,6 +175,10 @@ fn likely_separator(header: &[u8]) -> &'static str {
 fn refuse_csv_members(spec: &DatasetSpec) -> Result<(), IngestError> {
     if spec.separator.is_some() {
         return Err(IngestError::field("/separator", "only for CSV; leave it out"));
+    }
+    if spec.quote.is_some() || spec.escape.is_some() {
+        let pointer = if spec.quote.is_some() { "/quote" } else { "/escape" };
+        return Err(IngestError::field(pointer, "only for CSV; leave it out"));
     }
     if spec.columns.is_some() {
         return Err(IngestError::field("/columns", "only for CSV without a header; this file names its columns"));

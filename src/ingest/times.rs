@@ -25,12 +25,22 @@ pub(super) struct TimesSeen {
     kind: Option<TimeKind>,
     /// Least and greatest key.
     range: Option<(i128, i128)>,
+    /// The first row whose number counts each unit since 1970, by `EPOCH_UNITS`.
+    stamps: [Option<u64>; EPOCH_UNITS.len()],
+    /// Whether a number above those of seconds counts none of the units.
+    counts_otherwise: bool,
 }
+
+/// Units that numbers of a column may count since 1970, and how many of them make a second. Of the years 2001 to 2286 the
+/// numbers of each have their own number of digits.
+const EPOCH_UNITS: [(&str, i128); 4] =
+    [("seconds", 1), ("milliseconds", 1_000), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000)];
+const EPOCH_SECONDS: std::ops::Range<i128> = 1_000_000_000..10_000_000_000;
 
 impl TimesSeen {
     /// The key of a cell, or what a time must be. All times of a column are of one kind, the first one's: numbers and dates
     /// have no common order.
-    pub fn read(&mut self, cell: &[u8]) -> Result<i128, &'static str> {
+    pub fn read(&mut self, cell: &[u8], row: u64) -> Result<i128, &'static str> {
         let Some(time) = cell::parse_time(cell) else {
             return Err("the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z");
         };
@@ -39,9 +49,37 @@ impl TimesSeen {
             TimeKind::Number => return Err("a number, as in the rows before"),
             TimeKind::Iso8601 => return Err("a date, as in the rows before"),
         }
+        if time.kind == TimeKind::Number {
+            self.note_unit(time.key / 10_i128.pow(KEY_EXPONENT.unsigned_abs().into()), row);
+        }
         let (low, high) = self.range.unwrap_or((time.key, time.key));
         self.range = Some((low.min(time.key), high.max(time.key)));
         Ok(time.key)
+    }
+
+    fn note_unit(&mut self, number: i128, row: u64) {
+        if number < EPOCH_SECONDS.start {
+            self.counts_otherwise |= number > 0;
+            return;
+        }
+        match EPOCH_UNITS.iter().position(|(_, units)| EPOCH_SECONDS.contains(&(number / units))) {
+            Some(unit) => {
+                self.stamps[unit].get_or_insert(row);
+            }
+            None => self.counts_otherwise = true,
+        }
+    }
+
+    /// Why the times have no common order, if they count different units.
+    pub fn mixed_units(&self) -> Option<String> {
+        let units = EPOCH_UNITS.iter().zip(self.stamps).filter_map(|((name, _), row)| Some((name, row?)));
+        let [(unit, row), (other, other_row)] = units.collect::<Vec<_>>()[..] else { return None };
+        (!self.counts_otherwise).then(|| {
+            format!(
+                "the times are {unit} since 1970 in some rows (row {row} is the first) and {other} in others (row {other_row}); \
+                 give all in one unit"
+            )
+        })
     }
 
     /// Least and greatest key.
@@ -102,7 +140,7 @@ mod tests {
     /// The unit of a column of these cells, and its encoded times.
     fn encode(cells: &[&str]) -> (TimeUnit, Vec<i64>) {
         let mut seen = TimesSeen::default();
-        let keys: Vec<i128> = cells.iter().map(|cell| seen.read(cell.as_bytes()).unwrap()).collect();
+        let keys: Vec<i128> = cells.iter().map(|cell| seen.read(cell.as_bytes(), 0).unwrap()).collect();
         let scale = TimeScale::new(TimeSlot { column: 0, at: 0 }, seen.unit());
         (seen.unit(), keys.iter().map(|key| scale.time(&key.to_le_bytes())).collect())
     }
@@ -114,6 +152,24 @@ mod tests {
         assert_eq!(times, [0, -1, 1_580_464_800_000_001]);
         let (_, extremes) = encode(&["-262143-01-01", "+262142-12-31"]);
         assert!(extremes[0] < -8_000_000_000_000_000_000 && extremes[1] > 8_000_000_000_000_000_000, "{extremes:?}");
+    }
+
+    #[test]
+    fn units_that_are_mixed_are_noticed() {
+        let mixed = |cells: &[&str]| {
+            let mut seen = TimesSeen::default();
+            for (row, cell) in (0..).zip(cells) {
+                seen.read(cell.as_bytes(), row).unwrap();
+            }
+            seen.mixed_units()
+        };
+        let text = mixed(&["1511539200", "1511539200000", "1511539201"]).unwrap();
+        assert!(
+            text.contains("seconds since 1970 in some rows (row 0") && text.contains("milliseconds in others (row 1)")
+        );
+        assert_eq!(mixed(&["1511539200000", "1511539201000"]), None);
+        assert_eq!(mixed(&["1511539200", "1511539200000", "20000000000"]), None, "numbers of another kind");
+        assert_eq!(mixed(&["5", "1511539200", "1511539200000"]), None);
     }
 
     #[test]

@@ -67,6 +67,14 @@ impl Vocabulary {
         self.waiting = waiting;
     }
 
+    /// The code of one value, new if need be.
+    pub fn code_of(&mut self, value: &[u8]) -> u32 {
+        self.make_room(1);
+        let span = Span::new(0, value.len());
+        let key = key(&self.hasher, value, span);
+        self.intern(value, &Waiting { value: span, out: 0, key, hash: self.hash(key) })
+    }
+
     /// The value's code, new if need be.
     fn intern(&mut self, value: &[u8], &Waiting { key, hash, .. }: &Waiting) -> u32 {
         let mask = self.slots.len() - 1;

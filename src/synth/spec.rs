@@ -1,7 +1,7 @@
 //! What a made table is to look like.
 
 use crate::plant::{Corruption, PlantError};
-use crate::types::{DatasetSpec, LabelRule, SplitSpec, Vocabulary};
+use crate::types::{DatasetSpec, LabelRule, SplitSpec};
 use std::{io, path::PathBuf};
 
 /// The size of a made table, and its noise.
@@ -52,15 +52,8 @@ pub enum SynthError {
 /// How the table is read.
 pub fn dataset_spec() -> DatasetSpec {
     DatasetSpec {
-        format: None,
-        compression: None,
-        separator: None,
-        columns: None,
-        label: LabelRule { column: "click".to_owned(), rule: None },
-        fields: None,
         exclude: vec!["timestamp".to_owned()],
         split: SplitSpec::Column("split".to_owned()),
-        time: None,
-        vocabulary: Vocabulary::default(),
+        ..DatasetSpec::with_label(LabelRule { column: "click".to_owned(), rule: None })
     }
 }

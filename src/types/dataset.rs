@@ -1,5 +1,10 @@
 //! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
 
+use super::{
+    field_reading::{FieldReading, FieldWarning},
+    label_rule::LabelRule,
+    quote::Quote,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range};
 use utoipa::ToSchema;
@@ -48,10 +53,18 @@ pub struct DatasetSpec {
     /// header has most of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
+    /// CSV with a separator of one character only: what cells are quoted with. Absent: `"`, unless the lines say that nothing is
+    /// quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
+    /// CSV with a separator of one character only: the character that makes a quote or a separator behind it part of the cell,
+    /// for example `\`. Absent: none; a quote within quotes is doubled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escape: Option<char>,
     /// CSV only: names of the columns, for a file without a header line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// The label: a column of 0 and 1 (`click`), or a rule over a column (`rating > 3`).
+    /// The label: a column of 0 and 1 (`click`), or a rule over a column (`rating > 3`, `behavior = buy`, `behavior in (cart, buy)`).
     pub label: LabelRule,
     /// The fields of the models. Absent: every column but the label's, the split's, the time's and those excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +72,23 @@ pub struct DatasetSpec {
     /// Columns that are not fields. Only where `fields` is absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Fields whose every value is a category of its own, also where all are numbers. Like `numeric` and `multi` it says how
+    /// single columns are treated without listing the others in `fields`; what neither says is decided by all values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub category: Vec<String>,
+    /// Fields that are numbers, by column, and how they become categories.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numeric: BTreeMap<String, NumericSpec>,
+    /// Fields with several values in a cell, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub multi: BTreeMap<String, MultiSpec>,
+    /// Words that mean that a cell has no value, beside the empty cell. In a column of numbers NaN, NA, N/A, None, NULL, `\N`
+    /// and `-` mean it anyway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Whether a table is refused with a field that should perhaps be none: `warnings` of the profile become errors.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// How rows are divided into train, valid and test.
     #[serde(default)]
     pub split: SplitSpec,
@@ -78,10 +108,17 @@ impl DatasetSpec {
             format: None,
             compression: None,
             separator: None,
+            quote: None,
+            escape: None,
             columns: None,
             label,
             fields: None,
             exclude: Vec::new(),
+            category: Vec::new(),
+            numeric: BTreeMap::new(),
+            multi: BTreeMap::new(),
+            missing: Vec::new(),
+            strict: false,
             split: SplitSpec::default(),
             time: None,
             vocabulary: Vocabulary::default(),
@@ -104,108 +141,6 @@ impl DatasetSpec {
     }
 }
 
-/// A label: `column` (holding 0 or 1) or `column OP number` with OP one of `>`, `>=`, `<`, `<=`, `=`, `!=`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct LabelRule {
-    pub column: String,
-    /// Comparison and threshold; absent where the column holds the label itself.
-    pub rule: Option<(Comparison, f64)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-    Equal,
-    NotEqual,
-}
-
-impl Comparison {
-    /// Longer signs first, so that `>=` is not read as `>`.
-    const SIGNS: [(&'static str, Comparison); 7] = [
-        (">=", Self::GreaterOrEqual),
-        ("<=", Self::LessOrEqual),
-        ("!=", Self::NotEqual),
-        ("==", Self::Equal),
-        (">", Self::Greater),
-        ("<", Self::Less),
-        ("=", Self::Equal),
-    ];
-
-    /// A rule in its parts: what stands before the first sign, the sign, and what stands behind it.
-    pub(super) fn divide(rule: &str) -> Option<(&str, Self, &str)> {
-        let found = Self::SIGNS.iter().filter_map(|(sign, own)| rule.find(sign).map(|at| (at, *sign, *own)));
-        let (at, sign, own) = found.min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len())))?;
-        Some((rule[..at].trim(), own, rule[at + sign.len()..].trim()))
-    }
-
-    pub fn holds(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Self::Greater => value > threshold,
-            Self::GreaterOrEqual => value >= threshold,
-            Self::Less => value < threshold,
-            Self::LessOrEqual => value <= threshold,
-            Self::Equal => value == threshold,
-            Self::NotEqual => value != threshold,
-        }
-    }
-
-    pub(super) fn sign(self) -> &'static str {
-        match self {
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-        }
-    }
-}
-
-impl TryFrom<String> for LabelRule {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let (column, rule) = match Comparison::divide(&text) {
-            None => (text.trim(), None),
-            Some((column, comparison, threshold)) => {
-                let number = threshold.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
-                    format!("label rule `{text}`: `{threshold}` is not a number; write for example `rating > 3`")
-                })?;
-                (column, Some((comparison, number)))
-            }
-        };
-        if column.is_empty() {
-            return Err(format!("label `{text}` names no column; write `click` or `rating > 3`"));
-        }
-        Ok(Self { column: column.to_owned(), rule })
-    }
-}
-
-impl From<LabelRule> for String {
-    fn from(label: LabelRule) -> String {
-        match label.rule {
-            None => label.column,
-            Some((comparison, threshold)) => format!("{} {} {threshold}", label.column, comparison.sign()),
-        }
-    }
-}
-
-impl utoipa::PartialSchema for LabelRule {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("A column of 0 and 1 (`click`), or a rule over a numeric column (`rating > 3`)."))
-            .examples(["rating > 3"])
-            .into()
-    }
-}
-
-impl ToSchema for LabelRule {}
-
 /// A field: a column's name, or a column and how to treat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(
@@ -214,7 +149,8 @@ impl ToSchema for LabelRule {}
     expecting = "a field is a column's name, or an object with `column` and, where wanted, `numeric` or `multi`"
 )]
 pub enum FieldSpec {
-    /// Treated by its content: decimal numbers as numeric, anything else as a category.
+    /// Treated as `category`, `numeric` or `multi` of the spec say; else by its content: many different numbers with
+    /// fractions as numeric, anything else as a category.
     Name(String),
     Full {
         column: String,
@@ -225,6 +161,35 @@ pub enum FieldSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         multi: Option<MultiSpec>,
     },
+}
+
+impl NumericSpec {
+    /// Buckets of a column whose number is not said.
+    pub const DEFAULT_BUCKETS: u32 = 32;
+
+    /// Reads `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`.
+    pub fn parse(text: &str) -> Result<(String, Self), String> {
+        let Some((column, how)) = text.rsplit_once('=') else {
+            return match text {
+                "" => Err("name a column".to_owned()),
+                column => Ok((column.to_owned(), Self::default())),
+            };
+        };
+        let numeric = match how.split_once(':') {
+            None if how == "log" => Self::Log,
+            Some(("quantile", count)) => Self::Quantile {
+                buckets: count.parse().map_err(|_| format!("{text}: `{count}` is not a number of buckets"))?,
+            },
+            _ => return Err(format!("{text}: write {column}=quantile:{} or {column}=log", Self::DEFAULT_BUCKETS)),
+        };
+        Ok((column.to_owned(), numeric))
+    }
+}
+
+impl Default for NumericSpec {
+    fn default() -> Self {
+        Self::Quantile { buckets: Self::DEFAULT_BUCKETS }
+    }
 }
 
 impl FieldSpec {
@@ -252,7 +217,8 @@ pub enum NumericSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MultiSpec {
-    /// What stands between two values, for example `|`.
+    /// What stands between two values, for example `|`. Brackets around the cell are no part of its values, nor are blanks and
+    /// quotes around each of them where there are brackets.
     pub separator: String,
     #[serde(default)]
     pub mode: MultiMode,
@@ -264,6 +230,22 @@ pub struct MultiSpec {
 impl MultiSpec {
     fn default_max_values() -> u32 {
         8
+    }
+
+    /// Reads `COLUMN=SEPARATOR`, which is one category, or `COLUMN=SEPARATOR:N`, up to N values.
+    pub fn parse(text: &str) -> Result<(String, Self), String> {
+        let (column, how) = text
+            .split_once('=')
+            .filter(|(column, how)| !column.is_empty() && !how.is_empty())
+            .ok_or_else(|| format!("{text}: write COLUMN=SEPARATOR or COLUMN=SEPARATOR:N"))?;
+        let several = how.rsplit_once(':').and_then(|(separator, n)| Some((separator, n.parse().ok()?)));
+        let multi = match several {
+            Some((separator, max_values)) if !separator.is_empty() => {
+                Self { separator: separator.to_owned(), mode: MultiMode::Split, max_values }
+            }
+            _ => Self { separator: how.to_owned(), mode: MultiMode::Category, max_values: 1 },
+        };
+        Ok((column.to_owned(), multi))
     }
 }
 
@@ -471,6 +453,15 @@ pub struct Profile {
     pub unknown_cells: BTreeMap<String, u64>,
     /// Columns of the file, in order.
     pub columns: Vec<String>,
+    /// What each column that is a field was read as. Empty for tables that were read by versions that did not keep it.
+    #[serde(default)]
+    pub fields: Vec<FieldReading>,
+    /// What was found out of the table as a whole, and what may be wrong with it, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Columns that should perhaps be no fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<FieldWarning>,
     /// Bytes of the file as uploaded.
     pub bytes: u64,
     /// sha256 over the encoded content (ids, labels, splits, file order): the same rows give the same digest whatever
@@ -481,22 +472,6 @@ pub struct Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn label_rules_are_read_and_written() {
-        for (text, column, rule) in [
-            ("click", "click", None),
-            ("rating > 3", "rating", Some((Comparison::Greater, 3.0))),
-            ("rating>=3.5", "rating", Some((Comparison::GreaterOrEqual, 3.5))),
-            ("x != 0", "x", Some((Comparison::NotEqual, 0.0))),
-        ] {
-            let label = LabelRule::try_from(text.to_owned()).unwrap();
-            assert_eq!((label.column.as_str(), label.rule), (column, rule));
-            assert_eq!(LabelRule::try_from(String::from(label.clone())), Ok(label));
-        }
-        assert!(LabelRule::try_from("rating > many".to_owned()).unwrap_err().contains("not a number"));
-        assert!(LabelRule::try_from("> 3".to_owned()).unwrap_err().contains("names no column"));
-    }
 
     #[test]
     fn a_slip_in_a_field_is_an_error_and_not_left_out() {

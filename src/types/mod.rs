@@ -13,15 +13,18 @@ mod evidence;
 mod facts;
 mod failure;
 mod faults;
+mod field_reading;
 mod findings_words;
 mod ids;
 mod job;
+mod label_rule;
 pub mod method;
 mod metrics;
 mod options;
 mod overrides;
 mod plan;
 mod problem;
+mod quote;
 mod report;
 mod resolve;
 mod resolved;
@@ -38,9 +41,8 @@ pub use ability::{Ability, TORCH_TRAINER};
 pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
 pub use dataset::{
-    Comparison, Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat,
-    LabelRule, MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit,
-    Vocabulary,
+    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, MultiMode, MultiSpec,
+    NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
@@ -53,8 +55,10 @@ pub use evidence::{
 };
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};
+pub use field_reading::{FieldReading, FieldWarning, ReadAs, Suspicion};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
+pub use label_rule::{Comparison, LabelRule, LabelTest};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};
 pub use metrics::{KeptShare, Metrics};
 pub use options::{
@@ -63,6 +67,7 @@ pub use options::{
 };
 pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
+pub use quote::Quote;
 pub use report::{ArmResult, LabelColumns, Report, RunResult, TableLine, Tested, Warning};
 pub use resolved::{ResolvedMethod, Trainee};
 pub use row_rule::RowRule;

@@ -1,6 +1,6 @@
 //! Rows by the value of a field: `rating >= 4`, `source = panel`.
 
-use super::dataset::Comparison;
+use super::label_rule::Comparison;
 use serde::{Deserialize, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,

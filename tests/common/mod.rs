@@ -56,6 +56,9 @@ pub fn profile() -> Profile {
         contradicting_rows: 0,
         unknown_cells: BTreeMap::new(),
         columns: vec!["user".to_owned(), "click".to_owned()],
+        fields: vec![],
+        notes: vec![],
+        warnings: vec![],
         bytes: 20,
         digest: "d1".to_owned(),
     }

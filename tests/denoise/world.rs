@@ -92,6 +92,9 @@ impl World {
             contradicting_rows: 0,
             unknown_cells: BTreeMap::new(),
             columns: vec![],
+            fields: vec![],
+            notes: vec![],
+            warnings: vec![],
             bytes: 0,
             digest: "test".to_owned(),
         };

@@ -41,6 +41,8 @@ fn every_bad_cell_of_a_row_has_its_rule() {
     assert!(invalid.rows[3].rule.contains("3 values in one cell") && invalid.rows[3].rule.contains("max_values"));
     assert!(invalid.rows[5].rule.contains("2 values where there are 6 columns"));
     assert_eq!((invalid.total, invalid.rejected_rows), (6, 3));
+    // What the longest cell needs is said once.
+    assert!(invalid.fields.len() == 1 && invalid.fields[0].rule.contains("--multi 'tags=|:3'"), "{:?}", invalid.fields);
 }
 
 #[test]

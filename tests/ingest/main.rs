@@ -1,9 +1,13 @@
 //! Ingest and export on real files: what a client uploads, what the models get, and what comes back.
 
+mod dialect;
 mod encoding;
 mod errors;
 mod export;
 mod formats;
+mod kinds;
+mod meaning;
+mod same;
 mod scale;
 mod splits;
 mod times;

@@ -16,8 +16,8 @@ use crate::{
     ingest::{Dataset, Ingested},
     plant::{self, PlantError, Table},
     types::{
-        BackboneKind, CompareSpec, DatasetFacts, DatasetId, DatasetSpec, FieldError, JobSpec, MethodName, MethodSpec,
-        Report, ResolvedSpec, SplitSpec,
+        BackboneKind, CompareSpec, DatasetFacts, DatasetId, DatasetSpec, FieldError, JobSpec, LabelTest, MethodName,
+        MethodSpec, Report, ResolvedSpec, SplitSpec,
     },
 };
 use case::{Case, Roles, Section, list_cases};
@@ -196,7 +196,7 @@ fn choose_cases(args: &BenchNoiseArgs, clean: &Clean, ingested: &Ingested) -> Re
         item: args.item.as_deref(),
         time: time.or(by_time),
         fields: &fields,
-        rated: ingested.spec.label.rule.is_some(),
+        rated: matches!(ingested.spec.label.rule, Some(LabelTest::Number(..))),
     };
     let named = [("/user", roles.user), ("/item", roles.item), ("/time", roles.time)];
     let named = named.into_iter().filter_map(|(pointer, column)| Some((pointer, column?)));

@@ -4,13 +4,8 @@ use super::inputs::{Inputs, open_results};
 use crate::{
     certificate,
     cli::{
-        denoise::{cannot_write, place},
-        error::CliError,
-        evidence::CertifyArgs,
-        options::TableArgs,
-        reading, runtime,
-        spec_file::SpecFile,
-        view::JobView,
+        denoise::cannot_write, error::CliError, evidence::CertifyArgs, options::TableArgs, output::place, reading,
+        runtime, spec_file::SpecFile, view::JobView,
     },
     evaluate::{changes_rows, read_choice},
     judge::{JudgedTable, JudgedTableError, Manifest},

@@ -4,9 +4,10 @@ use super::inputs::{Inputs, explain_manifest, open_results};
 use crate::{
     certificate::{self, describe_job},
     cli::{
-        denoise::{cannot_write, place, sign},
+        denoise::{cannot_write, sign},
         error::CliError,
         evidence::check_verdict,
+        output::place,
         report::describe_report,
         runtime,
         view::JobView,

@@ -1,0 +1,130 @@
+//! The input of a command that reads it more than once: whether it is still the file that was read first.
+
+use super::error::CliError;
+use crate::{certificate, types::ArtifactDigest};
+use std::{
+    fs::{File, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+};
+
+/// A file's identity and digest, taken while it is read for the first time.
+pub struct HeldSource {
+    path: PathBuf,
+    stamp: Stamp,
+    digest: Digest,
+}
+
+enum Digest {
+    Underway(JoinHandle<io::Result<ArtifactDigest>>),
+    Known(ArtifactDigest),
+    Failed,
+}
+
+/// What changes where a file is written to or replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata: Metadata = std::fs::metadata(path)?;
+        Ok(Self {
+            file: (metadata.dev(), metadata.ino()),
+            bytes: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+impl HeldSource {
+    /// Begins to hold the file; its digest is made on a thread of its own, beside whoever reads it.
+    pub fn take(path: &Path) -> Result<Self, CliError> {
+        let stamp = Stamp::of(path).map_err(|error| unreadable(path, &error))?;
+        let own = path.to_owned();
+        let digest = thread::spawn(move || certificate::digest(certificate::SOURCE, File::open(own)?));
+        Ok(Self { path: path.to_owned(), stamp, digest: Digest::Underway(digest) })
+    }
+
+    /// The digest of the file that was read; an error that says what happened where it is another one now.
+    pub fn check(&mut self) -> Result<ArtifactDigest, CliError> {
+        let digest = self.know_digest().map_err(|error| unreadable(&self.path, &error))?;
+        let Self { path, stamp, .. } = &*self;
+        let changed = |what: String| {
+            Err(CliError::failed_because(format!(
+                "{} {what} while the job ran, so its results are of no table that there is; run it again",
+                path.display()
+            )))
+        };
+        let now = match Stamp::of(path) {
+            Ok(now) if now == *stamp => return Ok(digest),
+            Ok(now) => now,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return changed("was removed".to_owned()),
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        // It may have been touched only.
+        let again = File::open(path).and_then(|file| certificate::digest(certificate::SOURCE, file));
+        if again.map_err(|error| unreadable(path, &error))? == digest {
+            return Ok(digest);
+        }
+        changed(match (now.file == stamp.file, now.bytes == stamp.bytes) {
+            (false, _) => "was replaced by another file".to_owned(),
+            (true, false) => format!("was written to ({} bytes, now {})", stamp.bytes, now.bytes),
+            (true, true) => "was written to".to_owned(),
+        })
+    }
+
+    /// Waits for the digest, the first time.
+    fn know_digest(&mut self) -> io::Result<ArtifactDigest> {
+        let digest = match std::mem::replace(&mut self.digest, Digest::Failed) {
+            Digest::Underway(thread) => {
+                thread.join().map_err(|_| io::Error::other("the digest's thread panicked"))??
+            }
+            Digest::Known(digest) => digest,
+            Digest::Failed => return Err(io::Error::other("it has no digest")),
+        };
+        self.digest = Digest::Known(digest.clone());
+        Ok(digest)
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    CliError::failed_because(format!("cannot read {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a file after `change`.
+    fn after(change: impl FnOnce(&Path)) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, "user,click\n1,0\n").unwrap();
+        let mut held = HeldSource::take(&path).unwrap();
+        held.check().unwrap();
+        change(&path);
+        held.check().map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_that_changes_is_told_by_what_happened() {
+        assert_eq!(after(|_| ()), Ok(()));
+        assert_eq!(after(|path| std::fs::write(path, "user,click\n1,0\n").unwrap()), Ok(()), "the same bytes");
+        let text = after(|path| std::fs::write(path, "user,click\n1,0\n2,1\n").unwrap()).unwrap_err();
+        assert!(text.contains("was written to (15 bytes, now 19)"), "{text}");
+        let text = after(|path| std::fs::write(path, "user,click\n1,1\n").unwrap()).unwrap_err();
+        assert!(text.contains("was written to while"), "{text}");
+        let replace = |path: &Path| {
+            std::fs::write(path.with_extension("new"), "user,click\n2,1\n").unwrap();
+            std::fs::rename(path.with_extension("new"), path).unwrap();
+        };
+        assert!(after(replace).unwrap_err().contains("was replaced by another file"));
+        assert!(after(|path| std::fs::remove_file(path).unwrap()).unwrap_err().contains("was removed"));
+    }
+}

@@ -1,0 +1,68 @@
+//! What the values of a column come down to, once all rows are read.
+
+use super::{
+    content::{Choice, Content, Said, read},
+    merge::Merge,
+    missing::Missing,
+    vocabulary::Vocabulary,
+};
+
+/// The values of a vocabulary.
+pub(super) struct Values {
+    pub vocabulary: Vocabulary,
+    pub content: Content,
+    /// Where several codes say one value.
+    pub merge: Option<Merge>,
+    /// How many codes cells have.
+    codes: usize,
+    /// Whether there were too many numbers to keep them all.
+    pub direct: bool,
+}
+
+impl Values {
+    /// No value can be coded after this.
+    pub fn new(mut vocabulary: Vocabulary, direct: bool, missing: &Missing) -> Self {
+        let codes = vocabulary.len();
+        let content = Content::of(&vocabulary, missing);
+        let merge = Merge::of(&mut vocabulary, &content, missing);
+        vocabulary.seal();
+        Self { vocabulary, content, merge, codes, direct }
+    }
+
+    /// How many values there are, those for no value left out.
+    pub fn known(&self) -> usize {
+        let mut gaps = self.content.gaps.clone();
+        if let Some(merge) = &self.merge {
+            gaps = gaps.into_iter().map(|gap| merge.to[gap as usize]).collect();
+            gaps.sort_unstable();
+            gaps.dedup();
+        }
+        self.len() - gaps.len()
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.merge.as_ref().map_or(self.codes, |merge| merge.values.len())
+    }
+
+    /// What a column of these values is, where so many `cells` have one.
+    pub fn choose(&self, cells: u64) -> Choice {
+        self.content.choose(cells, self.direct)
+    }
+
+    /// The number of each code; NaN where it says that there is none.
+    pub fn numbers(&self, missing: &Missing) -> Vec<f64> {
+        let notation = self.content.notation();
+        let number = |code| {
+            let value = self.vocabulary.value(code);
+            if let Some(notation) = notation {
+                return notation.parse(value).unwrap_or(f64::NAN);
+            }
+            match read(value, missing) {
+                Said::Number(number) => number,
+                Said::Gap | Said::Word => f64::NAN,
+            }
+        };
+        (0..self.codes as u32).map(number).collect()
+    }
+}
