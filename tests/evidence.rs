@@ -135,6 +135,35 @@ fn a_table_that_is_not_certified_is_withheld_and_a_job_can_be_run_again() {
     assert_eq!(service.expect(service.get(&format!("/v1/jobs/{again}")), 200)["test_read"]["number"], json!(1));
 }
 
+/// Which labels are right may be known by a column that models must not see.
+#[test]
+fn labels_are_trusted_by_a_column_that_is_no_field() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 200, 100);
+    let text = fs::read_to_string(&table).unwrap();
+    let column = |name: &str| text.lines().next().unwrap().split(',').position(|column| column == name).unwrap();
+    let (time, split) = (column("timestamp"), column("split"));
+    let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    let mut times: Vec<u64> = rows.filter(|row| row[split] == "test").map(|row| row[time].parse().unwrap()).collect();
+    times.sort_unstable();
+    let (tested, from) = (times.len(), times[times.len() / 2]);
+    let trusted = times.iter().filter(|time| **time >= from).count();
+    let denoise = |rule: &str| {
+        let paths = [&table, &dir.path().join("kept.csv")].map(|path| path.to_str().unwrap().to_owned());
+        let flags = "--label click --split-column split --exclude timestamp --method random_drop -O retrain_max_epoch=2 \
+                     -O batch_size=512 --certify-seeds 2 --trusted";
+        let flags = flags.split_whitespace().chain([rule]);
+        autodenoise(&["denoise", &paths[0], "-o", &paths[1]].into_iter().chain(flags).collect::<Vec<_>>())
+    };
+    let said = String::from_utf8_lossy(&denoise(&format!("timestamp >= {from}")).stdout).into_owned();
+    let judged = format!("judged on the labels of the {trusted} of {tested} test rows that are trusted");
+    assert!(trusted < tested && said.contains(&judged), "{judged}: {said}");
+    let refused = denoise("panel = 1");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("one of the table's columns") && said.contains("timestamp"), "{said}");
+}
+
 #[test]
 fn the_command_line_certifies_and_one_changed_byte_shows() {
     let dir = scratch();

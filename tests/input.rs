@@ -353,7 +353,8 @@ fn an_input_that_changes_under_the_run_is_refused_with_what_happened() {
     let (table, out) = (clicks(dir.path(), 200, 100), dir.path().join("out.csv"));
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_autodenoise"))
         .args(["denoise", table.to_str().unwrap(), "-o", out.to_str().unwrap(), "--label", "click"])
-        .args(["--split-column", "split", "--exclude", "timestamp", "--epochs", "1", "--device", "cpu", "--no-certify"])
+        .args(["--split-column", "split", "--exclude", "timestamp", "--no-certify"])
+        .args(["--preset", "paper", "--epochs", "1", "--device", "cpu"])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()

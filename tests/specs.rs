@@ -32,7 +32,12 @@ impl Case {
 
     fn facts(&self) -> DatasetFacts {
         let fields = ["user", "movie", "genre"].map(str::to_owned).to_vec();
-        DatasetFacts { digest: "d1".to_owned(), train_rows: self.train_rows, fields: Some(fields) }
+        DatasetFacts {
+            digest: "d1".to_owned(),
+            train_rows: self.train_rows,
+            columns: Some(fields.clone()),
+            fields: Some(fields),
+        }
     }
 
     fn resolve(&self) -> Result<ResolvedSpec, Vec<(String, String)>> {

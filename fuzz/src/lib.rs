@@ -67,7 +67,12 @@ pub fn spec(input: &[u8]) {
         let again = serde_json::from_slice::<JobSpec>(&text).expect("a spec that was written can be read");
         assert_eq!(again, job);
         let fields = Some(vec!["user".to_owned(), "item".to_owned()]);
-        if let Ok(resolved) = job.resolve(&DatasetFacts { digest: String::new(), train_rows: Some(1000), fields }) {
+        if let Ok(resolved) = job.resolve(&DatasetFacts {
+            train_rows: Some(1000),
+            columns: fields.clone(),
+            fields,
+            ..DatasetFacts::default()
+        }) {
             let text = serde_json::to_vec(&resolved).expect("a spec is plain data");
             assert_eq!(serde_json::from_slice::<autodenoise::types::ResolvedSpec>(&text).expect("as above"), resolved);
         }

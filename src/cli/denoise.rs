@@ -18,7 +18,7 @@ use crate::{
     certificate::{self, SigningKey},
     config::{self, WorkerConfig},
     evaluate::OutsideProof,
-    ingest::Dataset,
+    ingest::{Dataset, column_reader},
     judge::{JudgedTable, REPORT},
     trainer::{TrainerCommand, Trainers},
     types::{
@@ -189,7 +189,8 @@ fn write_table(
 /// What a judge is to show must be possible, before the rows are chosen.
 fn check_proof(job: &TrainerJob, asked: &Certify) -> Result<(), CliError> {
     let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
-    OutsideProof::new(&dataset, &job.spec, asked).map(|_| ()).map_err(CliError::job_failed)
+    let read_column = column_reader(&job.source, &job.source_spec);
+    OutsideProof::new(&dataset, &job.spec, asked, &read_column).map(|_| ()).map_err(CliError::job_failed)
 }
 
 /// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one.

@@ -51,7 +51,8 @@ pub struct CertifyArgs {
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
 
-    /// Test rows whose labels are known to be right, and alone count for the verdict: `rating >= 4`, `source = panel`
+    /// Test rows whose labels are known to be right, and alone count for the verdict: `rating >= 4`, `source = panel`. The
+    /// column need be no field: what models may not see is left out with --exclude
     #[arg(long, value_name = "RULE")]
     pub trusted: Option<RowRule>,
 

@@ -5,6 +5,7 @@ use super::denoised::DenoisedWriter;
 use super::planted::Planted;
 use super::tasks::{Contender, Task, find_trainee, list_tasks};
 use super::training::Training;
+use super::trusted::ReadColumn;
 use crate::backbone::{BackboneConfig, Engines, TrainingData};
 use crate::ingest::Dataset;
 use crate::selection::{Context, SelectError};
@@ -24,6 +25,8 @@ pub struct RunInput<'a> {
     pub earlier_reads: u32,
     /// Folder for checkpoints and results.
     pub out_dir: &'a Path,
+    /// Reads a column of the table.
+    pub read_column: &'a ReadColumn<'a>,
     /// Writes the table without the dropped rows.
     pub denoised: &'a DenoisedWriter<'a>,
 }

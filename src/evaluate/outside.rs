@@ -6,7 +6,7 @@ use super::clusters::RowClusters;
 use super::parts::list_parts;
 use super::proof::{ARMS, Placed, Proven, Trial, treat_random_rows};
 use super::relabelling::Relabelling;
-use super::trusted::{TrustedError, find_trusted};
+use super::trusted::{ReadColumn, TrustedError, find_trusted};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::backbone::FitError;
 use crate::ingest::{Dataset, RowChanges, RowMark};
@@ -86,8 +86,14 @@ pub struct OutsideProof<'a> {
 
 impl<'a> OutsideProof<'a> {
     /// Of a job on the dataset. `asked` is what it is to show, which its spec may not say.
-    pub fn new(dataset: &'a Dataset, spec: &'a ResolvedSpec, asked: &'a Certify) -> Result<Self, TrustedError> {
-        let trusted = asked.trusted.as_ref().map(|rule| find_trusted(dataset, rule)).transpose()?;
+    pub fn new(
+        dataset: &'a Dataset,
+        spec: &'a ResolvedSpec,
+        asked: &'a Certify,
+        read_column: &ReadColumn,
+    ) -> Result<Self, TrustedError> {
+        let rule = asked.trusted.as_ref();
+        let trusted = rule.map(|rule| find_trusted(dataset, rule, read_column)).transpose()?;
         let tested = dataset.len(Split::Test);
         Ok(Self {
             dataset,

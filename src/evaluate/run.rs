@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
             input.engines.for_model(backbone).map_err(SelectError::from)?;
         }
         let rule = input.spec.certify.as_ref().and_then(|certify| certify.trusted.as_ref());
-        let trusted = rule.map(|rule| find_trusted(dataset, rule)).transpose()?;
+        let trusted = rule.map(|rule| find_trusted(dataset, rule, input.read_column)).transpose()?;
         let test = SealedTest::new(dataset, trusted.clone());
         Ok(Self { job: Job::new(input, trusted), state: State::default(), test })
     }

@@ -4,6 +4,7 @@ mod alone;
 mod assemble;
 mod batch;
 mod cell;
+mod column;
 mod content;
 mod dataset;
 mod delimited;
@@ -52,6 +53,7 @@ mod vocabulary;
 mod withheld;
 
 pub use cell::time_key;
+pub use column::column_reader;
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
 pub use error::{IngestError, InvalidTable};
 pub(crate) use error::{ReadError, shown};

@@ -135,6 +135,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
         let exported = ingest::write_denoised(&job.source, &job.source_spec, changes, out)?;
         Ok(exported.label_columns)
     };
+    let read_column = ingest::column_reader(&job.source, &job.source_spec);
     let (file_name, media_type) = denoised_name(&job.source_spec);
     let denoised = DenoisedWriter { file_name, media_type, write: &write };
     let seed = job.spec.seed;
@@ -156,6 +157,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
         check: check.as_ref(),
         earlier_reads: job.earlier_reads,
         out_dir: &job.out_dir,
+        read_column: &read_column,
         denoised: &denoised,
     })?;
     if let Some(checkpoint) = &job.resume_from {

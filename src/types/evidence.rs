@@ -42,8 +42,8 @@ pub struct Certify {
     /// value; rows are taken to be independent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// Test rows whose labels are known to be right, those of a panel for example: they alone count. Absent: all do, with the
-    /// labels as given.
+    /// Test rows whose labels are known to be right, those of a panel for example: they alone count. A rule over a column of the
+    /// table, which need be no field. Absent: all do, with the labels as given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted: Option<RowRule>,
     /// Whether the method chooses its rows anew with each seed, so that the choice is part of what varies; else the choice with
@@ -70,10 +70,10 @@ impl Certify {
     /// What the dataset lacks.
     pub(super) fn unsuitable(&self, dataset: &DatasetFacts) -> Vec<FieldError> {
         let trusted = self.trusted.as_ref().map(|rule| &rule.field);
-        let named = [("/certify/cluster", self.cluster.as_ref()), ("/certify/trusted", trusted)];
-        let fault =
-            |(pointer, field): (&str, Option<&String>)| Some(FieldError::new(pointer, dataset.without_field(field?)?));
-        named.into_iter().filter_map(fault).collect()
+        let cluster = self.cluster.as_ref().and_then(|field| dataset.without_field(field));
+        let trusted = trusted.and_then(|column| dataset.without_column(column));
+        let faults = [("/certify/cluster", cluster), ("/certify/trusted", trusted)];
+        faults.into_iter().filter_map(|(pointer, rule)| Some(FieldError::new(pointer, rule?))).collect()
     }
 
     pub(super) fn out_of_range(&self) -> Vec<FieldError> {

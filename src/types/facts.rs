@@ -11,6 +11,8 @@ pub struct DatasetFacts {
     pub train_rows: Option<u64>,
     /// Names of the fields.
     pub fields: Option<Vec<String>>,
+    /// Names of the table's columns.
+    pub columns: Option<Vec<String>>,
 }
 
 impl DatasetFacts {
@@ -19,6 +21,7 @@ impl DatasetFacts {
             digest: profile.map(|profile| profile.digest.clone()).unwrap_or_default(),
             train_rows: profile.map(|profile| profile.rows.train),
             fields: map.map(|map| map.fields.iter().map(|field| field.name.clone()).collect()),
+            columns: profile.map(|profile| profile.columns.clone()),
         }
     }
 
@@ -27,6 +30,14 @@ impl DatasetFacts {
         if let Some(rule) = self.without_field(name) {
             faults.add(option, rule);
         }
+    }
+
+    /// What to write instead of the name of a column that there is not, nor a field of that name.
+    pub(super) fn without_column(&self, name: &str) -> Option<String> {
+        let is_field = self.without_field(name).is_none();
+        let columns =
+            self.columns.as_ref().filter(|columns| !is_field && !columns.iter().any(|column| column == name))?;
+        Some(format!("one of the table's columns: {}", columns.join(", ")))
     }
 
     /// What to write instead of the name of a field that there is not.

@@ -309,7 +309,12 @@ mod tests {
 
     fn facts() -> DatasetFacts {
         let fields = ["user", "movie"].map(str::to_owned).to_vec();
-        DatasetFacts { digest: String::new(), train_rows: Some(1_000_000), fields: Some(fields) }
+        DatasetFacts {
+            digest: String::new(),
+            train_rows: Some(1_000_000),
+            columns: Some(fields.clone()),
+            fields: Some(fields),
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Rows by the value of a field: `rating >= 4`, `source = panel`.
+//! Rows by the value of a column: `rating >= 4`, `source = panel`.
 
 use super::label_rule::Comparison;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, schema::Schema, schema::Type},
 };
 
-/// A rule that the value of a row's field keeps or not.
+/// A rule that the value of a row's column keeps or not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RowRule {
@@ -86,7 +86,7 @@ impl PartialSchema for RowRule {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .description(Some("Rows by the value of a field that is a category: `rating >= 4`, `source = panel`."))
+            .description(Some("Rows by the value of a column: `rating >= 4`, `source = panel`."))
             .examples(["source = panel"])
             .into()
     }

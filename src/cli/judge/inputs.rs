@@ -3,7 +3,7 @@
 use crate::{
     cli::{error::CliError, reading, spec_file::SpecFile, view::JobView},
     evaluate::OutsideProof,
-    ingest::{Dataset, Ingested},
+    ingest::{Dataset, Ingested, column_reader},
     judge::{JobResults, JobResultsError, ManifestError},
     types::{Certify, DatasetFacts, DatasetId, DatasetSpec, JobSpec},
 };
@@ -43,13 +43,19 @@ impl Inputs {
         Ok(Self { results, source, ingested, dataset, _folder: folder })
     }
 
+    /// A proof of the job's choice.
+    pub fn begin_proof<'a>(&'a self, asked: &'a Certify) -> Result<OutsideProof<'a>, CliError> {
+        let read_column = column_reader(&self.source, &self.ingested.spec);
+        OutsideProof::new(&self.dataset, &self.results.report.spec, asked, &read_column).map_err(CliError::failed)
+    }
+
     /// What is asked of the verdict, where it can be shown on the table.
     pub fn check_asked(&self, asked: Certify) -> Result<Certify, CliError> {
         let spec = SpecFile::default().job_spec(DatasetId::new());
         let spec = JobSpec { certify: Some(asked.clone()), seed: self.results.report.spec.seed, ..spec };
         let facts = DatasetFacts::new(Some(&self.ingested.profile), Some(&self.ingested.feature_map));
         spec.resolve(&facts).map_err(CliError::invalid_spec)?;
-        OutsideProof::new(&self.dataset, &self.results.report.spec, &asked).map_err(CliError::failed)?;
+        self.begin_proof(&asked)?;
         Ok(asked)
     }
 }

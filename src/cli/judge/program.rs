@@ -6,6 +6,7 @@ use crate::{
         view::{JobView, arm_words},
     },
     evaluate::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, read_choice},
+    ingest::column_reader,
     judge::{
         JudgeCommand, JudgedTable, JudgedTableError, PredictionsError, Program, ProgramError, RunFiles, put_verdict,
         read_predictions,
@@ -69,7 +70,9 @@ pub async fn judge_report(
     report: &mut Report,
 ) -> Result<(), CliError> {
     let own = read_choice(results, table.dataset).map_err(CliError::failed)?;
-    let mut proof = OutsideProof::new(table.dataset, &report.spec, &certify).map_err(CliError::failed)?;
+    let read_column = column_reader(table.source, table.spec);
+    let proof = OutsideProof::new(table.dataset, &report.spec, &certify, &read_column);
+    let mut proof = proof.map_err(CliError::failed)?;
     if changes_rows(table.dataset, &own) {
         let trainings = Trainings::prepare(judge, table, &own, work_dir)?;
         let runs = list_outside_runs(report.spec.seed, &certify);

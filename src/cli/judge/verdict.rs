@@ -12,7 +12,7 @@ use crate::{
         runtime,
         view::JobView,
     },
-    evaluate::{OutsideProof, Predictions},
+    evaluate::Predictions,
     judge::{Manifest, ManifestRun, PredictionsError, REPORT, put_verdict, read_predictions},
     types::Split,
 };
@@ -62,7 +62,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let [tested, valid] = [Split::Test, Split::Valid].map(|split| inputs.dataset.len(split));
     let predictions = read_all(&args.arms, &manifest, tested, valid).map_err(CliError::invalid_predictions)?;
     let mut report = inputs.results.report.clone();
-    let mut proof = OutsideProof::new(&inputs.dataset, &report.spec, &asked).map_err(CliError::failed)?;
+    let mut proof = inputs.begin_proof(&asked)?;
     for (run, predictions) in manifest.runs.iter().zip(&predictions) {
         proof.add(run.run(), predictions).map_err(CliError::failed)?;
     }

@@ -1,0 +1,49 @@
+//! A column of a table, read again from its file: for rules on columns that are no fields, which no dataset keeps.
+
+use super::{
+    batch::{BATCH_ROWS, Batch},
+    error::{IngestError, ReadError},
+    limits::IngestLimits,
+    table::Table,
+};
+use crate::types::DatasetSpec;
+use std::path::Path;
+
+/// Reads columns of a table that was read before. `spec` is the one that this gave: with format, compression and separator. The
+/// function calls `each` with the number of every row, from 0, and its cell.
+pub fn column_reader<'a>(
+    source: &'a Path,
+    spec: &'a DatasetSpec,
+) -> impl Fn(&str, &mut dyn FnMut(u32, &str)) -> Result<(), IngestError> + 'a {
+    |column, each| read_column(source, spec, column, each)
+}
+
+/// Errors: the file cannot be read any more, or has no such column.
+fn read_column(
+    source: &Path,
+    spec: &DatasetSpec,
+    column: &str,
+    each: &mut dyn FnMut(u32, &str),
+) -> Result<(), IngestError> {
+    let limits = IngestLimits::default();
+    let table = Table::open(source, spec, &limits)?;
+    let Some(at) = table.columns.iter().position(|name| name == column) else {
+        return Err(IngestError::field("", format!("there is no column `{column}`")));
+    };
+    let needed: Vec<bool> = (0..table.columns.len()).map(|other| other == at).collect();
+    let mut rows = table.rows(&needed, &limits)?;
+    let (mut batch, mut number, mut more) = (Batch::default(), 0, true);
+    while more {
+        more = match rows.fill(&mut batch, BATCH_ROWS) {
+            Ok(more) => more,
+            Err(ReadError::Content(message)) => return Err(IngestError::field("", message)),
+            Err(ReadError::Disk(error)) => return Err(IngestError::io("read", source)(error)),
+        };
+        for row in 0..batch.rows.len() {
+            let cell = batch.cells(row).get(at).map_or(&[][..], |span| span.slice(&batch.text));
+            each(number, &String::from_utf8_lossy(cell));
+            number += 1;
+        }
+    }
+    Ok(())
+}
