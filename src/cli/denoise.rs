@@ -190,7 +190,7 @@ fn write_table(
 fn check_proof(job: &TrainerJob, asked: &Certify) -> Result<(), CliError> {
     let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
     let read_column = column_reader(&job.source, &job.source_spec);
-    OutsideProof::new(&dataset, &job.spec, asked, &read_column).map(|_| ()).map_err(CliError::job_failed)
+    OutsideProof::new(&dataset, &job.spec, asked, &*read_column).map(|_| ()).map_err(CliError::job_failed)
 }
 
 /// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one.

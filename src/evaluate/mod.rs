@@ -45,4 +45,4 @@ pub use outside::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outs
 pub use planted::Planted;
 pub use results::{KEEP_MASK, LABELS, ResultsError, read_choice};
 pub use run::{Run, RunError, Step};
-pub use trusted::{ReadColumn, TrustedError};
+pub use trusted::TrustedError;

@@ -6,10 +6,10 @@ use super::clusters::RowClusters;
 use super::parts::list_parts;
 use super::proof::{ARMS, Placed, Proven, Trial, treat_random_rows};
 use super::relabelling::Relabelling;
-use super::trusted::{ReadColumn, TrustedError, find_trusted};
+use super::trusted::{TrustedError, find_trusted};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::backbone::FitError;
-use crate::ingest::{Dataset, RowChanges, RowMark};
+use crate::ingest::{Dataset, ReadColumn, RowChanges, RowMark};
 use crate::metrics::{Platt, of_logits};
 use crate::selection::{SealedTest, Selected};
 use crate::types::{

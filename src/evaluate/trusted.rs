@@ -1,6 +1,6 @@
 //! The test rows whose labels count in a verdict.
 
-use crate::ingest::{Dataset, DatasetError, IngestError};
+use crate::ingest::{Dataset, DatasetError, IngestError, ReadColumn};
 use crate::types::{Field, FieldKind, RowRule, Split};
 
 #[derive(Debug, thiserror::Error)]
@@ -12,9 +12,6 @@ pub enum TrustedError {
     #[error(transparent)]
     Dataset(#[from] DatasetError),
 }
-
-/// Reads a column of the table that a dataset was made of: calls the function with the number of each row and its cell.
-pub type ReadColumn<'a> = dyn Fn(&str, &mut dyn FnMut(u32, &str)) -> Result<(), IngestError> + 'a;
 
 /// Places of the test rows that a rule trusts, ascending. What a category says is kept with the dataset; any other column is
 /// read from the table.

@@ -9,13 +9,12 @@ use super::{
 use crate::types::DatasetSpec;
 use std::path::Path;
 
-/// Reads columns of a table that was read before. `spec` is the one that this gave: with format, compression and separator. The
-/// function calls `each` with the number of every row, from 0, and its cell.
-pub fn column_reader<'a>(
-    source: &'a Path,
-    spec: &'a DatasetSpec,
-) -> impl Fn(&str, &mut dyn FnMut(u32, &str)) -> Result<(), IngestError> + 'a {
-    |column, each| read_column(source, spec, column, each)
+/// Reads a column of a table: calls the function with the number of every row, from 0, and its cell.
+pub type ReadColumn<'a> = dyn Fn(&str, &mut dyn FnMut(u32, &str)) -> Result<(), IngestError> + 'a;
+
+/// Reads columns of a table that was read before. `spec` is the one that this gave: with format, compression and separator.
+pub fn column_reader<'a>(source: &'a Path, spec: &'a DatasetSpec) -> Box<ReadColumn<'a>> {
+    Box::new(|column, each| read_column(source, spec, column, each))
 }
 
 /// Errors: the file cannot be read any more, or has no such column.

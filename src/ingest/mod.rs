@@ -53,7 +53,7 @@ mod vocabulary;
 mod withheld;
 
 pub use cell::time_key;
-pub use column::column_reader;
+pub use column::{ReadColumn, column_reader};
 pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
 pub use error::{IngestError, InvalidTable};
 pub(crate) use error::{ReadError, shown};

@@ -157,7 +157,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
         check: check.as_ref(),
         earlier_reads: job.earlier_reads,
         out_dir: &job.out_dir,
-        read_column: &read_column,
+        read_column: &*read_column,
         denoised: &denoised,
     })?;
     if let Some(checkpoint) = &job.resume_from {

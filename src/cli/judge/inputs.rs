@@ -46,7 +46,7 @@ impl Inputs {
     /// A proof of the job's choice.
     pub fn begin_proof<'a>(&'a self, asked: &'a Certify) -> Result<OutsideProof<'a>, CliError> {
         let read_column = column_reader(&self.source, &self.ingested.spec);
-        OutsideProof::new(&self.dataset, &self.results.report.spec, asked, &read_column).map_err(CliError::failed)
+        OutsideProof::new(&self.dataset, &self.results.report.spec, asked, &*read_column).map_err(CliError::failed)
     }
 
     /// What is asked of the verdict, where it can be shown on the table.

@@ -71,7 +71,7 @@ pub async fn judge_report(
 ) -> Result<(), CliError> {
     let own = read_choice(results, table.dataset).map_err(CliError::failed)?;
     let read_column = column_reader(table.source, table.spec);
-    let proof = OutsideProof::new(table.dataset, &report.spec, &certify, &read_column);
+    let proof = OutsideProof::new(table.dataset, &report.spec, &certify, &*read_column);
     let mut proof = proof.map_err(CliError::failed)?;
     if changes_rows(table.dataset, &own) {
         let trainings = Trainings::prepare(judge, table, &own, work_dir)?;
