@@ -7,8 +7,8 @@ use super::passes::Trained;
 use super::proof::{Proven, Trial, treat_random_rows};
 use super::tasks::Task;
 use super::training::Training;
+use super::trusted::recalibration;
 use super::turn::Turn;
-use crate::metrics::Platt;
 use crate::selection::{Context, Place, Reading, SelectError, Selected, Treatment};
 use crate::types::{Arm, CertifiedRun, Found, KeptShare, SelfCheckResult, TestedPart, Warning};
 
@@ -73,7 +73,8 @@ impl Turn<'_, '_> {
         reading: &Reading,
         own: Option<&Selected>,
     ) -> Result<Vec<TestedPart>, SelectError> {
-        let (dataset, trusted) = (self.job.input.dataset, self.job.trusted.as_deref());
+        let (dataset, trusted) = (self.job.input.dataset, self.job.trusted.as_ref());
+        let trusted = trusted.map(|trusted| &trusted.test[..]);
         let parts = list_parts(dataset, trusted, own.map_or(&[], |own| &own.note.places));
         let read = |part: TestPart| {
             let metrics = self.passes.test.read_part(reading, &part.rows, context.options);
@@ -94,7 +95,7 @@ impl Turn<'_, '_> {
     ) -> Result<f64, SelectError> {
         let valid = &context.data.valid;
         let logits = trained.fit.model.predict(valid);
-        let recalibration = Platt::fit(logits.iter().zip(valid.labels).map(|(z, label)| (*z, *label, 1.0)));
+        let recalibration = recalibration(self.job.trusted.as_ref(), &logits, valid.labels);
         let logloss = self.passes.test.recalibrated_logloss(&trained.reading, recalibration, context.options);
         logloss.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })
     }

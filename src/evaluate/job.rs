@@ -5,6 +5,7 @@ use super::denoised::DenoisedWriter;
 use super::planted::Planted;
 use super::tasks::{Contender, Task, find_trainee, list_tasks};
 use super::training::Training;
+use super::trusted::Trusted;
 use crate::backbone::{BackboneConfig, Engines, TrainingData};
 use crate::ingest::{Dataset, ReadColumn};
 use crate::selection::{Context, SelectError};
@@ -40,8 +41,8 @@ pub(super) struct Job<'a> {
     pub clusters: Option<RowClusters>,
     /// The test rows that a proof holds on.
     pub judged: JudgedRows,
-    /// Places of the test rows that a rule trusts. Absent: there is no rule.
-    pub trusted: Option<Vec<u32>>,
+    /// The rows that a rule trusts. Absent: there is no rule.
+    pub trusted: Option<Trusted>,
 }
 
 /// What the passes of a task are about.
@@ -58,18 +59,18 @@ pub(super) enum WorkKind<'j> {
 }
 
 impl<'a> Job<'a> {
-    /// `trusted`: places of the test rows that a verdict counts; absent: all.
-    pub fn new(input: RunInput<'a>, trusted: Option<Vec<u32>>) -> Self {
+    /// `trusted`: the rows whose labels count in a verdict; absent: all.
+    pub fn new(input: RunInput<'a>, trusted: Option<Trusted>) -> Self {
         let (certify, tested) = (input.spec.certify.as_ref(), input.dataset.len(Split::Test));
+        let counted = trusted.as_ref().map(|trusted| &trusted.test[..]);
         Self {
             data: input.planted.map_or_else(|| TrainingData::new(input.dataset), Planted::data),
             check_data: input.check.map(Planted::data),
             tasks: list_tasks(input.spec, input.planted.is_some()),
-            clusters: certify
-                .and_then(|certify| RowClusters::new(input.dataset, trusted.as_deref(), certify.cluster.as_deref())),
+            clusters: certify.and_then(|certify| RowClusters::new(input.dataset, counted, certify.cluster.as_deref())),
             judged: JudgedRows {
                 trusted: certify.and_then(|certify| certify.trusted.clone()),
-                rows: KeptShare { rows: trusted.as_ref().map_or(tested, Vec::len) as u64, of: tested as u64 },
+                rows: KeptShare { rows: counted.map_or(tested, <[u32]>::len) as u64, of: tested as u64 },
             },
             trusted,
             input,

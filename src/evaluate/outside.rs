@@ -6,11 +6,11 @@ use super::clusters::RowClusters;
 use super::parts::list_parts;
 use super::proof::{ARMS, Placed, Proven, Trial, treat_random_rows};
 use super::relabelling::Relabelling;
-use super::trusted::{TrustedError, find_trusted};
+use super::trusted::{Trusted, TrustedError, recalibration};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::backbone::FitError;
 use crate::ingest::{Dataset, ReadColumn, RowChanges, RowMark};
-use crate::metrics::{Platt, of_logits};
+use crate::metrics::of_logits;
 use crate::selection::{SealedTest, Selected};
 use crate::types::{
     Arm, Certification, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split, TestRead, TestedPart,
@@ -76,7 +76,7 @@ pub struct OutsideProof<'a> {
     dataset: &'a Dataset,
     spec: &'a ResolvedSpec,
     asked: &'a Certify,
-    trusted: Option<Vec<u32>>,
+    trusted: Option<Trusted>,
     test: SealedTest<'a>,
     clusters: Option<RowClusters>,
     judged: JudgedRows,
@@ -93,18 +93,19 @@ impl<'a> OutsideProof<'a> {
         read_column: &ReadColumn,
     ) -> Result<Self, TrustedError> {
         let rule = asked.trusted.as_ref();
-        let trusted = rule.map(|rule| find_trusted(dataset, rule, read_column)).transpose()?;
+        let trusted = rule.map(|rule| Trusted::find(dataset, rule, read_column)).transpose()?;
+        let counted = trusted.as_ref().map(|trusted| &trusted.test[..]);
         let tested = dataset.len(Split::Test);
         Ok(Self {
             dataset,
             spec,
             asked,
-            clusters: RowClusters::new(dataset, trusted.as_deref(), asked.cluster.as_deref()),
+            clusters: RowClusters::new(dataset, counted, asked.cluster.as_deref()),
             judged: JudgedRows {
                 trusted: asked.trusted.clone(),
-                rows: KeptShare { rows: trusted.as_ref().map_or(tested, Vec::len) as u64, of: tested as u64 },
+                rows: KeptShare { rows: counted.map_or(tested, <[u32]>::len) as u64, of: tested as u64 },
             },
-            test: SealedTest::new(dataset, trusted.clone()),
+            test: SealedTest::new(dataset, counted.map(<[u32]>::to_vec)),
             trusted,
             placed: Placed::default(),
             proven: Vec::new(),
@@ -118,12 +119,13 @@ impl<'a> OutsideProof<'a> {
         let labels = self.dataset.split(Split::Valid).labels;
         let valid = predictions.valid.as_deref().map(to_logits);
         let recalibrated = valid.as_ref().map(|logits| {
-            let recalibration = Platt::fit(logits.iter().zip(labels).map(|(z, label)| (*z, *label, 1.0)));
+            let recalibration = recalibration(self.trusted.as_ref(), logits, labels);
             self.test.recalibrated_logloss(&reading, recalibration, options)
         });
         let valid = valid.map(|logits| of_logits(labels, &logits, options.auc_on, options.logloss_eps));
+        let trusted = self.trusted.as_ref().map(|trusted| &trusted.test[..]);
         // Which test rows lie in what was found is not among a job's results: they are not read apart.
-        let parts = list_parts(self.dataset, self.trusted.as_deref(), &[]).into_iter().map(|part| {
+        let parts = list_parts(self.dataset, trusted, &[]).into_iter().map(|part| {
             let metrics = self.test.read_part(&reading, &part.rows, options)?;
             let rows = KeptShare { rows: part.rows.len() as u64, of: reading.logits.len() as u64 };
             Ok::<_, FitError>(TestedPart { on: part.on, rows, metrics })

@@ -8,7 +8,7 @@ use super::job::{Job, RunInput};
 use super::passes::Passes;
 use super::state::{Stage, State};
 use super::tasks::{Task, list_trainees};
-use super::trusted::{TrustedError, find_trusted};
+use super::trusted::{Trusted, TrustedError};
 use super::tune::Tunee;
 use super::turn::Turn;
 use crate::backbone::BackboneConfig;
@@ -55,8 +55,8 @@ impl<'a> Run<'a> {
             input.engines.for_model(backbone).map_err(SelectError::from)?;
         }
         let rule = input.spec.certify.as_ref().and_then(|certify| certify.trusted.as_ref());
-        let trusted = rule.map(|rule| find_trusted(dataset, rule, input.read_column)).transpose()?;
-        let test = SealedTest::new(dataset, trusted.clone());
+        let trusted = rule.map(|rule| Trusted::find(dataset, rule, input.read_column)).transpose()?;
+        let test = SealedTest::new(dataset, trusted.as_ref().map(|trusted| trusted.test.clone()));
         Ok(Self { job: Job::new(input, trusted), state: State::default(), test })
     }
 

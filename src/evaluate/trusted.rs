@@ -1,6 +1,7 @@
-//! The test rows whose labels count in a verdict.
+//! The rows whose labels count in a verdict.
 
 use crate::ingest::{Dataset, DatasetError, IngestError, ReadColumn};
+use crate::metrics::Platt;
 use crate::types::{Field, FieldKind, RowRule, Split};
 
 #[derive(Debug, thiserror::Error)]
@@ -13,27 +14,50 @@ pub enum TrustedError {
     Dataset(#[from] DatasetError),
 }
 
-/// Places of the test rows that a rule trusts, ascending. What a category says is kept with the dataset; any other column is
-/// read from the table.
-pub(super) fn find_trusted(
+/// Rows that a rule trusts: their places within the split, ascending.
+#[derive(Clone)]
+pub(super) struct Trusted {
+    pub test: Vec<u32>,
+    /// Models are recalibrated on these, as the labels of the others may be what shifts predictions.
+    pub valid: Vec<u32>,
+}
+
+impl Trusted {
+    /// What a category says is kept with the dataset; any other column is read from the table.
+    pub fn find(dataset: &Dataset, rule: &RowRule, read_column: &ReadColumn) -> Result<Self, TrustedError> {
+        let find = |split| find_trusted(dataset, rule, split, read_column);
+        let trusted = Self { test: find(Split::Test)?, valid: find(Split::Valid)? };
+        if trusted.test.is_empty() { Err(TrustedError::NoRows { rule: rule.to_string() }) } else { Ok(trusted) }
+    }
+}
+
+/// How a model's logits `[n]` of the validation rows are to be recalibrated: on those that are trusted, where any is.
+pub(super) fn recalibration(trusted: Option<&Trusted>, logits: &[f32], labels: &[u8]) -> Platt {
+    let row = |row: usize| (logits[row], labels[row], 1.0);
+    match trusted.map(|trusted| &trusted.valid[..]).filter(|rows| !rows.is_empty()) {
+        Some(rows) => Platt::fit(rows.iter().map(|place| row(*place as usize))),
+        None => Platt::fit((0..labels.len()).map(row)),
+    }
+}
+
+fn find_trusted(
     dataset: &Dataset,
     rule: &RowRule,
+    split: Split,
     read_column: &ReadColumn,
 ) -> Result<Vec<u32>, TrustedError> {
     let fields = dataset.feature_map.fields.iter();
     let category = |field: &Field| field.name == rule.field && matches!(field.kind, FieldKind::Category);
-    let rows = match fields.clone().position(category) {
-        Some(at) => find_by_category(dataset, rule, at)?,
-        None => {
-            let field = fields.clone().find(|field| field.name == rule.field);
-            find_by_column(dataset, rule, field.map_or(&rule.field, |field| &field.column), read_column)?
-        }
-    };
-    if rows.is_empty() { Err(TrustedError::NoRows { rule: rule.to_string() }) } else { Ok(rows) }
+    if let Some(at) = fields.clone().position(category) {
+        return Ok(find_by_category(dataset, rule, split, at)?);
+    }
+    let field = fields.clone().find(|field| field.name == rule.field);
+    let column = field.map_or(&rule.field, |field| &field.column);
+    Ok(find_by_column(dataset, rule, split, column, read_column)?)
 }
 
-fn find_by_category(dataset: &Dataset, rule: &RowRule, at: usize) -> Result<Vec<u32>, DatasetError> {
-    let ids = || dataset.split(Split::Test).ids.iter().skip(at).step_by(dataset.fields()).map(|id| *id as u32);
+fn find_by_category(dataset: &Dataset, rule: &RowRule, split: Split, at: usize) -> Result<Vec<u32>, DatasetError> {
+    let ids = || dataset.split(split).ids.iter().skip(at).step_by(dataset.fields()).map(|id| *id as u32);
     let mut values = dataset.values(&ids().collect())?;
     // An id without a value is of many values, and is not trusted.
     values.retain(|_, value| rule.holds(value));
@@ -43,18 +67,36 @@ fn find_by_category(dataset: &Dataset, rule: &RowRule, at: usize) -> Result<Vec<
 fn find_by_column(
     dataset: &Dataset,
     rule: &RowRule,
+    split: Split,
     column: &str,
     read_column: &ReadColumn,
 ) -> Result<Vec<u32>, IngestError> {
-    // Test rows are in the order of the table, as what is read is.
-    let mut tested = (0..).zip(dataset.split(Split::Test).rows).peekable();
+    // A split's rows are in the order of the table, as what is read is.
+    let mut own_rows = (0..).zip(dataset.split(split).rows).peekable();
     let mut rows = Vec::new();
     read_column(column, &mut |position, cell| {
-        if let Some((row, _)) = tested.next_if(|(_, own)| **own == position)
+        if let Some((row, _)) = own_rows.next_if(|(_, own)| **own == position)
             && rule.holds(cell)
         {
             rows.push(row);
         }
     })?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_recalibrated_on_trusted_rows_alone() {
+        // The odd rows have their labels turned round.
+        let logits: Vec<f32> = (0..400).map(|row| (row / 2) as f32 / 50.0 - 2.0).collect();
+        let labels: Vec<u8> = (0..400).map(|row| u8::from((row / 2 * 7 % 200 < row / 2) != (row % 2 == 1))).collect();
+        let fit = |trusted: Option<&Trusted>| recalibration(trusted, &logits, &labels).a;
+        let even = Trusted { test: Vec::new(), valid: (0..400).step_by(2).collect() };
+        assert!(fit(Some(&even)) > 0.5 && fit(None).abs() < 0.1, "{} {}", fit(Some(&even)), fit(None));
+        let none = Trusted { test: Vec::new(), valid: Vec::new() };
+        assert_eq!(fit(Some(&none)), fit(None), "where no validation row is trusted, all are used");
+    }
 }
