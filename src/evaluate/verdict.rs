@@ -230,14 +230,14 @@ fn describe_judged(judged: &JudgedRows, readings: &[GainReading]) -> String {
     text
 }
 
-/// What to do where all labels as given say something else than those outside of what was found, and nobody said which of
-/// them are right.
+/// What to do where a gain is certain outside of what was found and not on all labels as given, and nobody said which of them
+/// are right. A gain on all labels alone is no such case: it lies in what was found.
 fn describe_difference(certification: &Certification) -> Option<String> {
     let asked = &certification.asked;
     let gain = |on: TestRows| certification.readings.iter().find(|reading| reading.on == on)?.over(Arm::Full);
     let (given, outside) = (gain(TestRows::All)?, gain(TestRows::OutsideFindings)?);
     let is_certain = |gain: &ReadGain| gain.ci95[0] > asked.min_delta_auc;
-    let differ = given.mean * outside.mean < 0.0 || (is_certain(outside) && !is_certain(given));
+    let differ = is_certain(outside) && !is_certain(given);
     let text = "the two readings differ: where labels of test rows are as wrong as those that were found, a model that learned \
                 them looks better than it is. Name test rows whose labels are right, `trusted` in `certify` (--trusted RULE), \
                 and the verdict is about them";
