@@ -103,13 +103,14 @@ fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<Pace>, cells: u64) -> 
 /// The smallest gain that would be certified: limited by how much seeds differ, or by how few test rows there are.
 fn detectable_gain(certify: &Certify, read: TestRead, profile: &Profile) -> Option<Estimate> {
     let (seeds, alpha) = (f64::from(certify.seeds), read.own_alpha);
-    if 0.5_f64.powf(seeds) > alpha {
+    if certify.seeds < read.seeds_needed() {
         return None;
     }
     let quantiles = normal_quantile(1.0 - alpha) + normal_quantile(POWER);
     // With one seed less nothing could be certified: then every seed must gain.
     let all_gain = normal_quantile(POWER.powf(1.0 / seeds));
-    let of_seeds = SEED_DEVIATION * if 0.5_f64.powf(seeds - 1.0) > alpha { all_gain } else { quantiles / seeds.sqrt() };
+    let is_fewest = certify.seeds == read.seeds_needed();
+    let of_seeds = SEED_DEVIATION * if is_fewest { all_gain } else { quantiles / seeds.sqrt() };
     let (positives, rows) = (profile.positives.test, profile.rows.test);
     let of_one = hanley_mcneil(AUC, positives.max(1), (rows - positives).max(1));
     let of_rows = quantiles * of_one * (2.0 * (1.0 - CORRELATION)).sqrt();

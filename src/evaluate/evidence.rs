@@ -2,7 +2,7 @@
 //! the oracle.
 
 use super::job::{Work, WorkKind};
-use super::parts::{TestPart, list_parts};
+use super::parts::{list_parts, read_parts};
 use super::passes::Trained;
 use super::proof::{Proven, Trial, treat_random_rows};
 use super::tasks::Task;
@@ -10,7 +10,7 @@ use super::training::Training;
 use super::trusted::recalibration;
 use super::turn::Turn;
 use crate::selection::{Context, Place, Reading, SelectError, Selected, Treatment};
-use crate::types::{Arm, CertifiedRun, Found, KeptShare, SelfCheckResult, TestedPart, Warning};
+use crate::types::{Arm, CertifiedRun, Found, SelfCheckResult, TestedPart, Warning};
 
 impl Turn<'_, '_> {
     /// A pass of a training of the proof. Where the method changed nothing, all that is shown is what tuning is worth.
@@ -76,13 +76,8 @@ impl Turn<'_, '_> {
         let (dataset, trusted) = (self.job.input.dataset, self.job.trusted.as_ref());
         let trusted = trusted.map(|trusted| &trusted.test[..]);
         let parts = list_parts(dataset, trusted, own.map_or(&[], |own| &own.note.places));
-        let read = |part: TestPart| {
-            let metrics = self.passes.test.read_part(reading, &part.rows, context.options);
-            let metrics = metrics.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })?;
-            let rows = KeptShare { rows: part.rows.len() as u64, of: reading.logits.len() as u64 };
-            Ok(TestedPart { on: part.on, rows, metrics })
-        };
-        parts.into_iter().map(read).collect()
+        let read = read_parts(self.passes.test, reading, &parts, context.options);
+        read.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })
     }
 
     /// The log-loss on the test rows once the model is recalibrated on the validation rows: rows that were dropped shift the

@@ -3,7 +3,7 @@
 //! ones: tuning is the business of whoever trains.
 
 use super::clusters::RowClusters;
-use super::parts::list_parts;
+use super::parts::{list_parts, read_parts};
 use super::proof::{ARMS, Placed, Proven, Trial, treat_random_rows};
 use super::relabelling::Relabelling;
 use super::trusted::{Trusted, TrustedError, recalibration};
@@ -12,9 +12,7 @@ use crate::backbone::FitError;
 use crate::ingest::{Dataset, ReadColumn, RowChanges, RowMark};
 use crate::metrics::of_logits;
 use crate::selection::{SealedTest, Selected};
-use crate::types::{
-    Arm, Certification, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split, TestRead, TestedPart,
-};
+use crate::types::{Arm, Certification, CertifiedRun, Certify, JudgedRows, KeptShare, ResolvedSpec, Split, TestRead};
 use serde::{Deserialize, Serialize};
 
 /// Probabilities nearer to 0 or 1 count as this near: their log-odds are finite.
@@ -125,12 +123,8 @@ impl<'a> OutsideProof<'a> {
         let valid = valid.map(|logits| of_logits(labels, &logits, options.auc_on, options.logloss_eps));
         let trusted = self.trusted.as_ref().map(|trusted| &trusted.test[..]);
         // Which test rows lie in what was found is not among a job's results: they are not read apart.
-        let parts = list_parts(self.dataset, trusted, &[]).into_iter().map(|part| {
-            let metrics = self.test.read_part(&reading, &part.rows, options)?;
-            let rows = KeptShare { rows: part.rows.len() as u64, of: reading.logits.len() as u64 };
-            Ok::<_, FitError>(TestedPart { on: part.on, rows, metrics })
-        });
-        let parts = parts.collect::<Result<_, _>>()?;
+        let parts = list_parts(self.dataset, trusted, &[]);
+        let parts = read_parts(&self.test, &reading, &parts, options)?;
         let certified = CertifiedRun {
             seed: run.seed,
             passes: None,

@@ -1,8 +1,9 @@
 //! Parts of the test rows that the models of a verdict are read on, beside all of them.
 
 use crate::ingest::Dataset;
-use crate::selection::CorruptPlace;
-use crate::types::{Split, TestRows};
+use crate::metrics::MetricsError;
+use crate::selection::{CorruptPlace, Reading, SealedTest};
+use crate::types::{KeptShare, Options, Split, TestRows, TestedPart};
 use std::collections::HashSet;
 
 /// Some of the test rows.
@@ -10,6 +11,20 @@ pub(super) struct TestPart {
     pub on: TestRows,
     /// Their places among the test rows, ascending.
     pub rows: Vec<u32>,
+}
+
+/// How a model did on each part. It uses a reading made before.
+pub(super) fn read_parts(
+    test: &SealedTest,
+    reading: &Reading,
+    parts: &[TestPart],
+    options: &Options,
+) -> Result<Vec<TestedPart>, MetricsError> {
+    let read = |part: &TestPart| {
+        let rows = KeptShare { rows: part.rows.len() as u64, of: reading.logits.len() as u64 };
+        Ok(TestedPart { on: part.on, rows, metrics: test.read_part(reading, &part.rows, options)? })
+    };
+    parts.iter().map(read).collect()
 }
 
 /// The rows that are trusted, where some alone are, and those outside of places that were found corrupt, where these are

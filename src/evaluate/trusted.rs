@@ -2,7 +2,7 @@
 
 use crate::ingest::{Dataset, DatasetError, IngestError, ReadColumn};
 use crate::metrics::Platt;
-use crate::types::{Field, FieldKind, RowRule, Split};
+use crate::types::{FieldKind, RowRule, Split};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrustedError {
@@ -25,8 +25,14 @@ pub(super) struct Trusted {
 impl Trusted {
     /// What a category says is kept with the dataset; any other column is read from the table.
     pub fn find(dataset: &Dataset, rule: &RowRule, read_column: &ReadColumn) -> Result<Self, TrustedError> {
-        let find = |split| find_trusted(dataset, rule, split, read_column);
-        let trusted = Self { test: find(Split::Test)?, valid: find(Split::Valid)? };
+        let fields = &dataset.feature_map.fields;
+        let trusted = match fields.iter().position(|field| field.name == rule.field) {
+            Some(at) if fields[at].kind == FieldKind::Category => Self {
+                test: find_by_category(dataset, rule, Split::Test, at)?,
+                valid: find_by_category(dataset, rule, Split::Valid, at)?,
+            },
+            field => find_by_column(dataset, rule, field.map_or(&rule.field, |at| &fields[at].column), read_column)?,
+        };
         if trusted.test.is_empty() { Err(TrustedError::NoRows { rule: rule.to_string() }) } else { Ok(trusted) }
     }
 }
@@ -40,22 +46,6 @@ pub(super) fn recalibration(trusted: Option<&Trusted>, logits: &[f32], labels: &
     }
 }
 
-fn find_trusted(
-    dataset: &Dataset,
-    rule: &RowRule,
-    split: Split,
-    read_column: &ReadColumn,
-) -> Result<Vec<u32>, TrustedError> {
-    let fields = dataset.feature_map.fields.iter();
-    let category = |field: &Field| field.name == rule.field && matches!(field.kind, FieldKind::Category);
-    if let Some(at) = fields.clone().position(category) {
-        return Ok(find_by_category(dataset, rule, split, at)?);
-    }
-    let field = fields.clone().find(|field| field.name == rule.field);
-    let column = field.map_or(&rule.field, |field| &field.column);
-    Ok(find_by_column(dataset, rule, split, column, read_column)?)
-}
-
 fn find_by_category(dataset: &Dataset, rule: &RowRule, split: Split, at: usize) -> Result<Vec<u32>, DatasetError> {
     let ids = || dataset.split(split).ids.iter().skip(at).step_by(dataset.fields()).map(|id| *id as u32);
     let mut values = dataset.values(&ids().collect())?;
@@ -64,24 +54,20 @@ fn find_by_category(dataset: &Dataset, rule: &RowRule, split: Split, at: usize) 
     Ok((0..).zip(ids()).filter(|(_, id)| values.contains_key(id)).map(|(row, _)| row).collect())
 }
 
+/// Reads the table once.
 fn find_by_column(
     dataset: &Dataset,
     rule: &RowRule,
-    split: Split,
     column: &str,
     read_column: &ReadColumn,
-) -> Result<Vec<u32>, IngestError> {
-    // A split's rows are in the order of the table, as what is read is.
-    let mut own_rows = (0..).zip(dataset.split(split).rows).peekable();
-    let mut rows = Vec::new();
-    read_column(column, &mut |position, cell| {
-        if let Some((row, _)) = own_rows.next_if(|(_, own)| **own == position)
-            && rule.holds(cell)
-        {
-            rows.push(row);
-        }
-    })?;
-    Ok(rows)
+) -> Result<Trusted, IngestError> {
+    let mut trusted = Vec::new();
+    read_column(column, &mut |position, cell| trusted.extend(rule.holds(cell).then_some(position)))?;
+    let places = |split| {
+        let own_rows = (0..).zip(dataset.split(split).rows);
+        own_rows.filter(|(_, position)| trusted.binary_search(position).is_ok()).map(|(place, _)| place).collect()
+    };
+    Ok(Trusted { test: places(Split::Test), valid: places(Split::Valid) })
 }
 
 #[cfg(test)]

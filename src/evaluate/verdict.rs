@@ -185,13 +185,13 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
             ));
         }
     }
-    let least = 0.5_f64.powi(asked.seeds as i32);
-    if least > alpha {
-        let needed = (1.0 / alpha).log2().ceil();
+    if let Some(read) = read.filter(|read| asked.seeds < read.seeds_needed()) {
         reasons.push(format!(
-            "{} seeds cannot give a p below {least}; one of {} needs {needed} seeds",
+            "{} seeds cannot give a p below {}; one of {} needs {} seeds",
             asked.seeds,
-            two_digits(alpha)
+            0.5_f64.powi(asked.seeds as i32),
+            two_digits(alpha),
+            read.seeds_needed()
         ));
     }
     let verdict = match (certain, worse) {

@@ -281,9 +281,7 @@ impl Content {
             }
         }
     }
-}
 
-impl Content {
     /// As `choose`, for numbers of which some have commas.
     fn choose_separated(&self, cells: u64) -> Choice {
         let (numbers, text) = (self.numbers + self.separated, &self.separated_text);

@@ -5,6 +5,7 @@
 //! order mark, header, blank lines, the missing line end of the last row) is copied as it stands.
 
 use super::{
+    compressed::write_compressed,
     delimited::Delimited,
     dialect::Dialect,
     error::{IngestError, ReadError},
@@ -16,11 +17,11 @@ use super::{
     marks::{Line, Marks, RowMark, TARGET, TextStyle, WEIGHT},
     parquet,
     reader::open_lines,
-    source::{self, BOM, BUFFER, Text},
+    source::{self, BOM, Text},
     table::Table,
     withheld::Withheld,
 };
-use crate::types::{Compression, DatasetSpec, FileFormat, LabelColumns};
+use crate::types::{DatasetSpec, FileFormat, LabelColumns};
 use ::parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
     errors::ParquetError,
@@ -29,13 +30,10 @@ use ::parquet::{
 use arrow_array::BooleanArray;
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     path::Path,
 };
 
-/// Level of a compressed export, as of the `gzip` and `zstd` programs.
-pub(super) const GZIP_LEVEL: u32 = 6;
-pub(super) const ZSTD_LEVEL: i32 = 3;
 /// Where Arrow keeps its own schema in a Parquet file's metadata.
 const ARROW_SCHEMA: &str = "ARROW:schema";
 /// A row group is closed at this size even if the upload's were larger: bounds memory.
@@ -201,28 +199,7 @@ impl From<ReadError> for CopyError {
 fn write_text(table: &Table, plan: &CopyPlan, out: &File, limits: &IngestLimits) -> Result<ExportCounts, CopyError> {
     let compression = compression(&table.spec);
     let text = source::open(table.path, compression, limits.max_decompressed_bytes).map_err(CopyError::Whole)?;
-    let out = BufWriter::with_capacity(BUFFER, out);
-    match compression {
-        Compression::None => {
-            let mut out = out;
-            let counts = copy_rows(table, text, plan, &mut out, limits)?;
-            out.flush().map_err(CopyError::Out)?;
-            Ok(counts)
-        }
-        Compression::Gzip => {
-            let mut out = flate2::write::GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL));
-            let counts = copy_rows(table, text, plan, &mut out, limits)?;
-            out.finish().and_then(|mut out| out.flush()).map_err(CopyError::Out)?;
-            Ok(counts)
-        }
-        Compression::Zstd => {
-            let mut out = zstd::stream::write::Encoder::new(out, ZSTD_LEVEL).map_err(CopyError::Out)?;
-            out.include_checksum(true).map_err(CopyError::Out)?;
-            let counts = copy_rows(table, text, plan, &mut out, limits)?;
-            out.finish().and_then(|mut out| out.flush()).map_err(CopyError::Out)?;
-            Ok(counts)
-        }
-    }
+    write_compressed(out, compression, |out| copy_rows(table, text, plan, out, limits), CopyError::Out)
 }
 
 fn copy_rows(

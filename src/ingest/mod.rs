@@ -5,6 +5,7 @@ mod assemble;
 mod batch;
 mod cell;
 mod column;
+mod compressed;
 mod content;
 mod dataset;
 mod delimited;

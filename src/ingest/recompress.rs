@@ -1,14 +1,14 @@
 //! A text file written again with another compression, byte for byte the same text.
 
 use super::{
+    compressed::write_compressed,
     error::IngestError,
-    export::{GZIP_LEVEL, ZSTD_LEVEL},
-    source::{self, BOM, BUFFER},
+    source::{self, BOM},
 };
 use crate::types::Compression;
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     path::Path,
 };
 
@@ -20,30 +20,15 @@ pub fn recompress(
     compression: Compression,
 ) -> Result<(), IngestError> {
     let mut text = source::open(from, compressed, u64::MAX)?;
+    let failed = IngestError::io("write", to);
     let file = File::create(to).map_err(IngestError::io("create", to))?;
-    let out = BufWriter::with_capacity(BUFFER, file);
-    let mut copy = |out: &mut dyn Write| {
+    let copy = |out: &mut dyn Write| {
         if text.bom {
             out.write_all(BOM)?;
         }
-        io::copy(&mut text.reader, out)
+        io::copy(&mut text.reader, out).map(|_| ())
     };
-    let written = match compression {
-        Compression::None => {
-            let mut out = out;
-            copy(&mut out).and_then(|_| out.flush())
-        }
-        Compression::Gzip => {
-            let mut out = flate2::write::GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL));
-            copy(&mut out).and_then(|_| out.finish()?.flush())
-        }
-        Compression::Zstd => zstd::stream::write::Encoder::new(out, ZSTD_LEVEL).and_then(|mut out| {
-            out.include_checksum(true)?;
-            copy(&mut out)?;
-            out.finish()?.flush()
-        }),
-    };
-    written.map_err(IngestError::io("write", to))
+    write_compressed(&file, compression, copy, |error| error).map_err(failed)
 }
 
 #[cfg(test)]
