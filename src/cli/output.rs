@@ -16,7 +16,7 @@ use std::{
 /// What is written where the verdict is not that the kept rows are better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum IfRefused {
-    /// Nothing: a file that stood there stays as it is
+    /// A file that stood there stays as it is
     Nothing,
     /// Every row of the input, and the exit status is 0
     All,
