@@ -41,7 +41,7 @@ const DENOISED: &str = "denoised";
 pub struct DenoiseArgs {
     /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
     file: PathBuf,
-    /// Where the denoised table goes: the input without the dropped training rows, in the input's format, compressed as the
+    /// Where the denoised table goes: the input without the dropped rows, in the input's format, compressed as the
     /// name says (.gz, .zst or neither; as the input where it says no format); - is standard output. Where the method relabels or weighs rows, two more columns say
     /// what to train on
     #[arg(long, short, value_name = "FILE")]

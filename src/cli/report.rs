@@ -51,7 +51,8 @@ fn method_table(lines: &[TableLine]) -> Table {
     table(&header, rows, 2)
 }
 
-/// Kept training rows that are trained on otherwise than they are given: how many there are, a line a kind.
+/// Kept training rows that are trained on otherwise than they are given, and validation rows that do not count: how many
+/// there are, a line a kind.
 fn list_changes(report: &Report) -> Vec<String> {
     let kinds = [
         (report.relabelled, "count as of the other label"),
@@ -59,7 +60,11 @@ fn list_changes(report: &Report) -> Vec<String> {
         (report.reweighted, "weigh more or less than others"),
     ];
     let changes = kinds.into_iter().filter(|(rows, _)| *rows > 0);
-    changes.map(|(rows, what)| format!("{rows} of {} kept training rows {what}", report.kept.rows)).collect()
+    let changes = changes.map(|(rows, what)| format!("{rows} of {} kept training rows {what}", report.kept.rows));
+    let left_out = report.kept_valid.map(|valid| {
+        format!("left out {} of {} validation rows, which lie in what was found", valid.of - valid.rows, valid.of)
+    });
+    changes.chain(left_out).collect()
 }
 
 /// What to train on, to be said behind the name of a denoised table; empty where its rows are to be taken as they are.

@@ -51,7 +51,7 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
     if let Some(relabelling) = &relabelling {
         files.write("labels", LABELS, PARQUET, |out| write_labels(&choice, relabelling, out))?;
     }
-    // A row the mask does not know is no training row, and stays.
+    // A row the mask does not know is in no split, and stays.
     let dropped = |row: u32| choice.mask.get(row as usize) == Some(&0);
     let mark = relabelling.as_ref().map(|relabelling| |position| relabelling.mark_at(position));
     let marks = mark.as_ref().map(|mark| mark as &dyn Fn(u32) -> RowMark);

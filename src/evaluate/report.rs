@@ -15,7 +15,7 @@ use super::tasks::{Task, find_trainee};
 use super::tune::{Tunee, find_student};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::ingest::Dataset;
-use crate::types::{Arm, Certification, Findings, LabelColumns, Report, TestRead, Verdict};
+use crate::types::{Arm, Certification, Findings, KeptShare, LabelColumns, Report, TestRead, Verdict};
 
 /// `counts` are the rows of the choice that are changed, `label_columns` those of the denoised table that say so.
 pub(super) fn make_report(
@@ -39,6 +39,9 @@ pub(super) fn make_report(
         kept,
         kept_positive,
         kept_negative,
+        kept_valid: own
+            .and_then(|own| own.valid.as_ref())
+            .map(|counted| KeptShare { rows: counted.len() as u64, of: job.data.valid.len() as u64 }),
         relabelled: counts.relabelled,
         softened: counts.softened,
         reweighted: counts.reweighted,

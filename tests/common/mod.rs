@@ -207,6 +207,7 @@ pub fn report(spec: ResolvedSpec) -> Report {
         kept,
         kept_positive: kept,
         kept_negative: kept,
+        kept_valid: None,
         relabelled: 0,
         softened: 0,
         reweighted: 0,
