@@ -1,5 +1,7 @@
 //! Who gets in and what they see: keys, scopes, tenants, limits and TLS, through the real service.
 
+#[path = "access/browsers.rs"]
+mod browsers;
 mod harness;
 
 use autodenoise::{api::openapi_json, types::TenantId};

@@ -1,10 +1,11 @@
 //! Who is asking, what they may do, and how often.
 //!
-//! A server without keys, which listens on loopback, treats every request as one of its first tenant. Once there is a key it
+//! A server without keys, which listens on loopback, treats every request of its machine as one of its first tenant. Once there is a key it
 //! asks for one, as `Authorization: Bearer adk_…`. The scope that a request needs follows from its method and route, so that
 //! a new route is closed unless it is named as open.
 
 use super::{
+    browsers::check_keyless,
     error::{ApiError, Kind},
     state::AppState,
 };
@@ -78,6 +79,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
                 let detail = "this server asks for an API key: send it as `Authorization: Bearer adk_…`";
                 ApiError::new(Kind::Unauthorized, detail)
             })?;
+            check_keyless(parts)?;
             (tenant, Scope::Admin, quota)
         }
     };

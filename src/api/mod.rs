@@ -6,6 +6,7 @@
 mod access;
 mod artifacts;
 mod attempts;
+mod browsers;
 mod conditional;
 mod datasets;
 mod error;

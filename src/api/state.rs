@@ -28,6 +28,8 @@ pub struct ApiConfig {
     pub quota: Quota,
     /// Requests at once.
     pub max_requests: usize,
+    /// Origins whose pages browsers may let use the API.
+    pub cors_origins: Vec<String>,
     /// Which addresses webhooks may have.
     pub webhooks: Guard,
 }

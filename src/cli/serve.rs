@@ -205,6 +205,7 @@ fn api_config(args: &ServeArgs, storage: &Storage, address: SocketAddr, webhooks
         require_keys: args.access.require_keys || !address.ip().is_loopback(),
         quota: args.access.quota(),
         max_requests: args.access.max_requests as usize,
+        cors_origins: args.access.cors_origins.clone(),
         webhooks,
     }
 }

@@ -11,6 +11,10 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_REQUIRE_KEYS", value_parser = FalseyValueParser::new())]
     pub require_keys: bool,
 
+    /// Origins whose pages may use the API from browsers, with a key: https://HOST[:PORT] (repeatable) [default: none]
+    #[arg(long = "cors-origin", env = "AUTODENOISE_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN", value_parser = origin)]
+    pub cors_origins: Vec<String>,
+
     /// Serve HTTPS with this certificate, followed by those that vouch for it (PEM)
     #[arg(long, env = "AUTODENOISE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -48,5 +52,15 @@ impl AccessConfig {
             max_jobs: Some(self.tenant_max_jobs),
             requests_per_minute: Some(self.tenant_max_requests),
         }
+    }
+}
+
+/// A scheme, a host and perhaps a port. A `*` would let pages of anybody in.
+fn origin(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("http" | "https", host)) if !host.is_empty() && !host.contains(['/', '*', '?', '#', '@']) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected https://HOST or https://HOST:PORT".to_owned()),
     }
 }
