@@ -7,6 +7,7 @@
 use super::{
     browsers::check_keyless,
     error::{ApiError, Kind},
+    places::Seat,
     state::AppState,
 };
 use crate::{
@@ -48,7 +49,13 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     let (mut parts, body) = request.into_parts();
     if !OPEN.contains(&matched_route(&parts)) {
         match admit(&parts, &state).await {
-            Ok(caller) => drop(parts.extensions.insert(caller)),
+            Ok(caller) => {
+                let counted = parts.extensions.get::<Seat>().map(|seat| seat.count(&state, &caller.tenant));
+                if let Some(Err(error)) = counted {
+                    return error.into_response();
+                }
+                parts.extensions.insert(caller);
+            }
             Err(error) => return error.into_response(),
         }
     }

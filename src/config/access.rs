@@ -39,7 +39,15 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_MAX_REQUESTS", value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub max_requests: u32,
 
-    /// Connections at once; one more waits
+    /// Requests that wait for news of a job and streams of events at once, beside those answered
+    #[arg(long, env = "AUTODENOISE_MAX_WAITS", value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub max_waits: u32,
+
+    /// The same of one tenant
+    #[arg(long, env = "AUTODENOISE_TENANT_MAX_WAITS", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub tenant_max_waits: u32,
+
+    /// Connections at once; for one more the one that has been idle for longest is closed
     #[arg(long, env = "AUTODENOISE_MAX_CONNECTIONS", value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub max_connections: u32,
 }

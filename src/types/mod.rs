@@ -30,6 +30,7 @@ mod resolve;
 mod resolved;
 mod row_rule;
 mod spec;
+mod spec_bounds;
 mod table_parts;
 mod tenant;
 mod test_read;
