@@ -4,6 +4,10 @@
 mod browsers;
 #[path = "access/crowds.rs"]
 mod crowds;
+#[path = "access/disk.rs"]
+mod disk;
+#[path = "access/figures.rs"]
+mod figures;
 mod harness;
 
 use autodenoise::{api::openapi_json, types::TenantId};

@@ -1,6 +1,6 @@
 //! `serve`, `worker`, `migrate`: the long-running side of the program.
 
-use super::{error::CliError, runtime, storage::Storage};
+use super::{error::CliError, figures, runtime, storage::Storage};
 use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Probes},
     config::{AccessConfig, DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
@@ -363,8 +363,10 @@ fn watch_signals() -> Result<CancellationToken, CliError> {
 
 fn install_recorder() -> Result<PrometheusHandle, CliError> {
     let seconds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3600.0];
-    PrometheusBuilder::new()
+    let installed = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(CliError::failed)
+        .and_then(PrometheusBuilder::install_recorder);
+    let prometheus = installed.map_err(CliError::failed)?;
+    figures::start();
+    Ok(prometheus)
 }

@@ -23,7 +23,7 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// Bytes a tenant's uploads may have together [default: no limit]
+    /// Bytes a tenant's uploads, finished or not, and its encoded tables may have together [default: no limit]
     #[arg(long, env = "AUTODENOISE_TENANT_MAX_BYTES", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub tenant_max_bytes: Option<u64>,
 
