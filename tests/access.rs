@@ -9,6 +9,8 @@ mod disk;
 #[path = "access/figures.rs"]
 mod figures;
 mod harness;
+#[path = "access/trainers.rs"]
+mod trainers;
 
 use autodenoise::{api::openapi_json, types::TenantId};
 use harness::{BIN, CLICKS, Service, autodenoise, autodenoise_ok, clicks, scratch};

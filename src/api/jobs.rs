@@ -60,7 +60,8 @@ pub async fn create_job(
 ) -> Result<Response, ApiError> {
     let idempotency = read_idempotency(&headers, &spec)?;
     let mut connection = state.connection().await?;
-    let (_, resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    let (dataset, resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    check_memory(&state, &dataset, &resolved)?;
     check_webhook_ids(&mut connection, &caller.tenant, &resolved.webhook_ids).await?;
     match quota::create_job(&mut connection, &caller, &resolved, idempotency.as_ref(), None).await? {
         Creation::New(row) => Ok(answer_created(*row).into_response()),
@@ -71,6 +72,23 @@ pub async fn create_job(
         )),
         Creation::DatasetNotReady => Err(ApiError::new(Kind::DatasetNotReady, format!("{} is gone", spec.dataset_id))),
     }
+}
+
+/// Refuses a job whose trainer would need more memory than the operator gives it, which the workers would end.
+fn check_memory(state: &AppState, dataset: &DatasetRow, spec: &ResolvedSpec) -> Result<(), ApiError> {
+    let (Some(most), Some(profile), Some(map)) = (state.config.job_max_memory, &dataset.profile, &dataset.feature_map)
+    else {
+        return Ok(());
+    };
+    let planned = spec.memory_bytes(profile.rows, map.total_cardinality.into(), map.fields.len() as u64);
+    if planned <= most {
+        return Ok(());
+    }
+    let rule = format!(
+        "the job would take about {planned} bytes of memory, and a job may take {most} here: fewer or narrower layers, a \
+         smaller embed_dim, or fewer values to tune take less"
+    );
+    Err(ApiError::invalid_spec(vec![FieldError::new("/method/options", rule)]))
 }
 
 /// The spec with nothing left to a default, and the dataset it is for, which is ready.

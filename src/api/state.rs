@@ -31,6 +31,8 @@ pub struct ApiConfig {
     /// Requests that wait for news and streams of events at once, and those of one tenant.
     pub max_waits: usize,
     pub tenant_max_waits: usize,
+    /// Most bytes of memory that a job's trainer may be planned to take, where there is a limit.
+    pub job_max_memory: Option<u64>,
     /// Origins whose pages browsers may let use the API.
     pub cors_origins: Vec<String>,
     /// Which addresses webhooks may have.

@@ -242,6 +242,7 @@ fn api_config(args: &ServeArgs, storage: &Storage, address: SocketAddr, webhooks
         max_requests: args.access.max_requests as usize,
         max_waits: args.access.max_waits as usize,
         tenant_max_waits: args.access.tenant_max_waits as usize,
+        job_max_memory: args.worker.job_max_memory,
         cors_origins: args.access.cors_origins.clone(),
         webhooks,
     }

@@ -18,6 +18,7 @@ mod findings_words;
 mod ids;
 mod job;
 mod label_rule;
+mod memory;
 pub mod method;
 mod metrics;
 mod options;
@@ -60,6 +61,7 @@ pub use field_reading::{FieldReading, FieldWarning, ReadAs, Suspicion};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use label_rule::{Comparison, LabelRule, LabelTest};
+pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};
 pub use metrics::{KeptShare, Metrics};
 pub use options::{
