@@ -1,6 +1,16 @@
 //! Who gets in and what they see: keys, scopes, tenants, limits and TLS, through the real service.
 
+#[path = "access/browsers.rs"]
+mod browsers;
+#[path = "access/crowds.rs"]
+mod crowds;
+#[path = "access/disk.rs"]
+mod disk;
+#[path = "access/figures.rs"]
+mod figures;
 mod harness;
+#[path = "access/trainers.rs"]
+mod trainers;
 
 use autodenoise::{api::openapi_json, types::TenantId};
 use harness::{BIN, CLICKS, Service, autodenoise, autodenoise_ok, clicks, scratch};
@@ -317,45 +327,6 @@ fn a_tenant_gets_no_more_than_its_limits() {
     assert_eq!(answer(service.get("/healthz")).0, 200);
     assert!(keys(&data, &["tenants", "default", "--max-requests", "default"]).status.success());
     assert_eq!(answer(service.get("/v1/jobs")).0, 200);
-}
-
-#[test]
-fn a_server_with_its_hands_full_says_so_at_once() {
-    let dir = scratch();
-    let table = clicks(dir.path(), 60, 40);
-    let data = dir.path().join("data");
-    let service = Service::start_with(&data, &["--max-requests", "1"]);
-    let dataset = service.upload_clicks(&table);
-    assert!(service.terminate().success());
-    let service = Service::start_with(&data, &["--max-requests", "1", "--no-worker"]);
-    let job = service.submit(json!({"dataset_id": dataset["id"]}));
-    let waiting = service.get(&format!("/v1/jobs/{job}/events?after=1&wait=60"));
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(move || {
-            loop {
-                // Refused while the other request has the place.
-                let status = waiting.try_clone().unwrap().send().unwrap().status();
-                if status != 503 {
-                    return status;
-                }
-            }
-        });
-        // Until the waiting request has the only place.
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let full = loop {
-            let response = service.get("/v1/jobs").send().unwrap();
-            if response.status() == 503 {
-                break response;
-            }
-            assert!(Instant::now() < deadline);
-        };
-        assert!(full.headers().contains_key("retry-after"));
-        assert_eq!(code(full), refused(503, "unavailable"));
-        assert_eq!(answer(service.get("/healthz")).0, 200, "who watches it is not misled");
-        // A stop ends the wait, and the request is answered.
-        harness::signal(service.pid(), libc::SIGTERM);
-        assert_eq!(waiting.join().unwrap(), 200);
-    });
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Who is asking, what they may do, and how often.
 //!
-//! A server without keys, which listens on loopback, treats every request as one of its first tenant. Once there is a key it
+//! A server without keys, which listens on loopback, treats every request of its machine as one of its first tenant. Once there is a key it
 //! asks for one, as `Authorization: Bearer adk_…`. The scope that a request needs follows from its method and route, so that
 //! a new route is closed unless it is named as open.
 
 use super::{
+    browsers::check_keyless,
     error::{ApiError, Kind},
+    places::Seat,
     state::AppState,
 };
 use crate::{
@@ -47,7 +49,13 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     let (mut parts, body) = request.into_parts();
     if !OPEN.contains(&matched_route(&parts)) {
         match admit(&parts, &state).await {
-            Ok(caller) => drop(parts.extensions.insert(caller)),
+            Ok(caller) => {
+                let counted = parts.extensions.get::<Seat>().map(|seat| seat.count(&state, &caller.tenant));
+                if let Some(Err(error)) = counted {
+                    return error.into_response();
+                }
+                parts.extensions.insert(caller);
+            }
             Err(error) => return error.into_response(),
         }
     }
@@ -78,6 +86,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
                 let detail = "this server asks for an API key: send it as `Authorization: Bearer adk_…`";
                 ApiError::new(Kind::Unauthorized, detail)
             })?;
+            check_keyless(parts)?;
             (tenant, Scope::Admin, quota)
         }
     };

@@ -13,7 +13,12 @@ use super::{
     views::{Binary, DatasetView, Page},
 };
 use crate::{
-    store::datasets::{self, Created, DatasetRow, Deletion},
+    files::{FilesError, Key, ParseKeyError},
+    store::{
+        StoreError,
+        datasets::{self, Created, DatasetRow, Deletion},
+        objects,
+    },
     types::DatasetId,
 };
 use axum::{
@@ -119,8 +124,36 @@ pub async fn delete_dataset(
     Path(id): Path<DatasetId>,
 ) -> Result<StatusCode, ApiError> {
     match datasets::delete(&mut *state.connection().await?, &caller.tenant, id).await? {
-        Deletion::Deleted => Ok(StatusCode::NO_CONTENT),
+        Deletion::Deleted(object) => {
+            // The row is gone already; what cannot be deleted now is left to the sweep.
+            if let Err(error) = delete_bytes(&state, id, &object).await {
+                tracing::warn!(%error, dataset_id = %id, "bytes of a dataset could not be deleted");
+            }
+            Ok(StatusCode::NO_CONTENT)
+        }
         Deletion::InUse => Err(ApiError::conflict(format!("an unfinished job uses {id}; wait for it, or cancel it"))),
         Deletion::Missing => Err(ApiError::not_found("dataset", id)),
     }
+}
+
+/// Deletes what is stored of a dataset without a row: this machine's table, and the upload where nobody else has it.
+async fn delete_bytes(state: &AppState, id: DatasetId, object: &str) -> Result<(), DeleteError> {
+    state.files.remove_dir(&state.files.dataset_dir(id)).await?;
+    let key = Key::upload(object)?;
+    let mut tx = state.store.begin().await?;
+    if objects::claim(&mut tx, key.as_str(), Key::UPLOAD_PREFIX).await? {
+        state.files.delete(&key).await?;
+    }
+    // The commit releases the lock now. A transaction that is dropped ends only when its connection is next used.
+    Ok(tx.commit().await.map_err(StoreError::from)?)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DeleteError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error(transparent)]
+    Key(#[from] ParseKeyError),
 }

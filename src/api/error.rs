@@ -176,7 +176,14 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), errors_truncated: false, retry_after: None }
+        let mut detail = detail.into();
+        cut(&mut detail, LONGEST_TEXT);
+        Self { kind, detail, errors: Vec::new(), errors_truncated: false, retry_after: None }
+    }
+
+    #[cfg(test)]
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Says when it is worth trying again.
@@ -196,10 +203,17 @@ impl ApiError {
         Self::new(Kind::Conflict, detail)
     }
 
-    pub fn invalid_spec(errors: Vec<FieldError>) -> Self {
+    /// The first errors are named, the rest is only known to be there; texts that hold what the client sent are cut.
+    pub fn invalid_spec(mut errors: Vec<FieldError>) -> Self {
+        let errors_truncated = errors.len() > FieldError::MOST;
+        errors.truncate(FieldError::MOST);
+        for error in &mut errors {
+            cut(&mut error.pointer, LONGEST_POINTER);
+            cut(&mut error.rule, LONGEST_TEXT);
+        }
         let detail = errors.iter().map(|e| format!("{}: {}", e.pointer, e.rule)).collect::<Vec<_>>().join("; ");
         let errors = errors.into_iter().map(ProblemItem::Field).collect();
-        Self { errors, ..Self::new(Kind::InvalidSpec, detail) }
+        Self { errors, errors_truncated, ..Self::new(Kind::InvalidSpec, detail) }
     }
 
     /// Of a webhook: nothing is sent to such an address.
@@ -217,6 +231,19 @@ impl ApiError {
     pub fn unavailable(cause: &dyn std::error::Error) -> Self {
         tracing::warn!(error = %Chain(cause), "request refused, a part of the service is away");
         Self::new(Kind::Unavailable, "a part of the service is away for the moment")
+    }
+}
+
+/// Most bytes of a text about one fault. The longest of ours lists every option of a method.
+const LONGEST_TEXT: usize = 4096;
+/// Most bytes of a pointer.
+const LONGEST_POINTER: usize = 256;
+
+/// Cuts a text that holds what a client sent, which may be of any length.
+fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
+        text.push('…');
     }
 }
 

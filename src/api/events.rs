@@ -8,6 +8,7 @@ use super::{
     error::{ApiError, Kind},
     extract::{Json, Path, Query},
     hub::{POLL, PageSlot, StreamPage, Waiter},
+    places::{Place, Seat},
     state::AppState,
     views::{EventPage, EventView},
 };
@@ -63,6 +64,7 @@ pub async fn list_events(
     caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListEventsQuery>,
+    seat: Seat,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let last_event_id = match headers.get("last-event-id") {
@@ -83,7 +85,8 @@ pub async fn list_events(
         if has_every_event(job.state, job.last_event_seq, after) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        let stream = stream_events(state, caller.tenant, id, after);
+        let place = seat.wait(&state, &caller.tenant)?;
+        let stream = stream_events(state, caller.tenant, id, after, place);
         return Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping")).into_response());
     }
     if !["application/json", "application/*", "*/*"].into_iter().any(wants) {
@@ -94,10 +97,14 @@ pub async fn list_events(
     }
     let deadline = Instant::now() + Duration::from_secs(query.wait.unwrap_or(0).min(60));
     let mut waiter = state.events.subscribe();
+    let mut waiting = None;
     loop {
         let page = read_page(&state, &caller.tenant, id, after).await?;
         if !page.data.is_empty() || page.is_terminal || Instant::now() >= deadline || state.draining.is_cancelled() {
             return Ok(Json(page).into_response());
+        }
+        if waiting.is_none() {
+            waiting = Some(seat.wait(&state, &caller.tenant)?);
         }
         let _ = state.draining.run_until_cancelled(waiter.wait(id, deadline)).await;
     }
@@ -140,6 +147,7 @@ fn stream_events(
     tenant: TenantId,
     id: JobId,
     after: i64,
+    place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     struct Reading {
         state: AppState,
@@ -148,11 +156,13 @@ fn stream_events(
         after: i64,
         has_more: bool,
         ended: bool,
+        /// Among those that wait, until the stream ends.
+        _place: Place,
         /// Kept for those who come to the same page a little later.
         _page: Option<Arc<PageSlot>>,
     }
     let waiter = state.events.subscribe();
-    let begun = Reading { state, tenant, waiter, after, has_more: true, ended: false, _page: None };
+    let begun = Reading { state, tenant, waiter, after, has_more: true, ended: false, _place: place, _page: None };
     let pages = stream::unfold(begun, move |mut reading| async move {
         let draining = reading.state.draining.clone();
         while !reading.ended {

@@ -141,10 +141,11 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
         media_type,
         file_name,
     };
-    let made = quota::create_dataset(&mut tx, caller, &new).await?;
+    // Used up first: its bytes are not counted twice.
     if !uploads::use_up(&mut tx, id, &new.sha256).await? {
         return Err(wrong("/upload_id", format!("{id} has expired; begin another")));
     }
+    let made = quota::create_dataset(&mut tx, caller, &new).await?;
     tx.commit().await.map_err(StoreError::from)?;
     if partial.is_some()
         && let Err(error) = state.files.remove_partial(id).await

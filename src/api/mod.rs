@@ -6,6 +6,7 @@
 mod access;
 mod artifacts;
 mod attempts;
+mod browsers;
 mod conditional;
 mod datasets;
 mod error;
@@ -17,13 +18,16 @@ mod gauges;
 mod header_params;
 mod health;
 mod hub;
+mod idle;
 mod jobs;
 mod keyless;
 mod limits;
 mod offers;
 mod openapi;
+mod pace;
 mod page;
 mod pauses;
+mod places;
 mod plan;
 mod prefer;
 mod quota;
@@ -52,7 +56,7 @@ pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
-    DatasetView, DeliveryView, EventPage, EventView, Health, JobView, MetricsView, Page, QueuedMessage, Reproduction,
-    RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
+    DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView, Page, QueuedMessage,
+    Reproduction, RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::WebhookSpec;

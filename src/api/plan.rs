@@ -27,8 +27,6 @@ const SEED_DEVIATION: f64 = 0.001;
 /// AUC and correlation of two models' AUCs over draws of the test rows, where no job has shown.
 const AUC: f64 = 0.75;
 const CORRELATION: f64 = 0.95;
-/// The program and libtorch.
-const PROGRAM_BYTES: u64 = 200 << 20;
 
 /// Plan a job: the same body as POST /v1/jobs, nothing is run.
 #[utoipa::path(post, path = "/v1/jobs/plan", tag = "jobs", request_body = JobSpec,
@@ -65,7 +63,7 @@ pub async fn plan_job(
         trainings,
         passes,
         test_reads,
-        memory_bytes: memory(&spec, &profile, u64::from(map.total_cardinality), fields),
+        memory_bytes: spec.memory_bytes(profile.rows, u64::from(map.total_cardinality), fields),
         seconds: seconds(&spec, passes, pace, profile.rows.train * fields),
         test_read,
         detectable_gain: spec
@@ -75,16 +73,6 @@ pub async fn plan_job(
             .and_then(|(certify, read)| detectable_gain(certify, read, &profile)),
         spec,
     }))
-}
-
-/// Dataset, loss history and its copies, and a model with what its optimiser keeps.
-fn memory(spec: &ResolvedSpec, profile: &Profile, ids: u64, fields: u64) -> u64 {
-    let rows = profile.rows.total();
-    let dataset = rows * (4 * fields + 5);
-    let history = profile.rows.train * 4 * spec.method.cost(0).numbers_per_row;
-    // Weights, two running means, gradients, and the best weights so far.
-    let model = ids * (u64::from(spec.method.options.embed_dim) + 1) * 4 * 5;
-    PROGRAM_BYTES + dataset + history + model
 }
 
 fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<Pace>, cells: u64) -> Estimate {

@@ -1,8 +1,8 @@
 //! Routes, the document that describes them, and what every request passes through.
 
 use super::{
-    access, artifacts, attempts, datasets, error, events, extract, health, jobs, limits, openapi, pauses, plan,
-    results, rows, state::AppState, trace, tus, uploads, webhooks, workers,
+    access, artifacts, attempts, browsers, datasets, error, events, extract, health, jobs, limits, openapi, pauses,
+    plan, results, rows, state::AppState, trace, tus, uploads, webhooks, workers,
 };
 use axum::{
     Router,
@@ -40,7 +40,9 @@ pub fn router(state: AppState) -> Router {
         .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
         .layer(middleware::from_fn(trace::log_requests))
         .layer(middleware::from_fn(health::count_requests))
+        .layer(middleware::from_fn_with_state(state.clone(), browsers::allow_origins))
         .layer(middleware::from_fn(error::render_problem))
+        .layer(middleware::from_fn(browsers::require_host))
         .layer(middleware::from_fn_with_state(state.clone(), limits::shed_requests))
         .layer(middleware::from_fn(limits::limit_time))
         .layer(middleware::from_fn_with_state(state.clone(), health::refuse_when_draining))

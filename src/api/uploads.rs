@@ -89,9 +89,16 @@ pub async fn create_upload(
     let new = NewUpload { id: UploadId::new(), tenant: caller.tenant.clone(), length, metadata: metadata.to_owned() };
     state.files.new_partial(new.id).await.map_err(|error| ApiError::internal(&error))?;
     let mut conn = state.connection().await?;
-    let made = uploads::create(&mut conn, &new, state.config.upload_expiry, MOST_UNFINISHED).await?;
+    let made = quota::create_upload(&mut conn, &caller, &new, state.config.upload_expiry, MOST_UNFINISHED).await;
     // A part may take long, and would keep a connection from other requests.
     drop(conn);
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            state.files.remove_partial(new.id).await.map_err(|error| ApiError::internal(&error))?;
+            return Err(error);
+        }
+    };
     let Some(mut row) = made else {
         state.files.remove_partial(new.id).await.map_err(|error| ApiError::internal(&error))?;
         let detail =

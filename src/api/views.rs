@@ -1,9 +1,9 @@
 //! What the API answers with: the shapes of resources, shared with the command line's client.
 
 use crate::types::{
-    Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId, JobState, MessageId,
-    Phase, ProblemItem, Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, TestRead, Verdict,
-    WebhookId,
+    BackboneKind, Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId,
+    JobState, MessageId, MethodName, Phase, ProblemItem, Profile, Progress, Quota, RarestValue, ResolvedSpec,
+    SelfCheckResult, TestRead, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,55 @@ pub struct JobView {
     pub reproduces: Option<JobId>,
     /// The spec with nothing left to a default.
     pub spec: ResolvedSpec,
+    /// sha256 of the resolved spec, hexadecimal.
+    pub spec_sha256: String,
+    pub created_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A job in a list. `GET /v1/jobs/{id}` has the rest of it, its spec too.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct JobSummary {
+    pub id: JobId,
+    pub dataset_id: DatasetId,
+    pub status: JobState,
+    /// Whether `status` will never change again.
+    pub is_terminal: bool,
+    /// The job's own method.
+    pub method: MethodName,
+    pub backbone: BackboneKind,
+    pub seed: u64,
+    /// What a running job is doing, and in which outer epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub phase: Option<Phase>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub epoch: Option<u32>,
+    /// How many times a worker has started it.
+    pub attempt: u32,
+    /// Jobs of a higher priority are run first.
+    pub priority: i32,
+    /// What a queued job waits for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waiting_for: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub progress: Option<Progress>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_kind: Option<ErrorKind>,
+    /// What the test rows say of the result, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// The job this one runs again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reproduces: Option<JobId>,
+    /// The client's own words for finding it again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub labels: BTreeMap<String, String>,
     /// sha256 of the resolved spec, hexadecimal.
     pub spec_sha256: String,
     pub created_at: DateTime<Utc>,

@@ -263,6 +263,7 @@ pub(super) fn trainer_job(
         // Nothing would go on from a checkpoint of a one-shot run.
         checkpoint_seconds: f64::MAX,
         threads: threads.map_or_else(cores, usize::from),
+        memory_cap: None,
     }
 }
 

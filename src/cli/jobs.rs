@@ -13,7 +13,7 @@ use super::{
     watch::follow_job,
 };
 use crate::{
-    api::{JobView, MetricsView, Page},
+    api::{JobSummary, JobView, MetricsView, Page},
     types::{DatasetFacts, DatasetId, JobId, JobState, Report, WebhookId},
 };
 use clap::Args;
@@ -176,7 +176,7 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
 }
 
 async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
-    let page: Page<JobView> = client.json(client.get(&format!("/v1/jobs?limit={}", args.limit))).await?;
+    let page: Page<JobSummary> = client.json(client.get(&format!("/v1/jobs?limit={}", args.limit))).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
         return Ok(());
@@ -185,8 +185,8 @@ async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
         vec![
             job.id.to_string(),
             job.status.as_str().to_owned(),
-            job.spec.method.name().to_string(),
-            job.spec.method.backbone.to_string(),
+            job.method.to_string(),
+            job.backbone.to_string(),
             job.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
             job.attempt.to_string(),
             job.progress.map_or(String::new(), |p| format!("{}/{}", p.done, p.total)),

@@ -198,11 +198,22 @@ fn tenant_table(rows: &[TenantRow]) -> comfy_table::Table {
     fn own(limit: Option<impl ToString>) -> String {
         limit.map_or("default".to_owned(), |limit| limit.to_string())
     }
-    let header = ["tenant", "upload bytes", "at most", "unfinished jobs", "at most", "requests a minute at most"];
+    let header = [
+        "tenant",
+        "upload bytes",
+        "unfinished",
+        "tables",
+        "together at most",
+        "unfinished jobs",
+        "at most",
+        "requests a minute at most",
+    ];
     let lines = rows.iter().map(|row| {
         vec![
             row.name.to_string(),
             row.usage.bytes.to_string(),
+            row.usage.unfinished_bytes.to_string(),
+            row.usage.table_bytes.to_string(),
             own(row.quota.max_bytes),
             row.usage.jobs.to_string(),
             own(row.quota.max_jobs),

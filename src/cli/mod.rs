@@ -8,6 +8,7 @@ mod denoise;
 mod download;
 mod error;
 mod evidence;
+mod figures;
 mod fsck;
 mod held_source;
 mod import;

@@ -6,7 +6,9 @@ use crate::{
     types::{DatasetSpec, FieldReading, Profile},
 };
 use std::{
+    fs::Permissions,
     ops::ControlFlow,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -19,6 +21,7 @@ use tempfile::TempDir;
 pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
     tempfile::Builder::new()
         .prefix("autodenoise-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(parent)
         .map_err(|error| CliError::failed_because(format!("cannot write to {}: {error}", parent.display())))
 }

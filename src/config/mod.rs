@@ -112,6 +112,11 @@ pub struct WorkerConfig {
     #[arg(long, env = "AUTODENOISE_TORCH_TRAINER", value_name = "FILE")]
     pub torch_trainer: Option<PathBuf>,
 
+    /// Most memory of a job's trainer, in bytes: a job that is planned to take more is refused, one that does is ended
+    /// [default: four times the plan, and at least 2 GiB more than it]
+    #[arg(long, env = "AUTODENOISE_JOB_MAX_MEMORY", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 28..))]
+    pub job_max_memory: Option<u64>,
+
     /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
     #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
     pub keep_results_days: Option<f64>,

@@ -37,6 +37,19 @@ pub fn give_way() {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
 
+/// Has the kernel end this process first where memory runs out: the service and its database hold what cannot be made again.
+pub fn offer_to_die() {
+    // Anyone may raise their own; where there is no such file the kernel chooses by itself.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+}
+
+/// Lets this process have so much memory of its own; asking for more then fails. Files that are mapped do not count.
+pub fn bound_memory(bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: the pointer is to a live value. A limit above the one there is fails, and leaves that.
+    unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) };
+}
+
 /// Reads the job: the first line of stdin.
 pub fn read_job() -> Result<TrainerJob, JobError> {
     let mut line = String::new();

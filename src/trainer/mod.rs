@@ -35,6 +35,11 @@ const EXIT_PANIC: u8 = 3;
 pub(crate) const EXIT_PARENT_GONE: u8 = 4;
 const EXIT_RETRY: u8 = 75;
 
+/// Memory that a job may take beyond its plan, which is rough where the job is small.
+const LEAST_SPARE: u64 = 2 << 30;
+/// Stacks and arenas, of this program's threads and libtorch's.
+const SPARE_OF_THREAD: u64 = 32 << 20;
+
 #[derive(Debug, thiserror::Error)]
 enum TrainerError {
     #[error(transparent)]
@@ -82,6 +87,7 @@ fn is_io(error: &crate::backbone::WeightsError) -> bool {
 pub fn main(log: &LogConfig, open: OpenEngines) -> ExitCode {
     lifeline::die_with_parent();
     lifeline::give_way();
+    lifeline::offer_to_die();
     let output = Output::new();
     let job = match lifeline::read_job() {
         Ok(job) => job,
@@ -131,6 +137,10 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
+    // A GPU's driver reserves address space as it likes.
+    if !engines.device_name().starts_with("cuda") {
+        lifeline::bound_memory(memory_limit(job, &dataset));
+    }
     let write = |changes: RowChanges, out: &Path| {
         let exported = ingest::write_denoised(&job.source, &job.source_spec, changes, out)?;
         Ok(exported.label_columns)
@@ -193,6 +203,14 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
         }
     }
     Ok(())
+}
+
+/// Bytes of memory that the job may take: what the operator says, else far more than it is planned to.
+fn memory_limit(job: &TrainerJob, dataset: &Dataset) -> u64 {
+    let map = &dataset.feature_map;
+    let planned = job.spec.memory_bytes(map.rows, map.total_cardinality.into(), map.fields.len() as u64);
+    let spare = LEAST_SPARE + SPARE_OF_THREAD * job.threads as u64;
+    job.memory_cap.unwrap_or_else(|| (4 * planned).max(planned + spare))
 }
 
 /// The denoised table's file name and media type: the source's format.

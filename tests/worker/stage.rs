@@ -77,6 +77,7 @@ impl Stage {
                 labels: Vec::new(),
                 gpus: Some(Vec::new()),
                 torch_trainer: None,
+                job_max_memory: None,
                 keep_results_days: None,
             },
             reads: Arc::default(),
