@@ -7,6 +7,7 @@
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, ingest, metrics} <- reproduce <- cli
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
+//! {ingest, trainer, worker} <- reader <- cli
 //! ```
 //!
 //! Only `store` holds SQL, only `config` reads the environment. libtorch is in a package of its own, `torch/`, which depends on
@@ -28,6 +29,7 @@ pub mod judge;
 pub mod metrics;
 pub mod plant;
 pub mod random;
+pub mod reader;
 pub mod reproduce;
 pub mod selection;
 pub mod simd;

@@ -9,6 +9,8 @@ mod disk;
 #[path = "access/figures.rs"]
 mod figures;
 mod harness;
+#[path = "access/tables.rs"]
+mod tables;
 #[path = "access/trainers.rs"]
 mod trainers;
 

@@ -124,6 +124,9 @@ enum Command {
     /// The process a worker starts for each attempt of a job
     #[command(hide = true)]
     Trainer,
+    /// The process a worker starts for each table it reads
+    #[command(hide = true)]
+    Reader,
 }
 
 pub fn main() -> ExitCode {
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
     match command {
         // It sets up its own logger, with the job's id on every line.
         Command::Trainer => crate::trainer::main(log, Engines::open_fused),
+        Command::Reader => crate::reader::main(),
         Command::Serve(args) => outlive_reader(log, || serve::serve(args)),
         Command::Worker(args) => outlive_reader(log, || serve::worker(args)),
         Command::Denoise(args) => outlive_reader(log, || denoise::denoise(args)),

@@ -4,12 +4,13 @@ use super::{error::CliError, figures, runtime, storage::Storage};
 use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Probes},
     config::{AccessConfig, DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
-    ingest::{self, IngestError, IngestLimits, Ingested},
+    ingest::IngestLimits,
+    reader::TableReader,
     store::Store,
     trainer::Trainers,
     types::DatasetSpec,
     webhooks::{Courier, Guard},
-    worker::{Encoded, IngestFailure, Worker},
+    worker::Worker,
 };
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -288,12 +289,17 @@ fn start_worker(
     config: &WorkerConfig,
     stop: &CancellationToken,
 ) -> Result<(JoinHandle<()>, watch::Receiver<Vec<String>>), CliError> {
+    let reader = TableReader::new(config.table_max_memory).map_err(CliError::failed)?;
     let worker = Worker::new(
         storage.store.clone(),
         storage.files.clone(),
         config.clone(),
         Trainers::find(config.torch_trainer.as_deref()).map_err(CliError::failed)?,
-        Arc::new(read_table),
+        Arc::new(
+            move |source: &Path, spec: &DatasetSpec, out: &Path, progress: &mut dyn FnMut(u64) -> ControlFlow<()>| {
+                reader.read(source, spec, out, progress)
+            },
+        ),
         storage.signing_key.clone(),
     );
     let unfit = worker.watch_fitness();
@@ -319,25 +325,6 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketA
     })?;
     let address = listener.local_addr().map_err(CliError::failed)?;
     Ok((listener, address))
-}
-
-/// Reads a table for a worker.
-fn read_table(
-    source: &Path,
-    spec: &DatasetSpec,
-    out: &Path,
-    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
-) -> Result<Encoded, IngestFailure> {
-    match ingest::ingest(source, spec, out, &IngestLimits::default(), &mut |at| progress(at.rows)) {
-        Ok(Ingested { spec, feature_map, profile }) => Ok(Encoded { spec, feature_map, profile }),
-        Err(IngestError::Cancelled) => Err(IngestFailure::Stopped),
-        Err(IngestError::Invalid(table)) => {
-            let total = table.faults();
-            let errors = table.into_items();
-            Err(IngestFailure::Invalid { errors, total })
-        }
-        Err(error) => Err(IngestFailure::Failed(api::Chain(&error).to_string())),
-    }
 }
 
 /// A token cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once, which loses nothing: jobs go on from

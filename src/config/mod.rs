@@ -117,6 +117,10 @@ pub struct WorkerConfig {
     #[arg(long, env = "AUTODENOISE_JOB_MAX_MEMORY", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 28..))]
     pub job_max_memory: Option<u64>,
 
+    /// Most memory that reading a table may take, in bytes: one that takes more cannot be used
+    #[arg(long, env = "AUTODENOISE_TABLE_MAX_MEMORY", default_value_t = 2 << 30, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 28..))]
+    pub table_max_memory: u64,
+
     /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
     #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
     pub keep_results_days: Option<f64>,

@@ -2,7 +2,8 @@
 //! this process has no one to tell its results to. Until then it brings the parent's orders.
 
 use super::EXIT_PARENT_GONE;
-use crate::types::{TrainerJob, TrainerOrder};
+use crate::types::TrainerOrder;
+use serde::de::DeserializeOwned;
 use std::{
     io::{self, BufRead},
     sync::{
@@ -51,12 +52,17 @@ pub fn bound_memory(bytes: u64) {
 }
 
 /// Reads the job: the first line of stdin.
-pub fn read_job() -> Result<TrainerJob, JobError> {
+pub fn read_job<J: DeserializeOwned>() -> Result<J, JobError> {
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line)? == 0 {
         return Err(JobError::Closed);
     }
     Ok(serde_json::from_str(&line)?)
+}
+
+/// Ends the process as soon as stdin does.
+pub fn end_with_parent() {
+    watch_parent();
 }
 
 /// Ends the process as soon as stdin does: the state is in the last checkpoint, so there is nothing to save. What is

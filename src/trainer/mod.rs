@@ -3,10 +3,11 @@
 //! It is disposable: it has no database, keeps all it knows in checkpoints, dies with its parent, and may be killed at any
 //! moment. libtorch's thread pool and CUDA context live and end with it.
 
-mod lifeline;
+pub(crate) mod lifeline;
 mod output;
 mod programs;
 
+pub(crate) use programs::environment as pass_environment;
 pub use programs::{Probe, TrainerCommand, Trainers};
 
 use crate::backbone::{EngineError, OpenEngines};
@@ -89,7 +90,7 @@ pub fn main(log: &LogConfig, open: OpenEngines) -> ExitCode {
     lifeline::give_way();
     lifeline::offer_to_die();
     let output = Output::new();
-    let job = match lifeline::read_job() {
+    let job: TrainerJob = match lifeline::read_job() {
         Ok(job) => job,
         Err(error) => {
             let message = format!("the trainer's job: {error}");
@@ -226,7 +227,7 @@ fn denoised_name(spec: &DatasetSpec) -> (String, String) {
 }
 
 /// An error and what caused it, in one line; causes that the text names already are left out.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

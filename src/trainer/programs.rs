@@ -114,7 +114,7 @@ const PASSED_ON_PREFIXES: [&str; 13] = [
     "AUTODENOISE_LOG",
 ];
 
-fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+pub(crate) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| {
         let Some(name) = name.to_str() else { return false };
         PASSED_ON.contains(&name) || PASSED_ON_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
