@@ -190,6 +190,7 @@ fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> Se
             file.put_values(format!("{prefix}{name}"), &[values.len()], values);
         }
     }
+    file.put_positions(format!("{prefix}left_out"), &selected.left_out);
     if let Some(valid) = &selected.valid {
         file.put_positions(format!("{prefix}valid"), valid);
     }
@@ -223,6 +224,7 @@ fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<
         targets: meta.has_targets.then(|| values(format!("{prefix}targets"))).transpose()?,
         weights: meta.has_weights.then(|| values(format!("{prefix}weights"))).transpose()?,
         valid: meta.has_valid.then(|| file.positions(&format!("{prefix}valid"))).transpose()?,
+        left_out: file.positions(&format!("{prefix}left_out"))?,
         scores: scores.transpose()?,
         losses: losses.collect::<Result<_, _>>()?,
         policy: meta.has_policy.then(|| file.below(&format!("{prefix}policy/"))),

@@ -11,7 +11,7 @@ pub(super) struct Choice<'a> {
     pub rows: &'a [u32],
     /// Of every training row.
     pub kept: Vec<bool>,
-    /// Of every row of the file: 0 where it is dropped, as training rows are, and validation rows that do not count.
+    /// Of every row of the file: 0 where it is dropped, as training rows are, and validation rows that are left out.
     pub mask: Vec<u8>,
     /// Where the job ran with several seeds: how often each training row was kept.
     pub votes: Option<(Stability, Vec<u32>)>,
@@ -30,10 +30,9 @@ impl<'a> Choice<'a> {
         for (row, _) in split.rows.iter().zip(&kept).filter(|(_, kept)| !**kept) {
             mask[*row as usize] = 0;
         }
-        if let Some(counted) = own.and_then(|own| own.valid.as_ref()) {
-            let valid = dataset.split(Split::Valid).rows;
-            valid.iter().for_each(|row| mask[*row as usize] = 0);
-            counted.iter().for_each(|place| mask[valid[*place as usize] as usize] = 1);
+        let valid = dataset.split(Split::Valid).rows;
+        for place in own.iter().flat_map(|own| &own.left_out) {
+            mask[valid[*place as usize] as usize] = 0;
         }
         let votes = (by_seed.len() > 1).then(|| measure_stability(by_seed, labels));
         Self { rows: split.rows, kept, mask, votes }

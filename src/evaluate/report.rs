@@ -39,9 +39,10 @@ pub(super) fn make_report(
         kept,
         kept_positive,
         kept_negative,
-        kept_valid: own
-            .and_then(|own| own.valid.as_ref())
-            .map(|counted| KeptShare { rows: counted.len() as u64, of: job.data.valid.len() as u64 }),
+        kept_valid: own.filter(|own| !own.left_out.is_empty()).map(|own| {
+            let of = job.data.valid.len();
+            KeptShare { rows: (of - own.left_out.len()) as u64, of: of as u64 }
+        }),
         relabelled: counts.relabelled,
         softened: counts.softened,
         reweighted: counts.reweighted,

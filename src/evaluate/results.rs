@@ -34,10 +34,8 @@ pub fn read_choice(folder: &Path, dataset: &Dataset) -> Result<Selected, Results
     let train = dataset.split(Split::Train).rows;
     let kept = (0..).zip(train).filter(|(_, position)| mask[**position as usize] == 1).map(|(row, _)| row);
     let mut selected = Selected::rows(kept.collect());
-    let valid = dataset.split(Split::Valid).rows;
-    let counted: Vec<u32> =
-        (0..).zip(valid).filter(|(_, position)| mask[**position as usize] == 1).map(|(place, _)| place).collect();
-    selected.valid = (counted.len() < valid.len()).then_some(counted);
+    let valid = (0..).zip(dataset.split(Split::Valid).rows);
+    selected.left_out = valid.filter(|(_, position)| mask[**position as usize] == 0).map(|(place, _)| place).collect();
     let labels = folder.join(LABELS);
     if labels.exists() {
         let columns = read_labels(&labels).map_err(|source| ResultsError::Read { file: LABELS, source })?;

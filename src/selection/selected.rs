@@ -16,6 +16,8 @@ pub struct Selected {
     /// Places of the validation rows that models trained on the choice are tuned, stopped and recalibrated on, ascending.
     /// Absent: all.
     pub valid: Option<Vec<u32>>,
+    /// Places of the validation rows that are left out of the denoised table, ascending: they lie where training rows are dropped.
+    pub left_out: Vec<u32>,
     /// One score a training row: rows with higher scores are kept before rows with lower ones.
     pub scores: Option<Scores>,
     /// The loss history that the choice was made from: rows of `[N]` losses, the oldest first; empty where there is
@@ -105,6 +107,7 @@ impl Selected {
             targets: None,
             weights: None,
             valid: None,
+            left_out: Vec::new(),
             scores: None,
             losses: Vec::new(),
             policy: None,

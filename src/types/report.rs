@@ -20,8 +20,8 @@ pub struct Report {
     pub kept: KeptShare,
     pub kept_positive: KeptShare,
     pub kept_negative: KeptShare,
-    /// Validation rows that models of the rows kept are tuned, stopped and recalibrated on; the others lie in places that were
-    /// found corrupt, and are left out of the denoised table. Absent where these are all.
+    /// Validation rows that the denoised table has. The others lie in places whose training rows were dropped.
+    /// Absent where these are all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_valid: Option<KeptShare>,
     /// Kept rows that count as of the other label: what they are trained on differs from the label by more than 0.5.

@@ -196,9 +196,14 @@ impl Trial {
         selected.note.findings = Some(self.list_findings(labels.len()));
         selected.note.places = self.audited.findings.iter().filter_map(place_of).collect();
         // Rows of a place that was found corrupt say of no model whether it is right.
-        let mut places = self.audited.findings.iter().zip(&taken);
-        let valid = places.any(|(finding, taken)| *taken && !finding.valid.is_empty());
-        Selected { targets, weights, valid: valid.then(|| self.audited.judged.clone()), ..selected }
+        let taken =
+            || self.audited.findings.iter().zip(&taken).filter(|(_, taken)| **taken).map(|(finding, _)| finding);
+        let valid = taken().any(|finding| !finding.valid.is_empty()).then(|| self.audited.judged.clone());
+        let is_dropped = |finding: &&Finding| remedy_of(finding) == RemedyKind::Drop;
+        let mut left_out: Vec<u32> = taken().filter(is_dropped).flat_map(|finding| &finding.valid).copied().collect();
+        left_out.sort_unstable();
+        left_out.dedup();
+        Selected { targets, weights, valid, left_out, ..selected }
     }
 
     fn list_findings(&self, rows: usize) -> Findings {
