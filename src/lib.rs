@@ -5,7 +5,7 @@
 //! ```text
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
-//! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, ingest, metrics} <- reproduce <- cli
+//! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! ```
 //!
@@ -17,6 +17,7 @@ pub mod audit;
 pub mod backbone;
 pub mod baseline;
 pub mod certificate;
+pub mod chart;
 pub mod cli;
 pub mod config;
 pub mod denoise;
