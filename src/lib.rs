@@ -6,6 +6,7 @@
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
+//! {chart, metrics} <- report <- {evaluate, api, cli}
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod judge;
 pub mod metrics;
 pub mod plant;
 pub mod random;
+pub mod report;
 pub mod reproduce;
 pub mod selection;
 pub mod simd;

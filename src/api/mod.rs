@@ -53,6 +53,6 @@ pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
     DatasetView, DeliveryView, EventPage, EventView, Health, JobView, MetricsView, Page, QueuedMessage, Reproduction,
-    RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
+    UploadLimits, VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::WebhookSpec;

@@ -39,7 +39,7 @@ impl Chart for IntervalChart {
     fn svg(&self, width: Width) -> String {
         let wide = width == Width::Wide;
         // Names and numbers stand beside the intervals, or above them.
-        let (left, end) = if wide { (230.0, width.units() - 200.0) } else { (12.0, width.units() - 12.0) };
+        let (left, end) = if wide { (230.0, width.units() - 200.0) } else { (30.0, width.units() - 30.0) };
         let above = if wide { 0.0 } else { 20.0 };
         let (top, row) = (24.0, above + 42.0);
         let bottom = top + row * self.intervals.len() as f64;
@@ -48,7 +48,7 @@ impl Chart for IntervalChart {
         let scale = Scale::around(values.chain([0.0]).chain(bound.map(|bound| bound.1)), left, end);
 
         let mut canvas = Canvas::new(width, bottom + 44.0, &self.title);
-        for (tick, text) in scale.sparse_ticks(if wide { 48.0 } else { 56.0 }) {
+        for (tick, text) in scale.sparse_ticks(56.0) {
             let x = scale.position(tick);
             canvas.line("grid", (x, top), (x, bottom), "");
             canvas.words((x, bottom + 16.0), "soft", Anchor::Middle, &text);
@@ -71,8 +71,9 @@ impl Chart for IntervalChart {
                 canvas.words((left - 12.0, middle + 4.0), "", Anchor::End, &one.name);
                 canvas.words((end + 12.0, middle + 4.0), "figures", Anchor::Start, &one.words());
             } else {
-                canvas.words((left, y + 18.0), "", Anchor::Start, &one.name);
-                canvas.words((end, y + 18.0), "figures", Anchor::End, &format!("{:+.4}", one.mean));
+                canvas.words((4.0, y + 18.0), "", Anchor::Start, &one.name);
+                let right = width.units() - 4.0;
+                canvas.words((right, y + 18.0), "figures", Anchor::End, &format!("{:+.4}", one.mean));
             }
             let (style, says) = (one.style, format!("{}: {}", one.name, one.words()));
             let ends = one.ends.map(|end| (scale.position(end), middle));

@@ -68,7 +68,10 @@ mod tests {
         let one = Scale::around([0.5].into_iter(), 0.0, 1.0);
         assert!(one.low < 0.5 && one.high > 0.5);
         let sparse = Scale::around([-0.01, 0.03].into_iter(), 0.0, 100.0);
-        assert_eq!(sparse.sparse_ticks(30.0).map(|(_, words)| words).collect::<Vec<_>>(), ["-0.02", "0.00", "0.02", "0.04"]);
+        assert_eq!(
+            sparse.sparse_ticks(30.0).map(|(_, words)| words).collect::<Vec<_>>(),
+            ["-0.02", "0.00", "0.02", "0.04"]
+        );
         let none = Scale::around(std::iter::empty(), 0.0, 1.0);
         assert!(none.low <= 0.0 && none.high >= 1.0);
     }

@@ -7,7 +7,7 @@ use super::{
     held_source::HeldSource,
     judge::{JudgeArgs, ProofAsked, judge_report},
     options::{MethodArgs, TableArgs},
-    output::{IfRefused, Output, place},
+    output::{IfRefused, Output, folder_of, place},
     reading,
     report::{describe_label_columns, describe_report},
     runtime,
@@ -17,13 +17,14 @@ use super::{
 use crate::{
     certificate::{self, SigningKey},
     config::{self, WorkerConfig},
-    evaluate::OutsideProof,
+    evaluate::{OutsideProof, is_drawn, read_shown_rows},
     ingest::{Dataset, column_reader},
     judge::{JudgedTable, REPORT},
+    report::{PAGE, report_page},
     trainer::{TrainerCommand, Trainers},
     types::{
         Ability, ArtifactDigest, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device,
-        Envelope, JobId, MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
+        Envelope, EpochRow, JobId, MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
@@ -52,6 +53,10 @@ pub struct DenoiseArgs {
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
+    /// Page with what came out: the verdict, what to do, charts, what was found, the rows that were dropped or changed. One
+    /// HTML file that needs no network; --results has it too, as report.html
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
     /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server does
     /// (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is written down and not done
@@ -131,7 +136,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let trained = train(&mut view, trainer, &job).await;
     // Where the input changed, that is why the training failed, and of no use where it did not.
     let digest = held.check()?;
-    let (mut report, artifacts) = trained?;
+    let Trained { mut report, artifacts, epochs } = trained?;
     if let Some((judge, asked)) = judged {
         let asked = ProofAsked { certify: asked, earlier_reads: args.earlier_reads };
         // A choice may have taken hours: it is kept, whatever becomes of the judge.
@@ -142,6 +147,8 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         held.check()?;
         let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
+        let page = report_page(&report, &read_shown_rows(&out_dir).map_err(CliError::failed)?, &epochs);
+        std::fs::write(out_dir.join(PAGE), page).map_err(CliError::failed)?;
     }
 
     place_results(&args, &job, &report, &digest, &artifacts)?;
@@ -193,7 +200,8 @@ fn check_proof(job: &TrainerJob, asked: &Certify) -> Result<(), CliError> {
     OutsideProof::new(&dataset, &job.spec, asked, &*read_column).map(|_| ()).map_err(CliError::job_failed)
 }
 
-/// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one.
+/// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one; and the page
+/// where --report says.
 fn place_results(
     args: &DenoiseArgs,
     job: &TrainerJob,
@@ -201,6 +209,9 @@ fn place_results(
     source: &ArtifactDigest,
     artifacts: &[ArtifactFile],
 ) -> Result<(), CliError> {
+    if let Some(page) = &args.report {
+        place(&job.out_dir.join(PAGE), page)?;
+    }
     let Some(folder) = &args.results else { return Ok(()) };
     for artifact in artifacts.iter().filter(|artifact| artifact.name != DENOISED) {
         place(&job.out_dir.join(&artifact.file), &folder.join(&artifact.download_name))?;
@@ -233,8 +244,11 @@ pub(super) fn sign(key: Option<&Path>, certificate: &Certificate) -> Result<Enve
     Ok(key.map_err(CliError::failed)?.sign(certificate))
 }
 
-/// Makes the folder of the results, before the work and not after it.
+/// Makes the folder of the results, and sees that the page has a place, before the work and not after it.
 fn make_results(args: &DenoiseArgs) -> Result<(), CliError> {
+    if let Some(page) = &args.report {
+        tempfile::tempfile_in(folder_of(page)).map_err(|error| cannot_write(page, &error))?;
+    }
     let Some(folder) = &args.results else { return Ok(()) };
     let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
     made.map(drop).map_err(|error| cannot_write(folder, &error))
@@ -281,12 +295,20 @@ pub(super) fn find_trainer(spec: &ResolvedSpec) -> Result<TrainerCommand, CliErr
     found.ok_or_else(|| CliError::invalid_spec(spec.without_torch("beside autodenoise or on PATH")))
 }
 
+/// What a trainer left.
+pub(super) struct Trained {
+    pub report: Report,
+    pub artifacts: Vec<ArtifactFile>,
+    /// The passes that a report draws.
+    pub epochs: Vec<EpochRow>,
+}
+
 /// Runs the trainer and shows what it says.
 pub(super) async fn train(
     view: &mut JobView,
     mut trainer: TrainerCommand,
     job: &TrainerJob,
-) -> Result<(Report, Vec<ArtifactFile>), CliError> {
+) -> Result<Trained, CliError> {
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
     let mut child = trainer
@@ -302,7 +324,7 @@ pub(super) async fn train(
     stdin.write_all(&line).await.map_err(CliError::failed)?;
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     view.name_methods(&job.spec);
-    let mut artifacts = Vec::new();
+    let (mut artifacts, mut epochs) = (Vec::new(), Vec::new());
     let mut report = None;
     while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
         let event = serde_json::from_str(&line).map_err(CliError::failed)?;
@@ -311,7 +333,10 @@ pub(super) async fn train(
                 view.print_line(&format!("computing on {device} ({engine}), {threads} threads"))
             }
             TrainerEvent::Phase { contender, phase, epoch } => view.show_phase(contender, phase, epoch),
-            TrainerEvent::Epoch(row) => view.show_epoch(&row),
+            TrainerEvent::Epoch(row) => {
+                view.show_epoch(&row);
+                epochs.extend(Some(row).filter(|row| is_drawn(row, &job.spec)));
+            }
             TrainerEvent::Progress(progress) => view.show_progress(progress),
             TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
             TrainerEvent::Warning(warning) => view.print_line(&format!("warning: {}", warning.message)),
@@ -328,7 +353,7 @@ pub(super) async fn train(
     // An open stdin is the trainer's sign that it is still wanted.
     drop(stdin);
     match report {
-        Some(report) => Ok((report, artifacts)),
+        Some(report) => Ok(Trained { report, artifacts, epochs }),
         None => Err(CliError::job_failed(format!("the trainer ended without a result ({status})"))),
     }
 }

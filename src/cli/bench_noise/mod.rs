@@ -288,7 +288,7 @@ impl Bench<'_> {
         let out = self.work.join("out");
         let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out, args.threads);
         job.truth = section.has_truth().then_some(truth);
-        let (report, _) = train(&mut view, find_trainer(&job.spec)?, &job).await?;
+        let report = train(&mut view, find_trainer(&job.spec)?, &job).await?.report;
         let kept = Kept { section: section.name.clone(), report };
         let text = serde_json::to_vec(&kept).expect("a report is plain data");
         std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;

@@ -4,7 +4,7 @@ use super::args::ReproduceArgs;
 use crate::{
     backbone::start_threads,
     cli::{
-        denoise::{find_trainer, train, trainer_job},
+        denoise::{Trained, find_trainer, train, trainer_job},
         error::CliError,
         view::JobView,
     },
@@ -78,7 +78,7 @@ impl Bench<'_> {
             Err(error) => Err(error),
         };
         match trained {
-            Ok((report, _)) => {
+            Ok(Trained { report, .. }) => {
                 self.folder.store_job(&job.name, &report, out.path(), self.kept_files()).map_err(CliError::failed)?;
                 Ok(Ok(Box::new(report)))
             }
