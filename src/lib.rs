@@ -28,6 +28,7 @@ pub mod import;
 pub mod ingest;
 pub mod judge;
 pub mod metrics;
+pub mod plan;
 pub mod plant;
 pub mod random;
 pub mod report;

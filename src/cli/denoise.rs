@@ -3,7 +3,8 @@
 
 use super::{
     error::CliError,
-    evidence::{EvidenceArgs, check_verdict},
+    evidence::{EvidenceArgs, check_verdict, describe_plan},
+    foresee::{PlanArgs, plan_job},
     held_source::HeldSource,
     judge::{JudgeArgs, ProofAsked, judge_report},
     options::{MethodArgs, TableArgs},
@@ -11,8 +12,10 @@ use super::{
     reading,
     report::{describe_label_columns, describe_report},
     runtime,
+    screen::Screen,
     spec_file::SpecFile,
     view::JobView,
+    watch::ShownArgs,
 };
 use crate::{
     certificate::{self, SigningKey},
@@ -45,8 +48,11 @@ pub struct DenoiseArgs {
     /// Where the denoised table goes: the input without the dropped training rows, in the input's format, compressed as the
     /// name says (.gz, .zst or neither; as the input where it says no format); - is standard output. Where the method relabels or weighs rows, two more columns say
     /// what to train on
-    #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "plan")]
+    out: Option<PathBuf>,
+    /// Say what the job would take and could show, and run nothing
+    #[arg(long)]
+    plan: bool,
     /// What is written where the verdict is not `certified`
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = IfRefused::Nothing)]
     if_refused: IfRefused,
@@ -88,6 +94,8 @@ pub struct DenoiseArgs {
     judge: JudgeArgs,
     #[command(flatten)]
     table: TableArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub fn denoise(args: DenoiseArgs) -> Result<(), CliError> {
@@ -114,11 +122,22 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let trainer = find_trainer(&foreseen)?;
 
     let source = reading::existing_file(&args.file)?;
-    let output = Output::new(&args.out, &source, &table_spec)?;
+    if args.plan {
+        let how = PlanArgs { work_dir: &args.work_dir, threads: args.threads, earlier_reads: args.earlier_reads };
+        let view = JobView::new(args.shown.verbosity);
+        let plan = plan_job(&view, &source, &table_spec, &job_spec, how, interrupted).await?;
+        args.shown.json.print(&plan, || Screen::stdout().wrap(&describe_plan(&plan), 2));
+        return Ok(());
+    }
+    let out = args.out.as_ref().expect("needed where there is no --plan");
+    let output = Output::new(out, &source, &table_spec)?;
+    if output.is_stdout() && args.shown.json.json {
+        return Err(CliError::usage("--json prints the report where --out - prints the table; name a file"));
+    }
     make_results(&args)?;
     let mut held = HeldSource::take(&source)?;
     let work = reading::work_folder(&args.work_dir)?;
-    let mut view = JobView::new();
+    let mut view = JobView::new(args.shown.verbosity);
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
     let mut spec = job_spec
@@ -162,10 +181,14 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     if refused.is_none() || args.if_refused == IfRefused::Kept {
         wrote += &describe_label_columns(&report);
     }
-    eprintln!("{wrote}");
+    if let Some(page) = args.report.clone().or_else(|| Some(args.results.as_ref()?.join(PAGE))) {
+        wrote += &format!("\nwrote the report to {}", page.display());
+    }
+    view.print_line(&wrote);
+    let verbose = args.shown.verbosity.verbose;
     match output.is_stdout() {
-        true => eprintln!("{}", describe_report(&report)),
-        false => println!("{}", describe_report(&report)),
+        true => eprintln!("{}", describe_report(&report, Screen::stderr(), verbose)),
+        false => args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), verbose)),
     }
     refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
 }
@@ -262,7 +285,6 @@ pub(super) fn trainer_job(
     out_dir: PathBuf,
     threads: Option<u16>,
 ) -> TrainerJob {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     TrainerJob {
         job_id: JobId::new(),
         attempt: 1,
@@ -276,8 +298,13 @@ pub(super) fn trainer_job(
         resume_from: None,
         // Nothing would go on from a checkpoint of a one-shot run.
         checkpoint_seconds: f64::MAX,
-        threads: threads.map_or_else(cores, usize::from),
+        threads: threads.map_or_else(all_cores, usize::from),
     }
+}
+
+/// Threads to compute with where nobody says how many.
+pub(super) fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The program that runs the job on this machine. Where the job needs libtorch and there is none, the error says what to
@@ -330,7 +357,7 @@ pub(super) async fn train(
         let event = serde_json::from_str(&line).map_err(CliError::failed)?;
         match event {
             TrainerEvent::Started { device, engine, threads, .. } => {
-                view.print_line(&format!("computing on {device} ({engine}), {threads} threads"))
+                view.print_detail(&format!("computing on {device} ({engine}), {threads} threads"))
             }
             TrainerEvent::Phase { contender, phase, epoch } => view.show_phase(contender, phase, epoch),
             TrainerEvent::Epoch(row) => {
@@ -339,7 +366,7 @@ pub(super) async fn train(
             }
             TrainerEvent::Progress(progress) => view.show_progress(progress),
             TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
-            TrainerEvent::Warning(warning) => view.print_line(&format!("warning: {}", warning.message)),
+            TrainerEvent::Warning(warning) => view.warn(&warning.message),
             TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
             TrainerEvent::Finished(finished) => report = Some(*finished),
             TrainerEvent::Failed { message, .. } => {

@@ -10,7 +10,9 @@ use crate::{
         output::place,
         report::describe_report,
         runtime,
+        screen::Screen,
         view::JobView,
+        watch::ShownArgs,
     },
     evaluate::{Predictions, read_shown_rows},
     judge::{Manifest, ManifestRun, PredictionsError, REPORT, put_verdict, read_predictions},
@@ -45,6 +47,8 @@ pub struct VerdictArgs {
     /// Folder for intermediate files, about the size of the table; emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub(super) fn give_verdict(args: VerdictArgs) -> Result<(), CliError> {
@@ -56,7 +60,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let (job, seed) = (results.certificate.job_id, results.report.spec.seed);
     let manifest = Manifest::open(&args.arms, job, seed).map_err(explain_manifest)?;
     manifest.check_files(&args.arms).map_err(explain_manifest)?;
-    let view = JobView::new();
+    let view = JobView::new(args.shown.verbosity);
     let inputs = Inputs::read(&view, &args.table, &manifest.dataset, results, &args.work_dir, interrupted).await?;
     view.finish();
     let asked = inputs.check_asked(manifest.certify.clone())?;
@@ -90,7 +94,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let written = folder.path().join(certificate::FILE);
     std::fs::write(&written, certificate::file_text(&envelope)).map_err(|error| cannot_write(&written, &error))?;
     place(&written, &args.arms.join(certificate::FILE))?;
-    println!("{}", describe_report(&report));
+    args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), args.shown.verbosity.verbose));
     check_verdict(&report)
 }
 

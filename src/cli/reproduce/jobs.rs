@@ -45,7 +45,7 @@ impl Bench<'_> {
 
     /// The job's report, from an earlier run or a new one. Where the job fails, the reason is its outcome.
     pub async fn finish_job(&self, job: &PlannedJob, title: &str) -> Result<DoneJob, CliError> {
-        let mut view = JobView::new();
+        let mut view = JobView::new(self.args.verbosity);
         let facts = DatasetFacts::new(Some(&self.ingested.profile), Some(&self.ingested.feature_map));
         let spec = match job.spec.resolve(&facts) {
             Ok(spec) => spec,
