@@ -5,7 +5,8 @@
 //! ```text
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
-//! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, ingest, metrics} <- reproduce <- cli
+//! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
+//! {chart, metrics} <- report <- {evaluate, api, cli}
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
 //! {ingest, trainer, worker} <- reader <- cli
 //! ```
@@ -18,6 +19,7 @@ pub mod audit;
 pub mod backbone;
 pub mod baseline;
 pub mod certificate;
+pub mod chart;
 pub mod cli;
 pub mod config;
 pub mod denoise;
@@ -27,9 +29,11 @@ pub mod import;
 pub mod ingest;
 pub mod judge;
 pub mod metrics;
+pub mod plan;
 pub mod plant;
 pub mod random;
 pub mod reader;
+pub mod report;
 pub mod reproduce;
 pub mod selection;
 pub mod simd;

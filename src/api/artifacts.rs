@@ -78,8 +78,8 @@ enum Allow {
         ("id" = JobId, Path),
         (
             "name" = String, Path,
-            description = "As listed: denoised, indices, keep_mask, scores, weights, labels, policy, model, \
-                           report.json, certificate"
+            description = "As listed: denoised, indices, keep_mask, scores, weights, labels, explanations, policy, model, \
+                           report.html, report.json, certificate"
         ),
         GetArtifactQuery
     ),
@@ -90,7 +90,7 @@ enum Allow {
                 (inline(Binary) = "application/octet-stream"), (inline(Binary) = "application/vnd.apache.parquet"),
                 (inline(Binary) = "application/x-npy"), (inline(Binary) = "application/jsonl"),
                 (inline(Binary) = "application/gzip"), (inline(Binary) = "application/zstd"),
-                (inline(Binary) = "text/csv"), (serde_json::Value = "application/json")
+                (inline(Binary) = "text/csv"), (inline(Binary) = "text/html"), (serde_json::Value = "application/json")
             )
         ),
         (status = 206, description = "The part asked for"), (status = 400),

@@ -57,6 +57,6 @@ pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
     DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView, Page, QueuedMessage,
-    Reproduction, RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
+    Reproduction, UploadLimits, VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::WebhookSpec;

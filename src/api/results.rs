@@ -70,7 +70,8 @@ async fn compare_results(
     if first.is_empty() || second.is_empty() {
         return Ok(None);
     }
-    let timeless = first.iter().filter(|artifact| !["report.json", "certificate"].contains(&&artifact.name[..]));
+    let timeless =
+        first.iter().filter(|artifact| !["report.json", "report.html", "certificate"].contains(&&artifact.name[..]));
     let differs = |artifact: &&ArtifactRow| {
         second.iter().any(|other| other.name == artifact.name && other.sha256 != artifact.sha256)
     };

@@ -2,8 +2,8 @@
 
 use crate::types::{
     BackboneKind, Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId,
-    JobState, MessageId, MethodName, Phase, ProblemItem, Profile, Progress, Quota, RarestValue, ResolvedSpec,
-    SelfCheckResult, TestRead, Verdict, WebhookId,
+    JobState, MessageId, MethodName, Phase, ProblemItem, Profile, Progress, Quota, ResolvedSpec, SelfCheckResult,
+    TestRead, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -232,27 +232,6 @@ pub struct ArtifactView {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ArtifactList {
     pub data: Vec<ArtifactView>,
-}
-
-/// Why a training row was dropped, or nearly was.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct RowView {
-    /// Its position in the uploaded file, from 0.
-    pub row: u64,
-    pub kept: bool,
-    pub label: u8,
-    /// The method's: the larger, the rather the row is kept. Of AutoDenoise the keep probability.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub score: Option<f32>,
-    /// Its losses in the method's look-back, the oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub losses: Vec<f32>,
-    /// Seeds with which it was kept, where the job ran with several.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub kept_by: Option<u32>,
-    /// Training rows that equal it in every field and have the other label.
-    pub opposite_duplicates: u32,
-    pub rarest: RarestValue,
 }
 
 /// One start of a job by a worker.

@@ -87,11 +87,16 @@ impl CliError {
 
     /// The job asked for a verdict, and it is not `certified`.
     pub fn not_certified(verdict: Verdict) -> Self {
-        let (code, words) = match verdict {
-            Verdict::NotBetter => (7, "the rows kept are no better than all rows"),
-            _ => (8, "the runs do not tell whether the rows kept are better than all rows"),
+        let words = match verdict {
+            Verdict::NotBetter => "the rows kept are no better than all rows",
+            _ => "the runs do not tell whether the rows kept are better than all rows",
         };
-        Self::new(code, format!("not certified: {words}"))
+        Self::new(code_of(verdict), format!("not certified: {words}"))
+    }
+
+    /// The same where the report has said all there is to say.
+    pub fn refused(verdict: Verdict) -> Self {
+        Self::new(code_of(verdict), "")
     }
 
     /// A file or certificate is not what it is said to be.
@@ -111,6 +116,11 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
+}
+
+/// The exit code of a verdict that is not `certified`.
+fn code_of(verdict: Verdict) -> u8 {
+    if verdict == Verdict::NotBetter { 7 } else { 8 }
 }
 
 impl fmt::Display for CliError {

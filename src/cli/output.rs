@@ -158,7 +158,8 @@ pub fn place(from: &Path, to: &Path) -> Result<(), CliError> {
     copied.map_err(|error| cannot_write(to, &error))
 }
 
-fn folder_of(file: &Path) -> &Path {
+/// The folder that a file is in.
+pub fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -71,9 +71,8 @@ pub async fn read_table(
     }
     let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
     view.print_line(&describe_profile(&ingested.profile));
-    for line in describe_remarks(&ingested.profile).into_iter().chain(describe_fields(&ingested.profile)) {
-        view.print_line(&line);
-    }
+    describe_remarks(&ingested.profile).iter().for_each(|line| view.print_remark(line));
+    describe_fields(&ingested.profile).iter().for_each(|line| view.print_detail(line));
     Ok(ingested)
 }
 

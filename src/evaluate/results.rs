@@ -1,6 +1,7 @@
 //! What a job's own method chose, read back from the files of its results.
 
 use crate::ingest::Dataset;
+use crate::report::{EXPLANATIONS, ExplainedRow, ReadRowsError, SHOWN_ROWS, read_rows};
 use crate::selection::Selected;
 use crate::types::Split;
 use arrow_array::{RecordBatch, cast::AsArray, types::Float32Type};
@@ -46,6 +47,12 @@ pub fn read_choice(folder: &Path, dataset: &Dataset) -> Result<Selected, Results
         (selected.targets, selected.weights) = (Some(columns.targets), Some(columns.weights));
     }
     Ok(selected)
+}
+
+/// The rows that a report shows, from the results in a folder; none where none was dropped or changed.
+pub fn read_shown_rows(folder: &Path) -> Result<Vec<ExplainedRow>, ReadRowsError> {
+    let file = folder.join(EXPLANATIONS);
+    if file.exists() { read_rows(&file, 0, SHOWN_ROWS) } else { Ok(Vec::new()) }
 }
 
 /// Of every row of the file: 0 where it is dropped.

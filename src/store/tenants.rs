@@ -5,10 +5,11 @@ use super::{
     error::{bigint, int},
 };
 use crate::types::{Quota, TenantId};
+use serde::Serialize;
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 
 /// What a tenant has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow, Serialize)]
 pub struct Usage {
     /// Bytes of the uploads that its datasets were read from, each upload counted once.
     pub bytes: i64,
@@ -28,7 +29,7 @@ impl Usage {
 }
 
 /// A tenant, its own limits, and what it has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct TenantRow {
     pub name: TenantId,
     pub quota: Quota,

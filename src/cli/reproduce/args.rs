@@ -4,6 +4,7 @@ use crate::{
     cli::{
         error::CliError,
         options::{TableArgs, assignment, option_value},
+        verbosity::Verbosity,
     },
     ingest::Ingested,
     reproduce::{CASE_USER, DatasetName, Protocol, Settings, Target},
@@ -94,6 +95,8 @@ pub struct ReproduceArgs {
     pub(super) work_dir: PathBuf,
     #[command(flatten)]
     pub(super) table: TableArgs,
+    #[command(flatten)]
+    pub(super) verbosity: Verbosity,
 }
 
 const USER_COLUMNS: [&str; 3] = ["user", "user_id", "customer"];
