@@ -64,8 +64,10 @@ pub async fn create_job(
     check_memory(&state, &dataset, &resolved)?;
     check_webhook_ids(&mut connection, &caller.tenant, &resolved.webhook_ids).await?;
     match quota::create_job(&mut connection, &caller, &resolved, idempotency.as_ref(), None).await? {
-        Creation::New(row) => Ok(answer_created(*row).into_response()),
-        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], answer_created(*row)).into_response()),
+        Creation::New(row) => Ok(answer_created(*row, "jobs/").into_response()),
+        Creation::Replayed(row) => {
+            Ok(([("idempotent-replayed", "true")], answer_created(*row, "jobs/")).into_response())
+        }
         Creation::KeyReused => Err(ApiError::new(
             Kind::InvalidSpec,
             "this Idempotency-Key came with another request before; use a new key for a new job",
@@ -139,8 +141,9 @@ async fn resolve(spec: JobSpec, facts: DatasetFacts) -> Result<ResolvedSpec, Api
 }
 
 /// The answer to a request that made a job.
-pub(super) fn answer_created(row: JobRow) -> impl IntoResponse {
-    let location = format!("/v1/jobs/{}", row.id);
+/// `jobs` is the address of all jobs, relative to the request's, so that a proxy may put a prefix before both.
+pub(super) fn answer_created(row: JobRow, jobs: &str) -> impl IntoResponse + use<> {
+    let location = format!("{jobs}{}", row.id);
     (StatusCode::CREATED, [(header::LOCATION, location)], Json(view(row)))
 }
 

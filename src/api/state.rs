@@ -2,7 +2,7 @@
 
 use super::{error::ApiError, hub::EventHub, keyless::Keyless, places::Pool, throttle::Throttle};
 use crate::{
-    files::Files,
+    files::{Files, FilesError},
     store::{Store, StoreError},
     types::Quota,
     webhooks::Guard,
@@ -109,6 +109,12 @@ impl Deref for AppState {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
+    }
+}
+
+impl From<FilesError> for ApiError {
+    fn from(error: FilesError) -> Self {
         if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
 }
