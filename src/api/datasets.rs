@@ -51,18 +51,47 @@ pub async fn create_dataset(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    if is_json(&headers) {
+    let made = if is_json(&headers) {
         let bytes = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
         let bytes =
             bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
-        return from_upload::create_dataset(&state, &caller, &bytes).await.map(answer_created);
-    }
-    from_body::create_dataset(&state, &caller, query, &headers, body).await.map(answer_created)
+        from_upload::create_dataset(&state, &caller, &bytes).await?
+    } else {
+        from_body::create_dataset(&state, &caller, query, &headers, body).await?
+    };
+    let location = format!("datasets/{}", made.row.id);
+    Ok(answer_created(made, location))
 }
 
-fn answer_created(made: Created) -> Response {
+/// Upload a table whose bytes are the body.
+///
+/// As `POST /v1/datasets` with such a body, at an address of its own: clients that are generated take one type of body for
+/// each.
+#[utoipa::path(post, path = "/v1/datasets/table", tag = "datasets", params(CreateDatasetQuery, ContentDigest),
+    request_body(
+        content = inline(Binary), content_type = "application/octet-stream",
+        description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"
+    ),
+    responses(
+        (status = 201, body = DatasetView),
+        (status = 200, body = DatasetView, description = "The same bytes and spec are here already"), (status = 400),
+        (status = 413), (status = 415), (status = 422)
+    ))]
+pub async fn upload_table(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<CreateDatasetQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let made = from_body::create_dataset(&state, &caller, query, &headers, body).await?;
+    let location = made.row.id.to_string();
+    Ok(answer_created(made, location))
+}
+
+/// The address in `Location` is relative to the request's, so that a proxy may put a prefix before both.
+fn answer_created(made: Created, location: String) -> Response {
     let status = if made.new { StatusCode::CREATED } else { StatusCode::OK };
-    let location = format!("/v1/datasets/{}", made.row.id);
     (status, [(header::LOCATION, location)], Json(view(made.row))).into_response()
 }
 

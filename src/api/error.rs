@@ -124,6 +124,8 @@ kinds! {
          application/x-ndjson, or application/octet-stream with `format` given; JSON bodies as application/json.";
     RangeNotSatisfiable = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range is outside of the file",
         "Content-Range of the answer says how long the file is.";
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The thing is not what the request takes it for",
+        "If-Match names another version than the one there is. ETag of an answer without If-Match has the one there is.";
     UnsupportedVersion = "unsupported-version", PRECONDITION_FAILED, "This version of the upload protocol is not spoken here",
         "Uploads in parts follow tus 1.0.0: every request but OPTIONS carries `Tus-Resumable: 1.0.0`. The \
          Tus-Version header lists what the server speaks.";

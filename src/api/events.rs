@@ -4,6 +4,7 @@
 //! happened in between.
 
 use super::{
+    accept::Preferences,
     access::Caller,
     error::{ApiError, Kind},
     extract::{Json, Path, Query},
@@ -75,21 +76,23 @@ pub async fn list_events(
     };
     let after = last_event_id.or(query.after).unwrap_or(0).max(0);
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("*/*");
-    let wants = |media_type: &str| {
-        accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == media_type)
-    };
+    let wanted = Preferences::read(accept);
+    let (stream, json) = (wanted.weight("text/event-stream"), wanted.weight("application/json"));
     let job = jobs::find(&mut *state.connection().await?, &caller.tenant, id).await?;
     let job = job.ok_or_else(|| ApiError::not_found("job", id))?;
-    if wants("text/event-stream") {
+    // Whoever takes anything gets a page, which ends.
+    if stream > json || stream == json && accept.to_ascii_lowercase().contains("text/event-stream") && stream > 0.0 {
         // A client that has every event of an ended job is told not to come back.
         if has_every_event(job.state, job.last_event_seq, after) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         let place = seat.wait(&state, &caller.tenant)?;
         let stream = stream_events(state, caller.tenant, id, after, place);
-        return Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping")).into_response());
+        let stream = Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping"));
+        // nginx would else gather events before it passes them on.
+        return Ok(([("x-accel-buffering", "no")], stream).into_response());
     }
-    if !["application/json", "application/*", "*/*"].into_iter().any(wants) {
+    if json == 0.0 {
         return Err(ApiError::new(
             Kind::NotAcceptable,
             format!("`{accept}` names neither application/json nor text/event-stream"),

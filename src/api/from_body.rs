@@ -26,6 +26,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
+use sha2::{Digest, Sha512};
 use utoipa::IntoParams;
 
 /// Media types tables come in; the first five are the ones to recommend. `curl --data-binary` sends the form type unless
@@ -127,10 +128,10 @@ pub async fn create_dataset(
     let object = &received.stored;
     ingest::resolve_format(&mut spec, None, Some(&media_type), &first_bytes);
     let key = Key::upload(&object.sha256).map_err(|error| ApiError::internal(&error))?;
-    state.files.prepare_received(&received).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.prepare_received(&received).await?;
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
-    state.files.store_received(&received).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.store_received(&received).await?;
     let new = NewDataset {
         tenant: caller.tenant.clone(),
         name: query.name,
@@ -152,7 +153,7 @@ async fn receive_table(
     caller: &Caller,
     headers: &HeaderMap,
     body: Body,
-    expected: Option<String>,
+    expected: Expected,
 ) -> Result<(Received, Vec<u8>), ApiError> {
     let most = state.config.max_upload_bytes;
     let left = quota::bytes_left(state, caller).await?.unwrap_or(most);
@@ -164,14 +165,18 @@ async fn receive_table(
         return Err(refused());
     }
     let mut first_bytes = Vec::with_capacity(SNIFF_BYTES);
+    let mut sha512 = expected.sha512.is_some().then(Sha512::new);
     let stream = body.into_data_stream().inspect_ok(|chunk| {
+        if let Some(sha512) = &mut sha512 {
+            sha512.update(chunk);
+        }
         let missing = SNIFF_BYTES - first_bytes.len();
         first_bytes.extend_from_slice(&chunk[..missing.min(chunk.len())]);
     });
     let received = state.files.receive(stream, limit).await.map_err(|error| match error {
         FilesError::TooLarge { .. } => refused(),
         FilesError::Upload(error) => ApiError::bad_request(format!("the upload broke off: {error}")),
-        other => ApiError::internal(&other),
+        other => other.into(),
     })?;
     let object = &received.stored;
     if object.bytes == 0 {
@@ -179,7 +184,9 @@ async fn receive_table(
             "the body is empty: send the table's bytes, for example with curl --data-binary @file.csv",
         ));
     }
-    if expected.is_some_and(|expected| expected != object.sha256) {
+    let differs = expected.sha256.is_some_and(|expected| expected != object.sha256)
+        || sha512.map(|sha512| sha512.finalize().to_vec()) != expected.sha512;
+    if differs {
         let detail = format!("the {} bytes received have the sha-256 {}", object.bytes, object.sha256);
         return Err(ApiError::new(Kind::BadDigest, detail));
     }
@@ -197,18 +204,37 @@ fn read_media_type(headers: &HeaderMap) -> Result<String, ApiError> {
     Err(ApiError::new(Kind::UnsupportedMediaType, detail))
 }
 
-/// The sha-256 of `Content-Digest`, in hexadecimal.
-fn read_content_digest(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("content-digest") else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    let encoded = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'));
-    let digest = encoded.and_then(|encoded| BASE64_STANDARD.decode(encoded).ok()).filter(|digest| digest.len() == 32);
-    match digest {
-        Some(digest) => Ok(Some(hex::encode(digest))),
-        None => {
-            Err(ApiError::bad_request("Content-Digest must be `sha-256=:` and 32 bytes in base64 and `:` (RFC 9530)"))
+/// What `Content-Digest` says of the body.
+#[derive(Debug, Default, PartialEq)]
+struct Expected {
+    /// In hexadecimal.
+    sha256: Option<String>,
+    sha512: Option<Vec<u8>>,
+}
+
+/// Reads `Content-Digest`; digests that are not known here are left to others, as RFC 9530 asks.
+fn read_content_digest(headers: &HeaderMap) -> Result<Expected, ApiError> {
+    let mut expected = Expected::default();
+    for value in headers.get_all("content-digest") {
+        for (name, text) in value.to_str().unwrap_or_default().split(',').filter_map(|item| item.trim().split_once('='))
+        {
+            let read = |bytes: usize| {
+                let encoded = text.strip_prefix(':').and_then(|text| text.strip_suffix(':'));
+                let digest = encoded.and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
+                digest.filter(|digest| digest.len() == bytes).ok_or_else(|| {
+                    let rule =
+                        format!("Content-Digest must be `{name}=:`, {bytes} bytes in base64, and `:` (RFC 9530)");
+                    ApiError::bad_request(rule)
+                })
+            };
+            match name {
+                "sha-256" => expected.sha256 = Some(hex::encode(read(32)?)),
+                "sha-512" => expected.sha512 = Some(read(64)?),
+                _ => {}
+            }
         }
     }
+    Ok(expected)
 }
 
 fn too_large(limit: u64) -> ApiError {

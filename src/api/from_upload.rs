@@ -11,7 +11,7 @@ use super::{
     upload_parts::lock_upload,
 };
 use crate::{
-    files::{FilesError, Key},
+    files::Key,
     ingest::{self, SNIFF_BYTES},
     store::{
         StoreError,
@@ -110,7 +110,7 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
         Some(known) => (None, known.clone()),
         None => {
             let mut partial = lock_upload(state, id).await?;
-            let stored = partial.digest().await.map_err(internal)?;
+            let stored = partial.digest().await?;
             (Some(partial), stored.sha256)
         }
     };
@@ -119,8 +119,8 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
     }
     let first_bytes = match &mut partial {
         Some(partial) => {
-            state.files.prepare_partial(partial, &sha256).await.map_err(internal)?;
-            partial.read_first(SNIFF_BYTES).await.map_err(internal)?
+            state.files.prepare_partial(partial, &sha256).await?;
+            partial.read_first(SNIFF_BYTES).await?
         }
         None => read_first(state, &key).await?.ok_or_else(|| deleted(id))?,
     };
@@ -128,8 +128,8 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
     match &partial {
-        Some(partial) => state.files.store_partial(partial, &sha256).await.map_err(internal)?,
-        None if state.files.contains(&key).await.map_err(internal)? => {}
+        Some(partial) => state.files.store_partial(partial, &sha256).await?,
+        None if state.files.contains(&key).await? => {}
         None => return Err(deleted(id)),
     }
     let new = NewDataset {
@@ -173,19 +173,15 @@ async fn read_first(state: &AppState, key: &Key) -> Result<Option<Vec<u8>>, ApiE
     let reading = match state.files.read(key, Some(0..SNIFF_BYTES as u64)).await {
         Ok(reading) => reading,
         Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(internal(error)),
+        Err(error) => return Err(error.into()),
     };
     let gathered = reading.stream.try_fold(Vec::new(), async |mut bytes, chunk| {
         bytes.extend_from_slice(&chunk);
         Ok(bytes)
     });
-    gathered.await.map(Some).map_err(internal)
+    Ok(Some(gathered.await?))
 }
 
 fn deleted(id: UploadId) -> ApiError {
     ApiError::conflict(format!("the dataset made of {id} was deleted; upload the table again"))
-}
-
-fn internal(error: FilesError) -> ApiError {
-    ApiError::internal(&error)
 }

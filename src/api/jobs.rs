@@ -60,18 +60,39 @@ pub async fn create_job(
 ) -> Result<Response, ApiError> {
     let idempotency = read_idempotency(&headers, &spec)?;
     let mut connection = state.connection().await?;
-    let (dataset, resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    let (dataset, mut resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    keep_bounds(&state, &mut resolved)?;
     check_memory(&state, &dataset, &resolved)?;
     check_webhook_ids(&mut connection, &caller.tenant, &resolved.webhook_ids).await?;
     match quota::create_job(&mut connection, &caller, &resolved, idempotency.as_ref(), None).await? {
-        Creation::New(row) => Ok(answer_created(*row).into_response()),
-        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], answer_created(*row)).into_response()),
+        Creation::New(row) => Ok(answer_created(*row, "jobs/").into_response()),
+        Creation::Replayed(row) => {
+            Ok(([("idempotent-replayed", "true")], answer_created(*row, "jobs/")).into_response())
+        }
         Creation::KeyReused => Err(ApiError::new(
             Kind::InvalidSpec,
             "this Idempotency-Key came with another request before; use a new key for a new job",
         )),
         Creation::DatasetNotReady => Err(ApiError::new(Kind::DatasetNotReady, format!("{} is gone", spec.dataset_id))),
     }
+}
+
+/// Refuses what the operator does not allow; a job that names no deadline gets the operator's.
+fn keep_bounds(state: &AppState, spec: &mut ResolvedSpec) -> Result<(), ApiError> {
+    let mut errors = Vec::new();
+    if spec.priority > state.config.max_priority {
+        errors.push(FieldError::new("/priority", format!("at most {} here", state.config.max_priority)));
+    }
+    if let Some(most) = state.config.max_run_seconds {
+        match spec.deadline_seconds {
+            Some(deadline) if deadline > most => {
+                errors.push(FieldError::new("/deadline_seconds", format!("at most {most} here")));
+            }
+            Some(_) => {}
+            None => spec.deadline_seconds = Some(most),
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_spec(errors)) }
 }
 
 /// Refuses a job whose trainer would need more memory than the operator gives it, which the workers would end.
@@ -139,8 +160,9 @@ async fn resolve(spec: JobSpec, facts: DatasetFacts) -> Result<ResolvedSpec, Api
 }
 
 /// The answer to a request that made a job.
-pub(super) fn answer_created(row: JobRow) -> impl IntoResponse {
-    let location = format!("/v1/jobs/{}", row.id);
+/// `jobs` is the address of all jobs, relative to the request's, so that a proxy may put a prefix before both.
+pub(super) fn answer_created(row: JobRow, jobs: &str) -> impl IntoResponse + use<> {
+    let location = format!("{jobs}{}", row.id);
     (StatusCode::CREATED, [(header::LOCATION, location)], Json(view(row)))
 }
 

@@ -3,12 +3,15 @@
 //! One file per family of addresses, each readable from top to bottom: parameters, then handlers. A handler's name is
 //! its OpenAPI operation id. Errors are `ApiError` and nothing else.
 
+mod accept;
 mod access;
 mod artifacts;
 mod attempts;
 mod browsers;
+mod compress;
 mod conditional;
 mod datasets;
+mod document;
 mod error;
 mod events;
 mod extract;

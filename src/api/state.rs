@@ -2,7 +2,7 @@
 
 use super::{error::ApiError, hub::EventHub, keyless::Keyless, places::Pool, throttle::Throttle};
 use crate::{
-    files::Files,
+    files::{Files, FilesError},
     store::{Store, StoreError},
     types::Quota,
     webhooks::Guard,
@@ -33,6 +33,10 @@ pub struct ApiConfig {
     pub tenant_max_waits: usize,
     /// Most bytes of memory that a job's trainer may be planned to take, where there is a limit.
     pub job_max_memory: Option<u64>,
+    /// Highest priority of a job.
+    pub max_priority: i32,
+    /// Longest that a job may run, in seconds.
+    pub max_run_seconds: Option<u64>,
     /// Origins whose pages browsers may let use the API.
     pub cors_origins: Vec<String>,
     /// Which addresses webhooks may have.
@@ -109,6 +113,12 @@ impl Deref for AppState {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
+    }
+}
+
+impl From<FilesError> for ApiError {
+    fn from(error: FilesError) -> Self {
         if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
 }

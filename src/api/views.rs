@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+    openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type, schema::AnyOfBuilder},
 };
 
 /// Bytes as they are, for the OpenAPI document.
@@ -193,10 +193,17 @@ pub struct EventView {
     pub seq: i64,
     /// One of EventType's words; ignore those you do not know.
     #[serde(rename = "type")]
+    #[schema(schema_with = event_type)]
     pub kind: String,
     pub at: DateTime<Utc>,
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
+}
+
+/// The words there are, and those that later versions add.
+fn event_type() -> Schema {
+    let known = Ref::from_schema_name("EventType");
+    Schema::AnyOf(AnyOfBuilder::new().item(known).item(ObjectBuilder::new().schema_type(Type::String)).build())
 }
 
 /// Events after a sequence number, oldest first.

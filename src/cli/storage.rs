@@ -2,6 +2,7 @@
 
 use super::error::CliError;
 use crate::{
+    api::Chain,
     certificate::SigningKey,
     config::{StorageConfig, bucket_settings},
     files::Files,
@@ -43,7 +44,10 @@ impl Storage {
                 (embedded.connect_options(), Some(embedded))
             }
         };
-        let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
+        let address = format!("{}:{}", options.get_host(), options.get_port());
+        let store = Store::connect(options, CONNECTIONS).await.map_err(|error| {
+            CliError::failed_because(format!("cannot use the database at {address}: {}", Chain(&error)))
+        })?;
         store.migrate().await.map_err(CliError::failed)?;
         Ok(Self { store, files, signing_key, embedded })
     }

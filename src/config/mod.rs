@@ -175,6 +175,14 @@ pub struct ServerConfig {
     #[arg(long, env = "AUTODENOISE_MAX_UPLOAD_BYTES", default_value_t = 64 << 30, value_name = "BYTES")]
     pub max_upload_bytes: u64,
 
+    /// Highest priority that a job may have
+    #[arg(long, env = "AUTODENOISE_MAX_PRIORITY", default_value_t = 100, allow_negative_numbers = true, value_name = "N", value_parser = clap::value_parser!(i32).range(-100..=100))]
+    pub max_priority: i32,
+
+    /// Longest that a job may run; one that names no deadline has this one [default: no limit]
+    #[arg(long, env = "AUTODENOISE_MAX_RUN_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    pub max_run_seconds: Option<u64>,
+
     /// An upload in parts that nothing was sent to for this long is removed
     #[arg(long, env = "AUTODENOISE_UPLOAD_EXPIRY_SECONDS", default_value_t = 86400.0, value_name = "SECONDS", value_parser = positive_seconds)]
     pub upload_expiry_seconds: f64,

@@ -66,6 +66,11 @@ impl FilesError {
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 
+    /// Whether the same call may succeed in a while: a bucket does not answer, or the disk is full.
+    pub fn is_transient(&self) -> bool {
+        self.is_disk_full() || matches!(self, Self::Store(object_store::Error::Generic { .. }))
+    }
+
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,

@@ -21,6 +21,7 @@ mod label_rule;
 mod memory;
 pub mod method;
 mod metrics;
+mod option_value;
 mod options;
 mod overrides;
 mod plan;
@@ -64,6 +65,7 @@ pub use label_rule::{Comparison, LabelRule, LabelTest};
 pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};
 pub use metrics::{KeptShare, Metrics};
+pub use option_value::OptionValue;
 pub use options::{
     Action, AucOn, DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options, PolicyReduction,
     Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,

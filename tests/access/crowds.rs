@@ -233,3 +233,21 @@ fn names_in_a_tables_spec_are_short() {
     assert_eq!(answer(upload("click")).0, 201);
     assert_eq!(fs::read_dir(service.data.join("incoming")).unwrap().count(), 0);
 }
+
+#[test]
+fn the_operator_bounds_priority_and_run_time() {
+    let dir = scratch();
+    let data = dir.path().join("data");
+    let dataset = read_table(&data, dir.path());
+    let service = Service::start_with(&data, &["--no-worker", "--max-priority", "5", "--max-run-seconds", "600"]);
+    let submit = |changes: Value| {
+        let mut spec = json!({"dataset_id": dataset});
+        spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        service.post("/v1/jobs").json(&spec)
+    };
+    let refused = service.expect(submit(json!({"priority": 6, "deadline_seconds": 601})), 422);
+    let pointers: Vec<_> = refused["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(pointers, ["/priority", "/deadline_seconds"]);
+    let job = service.expect(submit(json!({"priority": 5})), 201);
+    assert_eq!(job["spec"]["deadline_seconds"], 600);
+}

@@ -15,7 +15,7 @@ fn unfinished_uploads_and_encoded_tables_count_against_the_quota() {
     };
     let begun = begin(2 * size - 10).send().unwrap();
     assert_eq!(begun.status(), 201);
-    let upload = begun.headers()["location"].to_str().unwrap().to_owned();
+    let upload = format!("/v1/{}", begun.headers()["location"].to_str().unwrap());
     assert_eq!(answer(begin(100)), refused(429, "quota_exceeded"), "no byte of the first has come, and all may");
     let body = fs::read(&table).unwrap();
     let whole = service.post("/v1/datasets").query(&CLICKS).header("content-type", "text/csv");
