@@ -37,5 +37,6 @@ pub mod synth;
 pub mod telemetry;
 pub mod trainer;
 pub mod types;
+pub mod web;
 pub mod webhooks;
 pub mod worker;

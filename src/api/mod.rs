@@ -17,6 +17,7 @@ mod gauges;
 mod header_params;
 mod health;
 mod hub;
+mod inner;
 mod jobs;
 mod keyless;
 mod limits;
@@ -29,6 +30,7 @@ mod prefer;
 mod quota;
 mod results;
 mod routes;
+mod row_source;
 mod rows;
 mod server;
 mod state;
@@ -43,15 +45,17 @@ mod webhooks;
 mod workers;
 
 pub use crate::types::ProblemItem;
-pub use error::{Chain, Problem};
+pub use access::Caller;
+pub use error::{Chain, Problem, REQUEST_ID};
 pub use gauges::refresh_gauges;
 pub use health::{Probes, probes};
 pub use hub::EventHub;
+pub use inner::{admit, inner_router};
 pub use routes::{openapi_json, router};
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
-    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
+    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CellView, CheckpointList, CheckpointView, CreatedWebhook,
     DatasetView, DeliveryView, EventPage, EventView, Health, JobView, MetricsView, Page, QueuedMessage, Reproduction,
     RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
 };

@@ -26,8 +26,8 @@ use utoipa_axum::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-/// The whole API over a state.
-pub fn router(state: AppState) -> Router {
+/// The whole API over a state, and the pages beside it.
+pub fn router(state: AppState, pages: Router) -> Router {
     let (router, document) = split_documented();
     let router = router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::guard))
@@ -50,7 +50,7 @@ pub fn router(state: AppState) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ));
-    router.layer(layers).with_state(state)
+    router.with_state(state).merge(pages).layer(layers)
 }
 
 /// Has the handlers of the routes check the version of tus. A method without a handler is 405 whatever version is named.
@@ -90,6 +90,11 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(health::get_healthz))
         .routes(routes!(health::get_readyz))
         .routes(routes!(health::get_metrics))
+}
+
+/// The described routes, behind no guard.
+pub(super) fn undecorated() -> Router<AppState> {
+    split_documented().0
 }
 
 /// The described routes, and their description.

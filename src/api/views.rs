@@ -78,6 +78,9 @@ pub struct JobView {
     pub epoch: Option<u32>,
     /// How many times a worker has started it.
     pub attempt: u32,
+    /// Number of its last event: what follows in the stream comes after it.
+    #[serde(default)]
+    pub last_event_seq: i64,
     /// Jobs of a higher priority are run first.
     #[serde(default)]
     pub priority: i32,
@@ -204,6 +207,17 @@ pub struct RowView {
     /// Training rows that equal it in every field and have the other label.
     pub opposite_duplicates: u32,
     pub rarest: RarestValue,
+    /// With `cells=true`: the row as it stands in the uploaded file, a cell a column. None where the dataset was deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub cells: Vec<CellView>,
+}
+
+/// A cell of an uploaded table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CellView {
+    pub column: String,
+    /// The text that stands there.
+    pub value: String,
 }
 
 /// One start of a job by a worker.
