@@ -23,6 +23,7 @@ mod keyless;
 mod limits;
 mod offers;
 mod openapi;
+mod overlap;
 mod page;
 mod pauses;
 mod plan;
@@ -30,6 +31,7 @@ mod prefer;
 mod quota;
 mod results;
 mod routes;
+mod row_filter;
 mod row_source;
 mod rows;
 mod server;
@@ -39,6 +41,7 @@ mod throttle;
 mod trace;
 pub mod tus;
 mod upload_parts;
+mod upload_sample;
 mod uploads;
 mod views;
 mod webhooks;
@@ -52,11 +55,12 @@ pub use health::{Probes, probes};
 pub use hub::EventHub;
 pub use inner::{admit, inner_router};
 pub use routes::{openapi_json, router};
+pub use row_source::{CellView, RowWithCells};
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
-    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CellView, CheckpointList, CheckpointView, CreatedWebhook,
-    DatasetView, DeliveryView, EventPage, EventView, Health, JobView, MetricsView, Page, QueuedMessage, Reproduction,
-    RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
+    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
+    DatasetView, DeliveryView, EventPage, EventView, Health, JobView, MetricsView, OverlapView, Page, QueuedMessage,
+    Reproduction, RowView, UploadLimits, UploadSample, VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::WebhookSpec;

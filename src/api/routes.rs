@@ -1,8 +1,8 @@
 //! Routes, the document that describes them, and what every request passes through.
 
 use super::{
-    access, artifacts, attempts, datasets, error, events, extract, health, jobs, limits, openapi, pauses, plan,
-    results, rows, state::AppState, trace, tus, uploads, webhooks, workers,
+    access, artifacts, attempts, datasets, error, events, extract, health, jobs, limits, openapi, overlap, pauses,
+    plan, results, rows, state::AppState, trace, tus, upload_sample, uploads, webhooks, workers,
 };
 use axum::{
     Router,
@@ -65,6 +65,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
         .routes(with_tus_version(routes!(uploads::discover_uploads, uploads::create_upload)))
         .routes(with_tus_version(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload)))
+        .routes(routes!(upload_sample::get_upload_sample))
         .routes(routes!(jobs::create_job, jobs::list_jobs))
         .routes(routes!(plan::plan_job))
         .routes(routes!(jobs::find_job, jobs::delete_job))
@@ -78,6 +79,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(results::get_report))
         .routes(routes!(results::get_verdict))
         .routes(routes!(rows::list_rows))
+        .routes(routes!(overlap::get_overlap))
         .routes(routes!(results::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))

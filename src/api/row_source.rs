@@ -1,21 +1,43 @@
 //! The uploaded file of a job's dataset: what the rows of the job hold.
 
-use super::{
-    error::ApiError,
-    state::AppState,
-    views::{CellView, RowView},
-};
+use super::{error::ApiError, state::AppState, views::RowView};
 use crate::{
     files::Key,
     ingest::{self, IngestError, SourceRows},
     store::datasets,
     types::{DatasetId, DatasetSpec, TenantId},
 };
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
 };
+use utoipa::ToSchema;
+
+/// An explained row, and what it holds.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RowWithCells {
+    #[serde(flatten)]
+    pub row: RowView,
+    /// With `cells=true`: the row as it stands in the uploaded file, a cell a column. None where the dataset was deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub cells: Vec<CellView>,
+}
+
+/// A cell of an uploaded table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CellView {
+    pub column: String,
+    /// The text that stands there.
+    pub value: String,
+}
+
+impl RowWithCells {
+    pub fn without(row: RowView) -> Self {
+        Self { row, cells: Vec::new() }
+    }
+}
 
 /// A file, and how it is read.
 #[derive(Clone)]
@@ -41,19 +63,19 @@ impl RowSource {
     }
 
     /// Gives the rows their cells.
-    pub async fn fill_in(&self, rows: &mut [RowView]) -> Result<(), ApiError> {
+    pub async fn add_cells(&self, rows: Vec<RowView>) -> Result<Vec<RowWithCells>, ApiError> {
         let positions = rows.iter().filter_map(|row| u32::try_from(row.row).ok()).collect();
         let source = self.clone();
         let SourceRows { columns, rows: found } =
             blocking(move || ingest::rows_at(&source.path, &source.spec, &positions)).await?;
         let mut cells: HashMap<u64, Vec<String>> =
             found.into_iter().map(|(row, cells)| (u64::from(row), cells)).collect();
-        for row in rows {
+        let with_cells = rows.into_iter().map(|row| {
             let values = cells.remove(&row.row).unwrap_or_default();
             let named = columns.iter().cloned().zip(values);
-            row.cells = named.map(|(column, value)| CellView { column, value }).collect();
-        }
-        Ok(())
+            RowWithCells { row, cells: named.map(|(column, value)| CellView { column, value }).collect() }
+        });
+        Ok(with_cells.collect())
     }
 }
 

@@ -4,11 +4,12 @@ use super::{
     batch::{BATCH_ROWS, Batch, Span},
     content::without_zero_fraction,
     error::IngestError,
+    format::{SNIFF_BYTES, resolve_format},
     limits::IngestLimits,
     table::Table,
 };
-use crate::types::DatasetSpec;
-use std::{borrow::Cow, collections::BTreeSet, ops::ControlFlow, path::Path};
+use crate::types::{Compression, DatasetSpec, FileFormat, LabelRule};
+use std::{borrow::Cow, collections::BTreeSet, fs::File, io::Read, ops::ControlFlow, path::Path};
 
 /// Rows as text, and the names of their columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +59,38 @@ pub fn rows_at(source: &Path, spec: &DatasetSpec, positions: &BTreeSet<u32>) -> 
         if positions.last() == Some(&row) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(found)
+}
+
+/// How a file reads before anything is said of its columns, and its first rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    pub format: FileFormat,
+    pub compression: Compression,
+    /// Of a CSV.
+    pub separator: Option<String>,
+    pub rows: SourceRows,
+}
+
+/// Reads the first rows of a file, at most `most`. Name and media type help to tell its format.
+pub fn sample(source: &Path, name: Option<&str>, media_type: Option<&str>, most: usize) -> Result<Sample, IngestError> {
+    let limits = IngestLimits::default();
+    let mut first_bytes = Vec::new();
+    let file = File::open(source).map_err(IngestError::io("open", source))?;
+    file.take(SNIFF_BYTES as u64).read_to_end(&mut first_bytes).map_err(IngestError::io("read", source))?;
+    let mut spec = DatasetSpec::with_label(LabelRule { column: String::new(), rule: None });
+    resolve_format(&mut spec, name, media_type, &first_bytes);
+    let table = Table::open(source, &spec, &limits)?;
+    let mut rows = SourceRows { columns: table.columns.clone(), rows: Vec::new() };
+    read_rows(&table, &limits, &mut |row, text, cells| {
+        rows.rows.push((row, copy_cells(text, cells)));
+        if rows.rows.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(Sample {
+        format: table.spec.format.unwrap_or(FileFormat::Csv),
+        compression: table.spec.compression.unwrap_or(Compression::None),
+        separator: table.spec.separator.clone(),
+        rows,
+    })
 }
 
 /// Hands every row whose cell in `column` reads `value` to `each`.

@@ -22,7 +22,7 @@ use axum::{
 const MOST_ERRORS: usize = 100;
 
 #[derive(Template)]
-#[template(path = "dataset.html")]
+#[template(path = "dataset.html", config = "src/web/askama.toml")]
 struct DatasetPage {
     shell: Shell,
     id: String,

@@ -22,7 +22,7 @@ pub struct DatasetListQuery {
 }
 
 #[derive(Template)]
-#[template(path = "dataset_list.html")]
+#[template(path = "dataset_list.html", config = "src/web/askama.toml")]
 struct DatasetListPage {
     shell: Shell,
     datasets: Vec<DatasetLine>,

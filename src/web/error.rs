@@ -83,7 +83,7 @@ impl IntoResponse for PageError {
 }
 
 #[derive(Template)]
-#[template(path = "error.html")]
+#[template(path = "error.html", config = "src/web/askama.toml")]
 struct ErrorPage<'a> {
     shell: Shell,
     error: &'a PageError,

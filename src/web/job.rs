@@ -22,7 +22,7 @@ use axum::response::Response;
 const MOST_PASSES: usize = 20_000;
 
 #[derive(Template)]
-#[template(path = "job.html")]
+#[template(path = "job.html", config = "src/web/askama.toml")]
 struct JobPage {
     shell: Shell,
     head: JobHead,

@@ -44,7 +44,7 @@ impl JobListQuery {
 }
 
 #[derive(Template)]
-#[template(path = "job_list.html")]
+#[template(path = "job_list.html", config = "src/web/askama.toml")]
 struct JobListPage {
     shell: Shell,
     query: JobListQuery,

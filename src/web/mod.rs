@@ -10,6 +10,8 @@
 
 mod ask;
 mod assets;
+mod columns;
+mod compare;
 mod dataset;
 mod dataset_list;
 mod door;
@@ -21,12 +23,14 @@ mod job;
 mod job_actions;
 mod job_charts;
 mod job_list;
+mod new_job;
 mod relay;
 mod results;
 mod routes;
 mod rows;
 mod session;
 mod shell;
+mod upload;
 mod verdict;
 mod words;
 

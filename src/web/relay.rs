@@ -2,7 +2,10 @@
 //! cookie, so that no page of another site can make a browser use it.
 
 use super::{ask::Ask, error::PageError, extract::Path, words};
-use crate::{api::Problem, types::JobId};
+use crate::{
+    api::Problem,
+    types::{JobId, UploadId},
+};
 use axum::{
     extract::Request,
     http::{HeaderMap, Uri, header},
@@ -17,6 +20,16 @@ pub async fn follow_events(ask: Ask, Path(id): Path<JobId>, request: Request) ->
 /// One result of a job.
 pub async fn download_result(ask: Ask, Path((id, name)): Path<(JobId, String)>, request: Request) -> Response {
     hand_on(&ask, &format!("/v1/jobs/{id}/artifacts/{}", words::encode(&name)), request).await
+}
+
+/// The beginning of an upload in parts.
+pub async fn begin_upload(ask: Ask, request: Request) -> Response {
+    hand_on(&ask, "/v1/uploads", request).await
+}
+
+/// How far an upload has come, or its next part.
+pub async fn continue_upload(ask: Ask, Path(id): Path<UploadId>, request: Request) -> Response {
+    hand_on(&ask, &format!("/v1/uploads/{id}"), request).await
 }
 
 /// What the API answers to the request at another address, with the request's query. To a browser that would show it, an error

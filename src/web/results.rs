@@ -19,7 +19,7 @@ use axum::{
 };
 
 #[derive(Template)]
-#[template(path = "results.html")]
+#[template(path = "results.html", config = "src/web/askama.toml")]
 struct ResultsPage {
     shell: Shell,
     head: JobHead,

@@ -1,11 +1,13 @@
 //! All pages, and what every request for one passes through.
 
 use super::{
-    assets, dataset, dataset_list, door, headers, home, job, job_actions, job_list, relay, results, rows, session,
+    assets, columns, compare, dataset, dataset_list, door, headers, home, job, job_actions, job_list, new_job, relay,
+    results, rows, session, upload,
 };
 use crate::api::{self, AppState};
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     handler::Handler,
     http::Method,
     middleware,
@@ -53,6 +55,17 @@ fn closed() -> Vec<Route> {
         route(Method::GET, "/datasets", dataset_list::show),
         route(Method::GET, "/datasets/{id}", dataset::show),
         route(Method::POST, "/datasets/{id}/delete", dataset::delete),
+        route(Method::GET, "/datasets/{id}/new-job", new_job::show),
+        route(Method::POST, "/datasets/{id}/new-job", new_job::start),
+        route(Method::GET, "/compare", compare::show),
+        route(Method::GET, "/new", upload::show),
+        // The API limits files, by what the tenant may have.
+        route(Method::POST, "/new", upload::send.layer(DefaultBodyLimit::disable())),
+        route(Method::GET, "/new/{id}", columns::show),
+        route(Method::POST, "/new/{id}", columns::choose),
+        route(Method::POST, "/uploads", relay::begin_upload),
+        route(Method::HEAD, "/uploads/{id}", relay::continue_upload),
+        route(Method::PATCH, "/uploads/{id}", relay::continue_upload),
         route(Method::POST, "/sign-out", session::sign_out),
     ]
 }

@@ -9,7 +9,7 @@ use super::{
     words,
 };
 use crate::{
-    api::{DatasetView, JobView, Page, RowView},
+    api::{CellView, DatasetView, JobView, Page, RowView, RowWithCells},
     chart::sparkline,
     types::{CorruptionFound, JobId, RemedyKind, Report},
 };
@@ -53,7 +53,7 @@ impl RowsQuery {
 }
 
 #[derive(Template)]
-#[template(path = "rows.html")]
+#[template(path = "rows.html", config = "src/web/askama.toml")]
 struct RowsPage {
     shell: Shell,
     head: JobHead,
@@ -104,7 +104,7 @@ pub async fn show(
     let report: Report = ask.get(&format!("/v1/jobs/{id}/report")).await?;
     let dataset: Option<DatasetView> = ask.find(&format!("/v1/datasets/{}", job.dataset_id)).await?;
     let address = format!("/v1/jobs/{id}/rows?cells=true&limit=20&{}", query.to_query(&query.after));
-    let page: Option<Page<RowView>> = ask.find(&address).await?;
+    let page: Option<Page<RowWithCells>> = ask.find(&address).await?;
     let is_explained = page.is_some();
     let page = page.unwrap_or(Page { data: Vec::new(), has_more: false, next: None });
     let found = report.findings.map(|findings| findings.corruptions).unwrap_or_default();
@@ -112,10 +112,11 @@ pub async fn show(
     Ok(render(&RowsPage {
         head: JobHead::of(&ask, &job).await?,
         filters: !query.to_query("").is_empty(),
-        has_scores: page.data.iter().any(|row| row.score.is_some()),
-        has_losses: page.data.iter().any(|row| !row.losses.is_empty()),
-        has_twins: page.data.iter().any(|row| row.opposite_duplicates > 0),
-        rows: page.data.iter().map(|row| describe(row, &columns, &found)).collect(),
+        // A score that all rows have tells none of them from another.
+        has_scores: page.data.windows(2).any(|pair| pair[0].row.score != pair[1].row.score),
+        has_losses: page.data.iter().any(|it| !it.row.losses.is_empty()),
+        has_twins: page.data.iter().any(|it| it.row.opposite_duplicates > 0),
+        rows: page.data.iter().map(|it| describe(it, &columns, &found)).collect(),
         is_explained,
         findings: found.iter().filter_map(|found| link_finding(id, found)).collect(),
         next: page.next.map(|next| format!("/jobs/{id}/rows?{}", query.to_query(&next))),
@@ -125,9 +126,10 @@ pub async fn show(
     }))
 }
 
-fn describe(row: &RowView, columns: &[String], found: &[CorruptionFound]) -> RowLine {
+fn describe(it: &RowWithCells, columns: &[String], found: &[CorruptionFound]) -> RowLine {
+    let RowWithCells { row, cells } = it;
     let losses: Vec<f64> = row.losses.iter().map(|loss| f64::from(*loss)).collect();
-    let cell = |column: &String| row.cells.iter().find(|cell| cell.column == *column);
+    let cell = |column: &String| cells.iter().find(|cell| cell.column == *column);
     let text = |column: &String| CellText {
         text: cell(column).map(|cell| cell.value.clone()).unwrap_or_default(),
         is_found: cell(column).is_some_and(|cell| found.iter().any(|found| names(found, column, &cell.value))),
@@ -143,7 +145,7 @@ fn describe(row: &RowView, columns: &[String], found: &[CorruptionFound]) -> Row
         } else {
             String::new()
         },
-        reason: reason(row, found),
+        reason: reason(row, cells, found),
         cells: columns.iter().map(text).collect(),
     }
 }
@@ -157,22 +159,23 @@ fn names(found: &CorruptionFound, field: &str, value: &str) -> bool {
 }
 
 /// What speaks against a row, as far as its cells tell.
-fn reason(row: &RowView, found: &[CorruptionFound]) -> String {
-    let is_of =
-        |found: &&CorruptionFound| {
-            found.taken
-                && found.examples.iter().any(|example| {
-                    !example.names.is_empty()
-                        && found.fields.iter().zip(&example.names).all(|(field, name)| {
-                            row.cells.iter().any(|cell| cell.column == *field && cell.value == *name)
-                        })
-                })
-        };
+fn reason(row: &RowView, cells: &[CellView], found: &[CorruptionFound]) -> String {
+    let is_of = |found: &&CorruptionFound| {
+        found.taken
+            && found.examples.iter().any(|example| {
+                !example.names.is_empty()
+                    && found
+                        .fields
+                        .iter()
+                        .zip(&example.names)
+                        .all(|(field, name)| cells.iter().any(|cell| cell.column == *field && cell.value == *name))
+            })
+    };
     if let Some(found) = found.iter().find(is_of) {
         let fields: Vec<String> = found
             .fields
             .iter()
-            .filter_map(|field| row.cells.iter().find(|cell| cell.column == *field))
+            .filter_map(|field| cells.iter().find(|cell| cell.column == *field))
             .map(|cell| format!("{} = {}", cell.column, cell.value))
             .collect();
         let done = match found.remedy {
@@ -181,17 +184,17 @@ fn reason(row: &RowView, found: &[CorruptionFound]) -> String {
             RemedyKind::SoftLabels => "given a soft label",
             RemedyKind::Weigh => "weighed less",
         };
-        return format!("labels of {} were judged unreliable: {done}", fields.join(", "));
+        return format!("labels of {} judged unreliable: {done}", fields.join(", "));
     }
     if row.opposite_duplicates > 0 {
         return format!(
-            "{} training rows equal it and have the other label",
+            "{} equal training rows have the other label",
             words::count(u64::from(row.opposite_duplicates))
         );
     }
     let value = row.rarest.value.as_ref().map(|value| format!("{} = {value}", row.rarest.field));
     value.map_or(String::new(), |value| {
-        format!("its rarest value, {value}, is in {}", words::counted(u64::from(row.rarest.rows), "row"))
+        format!("rarest value: {value}, in {}", words::counted(u64::from(row.rarest.rows), "row"))
     })
 }
 

@@ -39,7 +39,7 @@ fn make_cookie(value: &str, seconds: u32, headers: &HeaderMap) -> HeaderValue {
 }
 
 #[derive(Template)]
-#[template(path = "sign_in.html")]
+#[template(path = "sign_in.html", config = "src/web/askama.toml")]
 struct SignInPage<'a> {
     shell: Shell,
     next: &'a str,

@@ -83,7 +83,98 @@ function listenToKeys() {
   });
 }
 
+/** What is asked of the server about an upload: sent again after a while where the connection breaks. */
+async function tus(method, address, headers, body) {
+  for (let tries = 1, wait = 500; ; tries += 1, wait = Math.min(2 * wait, 15000)) {
+    try {
+      const response = await fetch(address, { method, headers: { "tus-resumable": "1.0.0", ...headers }, body });
+      const passes = response.status >= 500 || [423, 429].includes(response.status);
+      if (!passes || tries === 12) return response;
+    } catch (error) {
+      // The network is away; the upload goes on where it was.
+      if (tries === 12) throw error;
+    }
+    await pause(wait);
+  }
+}
+
+/** Sends a file in parts, from where an earlier try of the same file came to; gives the upload's id. */
+async function send(file, show) {
+  const known = `upload ${file.name} ${file.size} ${file.lastModified}`;
+  let id = localStorage.getItem(known);
+  const found = id && (await tus("HEAD", `/uploads/${id}`, {}));
+  let offset = found && found.ok ? Number(found.headers.get("upload-offset")) : 0;
+  if (!found || !found.ok) {
+    const name = btoa(String.fromCharCode(...new TextEncoder().encode(file.name)));
+    const headers = { "upload-length": String(file.size), "upload-metadata": `filename ${name}` };
+    const begun = await tus("POST", "/uploads", headers);
+    if (!begun.ok) throw new Error((await begun.json()).detail);
+    id = begun.headers.get("location").split("/").pop();
+    localStorage.setItem(known, id);
+  }
+  while (offset < file.size) {
+    show(offset);
+    const headers = { "content-type": "application/offset+octet-stream", "upload-offset": String(offset) };
+    const sent = await tus("PATCH", `/uploads/${id}`, headers, file.slice(offset, offset + (4 << 20)));
+    // 409 says how far the server has come, when the answer to an earlier part got lost.
+    if (!sent.ok && sent.status !== 409) throw new Error((await sent.json()).detail);
+    offset = Number(sent.headers.get("upload-offset"));
+  }
+  show(file.size);
+  localStorage.removeItem(known);
+  return id;
+}
+
+/** Has the form of `/new` send its file in parts. */
+function offerUpload() {
+  const form = document.querySelector("form[data-upload]");
+  if (!form) return;
+  form.classList.add("scripted");
+  for (const field of form.querySelectorAll(".plain-only input")) field.disabled = true;
+  const [input, sending, button] = ["input[type=file]", ".sending", "button"].map((found) => form.querySelector(found));
+  const [bar, words] = [sending.querySelector("progress"), sending.querySelector("p")];
+  const drop = form.querySelector(".drop");
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+    });
+  }
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const file = input.files[0];
+    if (!file) return;
+    button.disabled = true;
+    sending.hidden = false;
+    const mib = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
+    try {
+      const id = await send(file, (sent) => {
+        bar.value = sent / Math.max(file.size, 1);
+        words.textContent = `${mib(sent)} of ${mib(file.size)}`;
+      });
+      location.assign(`/new/${id}`);
+    } catch (error) {
+      words.textContent = error.message;
+      button.disabled = false;
+    }
+  });
+}
+
+/** There is one label, one split and one time: the column that was it before is a field again. */
+function keepRolesApart() {
+  document.querySelector("table.columns")?.addEventListener("change", (event) => {
+    const role = event.target.value;
+    if (event.target.type !== "radio" || !["label", "split", "time"].includes(role)) return;
+    for (const other of document.querySelectorAll(`table.columns input[value=${role}]:checked`)) {
+      if (other !== event.target) other.closest("fieldset").querySelector("input[value=field]").checked = true;
+    }
+  });
+}
+
 offerCopies();
+offerUpload();
+keepRolesApart();
 listenToKeys();
 follow();
 poll();
