@@ -6,7 +6,7 @@
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
-//! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
+//! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}; {api, chart} <- web <- cli
 //! ```
 //!
 //! Only `store` holds SQL, only `config` reads the environment. libtorch is in a package of its own, `torch/`, which depends on
