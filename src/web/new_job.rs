@@ -203,7 +203,7 @@ impl PlanView {
     fn new(plan: &Plan) -> Self {
         let never = plan.spec.certify.as_ref().filter(|_| plan.detectable_gain.is_none());
         Self {
-            time: format!("about {}", words::seconds(plan.seconds.value)),
+            time: format!("about {}", words::seconds(plan.seconds.value.max(1.0))),
             time_basis: plan.seconds.basis.clone(),
             memory: format!("about {}", words::bytes(plan.memory_bytes)),
             models: format!(

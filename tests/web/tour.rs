@@ -122,7 +122,7 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
 
     // By keys alone.
     browser.goto("/jobs");
-    browser.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true}))");
+    browser.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true}))");
     assert_eq!(browser.run("return document.activeElement.name"), "label");
 
     // Out: nothing is shown any more, by going back neither. Another tenant sees nothing.

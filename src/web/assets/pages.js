@@ -73,7 +73,7 @@ function offerCopies() {
 /** `/` goes to the filter, `n` to the next page. */
 function listenToKeys() {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea")) return;
     const found = { "/": "[data-focus]", n: "a[rel=next]" }[event.key];
     const target = found && document.querySelector(found);
     if (!target) return;
