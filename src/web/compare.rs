@@ -11,7 +11,7 @@ use super::{
 use crate::{
     api::{JobView, OverlapView, Page},
     chart::{Chart, Interval, IntervalChart},
-    types::{Arm, Gain, JobState, Report},
+    types::{Arm, Gain, JobId, JobState, ParseIdError, Report},
 };
 use askama::Template;
 use axum::response::Response;
@@ -101,7 +101,8 @@ async fn list(ask: &Ask, filter: &str) -> Result<Vec<JobView>, PageError> {
 async fn find(ask: &Ask, ids: &[&str]) -> Result<Vec<JobView>, PageError> {
     let mut jobs: Vec<JobView> = Vec::new();
     for id in ids.iter().take(MOST) {
-        jobs.push(ask.get(&format!("/v1/jobs/{}", words::encode(id))).await?);
+        let id: JobId = id.parse().map_err(|error: ParseIdError| PageError::bad_request(error.to_string()))?;
+        jobs.push(ask.get(&format!("/v1/jobs/{id}")).await?);
     }
     jobs.sort_by_key(|job| std::cmp::Reverse(job.created_at));
     Ok(jobs)

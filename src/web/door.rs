@@ -34,14 +34,20 @@ pub async fn know(State(_): State<Web>, request: Request, next: Next) -> Respons
 }
 
 /// Middleware: refuses what another site had a browser send. A cookie of `SameSite=Strict` does not come with that, but where no
-/// key is asked for there is no cookie either. Whoever sends a key says by it that no browser was talked into anything.
+/// key is asked for there is no cookie either. Whoever sends a key says by it that no browser was talked into anything: browsers
+/// send no `Bearer` by themselves.
 pub async fn check_origin(request: Request, next: Next) -> Response {
     let reads = [Method::GET, Method::HEAD].contains(request.method());
-    if reads || request.headers().contains_key(header::AUTHORIZATION) || is_own_origin(request.headers()) {
+    if reads || has_key(request.headers()) || is_own_origin(request.headers()) {
         return next.run(request).await;
     }
     let detail = "The request does not say that it comes from a page of this server. Open the page anew and try again.";
     PageError::new(StatusCode::FORBIDDEN, "This came from elsewhere", detail).into_response()
+}
+
+fn has_key(headers: &HeaderMap) -> bool {
+    let scheme = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split(' ').next());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
 }
 
 /// Whether the page that sent a request is of the host it was sent to.
@@ -94,5 +100,12 @@ mod tests {
             assert!(!from(wrong), "{wrong}");
         }
         assert!(!is_own_origin(&headers(&[("host", "data.example")])));
+    }
+
+    #[test]
+    fn a_password_that_a_browser_sends_by_itself_is_no_key() {
+        let has = |value: &str| has_key(&headers(&[("authorization", value)]));
+        assert!(has("Bearer adk_1") && has("bearer adk_1"));
+        assert!(!has("Basic dTpw") && !has("Bearers x") && !has_key(&HeaderMap::new()));
     }
 }

@@ -5,7 +5,6 @@ use super::{
     shell::Shell,
 };
 use axum::{
-    Json,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
@@ -23,7 +22,7 @@ pub async fn show(headers: HeaderMap) -> Response {
             "capabilities": "/v1/capabilities",
             "pages": "/jobs",
         });
-        return Json(body).into_response();
+        return ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
     }
     Redirect::to("/jobs").into_response()
 }

@@ -14,7 +14,7 @@ use crate::{
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Filters of the list, and where its page begins. An empty one is none, as an empty field of the form has it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -105,11 +105,10 @@ pub async fn show(shell: Shell, ask: Ask, Query(query): Query<JobListQuery>) -> 
 
 /// What the datasets of jobs are called; those that were deleted have no name.
 async fn name_datasets(ask: &Ask, jobs: &[JobView]) -> Result<BTreeMap<DatasetId, String>, PageError> {
+    let ids: BTreeSet<DatasetId> = jobs.iter().map(|job| job.dataset_id).collect();
     let mut names = BTreeMap::new();
-    for job in jobs {
-        if !names.contains_key(&job.dataset_id) {
-            names.insert(job.dataset_id, name_dataset(ask, job.dataset_id).await?);
-        }
+    for id in ids {
+        names.insert(id, name_dataset(ask, id).await?);
     }
     Ok(names)
 }
