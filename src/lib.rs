@@ -7,7 +7,7 @@
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
 //! {chart, metrics} <- report <- {evaluate, api, cli}
-//! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
+//! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}; {api, chart} <- web <- cli
 //! {ingest, trainer, worker} <- reader <- cli
 //! ```
 //!
@@ -42,5 +42,6 @@ pub mod synth;
 pub mod telemetry;
 pub mod trainer;
 pub mod types;
+pub mod web;
 pub mod webhooks;
 pub mod worker;

@@ -212,6 +212,7 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                         .header("upload-offset", "0")
                         .body("user,click"),
                     _ if path.starts_with("/v1/uploads") => tus(request),
+                    "get /v1/jobs/{id}/overlap" => request.query(&[("with", &job)]),
                     "post /v1/datasets" | "post /v1/datasets/table" => {
                         request.query(&CLICKS).header("content-type", "text/csv").body(bytes.clone())
                     }
@@ -259,6 +260,50 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
         }
     }
     assert!(walked > 20, "{walked}");
+    // The pages too. A key may stand in for a session; without either, browsers are led to the sign-in.
+    let pages = autodenoise::web::listed();
+    assert!(pages.len() > 20, "{}", pages.len());
+    for (method, path) in pages {
+        let page = format!("{method} {path}");
+        let id = match path.split('/').nth(1) {
+            Some("datasets") => &dataset,
+            Some("new" | "uploads") => &upload_id,
+            _ => &job,
+        };
+        let address = format!("{}{}", service.url, path.replace("{id}", id).replace("{name}", "denoised"));
+        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = |key: Option<&str>| {
+            let request = http.request(method.clone(), &address).header("accept", "text/html");
+            let request = request.header("origin", &service.url);
+            let request = match page.as_str() {
+                "POST /uploads" => tus(request).header("upload-length", "10"),
+                "PATCH /uploads/{id}" => tus(request)
+                    .header("content-type", "application/offset+octet-stream")
+                    .header("upload-offset", "0")
+                    .body("user,click"),
+                "HEAD /uploads/{id}" => tus(request),
+                "POST /new" => request.header("content-type", "multipart/form-data; boundary=b").body("--b--\r\n"),
+                _ if method == "POST" => request.header("content-type", "application/x-www-form-urlencoded").body(""),
+                _ => request,
+            };
+            key.into_iter().fold(request, |request, key| request.bearer_auth(key)).send().unwrap()
+        };
+        assert_eq!(request(None).status(), if method == "GET" { 303 } else { 401 }, "{page}");
+        let response = request(Some(&theirs));
+        let status = response.status().as_u16();
+        let text = response.text().unwrap();
+        let expected = match page.as_str() {
+            "GET /jobs" | "GET /datasets" | "GET /compare" | "GET /new" => 200,
+            "POST /new" => 400,
+            "POST /uploads" => 201,
+            "POST /sign-out" => 303,
+            _ => 404,
+        };
+        assert_eq!(status, expected, "{page}: {text}");
+        // A page that is not found repeats the id that was asked for, and knows no more.
+        let shown = status == 200 && (text.contains(&dataset) || text.contains(&job[..]));
+        assert!(!shown && !text.contains("clicks.csv"), "{page}: {text}");
+    }
     // As a stream too.
     let stream = service.get(&events).bearer_auth(&theirs).header("accept", "text/event-stream");
     assert_eq!(answer(stream), refused(404, "not_found"));

@@ -11,7 +11,10 @@ use super::{
     state::AppState,
 };
 use crate::{
-    store::keys::{self, ApiKey, Holder},
+    store::{
+        keys::{self, ApiKey, Holder},
+        sessions::{self, SessionToken},
+    },
     types::{Quota, Scope, TenantId},
 };
 use axum::{
@@ -26,10 +29,11 @@ pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/v1/capabilities"];
 /// Routes that show what belongs to no tenant, and need the scope `admin`.
 const OPERATOR: [&str; 2] = ["/metrics", "/v1/workers"];
 
-/// Who sent the request: the tenant whose things it may see, and how much that tenant may have.
+/// Who sent the request: the tenant whose things it may see, what it may do, and how much that tenant may have.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub tenant: TenantId,
+    pub scope: Scope,
     pub quota: Quota,
 }
 
@@ -66,17 +70,22 @@ fn matched_route(parts: &Parts) -> &str {
     parts.extensions.get::<MatchedPath>().map_or("", |path| path.as_str())
 }
 
-async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
+/// Lets the sender of a request in, or says why not. A session counts where whoever read it from a cookie put its token into
+/// the request's extensions, which the pages do and the API does not.
+pub(super) async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
     let connection = &mut *state.connection().await?;
-    let (tenant, scope, own) = match read_key(&parts.headers)? {
-        Some(key) => {
-            let holder = keys::find_holder(connection, &key).await?;
-            let Holder { key, tenant, scope, quota } = holder.ok_or_else(|| {
-                ApiError::new(
-                    Kind::Unauthorized,
-                    "the API key is unknown, revoked or expired; ask the operator for another",
-                )
-            })?;
+    let holder = match (read_key(&parts.headers)?, parts.extensions.get::<SessionToken>()) {
+        (Some(key), _) => Some(keys::find_holder(connection, &key).await?.ok_or_else(|| {
+            ApiError::new(
+                Kind::Unauthorized,
+                "the API key is unknown, revoked or expired; ask the operator for another",
+            )
+        })?),
+        (None, Some(session)) => sessions::find_holder(connection, session).await?,
+        (None, None) => None,
+    };
+    let (tenant, scope, own) = match holder {
+        Some(Holder { key, tenant, scope, quota }) => {
             tracing::Span::current().record("key", tracing::field::display(key));
             (tenant, scope, quota)
         }
@@ -97,7 +106,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
     if scope < needed {
         return Err(ApiError::new(Kind::Forbidden, format!("this needs a key of scope {needed}; yours is of {scope}")));
     }
-    Ok(Caller { tenant, quota })
+    Ok(Caller { tenant, scope, quota })
 }
 
 fn scope_needed(method: &Method, route: &str) -> Scope {

@@ -338,10 +338,10 @@ pub async fn render_problem(request: Request, next: Next) -> Response {
         return response;
     }
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
-        // An answer without our type comes from axum or tower, or is a health report, which is JSON already.
-        let json =
-            response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/"));
-        (!json).then(|| Problem::from(explain_status(status)))
+        // An answer without our type comes from axum or tower, or is a health report, which is JSON already, or a page.
+        let media_type = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let is_ours = media_type.starts_with(b"application/") || media_type.starts_with(b"text/html");
+        (!is_ours).then(|| Problem::from(explain_status(status)))
     });
     let Some(mut problem) = problem else { return response };
     problem.instance = instance;

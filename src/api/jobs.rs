@@ -188,6 +188,7 @@ pub(super) fn view(row: JobRow) -> JobView {
         phase: row.phase,
         epoch: row.epoch.map(|epoch| epoch as u32),
         attempt: row.attempt as u32,
+        last_event_seq: row.last_event_seq,
         priority: row.spec.priority,
         waiting_for: None,
         progress: row.progress.map(|progress| progress.0),

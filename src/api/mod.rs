@@ -22,11 +22,13 @@ mod header_params;
 mod health;
 mod hub;
 mod idle;
+mod inner;
 mod jobs;
 mod keyless;
 mod limits;
 mod offers;
 mod openapi;
+mod overlap;
 mod pace;
 mod page;
 mod pauses;
@@ -36,6 +38,8 @@ mod prefer;
 mod quota;
 mod results;
 mod routes;
+mod row_filter;
+mod row_source;
 mod rows;
 mod server;
 mod state;
@@ -44,22 +48,26 @@ mod throttle;
 mod trace;
 pub mod tus;
 mod upload_parts;
+mod upload_sample;
 mod uploads;
 mod views;
 mod webhooks;
 mod workers;
 
 pub use crate::types::ProblemItem;
-pub use error::{Chain, Problem};
+pub use access::Caller;
+pub use error::{Chain, Problem, REQUEST_ID};
 pub use gauges::refresh_gauges;
 pub use health::{Probes, probes};
 pub use hub::EventHub;
+pub use inner::{admit, inner_router};
 pub use routes::{openapi_json, router};
+pub use row_source::{CellView, RowWithCells};
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
-    DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView, Page, QueuedMessage,
-    Reproduction, UploadLimits, VerdictView, WebhookView, WorkerView,
+    DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView, OverlapView, Page,
+    QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::WebhookSpec;

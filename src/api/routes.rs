@@ -2,7 +2,8 @@
 
 use super::{
     access, artifacts, attempts, browsers, compress, datasets, document, error, events, extract, health, jobs, limits,
-    openapi, pauses, plan, results, rows, state::AppState, trace, tus, uploads, webhooks, workers,
+    openapi, overlap, pauses, plan, results, rows, state::AppState, trace, tus, upload_sample, uploads, webhooks,
+    workers,
 };
 use axum::{
     Router,
@@ -26,8 +27,8 @@ use utoipa_axum::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// The whole API over a state.
-pub fn router(state: AppState) -> Router {
+/// The whole API over a state, and the pages beside it.
+pub fn router(state: AppState, pages: Router) -> Router {
     let router = split_documented()
         .0
         .route_layer(middleware::from_fn_with_state(state.clone(), access::guard))
@@ -54,7 +55,7 @@ pub fn router(state: AppState) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ));
-    let router = router.layer(layers).with_state(state);
+    let router = router.with_state(state).merge(pages).layer(layers);
     // Before the routes, which go by the method.
     Router::new().fallback_service(ServiceBuilder::new().map_request(tus::override_method).service(router))
 }
@@ -72,6 +73,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
         .routes(with_tus_version(routes!(uploads::discover_uploads, uploads::create_upload)))
         .routes(with_tus_version(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload)))
+        .routes(routes!(upload_sample::get_upload_sample))
         .routes(routes!(jobs::create_job, jobs::list_jobs))
         .routes(routes!(plan::plan_job))
         .routes(routes!(jobs::find_job, jobs::delete_job))
@@ -85,6 +87,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(results::get_report))
         .routes(routes!(results::get_verdict))
         .routes(routes!(rows::list_rows))
+        .routes(routes!(overlap::get_overlap))
         .routes(routes!(results::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
@@ -97,6 +100,11 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(health::get_healthz))
         .routes(routes!(health::get_readyz))
         .routes(routes!(health::get_metrics))
+}
+
+/// The described routes, behind no guard.
+pub(super) fn undecorated() -> Router<AppState> {
+    split_documented().0
 }
 
 /// The described routes, and their description.

@@ -213,7 +213,7 @@ fn refuse_used(row: &UploadRow) -> Result<(), ApiError> {
 }
 
 /// The upload, which must not have expired.
-async fn find_unexpired(state: &AppState, tenant: &TenantId, id: UploadId) -> Result<UploadRow, ApiError> {
+pub(super) async fn find_unexpired(state: &AppState, tenant: &TenantId, id: UploadId) -> Result<UploadRow, ApiError> {
     let found = uploads::find(&mut *state.connection().await?, tenant, id).await?;
     let row = found.ok_or_else(|| ApiError::not_found("upload", id))?;
     if row.is_expired { Err(expired(id)) } else { Ok(row) }

@@ -1,9 +1,9 @@
 //! What the API answers with: the shapes of resources, shared with the command line's client.
 
 use crate::types::{
-    BackboneKind, Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId,
-    JobState, MessageId, MethodName, Phase, ProblemItem, Profile, Progress, Quota, ResolvedSpec, SelfCheckResult,
-    TestRead, Verdict, WebhookId,
+    BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap,
+    FileFormat, JobId, JobState, MessageId, MethodName, Phase, ProblemItem, Profile, Progress, Quota, ResolvedSpec,
+    SelfCheckResult, TestRead, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,9 @@ pub struct JobView {
     pub epoch: Option<u32>,
     /// How many times a worker has started it.
     pub attempt: u32,
+    /// Number of its last event: what follows in the stream comes after it.
+    #[serde(default)]
+    pub last_event_seq: i64,
     /// Jobs of a higher priority are run first.
     #[serde(default)]
     pub priority: i32,
@@ -241,6 +244,20 @@ pub struct ArtifactList {
     pub data: Vec<ArtifactView>,
 }
 
+/// How far two jobs on the same table drop the same rows.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OverlapView {
+    /// The other job.
+    pub with: JobId,
+    /// Rows that this job drops.
+    pub dropped: u64,
+    pub dropped_by_other: u64,
+    pub dropped_by_both: u64,
+    /// Of the rows that either drops, the share that both drop. Absent where neither drops any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub jaccard: Option<f64>,
+}
+
 /// One start of a job by a worker.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct AttemptView {
@@ -362,6 +379,26 @@ pub struct DeliveryView {
     /// When the message is tried again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next_at: Option<DateTime<Utc>>,
+}
+
+/// How the file of an upload reads, before a dataset is made of it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UploadSample {
+    /// The name that it was uploaded under.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    pub bytes: u64,
+    /// sha256 of the whole file as it arrived, hexadecimal: what `POST /v1/datasets` asks for.
+    pub sha256: String,
+    pub format: FileFormat,
+    pub compression: Compression,
+    /// What stands between two values of a CSV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub separator: Option<String>,
+    /// Names of the columns, in the file's order.
+    pub columns: Vec<String>,
+    /// The first rows as text, a cell a column.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// What this server can do and how much of it.

@@ -9,6 +9,7 @@ use crate::{
     store::Store,
     trainer::Trainers,
     types::DatasetSpec,
+    web,
     webhooks::{Courier, Guard},
     worker::Worker,
 };
@@ -163,7 +164,8 @@ impl Service {
         let limits =
             ConnectionLimits { connections: args.access.max_connections as usize, ..ConnectionLimits::default() };
         let closing = CancellationToken::new();
-        let server = tokio::spawn(api::serve(listener, tls, api::router(state), limits, closing.clone()));
+        let router = api::router(state.clone(), web::pages(state));
+        let server = tokio::spawn(api::serve(listener, tls, router, limits, closing.clone()));
         Ok(Self { worker, courier, server, closing, hub, hub_stop, gauges, probes, storage })
     }
 

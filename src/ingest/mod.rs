@@ -67,4 +67,4 @@ pub use permutation::Permutation;
 pub use pipeline::{Ingested, ingest};
 pub use progress::IngestProgress;
 pub use recompress::recompress;
-pub use rows::{SourceRows, for_each_row, rows_where};
+pub use rows::{Sample, SourceRows, for_each_row, positions_where, rows_at, rows_where, sample};
