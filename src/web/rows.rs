@@ -9,10 +9,10 @@ use super::{
     words,
 };
 use crate::{
-    api::{CellView, DatasetView, JobView, Page, RowWithCells},
+    api::{DatasetView, JobView, Page, RowWithCells},
     chart::sparkline,
     report::ExplainedRow,
-    types::{CorruptionFound, JobId, RemedyKind, Report},
+    types::{CorruptionFound, JobId, Report},
 };
 use askama::Template;
 use axum::response::Response;
