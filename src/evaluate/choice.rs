@@ -26,7 +26,7 @@ impl<'a> Choice<'a> {
         if let Some(own) = own {
             own.kept.iter().for_each(|position| kept[*position as usize] = true);
         }
-        let mut mask = vec![1; dataset.feature_map.rows.total() as usize];
+        let mut mask = mask_of_read_rows(dataset);
         for (row, _) in split.rows.iter().zip(&kept).filter(|(_, kept)| !**kept) {
             mask[*row as usize] = 0;
         }
@@ -43,4 +43,17 @@ impl<'a> Choice<'a> {
     pub fn drops_rows(&self) -> bool {
         self.kept.contains(&false)
     }
+}
+
+/// Of every row of the file: 1 where it could be read, so that the dataset has it.
+fn mask_of_read_rows(dataset: &Dataset) -> Vec<u8> {
+    let rows = dataset.profile.rows_of_file() as usize;
+    if dataset.profile.skipped.is_empty() {
+        return vec![1; rows];
+    }
+    let mut mask = vec![0; rows];
+    for row in Split::ALL.into_iter().flat_map(|split| dataset.split(split).rows) {
+        mask[*row as usize] = 1;
+    }
+    mask
 }

@@ -43,7 +43,7 @@ impl Json {
         spans.fill(None);
         let mut fault = None;
         let mut next_column = 0;
-        let parsed = each_member(lines.text(), |key, value| {
+        let parsed = each_member_lossily(lines.text(), |key, value| {
             // Objects of one writer have their keys in one order: try the place after the last one first.
             let column = match names.get(next_column) {
                 Some(name) if name == key => next_column,
@@ -75,8 +75,14 @@ impl Json {
                 Err(_) => {}
             }
         });
-        if let Err(rule) = parsed {
-            return Ok(Next::Bad(Fault::new(None, Some(shown(lines.text())), rule)));
+        let is_text = match parsed {
+            Ok(is_text) => is_text,
+            Err(rule) => return Ok(Next::Bad(Fault::new(None, Some(shown(lines.text())), rule))),
+        };
+        if !is_text
+            && let Some(column) = spans.iter().position(|span| span.clone().is_some_and(|span| is_broken(&text[span])))
+        {
+            return Ok(Next::Bad(Fault::not_utf8(Some(column), shown(lines.text()))));
         }
         if let Some(fault) = fault {
             return Ok(Next::Bad(fault));
@@ -103,7 +109,7 @@ pub(super) fn discover_keys(
             break;
         }
         // A line that is not an object is reported with its number when the rows are read.
-        let _ = each_member(lines.text(), |key, _| {
+        let _ = each_member_lossily(lines.text(), |key, _| {
             if wanted(key) && !seen.contains_key(key) {
                 seen.insert(key.to_owned(), ());
                 names.push(key.to_owned());
@@ -192,6 +198,21 @@ fn write_value(raw: &str, join: &str, text: &mut Vec<u8>) -> Result<(), &'static
 fn whole_number(raw: &str) -> Option<i64> {
     let number = raw.contains(['e', 'E']).then(|| raw.parse::<f64>().ok())??;
     (number.fract() == 0.0 && number.abs() < 9.2e18).then_some(number as i64)
+}
+
+/// As `each_member`, also of a line that is not UTF-8: in place of what is none stands U+FFFD. Whether the line is text.
+fn each_member_lossily(line: &[u8], mut each: impl FnMut(&str, &RawValue)) -> Result<bool, String> {
+    match each_member(line, &mut each) {
+        Ok(()) => Ok(true),
+        Err(rule) if std::str::from_utf8(line).is_ok() => Err(rule),
+        // No member of a line that is not UTF-8 was handed out.
+        Err(_) => each_member(String::from_utf8_lossy(line).as_bytes(), each).map(|()| false),
+    }
+}
+
+/// Whether a value of a line that is not UTF-8 was none itself.
+fn is_broken(value: &[u8]) -> bool {
+    String::from_utf8_lossy(value).contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// Calls `each` with every key and value of the object that `line` holds.

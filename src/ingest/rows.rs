@@ -54,7 +54,7 @@ type EachRow<'e> = &'e mut dyn FnMut(u32, &[u8], &[Span]);
 
 /// Hands every row to `each`.
 fn read_rows(table: &Table, limits: &IngestLimits, each: EachRow) -> Result<(), IngestError> {
-    let mut reader = table.rows(&vec![true; table.columns.len()], limits)?;
+    let mut reader = table.all_rows(limits)?;
     let (mut batch, mut first) = (Batch::default(), 0);
     while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(table.path))? {
         for row in 0..batch.rows.len() {

@@ -5,6 +5,7 @@
 mod ability;
 mod access;
 mod backbone;
+mod bad_rows;
 mod dataset;
 mod device;
 mod digest;
@@ -29,10 +30,12 @@ mod report;
 mod resolve;
 mod resolved;
 mod row_rule;
+mod separator;
 mod spec;
 mod table_parts;
 mod tenant;
 mod test_read;
+mod text_encoding;
 mod tuning;
 mod webhook;
 mod words;
@@ -40,9 +43,10 @@ mod words;
 pub use ability::{Ability, TORCH_TRAINER};
 pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
+pub use bad_rows::{OnBadRow, SkippedRows};
 pub use dataset::{
-    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, MultiMode, MultiSpec,
-    NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
+    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, LongCell, MAX_PLACES,
+    MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
@@ -75,6 +79,7 @@ pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
 pub use tenant::{ParseTenantError, TenantId};
 pub use test_read::{TestRead, two_digits};
+pub use text_encoding::TextEncoding;
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
 pub use words::enumerated;
