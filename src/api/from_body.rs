@@ -17,7 +17,7 @@ use crate::{
         datasets::{Created, NewDataset},
         objects,
     },
-    types::{DatasetSpec, SplitSpec, TableParts},
+    types::{DatasetSpec, SplitSpec, TableParts, TextEncoding},
 };
 use axum::{
     body::Body,
@@ -30,7 +30,7 @@ use utoipa::IntoParams;
 
 /// Media types tables come in; the first five are the ones to recommend. `curl --data-binary` sends the form type unless
 /// told otherwise.
-const MEDIA_TYPES: [&str; 11] = [
+const MEDIA_TYPES: [&str; 15] = [
     "text/csv",
     "text/tab-separated-values",
     "application/vnd.apache.parquet",
@@ -41,6 +41,10 @@ const MEDIA_TYPES: [&str; 11] = [
     "application/jsonl",
     "application/gzip",
     "application/zstd",
+    "application/x-bzip2",
+    "application/x-xz",
+    "application/zip",
+    "application/x-zip-compressed",
     "text/plain",
 ];
 
@@ -158,6 +162,7 @@ pub async fn create_dataset(
     let mut spec = query.dataset_spec()?;
     check_name(query.name.as_deref())?;
     let media_type = read_media_type(headers)?;
+    spec.encoding = spec.encoding.or(read_charset(headers)?);
     let expected = read_content_digest(headers)?;
     let (received, first_bytes) = receive_table(state, caller, headers, body, expected).await?;
     let object = &received.stored;
@@ -231,6 +236,19 @@ fn read_media_type(headers: &HeaderMap) -> Result<String, ApiError> {
     }
     let detail = format!("`{essence}` is not a table's media type; send one of {}", MEDIA_TYPES[..5].join(", "));
     Err(ApiError::new(Kind::UnsupportedMediaType, detail))
+}
+
+/// The encoding that the media type says, where it is another than UTF-8: many clients say that without looking.
+fn read_charset(headers: &HeaderMap) -> Result<Option<TextEncoding>, ApiError> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let parameters = given.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
+    let Some((_, charset)) = parameters.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("charset")) else {
+        return Ok(None);
+    };
+    match charset.trim_matches('"').parse::<TextEncoding>() {
+        Ok(encoding) => Ok(Some(encoding).filter(|encoding| !encoding.is_utf8())),
+        Err(rule) => Err(ApiError::new(Kind::UnsupportedMediaType, format!("charset: {rule}"))),
+    }
 }
 
 /// The sha-256 of `Content-Digest`, in hexadecimal.

@@ -1,7 +1,9 @@
 //! The spec of a dataset checked against the table's columns: every mistake in it is reported at once.
 
 use super::{error::IngestError, limits::IngestLimits, split::SplitPlan, table::Table, typed_header::NamedType};
-use crate::types::{FieldError, FieldSpec, LongCell, MAX_PLACES, MultiMode, MultiSpec, NumericSpec, SplitSpec};
+use crate::types::{
+    FieldError, FieldSpec, LongCell, MAX_PLACES, MultiMode, MultiSpec, NumericSpec, SplitSpec, nearest,
+};
 use std::collections::HashSet;
 
 /// What the spec says, in positions of columns.
@@ -116,12 +118,7 @@ impl Checker<'_> {
         let Some(position) = columns.iter().position(|column| column == name) else {
             // As RecBole names its columns.
             let typed = columns.iter().find(|column| column.split_once(':').is_some_and(|(own, _)| own == name));
-            let near = columns
-                .iter()
-                .map(|column| (strsim::damerau_levenshtein(&column.to_lowercase(), &name.to_lowercase()), column))
-                .filter(|(distance, _)| *distance <= (name.chars().count() / 3).max(1))
-                .min_by_key(|(distance, _)| *distance);
-            let near = typed.or(near.map(|(_, column)| column));
+            let near = typed.map(String::as_str).or_else(|| nearest(name, columns.iter().map(String::as_str)));
             let guess = near.map_or_else(String::new, |column| format!("did you mean `{column}`? "));
             let some: Vec<_> = columns.iter().take(50).map(|column| format!("`{column}`")).collect();
             let more = if columns.len() > 50 { ", …" } else { "" };

@@ -13,14 +13,16 @@ use std::{
     path::Path,
 };
 
-/// Writes the text of `from` to `to`, which is made or overwritten. In a zip archive the text is named as `from`.
+/// Writes the text of `from` to `to`, which is made or overwritten. `member` names the text in an archive of several; in one that is
+/// written it is named as `from`.
 pub fn recompress(
     from: &Path,
     compressed: Compression,
+    member: Option<&str>,
     to: &Path,
     compression: Compression,
 ) -> Result<(), IngestError> {
-    let member = (compressed == Compression::Zip).then(|| find_member(from, None)).transpose()?;
+    let member = (compressed == Compression::Zip).then(|| find_member(from, member)).transpose()?;
     let mut text = source::open(from, compressed, member.as_ref(), u64::MAX)?;
     let name = from.file_name().map_or("table".into(), |name| name.to_string_lossy().to_lowercase());
     let (name, _) = Compression::divide_name(&name);
@@ -45,14 +47,14 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let text = [BOM, &b"user,click\r\n1,0\n2,1"[..]].concat();
         std::fs::write(path("a"), &text).unwrap();
-        recompress(&path("a"), Compression::None, &path("b"), Compression::Gzip).unwrap();
+        recompress(&path("a"), Compression::None, None, &path("b"), Compression::Gzip).unwrap();
         assert!(std::fs::read(path("b")).unwrap().starts_with(b"\x1f\x8b"));
-        recompress(&path("b"), Compression::Gzip, &path("c"), Compression::Zstd).unwrap();
-        recompress(&path("c"), Compression::Zstd, &path("d"), Compression::Bzip2).unwrap();
-        recompress(&path("d"), Compression::Bzip2, &path("e"), Compression::Xz).unwrap();
-        recompress(&path("e"), Compression::Xz, &path("f"), Compression::Zip).unwrap();
+        recompress(&path("b"), Compression::Gzip, None, &path("c"), Compression::Zstd).unwrap();
+        recompress(&path("c"), Compression::Zstd, None, &path("d"), Compression::Bzip2).unwrap();
+        recompress(&path("d"), Compression::Bzip2, None, &path("e"), Compression::Xz).unwrap();
+        recompress(&path("e"), Compression::Xz, None, &path("f"), Compression::Zip).unwrap();
         assert!(std::fs::read(path("f")).unwrap().starts_with(b"PK"));
-        recompress(&path("f"), Compression::Zip, &path("g"), Compression::None).unwrap();
+        recompress(&path("f"), Compression::Zip, None, &path("g"), Compression::None).unwrap();
         assert_eq!(std::fs::read(path("g")).unwrap(), text);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     DatasetSpec, FieldSpec, FileFormat, LabelRule, MultiSpec, NumericSpec, Quote, SplitSpec, TextEncoding, Vocabulary,
-    separator::unescape,
+    separator::unescape, words::no_such_word,
 };
 use std::collections::BTreeMap;
 
@@ -216,7 +216,7 @@ const VOCABULARIES: [(&str, Vocabulary); 2] = [("train", Vocabulary::Train), ("a
 fn read_word<T: Copy>(name: &'static str, word: &str, known: &[(&str, T)]) -> Result<T, WrongParts> {
     let found = known.iter().find(|(own, _)| *own == word).map(|(_, meant)| *meant);
     let words: Vec<_> = known.iter().map(|(own, _)| *own).collect();
-    found.ok_or_else(|| WrongParts::of(name)(format!("`{word}` is not one of {}", words.join(", "))))
+    found.ok_or_else(|| WrongParts::of(name)(no_such_word(word, &words)))
 }
 
 /// What is said of columns one by one.
