@@ -358,3 +358,35 @@ pub(super) fn option_value(text: &str) -> serde_json::Value {
         .or_else(|error| if text.contains(',') { serde_json::from_str(&format!("[{text}]")) } else { Err(error) })
         .unwrap_or_else(|_| text.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    /// Every way to say how a table is read has the same parts: flags, query parameters, and members of a JSON body.
+    #[test]
+    fn a_table_is_described_alike_everywhere() {
+        let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
+        let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        let without = |mut names: BTreeSet<String>, others: &[&str]| {
+            others.iter().for_each(|other| assert!(names.remove(*other), "{other}"));
+            names
+        };
+        let command = TableArgs::augment_args(clap::Command::new("table"));
+        let flags: BTreeSet<String> = command.get_arguments().map(|flag| flag.get_id().to_string()).collect();
+        let parameters = document["paths"]["/v1/datasets"]["post"]["parameters"].as_array().unwrap();
+        let of_query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        let query = of_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(without(query, &["name", "spec"]), flags);
+        let schemas = &document["components"]["schemas"];
+        let members = names(&schemas["DatasetFromUpload"]["properties"]);
+        assert_eq!(without(members, &["upload_id", "sha256", "name", "spec"]), flags);
+
+        // A spec has them too: its split is in one member, its fields have another name, and its compression is found.
+        let spec = without(names(&schemas["DatasetSpec"]["properties"]), &["compression", "split", "fields"]);
+        let splits = ["split", "split_seed", "split_column", "split_time", "split_group", "split_stratified"];
+        assert_eq!(spec, without(without(flags, &splits), &["features"]));
+    }
+}
