@@ -19,7 +19,7 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub features: Option<Vec<String>>,
 
-    /// Columns the models do not see, separated by commas
+    /// Columns the models do not see, separated by commas; here and below C* is every column that starts with C
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', conflicts_with = "features")]
     pub exclude: Vec<String>,
 
@@ -58,8 +58,8 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub category: Vec<String>,
 
-    /// Put a column of numbers into buckets: COLUMN=quantile:N or COLUMN=log; COLUMN alone is quantile:32 (repeatable)
-    #[arg(long, value_name = "COLUMN[=HOW]")]
+    /// Put columns of numbers into buckets, separated by commas: COLUMN=quantile:N or COLUMN=log; COLUMN alone is quantile:32
+    #[arg(long, value_name = "COLUMN[=HOW]", value_delimiter = ',')]
     pub numeric: Vec<String>,
 
     /// Column of several values to a cell: COLUMN=SEPARATOR for one category, COLUMN=SEPARATOR:N for up to N values,

@@ -18,9 +18,12 @@ use std::{cell::Cell, path::Path, rc::Rc};
 /// Rows in file order.
 pub(super) struct Rows {
     kind: Kind,
-    /// Of a text: the bytes of the file read so far, and those of them that mean nothing.
-    counts: Option<[Rc<Cell<u64>>; 2]>,
+    /// Of a text.
+    counts: Option<Counts>,
 }
+
+/// Bytes of a text's file: those read so far, and those of them that mean nothing.
+pub(super) type Counts = [Rc<Cell<u64>>; 2];
 
 enum Kind {
     /// Cells of columns that are not marked may hold any bytes.
@@ -211,8 +214,8 @@ fn fill_by_row(
     Ok(true)
 }
 
-/// The lines of a text file, and counts of its bytes: those read so far, and those of them that mean nothing.
-pub(super) fn open_lines(file: TextFile, limits: &IngestLimits) -> Result<(Lines, [Rc<Cell<u64>>; 2]), IngestError> {
+/// The lines of a text file.
+pub(super) fn open_lines(file: TextFile, limits: &IngestLimits) -> Result<(Lines, Counts), IngestError> {
     let Text { reader, bytes_read, ignored, .. } = file.open(limits.max_decompressed_bytes)?;
     Ok((Lines::new(reader, NoRows::new(file.spec), limits.max_line_bytes), [bytes_read, ignored]))
 }

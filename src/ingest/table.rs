@@ -75,6 +75,7 @@ impl<'a> Table<'a> {
         if table.spec.format == Some(FileFormat::Csv) {
             table.types = take_types(&mut table.columns, &mut table.spec);
         }
+        table.spec.expand_patterns(&table.columns);
         if table.types.is_some() {
             table.notes.push(typed_header::NOTE.to_owned());
         }

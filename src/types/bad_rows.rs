@@ -1,23 +1,18 @@
 //! Rows that cannot be read: what becomes of them, and which they were.
 
-use super::{problem::RowError, words::choice};
+use super::problem::RowError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-choice!(
-    /// What becomes of a row that cannot be read.
-    OnBadRow {
-        /// The table is refused, with what is wrong.
-        Error = "error",
-        /// The row is left out, and counted.
-        Skip = "skip",
-    }
-);
-
-impl Default for OnBadRow {
-    fn default() -> Self {
-        Self::Error
-    }
+/// What becomes of a row that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadRow {
+    /// The table is refused, with what is wrong.
+    #[default]
+    Error,
+    /// The row is left out, and counted.
+    Skip,
 }
 
 impl OnBadRow {

@@ -2,6 +2,7 @@
 
 use super::{
     bad_rows::{OnBadRow, SkippedRows},
+    column_pattern::columns_of,
     field_reading::{FieldReading, FieldWarning},
     label_rule::LabelRule,
     quote::Quote,
@@ -234,6 +235,41 @@ impl DatasetSpec {
     }
 }
 
+impl DatasetSpec {
+    /// Writes columns in place of names with stars: `I*` in `fields`, `exclude`, `category`, `numeric` or `multi` is every column that
+    /// starts with I and is neither the label nor what rows are split or timed by. What is said of one column by its name counts.
+    pub fn expand_patterns(&mut self, columns: &[String]) {
+        let split = match &self.split {
+            SplitSpec::Column(column) | SplitSpec::Time { column, .. } | SplitSpec::Group { column, .. } => {
+                Some(column)
+            }
+            SplitSpec::Ratio { .. } | SplitSpec::Stratified { .. } => None,
+        };
+        let taken: Vec<String> =
+            [Some(&self.label.column), split, self.time.as_ref()].into_iter().flatten().cloned().collect();
+        let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
+        let of = |name: &str| columns_of(name, columns, &taken);
+        for names in [&mut self.exclude, &mut self.category] {
+            *names = names.iter().flat_map(|name| of(name)).collect();
+        }
+        let named = |field: FieldSpec| of(field.column()).into_iter().map(move |column| field.renamed(column));
+        self.fields = self.fields.take().map(|fields| fields.into_iter().flat_map(named).collect());
+        self.numeric = expanded(std::mem::take(&mut self.numeric), of);
+        self.multi = expanded(std::mem::take(&mut self.multi), of);
+    }
+}
+
+/// By column, of what is said by names and patterns.
+fn expanded<T: Clone>(said: BTreeMap<String, T>, of: impl Fn(&str) -> Vec<String>) -> BTreeMap<String, T> {
+    let mut by_column = BTreeMap::new();
+    // Names come last, over the patterns.
+    let (names, patterns): (Vec<_>, Vec<_>) = said.into_iter().partition(|(name, _)| of(name) == [name.clone()]);
+    for (name, how) in patterns.into_iter().chain(names) {
+        by_column.extend(of(&name).into_iter().map(|column| (column, how.clone())));
+    }
+    by_column
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -294,6 +330,13 @@ impl FieldSpec {
         match self {
             Self::Name(column) | Self::Full { column, .. } => column,
         }
+    }
+
+    /// The same of another column.
+    fn renamed(&self, column: String) -> Self {
+        let mut renamed = self.clone();
+        *renamed.column_mut() = column;
+        renamed
     }
 
     fn column_mut(&mut self) -> &mut String {

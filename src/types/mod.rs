@@ -6,6 +6,7 @@ mod ability;
 mod access;
 mod backbone;
 mod bad_rows;
+mod column_pattern;
 mod dataset;
 mod device;
 mod digest;

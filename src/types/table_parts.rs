@@ -4,8 +4,8 @@
 //! read, because each has its own documentation and its own form of a list; what the parts come to is said here alone.
 
 use super::{
-    DatasetSpec, FieldSpec, FileFormat, LabelRule, MultiSpec, NumericSpec, Quote, SplitSpec, TextEncoding, Vocabulary,
-    separator::unescape, words::no_such_word,
+    DatasetSpec, FieldSpec, FileFormat, LabelRule, MultiSpec, NumericSpec, OnBadRow, Quote, SplitSpec, TextEncoding,
+    Vocabulary, separator::unescape, words::no_such_word,
 };
 use std::collections::BTreeMap;
 
@@ -119,7 +119,7 @@ impl TableParts {
             spec.time = Some(time);
         }
         if let Some(word) = self.on_bad_row {
-            spec.on_bad_row = word.parse().map_err(WrongParts::of("on_bad_row"))?;
+            spec.on_bad_row = read_word("on_bad_row", &word, &ON_BAD_ROW)?;
         }
         spec.max_bad_rows = self.max_bad_rows.or(spec.max_bad_rows);
         if let Some(word) = self.vocabulary {
@@ -210,6 +210,7 @@ impl SplitKinds {
 
 const FORMATS: [(&str, FileFormat); 3] =
     [("csv", FileFormat::Csv), ("parquet", FileFormat::Parquet), ("jsonl", FileFormat::Jsonl)];
+const ON_BAD_ROW: [(&str, OnBadRow); 2] = [("error", OnBadRow::Error), ("skip", OnBadRow::Skip)];
 const VOCABULARIES: [(&str, Vocabulary); 2] = [("train", Vocabulary::Train), ("all", Vocabulary::All)];
 
 /// What the word means among `known` ones.

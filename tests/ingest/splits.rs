@@ -150,7 +150,7 @@ fn nobody_is_in_two_splits() {
 
 #[test]
 fn a_group_that_decides_the_splits_is_told() {
-    let row = |row: usize| format!("{},{},{}\n", if row % 2 == 0 { 0 } else { row }, row % 13, row / 3 % 2);
+    let row = |row: usize| format!("{},{},{}\n", if row.is_multiple_of(2) { 0 } else { row }, row % 13, row / 3 % 2);
     let text = "user,item,click\n".to_owned() + &(0..300).map(row).collect::<String>();
     let split = json!({"group": {"column": "user", "ratios": [0.8, 0.1, 0.1], "seed": 5}});
     let (ingested, _) =

@@ -83,3 +83,23 @@ fn names_with_types_say_how_columns_are_read() {
     let split = json!({"label": "rating > 3", "split": {"time": {"column": "timestamp", "ratios": [0.5, 0.25, 0.25]}}});
     assert_eq!(read(&text, &spec(split)).0.feature_map.time.unwrap().column, "timestamp");
 }
+
+#[test]
+fn several_columns_are_meant_by_a_name_with_stars() {
+    let row = |row: usize| format!("{},{},{},u{},{}\n", row % 2, row % 40, row % 50, row % 9, row % 3);
+    let text = "I0,I1,I2,user,IP\n".to_owned() + &(0..400).map(row).collect::<String>();
+    let whole =
+        json!({"label": "I0", "numeric": {"I*": "log", "I2": {"quantile": {"buckets": 4}}}, "exclude": ["IP", "us*"]});
+    let refusal = refused(&text, &spec(whole));
+    assert!(refusal.fields[0].rule.contains("column `IP` is no field"), "{refusal}");
+    let whole =
+        json!({"label": "I0", "numeric": {"I*": "log", "I2": {"quantile": {"buckets": 4}}}, "exclude": ["us*"]});
+    let (ingested, _) = read(&text, &spec(whole));
+    let readings: Vec<_> = ingested.profile.fields.iter().map(|field| (field.column.as_str(), field.read_as)).collect();
+    assert_eq!(readings, [("I1", ReadAs::Log), ("I2", ReadAs::Quantile), ("IP", ReadAs::Log)]);
+    assert_eq!(ingested.spec.exclude, ["user"]);
+    let whole = json!({"label": "I0", "fields": ["I*"], "category": ["I1"]});
+    assert_eq!(read(&text, &spec(whole)).0.feature_map.fields.len(), 3);
+    let refusal = refused(&text, &spec(json!({"label": "I0", "category": ["Z*"]})));
+    assert!(refusal.fields[0].rule.contains("no column `Z*`"), "{refusal}");
+}
