@@ -203,11 +203,8 @@ impl<'a> Encoder<'a> {
                 }
             }
         } else {
-            let rule = format!(
-                "{} values where there are {} columns; correct the row, or leave such rows out (`on_bad_row`: `skip`, --on-bad-row skip)",
-                cells.len(),
-                plan.columns.len()
-            );
+            let way_out = if self.skips() { "" } else { WAY_OUT };
+            let rule = format!("{} values where there are {} columns{way_out}", cells.len(), plan.columns.len());
             self.faults.add(|| RowError { row: self.rows, line, column: None, value: None, rule });
         }
         let good = self.faults.total() == before;
@@ -597,6 +594,8 @@ fn within_list(part: &str) -> Range<usize> {
 fn is_coded(kind: &SlotKind) -> bool {
     matches!(kind, SlotKind::Category { .. } | SlotKind::ByContent { wide: false, .. })
 }
+
+const WAY_OUT: &str = "; correct the row, or leave such rows out (`on_bad_row`: `skip`, --on-bad-row skip)";
 
 const WORD_AMONG_NUMBERS: &str = "a word, where the rows before have thousands of different numbers with fractions; \
     name it in `missing` if it means no value, or say that the column is a `category`";
