@@ -30,8 +30,8 @@ use axum::{
 
 /// Upload a table.
 ///
-/// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also gzip or zstd. It is safe on disk when the answer
-/// comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
+/// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip). It is safe on disk
+/// when the answer comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
 /// spec are the same dataset. Or the body is JSON and names an upload that came in parts (`POST /v1/uploads`).
 #[utoipa::path(post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery, ContentDigest),
     request_body(

@@ -45,21 +45,46 @@ pub struct DatasetFromUpload {
     category: Option<Vec<String>>,
     /// Fields that are numbers: `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`.
     numeric: Option<Vec<String>>,
-    /// Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N values.
+    /// Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N values,
+    /// `COLUMN=SEPARATOR:last:N` for the last N.
     multi: Option<Vec<String>>,
     /// Words that mean that a cell has no value.
     missing: Option<Vec<String>>,
     /// Whether a field that should perhaps be none, as an id of rows, is an error.
     strict: Option<bool>,
+    /// What becomes of a row that cannot be read: `error` (default) refuses the table, `skip` leaves the row out.
+    on_bad_row: Option<String>,
+    /// With `skip`: the most rows that are left out. Absent: one in a hundred, or ten.
+    max_bad_rows: Option<u64>,
     /// Column that holds train, valid or test.
     split_column: Option<String>,
     /// Shares of train, valid and test.
     split: Option<[f64; 3]>,
     /// Seed of a random split.
     split_seed: Option<u64>,
+    /// Column of times: the earliest rows train, the latest test.
+    split_time: Option<String>,
+    /// Column of which no value has rows in two splits, for example of users.
+    split_group: Option<String>,
+    /// Whether the rows of each label are split by the same shares.
+    split_stratified: Option<bool>,
     /// Column that says when a row happened: numbers, or ISO 8601 dates or times.
     time: Option<String>,
-    /// Separator of a text table.
+    /// Rows the vocabulary is taken from: `train` (default) or `all`.
+    vocabulary: Option<String>,
+    /// Format of the file: `csv`, `parquet` or `jsonl`. Absent: from its name and first bytes.
+    format: Option<String>,
+    /// The file in a zip archive that is the table. Absent: the only one.
+    member: Option<String>,
+    /// Encoding of a text table, for example `windows-1252`. Absent: UTF-8, or UTF-16 where the first bytes say so.
+    encoding: Option<String>,
+    /// Lines at the start of a text table that are neither names nor rows.
+    skip_lines: Option<u64>,
+    /// What lines of a text table start with that are no rows, for example `#`.
+    comment: Option<String>,
+    /// Names of the columns of a text table without a line of them.
+    columns: Option<Vec<String>>,
+    /// Separator of a text table; `\t` is a tab, `\x01` a character by its number.
     separator: Option<String>,
     /// What its cells are quoted with: one character, or `none`.
     quote: Option<String>,
@@ -77,10 +102,22 @@ impl DatasetFromUpload {
             numeric: self.numeric.clone(),
             multi: self.multi.clone(),
             missing: self.missing.clone(),
+            on_bad_row: self.on_bad_row.clone(),
+            max_bad_rows: self.max_bad_rows,
             split_column: self.split_column.clone(),
             split: self.split.map(SplitSpec::check_ratios),
             split_seed: self.split_seed,
+            split_time: self.split_time.clone(),
+            split_group: self.split_group.clone(),
+            split_stratified: self.split_stratified,
             time: self.time.clone(),
+            vocabulary: self.vocabulary.clone(),
+            format: self.format.clone(),
+            member: self.member.clone(),
+            encoding: self.encoding.clone(),
+            skip_lines: self.skip_lines,
+            comment: self.comment.clone(),
+            columns: self.columns.clone(),
             separator: self.separator.clone(),
             quote: self.quote.clone(),
             strict: self.strict,

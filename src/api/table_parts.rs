@@ -16,11 +16,7 @@ pub fn make_spec(parts: TableParts, whole: Option<DatasetSpec>) -> Result<Datase
             "/label",
             "is needed: a column of 0 and 1 (`label=click`), or a rule (`label=rating > 3`, URL-encoded)",
         ),
-        WrongParts::Label(rule) => wrong("/label", rule),
-        WrongParts::Split(rule) => wrong("/split", rule),
-        WrongParts::Numeric(rule) => wrong("/numeric", rule),
-        WrongParts::Multi(rule) => wrong("/multi", rule),
-        WrongParts::Quote(rule) => wrong("/quote", rule),
+        WrongParts::Part { name, rule } => wrong(&format!("/{name}"), rule),
     })?;
     let longest = longest_text(&serde_json::to_value(&spec).expect("a spec is plain data"));
     if longest > LONGEST_NAME {

@@ -42,7 +42,7 @@ pub enum DatasetsCommand {
 
 #[derive(Args)]
 pub struct UploadArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     pub file: PathBuf,
     /// A name to find it by
     #[arg(long, value_name = "TEXT")]
@@ -60,7 +60,7 @@ pub struct UploadArgs {
 
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     file: PathBuf,
     /// JSON file with the dataset's spec under `dataset`; flags win over it
     #[arg(long, value_name = "FILE")]

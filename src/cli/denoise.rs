@@ -43,11 +43,11 @@ const DENOISED: &str = "denoised";
 
 #[derive(Args)]
 pub struct DenoiseArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     file: PathBuf,
     /// Where the denoised table goes: the input without the dropped rows, in the input's format, compressed as the
-    /// name says (.gz, .zst or neither; as the input where it says no format); - is standard output. Where the method relabels or weighs rows, two more columns say
-    /// what to train on
+    /// name says (.gz, .zst, .bz2, .xz, .zip or none; as the input where it says no format); - is standard output. Where the method
+    /// relabels or weighs rows, two more columns say what to train on
     #[arg(long, short, value_name = "FILE", required_unless_present = "plan")]
     out: Option<PathBuf>,
     /// Say what the job would take and could show, and run nothing

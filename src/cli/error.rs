@@ -44,16 +44,9 @@ impl CliError {
     pub fn invalid_table(errors: &[ProblemItem], total: u64) -> Self {
         let faults = if total == 1 { "fault" } else { "faults" };
         let mut text = format!("error: the table cannot be used: {total} {faults}");
-        for alike in errors.chunk_by(|one, next| cause(one).is_some() && cause(one) == cause(next)) {
+        for fault in describe_faults(errors) {
             text += "\n  ";
-            text += &match &alike[0] {
-                ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
-                item => describe_item(item),
-            };
-            if alike.len() > 1 {
-                let last = describe_place(&alike[alike.len() - 1]);
-                text += &format!(" (and {} more rows like it, up to {last})", alike.len() - 1);
-            }
+            text += &fault;
         }
         if total > errors.len() as u64 {
             text += &format!("\n  and {} more", total - errors.len() as u64);
@@ -154,6 +147,23 @@ impl From<Problem> for CliError {
         };
         Self::new(code, message)
     }
+}
+
+/// What is wrong with a table, in words; what follows each other and is wrong alike is told once.
+pub(super) fn describe_faults(errors: &[ProblemItem]) -> Vec<String> {
+    let alike = errors.chunk_by(|one, next| cause(one).is_some() && cause(one) == cause(next));
+    let describe = |alike: &[ProblemItem]| {
+        let mut text = match &alike[0] {
+            ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
+            item => describe_item(item),
+        };
+        if alike.len() > 1 {
+            let last = describe_place(&alike[alike.len() - 1]);
+            text += &format!(" (and {} more rows like it, up to {last})", alike.len() - 1);
+        }
+        text
+    };
+    alike.map(describe).collect()
 }
 
 fn describe_item(item: &ProblemItem) -> String {

@@ -1,9 +1,12 @@
 //! Reads a table on this machine, for the commands that need no server.
 
-use super::{error::CliError, view::JobView};
+use super::{
+    error::{CliError, describe_faults},
+    view::JobView,
+};
 use crate::{
     ingest::{self, IngestError, IngestLimits, Ingested},
-    types::{DatasetSpec, FieldReading, Profile},
+    types::{DatasetSpec, FieldReading, ProblemItem, Profile, SkippedRows},
 };
 use std::{
     fs::Permissions,
@@ -79,7 +82,27 @@ pub async fn read_table(
 /// What may be wrong with the table, and what was found out of it.
 pub fn describe_remarks(profile: &Profile) -> Vec<String> {
     let warnings = profile.warnings.iter().map(|warning| format!("warning: {}", warning.message));
-    warnings.chain(profile.notes.iter().map(|note| format!("note: {note}"))).collect()
+    let notes = profile.notes.iter().map(|note| format!("note: {note}"));
+    describe_skipped(&profile.skipped).into_iter().chain(warnings).chain(notes).collect()
+}
+
+/// Kinds of faults that are described one by one.
+const FAULTS: usize = 20;
+
+/// The rows that were left out: how many, and what was wrong with them.
+fn describe_skipped(skipped: &SkippedRows) -> Vec<String> {
+    if skipped.is_empty() {
+        return Vec::new();
+    }
+    let faults: Vec<_> = skipped.listed.iter().cloned().map(ProblemItem::Row).collect();
+    let rows = if skipped.rows == 1 { "1 row was".to_owned() } else { format!("{} rows were", skipped.rows) };
+    let mut lines = vec![format!("warning: {rows} left out, because they could not be read")];
+    let described = describe_faults(&faults);
+    lines.extend(described.iter().take(FAULTS).map(|fault| format!("  {fault}")));
+    if described.len() > FAULTS || skipped.rows > skipped.listed.len() as u64 {
+        lines.push("  and more".to_owned());
+    }
+    lines
 }
 
 /// Fields that are described one by one, so that a table of a thousand does not bury what else is said.

@@ -27,7 +27,7 @@ pub enum ResultsError {
 /// The choice, from the results in a folder.
 pub fn read_choice(folder: &Path, dataset: &Dataset) -> Result<Selected, ResultsError> {
     let mask = read_mask(&folder.join(KEEP_MASK)).map_err(|source| ResultsError::Read { file: KEEP_MASK, source })?;
-    let rows = dataset.feature_map.rows.total();
+    let rows = dataset.profile.rows_of_file();
     if mask.len() as u64 != rows {
         let reason = format!("it has {} rows, and the table {rows}", mask.len());
         return Err(ResultsError::OtherTable { file: KEEP_MASK, reason });

@@ -9,19 +9,20 @@ use super::{
     delimited::Delimited,
     dialect::Dialect,
     error::{IngestError, ReadError},
-    format::compression,
     jsonl::discover_keys,
     layout::sync_folder,
     limits::IngestLimits,
     lines::Lines,
     marks::{Line, Marks, RowMark, TARGET, TextStyle, WEIGHT},
     parquet,
+    preamble::NoRows,
     reader::open_lines,
-    source::{self, BOM, Text},
+    recode::Encoder,
+    source::{BOM, Text},
     table::Table,
     withheld::Withheld,
 };
-use crate::types::{DatasetSpec, FileFormat, LabelColumns};
+use crate::types::{Compression, DatasetSpec, FileFormat, LabelColumns};
 use ::parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
     errors::ParquetError,
@@ -90,7 +91,7 @@ pub fn write_denoised(
         Some(of_row) => Edit::Mark(Marks::new(&taken_names(&table, &limits)?, of_row)),
         None => Edit::Nothing,
     };
-    let plan = CopyPlan { dropped: changes.dropped, edit };
+    let plan = CopyPlan { dropped: changes.dropped, edit, rows_end_empty: table.rows_end_empty };
     let counts = write_copy(&table, &plan, out, &limits)?;
     let label_columns = match plan.edit {
         Edit::Mark(marks) => Some(marks.columns),
@@ -111,7 +112,7 @@ pub fn write_withheld(
     let limits = no_limits();
     let table = Table::open(source, spec, &limits)?;
     let edit = Edit::Withhold(Withheld::new(&table.columns, withheld)?);
-    write_copy(&table, &CopyPlan { dropped, edit }, out, &limits)
+    write_copy(&table, &CopyPlan { dropped, edit, rows_end_empty: table.rows_end_empty }, out, &limits)
 }
 
 /// A table that ingest accepted must not be refused here, whatever the limits were then.
@@ -149,7 +150,7 @@ fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, Inge
         return Ok(table.columns.clone());
     }
     // Any object may have keys of its own. Only those that could be in the way are kept: bounds memory.
-    let (mut lines, _) = open_lines(table.path, &table.spec, limits)?;
+    let (mut lines, _) = open_lines(table.text(), limits)?;
     let in_the_way = |key: &str| key.starts_with(TARGET) || key.starts_with(WEIGHT);
     discover_keys(&mut lines, u64::MAX, in_the_way).map_err(|error| error.at_start(table.path))
 }
@@ -158,6 +159,8 @@ fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, Inge
 struct CopyPlan<'a> {
     dropped: &'a dyn Fn(u32) -> bool,
     edit: Edit<'a>,
+    /// Whether every row ends with a separator, and the header does not.
+    rows_end_empty: bool,
 }
 
 /// What becomes of a table's columns in a copy.
@@ -174,7 +177,11 @@ impl CopyPlan<'_> {
     fn write_line(&self, raw: &[u8], line: Line, style: TextStyle, out: &mut dyn Write) -> Result<(), CopyError> {
         match &self.edit {
             Edit::Nothing => out.write_all(raw).map_err(CopyError::Out),
-            Edit::Mark(marks) => marks.write_line(raw, line, style, out).map_err(CopyError::Out),
+            Edit::Mark(marks) => {
+                let header = matches!(line, Line::Header) && self.rows_end_empty;
+                let ended = header.then(|| style.with_separator(raw));
+                marks.write_line(ended.as_deref().unwrap_or(raw), line, style, out).map_err(CopyError::Out)
+            }
             Edit::Withhold(withheld) => {
                 let left = withheld.cut_line(raw, style)?;
                 out.write_all(&left).map_err(CopyError::Out)
@@ -197,9 +204,20 @@ impl From<ReadError> for CopyError {
 }
 
 fn write_text(table: &Table, plan: &CopyPlan, out: &File, limits: &IngestLimits) -> Result<ExportCounts, CopyError> {
-    let compression = compression(&table.spec);
-    let text = source::open(table.path, compression, limits.max_decompressed_bytes).map_err(CopyError::Whole)?;
-    write_compressed(out, compression, |out| copy_rows(table, text, plan, out, limits), CopyError::Out)
+    let compression = table.spec.compression.unwrap_or(Compression::None);
+    let text = table.text().open(limits.max_decompressed_bytes).map_err(CopyError::Whole)?;
+    let member = table.spec.member.as_deref().unwrap_or("table");
+    let encoding = table.spec.encoding.filter(|encoding| !encoding.is_utf8());
+    let copy = |out: &mut dyn Write| match encoding {
+        None => copy_rows(table, text, plan, out, limits),
+        Some(encoding) => {
+            let mut encoder = Encoder::new(out, encoding.encoding());
+            let counts = copy_rows(table, text, plan, &mut encoder, limits)?;
+            encoder.finish().map_err(CopyError::Out)?;
+            Ok(counts)
+        }
+    };
+    write_compressed(out, compression, member, copy, CopyError::Out)
 }
 
 fn copy_rows(
@@ -221,12 +239,14 @@ fn copy_rows(
                 Some(_) => TextStyle::Quoted(separator),
                 None => TextStyle::Separated(separator),
             };
-            let rows = Delimited::new(text.reader, dialect, 0, limits.max_line_bytes);
+            let no_rows = NoRows::new(&table.spec);
+            let rows = Delimited::new(text.reader, dialect, no_rows, 0, limits.max_line_bytes).with_lead();
             copy_records(rows, header, plan, style, out)
         }
         separator => {
             let style = separator.map_or(TextStyle::Json, TextStyle::Separated);
-            copy_lines(Lines::new(text.reader, limits.max_line_bytes), header, plan, style, out)
+            let lines = Lines::new(text.reader, NoRows::new(&table.spec), limits.max_line_bytes);
+            copy_lines(lines, header, plan, style, out)
         }
     }
 }
@@ -251,7 +271,9 @@ fn copy_records(
                 false => break false,
             }
         };
-        let (lead, body) = rows.raw();
+        let mut lead = rows.take_lead();
+        let (last, body) = rows.raw();
+        lead.extend_from_slice(last);
         // The LF of a CRLF stands before the next record but belongs to the one it ends.
         let (line_end, blank) = lead.split_at(usize::from(after_cr && lead.starts_with(b"\n")));
         if kept {
@@ -279,7 +301,7 @@ fn copy_lines(
 ) -> Result<ExportCounts, CopyError> {
     let mut counts = ExportCounts::default();
     while lines.read()? {
-        if lines.is_blank() {
+        if lines.is_no_row() {
             out.write_all(lines.raw()).map_err(CopyError::Out)?;
         } else if let Some(line) = next_line(&mut header, &mut counts, plan) {
             plan.write_line(lines.raw(), line, style, out)?;

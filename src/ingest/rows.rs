@@ -133,7 +133,7 @@ type EachRow<'e> = &'e mut dyn FnMut(u32, &[u8], &[Span]) -> ControlFlow<()>;
 
 /// Hands every row to `each`, until it says no more.
 fn read_rows(table: &Table, limits: &IngestLimits, each: EachRow) -> Result<(), IngestError> {
-    let mut reader = table.rows(&vec![true; table.columns.len()], limits)?;
+    let mut reader = table.all_rows(limits)?;
     let (mut batch, mut first) = (Batch::default(), 0);
     while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(table.path))? {
         for row in 0..batch.rows.len() {

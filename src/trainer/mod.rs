@@ -216,13 +216,12 @@ fn memory_limit(job: &TrainerJob, dataset: &Dataset) -> u64 {
 
 /// The denoised table's file name and media type: the source's format.
 fn denoised_name(spec: &DatasetSpec) -> (String, String) {
-    let media_type = match (spec.compression, spec.format) {
-        (Some(Compression::Gzip), _) => "application/gzip",
-        (Some(Compression::Zstd), _) => "application/zstd",
-        (_, Some(FileFormat::Parquet)) => "application/vnd.apache.parquet",
-        (_, Some(FileFormat::Jsonl)) => "application/jsonl",
-        (_, Some(FileFormat::Csv) | None) => "text/csv",
+    let of_format = match spec.format {
+        Some(FileFormat::Parquet) => "application/vnd.apache.parquet",
+        Some(FileFormat::Jsonl) => "application/jsonl",
+        Some(FileFormat::Csv) | None => "text/csv",
     };
+    let media_type = spec.compression.and_then(Compression::media_type).unwrap_or(of_format);
     (format!("denoised.{}", spec.extension()), media_type.to_owned())
 }
 

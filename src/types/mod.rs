@@ -5,6 +5,8 @@
 mod ability;
 mod access;
 mod backbone;
+mod bad_rows;
+mod column_pattern;
 mod dataset;
 mod device;
 mod digest;
@@ -31,11 +33,13 @@ mod report;
 mod resolve;
 mod resolved;
 mod row_rule;
+mod separator;
 mod spec;
 mod spec_bounds;
 mod table_parts;
 mod tenant;
 mod test_read;
+mod text_encoding;
 mod tuning;
 mod webhook;
 mod words;
@@ -43,9 +47,10 @@ mod words;
 pub use ability::{Ability, TORCH_TRAINER};
 pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
+pub use bad_rows::{OnBadRow, SkippedRows};
 pub use dataset::{
-    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, MultiMode, MultiSpec,
-    NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
+    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, LongCell, MAX_PLACES,
+    MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
@@ -80,6 +85,7 @@ pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
 pub use tenant::{ParseTenantError, TenantId};
 pub use test_read::{TestRead, two_digits};
+pub use text_encoding::TextEncoding;
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
-pub use words::enumerated;
+pub use words::{enumerated, nearest};

@@ -36,7 +36,7 @@ use std::{
 #[derive(Args)]
 #[command(after_help = CASES)]
 pub struct BenchNoiseArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     file: PathBuf,
     /// Folder for noise.md, noise.json and the finished jobs, which are not run again
     #[arg(long, short, value_name = "DIR")]

@@ -33,7 +33,7 @@ pub struct ReproduceArgs {
     /// What is made
     #[arg(value_name = "NAME")]
     pub(super) target: Target,
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     pub(super) file: PathBuf,
     /// Folder for the pages and the finished jobs
     #[arg(long, short, value_name = "DIR")]
