@@ -1,6 +1,6 @@
 //! What a job is at, in words: phases that alternate are one stage.
 
-use crate::types::{BackboneKind, Phase, ResolvedMethod, ResolvedSpec};
+use crate::types::{BackboneKind, MethodName, Phase, ResolvedMethod, ResolvedSpec};
 
 /// A part of a job that is shown as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Stage {
             Self::Search => "searching for the rows to keep",
             Self::Select => "choosing rows",
             Self::Tune => "tuning weight decay",
-            Self::Train => "training on the rows chosen",
+            Self::Train => "training a model",
             Self::SelfCheck => "looking for labels flipped on purpose",
             Self::Certify => "training models for the verdict",
             Self::Export => "writing results",
@@ -56,7 +56,8 @@ impl JobNames {
         let contenders = spec.contenders();
         let one_backbone = contenders.iter().all(|method| method.backbone == spec.method.backbone);
         let name = |method: &ResolvedMethod| {
-            if one_backbone { method.label.clone() } else { format!("{} {}", method.backbone, method.label) }
+            let label = if method.name() == MethodName::None { "all rows" } else { &method.label };
+            if one_backbone { label.to_owned() } else { format!("{} {label}", method.backbone) }
         };
         let methods = contenders.into_iter().map(name).collect();
         Self { methods, transfer: spec.transfer.iter().map(|trainee| trainee.backbone).collect() }

@@ -112,6 +112,7 @@ async fn show_event(
         | EventType::VerdictIssued => {}
         EventType::JobSucceeded => {
             view.finish();
+            view.print_line(&format!("the report is a page: autodenoise download {id} --artifacts report.html"));
             let report: Report = get_patiently(client, &format!("/v1/jobs/{id}/report")).await?;
             shown.json.print(&report, || describe_report(&report, Screen::stdout(), shown.verbosity.verbose));
             return Ok(Some(check_verdict(&report)));

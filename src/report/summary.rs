@@ -178,3 +178,41 @@ fn decay(own: &Certification, arm: Arm) -> Option<String> {
     let arm = own.arms.iter().find(|one| one.arm == arm)?;
     arm.weight_decay.map(|decay| if decay == 0.0 { "0".to_owned() } else { format!("{decay:e}") })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::TestRead;
+    use serde_json::json;
+
+    /// A proof of five seeds whose gains over all rows and over random rows have this mean, and this error over test rows.
+    fn proof(mean: f64, error: f64) -> Certification {
+        let deltas: Vec<f64> = [-1e-3, -5e-4, 0.0, 5e-4, 1e-3].iter().map(|off| mean + off).collect();
+        let gain = |over: &str| {
+            json!({"over": over, "deltas": deltas, "mean": mean, "ci95": [mean - 1e-3, mean + 1e-3], "p_seeds": 0.1,
+                "p_rows": 0.1, "standard_error_rows": error, "p_paired_t": 0.1, "p_welch_t": 0.1})
+        };
+        let own = json!({"verdict": "inconclusive", "reasons": [], "backbone": "fm", "asked": {"seeds": 5}, "arms": [],
+            "gains": [gain("full"), gain("random")], "delta_logloss": 0.0,
+            "judged": {"trusted": null, "rows": {"rows": 10_000, "of": 10_000}},
+            "test_read": TestRead::new(1, 0.05)});
+        serde_json::from_value(own).unwrap()
+    }
+
+    #[test]
+    fn what_could_tell_is_what_a_gain_of_that_size_needs() {
+        // The gain is 0.8 standard deviations of a seed: (1.86 + 0.84)^2 / 0.8^2 seeds would show it.
+        let told = what_could_tell(&proof(6.3e-4, 1e-4)).unwrap();
+        assert_eq!(told, "7 more seeds could tell (--certify-seeds 12).");
+        // The error over test rows is half of the gain; it would have to be 0.37 of it.
+        let told = what_could_tell(&proof(4e-3, 2e-3)).unwrap();
+        assert!(told.starts_with("About ") && told.contains("more test rows could tell"), "{told}");
+        assert!(what_could_tell(&proof(-1e-4, 1e-4)).unwrap().contains("would not help"));
+        assert!(what_could_tell(&proof(1e-4, 1e-5)).unwrap().contains("too small"));
+    }
+
+    #[test]
+    fn rows_that_are_missing_are_told_to_two_digits() {
+        assert_eq!([3.2, 41.0, 1234.0, 39_010.0].map(round_up), [4, 41, 1300, 40_000]);
+    }
+}
