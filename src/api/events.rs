@@ -74,6 +74,9 @@ pub async fn list_events(
             ApiError::new(Kind::BadCursor, "Last-Event-ID must be the `seq` of an event of this job")
         })?),
     };
+    if query.wait.is_some_and(|seconds| i64::try_from(seconds).is_err()) {
+        return Err(ApiError::bad_request("wait is a number of seconds; more than 60 are 60"));
+    }
     let after = last_event_id.or(query.after).unwrap_or(0).max(0);
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("*/*");
     let wanted = Preferences::read(accept);

@@ -424,6 +424,9 @@ pub async fn list_metrics(
     if !(1..=1000).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is {limit}; it must be from 1 to 1000")));
     }
+    if query.seed.is_some_and(|seed| i64::try_from(seed).is_err()) {
+        return Err(ApiError::bad_request("seed must be at most 9223372036854775807"));
+    }
     let filter = MetricFilter { contender: query.contender, arm: query.arm, seed: query.seed, phase: query.phase };
     let after = query.after.unwrap_or(0);
     let rows = metrics::list(&mut *state.connection().await?, &caller.tenant, id, &filter, after, limit).await?;
