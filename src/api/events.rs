@@ -70,9 +70,11 @@ pub async fn list_events(
 ) -> Result<Response, ApiError> {
     let last_event_id = match headers.get("last-event-id") {
         None => None,
-        Some(value) => Some(value.to_str().ok().and_then(|text| text.parse::<i64>().ok()).ok_or_else(|| {
-            ApiError::new(Kind::BadCursor, "Last-Event-ID must be the `seq` of an event of this job")
-        })?),
+        Some(value) => {
+            Some(value.to_str().ok().and_then(|text| text.parse::<i64>().ok()).filter(|seq| *seq >= 0).ok_or_else(
+                || ApiError::new(Kind::BadCursor, "Last-Event-ID must be the `seq` of an event of this job"),
+            )?)
+        }
     };
     if query.wait.is_some_and(|seconds| i64::try_from(seconds).is_err()) {
         return Err(ApiError::bad_request("wait is a number of seconds; more than 60 are 60"));

@@ -245,7 +245,7 @@ pub struct ListJobsQuery {
     /// Only jobs of this dataset.
     dataset_id: Option<DatasetId>,
     /// Only jobs with this label: `name=value`.
-    #[param(pattern = "=")]
+    #[param(pattern = "^[^\\x00]*=[^\\x00]*$")]
     label: Option<String>,
     // As in `PageParams`, which describes them. serde's `flatten` reads no numbers out of a query string.
     #[param(ignore)]
@@ -426,6 +426,9 @@ pub async fn list_metrics(
     }
     if query.seed.is_some_and(|seed| i64::try_from(seed).is_err()) {
         return Err(ApiError::bad_request("seed must be at most 9223372036854775807"));
+    }
+    if query.contender.is_some_and(|contender| i32::try_from(contender).is_err()) {
+        return Err(ApiError::bad_request("contender must be at most 2147483647"));
     }
     let filter = MetricFilter { contender: query.contender, arm: query.arm, seed: query.seed, phase: query.phase };
     let after = query.after.unwrap_or(0);
