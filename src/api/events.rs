@@ -91,7 +91,7 @@ pub async fn list_events(
         if has_every_event(job.state, job.last_event_seq, after) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        let place = seat.wait(&state, &caller.tenant)?;
+        let place = seat.wait(&state.waits, &caller.tenant)?;
         let stream = stream_events(state, caller.tenant, id, after, place);
         let stream = Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping"));
         // nginx would else gather events before it passes them on.
@@ -112,7 +112,7 @@ pub async fn list_events(
             return Ok(Json(page).into_response());
         }
         if waiting.is_none() {
-            waiting = Some(seat.wait(&state, &caller.tenant)?);
+            waiting = Some(seat.wait(&state.waits, &caller.tenant)?);
         }
         let _ = state.draining.run_until_cancelled(waiter.wait(id, deadline)).await;
     }

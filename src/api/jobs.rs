@@ -317,7 +317,7 @@ pub async fn find_job(
             return Ok(response);
         }
         if waiting.is_none() {
-            waiting = Some(seat.wait(&state, &caller.tenant)?);
+            waiting = Some(seat.wait(&state.waits, &caller.tenant)?);
         }
         state.draining.run_until_cancelled(waiter.wait(id, until)).await;
     }
