@@ -54,7 +54,7 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     if !OPEN.contains(&matched_route(&parts)) {
         match admit(&parts, &state).await {
             Ok(caller) => {
-                let counted = parts.extensions.get::<Seat>().map(|seat| seat.count(&state, &caller.tenant));
+                let counted = parts.extensions.get::<Seat>().map(|seat| seat.count(&state.requests, &caller.tenant));
                 if let Some(Err(error)) = counted {
                     return error.into_response();
                 }

@@ -70,10 +70,15 @@ pub async fn list_events(
 ) -> Result<Response, ApiError> {
     let last_event_id = match headers.get("last-event-id") {
         None => None,
-        Some(value) => Some(value.to_str().ok().and_then(|text| text.parse::<i64>().ok()).ok_or_else(|| {
-            ApiError::new(Kind::BadCursor, "Last-Event-ID must be the `seq` of an event of this job")
-        })?),
+        Some(value) => {
+            Some(value.to_str().ok().and_then(|text| text.parse::<i64>().ok()).filter(|seq| *seq >= 0).ok_or_else(
+                || ApiError::new(Kind::BadCursor, "Last-Event-ID must be the `seq` of an event of this job"),
+            )?)
+        }
     };
+    if query.wait.is_some_and(|seconds| i64::try_from(seconds).is_err()) {
+        return Err(ApiError::bad_request("wait is a number of seconds; more than 60 are 60"));
+    }
     let after = last_event_id.or(query.after).unwrap_or(0).max(0);
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("*/*");
     let wanted = Preferences::read(accept);
@@ -86,7 +91,7 @@ pub async fn list_events(
         if has_every_event(job.state, job.last_event_seq, after) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        let place = seat.wait(&state, &caller.tenant)?;
+        let place = seat.wait(&state.waits, &caller.tenant)?;
         let stream = stream_events(state, caller.tenant, id, after, place);
         let stream = Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping"));
         // nginx would else gather events before it passes them on.
@@ -107,7 +112,7 @@ pub async fn list_events(
             return Ok(Json(page).into_response());
         }
         if waiting.is_none() {
-            waiting = Some(seat.wait(&state, &caller.tenant)?);
+            waiting = Some(seat.wait(&state.waits, &caller.tenant)?);
         }
         let _ = state.draining.run_until_cancelled(waiter.wait(id, deadline)).await;
     }

@@ -246,7 +246,7 @@ pub struct ListJobsQuery {
     /// Only jobs of this dataset.
     dataset_id: Option<DatasetId>,
     /// Only jobs with this label: `name=value`.
-    #[param(pattern = "=")]
+    #[param(pattern = "^[^\\x00]*=[^\\x00]*$")]
     label: Option<String>,
     // As in `PageParams`, which describes them. serde's `flatten` reads no numbers out of a query string.
     #[param(ignore)]
@@ -318,7 +318,7 @@ pub async fn find_job(
             return Ok(response);
         }
         if waiting.is_none() {
-            waiting = Some(seat.wait(&state, &caller.tenant)?);
+            waiting = Some(seat.wait(&state.waits, &caller.tenant)?);
         }
         state.draining.run_until_cancelled(waiter.wait(id, until)).await;
     }
@@ -424,6 +424,12 @@ pub async fn list_metrics(
     let limit = query.limit.unwrap_or(1000);
     if !(1..=1000).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is {limit}; it must be from 1 to 1000")));
+    }
+    if query.seed.is_some_and(|seed| i64::try_from(seed).is_err()) {
+        return Err(ApiError::bad_request("seed must be at most 9223372036854775807"));
+    }
+    if query.contender.is_some_and(|contender| i32::try_from(contender).is_err()) {
+        return Err(ApiError::bad_request("contender must be at most 2147483647"));
     }
     let filter = MetricFilter { contender: query.contender, arm: query.arm, seed: query.seed, phase: query.phase };
     let after = query.after.unwrap_or(0);

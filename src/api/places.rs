@@ -3,10 +3,7 @@
 //! Waiting for news costs nearly nothing and may last a minute or hours, so it has places of its own: whoever begins to wait
 //! gives the place among the requests back. Without that, clients that wait would shut out those that work.
 
-use super::{
-    error::{ApiError, Kind},
-    state::AppState,
-};
+use super::error::{ApiError, Kind};
 use crate::types::TenantId;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::{
@@ -79,16 +76,16 @@ impl Seat {
     }
 
     /// Counts the request among its tenant's, now that the tenant is known.
-    pub fn count(&self, state: &AppState, tenant: &TenantId) -> Result<(), ApiError> {
+    pub fn count(&self, requests: &Arc<Pool>, tenant: &TenantId) -> Result<(), ApiError> {
         if let Some((_, place)) = &mut *self.0.lock().expect("no holder panics") {
-            *place = Some(state.requests.take(tenant)?);
+            *place = Some(requests.take(tenant)?);
         }
         Ok(())
     }
 
     /// Takes a place among those that wait, and gives the places of this request back.
-    pub fn wait(&self, state: &AppState, tenant: &TenantId) -> Result<Place, ApiError> {
-        let waiting = state.waits.take(tenant)?;
+    pub fn wait(&self, waits: &Arc<Pool>, tenant: &TenantId) -> Result<Place, ApiError> {
+        let waiting = waits.take(tenant)?;
         drop(self.0.lock().expect("no holder panics").take());
         Ok(waiting)
     }

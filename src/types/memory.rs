@@ -24,15 +24,14 @@ impl Options {
         ids * (tables * u64::from(self.embed_dim) + 1)
     }
 
-    /// Numbers in a model's layers, to within a few percent. What a backbone does not have counts as nothing.
+    /// Numbers in a model's layers, to within a few percent; of a model without a row here, those of a tower.
     fn layer_numbers(&self, backbone: BackboneKind, fields: u64) -> u64 {
         let width = u64::from(self.embed_dim);
         let (flat, pairs) = (fields * width, fields * fields.saturating_sub(1) / 2);
         let tower = |input: u64| layers(input, &self.mlp_dims);
         let cross = u64::from(self.cross_layers);
         match backbone {
-            BackboneKind::Fm | BackboneKind::Lr | BackboneKind::Hofm | BackboneKind::Ffm => 0,
-            BackboneKind::WideDeep | BackboneKind::DeepFm | BackboneKind::Fnn => tower(flat),
+            BackboneKind::Fm | BackboneKind::Hofm | BackboneKind::Ffm => 0,
             BackboneKind::Dcn => tower(flat) + 2 * cross * flat,
             BackboneKind::Ipnn | BackboneKind::Opnn => tower(flat + pairs) + pairs * width * width,
             BackboneKind::Nfm => tower(width),
@@ -66,6 +65,7 @@ impl Options {
                 let towers = tower(flat) + layers(flat, &self.second_mlp_dims);
                 towers + gates + last(&self.mlp_dims) * last(&self.second_mlp_dims)
             }
+            _ => tower(flat),
         }
     }
 
@@ -121,7 +121,7 @@ impl ResolvedSpec {
         let trained = (TRAINED_COPIES + 1) * weights;
         let beside = u64::from(options.warmup_epochs.saturating_sub(1)) * TRAINED_COPIES * weights;
         let raced = if self.races() > 0 {
-            let runners = self.tuning.grid().map_or_else(|| Default::default(), Clone::clone).weight_decay.len() as u64;
+            let runners = self.tuning.grid().cloned().unwrap_or_default().weight_decay.len() as u64;
             runners.saturating_sub(1) * TRAINED_COPIES * weights
         } else {
             0
