@@ -66,19 +66,26 @@ impl Drop for Place {
     }
 }
 
-/// What a request holds while it is answered: a place among all requests, and one among its tenant's.
+/// What a request holds while it is answered.
 #[derive(Clone, Default)]
-pub struct Seat(Arc<Mutex<Option<(OwnedSemaphorePermit, Option<Place>)>>>);
+pub struct Seat(Arc<Mutex<Option<Held>>>);
+
+struct Held {
+    /// Among all requests.
+    _place: OwnedSemaphorePermit,
+    /// Among its tenant's, once the tenant is known.
+    own: Option<Place>,
+}
 
 impl Seat {
     pub fn new(place: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(Mutex::new(Some((place, None)))))
+        Self(Arc::new(Mutex::new(Some(Held { _place: place, own: None }))))
     }
 
     /// Counts the request among its tenant's, now that the tenant is known.
     pub fn count(&self, requests: &Arc<Pool>, tenant: &TenantId) -> Result<(), ApiError> {
-        if let Some((_, place)) = &mut *self.0.lock().expect("no holder panics") {
-            *place = Some(requests.take(tenant)?);
+        if let Some(held) = &mut *self.0.lock().expect("no holder panics") {
+            held.own = Some(requests.take(tenant)?);
         }
         Ok(())
     }

@@ -118,7 +118,7 @@ mod tests {
 
     /// Rows of label 0 and 1 in each split, where a row in so many has label 1.
     fn dealt(rows: u32, one_in: u32, seed: u64) -> [[u64; 2]; 3] {
-        let label = |row: u32| u8::from(row % one_in == 0);
+        let label = |row: u32| u8::from(row.is_multiple_of(one_in));
         let spill = Spill::from_records(&(0..rows).map(label).collect::<Vec<_>>(), 1);
         let mut progress = |_| ControlFlow::Continue(());
         let (strata, sizes) = Strata::new(&spill, [0.8, 0.1, 0.1], seed, &mut Ticker::new(&mut progress, 0)).unwrap();

@@ -40,7 +40,7 @@ impl JobSpec {
             if sweep.option.len() > LONGEST_NAME {
                 errors.push(FieldError::new("/sweep/option", format!("at most {LONGEST_NAME} bytes")));
             }
-            let long = sweep.values.iter().position(|value| is_long(value));
+            let long = sweep.values.iter().position(is_long);
             errors.extend(long.map(|number| FieldError::new(format!("/sweep/values/{number}"), rule_of_values())));
         }
         let certify = self.certify.as_ref();
