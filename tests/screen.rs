@@ -130,7 +130,10 @@ fn a_program_gets_json_and_a_log_a_line_a_stage() {
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(report["verdict"], "not_evaluated");
     let said = String::from_utf8(run.stderr).unwrap();
-    assert!(said.contains("all rows: training a model (after ") && said.contains("choosing rows"), "{said}");
+    assert!(
+        said.contains("all rows: training a model (after ") && said.contains("searching for the rows to keep"),
+        "{said}"
+    );
     assert!(!said.contains("log-loss"), "passes are for -v: {said}");
     let said = String::from_utf8(denoise(dir.path(), RANDOM, &["-v"]).stderr).unwrap();
     assert!(said.contains("evaluate, pass 1") && said.contains("log-loss"), "{said}");

@@ -62,6 +62,13 @@ const GROUPS: [Group; 5] = [
     },
 ];
 
+/// Puts an example behind what the help of a command says already.
+fn add_example(command: Command, example: &str) -> Command {
+    let example = format!("Example:\n  {example}");
+    let said = command.get_after_help().map(ToString::to_string);
+    command.after_help(said.map_or(example.clone(), |said| format!("{said}\n\n{example}")))
+}
+
 /// The command line with its commands in groups, and an example behind the help of each.
 pub fn with_groups(mut command: Command) -> Command {
     let mut list = String::new();
@@ -71,7 +78,7 @@ pub fn with_groups(mut command: Command) -> Command {
             let about = command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
             list += &format!("  {name:<12} {}\n", first_clause(&about.unwrap_or_default()));
             if !example.is_empty() {
-                command = command.mut_subcommand(name, |own| own.after_help(format!("Example:\n  {example}")));
+                command = command.mut_subcommand(name, |own| add_example(own, example));
             }
         }
     }
