@@ -210,31 +210,7 @@ pub(super) fn view(row: JobRow) -> JobView {
 
 /// A job without its spec, which may be long: a page of a hundred would be of megabytes.
 fn summarise(waiting_for: Option<String>, row: JobRow) -> JobSummary {
-    let job = view(row);
-    JobSummary {
-        id: job.id,
-        dataset_id: job.dataset_id,
-        status: job.status,
-        is_terminal: job.is_terminal,
-        method: job.spec.method.name(),
-        backbone: job.spec.method.backbone,
-        seed: job.spec.seed,
-        phase: job.phase,
-        epoch: job.epoch,
-        attempt: job.attempt,
-        priority: job.priority,
-        waiting_for,
-        progress: job.progress,
-        error: job.error,
-        error_kind: job.error_kind,
-        verdict: job.verdict,
-        reproduces: job.reproduces,
-        labels: job.spec.labels,
-        spec_sha256: job.spec_sha256,
-        created_at: job.created_at,
-        started_at: job.started_at,
-        finished_at: job.finished_at,
-    }
+    JobView { waiting_for, ..view(row) }.into()
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

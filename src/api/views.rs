@@ -163,6 +163,35 @@ pub struct JobSummary {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
+impl From<JobView> for JobSummary {
+    fn from(job: JobView) -> Self {
+        Self {
+            id: job.id,
+            dataset_id: job.dataset_id,
+            status: job.status,
+            is_terminal: job.is_terminal,
+            method: job.spec.method.name(),
+            backbone: job.spec.method.backbone,
+            seed: job.spec.seed,
+            phase: job.phase,
+            epoch: job.epoch,
+            attempt: job.attempt,
+            priority: job.priority,
+            waiting_for: job.waiting_for,
+            progress: job.progress,
+            error: job.error,
+            error_kind: job.error_kind,
+            verdict: job.verdict,
+            reproduces: job.reproduces,
+            labels: job.spec.labels,
+            spec_sha256: job.spec_sha256,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+        }
+    }
+}
+
 /// What a finished job proved.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct VerdictView {

@@ -9,7 +9,7 @@ use super::{
     words::{self, Badge, Moment},
 };
 use crate::{
-    api::{JobView, OverlapView, Page},
+    api::{JobSummary, JobView, OverlapView, Page},
     chart::{Chart, Interval, IntervalChart},
     types::{Arm, Gain, JobId, JobState, ParseIdError, Report},
 };
@@ -61,7 +61,7 @@ struct KeptBar {
 
 /// A job with its report, where it has one.
 struct Found {
-    job: JobView,
+    job: JobSummary,
     report: Option<Report>,
 }
 
@@ -92,17 +92,18 @@ pub async fn show(shell: Shell, ask: Ask, Query(query): Query<Vec<(String, Strin
     Ok(render(&ComparePage { shell, label, choices, gains: draw_gains(&found), jobs }))
 }
 
-async fn list(ask: &Ask, filter: &str) -> Result<Vec<JobView>, PageError> {
-    let page: Page<JobView> = ask.get(&format!("/v1/jobs?limit={MOST}{filter}")).await?;
+async fn list(ask: &Ask, filter: &str) -> Result<Vec<JobSummary>, PageError> {
+    let page: Page<JobSummary> = ask.get(&format!("/v1/jobs?limit={MOST}{filter}")).await?;
     Ok(page.data)
 }
 
 /// The jobs of these ids, the newest first.
-async fn find(ask: &Ask, ids: &[&str]) -> Result<Vec<JobView>, PageError> {
-    let mut jobs: Vec<JobView> = Vec::new();
+async fn find(ask: &Ask, ids: &[&str]) -> Result<Vec<JobSummary>, PageError> {
+    let mut jobs: Vec<JobSummary> = Vec::new();
     for id in ids.iter().take(MOST) {
         let id: JobId = id.parse().map_err(|error: ParseIdError| PageError::bad_request(error.to_string()))?;
-        jobs.push(ask.get(&format!("/v1/jobs/{id}")).await?);
+        let job: JobView = ask.get(&format!("/v1/jobs/{id}")).await?;
+        jobs.push(job.into());
     }
     jobs.sort_by_key(|job| std::cmp::Reverse(job.created_at));
     Ok(jobs)
@@ -117,7 +118,7 @@ async fn list_choices(ask: &Ask) -> Result<Vec<Choice>, PageError> {
             dataset: job_list::name_dataset(ask, job.dataset_id).await?,
             verdict: job.verdict.and_then(words::verdict_badge),
             created: Moment::new(job.created_at),
-            labels: job.spec.labels.clone().into_iter().collect(),
+            labels: job.labels.clone().into_iter().collect(),
         });
     }
     Ok(choices)
@@ -155,7 +156,7 @@ fn describe(found: &Found, overlap: String) -> ComparedJob {
         created: Moment::new(job.created_at),
         state: words::state_badge(job.status),
         verdict: job.verdict.and_then(words::verdict_badge),
-        labels: job.spec.labels.clone().into_iter().collect(),
+        labels: job.labels.clone().into_iter().collect(),
         kept: kept.map(|kept| KeptBar { rows: kept.rows, of: kept.of, words: words::percent(kept.share()) }),
         gain: gain(found).map_or("–".to_owned(), |gain| {
             format!("{} [{}, {}]", words::gain(gain.mean), words::gain(gain.ci95[0]), words::gain(gain.ci95[1]))
@@ -169,7 +170,7 @@ fn describe(found: &Found, overlap: String) -> ComparedJob {
 fn draw_gains(found: &[Found]) -> Option<String> {
     let interval = |found: &Found| {
         let gain = gain(found)?;
-        let label = found.job.spec.labels.iter().map(|(name, value)| format!("{name}={value}")).next_back();
+        let label = found.job.labels.iter().map(|(name, value)| format!("{name}={value}")).next_back();
         Some(Interval {
             name: label.unwrap_or_else(|| found.job.created_at.format("%Y-%m-%d %H:%M").to_string()),
             style: 1,

@@ -11,7 +11,7 @@ use super::{
     words::{self, Badge, Moment},
 };
 use crate::{
-    api::{AttemptPage, JobView, MetricsView},
+    api::{AttemptPage, JobSummary, JobView, MetricsView},
     metrics::{mean, sample_sd},
     types::{Corruption, CorruptionFound, EpochRow, Guard, JobId, JobState, KeptShare, Report, RunResult, TableLine},
 };
@@ -60,7 +60,7 @@ impl JobHead {
     pub async fn of(ask: &Ask, job: &JobView) -> Result<Self, PageError> {
         Ok(Self {
             id: job.id.to_string(),
-            name: job_list::name_job(job),
+            name: job_list::name_job(&job.clone().into()),
             dataset_id: job.dataset_id.to_string(),
             dataset: job_list::name_dataset(ask, job.dataset_id).await?,
             state: words::state_badge(job.status),
@@ -160,12 +160,13 @@ pub async fn show(shell: Shell, ask: Ask, Path(id): Path<JobId>) -> Result<Respo
         JobState::Succeeded => Some(ask.get(&format!("/v1/jobs/{id}/report")).await?),
         _ => None,
     };
+    let summary = JobSummary::from(job.clone());
     let page = JobPage {
         shell,
         head: JobHead::of(&ask, &job).await?,
-        doing: job_list::describe_doing(&job),
-        progress: Bar::of(&job),
-        facts: list_facts(&job, report.as_ref()),
+        doing: job_list::describe_doing(&summary),
+        progress: Bar::of(&summary),
+        facts: list_facts(&job, job_list::took(&summary), report.as_ref()),
         error: job.error.clone().filter(|_| job.status == JobState::Failed),
         result: report.as_ref().map(ResultView::new),
         figures: job_charts::draw(&passes, &job.spec),
@@ -190,7 +191,7 @@ async fn read_passes(ask: &Ask, id: JobId) -> Result<Vec<EpochRow>, PageError> {
     }
 }
 
-fn list_facts(job: &JobView, report: Option<&Report>) -> Vec<(&'static str, String)> {
+fn list_facts(job: &JobView, took: Option<String>, report: Option<&Report>) -> Vec<(&'static str, String)> {
     let spec = &job.spec;
     let seeds = match spec.seeds {
         1 => spec.seed.to_string(),
@@ -203,7 +204,7 @@ fn list_facts(job: &JobView, report: Option<&Report>) -> Vec<(&'static str, Stri
         ("Device", report.map_or(spec.device.to_string(), |report| report.device.clone())),
         ("Created", job.created_at.format("%Y-%m-%d %H:%M UTC").to_string()),
     ];
-    facts.extend(job_list::took(job).map(|took| (if job.is_terminal { "Took" } else { "Runs for" }, took)));
+    facts.extend(took.map(|took| (if job.is_terminal { "Took" } else { "Runs for" }, took)));
     if job.priority != 0 {
         facts.push(("Priority", job.priority.to_string()));
     }

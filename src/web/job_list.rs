@@ -8,7 +8,7 @@ use super::{
     words::{self, Badge, Moment},
 };
 use crate::{
-    api::{DatasetView, JobView, Page},
+    api::{DatasetView, JobSummary, Page},
     types::{DatasetId, JobState},
 };
 use askama::Template;
@@ -79,7 +79,7 @@ pub struct Bar {
 
 impl Bar {
     /// Of a job that has not ended.
-    pub fn of(job: &JobView) -> Option<Self> {
+    pub fn of(job: &JobSummary) -> Option<Self> {
         let progress = job.progress.filter(|progress| !job.is_terminal && progress.total > 0)?;
         let left = progress.eta_seconds.filter(|_| job.status == JobState::Running);
         Some(Self {
@@ -91,7 +91,7 @@ impl Bar {
 }
 
 pub async fn show(shell: Shell, ask: Ask, Query(query): Query<JobListQuery>) -> Result<Response, PageError> {
-    let page: Page<JobView> = ask.get(&format!("/v1/jobs?{}", query.to_query(&query.after))).await?;
+    let page: Page<JobSummary> = ask.get(&format!("/v1/jobs?{}", query.to_query(&query.after))).await?;
     let names = name_datasets(&ask, &page.data).await?;
     Ok(render(&JobListPage {
         shell,
@@ -104,7 +104,7 @@ pub async fn show(shell: Shell, ask: Ask, Query(query): Query<JobListQuery>) -> 
 }
 
 /// What the datasets of jobs are called; those that were deleted have no name.
-async fn name_datasets(ask: &Ask, jobs: &[JobView]) -> Result<BTreeMap<DatasetId, String>, PageError> {
+async fn name_datasets(ask: &Ask, jobs: &[JobSummary]) -> Result<BTreeMap<DatasetId, String>, PageError> {
     let ids: BTreeSet<DatasetId> = jobs.iter().map(|job| job.dataset_id).collect();
     let mut names = BTreeMap::new();
     for id in ids {
@@ -120,7 +120,7 @@ pub async fn name_dataset(ask: &Ask, id: DatasetId) -> Result<String, PageError>
     Ok(name.unwrap_or_else(|| format!("dataset …{}", words::short_id(id))))
 }
 
-fn describe(job: &JobView, datasets: &BTreeMap<DatasetId, String>) -> JobLine {
+fn describe(job: &JobSummary, datasets: &BTreeMap<DatasetId, String>) -> JobLine {
     JobLine {
         id: job.id.to_string(),
         name: name_job(job),
@@ -129,19 +129,19 @@ fn describe(job: &JobView, datasets: &BTreeMap<DatasetId, String>) -> JobLine {
         verdict: job.verdict.and_then(words::verdict_badge),
         doing: describe_doing(job),
         progress: Bar::of(job),
-        labels: job.spec.labels.clone().into_iter().collect(),
+        labels: job.labels.clone().into_iter().collect(),
         created: Moment::new(job.created_at),
         took: took(job),
     }
 }
 
 /// The method and the backbone, which tell a reader what a job does.
-pub fn name_job(job: &JobView) -> String {
-    format!("{} · {}", job.spec.method.label, job.spec.method.backbone)
+pub fn name_job(job: &JobSummary) -> String {
+    format!("{} · {}", job.method, job.backbone)
 }
 
 /// What a job is doing, waits for, or ended of.
-pub fn describe_doing(job: &JobView) -> String {
+pub fn describe_doing(job: &JobSummary) -> String {
     match (job.status, &job.waiting_for, job.phase, &job.error) {
         (JobState::Queued, Some(what), ..) => format!("waits for {what}"),
         (JobState::Running, _, Some(phase), _) => words::phase(phase).to_owned(),
@@ -151,7 +151,7 @@ pub fn describe_doing(job: &JobView) -> String {
 }
 
 /// How long it has run, from its first start to its end or now.
-pub fn took(job: &JobView) -> Option<String> {
+pub fn took(job: &JobSummary) -> Option<String> {
     let end = job.finished_at.unwrap_or_else(chrono::Utc::now);
     job.started_at.map(|start| words::seconds((end - start).num_milliseconds() as f64 / 1000.0))
 }

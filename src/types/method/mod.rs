@@ -256,7 +256,7 @@ pub(super) fn sort_options(
             let of_paper = name == MethodName::Robust && known.contains_key(key);
             let way_out = if of_paper { " (the paper's method, preset paper, has it)" } else { "" };
             let near = nearest(key, all.iter().copied()).filter(|_| !known.contains_key(key));
-            let guess = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let guess = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
             let rule = format!("`{key}` {what} method {name}{way_out}{guess}; there are {}", all.join(", "));
             errors.push(FieldError::new(format!("/method/options/{key}"), rule));
         }
