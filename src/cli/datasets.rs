@@ -3,6 +3,7 @@
 use super::{
     client::{Client, ServerArgs},
     error::CliError,
+    inputs::InputArgs,
     options::TableArgs,
     reading, runtime,
     spec_file::SpecFile,
@@ -55,12 +56,13 @@ pub struct UploadArgs {
 
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
-    file: PathBuf,
+    #[command(flatten)]
+    input: InputArgs,
     /// JSON file with the dataset's spec under `dataset`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
-    /// Folder for intermediate files, about the size of the table; emptied at the end
+    /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
+    /// emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
     #[command(flatten)]
@@ -100,9 +102,9 @@ pub fn check(args: CheckArgs) -> Result<(), CliError> {
     runtime::run_interruptible(async |interrupted| {
         let spec = SpecFile::read(args.spec.as_ref())?;
         let table_spec = args.table.dataset_spec(spec.dataset)?;
-        let source = reading::existing_file(&args.file)?;
         let work = reading::work_folder(&args.work_dir)?;
         let view = JobView::new();
+        let source = args.input.open(&view, work.path()).await?;
         let dataset_dir = work.path().join("dataset");
         let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
         view.finish();

@@ -1,10 +1,11 @@
-//! `autodenoise denoise`: one file in, one file out. Reads the table here, runs the same trainer process a worker runs,
+//! `autodenoise denoise`: one table in, one table out. Reads the table here, runs the same trainer process a worker runs,
 //! and needs neither a server nor a database.
 
 use super::{
     error::CliError,
     evidence::{EvidenceArgs, check_verdict},
     held_source::HeldSource,
+    inputs::InputArgs,
     judge::{JudgeArgs, ProofAsked, judge_report},
     options::{MethodArgs, TableArgs},
     output::{IfRefused, Output, place},
@@ -15,15 +16,15 @@ use super::{
     view::JobView,
 };
 use crate::{
-    certificate::{self, SigningKey},
+    certificate::{self, SigningKey, SourceDigest},
     config::{self, WorkerConfig},
     evaluate::OutsideProof,
-    ingest::{Dataset, column_reader},
+    ingest::{Dataset, RowChanges, column_reader, write_denoised_as},
     judge::{JudgedTable, REPORT},
     trainer::{TrainerCommand, Trainers},
     types::{
-        Ability, ArtifactDigest, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device,
-        Envelope, JobId, MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
+        Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId,
+        MethodName, OutputForm, Report, ResolvedSpec, TableSource, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
@@ -39,10 +40,12 @@ const DENOISED: &str = "denoised";
 
 #[derive(Args)]
 pub struct DenoiseArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
-    file: PathBuf,
+    #[command(flatten)]
+    input: InputArgs,
     /// Where the denoised table goes: the input without the dropped training rows, in the input's format, compressed as the
-    /// name says (.gz, .zst or neither; as the input where it says no format); - is standard output. Where the method relabels or weighs rows, two more columns say
+    /// name says (.gz, .zst or neither; as the input where it says no format); - is standard output, and an address (s3://,
+    /// gs://, az://, https://) is written to. Of several files a folder (FOLDER/) gets each under its own name, a file gets the rows of all,
+    /// or with --train the training rows alone. Where the method relabels or weighs rows, two more columns say
     /// what to train on
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
@@ -60,7 +63,8 @@ pub struct DenoiseArgs {
     /// Threads to compute with [default: all cores]
     #[arg(long, env = "AUTODENOISE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Folder for intermediate files, about the size of the table; emptied at the end
+    /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
+    /// emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
     #[command(flatten)]
@@ -108,12 +112,12 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let foreseen = job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
     let trainer = find_trainer(&foreseen)?;
 
-    let source = reading::existing_file(&args.file)?;
+    let work = reading::work_folder(&args.work_dir)?;
+    let mut view = JobView::new();
+    let source = args.input.open(&view, work.path()).await?;
     let output = Output::new(&args.out, &source, &table_spec)?;
     make_results(&args)?;
     let mut held = HeldSource::take(&source)?;
-    let work = reading::work_folder(&args.work_dir)?;
-    let mut view = JobView::new();
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
     let mut spec = job_spec
@@ -125,6 +129,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
     let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
     job.earlier_reads = args.earlier_reads;
+    job.output_form = output.form();
     if let Some((_, asked)) = &judged {
         check_proof(&job, asked)?;
     }
@@ -150,7 +155,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     for artifact in artifacts.iter().filter(|artifact| artifact.name == DENOISED) {
         let from = out_dir.join(&artifact.file);
         output.convert(&from)?;
-        wrote = write_table(&args, &output, &from, &job.source, refused.is_some())?;
+        wrote = write_table(&args, &output, &from, &job, refused.is_some()).await?;
     }
     if refused.is_none() || args.if_refused == IfRefused::Kept {
         wrote += &describe_label_columns(&report);
@@ -164,26 +169,38 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
 }
 
 /// Writes the denoised table, or what is wanted in its place where the verdict is `refused`; says what was done.
-fn write_table(
+async fn write_table(
     args: &DenoiseArgs,
     output: &Output,
     denoised: &Path,
-    source: &Path,
+    job: &TrainerJob,
     refused: bool,
 ) -> Result<String, CliError> {
     let name = output.name();
     match (refused, args.if_refused) {
-        (false, _) | (true, IfRefused::Kept) => output.write(denoised).map(|()| format!("wrote {name}")),
+        (false, _) | (true, IfRefused::Kept) => {
+            output.write(denoised, &job.source).await.map(|()| format!("wrote {name}"))
+        }
         (true, IfRefused::Nothing) => {
             Ok(format!("nothing was written to {name}; --if-refused all or kept writes it anyway"))
         }
         (true, IfRefused::All) => {
             let all = denoised.with_extension("all");
-            std::fs::copy(source, &all).map_err(|error| cannot_write(&all, &error))?;
+            write_all(job, &all)?;
             output.convert(&all)?;
-            output.write(&all).map(|()| format!("wrote {name} with every row of the input"))
+            output.write(&all, &job.source).await.map(|()| format!("wrote {name} with every row of the input"))
         }
     }
+}
+
+/// Writes every row of the input, in the form of the output.
+fn write_all(job: &TrainerJob, all: &Path) -> Result<(), CliError> {
+    if let Some(file) = job.source.one_file() {
+        return std::fs::copy(file, all).map(drop).map_err(|error| cannot_write(all, &error));
+    }
+    let changes = RowChanges { dropped: &|_| false, marks: None };
+    let written = write_denoised_as(job.output_form, &job.source, &job.source_spec, changes, all);
+    written.map(drop).map_err(CliError::failed)
 }
 
 /// What a judge is to show must be possible, before the rows are chosen.
@@ -198,7 +215,7 @@ fn place_results(
     args: &DenoiseArgs,
     job: &TrainerJob,
     report: &Report,
-    source: &ArtifactDigest,
+    source: &SourceDigest,
     artifacts: &[ArtifactFile],
 ) -> Result<(), CliError> {
     let Some(folder) = &args.results else { return Ok(()) };
@@ -215,15 +232,24 @@ fn place_results(
 fn describe_results(
     job: &TrainerJob,
     report: &Report,
-    source: &ArtifactDigest,
+    source: &SourceDigest,
     files: &[ArtifactFile],
 ) -> Result<Certificate, CliError> {
     let digest = |name: &str, path: &Path| {
         let digest = std::fs::File::open(path).and_then(|file| certificate::digest(name, file));
         digest.map_err(CliError::failed)
     };
-    let artifacts = files.iter().map(|file| digest(&file.name, &job.out_dir.join(&file.file)));
-    let artifacts = artifacts.collect::<Result<_, _>>()?;
+    let mut artifacts = Vec::new();
+    for file in files {
+        let path = job.out_dir.join(&file.file);
+        if file.name == DENOISED && job.output_form == OutputForm::Folder {
+            for part in &job.source.parts {
+                artifacts.push(digest(&format!("{DENOISED}/{}", part.name), &path.join(&part.name))?);
+            }
+        } else {
+            artifacts.push(digest(&file.name, &path)?);
+        }
+    }
     Ok(certificate::describe_job(job.job_id, &report.spec, report, source.clone(), artifacts))
 }
 
@@ -243,7 +269,7 @@ fn make_results(args: &DenoiseArgs) -> Result<(), CliError> {
 pub(super) fn trainer_job(
     spec: ResolvedSpec,
     dataset_dir: PathBuf,
-    source: PathBuf,
+    source: impl Into<TableSource>,
     source_spec: DatasetSpec,
     out_dir: PathBuf,
     threads: Option<u16>,
@@ -254,8 +280,9 @@ pub(super) fn trainer_job(
         attempt: 1,
         spec,
         dataset_dir,
-        source,
+        source: source.into(),
         source_spec,
+        output_form: OutputForm::File,
         truth: None,
         earlier_reads: 0,
         out_dir,

@@ -1,5 +1,6 @@
 //! The command line: `serve` and `worker` run the service, `denoise` does one file without it, the rest are its client.
 
+mod address;
 mod bench;
 mod bench_noise;
 mod client;
@@ -11,6 +12,7 @@ mod evidence;
 mod fsck;
 mod held_source;
 mod import;
+mod inputs;
 mod jobs;
 mod judge;
 mod keys;

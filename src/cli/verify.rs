@@ -37,7 +37,7 @@ pub fn verify(args: VerifyArgs) -> Result<(), CliError> {
     for path in &args.files {
         let found = File::open(path).and_then(|file| certificate::digest("", file));
         let found = found.map_err(|error| cannot_read(path, error))?;
-        let mut known = certificate.artifacts.iter().chain([&certificate.source]);
+        let mut known = certificate.artifacts.iter().chain(&certificate.source_parts).chain([&certificate.source]);
         match known.find(|one| one.sha256 == found.sha256) {
             Some(one) => println!("{}: the job's {}", path.display(), one.name),
             None => {

@@ -58,7 +58,7 @@ fn escape(name: &str) -> String {
 }
 
 struct Checker<'a> {
-    table: &'a Table<'a>,
+    table: &'a Table,
     errors: Vec<FieldError>,
     /// What the first line looks like, if not like names; said once.
     suspicion: Option<String>,
@@ -144,6 +144,12 @@ impl Checker<'_> {
     }
 
     fn find_split(&mut self) -> Option<SplitPlan> {
+        if self.table.has_splits() {
+            if self.table.spec.split != SplitSpec::default() {
+                self.report("/split", "the files say which rows are train, valid and test; leave the split out");
+            }
+            return Some(SplitPlan::Parts);
+        }
         match &self.table.spec.split {
             SplitSpec::Column(column) => self.find_column("/split/column", column).map(SplitPlan::Column),
             SplitSpec::Ratio { ratios, seed } => {

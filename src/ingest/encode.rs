@@ -8,6 +8,7 @@ use super::{
     faults::Faults,
     limits::IngestLimits,
     missing::Missing,
+    part::Part,
     plan::{Plan, Slot, SlotKind},
     spill::{SPLIT_AT, Spill, SpillWriter},
     split::{SplitPlan, SplitsSeen},
@@ -23,6 +24,10 @@ const CODED_ROWS: usize = 1024;
 /// Codes the rows of a table, batch by batch.
 pub(super) struct Encoder<'a> {
     plan: &'a Plan,
+    parts: &'a [Part],
+    /// Number of the part that rows are of, and how many rows each part has so far.
+    part: usize,
+    part_rows: Vec<u64>,
     limits: &'a IngestLimits,
     /// The slots whose values can be wrong. A category's value never is, so categories are coded a column at a time once
     /// the rows around are known to be good, which is faster.
@@ -47,13 +52,23 @@ pub(super) struct Encoded {
     /// By vocabulary: whether cells of the column were spilled as numbers.
     pub direct: Vec<bool>,
     pub splits: SplitsSeen,
+    /// Rows of each part of the table.
+    pub part_rows: Vec<u64>,
 }
 
 impl<'a> Encoder<'a> {
-    /// Spills to an unnamed file in `folder`.
-    pub fn new(plan: &'a Plan, limits: &'a IngestLimits, folder: &Path) -> Result<Self, IngestError> {
+    /// For a table of these parts. Spills to an unnamed file in `folder`.
+    pub fn new(
+        plan: &'a Plan,
+        parts: &'a [Part],
+        limits: &'a IngestLimits,
+        folder: &Path,
+    ) -> Result<Self, IngestError> {
         Ok(Self {
             plan,
+            parts,
+            part: 0,
+            part_rows: vec![0; parts.len()],
             limits,
             checked: plan.slots.iter().filter(|slot| !is_coded(&slot.kind)).collect(),
             vocabularies: (0..plan.vocabularies).map(|_| Vocabulary::default()).collect(),
@@ -77,6 +92,8 @@ impl<'a> Encoder<'a> {
 
     /// Checks and codes the next rows, and refuses a table beyond the limits. May add to the batch's text.
     pub fn encode_batch(&mut self, batch: &mut Batch) -> Result<(), IngestError> {
+        self.part = batch.part;
+        self.part_rows[self.part] += batch.rows.len() as u64;
         for first in (0..batch.rows.len()).step_by(CODED_ROWS) {
             let rows = first..batch.rows.len().min(first + CODED_ROWS);
             let record = self.spill.next_record();
@@ -116,7 +133,13 @@ impl<'a> Encoder<'a> {
                 return Err(IngestError::field(pointer, rule));
             }
         }
-        Ok(Encoded { spill, vocabularies: self.vocabularies, direct: self.direct, splits: self.splits })
+        Ok(Encoded {
+            spill,
+            vocabularies: self.vocabularies,
+            direct: self.direct,
+            splits: self.splits,
+            part_rows: self.part_rows,
+        })
     }
 
     fn encode_row(&mut self, batch: &mut Batch, row: usize) {
@@ -136,7 +159,9 @@ impl<'a> Encoder<'a> {
             }
         } else {
             let rule = format!("{} values where there are {} columns", cells.len(), plan.columns.len());
-            self.faults.add(|| RowError { row: self.rows, line, column: None, value: None, rule });
+            let row = self.rows;
+            let part = &self.parts[self.part];
+            self.faults.add(|| RowError { row, part: part.shown_name(), line, column: None, value: None, rule });
         }
         self.rows += 1;
         if self.faults.total() > before {
@@ -172,6 +197,10 @@ impl<'a> Encoder<'a> {
     }
 
     fn encode_split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
+        if let Some(split) = self.parts[self.part].split {
+            *self.splits.rows.of_mut(split) += 1;
+            self.spill.put(record + SPLIT_AT, [split as u8]);
+        }
         let SplitPlan::Column(column) = self.plan.split else { return };
         let value = cells[column].slice(text);
         match cell::parse_split(value) {
@@ -317,9 +346,11 @@ impl<'a> Encoder<'a> {
 
     /// Reports a cell; `rule` says what it should be where the error is listed.
     fn report_cell_with(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl FnOnce() -> String) {
-        let (row, columns) = (self.rows, &self.plan.columns);
+        let (row, columns, parts) = (self.rows, &self.plan.columns, self.parts);
+        let part = &parts[self.part];
         self.faults.add(|| RowError {
             row,
+            part: part.shown_name(),
             line,
             column: Some(columns[column].clone()),
             value: Some(shown(value)),
@@ -329,10 +360,10 @@ impl<'a> Encoder<'a> {
 
     /// Counts and reports a row that could not be divided into cells.
     fn reject_row(&mut self, fault: Fault, line: Option<u64>) {
-        let (row, columns) = (self.rows, &self.plan.columns);
+        let (row, part, columns) = (self.rows, self.part_name(), &self.plan.columns);
         self.faults.add(|| {
             let column = fault.column.or_else(|| columns.get(fault.position?).cloned());
-            RowError { row, line, column, value: fault.value, rule: fault.rule }
+            RowError { row, part, line, column, value: fault.value, rule: fault.rule }
         });
         self.faults.reject_row();
         self.rows += 1;
@@ -341,9 +372,15 @@ impl<'a> Encoder<'a> {
     /// Reports that the file breaks off at this row. It is listed first, because it may be why rows before it look wrong.
     fn report_break(&mut self, message: &str, line: Option<u64>) {
         let rule = format!("{message} ({} rows were read before)", self.rows);
-        self.faults.add_first(RowError { row: self.rows, line, column: None, value: None, rule });
+        let (row, part) = (self.rows, self.part_name());
+        self.faults.add_first(RowError { row, part, line, column: None, value: None, rule });
         self.faults.reject_row();
         self.rows += 1;
+    }
+
+    /// What errors call the file that rows are of, where the table has several.
+    fn part_name(&self) -> Option<String> {
+        self.parts[self.part].shown_name()
     }
 
     fn check_rows(&self) -> Result<(), IngestError> {

@@ -7,8 +7,8 @@ use super::{
     limits::IngestLimits,
     table::Table,
 };
-use crate::types::DatasetSpec;
-use std::{borrow::Cow, path::Path};
+use crate::types::{DatasetSpec, TableSource};
+use std::borrow::Cow;
 
 /// Rows as text, and the names of their columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,9 +20,14 @@ pub struct SourceRows {
 
 /// The rows of `source` whose cell in `column` reads `value`. `spec` is the one ingest gave back, or the one it was
 /// given.
-pub fn rows_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) -> Result<SourceRows, IngestError> {
+pub fn rows_where(
+    source: impl Into<TableSource>,
+    spec: &DatasetSpec,
+    column: &str,
+    value: &str,
+) -> Result<SourceRows, IngestError> {
     let limits = IngestLimits::default();
-    let table = Table::open(source, spec, &limits)?;
+    let table = Table::open(&source.into(), spec, &limits)?;
     let Some(place) = table.columns.iter().position(|name| name == column) else {
         let rule = format!("no column `{column}`; there are {}", table.columns.join(", "));
         return Err(IngestError::field("", rule));
@@ -40,9 +45,13 @@ pub fn rows_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) 
 }
 
 /// Hands every row of `source` to `each`, a text a column, in file order. `spec` is the one ingest gave back.
-pub fn for_each_row(source: &Path, spec: &DatasetSpec, each: &mut dyn FnMut(&[Cow<str>])) -> Result<(), IngestError> {
+pub fn for_each_row(
+    source: impl Into<TableSource>,
+    spec: &DatasetSpec,
+    each: &mut dyn FnMut(&[Cow<str>]),
+) -> Result<(), IngestError> {
     let limits = IngestLimits::default();
-    let table = Table::open(source, spec, &limits)?;
+    let table = Table::open(&source.into(), spec, &limits)?;
     read_rows(&table, &limits, &mut |_, text, cells| {
         let cells: Vec<_> = cells.iter().map(|cell| String::from_utf8_lossy(cell.slice(text))).collect();
         each(&cells);
@@ -56,7 +65,7 @@ type EachRow<'e> = &'e mut dyn FnMut(u32, &[u8], &[Span]);
 fn read_rows(table: &Table, limits: &IngestLimits, each: EachRow) -> Result<(), IngestError> {
     let mut reader = table.rows(&vec![true; table.columns.len()], limits)?;
     let (mut batch, mut first) = (Batch::default(), 0);
-    while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(table.path))? {
+    while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| reader.explain(error))? {
         for row in 0..batch.rows.len() {
             each(first + row as u32, &batch.text, batch.cells(row));
         }

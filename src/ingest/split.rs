@@ -14,8 +14,16 @@ use crate::types::{Split, SplitCounts};
 #[derive(Clone, Copy)]
 pub(super) enum SplitPlan {
     Column(usize),
-    Ratio { ratios: [f64; 3], seed: u64 },
-    Time { column: usize, ratios: [f64; 3] },
+    /// Every part of the table is of one split.
+    Parts,
+    Ratio {
+        ratios: [f64; 3],
+        seed: u64,
+    },
+    Time {
+        column: usize,
+        ratios: [f64; 3],
+    },
 }
 
 impl SplitPlan {
@@ -23,7 +31,7 @@ impl SplitPlan {
     pub fn time_column(self) -> Option<usize> {
         match self {
             Self::Time { column, .. } => Some(column),
-            Self::Column(_) | Self::Ratio { .. } => None,
+            Self::Column(_) | Self::Parts | Self::Ratio { .. } => None,
         }
     }
 }
@@ -31,7 +39,7 @@ impl SplitPlan {
 /// What the first reading saw of splits and times.
 #[derive(Default)]
 pub(super) struct SplitsSeen {
-    /// Rows of each split, where a column names it.
+    /// Rows of each split, where a column or the parts name it.
     pub rows: SplitCounts,
     /// By column of times, in the plan's order: that of a split by time is the first.
     pub times: Vec<TimesSeen>,
@@ -63,12 +71,13 @@ impl Splitter {
         let n = u64::from(spill.rows);
         let (pointer, rows) = match plan {
             SplitPlan::Column(_) => ("/split/column", seen.rows),
+            SplitPlan::Parts => ("", seen.rows),
             SplitPlan::Ratio { ratios, .. } => ("/split/ratio/ratios", split_sizes(n, ratios)),
             SplitPlan::Time { ratios, .. } => ("/split/time/ratios", split_sizes(n, ratios)),
         };
         check_not_empty(pointer, n, rows)?;
         let splitter = match plan {
-            SplitPlan::Column(_) => Self::Column,
+            SplitPlan::Column(_) | SplitPlan::Parts => Self::Column,
             SplitPlan::Ratio { seed, .. } => Self::Ratio { permutation: Permutation::new(n, seed), sizes: rows },
             SplitPlan::Time { .. } => {
                 let range = seen.times.first().map_or((0, 0), TimesSeen::range);

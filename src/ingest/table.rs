@@ -1,4 +1,4 @@
-//! A table as a file and its description: its format, its columns, and a reader of its rows.
+//! A table as its files and its description: its format, its columns, and a reader of its rows.
 
 use super::{
     batch::{Batch, Span},
@@ -9,55 +9,59 @@ use super::{
     jsonl::{self, discover_keys},
     limits::IngestLimits,
     parquet,
+    part::Part,
+    part_rows::TableRows,
     reader::{Rows, open_lines},
 };
-use crate::types::{DatasetSpec, FieldSpec, FileFormat};
+use crate::types::{DatasetSpec, FieldSpec, FileFormat, SourcePart, TableSource};
 use std::path::Path;
 
 /// Rows looked at before the first reading: for the keys of JSON objects, and for decimals.
 pub(super) const SNIFF_ROWS: u64 = 10_000;
 
-/// The file, its format and its columns.
-pub(super) struct Table<'a> {
-    pub path: &'a Path,
-    /// With format, compression and separator filled.
+/// The files, their format and their columns.
+pub(super) struct Table {
+    /// In the order of the rows.
+    pub parts: Vec<Part>,
+    /// With format, compression and separator filled; the compression is that of the first part.
     pub spec: DatasetSpec,
+    /// Those that files have, then those that folders name.
     pub columns: Vec<String>,
     /// Why a column cannot be read, for those that cannot.
     pub unusable: Vec<Option<String>>,
-    /// Bytes of the file.
+    /// Bytes of all files.
     pub bytes: u64,
+    /// How many of the columns files have.
+    own: usize,
 }
 
-impl<'a> Table<'a> {
+impl Table {
     /// Finds out the format and the columns.
-    pub fn open(path: &'a Path, spec: &DatasetSpec, limits: &IngestLimits) -> Result<Self, IngestError> {
-        let mut spec = resolve_for_file(path, spec)?;
-        let bytes = std::fs::metadata(path).map_err(IngestError::io("open", path))?.len();
-        let mut unusable = Vec::new();
-        let columns = match spec.format {
-            Some(FileFormat::Parquet) => {
-                refuse_csv_members(&spec)?;
-                let schema = parquet::open(path)?.schema().clone();
-                unusable = schema.fields().iter().map(|field| parquet::why_unusable(field.data_type())).collect();
-                parquet::column_names(&schema)
-            }
-            Some(FileFormat::Jsonl) => {
-                refuse_csv_members(&spec)?;
-                let (mut lines, _) = open_lines(path, &spec, limits)?;
-                let names = discover_keys(&mut lines, SNIFF_ROWS, |_| true).map_err(|error| error.at_start(path))?;
-                let (mut lines, _) = open_lines(path, &spec, limits)?;
-                lines.read_row().map_err(|error| error.at_start(path))?;
-                if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
-                    return Err(IngestError::field("", jsonl::why_no_objects(lines.text())));
-                }
-                if jsonl::is_by_columns(lines.text()) {
-                    return Err(IngestError::field("", jsonl::BY_COLUMNS));
-                }
-                names
-            }
-            _ => find_csv_columns(path, &mut spec, limits)?,
+    pub fn open(source: &TableSource, spec: &DatasetSpec, limits: &IngestLimits) -> Result<Self, IngestError> {
+        let several = source.parts.len() > 1;
+        let bytes = |part: &SourcePart| {
+            std::fs::metadata(&part.path).map(|metadata| metadata.len()).map_err(IngestError::io("open", &part.path))
         };
+        let bytes = source.parts.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
+        // Where all are empty, the first says so.
+        let first = bytes.iter().position(|bytes| *bytes > 0).unwrap_or(0);
+        let head = &source.parts[first];
+        let (spec, mut columns, mut unusable) = open_first(head, several, spec, limits)?;
+        let mut parts = Vec::with_capacity(source.parts.len());
+        for (place, part) in source.parts.iter().enumerate() {
+            parts.push(match place == first {
+                true => Part::first(part, several, bytes[place], &spec),
+                false => Part::further(part, bytes[place], &spec)?,
+            });
+        }
+        if spec.format == Some(FileFormat::Jsonl) {
+            columns = discover_columns(&parts, limits)?;
+        } else {
+            check_columns(&mut parts, &spec, &columns, limits)?;
+        }
+        let own = columns.len();
+        unusable.resize(own, None);
+        add_partitions(source, &mut parts, &mut columns)?;
         unusable.resize(columns.len(), None);
         if let Some(column) = columns.iter().find(|column| column.contains('\0')) {
             let rule = format!(
@@ -70,7 +74,17 @@ impl<'a> Table<'a> {
             let rule = format!("{} columns; this service reads at most {}", columns.len(), limits.max_columns);
             return Err(IngestError::field("", rule));
         }
-        Ok(Self { path, spec, columns, unusable, bytes })
+        Ok(Self { parts, spec, columns, unusable, bytes: bytes.iter().sum(), own })
+    }
+
+    /// The columns that files have.
+    pub fn own_columns(&self) -> &[String] {
+        &self.columns[..self.own]
+    }
+
+    /// Whether files say which rows are train, valid and test.
+    pub fn has_splits(&self) -> bool {
+        self.parts.iter().any(|part| part.split.is_some())
     }
 
     /// What the first line looks like, if it was taken for names and does not look like names.
@@ -84,26 +98,15 @@ impl<'a> Table<'a> {
         self.has_header() && self.columns.contains(label) && header::names_a_value(&self.columns, label)
     }
 
-    /// Whether the first line of the file holds the names of the columns.
-    fn has_header(&self) -> bool {
+    /// Whether the first line of each file holds the names of the columns.
+    pub fn has_header(&self) -> bool {
         self.spec.format == Some(FileFormat::Csv) && self.spec.columns.is_none()
     }
 
     /// A reader of the rows from the first. Only the cells of columns marked in `needed` are sure to be filled.
-    pub fn rows(&self, needed: &[bool], limits: &IngestLimits) -> Result<Rows, IngestError> {
-        let joins = || (0..self.columns.len()).map(|column| self.join(column)).collect();
-        match self.spec.format {
-            Some(FileFormat::Parquet) => Rows::open_parquet(self.path, self.bytes, needed, joins(), limits),
-            Some(FileFormat::Jsonl) => Rows::open_json(self.path, &self.spec, &self.columns, needed, joins(), limits),
-            _ => {
-                let mut rows = Rows::open_csv(self.path, &self.spec, self.columns.len(), limits)?;
-                if self.spec.columns.is_none() {
-                    // The header.
-                    rows.fill(&mut Batch::default(), 1).map_err(|error| error.at_start(self.path))?;
-                }
-                Ok(rows)
-            }
-        }
+    pub fn rows<'a>(&'a self, needed: &[bool], limits: &'a IngestLimits) -> Result<TableRows<'a>, IngestError> {
+        let joins = (0..self.columns.len()).map(|column| self.join(column)).collect();
+        TableRows::open(self, needed, joins, limits)
     }
 
     /// What stands between the values of a list in this column.
@@ -117,6 +120,111 @@ impl<'a> Table<'a> {
         let multi = multi.or_else(|| self.spec.multi.get(name));
         multi.map_or_else(|| "|".to_owned(), |multi| multi.separator.clone())
     }
+}
+
+/// The spec with what the first part says of it, the columns of this part, and why some cannot be read.
+fn open_first(
+    part: &SourcePart,
+    several: bool,
+    spec: &DatasetSpec,
+    limits: &IngestLimits,
+) -> Result<(DatasetSpec, Vec<String>, Vec<Option<String>>), IngestError> {
+    let path = &part.path;
+    let open = || {
+        let mut spec = resolve_for_file(path, spec)?;
+        let mut unusable = Vec::new();
+        let columns = match spec.format {
+            Some(FileFormat::Parquet) => {
+                refuse_csv_members(&spec)?;
+                let schema = parquet::open(path)?.schema().clone();
+                unusable = schema.fields().iter().map(|field| parquet::why_unusable(field.data_type())).collect();
+                parquet::column_names(&schema)
+            }
+            Some(FileFormat::Jsonl) => {
+                refuse_csv_members(&spec)?;
+                check_objects(path, &spec, limits)?;
+                Vec::new()
+            }
+            _ => find_csv_columns(path, &mut spec, limits)?,
+        };
+        Ok((spec, columns, unusable))
+    };
+    open().map_err(|error: IngestError| error.in_part(several.then_some(&part.name)))
+}
+
+/// Refuses a file of JSON that does not hold an object a line.
+fn check_objects(path: &Path, spec: &DatasetSpec, limits: &IngestLimits) -> Result<(), IngestError> {
+    let (mut lines, _) = open_lines(path, spec, limits)?;
+    let mut names = Vec::new();
+    discover_keys(&mut lines, SNIFF_ROWS, |_| true, &mut names).map_err(|error| error.at_start(path))?;
+    let (mut lines, _) = open_lines(path, spec, limits)?;
+    lines.read_row().map_err(|error| error.at_start(path))?;
+    if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
+        return Err(IngestError::field("", jsonl::why_no_objects(lines.text())));
+    }
+    if jsonl::is_by_columns(lines.text()) {
+        return Err(IngestError::field("", jsonl::BY_COLUMNS));
+    }
+    Ok(())
+}
+
+/// The keys of the first objects, which may be in several parts.
+fn discover_columns(parts: &[Part], limits: &IngestLimits) -> Result<Vec<String>, IngestError> {
+    let (mut names, mut left) = (Vec::new(), SNIFF_ROWS);
+    for part in parts.iter().filter(|part| part.has_rows()) {
+        if left == 0 {
+            break;
+        }
+        let (mut lines, _) = open_lines(&part.path, &part.spec, limits)?;
+        let read = discover_keys(&mut lines, left, |_| true, &mut names);
+        left -= read.map_err(|error| error.at_start(&part.path).in_part(part.name.as_deref()))?;
+    }
+    Ok(names)
+}
+
+/// Finds the columns of the table in every part; a part without one of them, or with another, is an error that names it.
+fn check_columns(
+    parts: &mut [Part],
+    spec: &DatasetSpec,
+    columns: &[String],
+    limits: &IngestLimits,
+) -> Result<(), IngestError> {
+    let named = spec.format == Some(FileFormat::Csv) && spec.columns.is_some();
+    for part in parts.iter_mut().filter(|part| part.has_rows() && part.name.is_some() && !named) {
+        let own = match spec.format {
+            Some(FileFormat::Parquet) => part.parquet_columns(),
+            _ => find_csv_columns(&part.path, &mut part.spec, limits),
+        };
+        let own = own.map_err(|error| error.in_part(part.name.as_deref()))?;
+        part.find_order(columns, &own)?;
+    }
+    Ok(())
+}
+
+/// Adds the columns that folders name. Where files have a column of the name, theirs counts.
+fn add_partitions(source: &TableSource, parts: &mut [Part], columns: &mut Vec<String>) -> Result<(), IngestError> {
+    let names = |part: &SourcePart| part.partitions.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let first = names(&source.parts[0]);
+    if let Some(other) = source.parts.iter().find(|part| names(part) != first) {
+        let list = |names: Vec<String>| match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.iter().map(|name| format!("`{name}=`")).collect::<Vec<_>>().join(", "),
+        };
+        let rule = format!(
+            "{}: the folders of this part name {}, and those of the first name {}; all parts lie in folders of the same names",
+            other.name,
+            list(names(other)),
+            list(first)
+        );
+        return Err(IngestError::field("", rule));
+    }
+    let new: Vec<bool> = first.iter().map(|name| !columns.contains(name)).collect();
+    for part in parts {
+        let mut new = new.iter();
+        part.partitions.retain(|_| new.next() == Some(&true));
+    }
+    columns.extend(first.into_iter().zip(new).filter(|(_, new)| *new).map(|(name, _)| name));
+    Ok(())
 }
 
 /// The column names of a CSV. Fills in `spec.separator`.

@@ -85,7 +85,7 @@ impl Withheld {
 }
 
 /// Where the cells of a record stand, a cell that is quoted with its quotes. The record has no line end.
-fn quoted_cells(text: &[u8], separator: u8) -> Vec<Range<usize>> {
+pub(super) fn quoted_cells(text: &[u8], separator: u8) -> Vec<Range<usize>> {
     let find = |byte: u8, from: usize| text[from..].iter().position(|own| *own == byte).map(|n| from + n);
     let (mut cells, mut start) = (Vec::new(), 0);
     loop {
@@ -109,7 +109,7 @@ fn quoted_cells(text: &[u8], separator: u8) -> Vec<Range<usize>> {
 }
 
 /// Where the cells of a line stand whose separator has several characters.
-fn separated_cells(text: &[u8], separator: &[u8]) -> Vec<Range<usize>> {
+pub(super) fn separated_cells(text: &[u8], separator: &[u8]) -> Vec<Range<usize>> {
     let (mut cells, mut start, mut at) = (Vec::new(), 0, 0);
     while at < text.len() {
         if text[at..].starts_with(separator) {

@@ -31,6 +31,7 @@ mod resolved;
 mod row_rule;
 mod spec;
 mod table_parts;
+mod table_source;
 mod tenant;
 mod test_read;
 mod tuning;
@@ -42,7 +43,7 @@ pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
 pub use dataset::{
     Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, MultiMode, MultiSpec,
-    NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
+    NumericSpec, PartRows, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
@@ -73,6 +74,7 @@ pub use resolved::{ResolvedMethod, Trainee};
 pub use row_rule::RowRule;
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
+pub use table_source::{OutputForm, SourcePart, TableSource};
 pub use tenant::{ParseTenantError, TenantId};
 pub use test_read::{TestRead, two_digits};
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};

@@ -130,7 +130,8 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
     let work = reading::work_folder(&args.work_dir)?;
     let dataset_dir = work.path().join("dataset");
     let ingested =
-        reading::read_table(&JobView::new(), &source, &table_spec, &dataset_dir, Arc::clone(&interrupted)).await?;
+        reading::read_table(&JobView::new(), &(&source).into(), &table_spec, &dataset_dir, Arc::clone(&interrupted))
+            .await?;
     let mut clean = open_clean(&args, &source, &ingested, &dataset_dir)?;
     let cases = choose_cases(&args, &clean, &ingested)?;
     if cases.iter().any(Case::needs_ratings) {
@@ -276,7 +277,7 @@ impl Bench<'_> {
         drop(table);
         let dataset_dir = self.work.join("dataset");
         let mut view = JobView::quiet();
-        let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
+        let ingested = reading::read_table(&view, &(&source).into(), &table_spec, &dataset_dir, interrupted).await?;
         let facts = DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map));
         let spec = job_spec(args, u64::from(number))?.resolve(&facts).map_err(CliError::invalid_spec)?;
         let name: String = section.name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();

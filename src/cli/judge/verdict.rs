@@ -77,7 +77,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     std::fs::write(&written, serde_json::to_vec_pretty(&report).expect("a report is plain data"))
         .map_err(|error| cannot_write(&written, &error))?;
     let artifacts = inputs.results.digests_with_report(&written).map_err(CliError::failed)?;
-    let source = inputs.results.certificate.source.clone();
+    let source = inputs.results.source_digest();
     let certificate = describe_job(job, &report.spec, &report, source, artifacts);
     let envelope = sign(args.signing_key.as_deref(), &certificate)?;
     place(&written, &args.arms.join(REPORT))?;

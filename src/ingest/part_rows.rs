@@ -1,0 +1,120 @@
+//! The rows of a table, file after file.
+
+use super::{
+    batch::Batch,
+    dialect::LinesInQuotes,
+    error::{IngestError, ReadError},
+    limits::IngestLimits,
+    part::Part,
+    reader::Rows,
+    table::Table,
+};
+use std::path::Path;
+
+/// Rows of all parts of a table, in order, in the table's columns.
+pub(super) struct TableRows<'a> {
+    table: &'a Table,
+    needed: Vec<bool>,
+    joins: Vec<String>,
+    limits: &'a IngestLimits,
+    /// The part that is being read: its number and its rows.
+    at: usize,
+    rows: Option<Rows>,
+    /// Bytes of the parts before.
+    bytes_before: u64,
+    quotes: LinesInQuotes,
+}
+
+impl<'a> TableRows<'a> {
+    /// `needed` and `joins` are by column of the table.
+    pub fn open(
+        table: &'a Table,
+        needed: &[bool],
+        joins: Vec<String>,
+        limits: &'a IngestLimits,
+    ) -> Result<Self, IngestError> {
+        let needed = needed.to_vec();
+        let quotes = LinesInQuotes::default();
+        let mut rows = Self { table, needed, joins, limits, at: 0, rows: None, bytes_before: 0, quotes };
+        rows.rows = rows.open_part()?;
+        Ok(rows)
+    }
+
+    /// Reads the next rows into `batch`, at most `most`, in place of those it held; false, and no rows, at the end of the table. They are
+    /// all of one part. Rows before an error are in the batch.
+    pub fn fill(&mut self, batch: &mut Batch, most: usize) -> Result<bool, ReadError> {
+        loop {
+            let part = &self.table.parts[self.at];
+            batch.part = self.at;
+            if let Some(rows) = &mut self.rows {
+                let filled = rows.fill(batch, most);
+                batch.bytes_read += self.bytes_before;
+                if part.order.is_some() || !part.partitions.is_empty() {
+                    let as_it_is: Vec<usize>;
+                    let order = match &part.order {
+                        Some(order) => &order[..],
+                        None => {
+                            as_it_is = (0..self.table.own_columns().len()).collect();
+                            &as_it_is
+                        }
+                    };
+                    batch.arrange(order, &part.partitions);
+                }
+                if filled? || !batch.rows.is_empty() {
+                    return Ok(true);
+                }
+                self.quotes.add_part(rows.lines_in_quotes(), self.at);
+            } else {
+                batch.clear();
+            }
+            self.bytes_before += part.bytes;
+            self.rows = None;
+            if self.at + 1 == self.table.parts.len() {
+                return Ok(false);
+            }
+            self.at += 1;
+            self.rows = self.open_part()?;
+        }
+    }
+
+    /// What the rows of all parts that were read to their ends say of whether anything is quoted.
+    pub fn lines_in_quotes(&self) -> LinesInQuotes {
+        let mut quotes = self.quotes;
+        if let Some(rows) = &self.rows {
+            quotes.add_part(rows.lines_in_quotes(), self.at);
+        }
+        quotes
+    }
+
+    /// Line of its file on which the current row starts, from 1; none for Parquet.
+    pub fn line(&self) -> Option<u64> {
+        self.rows.as_ref()?.line()
+    }
+
+    /// The file that is being read.
+    pub fn path(&self) -> &'a Path {
+        &self.part().path
+    }
+
+    /// The error to report where no row is at fault.
+    pub fn explain(&self, error: ReadError) -> IngestError {
+        error.at_start(self.path()).in_part(self.part().name.as_deref())
+    }
+
+    fn part(&self) -> &'a Part {
+        &self.table.parts[self.at]
+    }
+
+    /// The rows of the current part, behind its header; none where it has no rows.
+    fn open_part(&self) -> Result<Option<Rows>, IngestError> {
+        let part = self.part();
+        if !part.has_rows() {
+            return Ok(None);
+        }
+        let mut rows = part.rows(self.table.own_columns(), &self.needed, &self.joins, self.limits)?;
+        if self.table.has_header() {
+            rows.fill(&mut Batch::default(), 1).map_err(|error| self.explain(error))?;
+        }
+        Ok(Some(rows))
+    }
+}
