@@ -232,7 +232,8 @@ mod tests {
     }
 
     fn write(output: &Output, table: &Path) {
-        let written = output.write(table, &table.into());
+        let source = table.into();
+        let written = output.write(table, &source);
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(written).unwrap();
     }
 

@@ -59,6 +59,7 @@ pub fn profile() -> Profile {
         fields: vec![],
         notes: vec![],
         warnings: vec![],
+        parts: vec![],
         bytes: 20,
         digest: "d1".to_owned(),
     }

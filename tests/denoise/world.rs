@@ -95,6 +95,7 @@ impl World {
             fields: vec![],
             notes: vec![],
             warnings: vec![],
+            parts: vec![],
             bytes: 0,
             digest: "test".to_owned(),
         };

@@ -7,6 +7,7 @@ mod export;
 mod formats;
 mod kinds;
 mod meaning;
+mod parts;
 mod same;
 mod scale;
 mod splits;
