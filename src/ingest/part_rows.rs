@@ -7,13 +7,15 @@ use super::{
     limits::IngestLimits,
     part::Part,
     reader::Rows,
-    table::Table,
 };
 use std::path::Path;
 
 /// Rows of all parts of a table, in order, in the table's columns.
 pub(super) struct TableRows<'a> {
-    table: &'a Table,
+    parts: &'a [Part],
+    /// The columns that files have, and whether the first line of each file holds their names.
+    own: &'a [String],
+    header: bool,
     needed: Vec<bool>,
     joins: Vec<String>,
     limits: &'a IngestLimits,
@@ -26,16 +28,19 @@ pub(super) struct TableRows<'a> {
 }
 
 impl<'a> TableRows<'a> {
-    /// `needed` and `joins` are by column of the table.
+    /// `own` are the columns that files have, `header` is whether the first line of each holds their names; `needed` and `joins` are by
+    /// column of the table.
     pub fn open(
-        table: &'a Table,
+        parts: &'a [Part],
+        own: &'a [String],
+        header: bool,
         needed: &[bool],
         joins: Vec<String>,
         limits: &'a IngestLimits,
     ) -> Result<Self, IngestError> {
         let needed = needed.to_vec();
         let quotes = LinesInQuotes::default();
-        let mut rows = Self { table, needed, joins, limits, at: 0, rows: None, bytes_before: 0, quotes };
+        let mut rows = Self { parts, own, header, needed, joins, limits, at: 0, rows: None, bytes_before: 0, quotes };
         rows.rows = rows.open_part()?;
         Ok(rows)
     }
@@ -44,7 +49,7 @@ impl<'a> TableRows<'a> {
     /// all of one part. Rows before an error are in the batch.
     pub fn fill(&mut self, batch: &mut Batch, most: usize) -> Result<bool, ReadError> {
         loop {
-            let part = &self.table.parts[self.at];
+            let part = &self.parts[self.at];
             batch.part = self.at;
             if let Some(rows) = &mut self.rows {
                 let filled = rows.fill(batch, most);
@@ -54,7 +59,7 @@ impl<'a> TableRows<'a> {
                     let order = match &part.order {
                         Some(order) => &order[..],
                         None => {
-                            as_it_is = (0..self.table.own_columns().len()).collect();
+                            as_it_is = (0..self.own.len()).collect();
                             &as_it_is
                         }
                     };
@@ -69,7 +74,7 @@ impl<'a> TableRows<'a> {
             }
             self.bytes_before += part.bytes;
             self.rows = None;
-            if self.at + 1 == self.table.parts.len() {
+            if self.at + 1 == self.parts.len() {
                 return Ok(false);
             }
             self.at += 1;
@@ -102,7 +107,7 @@ impl<'a> TableRows<'a> {
     }
 
     fn part(&self) -> &'a Part {
-        &self.table.parts[self.at]
+        &self.parts[self.at]
     }
 
     /// The rows of the current part, behind its header; none where it has no rows.
@@ -111,8 +116,8 @@ impl<'a> TableRows<'a> {
         if !part.has_rows() {
             return Ok(None);
         }
-        let mut rows = part.rows(self.table.own_columns(), &self.needed, &self.joins, self.limits)?;
-        if self.table.has_header() {
+        let mut rows = part.rows(self.own, &self.needed, &self.joins, self.limits)?;
+        if self.header {
             rows.fill(&mut Batch::default(), 1).map_err(|error| self.explain(error))?;
         }
         Ok(Some(rows))

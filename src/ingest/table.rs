@@ -106,7 +106,7 @@ impl Table {
     /// A reader of the rows from the first. Only the cells of columns marked in `needed` are sure to be filled.
     pub fn rows<'a>(&'a self, needed: &[bool], limits: &'a IngestLimits) -> Result<TableRows<'a>, IngestError> {
         let joins = (0..self.columns.len()).map(|column| self.join(column)).collect();
-        TableRows::open(self, needed, joins, limits)
+        TableRows::open(&self.parts, self.own_columns(), self.has_header(), needed, joins, limits)
     }
 
     /// What stands between the values of a list in this column.

@@ -8,7 +8,7 @@ use crate::{
 use autodenoise::{
     ingest::{
         Dataset, ExportCounts, IngestError, IngestLimits, Ingested, InvalidTable, RowChanges, RowMark, find_parts,
-        ingest, join_parts, write_denoised_as, write_withheld,
+        for_each_row, ingest, join_parts, write_denoised_as, write_withheld,
     },
     types::{DatasetSpec, OutputForm, PartRows, Split, TableSource},
 };
@@ -109,7 +109,8 @@ proptest! {
 
     #[test]
     fn a_table_is_one_dataset_however_it_is_cut(rows in rows(), cuts in prop::collection::vec(0..20_usize, 0..6)) {
-        let spec = spec(json!({"label": "click", "split": {"ratio": {"ratios": [0.5, 0.25, 0.25]}}}));
+        let fields = json!(["id", "word", "price"]);
+        let spec = spec(json!({"label": "click", "fields": fields, "split": {"ratio": {"ratios": [0.5, 0.25, 0.25]}}}));
         let whole = Folder::new([("whole.csv", csv(&rows, &PLAIN))]);
         let digest = whole.read(&whole.source(), &spec).unwrap().0.profile.digest;
         // The labels of these rows come back every four rows.
@@ -178,6 +179,22 @@ fn what_is_wrong_is_told_by_part_and_line_and_by_the_tables_columns() {
     let damaged = Folder::new([("a.csv", first.as_bytes()), ("b.csv.gz", cut)]);
     let text = damaged.refuse(&click()).to_string();
     assert!(text.contains("b.csv.gz") && text.contains("cut short"), "{text}");
+}
+
+#[test]
+fn every_row_of_every_part_is_handed_on() {
+    let cells = |id: u32| -> Cells { (Some(id), None, Some(id)) };
+    let rows: Vec<Cells> = (0..7).map(cells).collect();
+    // JSON has its keys by the alphabet.
+    for (id, folder) in [
+        (0, Folder::new([("a.csv", csv(&rows[..4], &PLAIN)), ("b.csv", csv(&rows[4..], &PLAIN))])),
+        (1, Folder::new([("a.jsonl", jsonl(&rows[..4])), ("b.jsonl", jsonl(&rows[4..]))])),
+        (0, Folder::new([("a.parquet", parquet(&rows[..4])), ("b.parquet", parquet(&rows[4..]))])),
+    ] {
+        let mut ids = Vec::new();
+        for_each_row(folder.source(), &click(), &mut |cells| ids.push(cells[id].parse::<f64>().unwrap())).unwrap();
+        assert_eq!(ids, (0..7).map(f64::from).collect::<Vec<_>>());
+    }
 }
 
 #[test]
