@@ -263,8 +263,8 @@ fn the_output_is_parts_again_or_one_file() {
 #[test]
 fn parquet_parts_become_one_file_of_the_firsts_schema() {
     let cells = |id: u32| -> Cells { (Some(id), Some(format!("w{id}")), None) };
-    let rows: Vec<Cells> = (0..8).map(cells).collect();
-    let folder = Folder::new([("a.parquet", parquet(&rows[..4])), ("b.parquet", parquet(&rows[4..]))]);
+    let rows: Vec<Cells> = (0..40).map(cells).collect();
+    let folder = Folder::new([("a.parquet", parquet(&rows[..20])), ("b.parquet", parquet(&rows[20..]))]);
     let whole = Folder::new([("whole.parquet", parquet(&rows))]);
     let written = |folder: &Folder| {
         let bytes = folder.write(&folder.source(), OutputForm::File, true).0.remove("").unwrap();
