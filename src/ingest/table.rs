@@ -46,7 +46,7 @@ impl Table {
         // Where all are empty, the first says so.
         let first = bytes.iter().position(|bytes| *bytes > 0).unwrap_or(0);
         let head = &source.parts[first];
-        let (spec, mut columns, mut unusable) = open_first(head, several, spec, limits)?;
+        let FirstPart { spec, mut columns, mut unusable } = open_first(head, several, spec, limits)?;
         let mut parts = Vec::with_capacity(source.parts.len());
         for (place, part) in source.parts.iter().enumerate() {
             parts.push(match place == first {
@@ -122,13 +122,21 @@ impl Table {
     }
 }
 
-/// The spec with what the first part says of it, the columns of this part, and why some cannot be read.
+/// What the first part says of the table.
+struct FirstPart {
+    /// With format, compression and separator.
+    spec: DatasetSpec,
+    columns: Vec<String>,
+    /// Why columns cannot be read; may be shorter than they are many.
+    unusable: Vec<Option<String>>,
+}
+
 fn open_first(
     part: &SourcePart,
     several: bool,
     spec: &DatasetSpec,
     limits: &IngestLimits,
-) -> Result<(DatasetSpec, Vec<String>, Vec<Option<String>>), IngestError> {
+) -> Result<FirstPart, IngestError> {
     let path = &part.path;
     let open = || {
         let mut spec = resolve_for_file(path, spec)?;
@@ -147,7 +155,7 @@ fn open_first(
             }
             _ => find_csv_columns(path, &mut spec, limits)?,
         };
-        Ok((spec, columns, unusable))
+        Ok(FirstPart { spec, columns, unusable })
     };
     open().map_err(|error: IngestError| error.in_part(several.then_some(&part.name)))
 }
