@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -30,6 +30,7 @@ test: setup-torch ## Every check: lints, all tests on a real PostgreSQL, the Ope
 	cargo test --workspace --locked
 	@$(MAKE) --no-print-directory numerics
 	@scripts/schemathesis.sh target/debug/autodenoise
+	@scripts/clients.sh target/debug/autodenoise
 	@scripts/deny.sh
 
 # Each setting has libtorch round as it does on another processor.
@@ -41,6 +42,10 @@ numerics: setup-torch ## The tests of the arithmetic with libtorch's kernels for
 schemathesis: setup ## The running service against its OpenAPI document alone; EXAMPLES=n for more than 20 an operation
 	cargo build --locked
 	scripts/schemathesis.sh target/debug/autodenoise
+
+clients: setup ## Validate the OpenAPI document, and run the main job through two clients made of it
+	cargo build --locked
+	scripts/clients.sh target/debug/autodenoise
 
 chaos: setup ## Uploads and jobs while everything is killed at random; CHAOS_SECONDS=600 CHAOS_SEED=1
 	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) CHAOS_SEED=$(or $(CHAOS_SEED),1) cargo test --locked --test chaos -- --nocapture

@@ -71,7 +71,7 @@ job() { json /v1/jobs "{\"dataset_id\": \"$DATASET_ID\", \"method\": {\"preset\"
 JOB_ID=$(job '"device": "cpu"')
 WAITING_JOB_ID=$(job '"device": "cpu", "requires": {"pool": "none"}')
 WEBHOOK_ID=$(json /v1/webhooks '{"url": "https://8.8.8.8/hook"}' | id)
-UPLOAD_ID=$(post /v1/uploads -H 'Tus-Resumable: 1.0.0' -H 'Upload-Length: 1000000000' -D - | tr -d '\r' | sed -n 's|^location: /v1/uploads/||p')
+UPLOAD_ID=$(post /v1/uploads -H 'Tus-Resumable: 1.0.0' -H 'Upload-Length: 1000000000' -D - | tr -d '\r' | sed -n 's|^location: uploads/||p')
 "$bin" watch "$JOB_ID" >/dev/null 2>&1
 for name in DATASET_ID WAITING_JOB_ID JOB_ID WEBHOOK_ID UPLOAD_ID; do
     [ -n "${!name}" ] || { echo "schemathesis: no $name"; exit 1; }

@@ -2,6 +2,8 @@
 # Installs what the build and the tests need and this machine lacks. Safe to run again: a second run does nothing.
 #
 #   PostgreSQL 15   from apt, only where no initdb is found
+#   Chromium        with --torch: Debian's, with its driver, from apt where no chromedriver is found; the tests of the pages
+#                   look at them in a real browser
 #   .torch/         with --torch: the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the two small CUDA libraries it
 #                   links against, which autodenoise-torch needs and autodenoise does not
 #
@@ -49,19 +51,35 @@ fi
 # The build looks in .torch of the checkout.
 [ -e .torch ] || [ ! -d "$torch_dir" ] || ln -s "$torch_dir" .torch
 
+# --- packages -------------------------------------------------------------------------------------------------------
+# Installs packages from apt, as root or by sudo. The first word says what they are for where that cannot be done.
+install() {
+    local what=$1 run=""
+    shift
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || die "no $what found; as root: apt-get install $*"
+        run="sudo"
+    fi
+    command -v apt-get >/dev/null || die "no $what found: install it, on Debian by apt-get install $*"
+    say "installing $what from apt"
+    $run apt-get update -qq
+    $run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# --- Chromium -------------------------------------------------------------------------------------------------------
+if [ "${1:-}" = --torch ] && ! command -v chromedriver >/dev/null; then
+    install Chromium chromium chromium-driver fonts-dejavu-core
+fi
+
 # --- PostgreSQL -----------------------------------------------------------------------------------------------------
 if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     run=""
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || die "no PostgreSQL found; as root: apt-get install postgresql-15"
-        run="sudo"
-    fi
-    command -v apt-get >/dev/null || die "no PostgreSQL found (initdb): install PostgreSQL 15 or later"
-    say "installing PostgreSQL 15 from apt"
+    [ "$(id -u)" = 0 ] || run="sudo"
     # The service runs its own private cluster: keep Debian from creating and starting one.
-    $run mkdir -p /etc/postgresql-common
-    [ -e /etc/postgresql-common/createcluster.conf ] ||
-        echo 'create_main_cluster = false' | $run tee /etc/postgresql-common/createcluster.conf >/dev/null
-    $run apt-get update -qq
-    $run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15 >/dev/null
+    if command -v apt-get >/dev/null && { [ -z "$run" ] || command -v sudo >/dev/null; }; then
+        $run mkdir -p /etc/postgresql-common
+        [ -e /etc/postgresql-common/createcluster.conf ] ||
+            echo 'create_main_cluster = false' | $run tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    install 'PostgreSQL 15' postgresql-15
 fi

@@ -5,8 +5,10 @@
 //! ```text
 //! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
-//! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, ingest, metrics} <- reproduce <- cli
-//! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}
+//! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
+//! {chart, metrics} <- report <- {evaluate, api, cli}
+//! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}; {api, chart} <- web <- cli
+//! {ingest, trainer, worker} <- reader <- cli
 //! ```
 //!
 //! Only `store` holds SQL, only `config` reads the environment. libtorch is in a package of its own, `torch/`, which depends on
@@ -17,6 +19,7 @@ pub mod audit;
 pub mod backbone;
 pub mod baseline;
 pub mod certificate;
+pub mod chart;
 pub mod cli;
 pub mod config;
 pub mod denoise;
@@ -26,8 +29,11 @@ pub mod import;
 pub mod ingest;
 pub mod judge;
 pub mod metrics;
+pub mod plan;
 pub mod plant;
 pub mod random;
+pub mod reader;
+pub mod report;
 pub mod reproduce;
 pub mod selection;
 pub mod simd;
@@ -36,5 +42,6 @@ pub mod synth;
 pub mod telemetry;
 pub mod trainer;
 pub mod types;
+pub mod web;
 pub mod webhooks;
 pub mod worker;

@@ -1,6 +1,20 @@
 //! Who gets in and what they see: keys, scopes, tenants, limits and TLS, through the real service.
 
+#[path = "access/browsers.rs"]
+mod browsers;
+#[path = "access/crowds.rs"]
+mod crowds;
+#[path = "access/disk.rs"]
+mod disk;
+#[path = "access/figures.rs"]
+mod figures;
 mod harness;
+#[path = "access/protocols.rs"]
+mod protocols;
+#[path = "access/tables.rs"]
+mod tables;
+#[path = "access/trainers.rs"]
+mod trainers;
 
 use autodenoise::{api::openapi_json, types::TenantId};
 use harness::{BIN, CLICKS, Service, autodenoise, autodenoise_ok, clicks, scratch};
@@ -198,7 +212,8 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                         .header("upload-offset", "0")
                         .body("user,click"),
                     _ if path.starts_with("/v1/uploads") => tus(request),
-                    "post /v1/datasets" => {
+                    "get /v1/jobs/{id}/overlap" => request.query(&[("with", &job)]),
+                    "post /v1/datasets" | "post /v1/datasets/table" => {
                         request.query(&CLICKS).header("content-type", "text/csv").body(bytes.clone())
                     }
                     _ => request,
@@ -207,7 +222,7 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
             };
             if ["/healthz", "/readyz", "/v1/capabilities"].contains(&path.as_str()) {
                 assert_eq!(answer(request(None)).0, 200, "{operation}");
-                assert!(item[method]["security"].is_null(), "{operation}");
+                assert_eq!(item[method]["security"], json!([]), "{operation}");
                 continue;
             }
             walked += 1;
@@ -229,7 +244,7 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                     assert_eq!((status, &body["errors"][0]["pointer"]), (422, &json!("/dataset_id")), "{text}");
                     assert!(text.contains("there is no dataset"), "{text}");
                 }
-                "post /v1/datasets" => {
+                "post /v1/datasets" | "post /v1/datasets/table" => {
                     assert_eq!(status, 201, "the same bytes are a dataset of their own: {text}");
                     assert_ne!(body["id"], dataset);
                     service.expect(
@@ -245,6 +260,50 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
         }
     }
     assert!(walked > 20, "{walked}");
+    // The pages too. A key may stand in for a session; without either, browsers are led to the sign-in.
+    let pages = autodenoise::web::listed();
+    assert!(pages.len() > 20, "{}", pages.len());
+    for (method, path) in pages {
+        let page = format!("{method} {path}");
+        let id = match path.split('/').nth(1) {
+            Some("datasets") => &dataset,
+            Some("new" | "uploads") => &upload_id,
+            _ => &job,
+        };
+        let address = format!("{}{}", service.url, path.replace("{id}", id).replace("{name}", "denoised"));
+        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = |key: Option<&str>| {
+            let request = http.request(method.clone(), &address).header("accept", "text/html");
+            let request = request.header("origin", &service.url);
+            let request = match page.as_str() {
+                "POST /uploads" => tus(request).header("upload-length", "10"),
+                "PATCH /uploads/{id}" => tus(request)
+                    .header("content-type", "application/offset+octet-stream")
+                    .header("upload-offset", "0")
+                    .body("user,click"),
+                "HEAD /uploads/{id}" => tus(request),
+                "POST /new" => request.header("content-type", "multipart/form-data; boundary=b").body("--b--\r\n"),
+                _ if method == "POST" => request.header("content-type", "application/x-www-form-urlencoded").body(""),
+                _ => request,
+            };
+            key.into_iter().fold(request, |request, key| request.bearer_auth(key)).send().unwrap()
+        };
+        assert_eq!(request(None).status(), if method == "GET" { 303 } else { 401 }, "{page}");
+        let response = request(Some(&theirs));
+        let status = response.status().as_u16();
+        let text = response.text().unwrap();
+        let expected = match page.as_str() {
+            "GET /jobs" | "GET /datasets" | "GET /compare" | "GET /new" => 200,
+            "POST /new" => 400,
+            "POST /uploads" => 201,
+            "POST /sign-out" => 303,
+            _ => 404,
+        };
+        assert_eq!(status, expected, "{page}: {text}");
+        // A page that is not found repeats the id that was asked for, and knows no more.
+        let shown = status == 200 && (text.contains(&dataset) || text.contains(&job[..]));
+        assert!(!shown && !text.contains("clicks.csv"), "{page}: {text}");
+    }
     // As a stream too.
     let stream = service.get(&events).bearer_auth(&theirs).header("accept", "text/event-stream");
     assert_eq!(answer(stream), refused(404, "not_found"));
@@ -317,45 +376,6 @@ fn a_tenant_gets_no_more_than_its_limits() {
     assert_eq!(answer(service.get("/healthz")).0, 200);
     assert!(keys(&data, &["tenants", "default", "--max-requests", "default"]).status.success());
     assert_eq!(answer(service.get("/v1/jobs")).0, 200);
-}
-
-#[test]
-fn a_server_with_its_hands_full_says_so_at_once() {
-    let dir = scratch();
-    let table = clicks(dir.path(), 60, 40);
-    let data = dir.path().join("data");
-    let service = Service::start_with(&data, &["--max-requests", "1"]);
-    let dataset = service.upload_clicks(&table);
-    assert!(service.terminate().success());
-    let service = Service::start_with(&data, &["--max-requests", "1", "--no-worker"]);
-    let job = service.submit(json!({"dataset_id": dataset["id"]}));
-    let waiting = service.get(&format!("/v1/jobs/{job}/events?after=1&wait=60"));
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(move || {
-            loop {
-                // Refused while the other request has the place.
-                let status = waiting.try_clone().unwrap().send().unwrap().status();
-                if status != 503 {
-                    return status;
-                }
-            }
-        });
-        // Until the waiting request has the only place.
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let full = loop {
-            let response = service.get("/v1/jobs").send().unwrap();
-            if response.status() == 503 {
-                break response;
-            }
-            assert!(Instant::now() < deadline);
-        };
-        assert!(full.headers().contains_key("retry-after"));
-        assert_eq!(code(full), refused(503, "unavailable"));
-        assert_eq!(answer(service.get("/healthz")).0, 200, "who watches it is not misled");
-        // A stop ends the wait, and the request is answered.
-        harness::signal(service.pid(), libc::SIGTERM);
-        assert_eq!(waiting.join().unwrap(), 200);
-    });
 }
 
 #[test]

@@ -296,6 +296,70 @@ fn single_columns_are_set_alike_over_rest_and_from_the_command_line() {
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("--numeric price=sqrt: write price=quantile:32"));
 }
 
+#[test]
+fn rows_that_cannot_be_read_are_left_out_where_that_is_asked_for() {
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let bad = ["u1,i1", "u1,i1,maybe"].map(str::to_owned);
+    let text = table(good_rows(300).chain(bad).chain(good_rows(100)));
+    let query = [("label", "click"), ("on_bad_row", "skip"), ("split_group", "user"), ("max_bad_rows", "2")];
+    let dataset = service.upload_bytes(text.clone(), "text/csv", &query);
+    let skipped = &dataset["profile"]["skipped"];
+    assert_eq!((skipped["rows"].as_u64(), skipped["listed"][1]["line"].as_u64()), (Some(2), Some(303)), "{dataset:#}");
+    assert_eq!(dataset["spec"]["split"]["group"]["column"], "user");
+    let too_many = service.upload_bytes(
+        text.clone(),
+        "text/csv",
+        &[("label", "click"), ("on_bad_row", "skip"), ("max_bad_rows", "1")],
+    );
+    assert!(rules(&too_many).contains("/max_bad_rows"), "{too_many:#}");
+    let wrong = service.post("/v1/datasets?label=click&on_bad_row=ignore").header("content-type", "text/csv").body("x");
+    assert_eq!(service.expect(wrong, 422)["errors"][0]["pointer"], "/on_bad_row");
+
+    let file = dir.path().join("clicks.csv");
+    fs::write(&file, &text).unwrap();
+    let (file, out) = (file.to_str().unwrap(), dir.path().join("clean.csv"));
+    let check = autodenoise(&["datasets", "check", file, "--label", "click", "--on-bad-row", "skip"]);
+    let said = String::from_utf8_lossy(&check.stderr);
+    assert!(said.contains("2 rows were left out") && said.contains("line 303, click = \"maybe\""), "{said}");
+    let quick = [
+        "--no-certify",
+        "--method",
+        "random_drop",
+        "--backbone",
+        "fm",
+        "--on-bad-row",
+        "skip",
+        "--label",
+        "click",
+        "--tune",
+        "off",
+    ];
+    let run = autodenoise(&[&["denoise", file, "-o", out.to_str().unwrap()], &quick[..]].concat());
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(said.contains("warning: 2 rows could not be read and were left out (line 302, line 303)"), "{said}");
+    let written = fs::read_to_string(out).unwrap();
+    assert!(!written.contains("maybe") && !written.contains("u1,i1\n"));
+    let kept: std::collections::BTreeSet<&str> = std::str::from_utf8(&text).unwrap().lines().collect();
+    assert!(written.lines().count() > 300 && written.lines().all(|line| kept.contains(line)));
+}
+
+#[test]
+fn a_charset_is_honoured_or_refused() {
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let text = String::from_utf8(table(good_rows(200))).unwrap().replace("u1,", "Ren\u{e9}e,");
+    let latin: Vec<u8> = text.chars().map(|c| c as u32 as u8).collect();
+    let plain = service.upload_bytes(text.clone().into_bytes(), "text/csv; charset=utf-8", &[("label", "click")]);
+    let other = service.upload_bytes(latin.clone(), "text/csv; charset=ISO-8859-1", &[("label", "click")]);
+    assert_eq!(other["profile"]["digest"], plain["profile"]["digest"], "{other:#}");
+    let said = service.post("/v1/datasets?label=click&encoding=latin-1").header("content-type", "text/csv").body(latin);
+    assert_eq!(service.expect(said, 200)["id"], other["id"], "the parameter says what the charset says");
+    let unknown = service.post("/v1/datasets?label=click").header("content-type", "text/csv; charset=ebcdic").body("x");
+    assert!(service.expect(unknown, 415)["detail"].as_str().unwrap().contains("charset"));
+}
+
 /// What `denoise` of a table takes to be quick, and a certificate that three seeds never give.
 const QUICK: [&str; 17] = [
     "--label",

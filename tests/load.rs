@@ -59,7 +59,7 @@ async fn upload(http: Client, url: String, seen: Arc<Seen>, start: Instant, end:
     let begun =
         http.post(format!("{url}/v1/uploads")).header("tus-resumable", "1.0.0").header("upload-length", 1 << 30);
     let begun = begun.send().await?.error_for_status()?;
-    let address = format!("{url}{}", begun.headers()["location"].to_str().unwrap());
+    let address = format!("{url}/v1/{}", begun.headers()["location"].to_str().unwrap());
     let mut next = start;
     for number in 0.. {
         if next >= end {

@@ -6,6 +6,8 @@ mod common;
 mod access;
 #[path = "store/datasets.rs"]
 mod datasets;
+#[path = "store/fairness.rs"]
+mod fairness;
 #[path = "store/jobs.rs"]
 mod jobs;
 #[path = "store/queue.rs"]

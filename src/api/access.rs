@@ -1,15 +1,20 @@
 //! Who is asking, what they may do, and how often.
 //!
-//! A server without keys, which listens on loopback, treats every request as one of its first tenant. Once there is a key it
+//! A server without keys, which listens on loopback, treats every request of its machine as one of its first tenant. Once there is a key it
 //! asks for one, as `Authorization: Bearer adk_…`. The scope that a request needs follows from its method and route, so that
 //! a new route is closed unless it is named as open.
 
 use super::{
+    browsers::check_keyless,
     error::{ApiError, Kind},
+    places::Seat,
     state::AppState,
 };
 use crate::{
-    store::keys::{self, ApiKey, Holder},
+    store::{
+        keys::{self, ApiKey, Holder},
+        sessions::{self, SessionToken},
+    },
     types::{Quota, Scope, TenantId},
 };
 use axum::{
@@ -24,10 +29,11 @@ pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/v1/capabilities"];
 /// Routes that show what belongs to no tenant, and need the scope `admin`.
 const OPERATOR: [&str; 2] = ["/metrics", "/v1/workers"];
 
-/// Who sent the request: the tenant whose things it may see, and how much that tenant may have.
+/// Who sent the request: the tenant whose things it may see, what it may do, and how much that tenant may have.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub tenant: TenantId,
+    pub scope: Scope,
     pub quota: Quota,
 }
 
@@ -47,7 +53,13 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     let (mut parts, body) = request.into_parts();
     if !OPEN.contains(&matched_route(&parts)) {
         match admit(&parts, &state).await {
-            Ok(caller) => drop(parts.extensions.insert(caller)),
+            Ok(caller) => {
+                let counted = parts.extensions.get::<Seat>().map(|seat| seat.count(&state.requests, &caller.tenant));
+                if let Some(Err(error)) = counted {
+                    return error.into_response();
+                }
+                parts.extensions.insert(caller);
+            }
             Err(error) => return error.into_response(),
         }
     }
@@ -58,17 +70,22 @@ fn matched_route(parts: &Parts) -> &str {
     parts.extensions.get::<MatchedPath>().map_or("", |path| path.as_str())
 }
 
-async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
+/// Lets the sender of a request in, or says why not. A session counts where whoever read it from a cookie put its token into
+/// the request's extensions, which the pages do and the API does not.
+pub(super) async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
     let connection = &mut *state.connection().await?;
-    let (tenant, scope, own) = match read_key(&parts.headers)? {
-        Some(key) => {
-            let holder = keys::find_holder(connection, &key).await?;
-            let Holder { key, tenant, scope, quota } = holder.ok_or_else(|| {
-                ApiError::new(
-                    Kind::Unauthorized,
-                    "the API key is unknown, revoked or expired; ask the operator for another",
-                )
-            })?;
+    let holder = match (read_key(&parts.headers)?, parts.extensions.get::<SessionToken>()) {
+        (Some(key), _) => Some(keys::find_holder(connection, &key).await?.ok_or_else(|| {
+            ApiError::new(
+                Kind::Unauthorized,
+                "the API key is unknown, revoked or expired; ask the operator for another",
+            )
+        })?),
+        (None, Some(session)) => sessions::find_holder(connection, session).await?,
+        (None, None) => None,
+    };
+    let (tenant, scope, own) = match holder {
+        Some(Holder { key, tenant, scope, quota }) => {
             tracing::Span::current().record("key", tracing::field::display(key));
             (tenant, scope, quota)
         }
@@ -78,6 +95,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
                 let detail = "this server asks for an API key: send it as `Authorization: Bearer adk_…`";
                 ApiError::new(Kind::Unauthorized, detail)
             })?;
+            check_keyless(parts)?;
             (tenant, Scope::Admin, quota)
         }
     };
@@ -88,7 +106,7 @@ async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
     if scope < needed {
         return Err(ApiError::new(Kind::Forbidden, format!("this needs a key of scope {needed}; yours is of {scope}")));
     }
-    Ok(Caller { tenant, quota })
+    Ok(Caller { tenant, scope, quota })
 }
 
 fn scope_needed(method: &Method, route: &str) -> Scope {

@@ -10,7 +10,7 @@ use super::{
     views::{ArtifactList, ArtifactView, Binary},
 };
 use crate::{
-    files::{FilesError, Key},
+    files::Key,
     store::{
         artifacts::{self, ArtifactRow},
         jobs::JobRow,
@@ -78,23 +78,19 @@ enum Allow {
         ("id" = JobId, Path),
         (
             "name" = String, Path,
-            description = "As listed: denoised, indices, keep_mask, scores, weights, labels, policy, model, \
-                           report.json, certificate"
+            description = "As listed: denoised, indices, keep_mask, scores, weights, labels, explanations, policy, model, \
+                           report.html, report.json, certificate"
         ),
         GetArtifactQuery
     ),
     responses(
         (
             status = 200, description = "In the media type that the list gives it",
-            content(
-                (inline(Binary) = "application/octet-stream"), (inline(Binary) = "application/vnd.apache.parquet"),
-                (inline(Binary) = "application/x-npy"), (inline(Binary) = "application/jsonl"),
-                (inline(Binary) = "application/gzip"), (inline(Binary) = "application/zstd"),
-                (inline(Binary) = "text/csv"), (serde_json::Value = "application/json")
-            )
+            content((inline(Binary) = "application/octet-stream"), (serde_json::Value = "*/*"))
         ),
         (status = 206, description = "The part asked for"), (status = 400),
-        (status = 304, description = "As in If-None-Match"), (status = 416), (status = 404), (status = 409)
+        (status = 304, description = "As in If-None-Match"),
+        (status = 412, description = "Another than If-Match names"), (status = 416), (status = 404), (status = 409)
     ))]
 pub async fn get_artifact(
     State(state): State<AppState>,
@@ -120,6 +116,10 @@ pub async fn get_artifact(
     drop(connection);
     let size = row.bytes as u64;
     let etag = conditional::make_etag(&row.sha256);
+    if request.contains_key(header::IF_MATCH) && !conditional::matches_etag(&request, &etag) {
+        let detail = format!("`{name}` is another than If-Match names: its sha-256 is {}", row.sha256);
+        return Err(ApiError::new(Kind::PreconditionFailed, detail));
+    }
     if conditional::names_etag(&request, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
@@ -136,8 +136,8 @@ pub async fn get_artifact(
     let key = Key::parse(&row.object).map_err(|error| ApiError::internal(&error))?;
     let mut response = match &range {
         Some(range) => {
-            let reading = state.files.read(&key, Some(range.clone())).await;
-            Body::from_stream(reading.map_err(|error| ApiError::internal(&error))?.stream).into_response()
+            let reading = state.files.read(&key, Some(range.clone())).await?;
+            Body::from_stream(reading.stream).into_response()
         }
         None => read_whole(&state, &key, &row).await?.into_response(),
     };
@@ -163,8 +163,7 @@ pub async fn get_artifact(
 /// The whole of a result. Damage is found before a small one is sent (500), and at the end of a large one, whose transfer
 /// then breaks off.
 async fn read_whole(state: &AppState, key: &Key, row: &ArtifactRow) -> Result<Body, ApiError> {
-    let internal = |error: FilesError| ApiError::internal(&error);
-    let stream = state.files.read_verified(key, &row.sha256).await.map_err(internal)?;
+    let stream = state.files.read_verified(key, &row.sha256).await?;
     if row.bytes as u64 > CHECKED_FIRST {
         let logged = stream.inspect_err(|error| tracing::error!(%error, "a download was broken off"));
         return Ok(Body::from_stream(logged));
@@ -173,7 +172,7 @@ async fn read_whole(state: &AppState, key: &Key, row: &ArtifactRow) -> Result<Bo
         bytes.extend_from_slice(&chunk);
         Ok(bytes)
     });
-    Ok(Body::from(bytes.await.map_err(internal)?))
+    Ok(Body::from(bytes.await?))
 }
 
 /// Refuses the denoised table of a job that asked for a verdict, unless the verdict is `certified`.

@@ -1,7 +1,7 @@
 //! Conditional requests: a resource with its ETag, or 304 where the client has it already.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -24,10 +24,18 @@ pub fn make_etag(digest: &str) -> HeaderValue {
     HeaderValue::try_from(format!("\"{digest}\"")).expect("hexadecimal digits fit a header")
 }
 
-/// Whether `If-None-Match` names the tag, or is `*`.
+/// Whether `If-None-Match` names the tag, or is `*`; bytes of another encoding count too.
 pub fn names_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    lists_etag(request, &header::IF_NONE_MATCH, etag, |tag| tag.strip_prefix("W/").unwrap_or(tag))
+}
+
+/// Whether `If-Match` names the tag, or is `*`: the same bytes and no others.
+pub fn matches_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    lists_etag(request, &header::IF_MATCH, etag, |tag| tag)
+}
+
+fn lists_etag(request: &HeaderMap, name: &HeaderName, etag: &HeaderValue, read: impl Fn(&str) -> &str) -> bool {
     let etag = etag.to_str().unwrap_or_default();
-    request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
-    })
+    let mut values = request.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.any(|value| value.split(',').map(str::trim).any(|tag| tag == "*" || read(tag) == etag))
 }

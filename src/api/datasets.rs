@@ -13,7 +13,12 @@ use super::{
     views::{Binary, DatasetView, Page},
 };
 use crate::{
-    store::datasets::{self, Created, DatasetRow, Deletion},
+    files::{FilesError, Key, ParseKeyError},
+    store::{
+        StoreError,
+        datasets::{self, Created, DatasetRow, Deletion},
+        objects,
+    },
     types::DatasetId,
 };
 use axum::{
@@ -25,8 +30,8 @@ use axum::{
 
 /// Upload a table.
 ///
-/// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also gzip or zstd. It is safe on disk when the answer
-/// comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
+/// The body is the file as it is: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip). It is safe on disk
+/// when the answer comes; reading it goes on, so ask for the dataset until its status is `ready` or `invalid`. The same bytes with the same
 /// spec are the same dataset. Or the body is JSON and names an upload that came in parts (`POST /v1/uploads`).
 #[utoipa::path(post, path = "/v1/datasets", tag = "datasets", params(CreateDatasetQuery, ContentDigest),
     request_body(
@@ -46,18 +51,47 @@ pub async fn create_dataset(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    if is_json(&headers) {
+    let made = if is_json(&headers) {
         let bytes = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
         let bytes =
             bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
-        return from_upload::create_dataset(&state, &caller, &bytes).await.map(answer_created);
-    }
-    from_body::create_dataset(&state, &caller, query, &headers, body).await.map(answer_created)
+        from_upload::create_dataset(&state, &caller, &bytes).await?
+    } else {
+        from_body::create_dataset(&state, &caller, query, &headers, body).await?
+    };
+    let location = format!("datasets/{}", made.row.id);
+    Ok(answer_created(made, location))
 }
 
-fn answer_created(made: Created) -> Response {
+/// Upload a table whose bytes are the body.
+///
+/// As `POST /v1/datasets` with such a body, at an address of its own: clients that are generated take one type of body for
+/// each.
+#[utoipa::path(post, path = "/v1/datasets/table", tag = "datasets", params(CreateDatasetQuery, ContentDigest),
+    request_body(
+        content = inline(Binary), content_type = "application/octet-stream",
+        description = "Also text/csv, text/tab-separated-values, application/vnd.apache.parquet, application/x-ndjson"
+    ),
+    responses(
+        (status = 201, body = DatasetView),
+        (status = 200, body = DatasetView, description = "The same bytes and spec are here already"), (status = 400),
+        (status = 413), (status = 415), (status = 422)
+    ))]
+pub async fn upload_table(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<CreateDatasetQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let made = from_body::create_dataset(&state, &caller, query, &headers, body).await?;
+    let location = made.row.id.to_string();
+    Ok(answer_created(made, location))
+}
+
+/// The address in `Location` is relative to the request's, so that a proxy may put a prefix before both.
+fn answer_created(made: Created, location: String) -> Response {
     let status = if made.new { StatusCode::CREATED } else { StatusCode::OK };
-    let location = format!("/v1/datasets/{}", made.row.id);
     (status, [(header::LOCATION, location)], Json(view(made.row))).into_response()
 }
 
@@ -119,8 +153,36 @@ pub async fn delete_dataset(
     Path(id): Path<DatasetId>,
 ) -> Result<StatusCode, ApiError> {
     match datasets::delete(&mut *state.connection().await?, &caller.tenant, id).await? {
-        Deletion::Deleted => Ok(StatusCode::NO_CONTENT),
+        Deletion::Deleted(object) => {
+            // The row is gone already; what cannot be deleted now is left to the sweep.
+            if let Err(error) = delete_bytes(&state, id, &object).await {
+                tracing::warn!(%error, dataset_id = %id, "bytes of a dataset could not be deleted");
+            }
+            Ok(StatusCode::NO_CONTENT)
+        }
         Deletion::InUse => Err(ApiError::conflict(format!("an unfinished job uses {id}; wait for it, or cancel it"))),
         Deletion::Missing => Err(ApiError::not_found("dataset", id)),
     }
+}
+
+/// Deletes what is stored of a dataset without a row: this machine's table, and the upload where nobody else has it.
+async fn delete_bytes(state: &AppState, id: DatasetId, object: &str) -> Result<(), DeleteError> {
+    state.files.remove_dir(&state.files.dataset_dir(id)).await?;
+    let key = Key::upload(object)?;
+    let mut tx = state.store.begin().await?;
+    if objects::claim(&mut tx, key.as_str(), Key::UPLOAD_PREFIX).await? {
+        state.files.delete(&key).await?;
+    }
+    // The commit releases the lock now. A transaction that is dropped ends only when its connection is next used.
+    Ok(tx.commit().await.map_err(StoreError::from)?)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DeleteError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error(transparent)]
+    Key(#[from] ParseKeyError),
 }

@@ -124,6 +124,8 @@ kinds! {
          application/x-ndjson, or application/octet-stream with `format` given; JSON bodies as application/json.";
     RangeNotSatisfiable = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "The range is outside of the file",
         "Content-Range of the answer says how long the file is.";
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The thing is not what the request takes it for",
+        "If-Match names another version than the one there is. ETag of an answer without If-Match has the one there is.";
     UnsupportedVersion = "unsupported-version", PRECONDITION_FAILED, "This version of the upload protocol is not spoken here",
         "Uploads in parts follow tus 1.0.0: every request but OPTIONS carries `Tus-Resumable: 1.0.0`. The \
          Tus-Version header lists what the server speaks.";
@@ -176,7 +178,14 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), errors_truncated: false, retry_after: None }
+        let mut detail = detail.into();
+        cut(&mut detail, LONGEST_TEXT);
+        Self { kind, detail, errors: Vec::new(), errors_truncated: false, retry_after: None }
+    }
+
+    #[cfg(test)]
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Says when it is worth trying again.
@@ -196,10 +205,17 @@ impl ApiError {
         Self::new(Kind::Conflict, detail)
     }
 
-    pub fn invalid_spec(errors: Vec<FieldError>) -> Self {
+    /// The first errors are named, the rest is only known to be there; texts that hold what the client sent are cut.
+    pub fn invalid_spec(mut errors: Vec<FieldError>) -> Self {
+        let errors_truncated = errors.len() > FieldError::MOST;
+        errors.truncate(FieldError::MOST);
+        for error in &mut errors {
+            cut(&mut error.pointer, LONGEST_POINTER);
+            cut(&mut error.rule, LONGEST_TEXT);
+        }
         let detail = errors.iter().map(|e| format!("{}: {}", e.pointer, e.rule)).collect::<Vec<_>>().join("; ");
         let errors = errors.into_iter().map(ProblemItem::Field).collect();
-        Self { errors, ..Self::new(Kind::InvalidSpec, detail) }
+        Self { errors, errors_truncated, ..Self::new(Kind::InvalidSpec, detail) }
     }
 
     /// Of a webhook: nothing is sent to such an address.
@@ -217,6 +233,19 @@ impl ApiError {
     pub fn unavailable(cause: &dyn std::error::Error) -> Self {
         tracing::warn!(error = %Chain(cause), "request refused, a part of the service is away");
         Self::new(Kind::Unavailable, "a part of the service is away for the moment")
+    }
+}
+
+/// Most bytes of a text about one fault. The longest of ours lists every option of a method.
+const LONGEST_TEXT: usize = 4096;
+/// Most bytes of a pointer.
+const LONGEST_POINTER: usize = 256;
+
+/// Cuts a text that holds what a client sent, which may be of any length.
+fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
+        text.push('…');
     }
 }
 
@@ -309,10 +338,10 @@ pub async fn render_problem(request: Request, next: Next) -> Response {
         return response;
     }
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
-        // An answer without our type comes from axum or tower, or is a health report, which is JSON already.
-        let json =
-            response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/"));
-        (!json).then(|| Problem::from(explain_status(status)))
+        // An answer without our type comes from axum or tower, or is a health report, which is JSON already, or a page.
+        let media_type = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let is_ours = media_type.starts_with(b"application/") || media_type.starts_with(b"text/html");
+        (!is_ours).then(|| Problem::from(explain_status(status)))
     });
     let Some(mut problem) = problem else { return response };
     problem.instance = instance;

@@ -4,10 +4,12 @@
 //! happened in between.
 
 use super::{
+    accept::Preferences,
     access::Caller,
     error::{ApiError, Kind},
     extract::{Json, Path, Query},
     hub::{POLL, PageSlot, StreamPage, Waiter},
+    places::{Place, Seat},
     state::AppState,
     views::{EventPage, EventView},
 };
@@ -63,30 +65,39 @@ pub async fn list_events(
     caller: Caller,
     Path(id): Path<JobId>,
     Query(query): Query<ListEventsQuery>,
+    seat: Seat,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let last_event_id = match headers.get("last-event-id") {
         None => None,
-        Some(value) => Some(value.to_str().ok().and_then(|text| text.parse::<i64>().ok()).ok_or_else(|| {
-            ApiError::new(Kind::BadCursor, "Last-Event-ID must be the `seq` of an event of this job")
-        })?),
+        Some(value) => {
+            Some(value.to_str().ok().and_then(|text| text.parse::<i64>().ok()).filter(|seq| *seq >= 0).ok_or_else(
+                || ApiError::new(Kind::BadCursor, "Last-Event-ID must be the `seq` of an event of this job"),
+            )?)
+        }
     };
+    if query.wait.is_some_and(|seconds| i64::try_from(seconds).is_err()) {
+        return Err(ApiError::bad_request("wait is a number of seconds; more than 60 are 60"));
+    }
     let after = last_event_id.or(query.after).unwrap_or(0).max(0);
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("*/*");
-    let wants = |media_type: &str| {
-        accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == media_type)
-    };
+    let wanted = Preferences::read(accept);
+    let (stream, json) = (wanted.weight("text/event-stream"), wanted.weight("application/json"));
     let job = jobs::find(&mut *state.connection().await?, &caller.tenant, id).await?;
     let job = job.ok_or_else(|| ApiError::not_found("job", id))?;
-    if wants("text/event-stream") {
+    // Whoever takes anything gets a page, which ends.
+    if stream > json || stream == json && accept.to_ascii_lowercase().contains("text/event-stream") && stream > 0.0 {
         // A client that has every event of an ended job is told not to come back.
         if has_every_event(job.state, job.last_event_seq, after) {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        let stream = stream_events(state, caller.tenant, id, after);
-        return Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping")).into_response());
+        let place = seat.wait(&state.waits, &caller.tenant)?;
+        let stream = stream_events(state, caller.tenant, id, after, place);
+        let stream = Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("ping"));
+        // nginx would else gather events before it passes them on.
+        return Ok(([("x-accel-buffering", "no")], stream).into_response());
     }
-    if !["application/json", "application/*", "*/*"].into_iter().any(wants) {
+    if json == 0.0 {
         return Err(ApiError::new(
             Kind::NotAcceptable,
             format!("`{accept}` names neither application/json nor text/event-stream"),
@@ -94,10 +105,14 @@ pub async fn list_events(
     }
     let deadline = Instant::now() + Duration::from_secs(query.wait.unwrap_or(0).min(60));
     let mut waiter = state.events.subscribe();
+    let mut waiting = None;
     loop {
         let page = read_page(&state, &caller.tenant, id, after).await?;
         if !page.data.is_empty() || page.is_terminal || Instant::now() >= deadline || state.draining.is_cancelled() {
             return Ok(Json(page).into_response());
+        }
+        if waiting.is_none() {
+            waiting = Some(seat.wait(&state.waits, &caller.tenant)?);
         }
         let _ = state.draining.run_until_cancelled(waiter.wait(id, deadline)).await;
     }
@@ -140,6 +155,7 @@ fn stream_events(
     tenant: TenantId,
     id: JobId,
     after: i64,
+    place: Place,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     struct Reading {
         state: AppState,
@@ -148,11 +164,13 @@ fn stream_events(
         after: i64,
         has_more: bool,
         ended: bool,
+        /// Among those that wait, until the stream ends.
+        _place: Place,
         /// Kept for those who come to the same page a little later.
         _page: Option<Arc<PageSlot>>,
     }
     let waiter = state.events.subscribe();
-    let begun = Reading { state, tenant, waiter, after, has_more: true, ended: false, _page: None };
+    let begun = Reading { state, tenant, waiter, after, has_more: true, ended: false, _place: place, _page: None };
     let pages = stream::unfold(begun, move |mut reading| async move {
         let draining = reading.state.draining.clone();
         while !reading.ended {

@@ -11,7 +11,7 @@ use super::{
     upload_parts::lock_upload,
 };
 use crate::{
-    files::{FilesError, Key},
+    files::Key,
     ingest::{self, SNIFF_BYTES},
     store::{
         StoreError,
@@ -45,21 +45,46 @@ pub struct DatasetFromUpload {
     category: Option<Vec<String>>,
     /// Fields that are numbers: `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`.
     numeric: Option<Vec<String>>,
-    /// Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N values.
+    /// Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N values,
+    /// `COLUMN=SEPARATOR:last:N` for the last N.
     multi: Option<Vec<String>>,
     /// Words that mean that a cell has no value.
     missing: Option<Vec<String>>,
     /// Whether a field that should perhaps be none, as an id of rows, is an error.
     strict: Option<bool>,
+    /// What becomes of a row that cannot be read: `error` (default) refuses the table, `skip` leaves the row out.
+    on_bad_row: Option<String>,
+    /// With `skip`: the most rows that are left out. Absent: one in a hundred, or ten.
+    max_bad_rows: Option<u64>,
     /// Column that holds train, valid or test.
     split_column: Option<String>,
     /// Shares of train, valid and test.
     split: Option<[f64; 3]>,
     /// Seed of a random split.
     split_seed: Option<u64>,
+    /// Column of times: the earliest rows train, the latest test.
+    split_time: Option<String>,
+    /// Column of which no value has rows in two splits, for example of users.
+    split_group: Option<String>,
+    /// Whether the rows of each label are split by the same shares.
+    split_stratified: Option<bool>,
     /// Column that says when a row happened: numbers, or ISO 8601 dates or times.
     time: Option<String>,
-    /// Separator of a text table.
+    /// Rows the vocabulary is taken from: `train` (default) or `all`.
+    vocabulary: Option<String>,
+    /// Format of the file: `csv`, `parquet` or `jsonl`. Absent: from its name and first bytes.
+    format: Option<String>,
+    /// The file in a zip archive that is the table. Absent: the only one.
+    member: Option<String>,
+    /// Encoding of a text table, for example `windows-1252`. Absent: UTF-8, or UTF-16 where the first bytes say so.
+    encoding: Option<String>,
+    /// Lines at the start of a text table that are neither names nor rows.
+    skip_lines: Option<u64>,
+    /// What lines of a text table start with that are no rows, for example `#`.
+    comment: Option<String>,
+    /// Names of the columns of a text table without a line of them.
+    columns: Option<Vec<String>>,
+    /// Separator of a text table; `\t` is a tab, `\x01` a character by its number.
     separator: Option<String>,
     /// What its cells are quoted with: one character, or `none`.
     quote: Option<String>,
@@ -77,10 +102,22 @@ impl DatasetFromUpload {
             numeric: self.numeric.clone(),
             multi: self.multi.clone(),
             missing: self.missing.clone(),
+            on_bad_row: self.on_bad_row.clone(),
+            max_bad_rows: self.max_bad_rows,
             split_column: self.split_column.clone(),
             split: self.split.map(SplitSpec::check_ratios),
             split_seed: self.split_seed,
+            split_time: self.split_time.clone(),
+            split_group: self.split_group.clone(),
+            split_stratified: self.split_stratified,
             time: self.time.clone(),
+            vocabulary: self.vocabulary.clone(),
+            format: self.format.clone(),
+            member: self.member.clone(),
+            encoding: self.encoding.clone(),
+            skip_lines: self.skip_lines,
+            comment: self.comment.clone(),
+            columns: self.columns.clone(),
             separator: self.separator.clone(),
             quote: self.quote.clone(),
             strict: self.strict,
@@ -110,7 +147,7 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
         Some(known) => (None, known.clone()),
         None => {
             let mut partial = lock_upload(state, id).await?;
-            let stored = partial.digest().await.map_err(internal)?;
+            let stored = partial.digest().await?;
             (Some(partial), stored.sha256)
         }
     };
@@ -119,8 +156,8 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
     }
     let first_bytes = match &mut partial {
         Some(partial) => {
-            state.files.prepare_partial(partial, &sha256).await.map_err(internal)?;
-            partial.read_first(SNIFF_BYTES).await.map_err(internal)?
+            state.files.prepare_partial(partial, &sha256).await?;
+            partial.read_first(SNIFF_BYTES).await?
         }
         None => read_first(state, &key).await?.ok_or_else(|| deleted(id))?,
     };
@@ -128,8 +165,8 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
     let mut tx = state.store.begin().await?;
     objects::hold(&mut tx, key.as_str()).await?;
     match &partial {
-        Some(partial) => state.files.store_partial(partial, &sha256).await.map_err(internal)?,
-        None if state.files.contains(&key).await.map_err(internal)? => {}
+        Some(partial) => state.files.store_partial(partial, &sha256).await?,
+        None if state.files.contains(&key).await? => {}
         None => return Err(deleted(id)),
     }
     let new = NewDataset {
@@ -141,10 +178,11 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
         media_type,
         file_name,
     };
-    let made = quota::create_dataset(&mut tx, caller, &new).await?;
+    // Used up first: its bytes are not counted twice.
     if !uploads::use_up(&mut tx, id, &new.sha256).await? {
         return Err(wrong("/upload_id", format!("{id} has expired; begin another")));
     }
+    let made = quota::create_dataset(&mut tx, caller, &new).await?;
     tx.commit().await.map_err(StoreError::from)?;
     if partial.is_some()
         && let Err(error) = state.files.remove_partial(id).await
@@ -172,19 +210,15 @@ async fn read_first(state: &AppState, key: &Key) -> Result<Option<Vec<u8>>, ApiE
     let reading = match state.files.read(key, Some(0..SNIFF_BYTES as u64)).await {
         Ok(reading) => reading,
         Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(internal(error)),
+        Err(error) => return Err(error.into()),
     };
     let gathered = reading.stream.try_fold(Vec::new(), async |mut bytes, chunk| {
         bytes.extend_from_slice(&chunk);
         Ok(bytes)
     });
-    gathered.await.map(Some).map_err(internal)
+    Ok(Some(gathered.await?))
 }
 
 fn deleted(id: UploadId) -> ApiError {
     ApiError::conflict(format!("the dataset made of {id} was deleted; upload the table again"))
-}
-
-fn internal(error: FilesError) -> ApiError {
-    ApiError::internal(&error)
 }

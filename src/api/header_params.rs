@@ -63,8 +63,7 @@ pub struct ContentDigest;
 
 impl IntoParams for ContentDigest {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let schema = matching(format!("(^|,) *sha-256=:{BASE64_OF_SHA256}: *(,|$)"));
-        let description = "`sha-256=:base64:` of the body (RFC 9530); checked where given";
-        describe("content-digest", Required::False, schema, description)
+        let description = "`sha-256=:base64:` or `sha-512=:base64:` of the body (RFC 9530); checked where given";
+        describe("content-digest", Required::False, ObjectBuilder::new(), description)
     }
 }

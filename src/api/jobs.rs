@@ -7,9 +7,10 @@ use super::{
     extract::{Json, Path, Query},
     offers::Offers,
     page::{PageParams, answer_page},
+    places::Seat,
     prefer, quota,
     state::AppState,
-    views::{JobView, MetricsView, Page},
+    views::{JobSummary, JobView, MetricsView, Page},
     webhooks::check_webhook_ids,
     workers,
 };
@@ -36,6 +37,9 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
+/// Most bytes of a spec with every default filled in. Each job stores it, and each attempt reads it.
+const LONGEST_SPEC: usize = 64 << 10;
+
 /// Submit a job.
 ///
 /// Only `dataset_id` is required. The answer holds the spec with every default filled in; that is what runs.
@@ -56,17 +60,56 @@ pub async fn create_job(
 ) -> Result<Response, ApiError> {
     let idempotency = read_idempotency(&headers, &spec)?;
     let mut connection = state.connection().await?;
-    let (_, resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    let (dataset, mut resolved) = resolve_for(&mut connection, &caller.tenant, &spec).await?;
+    keep_bounds(&state, &mut resolved)?;
+    check_memory(&state, &dataset, &resolved)?;
     check_webhook_ids(&mut connection, &caller.tenant, &resolved.webhook_ids).await?;
     match quota::create_job(&mut connection, &caller, &resolved, idempotency.as_ref(), None).await? {
-        Creation::New(row) => Ok(answer_created(*row).into_response()),
-        Creation::Replayed(row) => Ok(([("idempotent-replayed", "true")], answer_created(*row)).into_response()),
+        Creation::New(row) => Ok(answer_created(*row, "jobs/").into_response()),
+        Creation::Replayed(row) => {
+            Ok(([("idempotent-replayed", "true")], answer_created(*row, "jobs/")).into_response())
+        }
         Creation::KeyReused => Err(ApiError::new(
             Kind::InvalidSpec,
             "this Idempotency-Key came with another request before; use a new key for a new job",
         )),
         Creation::DatasetNotReady => Err(ApiError::new(Kind::DatasetNotReady, format!("{} is gone", spec.dataset_id))),
     }
+}
+
+/// Refuses what the operator does not allow; a job that names no deadline gets the operator's.
+fn keep_bounds(state: &AppState, spec: &mut ResolvedSpec) -> Result<(), ApiError> {
+    let mut errors = Vec::new();
+    if spec.priority > state.config.max_priority {
+        errors.push(FieldError::new("/priority", format!("at most {} here", state.config.max_priority)));
+    }
+    if let Some(most) = state.config.max_run_seconds {
+        match spec.deadline_seconds {
+            Some(deadline) if deadline > most => {
+                errors.push(FieldError::new("/deadline_seconds", format!("at most {most} here")));
+            }
+            Some(_) => {}
+            None => spec.deadline_seconds = Some(most),
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_spec(errors)) }
+}
+
+/// Refuses a job whose trainer would need more memory than the operator gives it, which the workers would end.
+fn check_memory(state: &AppState, dataset: &DatasetRow, spec: &ResolvedSpec) -> Result<(), ApiError> {
+    let (Some(most), Some(profile), Some(map)) = (state.config.job_max_memory, &dataset.profile, &dataset.feature_map)
+    else {
+        return Ok(());
+    };
+    let planned = spec.memory_bytes(profile.rows, map.total_cardinality.into(), map.fields.len() as u64);
+    if planned <= most {
+        return Ok(());
+    }
+    let rule = format!(
+        "the job would take about {planned} bytes of memory, and a job may take {most} here: fewer or narrower layers, a \
+         smaller embed_dim, or fewer values to tune take less"
+    );
+    Err(ApiError::invalid_spec(vec![FieldError::new("/method/options", rule)]))
 }
 
 /// The spec with nothing left to a default, and the dataset it is for, which is ready.
@@ -83,7 +126,7 @@ pub(super) async fn resolve_for(
     })?;
     // A fault of the spec is named before the dataset's state: the state may change by itself, the spec does not.
     let facts = DatasetFacts::new(dataset.profile.as_deref(), dataset.feature_map.as_deref());
-    let resolved = spec.resolve(&facts).map_err(ApiError::invalid_spec)?;
+    let resolved = resolve(spec.clone(), facts).await?;
     if resolved.needs_torch() {
         Offers::read(connection).await?.check(&resolved)?;
     }
@@ -101,9 +144,25 @@ pub(super) async fn resolve_for(
     Ok((dataset, resolved))
 }
 
+/// The spec with every default filled in, made beside the threads that answer: the most that it may hold takes a while.
+async fn resolve(spec: JobSpec, facts: DatasetFacts) -> Result<ResolvedSpec, ApiError> {
+    let resolved = tokio::task::spawn_blocking(move || spec.resolve(&facts)).await;
+    let resolved = resolved.map_err(|error| ApiError::internal(&error))?.map_err(ApiError::invalid_spec)?;
+    let bytes = serde_json::to_vec(&resolved).expect("a spec is plain data").len();
+    if bytes > LONGEST_SPEC {
+        let rule = format!(
+            "with every default filled in the spec has {bytes} bytes, and may have {LONGEST_SPEC}: divide its methods and \
+             swept values among several jobs"
+        );
+        return Err(ApiError::invalid_spec(vec![FieldError::new("", rule)]));
+    }
+    Ok(resolved)
+}
+
 /// The answer to a request that made a job.
-pub(super) fn answer_created(row: JobRow) -> impl IntoResponse {
-    let location = format!("/v1/jobs/{}", row.id);
+/// `jobs` is the address of all jobs, relative to the request's, so that a proxy may put a prefix before both.
+pub(super) fn answer_created(row: JobRow, jobs: &str) -> impl IntoResponse + use<> {
+    let location = format!("{jobs}{}", row.id);
     (StatusCode::CREATED, [(header::LOCATION, location)], Json(view(row)))
 }
 
@@ -129,6 +188,7 @@ pub(super) fn view(row: JobRow) -> JobView {
         phase: row.phase,
         epoch: row.epoch.map(|epoch| epoch as u32),
         attempt: row.attempt as u32,
+        last_event_seq: row.last_event_seq,
         priority: row.spec.priority,
         waiting_for: None,
         progress: row.progress.map(|progress| progress.0),
@@ -148,6 +208,35 @@ pub(super) fn view(row: JobRow) -> JobView {
     }
 }
 
+/// A job without its spec, which may be long: a page of a hundred would be of megabytes.
+fn summarise(waiting_for: Option<String>, row: JobRow) -> JobSummary {
+    let job = view(row);
+    JobSummary {
+        id: job.id,
+        dataset_id: job.dataset_id,
+        status: job.status,
+        is_terminal: job.is_terminal,
+        method: job.spec.method.name(),
+        backbone: job.spec.method.backbone,
+        seed: job.spec.seed,
+        phase: job.phase,
+        epoch: job.epoch,
+        attempt: job.attempt,
+        priority: job.priority,
+        waiting_for,
+        progress: job.progress,
+        error: job.error,
+        error_kind: job.error_kind,
+        verdict: job.verdict,
+        reproduces: job.reproduces,
+        labels: job.spec.labels,
+        spec_sha256: job.spec_sha256,
+        created_at: job.created_at,
+        started_at: job.started_at,
+        finished_at: job.finished_at,
+    }
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -157,7 +246,7 @@ pub struct ListJobsQuery {
     /// Only jobs of this dataset.
     dataset_id: Option<DatasetId>,
     /// Only jobs with this label: `name=value`.
-    #[param(pattern = "=")]
+    #[param(pattern = "^[^\\x00]*=[^\\x00]*$")]
     label: Option<String>,
     // As in `PageParams`, which describes them. serde's `flatten` reads no numbers out of a query string.
     #[param(ignore)]
@@ -168,12 +257,12 @@ pub struct ListJobsQuery {
 
 /// List jobs, newest first.
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(ListJobsQuery, PageParams),
-    responses((status = 200, body = Page<JobView>), (status = 400)))]
+    responses((status = 200, body = Page<JobSummary>), (status = 400)))]
 pub async fn list_jobs(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListJobsQuery>,
-) -> Result<Json<Page<JobView>>, ApiError> {
+) -> Result<Json<Page<JobSummary>>, ApiError> {
     let (limit, after) = PageParams { limit: query.limit, after: query.after }.check()?;
     let mut filter = JobFilter { state: query.status, dataset: query.dataset_id, ..JobFilter::default() };
     if let Some(label) = &query.label {
@@ -185,7 +274,7 @@ pub async fn list_jobs(
     let conn = &mut *state.connection().await?;
     let page = jobs::list(conn, &caller.tenant, &filter, limit, after).await?;
     let workers = workers::list_for_waiting(conn, &page.rows.iter().collect::<Vec<_>>()).await?;
-    Ok(answer_page(page, |row| JobView { waiting_for: workers::describe_wait(&row, &workers), ..view(row) }))
+    Ok(answer_page(page, |row| summarise(workers::describe_wait(&row, &workers), row)))
 }
 
 /// Show a job: its state, phase, progress and resolved spec.
@@ -202,13 +291,14 @@ pub async fn find_job(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<JobId>,
+    seat: Seat,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let wait = prefer::read_wait(&headers);
     let until = Instant::now() + wait.unwrap_or_default();
     // Before the first look: news that comes in between then wakes the waiter.
     let mut waiter = state.events.subscribe();
-    let mut first = None;
+    let (mut first, mut waiting) = (None, None);
     loop {
         let (row, waiting_for) = {
             let conn = &mut *state.connection().await?;
@@ -226,6 +316,9 @@ pub async fn find_job(
                 response.headers_mut().insert(prefer::PREFERENCE_APPLIED, prefer::confirm_wait(wait));
             }
             return Ok(response);
+        }
+        if waiting.is_none() {
+            waiting = Some(seat.wait(&state.waits, &caller.tenant)?);
         }
         state.draining.run_until_cancelled(waiter.wait(id, until)).await;
     }
@@ -331,6 +424,12 @@ pub async fn list_metrics(
     let limit = query.limit.unwrap_or(1000);
     if !(1..=1000).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is {limit}; it must be from 1 to 1000")));
+    }
+    if query.seed.is_some_and(|seed| i64::try_from(seed).is_err()) {
+        return Err(ApiError::bad_request("seed must be at most 9223372036854775807"));
+    }
+    if query.contender.is_some_and(|contender| i32::try_from(contender).is_err()) {
+        return Err(ApiError::bad_request("contender must be at most 2147483647"));
     }
     let filter = MetricFilter { contender: query.contender, arm: query.arm, seed: query.seed, phase: query.phase };
     let after = query.after.unwrap_or(0);

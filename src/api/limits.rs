@@ -2,6 +2,8 @@
 
 use super::{
     error::{ApiError, Kind},
+    pace::{Pace, PacedBody},
+    places::Seat,
     state::AppState,
 };
 use axum::{
@@ -12,35 +14,39 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::time::Duration;
-use tower_http::timeout::TimeoutBody;
 
 /// Time to the head of an answer. A request that waits for events or a state uses up to a minute of it; a body that streams
 /// comes after it.
 const ANSWER: Duration = Duration::from_secs(90);
-/// Time between two pieces of a request's body.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How slowly a body may come. A table of the largest size that is taken comes within half a day at a few megabytes a second.
+const PACE: Pace =
+    Pace { silence: Duration::from_secs(60), least_rate: 1024.0, longest: Duration::from_secs(12 * 3600) };
 
 /// Middleware: no more requests at once than the server is set to; the next is refused rather than kept waiting.
-pub async fn shed_requests(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn shed_requests(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     // A monitor that got no answer would take a busy server for a dead one, and restart it.
-    let watches = |path: &MatchedPath| ["/healthz", "/readyz"].contains(&path.as_str());
+    let watches = |path: &MatchedPath| ["/healthz", "/readyz", "/metrics"].contains(&path.as_str());
     if request.extensions().get::<MatchedPath>().is_some_and(watches) {
         return next.run(request).await;
     }
-    let Ok(_place) = state.places.try_acquire() else {
+    let Ok(place) = state.places.clone().try_acquire_owned() else {
         return ApiError::new(Kind::Unavailable, "the server has as many requests as it takes at once").into_response();
     };
-    next.run(request).await
+    let seat = Seat::new(place);
+    request.extensions_mut().insert(seat.clone());
+    let response = next.run(request).await;
+    drop(seat);
+    response
 }
 
-/// Middleware: limits the time to the answer, and between two pieces of the request's body. For a table only the second
-/// limit holds: a large one may take hours.
+/// Middleware: limits the time to the answer, and the time that the request's body takes. For a table only the second limit
+/// holds: a large one may take hours.
 pub async fn limit_time(request: Request, next: Next) -> Response {
     let is_table = request
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| !value.as_bytes().starts_with(b"application/json"));
-    let request = request.map(|body| Body::new(TimeoutBody::new(SILENCE, body)));
+    let request = request.map(|body| Body::new(PacedBody::new(body, PACE)));
     if is_table {
         return next.run(request).await;
     }

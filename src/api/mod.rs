@@ -3,11 +3,15 @@
 //! One file per family of addresses, each readable from top to bottom: parameters, then handlers. A handler's name is
 //! its OpenAPI operation id. Errors are `ApiError` and nothing else.
 
+mod accept;
 mod access;
 mod artifacts;
 mod attempts;
+mod browsers;
+mod compress;
 mod conditional;
 mod datasets;
+mod document;
 mod error;
 mod events;
 mod extract;
@@ -17,18 +21,25 @@ mod gauges;
 mod header_params;
 mod health;
 mod hub;
+mod idle;
+mod inner;
 mod jobs;
 mod keyless;
 mod limits;
 mod offers;
 mod openapi;
+mod overlap;
+mod pace;
 mod page;
 mod pauses;
+mod places;
 mod plan;
 mod prefer;
 mod quota;
 mod results;
 mod routes;
+mod row_filter;
+mod row_source;
 mod rows;
 mod server;
 mod state;
@@ -37,22 +48,26 @@ mod throttle;
 mod trace;
 pub mod tus;
 mod upload_parts;
+mod upload_sample;
 mod uploads;
 mod views;
 mod webhooks;
 mod workers;
 
 pub use crate::types::ProblemItem;
-pub use error::{Chain, Problem};
+pub use access::Caller;
+pub use error::{Chain, Problem, REQUEST_ID};
 pub use gauges::refresh_gauges;
 pub use health::{Probes, probes};
 pub use hub::EventHub;
+pub use inner::{admit, inner_router};
 pub use routes::{openapi_json, router};
+pub use row_source::{CellView, RowWithCells};
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
-    DatasetView, DeliveryView, EventPage, EventView, Health, JobView, MetricsView, Page, QueuedMessage, Reproduction,
-    RowView, UploadLimits, VerdictView, WebhookView, WorkerView,
+    DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView, OverlapView, Page,
+    QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::WebhookSpec;

@@ -32,7 +32,13 @@ use utoipa::{
         (name = "webhooks", description = "Who is told"),
         (name = "service", description = "The service itself"),
     ),
-    components(schemas(crate::types::Options, crate::types::WebhookPayload, Problem))
+    components(schemas(
+        crate::types::Options,
+        crate::types::OptionValue,
+        crate::types::EventType,
+        crate::types::WebhookPayload,
+        Problem
+    ))
 )]
 struct Document;
 

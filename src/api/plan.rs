@@ -9,26 +9,11 @@ use super::{
     webhooks::check_webhook_ids,
 };
 use crate::{
-    metrics::{hanley_mcneil, normal_quantile},
-    store::{
-        metrics::{self, Pace},
-        test_reads,
-    },
-    types::{Certify, Estimate, JobSpec, Plan, Profile, ResolvedSpec, TestRead, json_sha256},
+    plan::{Pace, make_plan},
+    store::{metrics, test_reads},
+    types::{JobSpec, Plan, TestRead, json_sha256},
 };
 use axum::extract::State;
-
-/// Passes of a training to early stopping, where no job has shown: as DeepFM takes on MovieLens-1M.
-const TRAINING_PASSES: f64 = 20.0;
-/// Chance with which a gain of the size named would be certified.
-const POWER: f64 = 0.8;
-/// Standard deviation over seeds of the difference of two paired AUCs, as seen on MovieLens-1M.
-const SEED_DEVIATION: f64 = 0.001;
-/// AUC and correlation of two models' AUCs over draws of the test rows, where no job has shown.
-const AUC: f64 = 0.75;
-const CORRELATION: f64 = 0.95;
-/// The program and libtorch.
-const PROGRAM_BYTES: u64 = 200 << 20;
 
 /// Plan a job: the same body as POST /v1/jobs, nothing is run.
 #[utoipa::path(post, path = "/v1/jobs/plan", tag = "jobs", request_body = JobSpec,
@@ -56,93 +41,10 @@ pub async fn plan_job(
     let (Some(profile), Some(map)) = (dataset.profile, dataset.feature_map) else {
         return Err(ApiError::new(Kind::DatasetNotReady, format!("{} is not ready", dataset.id)));
     };
-    let training =
-        pace.map_or(TRAINING_PASSES, |pace| pace.passes).min(f64::from(spec.method.options.retrain_max_epoch));
-    let (trainings, passes, test_reads) = spec.work(training.ceil() as u64);
-    let fields = map.fields.len() as u64;
-    Ok(Json(Plan {
-        rows: profile.rows,
-        trainings,
-        passes,
-        test_reads,
-        memory_bytes: memory(&spec, &profile, u64::from(map.total_cardinality), fields),
-        seconds: seconds(&spec, passes, pace, profile.rows.train * fields),
-        test_read,
-        detectable_gain: spec
-            .certify
-            .as_ref()
-            .zip(test_read)
-            .and_then(|(certify, read)| detectable_gain(certify, read, &profile)),
-        spec,
-    }))
-}
-
-/// Dataset, loss history and its copies, and a model with what its optimiser keeps.
-fn memory(spec: &ResolvedSpec, profile: &Profile, ids: u64, fields: u64) -> u64 {
-    let rows = profile.rows.total();
-    let dataset = rows * (4 * fields + 5);
-    let history = profile.rows.train * 4 * spec.method.cost(0).numbers_per_row;
-    // Weights, two running means, gradients, and the best weights so far.
-    let model = ids * (u64::from(spec.method.options.embed_dim) + 1) * 4 * 5;
-    PROGRAM_BYTES + dataset + history + model
-}
-
-fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<Pace>, cells: u64) -> Estimate {
-    match pace {
-        Some(pace) => Estimate {
-            value: passes as f64 * pace.seconds,
-            basis: format!("the pace of {} earlier passes on this dataset with this backbone", pace.count),
-        },
-        None => Estimate {
-            value: passes as f64 * cells as f64 * 1e-9 * spec.method.backbone.nanoseconds_per_cell(),
-            basis: "the pace of a two-core machine; good to a factor of three".to_owned(),
-        },
-    }
-}
-
-/// The smallest gain that would be certified: limited by how much seeds differ, or by how few test rows there are.
-fn detectable_gain(certify: &Certify, read: TestRead, profile: &Profile) -> Option<Estimate> {
-    let (seeds, alpha) = (f64::from(certify.seeds), read.own_alpha);
-    if certify.seeds < read.seeds_needed() {
-        return None;
-    }
-    let quantiles = normal_quantile(1.0 - alpha) + normal_quantile(POWER);
-    // With one seed less nothing could be certified: then every seed must gain.
-    let all_gain = normal_quantile(POWER.powf(1.0 / seeds));
-    let is_fewest = certify.seeds == read.seeds_needed();
-    let of_seeds = SEED_DEVIATION * if is_fewest { all_gain } else { quantiles / seeds.sqrt() };
-    let (positives, rows) = (profile.positives.test, profile.rows.test);
-    let of_one = hanley_mcneil(AUC, positives.max(1), (rows - positives).max(1));
-    let of_rows = quantiles * of_one * (2.0 * (1.0 - CORRELATION)).sqrt();
-    let basis = format!(
-        "{} seeds whose gains differ by {SEED_DEVIATION} (standard deviation), and {rows} test rows on which two models' AUCs \
-         of {AUC} correlate by {CORRELATION}; certified with a chance of {POWER}",
-        certify.seeds
-    );
-    Some(Estimate { value: certify.min_delta_auc + of_seeds.max(of_rows), basis })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::SplitCounts;
-
-    #[test]
-    fn more_seeds_and_more_test_rows_tell_smaller_gains() {
-        let profile = |test| -> Profile {
-            let counts = |n| SplitCounts { train: 10 * n, valid: n, test: n };
-            serde_json::from_value(serde_json::json!({
-                "rows": counts(test), "positives": counts(test / 2), "duplicate_rows": 0, "contradicting_rows": 0,
-                "unknown_cells": {}, "columns": [], "bytes": 1, "digest": "",
-            }))
-            .unwrap()
-        };
-        let gain = |seeds, test| {
-            let asked = Certify { seeds, ..Certify::default() };
-            detectable_gain(&asked, TestRead::new(1, asked.alpha), &profile(test)).map(|gain| gain.value)
-        };
-        assert_eq!(gain(4, 100_000), None, "four seeds never certify at 0.05");
-        assert!(gain(5, 1000).unwrap() > 2.0 * gain(5, 100_000).unwrap());
-        assert!(gain(20, 10_000_000).unwrap() < gain(5, 10_000_000).unwrap());
-    }
+    let pace = pace.map(|pace| Pace {
+        seconds: pace.seconds,
+        passes: Some(pace.passes),
+        basis: format!("the pace of {} earlier passes on this dataset with this backbone", pace.count),
+    });
+    Ok(Json(make_plan(spec, &profile, &map, pace.as_ref(), test_read)))
 }

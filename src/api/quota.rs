@@ -1,4 +1,4 @@
-//! What a tenant may have: its uploads' bytes and its unfinished jobs. What is counted is held until it is written, so that
+//! What a tenant may have: the bytes of its uploads, finished or not, and of its tables, and its unfinished jobs. What is counted is held until it is written, so that
 //! requests side by side do not come to more together.
 
 use super::{
@@ -12,6 +12,7 @@ use crate::{
         datasets::{self, Created, NewDataset},
         jobs::{self, Creation, Idempotency},
         tenants,
+        uploads::{self, NewUpload, UploadRow},
     },
     types::{JobId, ResolvedSpec},
 };
@@ -25,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 pub async fn bytes_left(state: &AppState, caller: &Caller) -> Result<Option<u64>, ApiError> {
     let Some(most) = caller.quota.max_bytes else { return Ok(None) };
     let usage = tenants::usage(&mut *state.connection().await?, &caller.tenant).await?;
-    Ok(Some(most.saturating_sub(usage.bytes as u64)))
+    Ok(Some(most.saturating_sub(usage.all_bytes())))
 }
 
 /// As `datasets::create`, within the tenant's bytes. After an error the caller's transaction must not be committed.
@@ -33,11 +34,31 @@ pub async fn create_dataset(tx: &mut PgConnection, caller: &Caller, new: &NewDat
     tenants::hold(tx, &caller.tenant).await?;
     let created = datasets::create(tx, new).await?;
     if let Some(most) = caller.quota.max_bytes.filter(|_| created.new)
-        && tenants::usage(tx, &caller.tenant).await?.bytes as u64 > most
+        && tenants::usage(tx, &caller.tenant).await?.all_bytes() > most
     {
         return Err(too_many_bytes(caller));
     }
     Ok(created)
+}
+
+/// As `uploads::create`, within the tenant's bytes and in a transaction of its own.
+pub async fn create_upload(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    new: &NewUpload,
+    expiry: Duration,
+    most: u32,
+) -> Result<Option<UploadRow>, ApiError> {
+    let mut tx = conn.begin().await.map_err(StoreError::from)?;
+    tenants::hold(&mut tx, &caller.tenant).await?;
+    let made = uploads::create(&mut tx, new, expiry, most).await?;
+    if let Some(most) = caller.quota.max_bytes
+        && tenants::usage(&mut tx, &caller.tenant).await?.all_bytes() > most
+    {
+        return Err(too_many_bytes(caller));
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(made)
 }
 
 /// As `jobs::create`, within the tenant's jobs and in a transaction of its own.
@@ -65,6 +86,9 @@ pub async fn create_job(
 /// An upload that the tenant has no room for.
 pub fn too_many_bytes(caller: &Caller) -> ApiError {
     let most = caller.quota.max_bytes.unwrap_or(u64::MAX);
-    let detail = format!("uploads of {} may have {most} bytes together; delete datasets to make room", caller.tenant);
+    let detail = format!(
+        "uploads and tables of {} may have {most} bytes together; delete datasets or unfinished uploads to make room",
+        caller.tenant
+    );
     ApiError::new(Kind::QuotaExceeded, detail).retry_after(LOOK_AGAIN)
 }

@@ -70,7 +70,8 @@ async fn compare_results(
     if first.is_empty() || second.is_empty() {
         return Ok(None);
     }
-    let timeless = first.iter().filter(|artifact| !["report.json", "certificate"].contains(&&artifact.name[..]));
+    let timeless =
+        first.iter().filter(|artifact| !["report.json", "report.html", "certificate"].contains(&&artifact.name[..]));
     let differs = |artifact: &&ArtifactRow| {
         second.iter().any(|other| other.name == artifact.name && other.sha256 != artifact.sha256)
     };
@@ -94,7 +95,7 @@ pub async fn create_reproduction(
     // The program that will run it may be another version than the one that ran the first.
     env!("CARGO_PKG_VERSION").clone_into(&mut spec.engine_version);
     match quota::create_job(&mut *state.connection().await?, &caller, &spec, None, Some(id)).await? {
-        Creation::New(row) => Ok(answer_created(*row).into_response()),
+        Creation::New(row) => Ok(answer_created(*row, "../").into_response()),
         _ => Err(ApiError::new(Kind::DatasetNotReady, format!("{}, the dataset of {id}, is gone", spec.dataset_id))),
     }
 }

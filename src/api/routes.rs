@@ -1,8 +1,9 @@
 //! Routes, the document that describes them, and what every request passes through.
 
 use super::{
-    access, artifacts, attempts, datasets, error, events, extract, health, jobs, limits, openapi, pauses, plan,
-    results, rows, state::AppState, trace, tus, uploads, webhooks, workers,
+    access, artifacts, attempts, browsers, compress, datasets, document, error, events, extract, health, jobs, limits,
+    openapi, overlap, pauses, plan, results, rows, state::AppState, trace, tus, upload_sample, uploads, webhooks,
+    workers,
 };
 use axum::{
     Router,
@@ -24,23 +25,27 @@ use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt},
     routes,
 };
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// The whole API over a state.
-pub fn router(state: AppState) -> Router {
-    let (router, document) = split_documented();
-    let router = router
+/// The whole API over a state, and the pages beside it.
+pub fn router(state: AppState, pages: Router) -> Router {
+    let router = split_documented()
+        .0
         .route_layer(middleware::from_fn_with_state(state.clone(), access::guard))
         .route("/openapi.json", get(get_openapi))
         .route("/problems/{code}", get(health::get_problem))
-        .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", document));
+        // Named from the page itself, so that a proxy may put a prefix before both.
+        .merge(SwaggerUi::new("/docs").config(Config::from("../openapi.json")));
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(error::check_request_id))
         .layer(SetRequestIdLayer::new(error::REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(error::REQUEST_ID))
         .layer(middleware::from_fn(trace::log_requests))
         .layer(middleware::from_fn(health::count_requests))
+        .layer(middleware::from_fn(compress::compress))
+        .layer(middleware::from_fn_with_state(state.clone(), browsers::allow_origins))
         .layer(middleware::from_fn(error::render_problem))
+        .layer(middleware::from_fn(browsers::require_host))
         .layer(middleware::from_fn_with_state(state.clone(), limits::shed_requests))
         .layer(middleware::from_fn(limits::limit_time))
         .layer(middleware::from_fn_with_state(state.clone(), health::refuse_when_draining))
@@ -50,7 +55,9 @@ pub fn router(state: AppState) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ));
-    router.layer(layers).with_state(state)
+    let router = router.with_state(state).merge(pages).layer(layers);
+    // Before the routes, which go by the method.
+    Router::new().fallback_service(ServiceBuilder::new().map_request(tus::override_method).service(router))
 }
 
 /// Has the handlers of the routes check the version of tus. A method without a handler is 405 whatever version is named.
@@ -62,9 +69,11 @@ fn with_tus_version(routes: UtoipaMethodRouter<AppState>) -> UtoipaMethodRouter<
 fn documented() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(datasets::create_dataset, datasets::list_datasets))
+        .routes(routes!(datasets::upload_table))
         .routes(routes!(datasets::find_dataset, datasets::delete_dataset))
         .routes(with_tus_version(routes!(uploads::discover_uploads, uploads::create_upload)))
         .routes(with_tus_version(routes!(uploads::find_upload, uploads::append_upload, uploads::delete_upload)))
+        .routes(routes!(upload_sample::get_upload_sample))
         .routes(routes!(jobs::create_job, jobs::list_jobs))
         .routes(routes!(plan::plan_job))
         .routes(routes!(jobs::find_job, jobs::delete_job))
@@ -78,6 +87,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(results::get_report))
         .routes(routes!(results::get_verdict))
         .routes(routes!(rows::list_rows))
+        .routes(routes!(overlap::get_overlap))
         .routes(routes!(results::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
@@ -92,6 +102,11 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(health::get_metrics))
 }
 
+/// The described routes, behind no guard.
+pub(super) fn undecorated() -> Router<AppState> {
+    split_documented().0
+}
+
 /// The described routes, and their description.
 fn split_documented() -> (Router<AppState>, OpenApi) {
     let (router, document) = documented().split_for_parts();
@@ -100,7 +115,9 @@ fn split_documented() -> (Router<AppState>, OpenApi) {
 
 /// The OpenAPI document as it is committed.
 pub fn openapi_json() -> String {
-    split_documented().1.to_pretty_json().expect("a document is plain data")
+    let document = serde_json::to_value(split_documented().1).expect("a document is plain data");
+    let text = serde_json::to_string_pretty(&document::mend(document)).expect("a document is plain data");
+    document::write_points(&text)
 }
 
 async fn get_openapi() -> Response {

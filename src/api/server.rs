@@ -3,6 +3,7 @@
 //! hyper is driven here because `axum::serve` sets no limits. Only HTTP/1.1 is spoken: each limit is then set once, and a
 //! connection that says nothing cannot wait without a limit for its protocol to be detected.
 
+use super::idle::{Connection, IdleLine};
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -21,11 +22,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
 /// Bounds of a server's connections.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Connections at once; others wait to be accepted.
+    /// Connections at once. For one more the one that has been idle for longest is closed; where none is idle, it waits.
     pub connections: usize,
     /// Time for the TLS handshake; and for a request's head, from the handshake or from the answer before it.
     pub head: Duration,
@@ -41,6 +43,8 @@ impl Default for ConnectionLimits {
 const MAX_HEAD_BYTES: usize = 128 << 10;
 /// Most headers.
 const MAX_HEADERS: usize = 100;
+/// How long a connection without a place waits before it looks again whether another has become idle.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Pause before accepting again, where there was no file descriptor or memory for a connection.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -84,18 +88,26 @@ pub async fn serve(
         .max_headers(MAX_HEADERS);
     let http = Arc::new(http);
     let places = Arc::new(Semaphore::new(limits.connections));
+    let line = Arc::new(IdleLine::default());
     let connections = TaskTracker::new();
-    while let Some((stream, place)) = stop.run_until_cancelled(accept(&listener, &places)).await {
+    while let Some((stream, place)) = stop.run_until_cancelled(accept(&listener, &places, &line)).await {
         let (http, tls, router, stop) = (http.clone(), tls.clone(), router.clone(), stop.clone());
+        let connection = Connection::new(line.clone());
         connections.spawn(async move {
             let _place = place;
-            match tls {
-                None => serve_connection(&http, stream, router, stop).await,
-                Some(tls) => match tokio::time::timeout(limits.head, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve_connection(&http, stream, router, stop).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "a connection was not secured"),
-                    Err(_) => tracing::debug!("a connection was not secured in time"),
-                },
+            let closed = connection.closed.clone();
+            let served = async {
+                match tls {
+                    None => serve_connection(&http, stream, router, connection, stop).await,
+                    Some(tls) => match tokio::time::timeout(limits.head, tls.accept(stream)).await {
+                        Ok(Ok(stream)) => serve_connection(&http, stream, router, connection, stop).await,
+                        Ok(Err(error)) => tracing::debug!(%error, "a connection was not secured"),
+                        Err(_) => tracing::debug!("a connection was not secured in time"),
+                    },
+                }
+            };
+            if closed.run_until_cancelled(served).await.is_none() {
+                tracing::debug!("an idle connection gave way to a new one");
             }
         });
     }
@@ -105,12 +117,11 @@ pub async fn serve(
     connections.wait().await;
 }
 
-/// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
-    let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+/// The next connection, once there is a place for it. Where there is none, a connection that is idle gives its place up.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, line: &IdleLine) -> (TcpStream, OwnedSemaphorePermit) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, _)) => return (stream, find_place(places, line).await),
             // The error is of this one connection, which is gone.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
@@ -122,14 +133,33 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     }
 }
 
+async fn find_place(places: &Arc<Semaphore>, line: &IdleLine) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            return place;
+        }
+        line.close_longest();
+        let place = tokio::time::timeout(LOOK_AGAIN, places.clone().acquire_owned()).await;
+        if let Ok(place) = place {
+            return place.expect("the semaphore is never closed");
+        }
+    }
+}
+
 /// Answers the requests of one connection; after `stop` the one under way is its last.
 async fn serve_connection(
     http: &Builder<TokioExecutor>,
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     router: Router,
+    connection: Arc<Connection>,
     stop: CancellationToken,
 ) {
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let service = tower::service_fn(move |request| {
+        let busy = connection.begin();
+        let answer = router.clone().oneshot(request);
+        async move { answer.await.map(|response| busy.until_sent(response)) }
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
     let ended = stop.run_until_cancelled(connection.as_mut()).await;
     let ended = match ended {
         Some(ended) => ended,
@@ -146,7 +176,8 @@ async fn serve_connection(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::routing::get;
+    use axum::{body::Body, routing::get};
+    use futures_util::{StreamExt, stream};
     use std::{net::SocketAddr, time::Instant};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -157,7 +188,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let router = Router::new().route("/", get(async || "here"));
+        let endless =
+            || Body::from_stream(stream::once(async { Ok::<_, io::Error>("first") }).chain(stream::pending()));
+        let router =
+            Router::new().route("/", get(async || "here")).route("/stream", get(move || async move { endless() }));
         (address, stop.clone(), tokio::spawn(serve(listener, None, router, limits, stop)))
     }
 
@@ -199,13 +233,34 @@ mod tests {
     async fn a_connection_too_many_waits_for_a_place() {
         let (address, _, _) = start(ConnectionLimits { connections: 1, ..ConnectionLimits::default() }).await;
         let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        // Answered, so it has the place.
+        first.write_all(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // Its answer has begun and does not end, so it has the place.
         first.read_u8().await.unwrap();
         let mut second = tokio::spawn(talk(address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
         assert!(tokio::time::timeout(Duration::from_millis(200), &mut second).await.is_err());
         drop(first);
         assert!(second.await.unwrap().ends_with("here"));
+    }
+
+    #[tokio::test]
+    async fn connections_without_a_request_give_way() {
+        let (address, _, _) = start(ConnectionLimits { connections: 3, ..ConnectionLimits::default() }).await;
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        busy.read_u8().await.unwrap();
+        let mut idle = Vec::new();
+        for said in ["", "GET / HT", "", "GET / HTTP/1.1\r\n"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            idle.push(stream);
+        }
+        let asked = talk(address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let heard = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+        assert!(heard.ends_with("here"), "{heard}");
+        assert_eq!(idle[0].read(&mut [0]).await.unwrap(), 0, "the one that was idle for longest is closed");
+        let mut more = [0; 1];
+        let heard = tokio::time::timeout(Duration::from_millis(100), busy.read_exact(&mut more)).await;
+        assert!(!matches!(heard, Ok(Err(_))), "a stream goes on");
     }
 
     #[tokio::test]

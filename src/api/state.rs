@@ -1,8 +1,8 @@
 //! What every handler may use.
 
-use super::{error::ApiError, hub::EventHub, keyless::Keyless, throttle::Throttle};
+use super::{error::ApiError, hub::EventHub, keyless::Keyless, places::Pool, throttle::Throttle};
 use crate::{
-    files::Files,
+    files::{Files, FilesError},
     store::{Store, StoreError},
     types::Quota,
     webhooks::Guard,
@@ -26,8 +26,19 @@ pub struct ApiConfig {
     pub require_keys: bool,
     /// What a tenant may have that has no limits of its own.
     pub quota: Quota,
-    /// Requests at once.
+    /// Requests at once; half of them of one tenant.
     pub max_requests: usize,
+    /// Requests that wait for news and streams of events at once, and those of one tenant.
+    pub max_waits: usize,
+    pub tenant_max_waits: usize,
+    /// Most bytes of memory that a job's trainer may be planned to take, where there is a limit.
+    pub job_max_memory: Option<u64>,
+    /// Highest priority of a job.
+    pub max_priority: i32,
+    /// Longest that a job may run, in seconds.
+    pub max_run_seconds: Option<u64>,
+    /// Origins whose pages browsers may let use the API.
+    pub cors_origins: Vec<String>,
     /// Which addresses webhooks may have.
     pub webhooks: Guard,
 }
@@ -44,8 +55,12 @@ pub struct Inner {
     pub prometheus: PrometheusHandle,
     pub keyless: Keyless,
     pub throttle: Throttle,
-    /// One for each request that may be under way.
-    pub places: Semaphore,
+    /// One for each request that may be under way, whoever sent it.
+    pub places: Arc<Semaphore>,
+    /// The same for those of each tenant.
+    pub requests: Arc<Pool>,
+    /// Those that wait for news.
+    pub waits: Arc<Pool>,
     /// What keeps the worker of this process from claiming; nothing where all is well, or where there is none.
     pub unfit: watch::Receiver<Vec<String>>,
     /// Cancelled when the server begins to stop: open streams end, readiness says no.
@@ -63,8 +78,23 @@ impl AppState {
         draining: CancellationToken,
     ) -> Self {
         let (keyless, throttle) = (Keyless::new(config.require_keys), Throttle::default());
-        let places = Semaphore::new(config.max_requests);
-        Self(Arc::new(Inner { store, files, config, events, prometheus, keyless, throttle, places, unfit, draining }))
+        let places = Arc::new(Semaphore::new(config.max_requests));
+        let requests = Pool::new("are answered", config.max_requests, config.max_requests / 2);
+        let waits = Pool::new("wait for news", config.max_waits, config.tenant_max_waits);
+        Self(Arc::new(Inner {
+            store,
+            files,
+            config,
+            events,
+            prometheus,
+            keyless,
+            throttle,
+            places,
+            requests,
+            waits,
+            unfit,
+            draining,
+        }))
     }
 
     /// A database connection for this request.
@@ -83,6 +113,12 @@ impl Deref for AppState {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
+    }
+}
+
+impl From<FilesError> for ApiError {
+    fn from(error: FilesError) -> Self {
         if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
 }

@@ -47,6 +47,20 @@ pub async fn check_version(request: Request, next: Next) -> Response {
     response
 }
 
+/// A method that a client cannot send itself is named in a header of a POST to an upload (tus, "X-HTTP-Method-Override").
+pub fn override_method(mut request: Request) -> Request {
+    let named =
+        request.headers().get("x-http-method-override").and_then(|value| Method::from_bytes(value.as_bytes()).ok());
+    if let Some(method) = named
+        && request.method() == Method::POST
+        && request.uri().path().starts_with("/v1/uploads/")
+        && [Method::PATCH, Method::DELETE, Method::HEAD].contains(&method)
+    {
+        *request.method_mut() = method;
+    }
+    request
+}
+
 /// A header's text; None where it is not there.
 pub fn read_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, String> {
     let read = |value: &'h HeaderValue| value.to_str().map_err(|_| format!("{name} must be visible ASCII characters"));

@@ -9,7 +9,7 @@ use super::{
     tus::{self, Checksum},
 };
 use crate::{
-    files::{FilesError, Partial},
+    files::Partial,
     store::uploads::{self, UploadRow},
     types::{TenantId, UploadId},
 };
@@ -41,7 +41,8 @@ impl Part {
     pub fn read(headers: &HeaderMap, offset: u64, length: u64, body: Body) -> Result<Self, ApiError> {
         let checked = || {
             let media_type = read_header(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
-            if !media_type.eq_ignore_ascii_case(tus::PART) {
+            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            if !essence.eq_ignore_ascii_case(tus::PART) {
                 let detail = format!("a part of an upload is {}, not `{media_type}`", tus::PART);
                 return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
             }
@@ -122,7 +123,7 @@ impl Writer {
         if part.offset == part.length {
             return Ok(self.row);
         }
-        self.partial.truncate(part.offset).await.map_err(|error| storage_error(&error))?;
+        self.partial.truncate(part.offset).await?;
         let checksum = part.checksum;
         let mut hasher = checksum.as_ref().map(Checksum::start_digest);
         let mut stream = part.body.into_data_stream();
@@ -179,14 +180,14 @@ impl Writer {
         if chunk.len() as u64 > length - self.at {
             return Err(too_long(length));
         }
-        self.partial.write(chunk).await.map_err(|error| storage_error(&error))?;
+        self.partial.write(chunk).await?;
         self.at += chunk.len() as u64;
         Ok(())
     }
 
     /// Makes what was written durable, then counts it.
     async fn acknowledge(&mut self) -> Result<(), ApiError> {
-        self.partial.sync().await.map_err(|error| storage_error(&error))?;
+        self.partial.sync().await?;
         let conn = &mut *self.state.connection().await?;
         let expiry = self.state.config.upload_expiry;
         let counted = uploads::advance(conn, self.row.id, self.acknowledged, self.at, expiry).await?;
@@ -197,11 +198,6 @@ impl Writer {
     }
 }
 
-/// A full disk may have room again later, so that the client may try again.
-fn storage_error(error: &FilesError) -> ApiError {
-    if error.is_disk_full() { ApiError::unavailable(error) } else { ApiError::internal(error) }
-}
-
 pub fn expired(id: UploadId) -> ApiError {
     ApiError::new(Kind::Expired, format!("{id} has expired; begin another"))
 }
@@ -210,7 +206,7 @@ pub fn expired(id: UploadId) -> ApiError {
 pub async fn lock_upload(state: &AppState, id: UploadId) -> Result<Partial, ApiError> {
     let opened = state.files.open_partial(id).await.map_err(|error| match error.is_not_found() {
         true => ApiError::not_found("upload", id),
-        false => ApiError::internal(&error),
+        false => error.into(),
     })?;
     opened.ok_or_else(|| ApiError::new(Kind::Locked, format!("another request writes to {id}; try again when it ends")))
 }

@@ -16,7 +16,7 @@ use crate::{
     types::{TenantId, UploadId},
 };
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -84,16 +84,24 @@ pub async fn create_upload(
     }
     let metadata = read_header(&headers, &tus::UPLOAD_METADATA)?.unwrap_or_default();
     tus::parse_metadata(metadata).map_err(|rule| wrong(&tus::UPLOAD_METADATA, &rule))?;
-    let with_part = headers.contains_key(header::CONTENT_TYPE);
+    // Many clients name a type for an empty body too.
+    let with_part = headers.contains_key(header::CONTENT_TYPE) && !body.is_end_stream();
     let part = if with_part { Some(Part::read(&headers, 0, length, body)?) } else { None };
     let new = NewUpload { id: UploadId::new(), tenant: caller.tenant.clone(), length, metadata: metadata.to_owned() };
-    state.files.new_partial(new.id).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.new_partial(new.id).await?;
     let mut conn = state.connection().await?;
-    let made = uploads::create(&mut conn, &new, state.config.upload_expiry, MOST_UNFINISHED).await?;
+    let made = quota::create_upload(&mut conn, &caller, &new, state.config.upload_expiry, MOST_UNFINISHED).await;
     // A part may take long, and would keep a connection from other requests.
     drop(conn);
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            state.files.remove_partial(new.id).await?;
+            return Err(error);
+        }
+    };
     let Some(mut row) = made else {
-        state.files.remove_partial(new.id).await.map_err(|error| ApiError::internal(&error))?;
+        state.files.remove_partial(new.id).await?;
         let detail =
             format!("there are {MOST_UNFINISHED} unfinished uploads; finish or delete some, or let them expire");
         return Err(ApiError::new(Kind::TooManyRequests, detail));
@@ -103,7 +111,7 @@ pub async fn create_upload(
             Taken::Whole(row) | Taken::Elsewhere(row) => row,
         };
     }
-    let location = HeaderValue::try_from(format!("/v1/uploads/{}", new.id)).expect("a plain word");
+    let location = HeaderValue::try_from(format!("uploads/{}", new.id)).expect("a plain word");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], progress_headers(&row)).into_response())
 }
 
@@ -193,7 +201,7 @@ pub async fn delete_upload(
         // A dataset may have been made of it between the look and the lock.
         refuse_used(&find_unexpired(&state, &caller.tenant, id).await?)?;
     }
-    state.files.remove_partial(id).await.map_err(|error| ApiError::internal(&error))?;
+    state.files.remove_partial(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -205,7 +213,7 @@ fn refuse_used(row: &UploadRow) -> Result<(), ApiError> {
 }
 
 /// The upload, which must not have expired.
-async fn find_unexpired(state: &AppState, tenant: &TenantId, id: UploadId) -> Result<UploadRow, ApiError> {
+pub(super) async fn find_unexpired(state: &AppState, tenant: &TenantId, id: UploadId) -> Result<UploadRow, ApiError> {
     let found = uploads::find(&mut *state.connection().await?, tenant, id).await?;
     let row = found.ok_or_else(|| ApiError::not_found("upload", id))?;
     if row.is_expired { Err(expired(id)) } else { Ok(row) }

@@ -1,16 +1,16 @@
 //! What the API answers with: the shapes of resources, shared with the command line's client.
 
 use crate::types::{
-    Certification, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap, JobId, JobState, MessageId,
-    Phase, ProblemItem, Profile, Progress, Quota, RarestValue, ResolvedSpec, SelfCheckResult, TestRead, Verdict,
-    WebhookId,
+    BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap,
+    FileFormat, JobId, JobState, MessageId, MethodName, Phase, ProblemItem, Profile, Progress, Quota, ResolvedSpec,
+    SelfCheckResult, TestRead, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+    openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type, schema::AnyOfBuilder},
 };
 
 /// Bytes as they are, for the OpenAPI document.
@@ -78,6 +78,9 @@ pub struct JobView {
     pub epoch: Option<u32>,
     /// How many times a worker has started it.
     pub attempt: u32,
+    /// Number of its last event: what follows in the stream comes after it.
+    #[serde(default)]
+    pub last_event_seq: i64,
     /// Jobs of a higher priority are run first.
     #[serde(default)]
     pub priority: i32,
@@ -102,6 +105,55 @@ pub struct JobView {
     pub reproduces: Option<JobId>,
     /// The spec with nothing left to a default.
     pub spec: ResolvedSpec,
+    /// sha256 of the resolved spec, hexadecimal.
+    pub spec_sha256: String,
+    pub created_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A job in a list. `GET /v1/jobs/{id}` has the rest of it, its spec too.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct JobSummary {
+    pub id: JobId,
+    pub dataset_id: DatasetId,
+    pub status: JobState,
+    /// Whether `status` will never change again.
+    pub is_terminal: bool,
+    /// The job's own method.
+    pub method: MethodName,
+    pub backbone: BackboneKind,
+    pub seed: u64,
+    /// What a running job is doing, and in which outer epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub phase: Option<Phase>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub epoch: Option<u32>,
+    /// How many times a worker has started it.
+    pub attempt: u32,
+    /// Jobs of a higher priority are run first.
+    pub priority: i32,
+    /// What a queued job waits for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waiting_for: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub progress: Option<Progress>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_kind: Option<ErrorKind>,
+    /// What the test rows say of the result, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// The job this one runs again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reproduces: Option<JobId>,
+    /// The client's own words for finding it again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub labels: BTreeMap<String, String>,
     /// sha256 of the resolved spec, hexadecimal.
     pub spec_sha256: String,
     pub created_at: DateTime<Utc>,
@@ -144,10 +196,17 @@ pub struct EventView {
     pub seq: i64,
     /// One of EventType's words; ignore those you do not know.
     #[serde(rename = "type")]
+    #[schema(schema_with = event_type)]
     pub kind: String,
     pub at: DateTime<Utc>,
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
+}
+
+/// The words there are, and those that later versions add.
+fn event_type() -> Schema {
+    let known = Ref::from_schema_name("EventType");
+    Schema::AnyOf(AnyOfBuilder::new().item(known).item(ObjectBuilder::new().schema_type(Type::String)).build())
 }
 
 /// Events after a sequence number, oldest first.
@@ -185,25 +244,18 @@ pub struct ArtifactList {
     pub data: Vec<ArtifactView>,
 }
 
-/// Why a training row was dropped, or nearly was.
+/// How far two jobs on the same table drop the same rows.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct RowView {
-    /// Its position in the uploaded file, from 0.
-    pub row: u64,
-    pub kept: bool,
-    pub label: u8,
-    /// The method's: the larger, the rather the row is kept. Of AutoDenoise the keep probability.
+pub struct OverlapView {
+    /// The other job.
+    pub with: JobId,
+    /// Rows that this job drops.
+    pub dropped: u64,
+    pub dropped_by_other: u64,
+    pub dropped_by_both: u64,
+    /// Of the rows that either drops, the share that both drop. Absent where neither drops any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub score: Option<f32>,
-    /// Its losses in the method's look-back, the oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub losses: Vec<f32>,
-    /// Seeds with which it was kept, where the job ran with several.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub kept_by: Option<u32>,
-    /// Training rows that equal it in every field and have the other label.
-    pub opposite_duplicates: u32,
-    pub rarest: RarestValue,
+    pub jaccard: Option<f64>,
 }
 
 /// One start of a job by a worker.
@@ -327,6 +379,26 @@ pub struct DeliveryView {
     /// When the message is tried again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next_at: Option<DateTime<Utc>>,
+}
+
+/// How the file of an upload reads, before a dataset is made of it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UploadSample {
+    /// The name that it was uploaded under.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    pub bytes: u64,
+    /// sha256 of the whole file as it arrived, hexadecimal: what `POST /v1/datasets` asks for.
+    pub sha256: String,
+    pub format: FileFormat,
+    pub compression: Compression,
+    /// What stands between two values of a CSV.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub separator: Option<String>,
+    /// Names of the columns, in the file's order.
+    pub columns: Vec<String>,
+    /// The first rows as text, a cell a column.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// What this server can do and how much of it.

@@ -67,7 +67,7 @@ pub async fn create_webhook(
     let row = webhooks::create(&mut *state.connection().await?, &caller.tenant, &new).await?.ok_or_else(|| {
         ApiError::conflict(format!("there are {MOST_WEBHOOKS} webhooks already, which is the most; delete one first"))
     })?;
-    let location = format!("/v1/webhooks/{}", row.id);
+    let location = format!("webhooks/{}", row.id);
     let body = Json(CreatedWebhook { webhook: view(row), secret: new.secret.into() });
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }

@@ -39,6 +39,10 @@ pub struct Slopes {
     /// `[values]`: a posterior over the grid; empty for a value without rows.
     posteriors: Vec<Vec<f32>>,
     likelihoods: Vec<Vec<f32>>,
+    /// `[values]`: how many rows a value has, about.
+    bands: Vec<usize>,
+    /// `[bands][GRID]`: what is usual among values of about as many rows.
+    priors: Vec<Vec<f64>>,
 }
 
 fn slope(at: usize) -> f64 {
@@ -144,7 +148,7 @@ impl Slopes {
             posteriors = likelihoods.par_iter().zip(&bands).map(|(own, band)| posterior(own, &priors[*band])).collect();
             priors = fit_priors(&posteriors, &bands, priors.len());
         }
-        Self { posteriors, likelihoods }
+        Self { posteriors, likelihoods, bands, priors }
     }
 
     /// The probability that a value's slope is at or below a bound; 0 without rows.
@@ -155,6 +159,12 @@ impl Slopes {
             .filter(|(at, _)| slope(*at) <= bound + 1e-9)
             .map(|(_, p)| f64::from(*p))
             .sum()
+    }
+
+    /// The share of the values of about as many rows whose slope is at or below a bound.
+    pub fn usual_share(&self, value: usize, bound: f64) -> f64 {
+        let prior = self.priors[self.bands[value]].iter().enumerate();
+        prior.filter(|(at, _)| slope(*at) <= bound + 1e-9).map(|(_, p)| *p).sum()
     }
 
     /// How much likelier a value's labels are with a slope at or below a bound than with an honest one, at best each: nats.
@@ -245,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_usual_is_so_among_values_of_about_as_many_rows() {
+        // The values at random have 60 rows each, the honest ones after them 6.
+        let (values, expected, labels) = rows();
+        let is_used = |row: usize| values[row] < 100 || row % 60 < 6;
+        let found = Slopes::fit(&Binned::new(&values, 300, &expected, &labels, is_used));
+        assert!(found.usual_share(10, 0.3) > 0.4 && found.usual_share(200, 0.3) < 0.1);
+    }
+
+    #[test]
     fn values_at_random_and_inverted_ones_are_told_from_harsh_ones() {
         let (values, expected, labels) = rows();
         let binned = Binned::new(&values, 301, &expected, &labels, |_| true);
@@ -255,6 +274,8 @@ mod tests {
         assert_eq!(flagged(60..90, 0.3), 0, "harsh ones");
         assert!(flagged(90..300, 0.3) <= 1, "{} of 210 honest ones", flagged(90..300, 0.3));
         assert_eq!(found.is_below(300, 1.5), 0.0, "a value without rows");
+        let usual = found.usual_share(150, 0.3);
+        assert!((0.15..0.25).contains(&usual), "a fifth of the values of 60 rows: {usual}");
         assert!(found.evidence(40, -0.5) > 10.0 && found.evidence(200, -0.5) < -10.0);
         let (slope, error) = binned.common_slope(&(30..60).collect::<Vec<_>>());
         assert!((slope + 1.0).abs() < 3.0 * error && error < 0.1, "{slope} {error}");

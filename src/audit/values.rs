@@ -7,7 +7,8 @@ use super::{Corruption, Finding, FoundValue, Remedy, Table};
 /// What a model that has seen a value's other rows knows counts for half of what is expected beside one that has not.
 const TASTE: f32 = 0.5;
 /// Slopes of inverted values, and of those at random; how probable that must be of a value; and the least share of the rows
-/// that is worth a finding. Some honest values look as if they were at random or turned round, so a few of them say nothing.
+/// that is worth a finding. Some honest values look as if they were at random or turned round, so a few of them say nothing, nor
+/// do those of about as many rows as no others are found of.
 const INVERTED: Rule =
     Rule { kind: Corruption::InvertedValues, slope: -0.45, belief: 0.9, least_rows: 0.02, held: 0.0 };
 const RANDOM: Rule = Rule { kind: Corruption::RandomValues, slope: 0.15, belief: 0.5, least_rows: 0.03, held: 0.5 };
@@ -55,7 +56,8 @@ fn find_by(table: &Table, field: usize, expected: &[f32], rule: &Rule, known: &[
     let whole = bin(&|_| true);
     let slopes = Slopes::fit(&whole);
     let is_found = |slopes: &Slopes, value: usize| {
-        slopes.is_below(value, rule.slope) > rule.belief && !known.contains(&(column.offset + value as u32))
+        let is_usual = slopes.usual_share(value, rule.slope) >= rule.least_rows;
+        is_usual && slopes.is_below(value, rule.slope) > rule.belief && !known.contains(&(column.offset + value as u32))
     };
     let values: Vec<usize> = (0..column.cardinality).filter(|value| is_found(&slopes, *value)).collect();
     let rows = column.count_rows();

@@ -56,16 +56,6 @@ impl BackboneConfig {
     pub fn flat(&self) -> usize {
         self.fields() * self.options.embed_dim as usize
     }
-
-    /// Numbers that all tables together hold for one id, where there is a first-order weight.
-    pub fn numbers_per_id(&self) -> usize {
-        let tables = match self.kind {
-            BackboneKind::Ffm | BackboneKind::Fnfm => self.fields(),
-            BackboneKind::Hofm => self.options.hofm_order as usize - 1,
-            _ => 1,
-        };
-        tables * self.options.embed_dim as usize + 1
-    }
 }
 
 /// Positions of the user's and the item's field: those named, else the first that is not the other.

@@ -88,6 +88,29 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Some rows of a split as a table of their own.
+pub struct RowsApart {
+    ids: Vec<i32>,
+    labels: Vec<u8>,
+    fields: usize,
+}
+
+impl RowsApart {
+    /// Of the rows at these places.
+    pub fn new(rows: &Rows, places: &[u32]) -> Self {
+        let each = || places.iter().map(|place| *place as usize);
+        Self {
+            ids: each().flat_map(|row| &rows.ids[row * rows.fields..(row + 1) * rows.fields]).copied().collect(),
+            labels: each().map(|row| rows.labels[row]).collect(),
+            fields: rows.fields,
+        }
+    }
+
+    pub fn rows(&self) -> Rows<'_> {
+        Rows::new(SplitData { ids: &self.ids, labels: &self.labels, rows: &[] }, self.fields)
+    }
+}
+
 /// What models train and are chosen on. The test rows are not here: they are read once, at the end.
 pub struct TrainingData<'a> {
     pub train: Rows<'a>,

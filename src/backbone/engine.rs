@@ -5,9 +5,7 @@ use super::{
     TrainPass, WeightsError,
 };
 use crate::random::Stream;
-
-/// Most memory that the tables of models trained side by side take together.
-const SIDE_BY_SIDE_BYTES: usize = 1 << 30;
+use crate::types::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
 
 /// R replicas of a recommender model with their optimiser.
 pub trait Model: Send {
@@ -66,10 +64,11 @@ pub trait Engine: std::fmt::Debug + Send + Sync {
 
 impl dyn Engine + '_ {
     /// How many models that share nothing but their rows are best trained side by side: as many as the engine likes, unless
-    /// their tables would take more than `SIDE_BY_SIDE_BYTES` together. The results are the same.
+    /// they would take more than `SIDE_BY_SIDE_BYTES` together. The results are the same.
     pub fn side_by_side(&self, config: &BackboneConfig, threads: usize) -> usize {
-        // Parameters, two running means and gradients; embeddings and first-order weights.
-        let state = 4 * size_of::<f32>() * config.cardinality() * config.numbers_per_id();
-        self.most_side_by_side(threads).min(SIDE_BY_SIDE_BYTES / state.max(1)).max(1)
+        let (ids, fields) = (config.cardinality() as u64, config.fields() as u64);
+        let state = TRAINED_COPIES * config.options.weight_bytes(config.kind, ids, fields);
+        let fitting = usize::try_from(SIDE_BY_SIDE_BYTES / state.max(1)).unwrap_or(usize::MAX);
+        self.most_side_by_side(threads).min(fitting).max(1)
     }
 }

@@ -20,7 +20,7 @@ mod stopper;
 mod weights;
 
 pub use config::{BackboneConfig, ConfigError};
-pub use data::{Picked, Rows, TrainingData, times};
+pub use data::{Picked, Rows, RowsApart, TrainingData, times};
 pub use engine::{Engine, Model};
 pub use engines::{EngineError, Engines, OpenEngines, start_threads};
 pub use fit::{Chosen, Fit, FitError, FitOptions, PassOptions, PassSummary, evaluate, first_not_finite};

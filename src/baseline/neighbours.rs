@@ -115,7 +115,13 @@ impl Selector for InstanceSelection {
     fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
         if let Some(fit) = self.fit.as_mut().filter(|fit| !fit.is_done()) {
             let place = Place::denoised(Phase::Select, 1);
-            session.train_pass(context, place, fit, &context.data.train, &PassOptions::default())?;
+            session.train_pass(
+                context,
+                place,
+                fit,
+                [&context.data.train, &context.data.valid],
+                &PassOptions::default(),
+            )?;
             if fit.is_done() {
                 fit.finish();
             }

@@ -4,11 +4,14 @@ use super::{
     client::{Client, ServerArgs},
     error::CliError,
     inputs::InputArgs,
+    json::{JsonArgs, print_json},
     options::TableArgs,
     reading, runtime,
     spec_file::SpecFile,
     tables, uploads,
+    verbosity::Verbosity,
     view::JobView,
+    watch::ShownArgs,
 };
 use crate::{
     api::{DatasetView, Page},
@@ -40,7 +43,7 @@ pub enum DatasetsCommand {
 
 #[derive(Args)]
 pub struct UploadArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     pub file: PathBuf,
     /// A name to find it by
     #[arg(long, value_name = "TEXT")]
@@ -50,6 +53,8 @@ pub struct UploadArgs {
     pub spec: Option<PathBuf>,
     #[command(flatten)]
     pub table: TableArgs,
+    #[command(flatten)]
+    pub shown: ShownArgs,
     #[command(flatten)]
     pub server: ServerArgs,
 }
@@ -67,6 +72,8 @@ pub struct CheckArgs {
     work_dir: PathBuf,
     #[command(flatten)]
     table: TableArgs,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 #[derive(Args)]
@@ -74,9 +81,8 @@ pub struct ListArgs {
     /// Most datasets to list
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -92,8 +98,10 @@ pub struct ShowArgs {
 pub async fn upload(args: UploadArgs) -> Result<(), CliError> {
     let spec = SpecFile::read(args.spec.as_ref())?;
     let client = Client::new(&args.server);
-    let dataset = upload_file(&client, &args.file, args.name.as_deref(), &args.table, spec.dataset).await?;
-    println!("{}", dataset.id);
+    let upload =
+        upload_file(&client, &args.file, args.name.as_deref(), &args.table, spec.dataset, args.shown.verbosity);
+    let dataset = upload.await?;
+    args.shown.json.print(&dataset, || dataset.id.to_string());
     Ok(())
 }
 
@@ -103,12 +111,12 @@ pub fn check(args: CheckArgs) -> Result<(), CliError> {
         let spec = SpecFile::read(args.spec.as_ref())?;
         let table_spec = args.table.dataset_spec(spec.dataset)?;
         let work = reading::work_folder(&args.work_dir)?;
-        let view = JobView::new();
+        let view = JobView::new(args.verbosity);
         let source = args.input.open(&view, work.path()).await?;
         let dataset_dir = work.path().join("dataset");
         let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
         view.finish();
-        println!("{}", serde_json::to_string_pretty(&ingested.profile).expect("plain data"));
+        print_json(&ingested.profile);
         Ok(())
     })
 }
@@ -120,6 +128,7 @@ pub async fn upload_file(
     name: Option<&str>,
     table: &TableArgs,
     base: Option<DatasetSpec>,
+    verbosity: Verbosity,
 ) -> Result<DatasetView, CliError> {
     let mut dataset_spec = table.dataset_spec(base)?;
     let io = |error: std::io::Error| CliError::failed_because(format!("cannot read {}: {error}", file.display()));
@@ -130,7 +139,7 @@ pub async fn upload_file(
     opened.rewind().await.map_err(io)?;
     // The server does not see the file's name, which may be what tells the format.
     ingest::resolve_format(&mut dataset_spec, file.file_name().and_then(|name| name.to_str()), None, &first);
-    let view = JobView::new();
+    let view = JobView::new(verbosity);
     view.show_waiting(format!("uploading {} ({bytes} bytes)", file.display()));
     let mut dataset = if bytes >= uploads::FROM_BYTES {
         let (upload, sha256) = uploads::send_file(client, file, bytes, &view).await?;
@@ -159,8 +168,8 @@ pub async fn upload_file(
         DatasetStatus::Invalid => Err(CliError::invalid_table(&dataset.errors, dataset.error_total)),
         _ => {
             if let Some(profile) = &dataset.profile {
-                eprintln!("{}", reading::describe_profile(profile));
-                reading::describe_remarks(profile).iter().for_each(|line| eprintln!("{line}"));
+                view.print_line(&reading::describe_profile(profile));
+                reading::describe_remarks(profile).iter().for_each(|line| view.print_remark(line));
             }
             Ok(dataset)
         }
@@ -170,8 +179,8 @@ pub async fn upload_file(
 pub async fn list(args: ListArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let page: Page<DatasetView> = client.json(client.get(&format!("/v1/datasets?limit={}", args.limit))).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+    if args.json.json {
+        print_json(&page);
         return Ok(());
     }
     let lines = page.data.iter().map(|dataset| {
@@ -185,14 +194,15 @@ pub async fn list(args: ListArgs) -> Result<(), CliError> {
             dataset.bytes.to_string(),
         ]
     });
-    println!("{}", tables::table(&["dataset", "status", "name", "created (UTC)", "rows", "bytes"], lines, 4));
+    let header = ["dataset", "status", "name", "created (UTC)", "rows", "bytes"];
+    println!("{}", tables::table_that_fits(&header, lines, 4, &["bytes", "created (UTC)"]));
     Ok(())
 }
 
 pub async fn show(args: ShowArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let dataset: DatasetView = client.json(client.get(&format!("/v1/datasets/{}", args.id))).await?;
-    println!("{}", serde_json::to_string_pretty(&dataset).expect("plain data"));
+    print_json(&dataset);
     Ok(())
 }
 

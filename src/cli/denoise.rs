@@ -3,28 +3,32 @@
 
 use super::{
     error::CliError,
-    evidence::{EvidenceArgs, check_verdict},
+    evidence::{EvidenceArgs, check_verdict, describe_plan},
+    foresee::{PlanArgs, plan_job},
     held_source::HeldSource,
     inputs::InputArgs,
     judge::{JudgeArgs, ProofAsked, judge_report},
     options::{MethodArgs, TableArgs},
-    output::{IfRefused, Output, place},
+    output::{IfRefused, Output, folder_of, place},
     reading,
     report::{describe_label_columns, describe_report},
     runtime,
+    screen::Screen,
     spec_file::SpecFile,
     view::JobView,
+    watch::ShownArgs,
 };
 use crate::{
     certificate::{self, SigningKey, SourceDigest},
     config::{self, WorkerConfig},
-    evaluate::OutsideProof,
+    evaluate::{OutsideProof, is_drawn, read_shown_rows},
     ingest::{Dataset, RowChanges, column_reader, write_denoised_as},
     judge::{JudgedTable, REPORT},
+    report::{PAGE, report_page},
     trainer::{TrainerCommand, Trainers},
     types::{
-        Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, JobId,
-        MethodName, OutputForm, Report, ResolvedSpec, TableSource, TrainerEvent, TrainerJob,
+        Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, EpochRow,
+        JobId, MethodName, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
@@ -42,19 +46,26 @@ const DENOISED: &str = "denoised";
 pub struct DenoiseArgs {
     #[command(flatten)]
     input: InputArgs,
-    /// Where the denoised table goes: the input without the dropped training rows, in the input's format, compressed as the
-    /// name says (.gz, .zst or neither; as the input where it says no format); - is standard output, and an address (s3://,
-    /// gs://, az://, https://) is written to. Of several files a folder (FOLDER/) gets each under its own name, a file gets the rows of all,
-    /// or with --train the training rows alone. Where the method relabels or weighs rows, two more columns say
+    /// Where the denoised table goes: the input without the dropped rows, in the input's format, compressed as the
+    /// name says (.gz, .zst, .bz2, .xz, .zip or none; as the input where it says no format); - is standard output, and an address
+    /// (s3://, gs://, az://, https://) is written to. Of several files a folder (FOLDER/) gets each under its own name, a file gets
+    /// the rows of all, or with --train the training rows alone. Where the method relabels or weighs rows, two more columns say
     /// what to train on
-    #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "plan")]
+    out: Option<PathBuf>,
+    /// Say what the job would take and could show, and run nothing
+    #[arg(long)]
+    plan: bool,
     /// What is written where the verdict is not `certified`
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = IfRefused::Nothing)]
     if_refused: IfRefused,
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
+    /// Page with what came out: the verdict, what to do, charts, what was found, the rows that were dropped or changed. One
+    /// HTML file that needs no network; --results has it too, as report.html
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
     /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server does
     /// (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is written down and not done
@@ -87,6 +98,8 @@ pub struct DenoiseArgs {
     judge: JudgeArgs,
     #[command(flatten)]
     table: TableArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub fn denoise(args: DenoiseArgs) -> Result<(), CliError> {
@@ -113,9 +126,19 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let trainer = find_trainer(&foreseen)?;
 
     let work = reading::work_folder(&args.work_dir)?;
-    let mut view = JobView::new();
+    let mut view = JobView::new(args.shown.verbosity);
     let source = args.input.open(&view, work.path()).await?;
-    let output = Output::new(&args.out, &source, &table_spec)?;
+    if args.plan {
+        let how = PlanArgs { work_dir: work.path(), threads: args.threads, earlier_reads: args.earlier_reads };
+        let plan = plan_job(&view, &source, &table_spec, &job_spec, how, interrupted).await?;
+        args.shown.json.print(&plan, || Screen::stdout().wrap(&describe_plan(&plan), 2));
+        return Ok(());
+    }
+    let out = args.out.as_ref().expect("needed where there is no --plan");
+    let output = Output::new(out, &source, &table_spec)?;
+    if output.is_stdout() && args.shown.json.json {
+        return Err(CliError::usage("--json prints the report where --out - prints the table; name a file"));
+    }
     make_results(&args)?;
     let mut held = HeldSource::take(&source)?;
     let dataset_dir = work.path().join("dataset");
@@ -136,7 +159,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let trained = train(&mut view, trainer, &job).await;
     // Where the input changed, that is why the training failed, and of no use where it did not.
     let digest = held.check()?;
-    let (mut report, artifacts) = trained?;
+    let Trained { mut report, artifacts, epochs } = trained?;
     if let Some((judge, asked)) = judged {
         let asked = ProofAsked { certify: asked, earlier_reads: args.earlier_reads };
         // A choice may have taken hours: it is kept, whatever becomes of the judge.
@@ -147,6 +170,8 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         held.check()?;
         let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
+        let page = report_page(&report, &read_shown_rows(&out_dir).map_err(CliError::failed)?, &epochs);
+        std::fs::write(out_dir.join(PAGE), page).map_err(CliError::failed)?;
     }
 
     place_results(&args, &job, &report, &digest, &artifacts)?;
@@ -160,10 +185,14 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     if refused.is_none() || args.if_refused == IfRefused::Kept {
         wrote += &describe_label_columns(&report);
     }
-    eprintln!("{wrote}");
+    if let Some(page) = args.report.clone().or_else(|| Some(args.results.as_ref()?.join(PAGE))) {
+        wrote += &format!("\nwrote the report to {}", page.display());
+    }
+    view.print_line(&wrote);
+    let verbose = args.shown.verbosity.verbose;
     match output.is_stdout() {
-        true => eprintln!("{}", describe_report(&report)),
-        false => println!("{}", describe_report(&report)),
+        true => eprintln!("{}", describe_report(&report, Screen::stderr(), verbose)),
+        false => args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), verbose)),
     }
     refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
 }
@@ -193,12 +222,18 @@ async fn write_table(
     }
 }
 
-/// Writes every row of the input, in the form of the output.
+/// Writes every row of the input, in the form of the output. Of several files bad rows are left out: lines of one file may not be lines of
+/// the whole table.
 fn write_all(job: &TrainerJob, all: &Path) -> Result<(), CliError> {
     if let Some(file) = job.source.one_file() {
         return std::fs::copy(file, all).map(drop).map_err(|error| cannot_write(all, &error));
     }
-    let changes = RowChanges { dropped: &|_| false, marks: None };
+    let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
+    let mut is_bad = vec![true; dataset.profile.rows_of_file() as usize];
+    for split in Split::ALL {
+        dataset.split(split).rows.iter().for_each(|row| is_bad[*row as usize] = false);
+    }
+    let changes = RowChanges { dropped: &|row| is_bad[row as usize], marks: None };
     let written = write_denoised_as(job.output_form, &job.source, &job.source_spec, changes, all);
     written.map(drop).map_err(CliError::failed)
 }
@@ -210,7 +245,8 @@ fn check_proof(job: &TrainerJob, asked: &Certify) -> Result<(), CliError> {
     OutsideProof::new(&dataset, &job.spec, asked, &*read_column).map(|_| ()).map_err(CliError::job_failed)
 }
 
-/// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one.
+/// Puts all results but the denoised table, and their certificate, into the folder of --results, if there is one; and the page
+/// where --report says.
 fn place_results(
     args: &DenoiseArgs,
     job: &TrainerJob,
@@ -218,6 +254,9 @@ fn place_results(
     source: &SourceDigest,
     artifacts: &[ArtifactFile],
 ) -> Result<(), CliError> {
+    if let Some(page) = &args.report {
+        place(&job.out_dir.join(PAGE), page)?;
+    }
     let Some(folder) = &args.results else { return Ok(()) };
     for artifact in artifacts.iter().filter(|artifact| artifact.name != DENOISED) {
         place(&job.out_dir.join(&artifact.file), &folder.join(&artifact.download_name))?;
@@ -259,8 +298,11 @@ pub(super) fn sign(key: Option<&Path>, certificate: &Certificate) -> Result<Enve
     Ok(key.map_err(CliError::failed)?.sign(certificate))
 }
 
-/// Makes the folder of the results, before the work and not after it.
+/// Makes the folder of the results, and sees that the page has a place, before the work and not after it.
 fn make_results(args: &DenoiseArgs) -> Result<(), CliError> {
+    if let Some(page) = &args.report {
+        tempfile::tempfile_in(folder_of(page)).map_err(|error| cannot_write(page, &error))?;
+    }
     let Some(folder) = &args.results else { return Ok(()) };
     let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
     made.map(drop).map_err(|error| cannot_write(folder, &error))
@@ -274,7 +316,6 @@ pub(super) fn trainer_job(
     out_dir: PathBuf,
     threads: Option<u16>,
 ) -> TrainerJob {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     TrainerJob {
         job_id: JobId::new(),
         attempt: 1,
@@ -289,8 +330,14 @@ pub(super) fn trainer_job(
         resume_from: None,
         // Nothing would go on from a checkpoint of a one-shot run.
         checkpoint_seconds: f64::MAX,
-        threads: threads.map_or_else(cores, usize::from),
+        threads: threads.map_or_else(all_cores, usize::from),
+        memory_cap: None,
     }
+}
+
+/// Threads to compute with where nobody says how many.
+pub(super) fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The program that runs the job on this machine. Where the job needs libtorch and there is none, the error says what to
@@ -308,12 +355,20 @@ pub(super) fn find_trainer(spec: &ResolvedSpec) -> Result<TrainerCommand, CliErr
     found.ok_or_else(|| CliError::invalid_spec(spec.without_torch("beside autodenoise or on PATH")))
 }
 
+/// What a trainer left.
+pub(super) struct Trained {
+    pub report: Report,
+    pub artifacts: Vec<ArtifactFile>,
+    /// The passes that a report draws.
+    pub epochs: Vec<EpochRow>,
+}
+
 /// Runs the trainer and shows what it says.
 pub(super) async fn train(
     view: &mut JobView,
     mut trainer: TrainerCommand,
     job: &TrainerJob,
-) -> Result<(Report, Vec<ArtifactFile>), CliError> {
+) -> Result<Trained, CliError> {
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
     let mut child = trainer
@@ -329,19 +384,22 @@ pub(super) async fn train(
     stdin.write_all(&line).await.map_err(CliError::failed)?;
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     view.name_methods(&job.spec);
-    let mut artifacts = Vec::new();
+    let (mut artifacts, mut epochs) = (Vec::new(), Vec::new());
     let mut report = None;
     while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
         let event = serde_json::from_str(&line).map_err(CliError::failed)?;
         match event {
             TrainerEvent::Started { device, engine, threads, .. } => {
-                view.print_line(&format!("computing on {device} ({engine}), {threads} threads"))
+                view.print_detail(&format!("computing on {device} ({engine}), {threads} threads"))
             }
             TrainerEvent::Phase { contender, phase, epoch } => view.show_phase(contender, phase, epoch),
-            TrainerEvent::Epoch(row) => view.show_epoch(&row),
+            TrainerEvent::Epoch(row) => {
+                view.show_epoch(&row);
+                epochs.extend(Some(row).filter(|row| is_drawn(row, &job.spec)));
+            }
             TrainerEvent::Progress(progress) => view.show_progress(progress),
             TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
-            TrainerEvent::Warning(warning) => view.print_line(&format!("warning: {}", warning.message)),
+            TrainerEvent::Warning(warning) => view.warn(&warning.message),
             TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
             TrainerEvent::Finished(finished) => report = Some(*finished),
             TrainerEvent::Failed { message, .. } => {
@@ -355,7 +413,7 @@ pub(super) async fn train(
     // An open stdin is the trainer's sign that it is still wanted.
     drop(stdin);
     match report {
-        Some(report) => Ok((report, artifacts)),
+        Some(report) => Ok(Trained { report, artifacts, epochs }),
         None => Err(CliError::job_failed(format!("the trainer ended without a result ({status})"))),
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     client::{Client, ServerArgs},
     error::CliError,
+    json::{JsonArgs, print_json},
 };
 use crate::{
     api::{ArtifactList, ArtifactView, JobView},
@@ -27,6 +28,8 @@ pub struct DownloadArgs {
     #[arg(long)]
     allow_uncertified: bool,
     #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
     server: ServerArgs,
 }
 
@@ -37,15 +40,22 @@ pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
     let job: JobView = client.json(client.get(&format!("/v1/jobs/{}", args.id))).await?;
     let verdict = job.verdict.filter(|verdict| job.spec.certify.is_some() && *verdict != Verdict::Certified);
     tokio::fs::create_dir_all(&args.out).await.map_err(|error| args.cannot_write(&error))?;
+    let mut downloaded = Vec::new();
     for artifact in chosen {
         match verdict.filter(|_| artifact.name == "denoised" && !args.allow_uncertified) {
-            None => download_artifact(&client, &args, artifact).await?,
+            None => {
+                download_artifact(&client, &args, artifact).await?;
+                downloaded.push(artifact);
+            }
             Some(verdict) if args.artifacts.is_some() => return Err(CliError::not_certified(verdict)),
             Some(verdict) => eprintln!(
                 "left out: {}, for the verdict is {verdict}; --allow-uncertified downloads it",
                 artifact.download_name
             ),
         }
+    }
+    if args.json.json {
+        print_json(&downloaded);
     }
     Ok(())
 }
@@ -93,7 +103,7 @@ async fn download_artifact(client: &Client, args: &DownloadArgs, artifact: &Arti
         )));
     }
     tokio::fs::rename(&partial, &path).await.map_err(cannot_write)?;
-    if std::io::stderr().is_terminal() || args.artifacts.is_none() {
+    if !args.json.json && (std::io::stderr().is_terminal() || args.artifacts.is_none()) {
         eprintln!("{} ({} bytes)", path.display(), artifact.bytes);
     }
     Ok(())

@@ -44,16 +44,9 @@ impl CliError {
     pub fn invalid_table(errors: &[ProblemItem], total: u64) -> Self {
         let faults = if total == 1 { "fault" } else { "faults" };
         let mut text = format!("error: the table cannot be used: {total} {faults}");
-        for alike in errors.chunk_by(|one, next| cause(one).is_some() && cause(one) == cause(next)) {
+        for fault in describe_faults(errors) {
             text += "\n  ";
-            text += &match &alike[0] {
-                ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
-                item => describe_item(item),
-            };
-            if alike.len() > 1 {
-                let last = describe_place(&alike[alike.len() - 1]);
-                text += &format!(" (and {} more rows like it, up to {last})", alike.len() - 1);
-            }
+            text += &fault;
         }
         if total > errors.len() as u64 {
             text += &format!("\n  and {} more", total - errors.len() as u64);
@@ -87,11 +80,16 @@ impl CliError {
 
     /// The job asked for a verdict, and it is not `certified`.
     pub fn not_certified(verdict: Verdict) -> Self {
-        let (code, words) = match verdict {
-            Verdict::NotBetter => (7, "the rows kept are no better than all rows"),
-            _ => (8, "the runs do not tell whether the rows kept are better than all rows"),
+        let words = match verdict {
+            Verdict::NotBetter => "the rows kept are no better than all rows",
+            _ => "the runs do not tell whether the rows kept are better than all rows",
         };
-        Self::new(code, format!("not certified: {words}"))
+        Self::new(code_of(verdict), format!("not certified: {words}"))
+    }
+
+    /// The same where the report has said all there is to say.
+    pub fn refused(verdict: Verdict) -> Self {
+        Self::new(code_of(verdict), "")
     }
 
     /// A file or certificate is not what it is said to be.
@@ -111,6 +109,11 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
+}
+
+/// The exit code of a verdict that is not `certified`.
+fn code_of(verdict: Verdict) -> u8 {
+    if verdict == Verdict::NotBetter { 7 } else { 8 }
 }
 
 impl fmt::Display for CliError {
@@ -144,6 +147,23 @@ impl From<Problem> for CliError {
         };
         Self::new(code, message)
     }
+}
+
+/// What is wrong with a table, in words; what follows each other and is wrong alike is told once.
+pub(super) fn describe_faults(errors: &[ProblemItem]) -> Vec<String> {
+    let alike = errors.chunk_by(|one, next| cause(one).is_some() && cause(one) == cause(next));
+    let describe = |alike: &[ProblemItem]| {
+        let mut text = match &alike[0] {
+            ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
+            item => describe_item(item),
+        };
+        if alike.len() > 1 {
+            let last = describe_place(&alike[alike.len() - 1]);
+            text += &format!(" (and {} more rows like it, up to {last})", alike.len() - 1);
+        }
+        text
+    };
+    alike.map(describe).collect()
 }
 
 fn describe_item(item: &ProblemItem) -> String {

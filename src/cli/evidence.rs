@@ -2,7 +2,7 @@
 
 use super::{
     error::CliError,
-    tables::table,
+    tables::{table, table_that_fits},
     view::{arm_words, human_seconds},
 };
 use crate::{
@@ -100,7 +100,7 @@ impl CertifyArgs {
 pub fn check_verdict(report: &Report) -> Result<(), CliError> {
     match report.verdict {
         Verdict::Certified | Verdict::NotEvaluated => Ok(()),
-        verdict => Err(CliError::not_certified(verdict)),
+        verdict => Err(CliError::refused(verdict)),
     }
 }
 
@@ -128,7 +128,8 @@ pub fn describe_evidence(report: &Report) -> String {
     text
 }
 
-fn describe_findings(findings: &Findings) -> String {
+/// What was found, and what was tried, a line each.
+pub fn describe_findings(findings: &Findings) -> String {
     let mut text = String::new();
     if findings.corruptions.iter().all(|found| found.kind == Corruption::RowNoise) {
         text += "no corruption with a structure was found\n";
@@ -200,6 +201,15 @@ fn describe_check(check: &SelfCheckResult) -> String {
 
 /// What was compared for a verdict, what regularisation and denoising gain, and what to do.
 pub fn describe_gains(certification: &Certification) -> String {
+    let mut text = describe_arms(certification);
+    if !certification.answer.is_empty() {
+        text += &format!("{}\n", certification.answer);
+    }
+    text
+}
+
+/// What was compared for a verdict, and what regularisation and denoising gain.
+pub fn describe_arms(certification: &Certification) -> String {
     let spread = |runs: &[CertifiedRun], of: &dyn Fn(&CertifiedRun) -> f64| {
         let values: Vec<f64> = runs.iter().map(of).collect();
         let sd = sample_sd(&values).map(|sd| format!(" +- {sd:.4}")).unwrap_or_default();
@@ -228,7 +238,8 @@ pub fn describe_gains(certification: &Certification) -> String {
     };
     let mut text = format!("{model}, {} seeds\n", certification.asked.seeds);
     if !certification.arms.is_empty() {
-        text += &format!("\n{}\n\n", table(&header, rows, 1));
+        let spare = ["calibration error", "rows", "weight decay"];
+        text += &format!("\n{}\n\n", table_that_fits(&header, rows, 1, &spare));
     }
     if !certification.readings.is_empty() {
         text += &format!("{}\n\n", reading_table(certification));
@@ -241,9 +252,6 @@ pub fn describe_gains(certification: &Certification) -> String {
     let told: Vec<_> = told.collect();
     if !told.is_empty() {
         text += &format!("AUC: {}\n", told.join(", "));
-    }
-    if !certification.answer.is_empty() {
-        text += &format!("{}\n", certification.answer);
     }
     text
 }
@@ -266,7 +274,8 @@ fn reading_table(certification: &Certification) -> Table {
         let verdict = if is_judged { ", the verdict's" } else { "" };
         vec![format!("{on}{verdict}"), reading.rows.rows.to_string(), over(Arm::Full), over(Arm::Random)]
     });
-    table(&["gain in test AUC on", "rows", "over all rows", "over random rows"], rows, 1)
+    let header = ["gain in test AUC on", "rows", "over all rows", "over random rows"];
+    table_that_fits(&header, rows, 1, &["rows", "over random rows"])
 }
 
 fn describe_reasons(certification: &Certification) -> String {

@@ -1,6 +1,12 @@
 //! `fsck`: whether the files are what the database says, beside a running server or without one.
 
-use super::{error::CliError, runtime, storage::Storage, tables};
+use super::{
+    error::CliError,
+    json::{JsonArgs, print_json},
+    runtime,
+    storage::Storage,
+    tables,
+};
 use crate::{
     config::StorageConfig,
     files::{Files, FilesError, Key},
@@ -11,6 +17,7 @@ use crate::{
     },
 };
 use clap::Args;
+use serde::Serialize;
 use std::time::Duration;
 
 /// Rows read at once.
@@ -23,6 +30,8 @@ pub struct FsckArgs {
     /// Delete orphans: objects that nothing names, an hour old or older
     #[arg(long)]
     repair_orphans: bool,
+    #[command(flatten)]
+    json: JsonArgs,
     #[command(flatten)]
     storage: StorageConfig,
 }
@@ -40,8 +49,12 @@ pub fn fsck(args: FsckArgs) -> Result<(), CliError> {
         let check = Check { store: &storage.store, files: &storage.files };
         let found = check.run(args.repair_orphans).await;
         storage.close().await;
-        let Found { objects, bytes, uploads, faults, removed } = found?;
-        if !faults.is_empty() || !removed.is_empty() {
+        let found = found?;
+        if args.json.json {
+            print_json(&found);
+        }
+        let Found { objects, bytes, uploads, faults, removed } = found;
+        if !args.json.json && (!faults.is_empty() || !removed.is_empty()) {
             let lines = faults.iter().chain(&removed).map(|fault| fault.to_vec());
             println!("{}", tables::table(&["object", "fault", "found"], lines, 3));
         }
@@ -50,7 +63,7 @@ pub fn fsck(args: FsckArgs) -> Result<(), CliError> {
     })
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Found {
     objects: u64,
     bytes: u64,

@@ -1,6 +1,6 @@
 //! `autodenoise import`: a raw public dataset into a table and the spec to read it by.
 
-use super::{error::CliError, runtime, tables, view::JobView};
+use super::{error::CliError, runtime, tables, verbosity::Verbosity, view::JobView};
 use crate::{
     import::{
         self, AuthorsFiles, ImportError, ImportOptions, Imported, KuaiRec, MovieLens1m, NETFLIX_SAMPLE_ROWS, Netflix,
@@ -136,7 +136,7 @@ pub fn import(command: ImportCommand) -> Result<(), CliError> {
     let vocabulary = if common.vocabulary == "train" { Vocabulary::Train } else { Vocabulary::All };
     let options = ImportOptions { seed: common.seed, keep_order: common.keep_order, vocabulary };
     runtime::run_interruptible(|interrupted| async move {
-        let view = JobView::new();
+        let view = JobView::new(Verbosity::default());
         view.show_waiting(format!("reading {}", common.path.display()));
         let out = common.out.clone();
         let working = tokio::task::spawn_blocking(move || {

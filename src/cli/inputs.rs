@@ -17,7 +17,7 @@ use std::{
 /// What a table is read from.
 #[derive(Debug, Args)]
 pub struct InputArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd. Several files are one table, in this order. A file, a folder
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip). Several files are one table, in this order. A file, a folder
     /// of parts, a pattern in quotes ('day=*/*.parquet'), an address (s3://, gs://, az://, https://), or - for standard input;
     /// folders named COLUMN=VALUE add the column
     #[arg(value_name = "FILE", required_unless_present = "train", conflicts_with_all = ["train", "valid", "test"])]

@@ -5,16 +5,18 @@ use super::{
     datasets,
     error::CliError,
     evidence::{EvidenceArgs, describe_plan},
+    json::{JsonArgs, print_json},
     options::{MethodArgs, TableArgs},
     report::describe_report,
+    screen::{Screen, Tone},
     spec_file::SpecFile,
     tables,
     view::human_seconds,
-    watch::follow_job,
+    watch::{ShownArgs, follow_job},
 };
 use crate::{
-    api::{JobView, MetricsView, Page},
-    types::{DatasetFacts, DatasetId, JobId, JobState, Report, WebhookId},
+    api::{JobSummary, JobView, MetricsView, Page},
+    types::{DatasetFacts, DatasetId, EpochRow, JobId, JobState, Report, WebhookId},
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -60,6 +62,8 @@ pub struct SubmitArgs {
     #[command(flatten)]
     table: TableArgs,
     #[command(flatten)]
+    shown: ShownArgs,
+    #[command(flatten)]
     server: ServerArgs,
 }
 
@@ -67,9 +71,14 @@ pub struct SubmitArgs {
 pub struct StatusArgs {
     /// The job's id [default: list the newest jobs]
     id: Option<JobId>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    /// Show every pass of the job, too
+    #[arg(long, requires = "id")]
+    passes: bool,
+    /// Show all that the verdict rests on, too
+    #[arg(long, short, requires = "id")]
+    verbose: bool,
+    #[command(flatten)]
+    json: JsonArgs,
     /// Most jobs to list
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
@@ -81,6 +90,8 @@ pub struct StatusArgs {
 pub struct ChangeArgs {
     /// The job's id
     id: JobId,
+    #[command(flatten)]
+    json: JsonArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -109,7 +120,8 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     spec.dataset_id = match dataset {
         Some(id) => id,
         None if PathBuf::from(&args.input).exists() => {
-            datasets::upload_file(&client, args.input.as_ref(), None, &args.table, file.dataset).await?.id
+            let (file_name, verbosity) = (args.input.as_ref(), args.shown.verbosity);
+            datasets::upload_file(&client, file_name, None, &args.table, file.dataset, verbosity).await?.id
         }
         None => {
             return Err(CliError::usage(format!("`{}` is neither a dataset's id (ds_…) nor a file", args.input)));
@@ -117,85 +129,102 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     };
     if args.plan {
         let plan = client.json(client.post("/v1/jobs/plan").json(&spec)).await?;
-        println!("{}", describe_plan(&plan));
+        args.shown.json.print(&plan, || Screen::stdout().wrap(&describe_plan(&plan), 2));
         return Ok(());
     }
     let job: JobView = client.json(client.post("/v1/jobs").json(&spec)).await?;
-    println!("{}", job.id);
-    if args.wait { follow_job(&client, job.id).await } else { Ok(()) }
+    if args.wait {
+        if !args.shown.json.json {
+            println!("{}", job.id);
+        }
+        return follow_job(&client, job.id, args.shown).await;
+    }
+    args.shown.json.print(&job, || job.id.to_string());
+    Ok(())
 }
 
 pub async fn status(args: StatusArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let Some(id) = args.id else { return list(&client, &args).await };
     let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&job).expect("plain data"));
+    let epochs = if args.passes { list_passes(&client, id).await? } else { Vec::new() };
+    if args.json.json {
+        match args.passes {
+            true => print_json(&serde_json::json!({"job": job, "passes": epochs})),
+            false => print_json(&job),
+        }
         return Ok(());
     }
-    let method = &job.spec.method;
-    println!("{}  {}", job.id, job.status.as_str());
-    println!(
-        "dataset {}, {} ({}) with {}, seed {}",
-        job.dataset_id,
-        method.name(),
-        method.preset,
-        method.backbone,
-        job.spec.seed
-    );
-    if let (Some(phase), Some(progress)) = (job.phase, job.progress)
-        && !job.is_terminal
-    {
-        let left = progress.eta_seconds.map(|s| format!(", about {} left", human_seconds(s))).unwrap_or_default();
-        println!("{} {}, pass {} of {}{left}", phase.as_str(), job.epoch.unwrap_or(1), progress.done, progress.total);
-    }
-    if let Some(what) = &job.waiting_for {
-        println!("waiting for {what}");
-    }
-    if let Some(read) = &job.test_read {
-        println!("{}", read.describe());
-    }
-    if let Some(error) = &job.error {
-        println!("{error}");
-    }
-    let mut epochs = Vec::new();
-    let mut next = Some(0);
-    while let Some(after) = next {
-        let page: MetricsView = client.json(client.get(&format!("/v1/jobs/{id}/metrics?after={after}"))).await?;
-        epochs.extend(page.data);
-        next = page.next;
+    let screen = Screen::stdout();
+    for line in describe_job(&job, screen) {
+        println!("{}", screen.wrap(&line, 2));
     }
     if !epochs.is_empty() {
         println!("\n{}", tables::epoch_table(&epochs, &job.spec.contenders()));
     }
     if job.status == JobState::Succeeded {
         let report: Report = client.json(client.get(&format!("/v1/jobs/{id}/report"))).await?;
-        println!("\n{}", describe_report(&report));
+        println!("\n{}", describe_report(&report, screen, args.verbose));
     }
     Ok(())
 }
 
+/// What a job is, and what it is at.
+fn describe_job(job: &JobView, screen: Screen) -> Vec<String> {
+    let (method, seed) = (&job.spec.method, job.spec.seed);
+    let tone = match job.status {
+        JobState::Succeeded => Tone::Good,
+        JobState::Failed => Tone::Bad,
+        _ => Tone::Strong,
+    };
+    let mut lines = vec![
+        format!("{}  {}", job.id, screen.paint(tone, job.status.as_str())),
+        format!("dataset {}", job.dataset_id),
+        format!("{} ({}) with {}, seed {seed}", method.name(), method.preset, method.backbone),
+    ];
+    if let (Some(phase), Some(progress)) = (job.phase, job.progress)
+        && !job.is_terminal
+    {
+        let left = progress.eta_seconds.map(|s| format!(", about {} left", human_seconds(s))).unwrap_or_default();
+        let (epoch, done) = (job.epoch.unwrap_or(1), progress.done);
+        lines.push(format!("{} {epoch}, pass {done} of {}{left}", phase.as_str(), progress.total));
+    }
+    lines.extend(job.waiting_for.as_ref().map(|what| format!("waiting for {what}")));
+    lines.extend(job.test_read.as_ref().map(|read| read.describe()));
+    lines.extend(job.error.as_ref().map(ToString::to_string));
+    lines
+}
+
+/// Every pass of a job so far.
+async fn list_passes(client: &Client, id: JobId) -> Result<Vec<EpochRow>, CliError> {
+    let (mut passes, mut next) = (Vec::new(), Some(0));
+    while let Some(after) = next {
+        let page: MetricsView = client.json(client.get(&format!("/v1/jobs/{id}/metrics?after={after}"))).await?;
+        passes.extend(page.data);
+        next = page.next;
+    }
+    Ok(passes)
+}
+
 async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
-    let page: Page<JobView> = client.json(client.get(&format!("/v1/jobs?limit={}", args.limit))).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+    let page: Page<JobSummary> = client.json(client.get(&format!("/v1/jobs?limit={}", args.limit))).await?;
+    if args.json.json {
+        print_json(&page);
         return Ok(());
     }
     let lines = page.data.iter().map(|job| {
         vec![
             job.id.to_string(),
             job.status.as_str().to_owned(),
-            job.spec.method.name().to_string(),
-            job.spec.method.backbone.to_string(),
+            job.method.to_string(),
+            job.backbone.to_string(),
             job.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
             job.attempt.to_string(),
             job.progress.map_or(String::new(), |p| format!("{}/{}", p.done, p.total)),
         ]
     });
-    println!(
-        "{}",
-        tables::table(&["job", "status", "method", "backbone", "created (UTC)", "attempt", "passes"], lines, 5)
-    );
+    let header = ["job", "status", "method", "backbone", "created (UTC)", "attempt", "passes"];
+    println!("{}", tables::table_that_fits(&header, lines, 5, &["attempt", "backbone", "passes", "method"]));
     Ok(())
 }
 
@@ -203,6 +232,9 @@ async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
 pub async fn change_state(args: ChangeArgs, how: &str) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/{how}", args.id))).await?;
-    eprintln!("{} is {}", job.id, job.status.as_str());
+    match args.json.json {
+        true => print_json(&job),
+        false => eprintln!("{} is {}", job.id, job.status.as_str()),
+    }
     Ok(())
 }

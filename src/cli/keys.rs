@@ -1,6 +1,12 @@
 //! `autodenoise keys`: who may use the service, straight on its database.
 
-use super::{error::CliError, runtime, storage::Storage, tables::table};
+use super::{
+    error::CliError,
+    json::JsonArgs,
+    runtime,
+    storage::Storage,
+    tables::{table, table_that_fits},
+};
 use crate::{
     config::StorageConfig,
     store::{
@@ -49,6 +55,8 @@ pub struct ListArgs {
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantId>,
     #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
     storage: StorageConfig,
 }
 
@@ -75,6 +83,8 @@ pub struct TenantsArgs {
     /// Requests it may make in a minute, or `default`
     #[arg(long, value_name = "N", value_parser = positive_limit, group = "limit", requires = "tenant")]
     max_requests: Option<Limit<u32>>,
+    #[command(flatten)]
+    json: JsonArgs,
     #[command(flatten)]
     storage: StorageConfig,
 }
@@ -106,7 +116,7 @@ pub fn run(command: KeysCommand) -> Result<(), CliError> {
         KeysCommand::Create(args) => with_database(&args.storage, async |conn| create(conn, &args).await),
         KeysCommand::List(args) => with_database(&args.storage, async |conn| {
             let rows = keys::list(conn, args.tenant.as_ref()).await.map_err(CliError::failed)?;
-            println!("{}", key_table(&rows));
+            args.json.print(&rows, || key_table(&rows).to_string());
             Ok(())
         }),
         KeysCommand::Revoke(args) => with_database(&args.storage, async |conn| {
@@ -167,7 +177,8 @@ async fn set_limits(conn: &mut PgConnection, args: &TenantsArgs) -> Result<(), C
         };
         tenants::set_quota(conn, tenant, &quota).await.map_err(CliError::failed)?;
     }
-    println!("{}", tenant_table(&tenants::list(conn).await.map_err(CliError::failed)?));
+    let rows = tenants::list(conn).await.map_err(CliError::failed)?;
+    args.json.print(&rows, || tenant_table(&rows).to_string());
     Ok(())
 }
 
@@ -191,18 +202,29 @@ fn key_table(rows: &[KeyRow]) -> comfy_table::Table {
             row.name.clone(),
         ]
     });
-    table(&header, lines, header.len())
+    table_that_fits(&header, lines, header.len(), &["made", "expires", "scope", "last used"])
 }
 
 fn tenant_table(rows: &[TenantRow]) -> comfy_table::Table {
     fn own(limit: Option<impl ToString>) -> String {
         limit.map_or("default".to_owned(), |limit| limit.to_string())
     }
-    let header = ["tenant", "upload bytes", "at most", "unfinished jobs", "at most", "requests a minute at most"];
+    let header = [
+        "tenant",
+        "upload bytes",
+        "unfinished",
+        "tables",
+        "together at most",
+        "unfinished jobs",
+        "at most",
+        "requests a minute at most",
+    ];
     let lines = rows.iter().map(|row| {
         vec![
             row.name.to_string(),
             row.usage.bytes.to_string(),
+            row.usage.unfinished_bytes.to_string(),
+            row.usage.table_bytes.to_string(),
             own(row.quota.max_bytes),
             row.usage.jobs.to_string(),
             own(row.quota.max_jobs),

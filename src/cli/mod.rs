@@ -3,17 +3,23 @@
 mod address;
 mod bench;
 mod bench_noise;
+mod calibration;
 mod client;
+mod countdown;
 mod datasets;
 mod denoise;
 mod download;
 mod error;
 mod evidence;
+mod figures;
+mod foresee;
 mod fsck;
 mod held_source;
+mod help;
 mod import;
 mod inputs;
 mod jobs;
+mod json;
 mod judge;
 mod keys;
 mod options;
@@ -22,12 +28,16 @@ mod reading;
 mod report;
 mod reproduce;
 mod runtime;
+mod screen;
 mod serve;
+mod shell;
 mod spec_file;
+mod stage;
 mod storage;
 mod synth;
 mod tables;
 mod uploads;
+mod verbosity;
 mod verify;
 mod view;
 mod watch;
@@ -39,7 +49,7 @@ use crate::{
     backbone::Engines,
     telemetry::{self, LogConfig},
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use datasets::DatasetsCommand;
 use error::CliError;
 use runtime::run_client;
@@ -122,17 +132,31 @@ enum Command {
     Migrate(serve::MigrateArgs),
     /// Print the API's OpenAPI document
     Openapi,
+    /// Print the script that completes command lines in a shell
+    Completions(shell::CompletionsArgs),
+    /// Write manual pages
+    Man(shell::ManArgs),
     /// The process a worker starts for each attempt of a job
     #[command(hide = true)]
     Trainer,
+    /// The process a worker starts for each table it reads
+    #[command(hide = true)]
+    Reader,
+}
+
+/// The command line with all its help.
+fn command_line() -> clap::Command {
+    help::with_groups(Cli::command())
 }
 
 pub fn main() -> ExitCode {
-    let Cli { log, command } = Cli::parse();
+    let matches = command_line().get_matches();
+    let Cli { log, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let log = &log;
     match command {
         // It sets up its own logger, with the job's id on every line.
         Command::Trainer => crate::trainer::main(log, Engines::open_fused),
+        Command::Reader => crate::reader::main(),
         Command::Serve(args) => outlive_reader(log, || serve::serve(args)),
         Command::Worker(args) => outlive_reader(log, || serve::worker(args)),
         Command::Denoise(args) => outlive_reader(log, || denoise::denoise(args)),
@@ -160,6 +184,8 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => end_with_reader(log, || keys::run(command)),
         Command::Fsck(args) => end_with_reader(log, || fsck::fsck(args)),
         Command::Migrate(args) => end_with_reader(log, || serve::migrate(args)),
+        Command::Completions(args) => end_with_reader(log, || shell::print_completions(&args, command_line())),
+        Command::Man(args) => end_with_reader(log, || shell::write_man_pages(&args, command_line())),
         Command::Openapi => end_with_reader(log, || {
             println!("{}", crate::api::openapi_json());
             Ok(())
@@ -188,7 +214,10 @@ fn outlive_reader(log: &LogConfig, command: impl FnOnce() -> Result<(), CliError
     match command() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            let text = error.to_string();
+            if !text.is_empty() {
+                eprintln!("{}", screen::Screen::stderr().wrap(&text, 2));
+            }
             error.exit_code()
         }
     }
@@ -197,11 +226,10 @@ fn outlive_reader(log: &LogConfig, command: impl FnOnce() -> Result<(), CliError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command_line().debug_assert();
     }
 
     #[test]
@@ -212,6 +240,6 @@ mod tests {
             }
             command.get_subcommands().for_each(check);
         }
-        check(&Cli::command());
+        check(&command_line());
     }
 }

@@ -2,8 +2,8 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, CompareSpec, DatasetSpec, Device, Engine, FileFormat, JobSpec, MethodName, MethodSpec, Preset,
-    SplitSpec, Sweep, TableParts, Tuning, TuningGrid, Vocabulary, WrongParts, enumerated,
+    BackboneKind, CompareSpec, DatasetSpec, Device, Engine, JobSpec, MethodName, MethodSpec, Preset, SplitSpec, Sweep,
+    TableParts, Tuning, TuningGrid, WrongParts, enumerated,
 };
 use clap::Args;
 
@@ -19,12 +19,12 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub features: Option<Vec<String>>,
 
-    /// Columns the models do not see, separated by commas
+    /// Columns the models do not see, separated by commas; here and below C* is every column that starts with C
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', conflicts_with = "features")]
     pub exclude: Vec<String>,
 
     /// Column that holds train, valid or test
-    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["split", "split_time"])]
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["split", "split_time", "split_group", "split_stratified"])]
     pub split_column: Option<String>,
 
     /// Shares of train, valid and test [default: 0.8,0.1,0.1]
@@ -36,8 +36,17 @@ pub struct TableArgs {
     pub split_seed: u64,
 
     /// Split by time: the earliest rows by this column train, the latest test
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["split_group", "split_stratified"])]
     pub split_time: Option<String>,
+
+    /// Split by the values of a column, for example of users: no value has rows in two splits. The column is no field, unless
+    /// --features names it
+    #[arg(long, value_name = "COLUMN", conflicts_with = "split_stratified")]
+    pub split_group: Option<String>,
+
+    /// Split the rows of each label by the same shares: for labels that are rare
+    #[arg(long)]
+    pub split_stratified: bool,
 
     /// Column that says when a row happened: numbers, or ISO 8601 dates or times; models do not see it [default: that of
     /// --split-time]
@@ -49,12 +58,12 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub category: Vec<String>,
 
-    /// Put a column of numbers into buckets: COLUMN=quantile:N or COLUMN=log; COLUMN alone is quantile:32 (repeatable)
-    #[arg(long, value_name = "COLUMN[=HOW]")]
+    /// Put columns of numbers into buckets, separated by commas: COLUMN=quantile:N or COLUMN=log; COLUMN alone is quantile:32
+    #[arg(long, value_name = "COLUMN[=HOW]", value_delimiter = ',')]
     pub numeric: Vec<String>,
 
-    /// Column of several values to a cell: COLUMN=SEPARATOR for one category,
-    /// COLUMN=SEPARATOR:N for up to N values (repeatable)
+    /// Column of several values to a cell: COLUMN=SEPARATOR for one category, COLUMN=SEPARATOR:N for up to N values,
+    /// COLUMN=SEPARATOR:last:N for the last N of them (repeatable)
     #[arg(long, value_name = "COLUMN=HOW")]
     pub multi: Vec<String>,
 
@@ -68,11 +77,20 @@ pub struct TableArgs {
     #[arg(long)]
     pub strict: bool,
 
+    /// What becomes of a row that cannot be read: error refuses the table, skip leaves the row out and says which it was
+    #[arg(long, value_name = "error|skip")]
+    pub on_bad_row: Option<String>,
+
+    /// With --on-bad-row skip: refuse the table where more rows than this are bad [default: one in a hundred, or 10]
+    #[arg(long, value_name = "N")]
+    pub max_bad_rows: Option<u64>,
+
     /// Rows the vocabulary is taken from: train or all
-    #[arg(long, value_name = "ROWS", value_parser = ["train", "all"])]
+    #[arg(long, value_name = "ROWS")]
     pub vocabulary: Option<String>,
 
-    /// Separator of a text table, of one or more characters [default: found in the first line]
+    /// Separator of a text table, of one or more characters; \t is a tab, \x01 a character by its number [default: found in the
+    /// first line]
     #[arg(long, value_name = "TEXT")]
     pub separator: Option<String>,
 
@@ -89,41 +107,42 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
 
+    /// Lines at the start of a text table that are neither names nor rows, as a title
+    #[arg(long, value_name = "N")]
+    pub skip_lines: Option<u64>,
+
+    /// What lines of a text table start with that are no rows, for example #
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+
+    /// Encoding of a text table: utf-8, utf-16le, utf-16be, latin-1, windows-1252, gbk, .. [default: utf-8, or utf-16 where the
+    /// first bytes say so]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
+
+    /// The file in a zip archive that is the table [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub member: Option<String>,
+
     /// Format of the file: csv, parquet or jsonl [default: from its name and first bytes]
-    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "parquet", "jsonl"])]
+    #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
 }
 
 impl TableArgs {
     /// The dataset spec: that of `base` (a --spec file) with the flags put over it.
     pub fn dataset_spec(&self, base: Option<DatasetSpec>) -> Result<DatasetSpec, CliError> {
-        let mut spec = self.parts().apply(base).map_err(|wrong| match wrong {
+        self.parts().apply(base).map_err(|wrong| match wrong {
             WrongParts::NoLabel => {
                 CliError::usage("--label is needed: a column of 0 and 1 (`click`), or a rule (`rating > 3`)")
             }
-            WrongParts::Label(rule) | WrongParts::Split(rule) => CliError::usage(rule),
-            WrongParts::Numeric(rule) => CliError::usage(format!("--numeric {rule}")),
-            WrongParts::Multi(rule) => CliError::usage(format!("--multi {rule}")),
-            WrongParts::Quote(rule) => CliError::usage(format!("--quote: {rule}")),
-        })?;
-        if let Some(column) = &self.split_time {
-            spec.split = SplitSpec::Time { column: column.clone(), ratios: self.split.unwrap_or([0.8, 0.1, 0.1]) };
-        }
-        match self.vocabulary.as_deref() {
-            Some("all") => spec.vocabulary = Vocabulary::All,
-            Some(_) => spec.vocabulary = Vocabulary::Train,
-            None => {}
-        }
-        if let Some(columns) = &self.columns {
-            spec.columns = Some(columns.clone());
-        }
-        match self.format.as_deref() {
-            Some("parquet") => spec.format = Some(FileFormat::Parquet),
-            Some("jsonl") => spec.format = Some(FileFormat::Jsonl),
-            Some(_) => spec.format = Some(FileFormat::Csv),
-            None => {}
-        }
-        Ok(spec)
+            WrongParts::Part { name: "label" | "split", rule } => CliError::usage(rule),
+            // The rule begins with what was given.
+            WrongParts::Part { name: name @ ("numeric" | "multi"), rule } => {
+                CliError::usage(format!("--{name} {rule}"))
+            }
+            WrongParts::Part { name, rule } => CliError::usage(format!("--{}: {rule}", name.replace('_', "-"))),
+        })
     }
 
     /// The parts that every client can give.
@@ -136,11 +155,22 @@ impl TableArgs {
             numeric: given(&self.numeric),
             multi: given(&self.multi),
             missing: given(&self.missing),
+            on_bad_row: self.on_bad_row.clone(),
+            max_bad_rows: self.max_bad_rows,
             split_column: self.split_column.clone(),
-            // Shares of a split by time are its own.
-            split: self.split.filter(|_| self.split_time.is_none()).map(Ok),
+            split: self.split.map(Ok),
             split_seed: Some(self.split_seed).filter(|seed| *seed != 0),
+            split_time: self.split_time.clone(),
+            split_group: self.split_group.clone(),
+            split_stratified: self.split_stratified.then_some(true),
             time: self.time.clone(),
+            vocabulary: self.vocabulary.clone(),
+            format: self.format.clone(),
+            member: self.member.clone(),
+            encoding: self.encoding.clone(),
+            skip_lines: self.skip_lines,
+            comment: self.comment.clone(),
+            columns: self.columns.clone(),
             separator: self.separator.clone(),
             quote: self.quote.clone(),
             strict: self.strict.then_some(true),
@@ -327,4 +357,36 @@ pub(super) fn option_value(text: &str) -> serde_json::Value {
     serde_json::from_str(text)
         .or_else(|error| if text.contains(',') { serde_json::from_str(&format!("[{text}]")) } else { Err(error) })
         .unwrap_or_else(|_| text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    /// Every way to say how a table is read has the same parts: flags, query parameters, and members of a JSON body.
+    #[test]
+    fn a_table_is_described_alike_everywhere() {
+        let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
+        let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        let without = |mut names: BTreeSet<String>, others: &[&str]| {
+            others.iter().for_each(|other| assert!(names.remove(*other), "{other}"));
+            names
+        };
+        let command = TableArgs::augment_args(clap::Command::new("table"));
+        let flags: BTreeSet<String> = command.get_arguments().map(|flag| flag.get_id().to_string()).collect();
+        let parameters = document["paths"]["/v1/datasets"]["post"]["parameters"].as_array().unwrap();
+        let of_query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        let query = of_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(without(query, &["name", "spec"]), flags);
+        let schemas = &document["components"]["schemas"];
+        let members = names(&schemas["DatasetFromUpload"]["properties"]);
+        assert_eq!(without(members, &["upload_id", "sha256", "name", "spec"]), flags);
+
+        // A spec has them too: its split is in one member, its fields have another name, and its compression is found.
+        let spec = without(names(&schemas["DatasetSpec"]["properties"]), &["compression", "split", "fields"]);
+        let splits = ["split", "split_seed", "split_column", "split_time", "split_group", "split_stratified"];
+        assert_eq!(spec, without(without(flags, &splits), &["features"]));
+    }
 }

@@ -32,6 +32,8 @@ pub struct Output {
     form: OutputForm,
     /// That of the input, and the one to write; the same for a folder, whose files are like those of the input.
     compressions: [Compression; 2],
+    /// The table in an input that is a zip archive.
+    member: Option<String>,
 }
 
 enum Target {
@@ -82,7 +84,7 @@ impl Output {
             Target::Stdout => "standard output".to_owned(),
             _ => out.display().to_string(),
         };
-        Ok(Self { target, name, form, compressions })
+        Ok(Self { target, name, form, compressions, member: spec.member.clone() })
     }
 
     /// Whether the table goes where reports go.
@@ -105,7 +107,7 @@ impl Output {
             return Ok(());
         }
         let whole = table.with_extension("converted");
-        ingest::recompress(table, from, &whole, to).map_err(CliError::failed)?;
+        ingest::recompress(table, from, self.member.as_deref(), &whole, to).map_err(CliError::failed)?;
         std::fs::rename(&whole, table).map_err(|error| cannot_write(table, &error))
     }
 
@@ -191,12 +193,14 @@ fn find_compressions(out: &Path, source: &Path, spec: &DatasetSpec) -> Result<[C
         let rule = format!("--out {} says {word}, but the table is written in the input's format", out.display());
         Err(CliError::usage(rule))
     };
+    // What bzip2 packs is known when the table is read.
+    let is_other = |named| spec.format.is_some_and(|format| format != named);
     let is_parquet = spec.format == Some(FileFormat::Parquet);
     match (format, compression) {
         (Some(FileFormat::Parquet), _) if !is_parquet => refuse("Parquet"),
-        (Some(FileFormat::Csv), _) if spec.format != Some(FileFormat::Csv) => refuse("CSV"),
-        (Some(FileFormat::Jsonl), _) if spec.format != Some(FileFormat::Jsonl) => refuse("JSON lines"),
-        (_, Some(Compression::Gzip | Compression::Zstd)) if is_parquet => refuse("a compressed text"),
+        (Some(FileFormat::Csv), _) if is_other(FileFormat::Csv) => refuse("CSV"),
+        (Some(FileFormat::Jsonl), _) if is_other(FileFormat::Jsonl) => refuse("JSON lines"),
+        (_, Some(_)) if is_parquet => refuse("a compressed text"),
         (None, None) => Ok([compressed; 2]),
         (_, compression) => Ok([compressed, compression.unwrap_or(Compression::None)]),
     }
@@ -216,7 +220,8 @@ pub fn place(from: &Path, to: &Path) -> Result<(), CliError> {
     copied.map_err(|error| cannot_write(to, &error))
 }
 
-fn folder_of(file: &Path) -> &Path {
+/// The folder that a file is in.
+pub fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -242,13 +247,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("in.csv"), "user,click\n1,0\n").unwrap();
-        ingest::recompress(&path("in.csv"), Compression::None, &path("in.csv.gz"), Compression::Gzip).unwrap();
+        ingest::recompress(&path("in.csv"), Compression::None, None, &path("in.csv.gz"), Compression::Gzip).unwrap();
         std::fs::write(path("in.parquet"), "PAR1").unwrap();
         let form = |out: &str, source: &str| output(&path(out), &path(source)).map(|output| output.compressions[1]);
         for (out, source, compression) in [
             ("a.csv", "in.csv.gz", Compression::None),
             ("a.csv.gz", "in.csv", Compression::Gzip),
             ("a.tsv.zst", "in.csv", Compression::Zstd),
+            ("a.csv.bz2", "in.csv", Compression::Bzip2),
+            ("a.csv.xz", "in.csv.gz", Compression::Xz),
+            ("a.zip", "in.csv", Compression::Zip),
             ("a", "in.csv.gz", Compression::Gzip),
             ("a.out", "in.csv", Compression::None),
             ("a.parquet", "in.parquet", Compression::None),

@@ -1,12 +1,17 @@
 //! Reads a table on this machine, for the commands that need no server.
 
-use super::{error::CliError, view::JobView};
+use super::{
+    error::{CliError, describe_faults},
+    view::JobView,
+};
 use crate::{
     ingest::{self, IngestError, IngestLimits, Ingested},
-    types::{DatasetSpec, FieldReading, Profile, TableSource},
+    types::{DatasetSpec, FieldReading, ProblemItem, Profile, SkippedRows, TableSource},
 };
 use std::{
+    fs::Permissions,
     ops::ControlFlow,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -19,6 +24,7 @@ use tempfile::TempDir;
 pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
     tempfile::Builder::new()
         .prefix("autodenoise-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(parent)
         .map_err(|error| CliError::failed_because(format!("cannot write to {}: {error}", parent.display())))
 }
@@ -65,9 +71,8 @@ pub async fn read_table(
     }
     let ingested = reading.await.map_err(CliError::failed)?.map_err(explain)?;
     view.print_line(&describe_profile(&ingested.profile));
-    for line in describe_remarks(&ingested.profile).into_iter().chain(describe_fields(&ingested.profile)) {
-        view.print_line(&line);
-    }
+    describe_remarks(&ingested.profile).iter().for_each(|line| view.print_remark(line));
+    describe_fields(&ingested.profile).iter().for_each(|line| view.print_detail(line));
     Ok(ingested)
 }
 
@@ -81,7 +86,27 @@ fn describe_source(source: &TableSource) -> String {
 /// What may be wrong with the table, and what was found out of it.
 pub fn describe_remarks(profile: &Profile) -> Vec<String> {
     let warnings = profile.warnings.iter().map(|warning| format!("warning: {}", warning.message));
-    warnings.chain(profile.notes.iter().map(|note| format!("note: {note}"))).collect()
+    let notes = profile.notes.iter().map(|note| format!("note: {note}"));
+    describe_skipped(&profile.skipped).into_iter().chain(warnings).chain(notes).collect()
+}
+
+/// Kinds of faults that are described one by one.
+const FAULTS: usize = 20;
+
+/// The rows that were left out: how many, and what was wrong with them.
+fn describe_skipped(skipped: &SkippedRows) -> Vec<String> {
+    if skipped.is_empty() {
+        return Vec::new();
+    }
+    let faults: Vec<_> = skipped.listed.iter().cloned().map(ProblemItem::Row).collect();
+    let rows = if skipped.rows == 1 { "1 row was".to_owned() } else { format!("{} rows were", skipped.rows) };
+    let mut lines = vec![format!("warning: {rows} left out, because they could not be read")];
+    let described = describe_faults(&faults);
+    lines.extend(described.iter().take(FAULTS).map(|fault| format!("  {fault}")));
+    if described.len() > FAULTS || skipped.rows > skipped.listed.len() as u64 {
+        lines.push("  and more".to_owned());
+    }
+    lines
 }
 
 /// Fields that are described one by one, so that a table of a thousand does not bury what else is said.

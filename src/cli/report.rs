@@ -1,13 +1,15 @@
 //! What a finished job came to, in words and tables.
 
 use super::{
-    evidence::{describe_evidence, describe_gains},
-    tables::{format_auc, format_logloss, table},
+    evidence::{describe_arms, describe_evidence, describe_findings, describe_gains},
+    screen::{Screen, Tone},
+    tables::{format_auc, format_logloss, table_that_fits},
     view::arm_words,
 };
 use crate::{
     metrics::{mean, sample_sd},
-    types::{KeptShare, LabelColumns, MethodName, Report, RunResult, TableLine},
+    report::Summary,
+    types::{ArmResult, KeptShare, LabelColumns, MethodName, Report, RunResult, TableLine, Verdict},
 };
 use comfy_table::Table;
 
@@ -48,10 +50,11 @@ fn method_table(lines: &[TableLine]) -> Table {
             format!("{:.1}", mean_of(&|run| run.train_seconds)),
         ]
     });
-    table(&header, rows, 2)
+    table_that_fits(&header, rows, 2, &["choosing s", "training s", "of label 1 %", "of label 0 %", "test log-loss"])
 }
 
-/// Kept training rows that are trained on otherwise than they are given: how many there are, a line a kind.
+/// Kept training rows that are trained on otherwise than they are given, and validation rows that do not count: how many
+/// there are, a line a kind.
 fn list_changes(report: &Report) -> Vec<String> {
     let kinds = [
         (report.relabelled, "count as of the other label"),
@@ -59,7 +62,11 @@ fn list_changes(report: &Report) -> Vec<String> {
         (report.reweighted, "weigh more or less than others"),
     ];
     let changes = kinds.into_iter().filter(|(rows, _)| *rows > 0);
-    changes.map(|(rows, what)| format!("{rows} of {} kept training rows {what}", report.kept.rows)).collect()
+    let changes = changes.map(|(rows, what)| format!("{rows} of {} kept training rows {what}", report.kept.rows));
+    let left_out = report.kept_valid.map(|valid| {
+        format!("left out {} of {} validation rows, which lie in what was found", valid.of - valid.rows, valid.of)
+    });
+    changes.chain(left_out).collect()
 }
 
 /// What to train on, to be said behind the name of a denoised table; empty where its rows are to be taken as they are.
@@ -73,11 +80,102 @@ pub fn describe_label_columns(report: &Report) -> String {
     )
 }
 
-/// What a finished job came to.
-pub fn describe_report(report: &Report) -> String {
+/// What a finished job came to: on a terminal the essence, elsewhere and where `verbose` all of it; the last lines say what
+/// came out and what to do next.
+pub fn describe_report(report: &Report, screen: Screen, verbose: bool) -> String {
+    let text = if verbose || !screen.is_terminal() { describe_all(report) } else { describe_essence(report) };
+    let mut text = screen.wrap(text.trim_end(), 2);
+    text += "\n\n";
+    text += &close(report, screen);
+    text
+}
+
+/// What came out, what to do next, and the verdict.
+fn close(report: &Report, screen: Screen) -> String {
+    let summary = Summary::new(report);
+    let outcome = screen.wrap(&summary.outcome, 0);
+    let mut text: Vec<String> = outcome.lines().map(|line| screen.paint(Tone::Strong, line)).collect();
+    for (number, step) in summary.next.iter().enumerate() {
+        let heading = if number == 0 { "Next: " } else { "      " };
+        text.push(screen.wrap(&format!("{heading}{step}"), 6));
+    }
+    if report.spec.method.name() != MethodName::None {
+        let tone = match report.verdict {
+            Verdict::Certified => Tone::Good,
+            Verdict::NotBetter => Tone::Bad,
+            Verdict::Inconclusive | Verdict::NotEvaluated => Tone::Unsure,
+        };
+        text.push(format!("verdict: {}", screen.paint(tone, report.verdict.as_str())));
+    }
+    text.join("\n")
+}
+
+/// What fits a screen.
+fn describe_essence(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(findings) = &report.findings {
+        text += &describe_findings(findings);
+    }
+    text += &format!("{}\n", describe_dropped("rows", report.kept));
+    for change in list_changes(report) {
+        text += &format!("{change}\n");
+    }
+    match &report.certification {
+        Some(own) => text += &format!("\n{}", describe_arms(own)),
+        None => text += &format!("\n{}\n", arm_table(&report.arms)),
+    }
+    if report.table.len() > 2 || report.spec.seeds > 1 {
+        text += &format!("\n{}\n", method_table(&report.table));
+    }
+    for transfer in &report.transfers {
+        text += &format!("\n{}: {}", transfer.backbone, transfer.answer);
+    }
+    for warning in &report.warnings {
+        text += &format!("\nwarning: {}", warning.message);
+    }
+    text
+}
+
+fn describe_all(report: &Report) -> String {
+    let mut text = report.certification.as_ref().map(|own| describe_gains(own) + "\n").unwrap_or_default();
+    text += &arm_table(&report.arms).to_string();
+    text.push('\n');
+    for (what, kept) in [
+        ("rows", report.kept),
+        ("rows with label 1", report.kept_positive),
+        ("rows with label 0", report.kept_negative),
+    ] {
+        text += &format!("\n{}", describe_dropped(what, kept));
+    }
+    for change in list_changes(report) {
+        text += &format!("\n{change}");
+    }
+    if report.table.len() > 2 || report.spec.seeds > 1 {
+        text += &format!("\n\n{}\n", method_table(&report.table));
+    }
+    let seeds = match report.spec.seeds {
+        1 if report.certification.is_some() => "the table has one seed, the verdict its own".to_owned(),
+        1 => "one seed, so no claim about a difference can be made from it".to_owned(),
+        n => format!("{n} seeds; +- is the standard deviation over them"),
+    };
+    text += &describe_evidence(report);
+    text += &format!("\nthe test labels were read {} times; {seeds}", report.test_reads);
+    for warning in &report.warnings {
+        text += &format!("\nwarning: {}", warning.message);
+    }
+    text
+}
+
+fn describe_dropped(what: &str, kept: KeptShare) -> String {
+    let share = 100.0 - 100.0 * kept.share();
+    format!("dropped {} of {} training {what} ({share:.2} %)", kept.of - kept.rows, kept.of)
+}
+
+/// The job's own backbone with its first seed.
+fn arm_table(arms: &[ArmResult]) -> Table {
     let header =
         ["trained on", "rows", "passes", "best pass", "valid AUC", "valid log-loss", "test AUC", "test log-loss"];
-    let lines = report.arms.iter().map(|arm| {
+    let lines = arms.iter().map(|arm| {
         vec![
             arm_words(arm.arm).to_owned(),
             arm.train_rows.to_string(),
@@ -89,39 +187,5 @@ pub fn describe_report(report: &Report) -> String {
             format_logloss(Some(&arm.test)),
         ]
     });
-    let mut text = report.certification.as_ref().map(|own| describe_gains(own) + "\n").unwrap_or_default();
-    text += &table(&header, lines, 1).to_string();
-    text.push('\n');
-    for (what, kept) in [
-        ("rows", report.kept),
-        ("rows with label 1", report.kept_positive),
-        ("rows with label 0", report.kept_negative),
-    ] {
-        text += &format!(
-            "\ndropped {} of {} training {what} ({:.2} %)",
-            kept.of - kept.rows,
-            kept.of,
-            100.0 - 100.0 * kept.share()
-        );
-    }
-    for change in list_changes(report) {
-        text += &format!("\n{change}");
-    }
-    if report.table.len() > 2 || report.spec.seeds > 1 {
-        text += &format!("\n\n{}\n", method_table(&report.table));
-    }
-    let seeds = match report.spec.seeds {
-        1 if report.certification.is_some() => "one seed for the table, those of the verdict at the top".to_owned(),
-        1 => "one seed, so no claim about a difference can be made from it".to_owned(),
-        n => format!("{n} seeds; +- is the standard deviation over them"),
-    };
-    text += &describe_evidence(report);
-    text += &format!("\nreadings of the test labels: {}; {seeds}", report.test_reads);
-    for warning in &report.warnings {
-        text += &format!("\nwarning: {}", warning.message);
-    }
-    if report.spec.method.name() != MethodName::None {
-        text += &format!("\nverdict: {}", report.verdict);
-    }
-    text
+    table_that_fits(&header, lines, 1, &["best pass", "passes", "valid log-loss"])
 }

@@ -1,14 +1,17 @@
 //! `serve`, `worker`, `migrate`: the long-running side of the program.
 
-use super::{error::CliError, runtime, storage::Storage};
+use super::{error::CliError, figures, runtime, storage::Storage};
 use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Probes},
     config::{AccessConfig, DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
-    ingest::{self, IngestError, IngestLimits, Ingested},
+    ingest::IngestLimits,
+    reader::TableReader,
+    store::Store,
     trainer::Trainers,
     types::DatasetSpec,
+    web,
     webhooks::{Courier, Guard},
-    worker::{Encoded, IngestFailure, Worker},
+    worker::Worker,
 };
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -26,6 +29,9 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 /// What is logged where a worker is still at work when its time is up.
 const LATE_JOBS: &str = "jobs were not handed back in time; their leases run out";
 
+/// Connections at once to the address for health.
+const HEALTH_CONNECTIONS: usize = 64;
+
 #[derive(Args)]
 pub struct ServeArgs {
     #[command(flatten)]
@@ -40,9 +46,38 @@ pub struct ServeArgs {
     webhooks: WebhookConfig,
     #[command(flatten)]
     drain: DrainConfig,
+    #[command(flatten)]
+    health: HealthArgs,
     /// Serve the API only; `autodenoise worker` runs the jobs
     #[arg(long)]
     no_worker: bool,
+}
+
+#[derive(Args)]
+struct HealthArgs {
+    /// Address to answer /healthz, /readyz and /metrics on, to whoever reaches it [default: none of its own]
+    #[arg(long, env = "AUTODENOISE_HEALTH_LISTEN", value_name = "ADDR:PORT")]
+    health_listen: Option<SocketAddr>,
+}
+
+impl HealthArgs {
+    /// Answers on the address, if there is one, until what comes back is dropped.
+    async fn start(
+        &self,
+        store: &Store,
+        prometheus: &PrometheusHandle,
+        unfit: &watch::Receiver<Vec<String>>,
+        stop: &CancellationToken,
+    ) -> Result<Option<AbortOnDropHandle<()>>, CliError> {
+        let Some(address) = self.health_listen else { return Ok(None) };
+        let (listener, address) = listen(address, "--health-listen").await?;
+        println!("health on http://{address}");
+        let (store, prometheus, unfit) = (store.clone(), prometheus.clone(), unfit.clone());
+        let probes = api::probes(Probes { store, prometheus, unfit, draining: stop.clone() });
+        let limits = ConnectionLimits { connections: HEALTH_CONNECTIONS, ..ConnectionLimits::default() };
+        let never = CancellationToken::new();
+        Ok(Some(AbortOnDropHandle::new(tokio::spawn(api::serve(listener, None, probes, limits, never)))))
+    }
 }
 
 #[derive(Args)]
@@ -53,9 +88,8 @@ pub struct WorkerArgs {
     worker: WorkerConfig,
     #[command(flatten)]
     drain: DrainConfig,
-    /// Address to answer /healthz, /readyz and /metrics on [default: none]
-    #[arg(long, env = "AUTODENOISE_HEALTH_LISTEN", value_name = "ADDR:PORT")]
-    health_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    health: HealthArgs,
 }
 
 #[derive(Args)]
@@ -86,6 +120,8 @@ struct Service {
     hub: JoinHandle<()>,
     hub_stop: CancellationToken,
     gauges: AbortOnDropHandle<()>,
+    /// Answers on the address for health, if there is one.
+    probes: Option<AbortOnDropHandle<()>>,
     storage: Storage,
 }
 
@@ -113,8 +149,8 @@ impl Service {
             storage.files.clone(),
             api_config(args, &storage, address, guard),
             events,
-            prometheus,
-            unfit,
+            prometheus.clone(),
+            unfit.clone(),
             stop.clone(),
         );
         let gauges = AbortOnDropHandle::new(tokio::spawn(api::refresh_gauges(storage.store.clone())));
@@ -122,13 +158,15 @@ impl Service {
         // For people, and for scripts that asked for port 0.
         println!("listening on {scheme}://{address}");
         std::io::stdout().flush().map_err(CliError::failed)?;
+        let probes = args.health.start(&storage.store, &prometheus, &unfit, stop).await?;
         tracing::info!(%address, "the service is ready");
 
         let limits =
             ConnectionLimits { connections: args.access.max_connections as usize, ..ConnectionLimits::default() };
         let closing = CancellationToken::new();
-        let server = tokio::spawn(api::serve(listener, tls, api::router(state), limits, closing.clone()));
-        Ok(Self { worker, courier, server, closing, hub, hub_stop, gauges, storage })
+        let router = api::router(state.clone(), web::pages(state));
+        let server = tokio::spawn(api::serve(listener, tls, router, limits, closing.clone()));
+        Ok(Self { worker, courier, server, closing, hub, hub_stop, gauges, probes, storage })
     }
 
     /// Stops the parts in order: jobs first, while the door is still open; then requests and webhooks; last what they read
@@ -142,7 +180,7 @@ impl Service {
         handed_back.and(ended).map_err(CliError::failed)?;
         self.hub_stop.cancel();
         self.hub.await.map_err(CliError::failed)?;
-        drop(self.gauges);
+        drop((self.gauges, self.probes));
         self.storage.close().await;
         Ok(())
     }
@@ -205,6 +243,12 @@ fn api_config(args: &ServeArgs, storage: &Storage, address: SocketAddr, webhooks
         require_keys: args.access.require_keys || !address.ip().is_loopback(),
         quota: args.access.quota(),
         max_requests: args.access.max_requests as usize,
+        max_waits: args.access.max_waits as usize,
+        tenant_max_waits: args.access.tenant_max_waits as usize,
+        job_max_memory: args.worker.job_max_memory,
+        max_priority: args.server.max_priority,
+        max_run_seconds: args.server.max_run_seconds,
+        cors_origins: args.access.cors_origins.clone(),
         webhooks,
     }
 }
@@ -217,16 +261,8 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
         let stop = watch_signals()?;
         let prometheus = install_recorder()?;
         let storage = Storage::open(&args.storage).await?;
-        let health = match args.health_listen {
-            Some(address) => Some(listen(address, "--health-listen").await?),
-            None => None,
-        };
         let (mut worker, unfit) = start_worker(&storage, &args.worker, &stop)?;
-        let probes = health.map(|(listener, address)| {
-            println!("health on http://{address}");
-            let probes = Probes { store: storage.store.clone(), prometheus, unfit, draining: stop.clone() };
-            AbortOnDropHandle::new(tokio::spawn(async { axum::serve(listener, api::probes(probes)).await }))
-        });
+        let probes = args.health.start(&storage.store, &prometheus, &unfit, &stop).await?;
         tracing::info!(slots = args.worker.slots, "the worker is ready");
         tokio::select! {
             ended = &mut worker => ended.map_err(CliError::failed)?,
@@ -257,12 +293,17 @@ fn start_worker(
     config: &WorkerConfig,
     stop: &CancellationToken,
 ) -> Result<(JoinHandle<()>, watch::Receiver<Vec<String>>), CliError> {
+    let reader = TableReader::new(config.table_max_memory).map_err(CliError::failed)?;
     let worker = Worker::new(
         storage.store.clone(),
         storage.files.clone(),
         config.clone(),
         Trainers::find(config.torch_trainer.as_deref()).map_err(CliError::failed)?,
-        Arc::new(read_table),
+        Arc::new(
+            move |source: &Path, spec: &DatasetSpec, out: &Path, progress: &mut dyn FnMut(u64) -> ControlFlow<()>| {
+                reader.read(source, spec, out, progress)
+            },
+        ),
         storage.signing_key.clone(),
     );
     let unfit = worker.watch_fitness();
@@ -290,25 +331,6 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketA
     Ok((listener, address))
 }
 
-/// Reads a table for a worker.
-fn read_table(
-    source: &Path,
-    spec: &DatasetSpec,
-    out: &Path,
-    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
-) -> Result<Encoded, IngestFailure> {
-    match ingest::ingest(source, spec, out, &IngestLimits::default(), &mut |at| progress(at.rows)) {
-        Ok(Ingested { spec, feature_map, profile }) => Ok(Encoded { spec, feature_map, profile }),
-        Err(IngestError::Cancelled) => Err(IngestFailure::Stopped),
-        Err(IngestError::Invalid(table)) => {
-            let total = table.faults();
-            let errors = table.into_items();
-            Err(IngestFailure::Invalid { errors, total })
-        }
-        Err(error) => Err(IngestFailure::Failed(api::Chain(&error).to_string())),
-    }
-}
-
 /// A token cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once, which loses nothing: jobs go on from
 /// their checkpoints.
 fn watch_signals() -> Result<CancellationToken, CliError> {
@@ -333,8 +355,10 @@ fn watch_signals() -> Result<CancellationToken, CliError> {
 
 fn install_recorder() -> Result<PrometheusHandle, CliError> {
     let seconds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3600.0];
-    PrometheusBuilder::new()
+    let installed = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(CliError::failed)
+        .and_then(PrometheusBuilder::install_recorder);
+    let prometheus = installed.map_err(CliError::failed)?;
+    figures::start();
+    Ok(prometheus)
 }

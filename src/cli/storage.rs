@@ -2,13 +2,14 @@
 
 use super::error::CliError;
 use crate::{
+    api::Chain,
     certificate::SigningKey,
     config::{StorageConfig, bucket_settings},
     files::Files,
     store::{Durability, EmbeddedPostgres, Store, keys},
 };
 use sqlx::postgres::PgConnectOptions;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// How long connections to the database may take to end, once nobody should use them any more.
@@ -43,7 +44,10 @@ impl Storage {
                 (embedded.connect_options(), Some(embedded))
             }
         };
-        let store = Store::connect(options, CONNECTIONS).await.map_err(CliError::failed)?;
+        let address = format!("{}:{}", options.get_host(), options.get_port());
+        let store = Store::connect(options, CONNECTIONS).await.map_err(|error| {
+            CliError::failed_because(format!("cannot use the database at {address}: {}", Chain(&error)))
+        })?;
         store.migrate().await.map_err(CliError::failed)?;
         Ok(Self { store, files, signing_key, embedded })
     }
@@ -83,12 +87,18 @@ fn private_database(config: &StorageConfig) -> PathBuf {
 /// Opens the data folder, made where it is missing: its files, and the key that signs certificates.
 fn open_folder(config: &StorageConfig) -> Result<(Files, Arc<SigningKey>), CliError> {
     let folder = config.data_dir();
+    let is_new = !folder.exists();
     std::fs::create_dir_all(&folder).map_err(|error| {
         CliError::failed_because(format!(
             "cannot make the data folder {}: {error}; choose another with --data-dir",
             folder.display()
         ))
     })?;
+    if is_new {
+        // Others may pass through it, because the private database may run as another user; what lies in it they can neither
+        // list nor read.
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o711)).map_err(CliError::failed)?;
+    }
     let files = match &config.object_store {
         None => Files::open(&folder),
         Some(url) => Files::open_with_bucket(&folder, url, &bucket_settings()),

@@ -1,9 +1,11 @@
 //! Tables for a terminal.
 
+use super::screen::Screen;
 use crate::types::{EpochRow, Metrics, ResolvedMethod};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-/// A table whose columns from `first_number` on are right-aligned.
+/// A table whose columns from `first_number` on are right-aligned. Where it is shown on a terminal that is too narrow for it,
+/// cells are wrapped.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, first_number: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.iter().copied());
@@ -13,7 +15,41 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, first
     for column in table.column_iter_mut().skip(first_number) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    if let Some(width) = Screen::stdout().width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width as u16);
+    }
     table
+}
+
+/// The same without columns that the terminal has no room for: of those named in `spare` the first go first.
+pub fn table_that_fits(
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    first_number: usize,
+    spare: &[&str],
+) -> Table {
+    let mut rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let (mut header, mut first_number) = (header.to_vec(), first_number);
+    let Some(width) = Screen::stdout().width else { return table(&header, rows, first_number) };
+    for name in spare {
+        if natural_width(&header, &rows) <= width {
+            break;
+        }
+        let Some(at) = header.iter().position(|column| column == name) else { continue };
+        header.remove(at);
+        rows.iter_mut().for_each(|row| drop(row.remove(at)));
+        first_number -= usize::from(at < first_number);
+    }
+    table(&header, rows, first_number)
+}
+
+/// Columns of a terminal that a table takes with nothing wrapped: each cell has a space on either side.
+fn natural_width(header: &[&str], rows: &[Vec<String>]) -> usize {
+    let column = |at: usize| {
+        let cells = rows.iter().map(|row| row[at].chars().count());
+        cells.chain([header[at].chars().count()]).max().unwrap_or(0) + 2
+    };
+    (0..header.len()).map(column).sum()
 }
 
 /// An AUC with four digits; nothing where it was not measured, `nan` where the rows have one label only.
@@ -56,5 +92,18 @@ pub fn epoch_table(rows: &[EpochRow], methods: &[&ResolvedMethod]) -> Table {
             format!("{:.2}", row.seconds),
         ]
     });
-    table(&header, lines, 3)
+    table_that_fits(&header, lines, 3, &["train log-loss", "valid log-loss", "train AUC", "seed", "method"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_as_wide_as_its_longest_cells() {
+        let rows = vec![vec!["a".to_owned(), "12345".to_owned()], vec!["abc".to_owned(), "1".to_owned()]];
+        assert_eq!(natural_width(&["x", "y"], &rows), 3 + 5 + 4);
+        let shown = table(&["x", "y"], rows, 1).to_string();
+        assert!(shown.lines().all(|line| line.chars().count() == 12), "{shown}");
+    }
 }

@@ -1,73 +1,76 @@
-//! Live progress of a job: a bar on a terminal, a line per pass elsewhere.
+//! Live progress of a job: two lines that stand still on a terminal, a line for each stage elsewhere.
 
-use crate::types::{Arm, BackboneKind, EpochRow, Phase, Progress, ResolvedMethod, ResolvedSpec};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::{io::IsTerminal, time::Duration};
+use super::{
+    countdown::Countdown,
+    screen::{Screen, Tone},
+    stage::{JobNames, Stage},
+    verbosity::Verbosity,
+};
+use crate::types::{Arm, EpochRow, Metrics, Phase, Progress, ResolvedSpec};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::{
+    fmt::Write,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 pub struct JobView {
     bar: ProgressBar,
-    live: bool,
-    /// No line for each pass.
-    quiet: bool,
+    screen: Screen,
+    verbosity: Verbosity,
+    names: JobNames,
+    started: Instant,
+    /// What was last said to be begun.
+    stage: Option<(u32, Stage)>,
     /// Validation AUC last seen.
     auc: Option<f64>,
-    /// What each method of the job is called.
-    methods: Vec<String>,
-    /// Backbones tried on the rows chosen, beside the method's own.
-    transfer: Vec<BackboneKind>,
+    countdown: Arc<Mutex<Countdown>>,
+    /// Whether the bar shows passes.
+    shows_passes: AtomicBool,
 }
 
 impl JobView {
-    pub fn new() -> Self {
-        let live = std::io::stderr().is_terminal();
-        let bar = ProgressBar::with_draw_target(
-            None,
-            if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
-        );
-        Self { bar, live, quiet: false, auc: None, methods: Vec::new(), transfer: Vec::new() }
+    pub fn new(verbosity: Verbosity) -> Self {
+        let screen = Screen::stderr();
+        let target = match screen.is_terminal() && !verbosity.quiet {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        Self {
+            bar: ProgressBar::with_draw_target(None, target),
+            screen,
+            verbosity,
+            names: JobNames::default(),
+            started: Instant::now(),
+            stage: None,
+            auc: None,
+            countdown: Arc::default(),
+            shows_passes: AtomicBool::new(false),
+        }
     }
 
-    /// Shows progress on a terminal, and no line for each pass.
-    pub fn quiet() -> Self {
-        Self { quiet: true, ..Self::new() }
+    fn is_live(&self) -> bool {
+        self.screen.is_terminal() && !self.verbosity.quiet
     }
 
     /// Tells it which methods the job has.
     pub fn name_methods(&mut self, spec: &ResolvedSpec) {
-        let contenders = spec.contenders();
-        let one_backbone = contenders.iter().all(|method| method.backbone == spec.method.backbone);
-        let name = |method: &ResolvedMethod| {
-            if one_backbone { method.label.clone() } else { format!("{} {}", method.backbone, method.label) }
-        };
-        self.methods = contenders.into_iter().map(name).collect();
-        self.transfer = spec.transfer.iter().map(|trainee| trainee.backbone).collect();
-    }
-
-    /// The method's name, where there are several, and what is done.
-    fn name_work(&self, contender: u32, what: String) -> String {
-        // All rows are a method of every job, and "evaluate" says which rows are meant.
-        match self.methods.get(contender as usize) {
-            Some(name) if self.methods.len() > 2 || contender > 0 => format!("{name}: {what}"),
-            _ => what,
-        }
-    }
-
-    fn name_evaluation(&self, epoch: u32) -> String {
-        match (epoch as usize).checked_sub(2).and_then(|number| self.transfer.get(number)) {
-            Some(backbone) => format!("evaluate {backbone}"),
-            None => "evaluate".to_owned(),
-        }
+        self.names = JobNames::new(spec);
     }
 
     /// What is being done, while no progress can be given.
     pub fn show_waiting(&self, message: impl Into<String>) {
         let message = message.into();
-        if self.live {
-            self.bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a fixed template"));
+        self.shows_passes.store(false, Ordering::Relaxed);
+        if self.is_live() {
+            self.bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("a fixed template"));
             self.bar.enable_steady_tick(Duration::from_millis(120));
             self.bar.set_message(message);
         } else {
-            eprintln!("{message}");
+            self.print_line(&message);
         }
     }
 
@@ -82,7 +85,7 @@ impl JobView {
     }
 
     fn show_bytes(&self, doing: &str, done: u64, total: u64) {
-        if self.live {
+        if self.is_live() {
             self.bar.disable_steady_tick();
             let template = format!("{doing} {{wide_bar}} {{bytes}}/{{total_bytes}}  {{eta}} left");
             self.bar.set_style(ProgressStyle::with_template(&template).expect("a fixed template"));
@@ -91,66 +94,110 @@ impl JobView {
         }
     }
 
-    pub fn show_phase(&self, contender: u32, phase: Phase, epoch: u32) {
-        let what = match phase {
-            Phase::Warmup => format!("warmup {epoch}"),
-            Phase::Search => format!("search, epoch {epoch}"),
-            Phase::Validate => format!("validate, epoch {epoch}"),
-            Phase::Select => "select rows".to_owned(),
-            Phase::Tune => "tune".to_owned(),
-            Phase::Evaluate => self.name_evaluation(epoch),
-            Phase::SelfCheck => "self-check".to_owned(),
-            Phase::Certify => "certify".to_owned(),
-            Phase::Export => "write results".to_owned(),
-        };
-        if self.live {
-            self.bar.set_message(self.name_work(contender, what));
+    /// A stage that begins: the line that stands still, or a line of its own.
+    pub fn show_phase(&mut self, contender: u32, phase: Phase, epoch: u32) {
+        let stage = Stage::of(phase);
+        let begins = self.stage.replace((contender, stage)) != Some((contender, stage));
+        let mut what = self.names.name_work(contender, stage.words());
+        if let Some(backbone) = self.names.transferred(epoch).filter(|_| matches!(stage, Stage::Train | Stage::Certify))
+        {
+            what += &format!(" ({backbone})");
+        }
+        if self.is_live() {
+            if stage == Stage::Search {
+                what += &format!(", epoch {epoch}");
+            }
+            self.bar.set_message(what);
+        } else if begins {
+            let left = self.describe_left().map(|left| format!(", {left}")).unwrap_or_default();
+            let after = human_seconds(self.started.elapsed().as_secs_f64());
+            self.print_line(&format!("{what} (after {after}{left})"));
         }
     }
 
-    pub fn show_progress(&self, progress: Progress) {
-        if self.live {
-            self.bar.disable_steady_tick();
-            self.bar.set_style(
-                ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} passes  {prefix}")
-                    .expect("a fixed template"),
-            );
-            let left = progress.eta_seconds.map(|s| format!("{} left  ", human_seconds(s))).unwrap_or_default();
-            let auc = self.auc.map(|auc| format!("AUC {auc:.4}")).unwrap_or_default();
-            self.bar.set_prefix(left + &auc);
-            self.bar.set_length(progress.total);
-            self.bar.set_position(progress.done);
+    pub fn show_progress(&mut self, progress: Progress) {
+        if let Some(seconds) = progress.eta_seconds {
+            self.countdown.lock().unwrap_or_else(PoisonError::into_inner).hear(seconds, Instant::now());
         }
+        if !self.is_live() {
+            return;
+        }
+        self.bar.set_prefix(self.auc.map(|auc| format!("AUC {auc:.4}")).unwrap_or_default());
+        self.bar.set_length(progress.total);
+        self.bar.set_position(progress.done);
+        if !self.shows_passes.swap(true, Ordering::Relaxed) {
+            self.show_bar();
+        }
+    }
+
+    /// Two lines: what is done, and how far it is.
+    fn show_bar(&self) {
+        let countdown = Arc::clone(&self.countdown);
+        let write_left = move |_: &ProgressState, out: &mut dyn Write| {
+            let left = countdown.lock().unwrap_or_else(PoisonError::into_inner).describe(Instant::now());
+            // Where nothing can be shown, nothing is lost.
+            let _ = out.write_str(&left.unwrap_or_default());
+        };
+        let template = "{wide_msg} {prefix}\n{wide_bar} {pos}/{len} passes  {left}";
+        let style = ProgressStyle::with_template(template).expect("a fixed template");
+        self.bar.set_style(style.with_key("left", write_left).progress_chars("━╸─"));
+        self.bar.enable_steady_tick(Duration::from_millis(500));
+    }
+
+    fn describe_left(&self) -> Option<String> {
+        self.countdown.lock().unwrap_or_else(PoisonError::into_inner).describe(Instant::now())
     }
 
     pub fn show_epoch(&mut self, row: &EpochRow) {
         self.auc = row.valid.and_then(|valid| valid.auc).or(self.auc);
-        if self.quiet {
+        if !self.verbosity.verbose {
             return;
         }
-        if row.phase == Phase::Certify {
-            // Many trainings of many passes: a line for each training.
-            if row.pass == 1 {
-                let backbone = row.epoch.checked_sub(2).and_then(|number| self.transfer.get(number as usize));
-                let backbone = backbone.map(|backbone| format!(" {backbone}")).unwrap_or_default();
-                self.print_line(&format!("certify{backbone}: seed {}, {}", row.seed, arm_words(row.arm)));
-            }
-            return;
-        }
+        let evaluated = || match self.names.transferred(row.epoch) {
+            Some(backbone) => format!("evaluate {backbone}"),
+            None => "evaluate".to_owned(),
+        };
         let what = match row.phase {
             Phase::Validate => format!("validate {}, pass {}", row.epoch, row.pass),
-            Phase::Evaluate => format!("{}, pass {}", self.name_evaluation(row.epoch), row.pass),
+            Phase::Evaluate => format!("{}, pass {}", evaluated(), row.pass),
+            Phase::Certify => format!("certify {}, {}, pass {}", row.seed, arm_words(row.arm), row.pass),
             phase => format!("{} {}", phase.as_str(), row.epoch),
         };
-        let longest = self.methods.iter().map(String::len).max().unwrap_or(0);
-        let tried = self.transfer.iter().map(|backbone| backbone.as_str().len() + 1).max().unwrap_or(0);
-        let width = if self.methods.len() > 2 { longest + tried + 22 } else { 25 + tried };
-        self.print_line(&describe_epoch(&self.name_work(row.contender, what), width, row));
+        let name = self.names.name_work(row.contender, &what);
+        self.print_line(&describe_epoch(&name, self.names.width(), row));
     }
 
-    /// A line that stays.
+    /// A line that stays, unless nothing is to be said.
     pub fn print_line(&self, text: &str) {
-        if self.live { self.bar.println(text) } else { eprintln!("{text}") }
+        if !self.verbosity.quiet {
+            self.print(&self.screen.wrap(text, 2));
+        }
+    }
+
+    /// What was found out of the table: a note, or a warning.
+    pub fn print_remark(&self, text: &str) {
+        match text.strip_prefix("warning: ") {
+            Some(warning) => self.warn(warning),
+            None => self.print_line(text),
+        }
+    }
+
+    /// A line that stays and that few readers of a terminal want.
+    pub fn print_detail(&self, text: &str) {
+        if self.verbosity.verbose || !self.screen.is_terminal() {
+            self.print_line(text);
+        }
+    }
+
+    /// A line that stays, whatever is to be said.
+    pub fn warn(&self, text: &str) {
+        let text = self.screen.wrap(&format!("warning: {text}"), 2);
+        let rest = text.strip_prefix("warning:").unwrap_or_default();
+        self.print(&format!("{}{rest}", self.screen.paint(Tone::Unsure, "warning:")));
+    }
+
+    fn print(&self, text: &str) {
+        if self.is_live() { self.bar.println(text) } else { eprintln!("{text}") }
     }
 
     pub fn finish(&self) {
@@ -169,7 +216,7 @@ pub fn arm_words(arm: Arm) -> &'static str {
 }
 
 fn describe_epoch(what: &str, width: usize, row: &EpochRow) -> String {
-    let metrics = |m: &crate::types::Metrics| match m.auc {
+    let metrics = |m: &Metrics| match m.auc {
         Some(auc) => format!("AUC {auc:.4}  log-loss {:.4}", m.logloss),
         None => format!("AUC    nan  log-loss {:.4}", m.logloss),
     };

@@ -4,7 +4,10 @@ use super::{
     client::{Client, ServerArgs},
     error::CliError,
     evidence::check_verdict,
+    json::JsonArgs,
     report::describe_report,
+    screen::Screen,
+    verbosity::Verbosity,
     view,
 };
 use crate::{
@@ -20,17 +23,28 @@ pub struct WatchArgs {
     /// The job's id
     id: JobId,
     #[command(flatten)]
+    shown: ShownArgs,
+    #[command(flatten)]
     server: ServerArgs,
 }
 
+/// What is shown of a job that is followed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ShownArgs {
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
 pub async fn watch(args: WatchArgs) -> Result<(), CliError> {
-    follow_job(&Client::new(&args.server), args.id).await
+    follow_job(&Client::new(&args.server), args.id, args.shown).await
 }
 
 /// Shows the events of a job from its first until its last. A server that goes away is waited for: the events are
 /// read again from the last one seen.
-pub async fn follow_job(client: &Client, id: JobId) -> Result<(), CliError> {
-    let mut view = view::JobView::new();
+pub async fn follow_job(client: &Client, id: JobId, shown: ShownArgs) -> Result<(), CliError> {
+    let mut view = view::JobView::new(shown.verbosity);
     let mut after = 0;
     // Until it has answered once, a server that cannot be reached is taken for a wrong address, not for a restart.
     let job: JobView = client.json(client.get(&format!("/v1/jobs/{id}"))).await?;
@@ -39,7 +53,7 @@ pub async fn follow_job(client: &Client, id: JobId) -> Result<(), CliError> {
         let page: EventPage = get_patiently(client, &format!("/v1/jobs/{id}/events?after={after}&wait=2")).await?;
         for event in page.data {
             after = event.seq;
-            if let Some(end) = show_event(client, id, &mut view, event).await? {
+            if let Some(end) = show_event(client, id, &mut view, shown, event).await? {
                 return end;
             }
         }
@@ -66,6 +80,7 @@ async fn show_event(
     client: &Client,
     id: JobId,
     view: &mut view::JobView,
+    shown: ShownArgs,
     event: EventView,
 ) -> Result<Option<Result<(), CliError>>, CliError> {
     let text = |key: &str| event.data.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
@@ -89,6 +104,7 @@ async fn show_event(
                 view.show_epoch(&row);
             }
         }
+        EventType::Log if text("level") == "warning" => view.warn(&text("message")),
         EventType::Log => view.print_line(&format!("{}: {}", text("level"), text("message"))),
         EventType::CheckpointSaved
         | EventType::SeedCompleted
@@ -96,8 +112,9 @@ async fn show_event(
         | EventType::VerdictIssued => {}
         EventType::JobSucceeded => {
             view.finish();
+            view.print_line(&format!("the report is a page: autodenoise download {id} --artifacts report.html"));
             let report: Report = get_patiently(client, &format!("/v1/jobs/{id}/report")).await?;
-            println!("{}", describe_report(&report));
+            shown.json.print(&report, || describe_report(&report, Screen::stdout(), shown.verbosity.verbose));
             return Ok(Some(check_verdict(&report)));
         }
         EventType::JobFailed => {

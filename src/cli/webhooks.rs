@@ -3,6 +3,7 @@
 use super::{
     client::{Client, ServerArgs},
     error::CliError,
+    json::{JsonArgs, print_json},
     tables,
 };
 use crate::{
@@ -51,9 +52,8 @@ pub struct ListArgs {
     /// Most webhooks to list
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -107,8 +107,8 @@ async fn add(args: AddArgs) -> Result<(), CliError> {
 async fn list(args: ListArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let page: Page<WebhookView> = client.json(client.get(&format!("/v1/webhooks?limit={}", args.limit))).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+    if args.json.json {
+        print_json(&page);
         return Ok(());
     }
     let lines = page.data.iter().map(|webhook| {
@@ -149,8 +149,8 @@ async fn deliveries(args: DeliveriesArgs) -> Result<(), CliError> {
     let client = Client::new(&args.list.server);
     let path = format!("/v1/webhooks/{}/deliveries?limit={}", args.id, args.list.limit);
     let page: Page<DeliveryView> = client.json(client.get(&path)).await?;
-    if args.list.json {
-        println!("{}", serde_json::to_string_pretty(&page).expect("plain data"));
+    if args.list.json.json {
+        print_json(&page);
         return Ok(());
     }
     let lines = page.data.iter().map(|delivery| {

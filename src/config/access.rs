@@ -11,6 +11,10 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_REQUIRE_KEYS", value_parser = FalseyValueParser::new())]
     pub require_keys: bool,
 
+    /// Origins whose pages may use the API from browsers, with a key: https://HOST[:PORT] (repeatable) [default: none]
+    #[arg(long = "cors-origin", env = "AUTODENOISE_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN", value_parser = origin)]
+    pub cors_origins: Vec<String>,
+
     /// Serve HTTPS with this certificate, followed by those that vouch for it (PEM)
     #[arg(long, env = "AUTODENOISE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -19,7 +23,7 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// Bytes a tenant's uploads may have together [default: no limit]
+    /// Bytes a tenant's uploads, finished or not, and its encoded tables may have together [default: no limit]
     #[arg(long, env = "AUTODENOISE_TENANT_MAX_BYTES", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub tenant_max_bytes: Option<u64>,
 
@@ -35,7 +39,15 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_MAX_REQUESTS", value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub max_requests: u32,
 
-    /// Connections at once; one more waits
+    /// Requests that wait for news of a job and streams of events at once, beside those answered
+    #[arg(long, env = "AUTODENOISE_MAX_WAITS", value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub max_waits: u32,
+
+    /// The same of one tenant
+    #[arg(long, env = "AUTODENOISE_TENANT_MAX_WAITS", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub tenant_max_waits: u32,
+
+    /// Connections at once; for one more the one that has been idle for longest is closed
     #[arg(long, env = "AUTODENOISE_MAX_CONNECTIONS", value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub max_connections: u32,
 }
@@ -48,5 +60,15 @@ impl AccessConfig {
             max_jobs: Some(self.tenant_max_jobs),
             requests_per_minute: Some(self.tenant_max_requests),
         }
+    }
+}
+
+/// A scheme, a host and perhaps a port. A `*` would let pages of anybody in.
+fn origin(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("http" | "https", host)) if !host.is_empty() && !host.contains(['/', '*', '?', '#', '@']) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected https://HOST or https://HOST:PORT".to_owned()),
     }
 }

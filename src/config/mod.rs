@@ -112,6 +112,15 @@ pub struct WorkerConfig {
     #[arg(long, env = "AUTODENOISE_TORCH_TRAINER", value_name = "FILE")]
     pub torch_trainer: Option<PathBuf>,
 
+    /// Most memory of a job's trainer, in bytes: a job that is planned to take more is refused, one that does is ended
+    /// [default: four times the plan, and at least 2 GiB more than it]
+    #[arg(long, env = "AUTODENOISE_JOB_MAX_MEMORY", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 28..))]
+    pub job_max_memory: Option<u64>,
+
+    /// Most memory that reading a table may take, in bytes: one that takes more cannot be used
+    #[arg(long, env = "AUTODENOISE_TABLE_MAX_MEMORY", default_value_t = 2 << 30, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 28..))]
+    pub table_max_memory: u64,
+
     /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
     #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
     pub keep_results_days: Option<f64>,
@@ -165,6 +174,14 @@ pub struct ServerConfig {
     /// Largest upload, in bytes
     #[arg(long, env = "AUTODENOISE_MAX_UPLOAD_BYTES", default_value_t = 64 << 30, value_name = "BYTES")]
     pub max_upload_bytes: u64,
+
+    /// Highest priority that a job may have
+    #[arg(long, env = "AUTODENOISE_MAX_PRIORITY", default_value_t = 100, allow_negative_numbers = true, value_name = "N", value_parser = clap::value_parser!(i32).range(-100..=100))]
+    pub max_priority: i32,
+
+    /// Longest that a job may run; one that names no deadline has this one [default: no limit]
+    #[arg(long, env = "AUTODENOISE_MAX_RUN_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    pub max_run_seconds: Option<u64>,
 
     /// An upload in parts that nothing was sent to for this long is removed
     #[arg(long, env = "AUTODENOISE_UPLOAD_EXPIRY_SECONDS", default_value_t = 86400.0, value_name = "SECONDS", value_parser = positive_seconds)]

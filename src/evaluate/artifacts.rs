@@ -3,6 +3,7 @@
 use super::denoised::{BoxError, DenoisedWriter};
 use crate::backbone::{TensorFile, WeightsError, write_durably};
 use crate::ingest::{DatasetError, RowChanges};
+use crate::report::ReadRowsError;
 use crate::types::{ArtifactFile, LabelColumns, TrainerEvent};
 use std::{
     fs::File,
@@ -20,6 +21,8 @@ pub enum ExportError {
     Write { file: String, source: io::Error },
     #[error("cannot write the denoised table: {0}")]
     Denoised(BoxError),
+    #[error(transparent)]
+    Explanations(#[from] ReadRowsError),
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     #[error(transparent)]

@@ -3,7 +3,7 @@
 use super::proof::{Proven, RowPart};
 use super::tune::Tuned;
 use crate::selection::Spent;
-use crate::types::{KeptShare, Phase, RunResult, SelfCheckResult, TrainerEvent, Warning};
+use crate::types::{EpochRow, KeptShare, Phase, RunResult, SelfCheckResult, TrainerEvent, Warning};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -25,6 +25,9 @@ pub(super) struct Book {
     pub row_parts: Vec<RowPart>,
     pub self_check: Option<SelfCheckResult>,
     pub oracle: Vec<RunResult>,
+    /// The passes that the report draws.
+    #[serde(default)]
+    pub drawn: Vec<EpochRow>,
 }
 
 /// A finished training.

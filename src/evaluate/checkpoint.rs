@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -58,6 +58,7 @@ struct SelectedMeta {
     note: SelectedNote,
     has_targets: bool,
     has_weights: bool,
+    has_valid: bool,
     scores: Option<String>,
     losses: usize,
     has_policy: bool,
@@ -189,6 +190,10 @@ fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> Se
             file.put_values(format!("{prefix}{name}"), &[values.len()], values);
         }
     }
+    file.put_positions(format!("{prefix}left_out"), &selected.left_out);
+    if let Some(valid) = &selected.valid {
+        file.put_positions(format!("{prefix}valid"), valid);
+    }
     if let Some(scores) = &selected.scores {
         file.put_values(format!("{prefix}scores"), &[scores.values.len()], &scores.values);
     }
@@ -202,6 +207,7 @@ fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> Se
         note: selected.note.clone(),
         has_targets: selected.targets.is_some(),
         has_weights: selected.weights.is_some(),
+        has_valid: selected.valid.is_some(),
         scores: selected.scores.as_ref().map(|scores| scores.name.clone()),
         losses: selected.losses.len(),
         has_policy: selected.policy.is_some(),
@@ -217,6 +223,8 @@ fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<
         kept: file.positions(&format!("{prefix}kept"))?,
         targets: meta.has_targets.then(|| values(format!("{prefix}targets"))).transpose()?,
         weights: meta.has_weights.then(|| values(format!("{prefix}weights"))).transpose()?,
+        valid: meta.has_valid.then(|| file.positions(&format!("{prefix}valid"))).transpose()?,
+        left_out: file.positions(&format!("{prefix}left_out"))?,
         scores: scores.transpose()?,
         losses: losses.collect::<Result<_, _>>()?,
         policy: meta.has_policy.then(|| file.below(&format!("{prefix}policy/"))),

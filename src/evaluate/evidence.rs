@@ -40,7 +40,7 @@ impl Turn<'_, '_> {
         let place = self.passes.begin_training(0, trial.arm, task);
         let trained = self.passes.train(&context, place, &training, options, treatment)?;
         let Some(mut trained) = trained else { return Ok(()) };
-        let logloss = self.recalibrated_logloss(&context, place, &mut trained)?;
+        let logloss = self.recalibrated_logloss(&context, place, treatment, &mut trained)?;
         let parts = self.read_parts(&context, place, &trained.reading, own)?;
         let run = CertifiedRun {
             seed: context.seed,
@@ -86,11 +86,12 @@ impl Turn<'_, '_> {
         &self,
         context: &Context,
         Place { phase, epoch, .. }: Place,
+        treatment: Treatment,
         trained: &mut Trained,
     ) -> Result<f64, SelectError> {
         let valid = &context.data.valid;
         let logits = trained.fit.model.predict(valid);
-        let recalibration = recalibration(self.job.trusted.as_ref(), &logits, valid.labels);
+        let recalibration = recalibration(self.job.trusted.as_ref(), treatment.valid, &logits, valid.labels);
         let logloss = self.passes.test.recalibrated_logloss(&trained.reading, recalibration, context.options);
         logloss.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })
     }
@@ -132,14 +133,14 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
-    /// Trains on the rows the noise left alone: what a perfect choice would be worth.
+    /// Trains on the rows the noise left alone, judged by such validation rows: what a perfect choice would be worth.
     pub fn train_oracle(&mut self, seed: u64) -> Result<(), SelectError> {
         let planted = self.job.input.planted.expect("an oracle needs planted noise");
         let task = Task::Oracle(seed);
         let context = self.job.prepare(task)?.context;
         // The oracle is no method of the job: its number is one above theirs.
         let contender = self.job.input.spec.contenders().len();
-        let clean = Selected::rows(planted.clean_rows());
+        let clean = Selected { valid: planted.clean_valid_rows(), ..Selected::rows(planted.clean_rows()) };
         let (training, treatment) = (Training::plain(), clean.treatment());
         let options = self.passes.tune(self.job, task, &context, &training, treatment)?;
         let Some(options) = options else { return Ok(()) };

@@ -5,11 +5,13 @@ use super::choice::Choice;
 use super::explain::Explanations;
 use super::formats::{Columns, write_batches, write_npy, write_parquet};
 use super::job::Job;
+use super::reasons::Reasons;
 use super::relabelling::Relabelling;
 use super::report::make_report;
-use super::results::{KEEP_MASK, LABELS};
+use super::results::{KEEP_MASK, LABELS, read_shown_rows};
 use super::state::State;
 use crate::ingest::{RowChanges, RowMark};
+use crate::report::{EXPLANATIONS, PAGE, report_page};
 use crate::selection::Scores;
 use crate::types::{Report, Stability, TrainerEvent};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, UInt32Array, UInt64Array};
@@ -42,16 +44,18 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
     if let Some((stability, votes)) = &choice.votes {
         files.write("stability", "stability.parquet", PARQUET, |out| write_votes(&choice, stability, votes, out))?;
     }
-    if let Some(own) = own.filter(|_| choice.drops_rows()) {
-        let votes = choice.votes.as_ref().map(|(_, votes)| &votes[..]);
-        let explained = Explanations::new(input.dataset, job.data.train.labels, &choice.kept, own, votes)?;
-        files.write("explanations", "explanations.parquet", PARQUET, |out| write_explanations(&explained, out))?;
-    }
     let relabelling = Relabelling::new(input.dataset, job.data.train.labels, own);
+    if let Some(own) = own.filter(|_| choice.drops_rows() || relabelling.is_some()) {
+        let (labels, method) = (job.data.train.labels, &input.spec.method.label);
+        let votes = choice.votes.as_ref().map(|(_, votes)| &votes[..]);
+        let reasons = Reasons::new(input.dataset, labels, &choice.kept, own, relabelling.as_ref(), method)?;
+        let explained = Explanations::new(input.dataset, labels, &choice.kept, own, votes, &reasons)?;
+        files.write("explanations", EXPLANATIONS, PARQUET, |out| write_explanations(&explained, out))?;
+    }
     if let Some(relabelling) = &relabelling {
         files.write("labels", LABELS, PARQUET, |out| write_labels(&choice, relabelling, out))?;
     }
-    // A row the mask does not know is no training row, and stays.
+    // A row the mask does not know is in no split, and stays.
     let dropped = |row: u32| choice.mask.get(row as usize) == Some(&0);
     let mark = relabelling.as_ref().map(|relabelling| |position| relabelling.mark_at(position));
     let marks = mark.as_ref().map(|mark| mark as &dyn Fn(u32) -> RowMark);
@@ -68,6 +72,8 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
     let counts = relabelling.map(|relabelling| relabelling.counts).unwrap_or_default();
     let report = make_report(job, state, &choice, counts, label_columns)?;
     files.write("report.json", "report.json", "application/json", |out| write_report(&report, out))?;
+    let page = report_page(&report, &read_shown_rows(input.out_dir)?, &state.book.drawn);
+    files.write(PAGE, PAGE, "text/html; charset=utf-8", |out| out.write_all(page.as_bytes()))?;
     emit(TrainerEvent::Finished(Box::new(report)));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What ids stand for in the table, in words.
 
 use crate::ingest::{Dataset, DatasetError};
+use crate::types::Field;
 use std::collections::{HashMap, HashSet};
 
 /// The names of global ids; also of those that stand for no value of the table.
@@ -10,18 +11,20 @@ pub(super) fn name_values(dataset: &Dataset, ids: &HashSet<u32>) -> Result<HashM
     }
     let mut names = dataset.values(ids)?;
     for id in ids {
-        let field = dataset
-            .feature_map
-            .fields
-            .iter()
-            .find(|field| (field.offset..field.offset + field.cardinality).contains(id));
-        let Some(field) = field else { continue };
-        let nameless = || match (Some(*id) == field.unknown, Some(*id) == field.padding) {
-            (true, _) => "(not in the vocabulary)".to_owned(),
-            (_, true) => "(empty)".to_owned(),
-            _ => format!("bucket {}", id - field.offset),
-        };
-        names.entry(*id).or_insert_with(nameless);
+        let fields = &dataset.feature_map.fields;
+        let field = fields.iter().find(|field| (field.offset..field.offset + field.cardinality).contains(id));
+        if let Some(field) = field {
+            names.entry(*id).or_insert_with(|| name_valueless(field, *id));
+        }
     }
     Ok(names)
+}
+
+/// The name of a global id of a field that stands for no value of the table.
+pub(super) fn name_valueless(field: &Field, id: u32) -> String {
+    match (Some(id) == field.unknown, Some(id) == field.padding) {
+        (true, _) => "(not in the vocabulary)".to_owned(),
+        (_, true) => "(empty)".to_owned(),
+        _ => format!("bucket {}", id - field.offset),
+    }
 }

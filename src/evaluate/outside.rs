@@ -117,7 +117,7 @@ impl<'a> OutsideProof<'a> {
         let labels = self.dataset.split(Split::Valid).labels;
         let valid = predictions.valid.as_deref().map(to_logits);
         let recalibrated = valid.as_ref().map(|logits| {
-            let recalibration = recalibration(self.trusted.as_ref(), logits, labels);
+            let recalibration = recalibration(self.trusted.as_ref(), None, logits, labels);
             self.test.recalibrated_logloss(&reading, recalibration, options)
         });
         let valid = valid.map(|logits| of_logits(labels, &logits, options.auc_on, options.logloss_eps));

@@ -50,7 +50,7 @@ fn find_outside(dataset: &Dataset, places: &[CorruptPlace]) -> Vec<u32> {
 }
 
 /// A corrupt place of a dataset.
-struct Area {
+pub(super) struct Area {
     /// Columns of the fields whose values are meant: at most two.
     columns: Vec<usize>,
     /// [`key`]s of their ids.
@@ -59,7 +59,7 @@ struct Area {
 }
 
 impl Area {
-    fn new(dataset: &Dataset, place: &CorruptPlace) -> Self {
+    pub fn new(dataset: &Dataset, place: &CorruptPlace) -> Self {
         let width = place.values.first().map_or(0, Vec::len);
         let column = |name: &String| dataset.feature_map.fields.iter().position(|field| field.name == *name);
         Self {
@@ -69,8 +69,13 @@ impl Area {
         }
     }
 
+    /// Columns of the fields whose values are meant.
+    pub fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
     /// Whether a row with these global ids, that happened then, lies in it.
-    fn holds(&self, ids: &[i32], time: Option<i64>) -> bool {
+    pub fn holds(&self, ids: &[i32], time: Option<i64>) -> bool {
         let in_time = |[first, last]: [i64; 2]| time.is_some_and(|time| (first..=last).contains(&time));
         let value = || key(self.columns.iter().map(|column| ids[*column] as u32));
         (self.values.is_empty() || self.values.contains(&value())) && self.window.is_none_or(in_time)

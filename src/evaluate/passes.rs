@@ -139,8 +139,11 @@ impl<'a> Passes<'_, 'a> {
         };
         let mut session = self.session();
         let pass = fit.passes();
-        training
-            .with_rows(context, pass, |rows| session.train_pass(context, place, &mut fit, rows, &treatment.pass()))?;
+        treatment.with_valid(&context.data.valid, |valid| {
+            training.with_rows(context, pass, |rows| {
+                session.train_pass(context, place, &mut fit, [rows, valid], &treatment.pass())
+            })
+        })?;
         if fit.is_done() {
             return Ok(Some(fit));
         }

@@ -14,14 +14,16 @@ pub struct Planted<'a> {
     valid: Vec<u8>,
     /// `[N]`: training rows that the noise was applied to, also those whose label it happened not to change.
     corrupted: Vec<bool>,
+    /// `[V]`: the same of validation rows.
+    corrupted_valid: Vec<bool>,
 }
 
 impl<'a> Planted<'a> {
     /// Fails where the dataset lacks a field that the noise names.
     pub fn new(dataset: &'a Dataset, noise: &Noise, seed: u64) -> Result<Self, String> {
         let (train, corrupted) = corrupt(dataset, Split::Train, noise, seed)?;
-        let (valid, _) = corrupt(dataset, Split::Valid, noise, seed)?;
-        Ok(Self { dataset, train, valid, corrupted })
+        let (valid, corrupted_valid) = corrupt(dataset, Split::Valid, noise, seed)?;
+        Ok(Self { dataset, train, valid, corrupted, corrupted_valid })
     }
 
     /// A dataset that was read from a table with noise in it already; `corrupted` says of each of the table's rows whether the
@@ -31,12 +33,14 @@ impl<'a> Planted<'a> {
         if said as u64 != rows {
             return Err(format!("the truth is of {said} rows, the table has {rows}"));
         }
-        let train = dataset.split(Split::Train);
+        let [train, valid] = [Split::Train, Split::Valid].map(|split| dataset.split(split));
+        let corrupted = |rows: &[u32]| rows.iter().map(|row| corrupted[*row as usize]).collect();
         Ok(Self {
             dataset,
             train: train.labels.to_vec(),
-            valid: dataset.split(Split::Valid).labels.to_vec(),
-            corrupted: train.rows.iter().map(|row| corrupted[*row as usize]).collect(),
+            valid: valid.labels.to_vec(),
+            corrupted: corrupted(train.rows),
+            corrupted_valid: corrupted(valid.rows),
         })
     }
 
@@ -55,7 +59,14 @@ impl<'a> Planted<'a> {
 
     /// The training rows that were left alone.
     pub fn clean_rows(&self) -> Vec<u32> {
-        (0..).zip(&self.corrupted).filter(|(_, corrupted)| !**corrupted).map(|(row, _)| row).collect()
+        list_clean(&self.corrupted)
+    }
+
+    /// The validation rows that were left alone; absent where these are all, or of one label.
+    pub fn clean_valid_rows(&self) -> Option<Vec<u32>> {
+        let clean = list_clean(&self.corrupted_valid);
+        let ones = clean.iter().filter(|row| self.valid[**row as usize] == 1).count();
+        (clean.len() < self.valid.len() && (1..clean.len()).contains(&ones)).then_some(clean)
     }
 
     /// How well a choice tells corrupted rows from others. `None` keeps every row, which tells nothing.
@@ -85,6 +96,10 @@ impl<'a> Planted<'a> {
             recall: share(corrupted),
         }
     }
+}
+
+fn list_clean(corrupted: &[bool]) -> Vec<u32> {
+    (0..).zip(corrupted).filter(|(_, corrupted)| !**corrupted).map(|(row, _)| row).collect()
 }
 
 /// The labels of a split with the noise in them, and the rows it touched.

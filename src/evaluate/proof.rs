@@ -111,12 +111,11 @@ impl Placed {
 }
 
 /// What was done to the rows, done to others of the same label that are drawn at random: as many of each label are dropped,
-/// and as many have each target and each weight.
+/// and as many have each target and each weight. The validation rows that count are those of the choice.
 pub(super) fn treat_random_rows(labels: &[u8], own: &Selected, seed: u64) -> Selected {
     let mut is_kept = vec![false; labels.len()];
     own.kept.iter().for_each(|row| is_kept[*row as usize] = true);
-    let mut drawn =
-        Selected { targets: own.targets.clone(), weights: own.weights.clone(), ..Selected::rows(Vec::new()) };
+    let mut drawn = Selected { kept: Vec::new(), ..own.treatment_alone() };
     for label in [0, 1] {
         let of_label = || (0..labels.len() as u32).filter(|row| labels[*row as usize] == label);
         let mut rows: Vec<u32> = of_label().collect();

@@ -15,7 +15,7 @@ use super::tasks::{Task, find_trainee};
 use super::tune::{Tunee, find_student};
 use super::verdict::{certify_gains, give_verdicts, list_certified_arms};
 use crate::ingest::Dataset;
-use crate::types::{Arm, Certification, Findings, LabelColumns, Report, TestRead, Verdict};
+use crate::types::{Arm, Certification, Findings, KeptShare, LabelColumns, Report, TestRead, Verdict, Warning};
 
 /// `counts` are the rows of the choice that are changed, `label_columns` those of the denoised table that say so.
 pub(super) fn make_report(
@@ -39,6 +39,10 @@ pub(super) fn make_report(
         kept,
         kept_positive,
         kept_negative,
+        kept_valid: own.filter(|own| !own.left_out.is_empty()).map(|own| {
+            let of = job.data.valid.len();
+            KeptShare { rows: (of - own.left_out.len()) as u64, of: of as u64 }
+        }),
         relabelled: counts.relabelled,
         softened: counts.softened,
         reweighted: counts.reweighted,
@@ -59,10 +63,16 @@ pub(super) fn make_report(
         stability: choice.votes.as_ref().map(|(stability, _)| stability.clone()),
         oracle: book.oracle.clone(),
         test_reads: book.test_reads,
-        warnings: book.warnings.clone(),
+        warnings: skipped_rows(input.dataset).into_iter().chain(book.warnings.iter().cloned()).collect(),
         seconds: book.spent.seconds,
         peak_memory_bytes: peak_memory(),
     })
+}
+
+/// Says that rows of the table could not be read, where that is so: nothing of the report is of them.
+fn skipped_rows(dataset: &Dataset) -> Option<Warning> {
+    let message = dataset.profile.skipped.describe()?;
+    Some(Warning { code: "bad_rows_skipped".to_owned(), contender: 0, message })
 }
 
 /// What the proof came to, where the job asked for one: for its own backbone, and for those of a transfer. `kept` of `all`

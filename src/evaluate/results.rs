@@ -1,6 +1,7 @@
 //! What a job's own method chose, read back from the files of its results.
 
 use crate::ingest::Dataset;
+use crate::report::{EXPLANATIONS, ExplainedRow, ReadRowsError, SHOWN_ROWS, read_rows};
 use crate::selection::Selected;
 use crate::types::Split;
 use arrow_array::{RecordBatch, cast::AsArray, types::Float32Type};
@@ -26,7 +27,7 @@ pub enum ResultsError {
 /// The choice, from the results in a folder.
 pub fn read_choice(folder: &Path, dataset: &Dataset) -> Result<Selected, ResultsError> {
     let mask = read_mask(&folder.join(KEEP_MASK)).map_err(|source| ResultsError::Read { file: KEEP_MASK, source })?;
-    let rows = dataset.feature_map.rows.total();
+    let rows = dataset.profile.rows_of_file();
     if mask.len() as u64 != rows {
         let reason = format!("it has {} rows, and the table {rows}", mask.len());
         return Err(ResultsError::OtherTable { file: KEEP_MASK, reason });
@@ -34,6 +35,8 @@ pub fn read_choice(folder: &Path, dataset: &Dataset) -> Result<Selected, Results
     let train = dataset.split(Split::Train).rows;
     let kept = (0..).zip(train).filter(|(_, position)| mask[**position as usize] == 1).map(|(row, _)| row);
     let mut selected = Selected::rows(kept.collect());
+    let valid = (0..).zip(dataset.split(Split::Valid).rows);
+    selected.left_out = valid.filter(|(_, position)| mask[**position as usize] == 0).map(|(place, _)| place).collect();
     let labels = folder.join(LABELS);
     if labels.exists() {
         let columns = read_labels(&labels).map_err(|source| ResultsError::Read { file: LABELS, source })?;
@@ -44,6 +47,12 @@ pub fn read_choice(folder: &Path, dataset: &Dataset) -> Result<Selected, Results
         (selected.targets, selected.weights) = (Some(columns.targets), Some(columns.weights));
     }
     Ok(selected)
+}
+
+/// The rows that a report shows, from the results in a folder; none where none was dropped or changed.
+pub fn read_shown_rows(folder: &Path) -> Result<Vec<ExplainedRow>, ReadRowsError> {
+    let file = folder.join(EXPLANATIONS);
+    if file.exists() { read_rows(&file, 0, SHOWN_ROWS) } else { Ok(Vec::new()) }
 }
 
 /// Of every row of the file: 0 where it is dropped.

@@ -7,13 +7,14 @@ use super::export::export_results;
 use super::job::{Job, RunInput};
 use super::passes::Passes;
 use super::state::{Stage, State};
+use super::table::find_reference;
 use super::tasks::{Task, list_trainees};
 use super::trusted::{Trusted, TrustedError};
 use super::tune::Tunee;
 use super::turn::Turn;
 use crate::backbone::BackboneConfig;
 use crate::selection::{SealedTest, SelectError};
-use crate::types::{Phase, Split, TrainerEvent};
+use crate::types::{EpochRow, Phase, ResolvedSpec, Split, TrainerEvent};
 use std::{collections::HashSet, path::Path};
 
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +89,20 @@ impl<'a> Run<'a> {
 
     fn run_pass(&mut self, task: Task, emit: &mut (dyn FnMut(TrainerEvent) + Send)) -> Result<(), SelectError> {
         let total = self.expected_passes();
+        let mut drawn = Vec::new();
+        let spec = self.job.input.spec;
+        let mut emit_and_keep = |event| {
+            if let TrainerEvent::Epoch(row) = &event
+                && is_drawn(row, spec)
+            {
+                drawn.push(row.clone());
+            }
+            emit(event);
+        };
         let State { book, stage, outcome } = &mut self.state;
-        let passes = Passes { book, stage, test: &mut self.test, emit, total };
+        let passes = Passes { book, stage, test: &mut self.test, emit: &mut emit_and_keep, total };
         let mut turn = Turn { job: &self.job, outcome, passes };
-        match task {
+        let done = match task {
             Task::Select(of) => turn.select(of).or_else(|error| turn.leave_out(of, error)),
             Task::Train(of, trainee) => turn.train(of, trainee).or_else(|error| turn.leave_out(of, error)),
             Task::Oracle(seed) => turn.train_oracle(seed),
@@ -99,7 +110,9 @@ impl<'a> Run<'a> {
             Task::Reselect(number) => turn.reselect(number),
             Task::Certify(trial) => turn.certify(trial),
             Task::Export => Ok(()),
-        }
+        };
+        self.state.book.drawn.extend(drawn);
+        done
     }
 
     /// Passes of the whole run, as far as can be foreseen.
@@ -132,4 +145,14 @@ impl<'a> Run<'a> {
         self.test.resume(self.state.book.test_reads);
         Ok(())
     }
+}
+
+/// Whether a report draws a pass: those with the first seed of the job's own method, and of the training on all rows that it is
+/// compared with.
+pub fn is_drawn(row: &EpochRow, spec: &ResolvedSpec) -> bool {
+    let contender = row.contender as usize;
+    let is_choice = matches!(row.phase, Phase::Warmup | Phase::Search | Phase::Validate) && contender == 0;
+    let is_training = row.phase == Phase::Evaluate && row.epoch == 1;
+    let is_compared = contender == 0 || find_reference(spec) == Some(contender);
+    row.seed == spec.seed && (is_choice || is_training && is_compared)
 }

@@ -37,10 +37,16 @@ impl Trusted {
     }
 }
 
-/// How a model's logits `[n]` of the validation rows are to be recalibrated: on those that are trusted, where any is.
-pub(super) fn recalibration(trusted: Option<&Trusted>, logits: &[f32], labels: &[u8]) -> Platt {
+/// How a model's logits `[n]` of the validation rows are to be recalibrated: on those that are trusted, where any is, else on
+/// those that count (absent: all).
+pub(super) fn recalibration(
+    trusted: Option<&Trusted>,
+    counted: Option<&[u32]>,
+    logits: &[f32],
+    labels: &[u8],
+) -> Platt {
     let row = |row: usize| (logits[row], labels[row], 1.0);
-    match trusted.map(|trusted| &trusted.valid[..]).filter(|rows| !rows.is_empty()) {
+    match trusted.map(|trusted| &trusted.valid[..]).filter(|rows| !rows.is_empty()).or(counted) {
         Some(rows) => Platt::fit(rows.iter().map(|place| row(*place as usize))),
         None => Platt::fit((0..labels.len()).map(row)),
     }
@@ -79,8 +85,10 @@ mod tests {
         // The odd rows have their labels turned round.
         let logits: Vec<f32> = (0..400).map(|row| (row / 2) as f32 / 50.0 - 2.0).collect();
         let labels: Vec<u8> = (0..400).map(|row| u8::from((row / 2 * 7 % 200 < row / 2) != (row % 2 == 1))).collect();
-        let fit = |trusted: Option<&Trusted>| recalibration(trusted, &logits, &labels).a;
+        let fit = |trusted: Option<&Trusted>| recalibration(trusted, None, &logits, &labels).a;
         let even = Trusted { test: Vec::new(), valid: (0..400).step_by(2).collect() };
+        let places: Vec<u32> = even.valid.clone();
+        assert_eq!(recalibration(None, Some(&places), &logits, &labels).a, fit(Some(&even)));
         assert!(fit(Some(&even)) > 0.5 && fit(None).abs() < 0.1, "{} {}", fit(Some(&even)), fit(None));
         let none = Trusted { test: Vec::new(), valid: Vec::new() };
         assert_eq!(fit(Some(&none)), fit(None), "where no validation row is trusted, all are used");

@@ -128,7 +128,9 @@ impl Passes<'_, '_> {
         let (_, epoch) = task.position();
         self.announce(contender as usize, (Phase::Tune, epoch));
         let entrants = Entrant::of_grid(&grid, options, context.key(Role::Evaluate, 0), treatment);
-        let Some(race) = self.run_race(context, training, &entrants, (Phase::Tune, epoch))? else { return Ok(None) };
+        let Some(race) = self.run_race(context, training, treatment, &entrants, (Phase::Tune, epoch))? else {
+            return Ok(None);
+        };
         let candidates = grid.weight_decay.iter().zip(race.standings()).map(|(weight_decay, standing)| {
             TunedCandidate { weight_decay: *weight_decay, passes: standing.passes, valid_auc: standing.score }
         });
@@ -153,6 +155,7 @@ impl Passes<'_, '_> {
         &mut self,
         context: &Context,
         training: &Training,
+        treatment: Treatment,
         entrants: &[Entrant],
         (phase, epoch): (Phase, u32),
     ) -> Result<Option<Box<Race>>, SelectError> {
@@ -163,9 +166,11 @@ impl Passes<'_, '_> {
             _ => Box::new(Race::new(&track, entrants)),
         };
         let runners = race.runners() as u64;
-        let is_over = training.with_rows(context, race.passes(), |rows| {
-            let track = Track { train: rows, ..track };
-            self.session().with_ticks(|tick| race.step(&track, entrants, tick))
+        let is_over = treatment.with_valid(&context.data.valid, |valid| {
+            training.with_rows(context, race.passes(), |rows| {
+                let track = Track { train: rows, valid, ..track };
+                self.session().with_ticks(|tick| race.step(&track, entrants, tick))
+            })
         });
         let is_over = is_over.map_err(|source| SelectError::Fit { phase, epoch, source })?;
         self.book.count_pass(started, self.test.reads());

@@ -32,8 +32,10 @@ use object_store::{
     prefix::PrefixStore,
 };
 use std::{
+    fs::Permissions,
     io,
     ops::Range,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -62,6 +64,11 @@ impl FilesError {
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Io { source, .. }
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+
+    /// Whether the same call may succeed in a while: a bucket does not answer, or the disk is full.
+    pub fn is_transient(&self) -> bool {
+        self.is_disk_full() || matches!(self, Self::Store(object_store::Error::Generic { .. }))
     }
 
     pub fn is_not_found(&self) -> bool {
@@ -177,6 +184,13 @@ fn make_folders(root: &Path) -> Result<PathBuf, FilesError> {
     for folder in ["objects", "incoming", "partial", "cache", "datasets", "work"] {
         let path = root.join(folder);
         std::fs::create_dir_all(&path).map_err(FilesError::io("create the folder", &path))?;
+        // Tables and models are nobody's business but the service's. Another user's folder is left as that user has it.
+        match std::fs::set_permissions(&path, Permissions::from_mode(0o700)) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(FilesError::io("close", &path)(error));
+            }
+            _ => {}
+        }
     }
     // Paths are handed to child processes with another working directory.
     root.canonicalize().map_err(FilesError::io("find", root))

@@ -14,7 +14,7 @@ use std::{
     fs::TryLockError,
     io,
     os::fd::AsFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -31,6 +31,11 @@ pub struct Partial {
 }
 
 impl Partial {
+    /// Where the file is, for readers that hold the lock by this value.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Cuts off what lies behind `offset`; the next bytes are written there. Fails where the file is shorter: bytes that
     /// were acknowledged are lost.
     pub async fn truncate(&mut self, offset: u64) -> Result<(), FilesError> {

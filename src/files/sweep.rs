@@ -1,6 +1,7 @@
 //! Leftovers of processes that died: found by age, so that nothing a living process works on is touched.
 
 use super::{Files, FilesError, Key};
+use crate::types::DatasetId;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -27,6 +28,13 @@ impl Files {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Datasets whose encoded tables, in the form of this version, have lain on this machine for at least `age`.
+    pub async fn aged_datasets(&self, age: Duration) -> Result<Vec<DatasetId>, FilesError> {
+        let names = aged_names(self.root.join("datasets"), age).await?;
+        let ids = names.iter().filter_map(|name| name.split_once("-v")?.0.parse::<DatasetId>().ok());
+        Ok(ids.filter(|id| self.dataset_dir(*id).exists()).collect())
     }
 
     /// Removes unfinished uploads, half-encoded datasets, trainers' folders and copies of objects that nothing wrote to for

@@ -44,11 +44,34 @@ fn write_blocks(mut regions: Regions, blocks: &mpsc::Receiver<Block>) -> Result<
     regions.finish()
 }
 
+/// Positions in the file of rows that come in order, where some rows of the file were left out.
+pub(super) struct Positions<'a> {
+    /// Those left out, ascending.
+    skipped: &'a [u32],
+    /// How many of them are before the row that was asked for last.
+    passed: usize,
+}
+
+impl<'a> Positions<'a> {
+    pub fn new(skipped: &'a [u32]) -> Self {
+        Self { skipped, passed: 0 }
+    }
+
+    /// The position of a row that is not before the one asked for last. The file has fewer than 2^32 rows.
+    pub fn of(&mut self, row: u32) -> u32 {
+        while self.skipped.get(self.passed).is_some_and(|skipped| *skipped <= row + self.passed as u32) {
+            self.passed += 1;
+        }
+        row + self.passed as u32
+    }
+}
+
 /// Makes the dataset's rows from the spilled ones.
 pub(super) struct Assembly<'a> {
     pub plan: &'a Plan,
     pub encodings: &'a [Encoding],
     pub splitter: &'a Splitter,
+    pub positions: Positions<'a>,
     /// Where rows have times.
     pub times: Option<TimeScale>,
     pub duplicates: Duplicates,
@@ -79,7 +102,7 @@ impl Assembly<'_> {
                     self.duplicates.add(ids, label)?;
                 }
                 let block = &mut blocks[split as usize];
-                block.push(ids, label, row, self.times.map(|times| times.time(record)));
+                block.push(ids, label, self.positions.of(row), self.times.map(|times| times.time(record)));
                 if block.is_full() {
                     send(out, std::mem::replace(block, Block::new(split)))?;
                 }
@@ -114,4 +137,17 @@ impl Assembly<'_> {
 fn send(out: &mpsc::SyncSender<Block>, block: Block) -> Result<(), IngestError> {
     // The writer stops early only on an error of its own, and `write_regions` returns that one.
     out.send(block).map_err(|_| IngestError::Cancelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_were_left_out_have_their_positions() {
+        let mut positions = Positions::new(&[0, 3, 4, 7]);
+        assert_eq!((0..5).map(|row| positions.of(row)).collect::<Vec<_>>(), [1, 2, 5, 6, 8]);
+        let mut all = Positions::new(&[]);
+        assert_eq!((0..3).map(|row| all.of(row)).collect::<Vec<_>>(), [0, 1, 2]);
+    }
 }

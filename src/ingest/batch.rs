@@ -41,17 +41,20 @@ pub(super) struct Fault {
     pub position: Option<usize>,
     pub value: Option<String>,
     pub rule: String,
+    /// Whether other rows may be within this one, so that it cannot be left out.
+    pub hides_rows: bool,
 }
 
 impl Fault {
     pub fn new(column: Option<String>, value: Option<String>, rule: impl Into<String>) -> Self {
-        Self { column, position: None, value, rule: rule.into() }
+        Self { column, position: None, value, rule: rule.into(), hides_rows: false }
     }
 
     /// A cell, or the line as a whole, is not UTF-8.
     pub fn not_utf8(position: Option<usize>, value: String) -> Self {
-        let rule = "not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8 (or -f utf-16)".to_owned();
-        Self { column: None, position, value: Some(value), rule }
+        let rule = "not UTF-8, or not of the `encoding` that is said: say which it is (--encoding), for example windows-1252, or \
+                    convert the file, for example with iconv -f latin1 -t utf-8";
+        Self { position, ..Self::new(None, Some(value), rule) }
     }
 }
 

@@ -30,6 +30,8 @@ impl ExportCounts {
 pub(super) struct CopyPlan<'a> {
     pub dropped: &'a dyn Fn(u32) -> bool,
     pub edit: Edit<'a>,
+    /// Whether every row ends with a separator, and the header does not.
+    pub rows_end_empty: bool,
 }
 
 /// What becomes of a table's columns in a copy.

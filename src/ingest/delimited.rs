@@ -8,8 +8,9 @@
 use super::{
     batch::{BATCH_BYTES, Span},
     dialect::{Dialect, LinesInQuotes},
+    disk::BUFFER,
     error::{ContentError, ReadError},
-    source::BUFFER,
+    preamble::NoRows,
     specials::Specials,
 };
 use std::{
@@ -35,6 +36,11 @@ pub(super) struct Delimited {
     at_end: bool,
     /// The error that reading stopped with. The block's records are given before it.
     failed: Option<io::Error>,
+    /// Lines that are no records.
+    no_rows: NoRows,
+    /// Whether those before the last records are wanted, and those that are no longer in the block.
+    keeps_lead: bool,
+    kept_lead: Vec<u8>,
     lead: Range<usize>,
     body: Range<usize>,
     line: u64,
@@ -45,7 +51,7 @@ pub(super) struct Delimited {
 
 impl Delimited {
     /// `columns`: how many values a whole line has, where it is not known whether anything is quoted; else 0.
-    pub fn new(input: Box<dyn Read>, dialect: Dialect, columns: usize, max_row_bytes: usize) -> Self {
+    pub fn new(input: Box<dyn Read>, dialect: Dialect, no_rows: NoRows, columns: usize, max_row_bytes: usize) -> Self {
         Self {
             input,
             dialect,
@@ -59,6 +65,9 @@ impl Delimited {
             next_line: 1,
             at_end: false,
             failed: None,
+            no_rows,
+            keeps_lead: false,
+            kept_lead: Vec::new(),
             lead: 0..0,
             body: 0..0,
             line: 1,
@@ -72,11 +81,60 @@ impl Delimited {
         &self.lines_in_quotes
     }
 
+    /// The same reader, for a copy of the text: `take_lead` gives what stands between records.
+    pub fn with_lead(self) -> Self {
+        Self { keeps_lead: true, ..self }
+    }
+
     /// Divides the next record of the block, and appends its cells to `cells`. Returns false and appends nothing where the
     /// block holds no further whole record: `refill` it then.
     pub fn read(&mut self, cells: &mut Vec<Span>) -> bool {
+        if !self.no_rows.is_empty() && !self.pass_no_rows() {
+            return false;
+        }
         // Hardly any table has escapes, and the others need not be asked for them at every cell.
         if self.dialect.escape.is_some() { self.divide::<true>(cells) } else { self.divide::<false>(cells) }
+    }
+
+    /// Goes behind the lines that are no records; false where the block ends before it is known which they are.
+    #[cold]
+    fn pass_no_rows(&mut self) -> bool {
+        let text = &self.block[..self.filled];
+        let (mut at, mut line, mut passed) = (self.next, self.next_line, None);
+        let known = loop {
+            let rest = &text[at..];
+            let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+            let skipped = line <= self.no_rows.skipped;
+            if !skipped && rest.first().is_some_and(is_line_end) {
+                line += u64::from(rest[0] == b'\n');
+                at += 1;
+                continue;
+            }
+            let is_comment = self.no_rows.is_comment(rest);
+            if !skipped && !is_comment {
+                break self.at_end || rest.len() >= self.no_rows.comment_bytes();
+            }
+            // Lines are counted by their LF; a comment may also end with a CR alone.
+            match rest.iter().position(|byte| *byte == b'\n' || *byte == b'\r' && !skipped) {
+                Some(end) => (at, line) = (at + end + 1, line + u64::from(rest[end] == b'\n')),
+                None if self.at_end && !rest.is_empty() => (at, line) = (text.len(), line + 1),
+                None => break self.at_end,
+            }
+            passed = Some((at, line));
+        };
+        if let Some((at, line)) = passed {
+            if self.keeps_lead {
+                self.kept_lead.extend_from_slice(&text[self.next..at]);
+            }
+            (self.next, self.next_line) = (at, line);
+            self.specials = Specials::new(self.dialect.separator, self.dialect.quote).starting_at(at);
+        }
+        known
+    }
+
+    /// What was passed between the records since the last call, but for the line ends that `raw` gives.
+    pub fn take_lead(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.kept_lead)
     }
 
     #[inline(always)]
@@ -339,7 +397,12 @@ mod tests {
     }
 
     fn divided_by(dialect: Dialect, text: &[u8], part: usize) -> Vec<(u64, Vec<Vec<u8>>)> {
-        let mut reader = Delimited::new(Box::new(Parts { text: text.to_vec(), part }), dialect, 3, usize::MAX);
+        divided_without(NoRows::default(), dialect, text, part)
+    }
+
+    fn divided_without(no_rows: NoRows, dialect: Dialect, text: &[u8], part: usize) -> Vec<(u64, Vec<Vec<u8>>)> {
+        let input = Box::new(Parts { text: text.to_vec(), part });
+        let mut reader = Delimited::new(input, dialect, no_rows, 3, usize::MAX);
         reader.part = part;
         let (mut records, mut cells) = (Vec::new(), Vec::new());
         loop {
@@ -407,6 +470,32 @@ mod tests {
         );
         let bare = Dialect { quote: None, ..dialect };
         assert_eq!(cells(bare, "a\\,b,\"c\n1\\\n2,3\n"), [["a,b", "\"c"], ["1\n2", "3"]]);
+    }
+
+    #[test]
+    fn lines_before_the_table_and_comments_are_no_records() {
+        let spec = |member: serde_json::Value| {
+            let mut spec = serde_json::json!({"label": "click"});
+            spec.as_object_mut().unwrap().extend(member.as_object().unwrap().clone());
+            NoRows::new(&serde_json::from_value(spec).unwrap())
+        };
+        for end in ["\n", "\r\n"] {
+            let text =
+                ["a title, \"with a quote", "", "# more,", "x,y", "# a \"comment\"", "", "##", "1,2", "3,#4", "# end"];
+            let text = text.join(end);
+            let all = spec(serde_json::json!({"skip_lines": 2, "comment": "#"}));
+            for part in [1, 5, 16, usize::MAX] {
+                let records = divided_without(all.clone(), DIALECT, text.as_bytes(), part);
+                let lines: Vec<_> = records.iter().map(|(line, _)| *line).collect();
+                assert_eq!(lines, [4, 8, 9], "{part} {end:?}");
+                assert_eq!(records[2].1, [b"3".to_vec(), b"#4".to_vec()]);
+            }
+        }
+        let first = spec(serde_json::json!({"skip_lines": 9}));
+        assert_eq!(divided_without(first, DIALECT, b"a\nb", 2), [], "there may be fewer lines");
+        let comment = spec(serde_json::json!({"comment": "//"}));
+        let records = divided_without(comment, DIALECT, b"/,1\n//,2\n/", usize::MAX);
+        assert_eq!(records.len(), 2, "half a mark is none");
     }
 
     proptest! {

@@ -1,10 +1,10 @@
 //! The spec of a dataset checked against the table's columns: every mistake in it is reported at once.
 
-use super::{error::IngestError, limits::IngestLimits, split::SplitPlan, table::Table};
-use crate::types::{FieldError, FieldSpec, MultiMode, MultiSpec, NumericSpec, SplitSpec};
+use super::{error::IngestError, limits::IngestLimits, split::SplitPlan, table::Table, typed_header::NamedType};
+use crate::types::{
+    FieldError, FieldSpec, LongCell, MAX_PLACES, MultiMode, MultiSpec, NumericSpec, SplitSpec, nearest,
+};
 use std::collections::HashSet;
-
-const MAX_PLACES: u32 = 256;
 
 /// What the spec says, in positions of columns.
 pub(super) struct Draft {
@@ -41,6 +41,7 @@ impl Draft {
         let time = checker.find_time(label, split);
         let mut fields = checker.find_fields(label, split, time);
         checker.treat_columns(&mut fields);
+        checker.treat_by_name(&mut fields);
         checker.check_places(&fields, limits);
         if !checker.errors.is_empty() {
             return Err(IngestError::fields(checker.errors));
@@ -117,12 +118,7 @@ impl Checker<'_> {
         let Some(position) = columns.iter().position(|column| column == name) else {
             // As RecBole names its columns.
             let typed = columns.iter().find(|column| column.split_once(':').is_some_and(|(own, _)| own == name));
-            let near = columns
-                .iter()
-                .map(|column| (strsim::damerau_levenshtein(&column.to_lowercase(), &name.to_lowercase()), column))
-                .filter(|(distance, _)| *distance <= (name.chars().count() / 3).max(1))
-                .min_by_key(|(distance, _)| *distance);
-            let near = typed.or(near.map(|(_, column)| column));
+            let near = typed.map(String::as_str).or_else(|| nearest(name, columns.iter().map(String::as_str)));
             let guess = near.map_or_else(String::new, |column| format!("did you mean `{column}`? "));
             let some: Vec<_> = columns.iter().take(50).map(|column| format!("`{column}`")).collect();
             let more = if columns.len() > 50 { ", …" } else { "" };
@@ -161,6 +157,15 @@ impl Checker<'_> {
                 let column = self.find_column("/split/time/column", column)?;
                 Some(SplitPlan::Time { column, ratios: *ratios })
             }
+            SplitSpec::Stratified { ratios, seed } => {
+                self.check_ratios("/split/stratified/ratios", ratios);
+                Some(SplitPlan::Stratified { ratios: *ratios, seed: *seed })
+            }
+            SplitSpec::Group { column, ratios, seed } => {
+                self.check_ratios("/split/group/ratios", ratios);
+                let column = self.find_column("/split/group/column", column)?;
+                Some(SplitPlan::Group { column, ratios: *ratios, seed: *seed })
+            }
         }
     }
 
@@ -193,7 +198,9 @@ impl Checker<'_> {
     ) -> Vec<(usize, Treatment)> {
         let spec = &self.table.spec;
         let split_column = match split {
-            Some(SplitPlan::Column(column) | SplitPlan::Time { column, .. }) => Some(column),
+            Some(SplitPlan::Column(column) | SplitPlan::Time { column, .. } | SplitPlan::Group { column, .. }) => {
+                Some(column)
+            }
             _ => None,
         };
         let Some(named) = &spec.fields else {
@@ -207,6 +214,9 @@ impl Checker<'_> {
                 }
                 left_out.extend(named);
             }
+            left_out.extend(self.table.empty_end());
+            let columns = 0..self.table.columns.len();
+            left_out.extend(columns.filter(|column| self.named_type(*column) == Some(NamedType::NumberSequence)));
             let fields: Vec<_> = (0..self.table.columns.len()).filter(|column| !left_out.contains(column)).collect();
             for &column in &fields {
                 self.check_name(column);
@@ -299,6 +309,28 @@ impl Checker<'_> {
             let pointer = format!("/multi/{}", escape(name));
             let treatment = self.check_multi(&pointer, multi);
             self.treat_column(&pointer, name, treatment, fields);
+        }
+    }
+
+    /// What the column's name says of its cells.
+    fn named_type(&self, column: usize) -> Option<NamedType> {
+        self.table.types.as_ref()?.get(column).copied()
+    }
+
+    /// Treats columns of which the spec says nothing as their names say.
+    fn treat_by_name(&self, fields: &mut [(usize, Treatment)]) {
+        for (column, treatment) in fields.iter_mut().filter(|(_, own)| matches!(own, Treatment::ByContent)) {
+            *treatment = match self.named_type(*column) {
+                None | Some(NamedType::NumberSequence) => continue,
+                Some(NamedType::Token) => Treatment::Category,
+                Some(NamedType::Number) => Treatment::Numeric(NumericSpec::default()),
+                Some(NamedType::TokenSequence) => Treatment::Split(MultiSpec {
+                    separator: " ".to_owned(),
+                    mode: MultiMode::Split,
+                    max_values: MultiSpec::DEFAULT_MAX_VALUES,
+                    longer: LongCell::KeepLast,
+                }),
+            };
         }
     }
 

@@ -2,24 +2,32 @@
 
 use super::{
     batch::{Batch, Fault, Span},
-    cell,
+    cell::{self, Time},
     content::{Content, MANY_NUMBERS, Said, read},
     error::{IngestError, shown},
     faults::Faults,
+    groups::group_key,
     limits::IngestLimits,
     missing::Missing,
     part::Part,
     plan::{Plan, Slot, SlotKind},
-    spill::{SPLIT_AT, Spill, SpillWriter},
+    spill::{GROUP_AT, SPLIT_AT, Spill, SpillWriter},
     split::{SplitPlan, SplitsSeen},
     times::TimesSeen,
     vocabulary::Vocabulary,
 };
-use crate::types::{FieldError, LabelTest, RowError};
+use crate::types::{FieldError, LabelTest, MAX_PLACES, OnBadRow, RowError, SkippedRows, Split};
 use std::{io::Write, ops::Range, path::Path};
 
 /// Values are coded so many rows at a time (see `vocabulary`).
 const CODED_ROWS: usize = 1024;
+/// Of rows that are left out so many are allowed where the spec does not say how many: one of a hundred, or ten.
+const ROWS_A_BAD_ROW: u64 = 100;
+const BAD_ROWS: u64 = 10;
+/// More positions of rows that are left out would take too much memory.
+const MOST_BAD_ROWS: u64 = 1 << 25;
+/// Values of a label's column that a message names.
+const NAMED_WORDS: usize = 5;
 
 /// Codes the rows of a table, batch by batch.
 pub(super) struct Encoder<'a> {
@@ -39,10 +47,20 @@ pub(super) struct Encoder<'a> {
     look_at: Vec<usize>,
     /// By vocabulary: the most values of a cell that has too many.
     longest: Vec<usize>,
+    /// By vocabulary: cells of which only the last values were kept.
+    cut: Vec<u64>,
     spill: SpillWriter,
     faults: Faults,
+    /// Whether other rows may be within a bad one, or behind where the file breaks off: no row can be left out then.
+    hides_rows: bool,
+    /// Positions of the rows that are left out, ascending.
+    skipped: Vec<u32>,
     rows: u64,
     splits: SplitsSeen,
+    /// The times of the row that is encoded.
+    row_times: Vec<Time>,
+    /// Some values of the label's column that its rule does not name.
+    other_words: Vec<String>,
 }
 
 /// What the first reading left.
@@ -51,9 +69,16 @@ pub(super) struct Encoded {
     pub vocabularies: Vec<Vocabulary>,
     /// By vocabulary: whether cells of the column were spilled as numbers.
     pub direct: Vec<bool>,
+    /// By vocabulary: cells of which only the last values were kept.
+    pub cut: Vec<u64>,
     pub splits: SplitsSeen,
     /// Rows of each part of the table.
     pub part_rows: Vec<u64>,
+    /// Positions of the rows that were left out, ascending; and what was wrong with them.
+    pub skipped: Vec<u32>,
+    pub skipped_rows: SkippedRows,
+    /// Some values of the label's column that its rule does not name.
+    pub other_words: Vec<String>,
 }
 
 impl<'a> Encoder<'a> {
@@ -75,13 +100,18 @@ impl<'a> Encoder<'a> {
             direct: vec![false; plan.vocabularies],
             look_at: vec![MANY_NUMBERS + 1; plan.vocabularies],
             longest: vec![0; plan.vocabularies],
+            cut: vec![0; plan.vocabularies],
             spill: SpillWriter::create(folder, plan.width)?,
             faults: Faults::new(limits.max_errors),
+            hides_rows: false,
+            skipped: Vec::new(),
             rows: 0,
             splits: SplitsSeen {
                 times: plan.times.iter().map(|_| TimesSeen::default()).collect(),
                 ..SplitsSeen::default()
             },
+            row_times: Vec::with_capacity(plan.times.len()),
+            other_words: Vec::new(),
         })
     }
 
@@ -95,17 +125,21 @@ impl<'a> Encoder<'a> {
         self.part = batch.part;
         self.part_rows[self.part] += batch.rows.len() as u64;
         for first in (0..batch.rows.len()).step_by(CODED_ROWS) {
-            let rows = first..batch.rows.len().min(first + CODED_ROWS);
-            let record = self.spill.next_record();
-            for row in rows.clone() {
-                match batch.rows[row].fault.take() {
+            let end = batch.rows.len().min(first + CODED_ROWS);
+            // Good rows that follow each other.
+            let (mut run, mut record) = (first, self.spill.next_record());
+            for row in first..end {
+                let good = match batch.rows[row].fault.take() {
                     None => self.encode_row(batch, row),
                     Some(fault) => self.reject_row(*fault, batch.rows[row].line),
+                };
+                if !good && self.skips() {
+                    self.fill_in_codes(batch, run..row, record)?;
+                    (run, record) = (row + 1, self.spill.next_record());
                 }
             }
-            // Once a row is bad nothing will be encoded, and the rest is only checked.
-            if self.faults.total() == 0 {
-                self.fill_in_codes(batch, rows, record)?;
+            if self.codes_rows() {
+                self.fill_in_codes(batch, run..end, record)?;
             }
         }
         self.check_rows()?;
@@ -115,13 +149,33 @@ impl<'a> Encoder<'a> {
         self.check_vocabulary()
     }
 
+    /// Whether bad rows are left out.
+    fn skips(&self) -> bool {
+        self.plan.on_bad_row == OnBadRow::Skip
+    }
+
+    /// Whether rows are coded. Once a row is bad that is not left out, the rest is only checked.
+    fn codes_rows(&self) -> bool {
+        self.skips() || self.faults.total() == 0
+    }
+
+    /// Whether the rows that are left out are as few as they may be, and nothing else is wrong.
+    fn may_skip(&self) -> bool {
+        let few = self.faults.rejected_rows() <= self.max_bad_rows();
+        self.skips() && !self.hides_rows && few && self.faults.rejected_rows() < self.rows
+    }
+
+    fn max_bad_rows(&self) -> u64 {
+        self.plan.max_bad_rows.unwrap_or((self.rows / ROWS_A_BAD_ROW).max(BAD_ROWS))
+    }
+
     /// The spilled rows, or everything found wrong with them.
     pub fn finish(self) -> Result<Encoded, IngestError> {
-        if self.faults.total() > 0 {
-            let longest = self.longest_cells();
-            return Err(self.faults.into_error(self.rows, longest));
+        if self.faults.total() > 0 && !self.may_skip() {
+            let fields = self.longest_cells().into_iter().chain(self.too_many_bad_rows()).collect();
+            return Err(self.faults.into_error(self.rows, fields));
         }
-        let spill = self.spill.finish(self.rows as u32)?;
+        let spill = self.spill.finish((self.rows - self.skipped.len() as u64) as u32)?;
         if spill.rows == 0 {
             let rule = "the file has columns but no rows; upload a table of at least three rows";
             return Err(IngestError::field("", rule));
@@ -137,19 +191,28 @@ impl<'a> Encoder<'a> {
             spill,
             vocabularies: self.vocabularies,
             direct: self.direct,
+            cut: self.cut,
             splits: self.splits,
             part_rows: self.part_rows,
+            skipped: self.skipped,
+            skipped_rows: self.faults.into_skipped(),
+            other_words: self.other_words,
         })
     }
 
-    fn encode_row(&mut self, batch: &mut Batch, row: usize) {
+    /// Checks a row and puts its record together, but for codes; false where it is bad.
+    fn encode_row(&mut self, batch: &mut Batch, row: usize) -> bool {
         let (plan, line, before) = (self.plan, batch.rows[row].line, self.faults.total());
         let cells = batch.cells(row);
+        let record = self.spill.push_record();
+        let mut split = None;
         if cells.len() == plan.columns.len() {
-            let record = self.spill.push_record();
             self.encode_label(&batch.text, cells, record, line);
-            self.encode_split(&batch.text, cells, record, line);
-            self.encode_times(&batch.text, cells, record, line);
+            split = self.encode_split(&batch.text, cells, record, line);
+            self.read_times(&batch.text, cells, line);
+            if let Some(column) = plan.empty_end {
+                self.check_end(column, &batch.text, cells, line);
+            }
             for place in 0..self.checked.len() {
                 let slot = self.checked[place];
                 let value = batch.cells(row)[slot.column];
@@ -158,17 +221,48 @@ impl<'a> Encoder<'a> {
                 }
             }
         } else {
-            let rule = format!("{} values where there are {} columns", cells.len(), plan.columns.len());
-            let row = self.rows;
-            let part = &self.parts[self.part];
-            self.faults.add(|| RowError { row, part: part.shown_name(), line, column: None, value: None, rule });
+            let way_out = if self.skips() { "" } else { WAY_OUT };
+            let rule = format!("{} values where there are {} columns{way_out}", cells.len(), plan.columns.len());
+            let (row, part) = (self.rows, self.part_name());
+            self.faults.add(|| RowError { row, part, line, column: None, value: None, rule });
+        }
+        let good = self.faults.total() == before;
+        if good {
+            self.take_in(batch, row, record, split);
+        } else {
+            self.leave_out(record);
+        }
+        if !self.codes_rows() {
+            self.spill.discard();
         }
         self.rows += 1;
-        if self.faults.total() > before {
-            self.faults.reject_row();
+        good
+    }
+
+    /// Counts what a good row has.
+    fn take_in(&mut self, batch: &Batch, row: usize, record: usize, split: Option<Split>) {
+        if let Some(split) = split {
+            *self.splits.rows.of_mut(split) += 1;
         }
-        if self.faults.total() > 0 {
-            self.spill.discard();
+        for (place, time) in self.row_times.drain(..).enumerate() {
+            let key = self.splits.times[place].add(time, self.rows);
+            self.spill.put(record + self.plan.times[place].at, key.to_le_bytes());
+        }
+        if let Some(group) = self.plan.group {
+            let key = group_key(batch.cells(row)[group].slice(&batch.text));
+            self.splits.groups.add(key);
+            self.spill.put(record + GROUP_AT, key.to_le_bytes());
+        }
+    }
+
+    /// Forgets a bad row, which is the last; its record starts at `record`.
+    fn leave_out(&mut self, record: usize) {
+        self.faults.reject_row();
+        self.row_times.clear();
+        if self.skips() {
+            self.vocabularies.iter_mut().for_each(|vocabulary| vocabulary.forget(record));
+            self.spill.take_back(record);
+            self.skipped.push(self.rows as u32);
         }
     }
 
@@ -184,7 +278,13 @@ impl<'a> Encoder<'a> {
             Some(LabelTest::Words { negated, words }) => {
                 let word = std::str::from_utf8(value).unwrap_or_default().trim();
                 // A cell without a value says nothing.
-                (!plan.missing.is_blank(value)).then(|| u8::from(LabelTest::is_among(words, word) != *negated))
+                (!plan.missing.is_blank(value)).then(|| {
+                    let named = LabelTest::is_among(words, word);
+                    if !named && self.other_words.len() < NAMED_WORDS {
+                        self.note_word(word);
+                    }
+                    u8::from(named != *negated)
+                })
             }
         };
         match label {
@@ -196,18 +296,24 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn encode_split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
-        if let Some(split) = self.parts[self.part].split {
-            *self.splits.rows.of_mut(split) += 1;
-            self.spill.put(record + SPLIT_AT, [split as u8]);
+    fn note_word(&mut self, word: &str) {
+        let word = shown(word.as_bytes());
+        if !self.other_words.contains(&word) {
+            self.other_words.push(word);
         }
-        let SplitPlan::Column(column) = self.plan.split else { return };
+    }
+
+    /// The split that the row's part or its column names.
+    fn encode_split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) -> Option<Split> {
+        if let Some(split) = self.parts[self.part].split {
+            self.spill.put(record + SPLIT_AT, [split as u8]);
+            return Some(split);
+        }
+        let SplitPlan::Column(column) = self.plan.split else { return None };
         let value = cells[column].slice(text);
-        match cell::parse_split(value) {
-            Some(split) => {
-                *self.splits.rows.of_mut(split) += 1;
-                self.spill.put(record + SPLIT_AT, [split as u8]);
-            }
+        let split = cell::parse_split(value);
+        match split {
+            Some(split) => self.spill.put(record + SPLIT_AT, [split as u8]),
             None => self.report_cell(
                 line,
                 column,
@@ -215,14 +321,28 @@ impl<'a> Encoder<'a> {
                 "the split must be train, valid (also val, validation or dev) or test",
             ),
         }
+        split
     }
 
-    fn encode_times(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) {
+    /// Of rows that end with a separator: nothing may stand behind it.
+    fn check_end(&mut self, column: usize, text: &[u8], cells: &[Span], line: Option<u64>) {
+        let value = cells[column].slice(text);
+        if !value.is_empty() {
+            self.report_cell(
+                line,
+                column,
+                value,
+                "a value behind the last column; the rows before end with a separator",
+            );
+        }
+    }
+
+    fn read_times(&mut self, text: &[u8], cells: &[Span], line: Option<u64>) {
         let plan = self.plan;
         for (place, slot) in plan.times.iter().enumerate() {
             let value = cells[slot.column].slice(text);
-            match self.splits.times[place].read(value, self.rows) {
-                Ok(key) => self.spill.put(record + slot.at, key.to_le_bytes()),
+            match self.splits.times[place].read(value) {
+                Ok(time) => self.row_times.push(time),
                 Err(rule) if plan.split.time_column() == Some(slot.column) => {
                     self.report_cell(line, slot.column, value, rule);
                 }
@@ -259,18 +379,29 @@ impl<'a> Encoder<'a> {
                 }
                 self.gather(*vocabulary, text, Span::new(start, text.len()), at);
             }
-            SlotKind::Multi { vocabulary, separator, places } => {
+            SlotKind::Multi { vocabulary, separator, places, keep_last } => {
                 // The reader has checked that cells are UTF-8.
                 let cell = std::str::from_utf8(value.slice(text)).map_err(|error| error.to_string())?;
                 let list = cell.strip_prefix('[').and_then(|cell| cell.strip_suffix(']'));
                 let (mut used, mut start) = (0, value.start() + usize::from(list.is_some()));
                 let cell = list.map_or(cell, |list| if list.trim().is_empty() { "" } else { list });
-                for part in cell.split(separator.as_str()).filter(|_| !cell.is_empty()) {
+                let mut passed = 0;
+                if *keep_last {
+                    passed = cell.split(separator.as_str()).count().saturating_sub(*places as usize);
+                    self.cut[*vocabulary] += u64::from(passed > 0);
+                }
+                for (place, part) in cell.split(separator.as_str()).filter(|_| !cell.is_empty()).enumerate() {
+                    if place < passed {
+                        start += part.len() + separator.len();
+                        continue;
+                    }
                     used += 1;
                     if used > *places {
                         let all = cell.split(separator.as_str()).count();
                         self.longest[*vocabulary] = self.longest[*vocabulary].max(all);
-                        return Err(format!("{all} values in one cell; raise `max_values` (now {places})"));
+                        return Err(format!(
+                            "{all} values in one cell; raise `max_values` (now {places}), or keep the last (`longer`: `keep_last`)"
+                        ));
                     }
                     let own = if list.is_some() { within_list(part) } else { 0..part.len() };
                     let span = Span::new(start + own.start, start + own.end);
@@ -284,7 +415,7 @@ impl<'a> Encoder<'a> {
 
     /// Puts a value in line, so that `fill_in_codes` writes its code to `at` of the spill's buffer.
     fn gather(&mut self, vocabulary: usize, text: &[u8], value: Span, at: usize) {
-        if self.faults.total() == 0 {
+        if self.codes_rows() {
             self.vocabularies[vocabulary].gather(text, value, at);
         }
     }
@@ -292,6 +423,9 @@ impl<'a> Encoder<'a> {
     /// Writes the codes of the rows' values into their records, the first of which starts at `record` of the spill's
     /// buffer. The rows are good.
     fn fill_in_codes(&mut self, batch: &Batch, rows: Range<usize>, record: usize) -> Result<(), IngestError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let cells = batch.cells_of(rows);
         for slot in &self.plan.slots {
             if let SlotKind::Category { vocabulary } | SlotKind::ByContent { vocabulary, .. } = slot.kind
@@ -313,10 +447,15 @@ impl<'a> Encoder<'a> {
     /// What `max_values` would have to be, of columns with cells of more values.
     fn longest_cells(&self) -> Vec<FieldError> {
         let fault = |slot: &Slot| match &slot.kind {
-            SlotKind::Multi { vocabulary, separator, .. } if self.longest[*vocabulary] > 0 => {
+            SlotKind::Multi { vocabulary, separator, places, .. } if self.longest[*vocabulary] > 0 => {
                 let (column, most) = (&self.plan.columns[slot.column], self.longest[*vocabulary]);
+                let raise = match most <= MAX_PLACES as usize {
+                    true => format!("raise `max_values` (--multi '{column}={separator}:{most}'), or "),
+                    false => String::new(),
+                };
                 let rule = format!(
-                    "column `{column}` has cells of up to {most} values; raise `max_values` (--multi '{column}={separator}:{most}')"
+                    "column `{column}` has cells of up to {most} values; {raise}keep the last {places} (--multi \
+                     '{column}={separator}:last:{places}')"
                 );
                 Some(FieldError::new("/fields", rule))
             }
@@ -358,19 +497,40 @@ impl<'a> Encoder<'a> {
         });
     }
 
-    /// Counts and reports a row that could not be divided into cells.
-    fn reject_row(&mut self, fault: Fault, line: Option<u64>) {
+    /// What is said where more rows are bad than may be left out.
+    fn too_many_bad_rows(&self) -> Option<FieldError> {
+        let (bad, most) = (self.faults.rejected_rows(), self.max_bad_rows());
+        let rule = if !self.skips() {
+            return None;
+        } else if self.hides_rows {
+            "rows are missing, or within others, so bad ones cannot be left out".to_owned()
+        } else if bad <= most {
+            "every row is bad".to_owned()
+        } else {
+            format!(
+                "{bad} of {} rows are bad, more than {most}; correct them, or allow more (--max-bad-rows {bad})",
+                self.rows
+            )
+        };
+        Some(FieldError::new("/max_bad_rows", rule))
+    }
+
+    /// Counts and reports a row that could not be divided into cells. It is bad.
+    fn reject_row(&mut self, fault: Fault, line: Option<u64>) -> bool {
+        self.hides_rows |= fault.hides_rows;
         let (row, part, columns) = (self.rows, self.part_name(), &self.plan.columns);
         self.faults.add(|| {
             let column = fault.column.or_else(|| columns.get(fault.position?).cloned());
             RowError { row, part, line, column, value: fault.value, rule: fault.rule }
         });
-        self.faults.reject_row();
+        self.leave_out(self.spill.next_record());
         self.rows += 1;
+        false
     }
 
     /// Reports that the file breaks off at this row. It is listed first, because it may be why rows before it look wrong.
     fn report_break(&mut self, message: &str, line: Option<u64>) {
+        self.hides_rows = true;
         let rule = format!("{message} ({} rows were read before)", self.rows);
         let (row, part) = (self.rows, self.part_name());
         self.faults.add_first(RowError { row, part, line, column: None, value: None, rule });
@@ -384,6 +544,10 @@ impl<'a> Encoder<'a> {
     }
 
     fn check_rows(&self) -> Result<(), IngestError> {
+        if self.skipped.len() as u64 > MOST_BAD_ROWS {
+            let rule = format!("more than {MOST_BAD_ROWS} rows are bad; correct them");
+            return Err(IngestError::field("/max_bad_rows", rule));
+        }
         let max_rows = self.limits.max_rows.min(u64::from(u32::MAX));
         if self.rows <= max_rows {
             return Ok(());
@@ -460,6 +624,8 @@ fn within_list(part: &str) -> Range<usize> {
 fn is_coded(kind: &SlotKind) -> bool {
     matches!(kind, SlotKind::Category { .. } | SlotKind::ByContent { wide: false, .. })
 }
+
+const WAY_OUT: &str = "; correct the row, or leave such rows out (`on_bad_row`: `skip`, --on-bad-row skip)";
 
 const WORD_AMONG_NUMBERS: &str = "a word, where the rows before have thousands of different numbers with fractions; \
     name it in `missing` if it means no value, or say that the column is a `category`";

@@ -10,7 +10,6 @@ use super::{
     error::IngestError,
     export_parquet::{write_parquet, write_parquet_part},
     export_text::TextCopy,
-    format::compression,
     jsonl::discover_keys,
     layout::sync_folder,
     limits::IngestLimits,
@@ -18,12 +17,13 @@ use super::{
     marks::{Marks, RowMark, TARGET, WEIGHT},
     part::Part,
     reader::open_lines,
+    recode::Encoder,
     reshape::Reshape,
     table::Table,
     withheld::Withheld,
 };
-use crate::types::{DatasetSpec, FileFormat, LabelColumns, OutputForm, Split, TableSource};
-use std::{fs::File, path::Path};
+use crate::types::{Compression, DatasetSpec, FileFormat, LabelColumns, OutputForm, Split, TableSource};
+use std::{fs::File, io::Write, path::Path};
 
 /// What becomes of each row of an upload, by its position in the file.
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ pub fn write_denoised_as(
         Some(of_row) => Edit::Mark(Marks::new(&taken_names(&table, &limits)?, of_row)),
         None => Edit::Nothing,
     };
-    let plan = CopyPlan { dropped: changes.dropped, edit };
+    let plan = CopyPlan { dropped: changes.dropped, edit, rows_end_empty: table.rows_end_empty };
     let mut counts = ExportCounts::default();
     match form {
         OutputForm::File => write_copy(&table, &table.parts, &plan, &mut counts, out, &limits)?,
@@ -105,7 +105,8 @@ pub fn write_withheld(
     let table = Table::open(&source.into(), spec, &limits)?;
     let edit = Edit::Withhold(Withheld::new(&table.columns, withheld)?);
     let mut counts = ExportCounts::default();
-    write_copy(&table, &table.parts, &CopyPlan { dropped, edit }, &mut counts, out, &limits)?;
+    let plan = CopyPlan { dropped, edit, rows_end_empty: table.rows_end_empty };
+    write_copy(&table, &table.parts, &plan, &mut counts, out, &limits)?;
     Ok(counts)
 }
 
@@ -130,22 +131,17 @@ fn write_copy(
 ) -> Result<(), IngestError> {
     write_file(out, |file| match table.spec.format {
         Some(FileFormat::Parquet) => write_parquet(table, parts, plan, counts, file),
-        _ => write_compressed(
-            file,
-            compression(&table.spec),
-            |out| {
-                let (mut out, mut first) = (LineEnds::new(out), true);
-                for part in parts.iter().filter(|part| part.has_rows()) {
-                    out.end_line().map_err(CopyError::Out)?;
-                    let reshape = Reshape::of(part, &table.columns[table.own_columns().len()..]);
-                    let copy = TextCopy { table, part, plan, reshape, first };
-                    copy.write(counts, &mut out, limits)?;
-                    first = false;
-                }
-                Ok(())
-            },
-            CopyError::Out,
-        ),
+        _ => write_text(file, &table.spec, parts.iter().find_map(|part| part.spec.member.as_deref()), |out| {
+            let (mut out, mut first) = (LineEnds::new(out), true);
+            for part in parts.iter().filter(|part| part.has_rows()) {
+                out.end_line().map_err(CopyError::Out)?;
+                let reshape = Reshape::of(part, &table.columns[table.own_columns().len()..]);
+                let copy = TextCopy { table, part, plan, reshape, first };
+                copy.write(counts, &mut out, limits)?;
+                first = false;
+            }
+            Ok(())
+        }),
     })
 }
 
@@ -161,16 +157,32 @@ fn write_part(
     write_file(out, |file| match part.spec.format {
         _ if !part.has_rows() => Ok(()),
         Some(FileFormat::Parquet) => write_parquet_part(part, plan, counts, file),
-        _ => write_compressed(
-            file,
-            compression(&part.spec),
-            |out| {
-                let copy = TextCopy { table, part, plan, reshape: None, first: true };
-                copy.write(counts, out, limits)
-            },
-            CopyError::Out,
-        ),
+        _ => write_text(file, &part.spec, part.spec.member.as_deref(), |out| {
+            let copy = TextCopy { table, part, plan, reshape: None, first: true };
+            copy.write(counts, out, limits)
+        }),
     })
+}
+
+/// Hands `write` where text in UTF-8 goes: to a file that is compressed and encoded as the spec says. `member` is the text's name in
+/// a zip archive.
+fn write_text(
+    file: &File,
+    spec: &DatasetSpec,
+    member: Option<&str>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), CopyError>,
+) -> Result<(), CopyError> {
+    let compression = spec.compression.unwrap_or(Compression::None);
+    let encoding = spec.encoding.filter(|encoding| !encoding.is_utf8());
+    let write = |out: &mut dyn Write| match encoding {
+        None => write(out),
+        Some(encoding) => {
+            let mut encoder = Encoder::new(out, encoding.encoding());
+            write(&mut encoder)?;
+            encoder.finish().map_err(CopyError::Out)
+        }
+    };
+    write_compressed(file, compression, member.unwrap_or("table"), write, CopyError::Out)
 }
 
 /// Makes a file that appears under its name when `write` has written it.
@@ -194,7 +206,7 @@ fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, Inge
         // Any object may have keys of its own. Only those that could be in the way are kept: bounds memory.
         let in_the_way = |key: &str| key.starts_with(TARGET) || key.starts_with(WEIGHT);
         for part in table.parts.iter().filter(|part| part.has_rows()) {
-            let (mut lines, _) = open_lines(&part.path, &part.spec, limits)?;
+            let (mut lines, _) = open_lines(part.text(), limits)?;
             let read = discover_keys(&mut lines, u64::MAX, in_the_way, &mut names);
             read.map_err(|error| error.at_start(&part.path).in_part(part.name.as_deref()))?;
         }

@@ -4,13 +4,13 @@ use super::{
     copy::{CopyError, CopyPlan, Edit, ExportCounts},
     delimited::Delimited,
     dialect::Dialect,
-    format::compression,
     limits::IngestLimits,
     lines::Lines,
     marks::{Line, TextStyle},
     part::Part,
+    preamble::NoRows,
     reshape::Reshape,
-    source::{self, BOM},
+    source::BOM,
     table::Table,
 };
 use crate::types::FileFormat;
@@ -23,7 +23,7 @@ pub(super) struct TextCopy<'a> {
     pub plan: &'a CopyPlan<'a>,
     /// How its lines become those of the file, where they are not.
     pub reshape: Option<Reshape<'a>>,
-    /// Whether it is the first of the file, which is headed as it is.
+    /// Whether it is the first of the file, which is headed as it is. Of the others what stands before their first line is left out.
     pub first: bool,
 }
 
@@ -44,8 +44,8 @@ impl TextCopy<'_> {
         limits: &IngestLimits,
     ) -> Result<(), CopyError> {
         let Self { table, part, first, .. } = self;
-        let text = source::open(&part.path, compression(&part.spec), limits.max_decompressed_bytes);
-        let text = text.map_err(CopyError::Source)?;
+        let text = part.text().open(limits.max_decompressed_bytes).map_err(CopyError::Source)?;
+        let no_rows = NoRows::new(&part.spec);
         if text.bom && *first {
             out.write_all(BOM).map_err(CopyError::Out)?;
         }
@@ -62,12 +62,13 @@ impl TextCopy<'_> {
                     Some(_) => TextStyle::Quoted(separator),
                     None => TextStyle::Separated(separator),
                 };
-                let rows = Delimited::new(text.reader, dialect, 0, limits.max_line_bytes);
+                let rows = Delimited::new(text.reader, dialect, no_rows, 0, limits.max_line_bytes).with_lead();
                 self.copy_records(rows, header, style, counts, out)
             }
             separator => {
                 let style = separator.map_or(TextStyle::Json, TextStyle::Separated);
-                self.copy_lines(Lines::new(text.reader, limits.max_line_bytes), header, style, counts, out)
+                let lines = Lines::new(text.reader, no_rows, limits.max_line_bytes);
+                self.copy_lines(lines, header, style, counts, out)
             }
         }
     }
@@ -84,6 +85,7 @@ impl TextCopy<'_> {
         let mut cells = Vec::new();
         // The record before: whether it was kept, and whether it ended in CR.
         let (mut kept, mut after_cr) = (true, false);
+        let mut headed = self.first;
         loop {
             cells.clear();
             let more = loop {
@@ -93,13 +95,17 @@ impl TextCopy<'_> {
                     false => break false,
                 }
             };
-            let (lead, body) = rows.raw();
+            let mut lead = rows.take_lead();
+            let (last, body) = rows.raw();
+            lead.extend_from_slice(last);
             // The LF of a CRLF stands before the next record but belongs to the one it ends.
             let (line_end, blank) = lead.split_at(usize::from(after_cr && lead.starts_with(b"\n")));
             if kept {
                 out.write_all(line_end).map_err(CopyError::Out)?;
             }
-            out.write_all(blank).map_err(CopyError::Out)?;
+            if std::mem::replace(&mut headed, true) {
+                out.write_all(blank).map_err(CopyError::Out)?;
+            }
             if !more {
                 return Ok(());
             }
@@ -120,10 +126,16 @@ impl TextCopy<'_> {
         counts: &mut ExportCounts,
         out: &mut dyn Write,
     ) -> Result<(), CopyError> {
+        let mut headed = self.first;
         while lines.read().map_err(CopyError::of_part(self.part))? {
-            if lines.is_blank() {
-                out.write_all(lines.raw()).map_err(CopyError::Out)?;
-            } else if let Some(line) = next_line(&mut header, counts, self.plan) {
+            if lines.is_no_row() {
+                if headed {
+                    out.write_all(lines.raw()).map_err(CopyError::Out)?;
+                }
+                continue;
+            }
+            headed = true;
+            if let Some(line) = next_line(&mut header, counts, self.plan) {
                 self.write_line(lines.raw(), line, style, out)?;
             }
         }
@@ -133,6 +145,11 @@ impl TextCopy<'_> {
     /// Writes a line of text with its line end.
     fn write_line(&self, raw: &[u8], line: Line, style: TextStyle, out: &mut dyn Write) -> Result<(), CopyError> {
         let unreadable = CopyError::of_part(self.part);
+        // The names of a table whose rows end with a separator have one cell less than the rows.
+        let more_columns = self.reshape.is_some() || matches!(self.plan.edit, Edit::Mark(_));
+        let ends = matches!(line, Line::Header) && self.plan.rows_end_empty && more_columns;
+        let ended = ends.then(|| style.with_separator(raw));
+        let raw = ended.as_deref().unwrap_or(raw);
         let shaped = self.reshape.as_ref().map(|reshape| reshape.line(raw, line, style)).transpose();
         let shaped = shaped.map_err(&unreadable)?;
         let raw = shaped.as_deref().unwrap_or(raw);

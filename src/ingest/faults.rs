@@ -1,7 +1,7 @@
 //! Collects what is wrong with a table's rows: the first errors in full, the others by their number.
 
 use super::error::{IngestError, InvalidTable};
-use crate::types::{FieldError, RowError};
+use crate::types::{FieldError, RowError, SkippedRows};
 
 pub(super) struct Faults {
     found: InvalidTable,
@@ -37,6 +37,16 @@ impl Faults {
     /// Counts a row that has errors.
     pub fn reject_row(&mut self) {
         self.found.rejected_rows += 1;
+    }
+
+    /// Rows that have errors.
+    pub fn rejected_rows(&self) -> u64 {
+        self.found.rejected_rows
+    }
+
+    /// The rows that have errors, which are left out of the table.
+    pub fn into_skipped(self) -> SkippedRows {
+        SkippedRows { rows: self.found.rejected_rows, listed: self.found.rows }
     }
 
     /// Everything found, of a table of which so many rows were read. `fields` is what the rows say of the spec.

@@ -2,17 +2,17 @@
 
 use super::{
     alone::Alone,
-    assemble::{self, Assembly},
+    assemble::{self, Assembly, Positions},
     duplicates::Duplicates,
     encode::Encoded,
     encoding::{Encoding, feature_map},
     error::IngestError,
     layout::Layout,
     part::Part,
-    plan::Plan,
+    plan::{Plan, SlotKind},
     progress::Ticker,
     readings::{self, Readings},
-    split::Splitter,
+    split::{SplitsSeen, Splitter},
     survey::{Survey, find_bounds},
     table::Table,
     times::{TimeScale, TimesSeen},
@@ -31,19 +31,21 @@ pub(super) fn write_dataset(
     parent: &Path,
     ticker: &mut Ticker,
 ) -> Result<(FeatureMap, Profile), IngestError> {
-    let Encoded { spill, vocabularies, direct, splits, part_rows } = encoded;
+    let Encoded { spill, vocabularies, direct, cut, splits, part_rows, skipped, skipped_rows, other_words } = encoded;
     let values = |(vocabulary, direct)| Values::new(vocabulary, direct, &plan.missing);
     let values: Vec<_> = vocabularies.into_iter().zip(direct).map(values).collect();
     readings::check(plan, &values)?;
     let (splitter, rows) = Splitter::new(plan.split, &spill, &splits, ticker)?;
     let survey = Survey::read(plan, &spill, &splitter, &values, ticker)?;
-    survey.check_labels(rows)?;
+    survey.check_labels(plan, rows, &other_words)?;
     let mut readings = Readings::new(plan, &values, &survey.missing, rows);
     let measures = readings.measures(plan, &values);
     let bounds = find_bounds(plan, &measures, &spill, &splitter, ticker)?;
     let encodings = Encoding::for_plan(plan, &values, survey.ranks, &measures, bounds);
     let time = plan.times.last().copied().zip(splits.times.last().map(TimesSeen::unit));
     let time_column = time.map(|(slot, unit)| TimeColumn { column: plan.columns[slot.column].clone(), unit });
+    let large_group =
+        (splits.groups.largest() > rows.total() / LARGE_GROUP).then(|| large_group(&splits, rows.total()));
     let feature_map = feature_map(plan, &encodings, table.spec.label.clone(), rows, time_column);
 
     let layout = Layout::create(parent)?;
@@ -56,6 +58,7 @@ pub(super) fn write_dataset(
         plan,
         encodings: &encodings,
         splitter: &splitter,
+        positions: Positions::new(&skipped),
         times: time.map(|(slot, unit)| TimeScale::new(slot, unit)),
         duplicates: Duplicates::new(rows.train, parent)?,
         alone: Alone::new(&feature_map),
@@ -85,7 +88,8 @@ pub(super) fn write_dataset(
         unknown_cells: counted.map(|(field, cells)| (field.name.clone(), cells)).collect::<BTreeMap<_, _>>(),
         columns: plan.columns.clone(),
         fields: readings.fields,
-        notes: notes.into_iter().chain(readings.notes).collect(),
+        skipped: skipped_rows,
+        notes: notes.into_iter().chain(readings.notes).chain(cut_cells(plan, &cut)).chain(large_group).collect(),
         warnings,
         parts: part_ranges(table, &part_rows),
         bytes: table.bytes,
@@ -104,4 +108,26 @@ fn part_ranges(table: &Table, part_rows: &[u64]) -> Vec<PartRows> {
         Some(range)
     };
     table.parts.iter().zip(part_rows).filter_map(range).collect()
+}
+
+/// A group with more than one of so many rows decides the sizes of the splits.
+const LARGE_GROUP: u64 = 5;
+
+fn large_group(splits: &SplitsSeen, rows: u64) -> String {
+    let largest = splits.groups.largest();
+    format!(
+        "a value of the column that rows are split by has {largest} of the {rows} rows, so the splits may be far from their shares; \
+         rows without a value are one group"
+    )
+}
+
+/// Says of which columns not all values were kept.
+fn cut_cells<'a>(plan: &'a Plan, cut: &'a [u64]) -> impl Iterator<Item = String> + 'a {
+    plan.slots.iter().filter_map(|slot| {
+        let SlotKind::Multi { vocabulary, places, .. } = slot.kind else { return None };
+        let (column, cells) = (&plan.columns[slot.column], cut[vocabulary]);
+        (cells > 0).then(|| {
+            format!("{cells} cells of column `{column}` have more than {places} values; the last {places} are kept")
+        })
+    })
 }

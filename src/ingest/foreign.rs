@@ -1,10 +1,7 @@
 //! Files that are no table we read, told by their first bytes, so that nobody is advised to convert an archive's letters.
 
 /// First bytes, what they are of, and what to do.
-const KINDS: [(&[u8], &str, &str); 16] = [
-    (b"PK\x03\x04", "a zip archive (or an Excel or NumPy file, which is one)", UNPACK),
-    (b"BZh", "compressed with bzip2", "unpack it with `bunzip2`, or pack it with gzip or zstd"),
-    (b"\xfd7zXZ\0", "compressed with xz", "unpack it with `unxz`, or pack it with gzip or zstd"),
+const KINDS: [(&[u8], &str, &str); 13] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
     (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it with `unlz4`, or pack it with gzip or zstd"),
     (b"ARROW1", "an Arrow (Feather) file", CONVERT),
@@ -20,37 +17,28 @@ const KINDS: [(&[u8], &str, &str); 16] = [
     (b"\x80\x05", PICKLE, CONVERT),
 ];
 
-const UNPACK: &str = "give the table in it as CSV, Parquet or JSON lines, plain or packed with gzip or zstd";
+const UNPACK: &str = "give the table in it as CSV, Parquet or JSON lines, plain or compressed";
 const CONVERT: &str = "write it as Parquet, CSV or JSON lines";
 const PICKLE: &str = "a Python pickle";
+
+/// First bytes of gzip, zstd, bzip2, xz and zip.
+const COMPRESSED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh9", b"\xfd7zXZ\0", b"PK\x03\x04"];
 
 /// Where a tar archive says that it is one.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
 /// Why a file with these first bytes cannot be read, if they tell. `packed`: they were compressed.
 pub(super) fn why_unreadable(first: &[u8], packed: bool) -> Option<String> {
-    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
-        return Some("the file is UTF-16; write it in UTF-8, for example with `iconv -f utf-16 -t utf-8`".to_owned());
-    }
     if first.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1)) {
         return Some(format!("the file is a tar archive; {UNPACK}"));
     }
-    if packed && (first.starts_with(b"\x1f\x8b") || first.starts_with(b"\x28\xb5\x2f\xfd")) {
+    if packed && COMPRESSED.iter().any(|magic| first.starts_with(magic)) {
         return Some("the file is compressed twice; unpack it once".to_owned());
     }
     // Only what cannot start a line of text: three letters may be a column's name.
     let is_text = |first: &[u8]| first.iter().take(512).all(|byte| *byte >= 0x20 || byte.is_ascii_whitespace());
     let kind = KINDS.iter().find(|(magic, ..)| first.starts_with(magic));
-    if let Some((_, kind, what)) = kind.filter(|_| !is_text(first)) {
-        return Some(format!("the file is {kind}; {what}"));
-    }
-    let zeros = |from: usize| first.iter().take(64).skip(from).step_by(2).filter(|byte| **byte == 0).count();
-    let half = first.len().min(64) / 2;
-    let wide = half >= 4 && [zeros(0), zeros(1)].contains(&half) && zeros(0) != zeros(1);
-    wide.then(|| {
-        let order = if zeros(1) > zeros(0) { "utf-16le" } else { "utf-16be" };
-        format!("the file is UTF-16 without its mark; write it in UTF-8, for example with `iconv -f {order} -t utf-8`")
-    })
+    kind.filter(|_| !is_text(first)).map(|(_, kind, what)| format!("the file is {kind}; {what}"))
 }
 
 #[cfg(test)]
@@ -59,18 +47,16 @@ mod tests {
 
     #[test]
     fn files_of_other_kinds_are_named() {
-        let utf16: Vec<u8> = "user,item,click\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (first, word) in [
-            (&b"PK\x03\x04\x14\0\0\0"[..], "zip"),
-            (b"ORC\x0a\x03\0\0", "ORC"),
-            (b"BZh91AY&SY\0", "bzip2"),
-            (b"\xff\xfeu\0s\0", "UTF-16"),
-            (&utf16, "utf-16le"),
+            (&b"ORC\x0a\x03\0\0"[..], "ORC"),
+            (b"\x04\x22\x4d\x18\x64\x40", "lz4"),
             (&[vec![b'a'; 257], b"ustar\0".to_vec()].concat(), "tar"),
         ] {
             assert!(why_unreadable(first, false).unwrap().contains(word), "{word}");
         }
-        assert!(why_unreadable(b"\x1f\x8b\x08", true).unwrap().contains("twice"));
+        for packed in [&b"\x1f\x8b\x08"[..], b"PK\x03\x04\x14", b"\xfd7zXZ\0"] {
+            assert!(why_unreadable(packed, true).unwrap().contains("twice"));
+        }
         for text in [&b"ORC,user,click\n1,2,0\n"[..], b"user,item,click\n", b"", b"a", "é,click\n".as_bytes()] {
             assert_eq!(why_unreadable(text, false), None);
         }

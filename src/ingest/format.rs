@@ -1,7 +1,14 @@
 //! What an upload is: its format and compression, from what the client said, its name, and its first bytes.
 
-use super::{error::IngestError, foreign::why_unreadable, source::BOM};
-use crate::types::{Compression, DatasetSpec, FileFormat};
+use super::{
+    archive::{Member, find_member},
+    codecs::{bzip2, xz, zstd},
+    error::IngestError,
+    foreign::why_unreadable,
+    source::{self, BOM},
+    text::{detect, first_text},
+};
+use crate::types::{Compression, DatasetSpec, FileFormat, TextEncoding};
 use std::{fs::File, io::Read, path::Path};
 
 /// So many first bytes of an upload are enough to tell what it is.
@@ -9,32 +16,42 @@ pub const SNIFF_BYTES: usize = 4096;
 
 const PARQUET: &[u8] = b"PAR1";
 
-/// Fills `spec.format`, `spec.compression` and, for tab separated uploads, `spec.separator` where they are absent.
+/// Fills `spec.format`, `spec.compression` and, for tab separated uploads, `spec.separator` where they are absent and can be told.
 ///
 /// Compression comes from the first bytes alone. The format comes from Parquet's magic bytes, then the content type, then
 /// the name where the first character does not speak against it, then that character (`{`: JSON lines, anything else: CSV).
+/// What bzip2 packs cannot be told by so few bytes; it is when the table is read.
 pub fn resolve_format(spec: &mut DatasetSpec, name: Option<&str>, content_type: Option<&str>, first_bytes: &[u8]) {
     let compression = *spec.compression.get_or_insert_with(|| compression_by_magic(first_bytes));
-    let named = || name.and_then(by_name).filter(|hint| may_be(hint.format, first_bytes, compression));
+    if first_bytes.starts_with(PARQUET) {
+        spec.format.get_or_insert(FileFormat::Parquet);
+    }
+    let text = first_text(unpacked(first_bytes, compression), spec.encoding);
+    let inner =
+        (compression == Compression::Zip).then(|| first_member(first_bytes)).flatten().map(|member| member.name);
+    let name = spec.member.clone().or(inner.map(str::to_owned)).or(name.map(str::to_owned));
+    if compression == Compression::Bzip2 && spec.format.is_none() && name.as_deref().and_then(by_name).is_none() {
+        return;
+    }
+    settle_format(spec, name.as_deref(), content_type, &text);
+}
+
+/// The same, by the first bytes of the text.
+fn settle_format(spec: &mut DatasetSpec, name: Option<&str>, content_type: Option<&str>, text: &[u8]) {
+    let named = || name.and_then(by_name).filter(|hint| may_be(hint.format, text));
     let hint = content_type.and_then(by_content_type).or_else(named);
-    let format = *spec.format.get_or_insert_with(|| {
-        if first_bytes.starts_with(PARQUET) {
-            return FileFormat::Parquet;
-        }
-        hint.map_or_else(|| by_content(first_bytes, compression), |hint| hint.format)
-    });
+    let format = *spec.format.get_or_insert_with(|| hint.map_or_else(|| by_content(text), |hint| hint.format));
     if format == FileFormat::Csv
         && let Some(Hint { tabs: true, .. }) = hint
-        && has_tabs(first_bytes, compression)
+        && has_tabs(text)
     {
         spec.separator.get_or_insert_with(|| "\t".to_owned());
     }
 }
 
-/// Whether a file that is named so and has these first bytes can be of the format.
-fn may_be(format: FileFormat, first: &[u8], compression: Compression) -> bool {
-    let text = unpacked(first, compression);
-    let start = text.strip_prefix(BOM).unwrap_or(&text).trim_ascii_start();
+/// Whether a file that is named so and whose text begins so can be of the format.
+fn may_be(format: FileFormat, text: &[u8]) -> bool {
+    let start = text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start();
     match format {
         FileFormat::Parquet => false,
         // A list is refused as one, with what to do.
@@ -44,28 +61,46 @@ fn may_be(format: FileFormat, first: &[u8], compression: Compression) -> bool {
 }
 
 /// Whether the first line has a tab, or nothing that could stand between values in place of one. A name may be wrong.
-fn has_tabs(first: &[u8], compression: Compression) -> bool {
-    let text = unpacked(first, compression);
+fn has_tabs(text: &[u8]) -> bool {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     line.contains(&b'\t') || !line.iter().any(|byte| b",;|".contains(byte))
 }
 
-/// `spec` with format and compression filled in, checked against the file's first bytes.
-pub(super) fn resolve_for_file(path: &Path, spec: &DatasetSpec) -> Result<DatasetSpec, IngestError> {
+/// A file of which it is known how it is read.
+pub(super) struct ResolvedFile {
+    /// With format, compression and encoding filled in.
+    pub spec: DatasetSpec,
+    /// The table in a zip archive.
+    pub member: Option<Member>,
+    /// What was guessed and may be wrong.
+    pub notes: Vec<String>,
+}
+
+/// Finds out how the file is read, and checks what the spec says against its first bytes.
+pub(super) fn resolve_for_file(path: &Path, spec: &DatasetSpec) -> Result<ResolvedFile, IngestError> {
     let first = first_bytes(path)?;
     if first.is_empty() {
         return Err(IngestError::field("", "the file is empty; upload a table of at least three rows"));
     }
-    let packed = compression_by_magic(&first) != Compression::None;
-    let unpacked = unpacked(&first, compression_by_magic(&first));
-    if let Some(rule) = why_unreadable(if packed { &unpacked } else { &first }, packed) {
+    let seen = compression_by_magic(&first);
+    let mut spec = spec.clone();
+    let said = *spec.compression.get_or_insert(seen);
+    if seen != Compression::Zip && spec.member.is_some() {
+        return Err(IngestError::field("/member", "only for a zip archive; leave it out"));
+    }
+    let member = (seen == Compression::Zip).then(|| find_member(path, spec.member.as_deref())).transpose()?;
+    let start = match seen {
+        Compression::None => first.clone(),
+        _ => start_of_text(path, seen, member.as_ref()),
+    };
+    if let Some(rule) = why_unreadable(&start, seen != Compression::None) {
         return Err(IngestError::field("", rule));
     }
-    let mut spec = spec.clone();
-    resolve_format(&mut spec, path.file_name().and_then(|name| name.to_str()), None, &first);
-    let (said, seen) = (compression(&spec), compression_by_magic(&first));
-    if spec.format == Some(FileFormat::Parquet) {
-        if said != Compression::None {
+    if first.starts_with(PARQUET) {
+        spec.format.get_or_insert(FileFormat::Parquet);
+    }
+    if spec.format == Some(FileFormat::Parquet) || seen != Compression::None && start.starts_with(PARQUET) {
+        if said != Compression::None || seen != Compression::None {
             return Err(IngestError::field(
                 "/compression",
                 "Parquet compresses inside; upload the .parquet file itself",
@@ -74,17 +109,53 @@ pub(super) fn resolve_for_file(path: &Path, spec: &DatasetSpec) -> Result<Datase
         if !first.starts_with(PARQUET) {
             return Err(IngestError::field("/format", "the file does not begin as a Parquet file; leave `format` out"));
         }
-    } else if said != seen {
-        let (said, seen) = (compression_name(said), compression_name(seen));
+        return Ok(ResolvedFile { spec, member, notes: Vec::new() });
+    }
+    if said != seen {
+        let (said, seen) = (said.as_str(), seen.as_str());
         let rule = format!("`{said}`, but the file's first bytes are those of `{seen}`; leave `compression` out");
         return Err(IngestError::field("/compression", rule));
     }
-    Ok(spec)
+    let notes = find_encoding(&mut spec.encoding, &start);
+    let text = first_text(start, spec.encoding);
+    let name = member.as_ref().map(|member| member.name.as_str());
+    let name = name.or_else(|| path.file_name().and_then(|name| name.to_str()));
+    settle_format(&mut spec, name, None, &text);
+    spec.member = member.as_ref().map(|member| member.name.clone());
+    Ok(ResolvedFile { spec, member, notes })
 }
 
-/// The compression that a resolved spec says.
-pub(super) fn compression(spec: &DatasetSpec) -> Compression {
-    spec.compression.unwrap_or(Compression::None)
+/// Fills in the encoding that the first bytes of the text say; a mark of UTF-16 also says in which order its bytes are. Returns what
+/// was guessed.
+fn find_encoding(encoding: &mut Option<TextEncoding>, start: &[u8]) -> Vec<String> {
+    let Some((found, guessed)) = detect(start) else { return Vec::new() };
+    let is_utf16 = |encoding: &TextEncoding| encoding.to_string().starts_with("utf-16");
+    match encoding {
+        None if guessed => {
+            *encoding = Some(found);
+            vec![format!(
+                "read as {found}, because every other byte is zero; if it is not, say `encoding` (--encoding)"
+            )]
+        }
+        None => {
+            *encoding = Some(found);
+            Vec::new()
+        }
+        Some(said) if !guessed && is_utf16(said) => {
+            *said = found;
+            Vec::new()
+        }
+        Some(_) => Vec::new(),
+    }
+}
+
+/// The first bytes of a compressed file's text, as far as they can be read: what is wrong is reported where the rows are.
+fn start_of_text(path: &Path, compression: Compression, member: Option<&Member>) -> Vec<u8> {
+    let mut start = Vec::with_capacity(SNIFF_BYTES);
+    if let Ok(text) = source::open(path, compression, member, u64::MAX) {
+        let _ = text.reader.take(SNIFF_BYTES as u64).read_to_end(&mut start);
+    }
+    start
 }
 
 /// How the file is compressed, by its first bytes.
@@ -106,16 +177,40 @@ fn compression_by_magic(first: &[u8]) -> Compression {
         Compression::Gzip
     } else if first.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || skippable {
         Compression::Zstd
+    } else if first.starts_with(b"BZh") && first.get(4..10) == Some(b"1AY&SY") {
+        Compression::Bzip2
+    } else if first.starts_with(b"\xfd7zXZ\0") {
+        Compression::Xz
+    } else if first.starts_with(ZIP) || first.starts_with(EMPTY_ZIP) {
+        Compression::Zip
     } else {
         Compression::None
     }
 }
 
-fn compression_name(compression: Compression) -> &'static str {
-    match compression {
-        Compression::None => "none",
-        Compression::Gzip => "gzip",
-        Compression::Zstd => "zstd",
+/// Before each member of a zip archive, and at the start of one without members.
+const ZIP: &[u8] = b"PK\x03\x04";
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06";
+
+/// The first file in the first bytes of a zip archive.
+struct FirstMember<'a> {
+    name: &'a str,
+    deflated: bool,
+    packed: &'a [u8],
+}
+
+/// The first file of an archive that begins so; folders before it are passed.
+fn first_member(mut first: &[u8]) -> Option<FirstMember<'_>> {
+    loop {
+        let header = first.strip_prefix(ZIP)?;
+        let number = |at: usize| Some(usize::from(u16::from_le_bytes([*header.get(at)?, *header.get(at + 1)?])));
+        let (method, name, extra) = (number(4)?, number(22)?, number(24)?);
+        let name = std::str::from_utf8(header.get(26..26 + name)?).ok()?;
+        let packed = header.get(26 + name.len() + extra..)?;
+        if !name.ends_with('/') {
+            return Some(FirstMember { name, deflated: method == 8, packed });
+        }
+        first = packed;
     }
 }
 
@@ -145,19 +240,13 @@ fn by_content_type(content_type: &str) -> Option<Hint> {
 
 /// The format and the compression that a file's name says.
 pub fn format_by_name(name: &str) -> (Option<FileFormat>, Option<Compression>) {
-    let name = name.to_ascii_lowercase();
-    let is = |ends: [&str; 2]| ends.iter().any(|end| name.ends_with(end));
-    let compression = match () {
-        () if is([".gz", ".gzip"]) => Some(Compression::Gzip),
-        () if is([".zst", ".zstd"]) => Some(Compression::Zstd),
-        () => None,
-    };
-    (by_name(&name).map(|hint| hint.format), compression)
+    let compression = Compression::divide_name(&name.to_ascii_lowercase()).1;
+    (by_name(name).map(|hint| hint.format), compression)
 }
 
 fn by_name(name: &str) -> Option<Hint> {
     let name = name.to_ascii_lowercase();
-    let name = [".gz", ".zst", ".gzip", ".zstd"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+    let (name, _) = Compression::divide_name(&name);
     let (format, tabs) = match name.rsplit_once('.')?.1 {
         "csv" => (FileFormat::Csv, false),
         "tsv" | "tab" => (FileFormat::Csv, true),
@@ -168,9 +257,8 @@ fn by_name(name: &str) -> Option<Hint> {
     Some(Hint { format, tabs })
 }
 
-fn by_content(first: &[u8], compression: Compression) -> FileFormat {
-    let text = unpacked(first, compression);
-    let text = text.strip_prefix(BOM).unwrap_or(&text);
+fn by_content(text: &[u8]) -> FileFormat {
+    let text = text.strip_prefix(BOM).unwrap_or(text);
     match text.trim_ascii_start().first() {
         Some(b'{') => FileFormat::Jsonl,
         _ => FileFormat::Csv,
@@ -179,15 +267,23 @@ fn by_content(first: &[u8], compression: Compression) -> FileFormat {
 
 /// The first bytes as they are where they are not compressed, as far as they tell.
 fn unpacked(first: &[u8], compression: Compression) -> Vec<u8> {
-    let mut text = Vec::with_capacity(SNIFF_BYTES);
-    // The bytes are only the start of the file, so a decoder's error about the missing rest is expected.
-    let _ = match compression {
-        Compression::None => first.take(SNIFF_BYTES as u64).read_to_end(&mut text),
-        Compression::Gzip => flate2::read::MultiGzDecoder::new(first).take(SNIFF_BYTES as u64).read_to_end(&mut text),
-        Compression::Zstd => zstd::stream::read::Decoder::new(first)
-            .and_then(|decoder| decoder.take(SNIFF_BYTES as u64).read_to_end(&mut text)),
-    };
-    text
+    fn text_of(bytes: impl Read) -> Vec<u8> {
+        let mut text = Vec::with_capacity(SNIFF_BYTES);
+        // The bytes are only the start of the file, so a decoder's error about the missing rest is expected.
+        let _ = bytes.take(SNIFF_BYTES as u64).read_to_end(&mut text);
+        text
+    }
+    match compression {
+        Compression::None => text_of(first),
+        Compression::Gzip => text_of(flate2::read::MultiGzDecoder::new(first)),
+        Compression::Zstd => zstd(first).map_or_else(|_| Vec::new(), text_of),
+        Compression::Bzip2 => text_of(bzip2(first)),
+        Compression::Xz => text_of(xz(first)),
+        Compression::Zip => match first_member(first) {
+            Some(member) if member.deflated => text_of(flate2::read::DeflateDecoder::new(member.packed)),
+            member => member.map_or_else(Vec::new, |member| text_of(member.packed)),
+        },
+    }
 }
 
 #[cfg(test)]

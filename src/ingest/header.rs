@@ -20,13 +20,20 @@ pub(super) fn suspicion(columns: &[String]) -> Option<String> {
         return format_of("a JSON list: write one object a line, for example with `jq -c '.[]'`");
     }
     if first.to_ascii_lowercase().starts_with("sep=") {
-        return format_of("a note for Excel: take it off, and name the separator in `separator` (--separator)");
+        return format_of(
+            "a note for Excel: skip it (`skip_lines`: 1, --skip-lines 1), and name the separator in `separator` (--separator)",
+        );
     }
     if first.starts_with('#') || first.starts_with("//") {
-        return format_of("a comment: take it off");
+        return format_of("a comment: say what comments start with (`comment`, --comment), or take it off");
     }
     if is_sparse(columns) {
         return format_of("libsvm or libffm: write it as a table, a column a field");
+    }
+    if columns.iter().any(|column| column.contains(char::REPLACEMENT_CHARACTER)) {
+        return format_of(
+            "no UTF-8: say how the text is encoded, in `encoding` (--encoding), for example windows-1252",
+        );
     }
     if let [only] = columns {
         let between = ["::", "\u{1}", "^", "~", " "].into_iter().find(|separator| only.trim().contains(separator));
@@ -35,7 +42,8 @@ pub(super) fn suspicion(columns: &[String]) -> Option<String> {
         let row = between.is_some_and(|separator| looks_like_a_row(&cells(separator)));
         let columns = if row { "; it looks like a row, so name the columns too, in `columns` (--columns)" } else { "" };
         return Some(format!(
-            "{} has no `,`, tab, `;` or `|`: say in `separator` (--separator) what stands between values{guess}{columns}",
+            "{} has no `,`, tab, `;` or `|`: say in `separator` (--separator) what stands between values{guess}{columns}; or skip \
+             the line, if it is a title (`skip_lines`: 1, --skip-lines 1)",
             line()
         ));
     }
@@ -88,7 +96,9 @@ mod tests {
             ("user item click", "perhaps ` `"),
             ("0 0:9:1 1:19:1", "libffm"),
             ("sep=;", "Excel"),
-            ("# exported 2020", "comment"),
+            ("# exported 2020", "--comment"),
+            ("caf\u{fffd},click", "--encoding"),
+            ("Clicks of March", "--skip-lines 1"),
         ] {
             assert!(suspected(line).unwrap().contains(part), "{line}: {:?}", suspected(line));
         }

@@ -18,6 +18,12 @@ use std::{
 /// A reader of JSON lines.
 pub(super) struct Json {
     pub lines: Lines,
+    members: Members,
+}
+
+/// The values of one object, by column.
+struct Members {
+    names: Vec<String>,
     index: HashMap<String, usize>,
     /// Whether each column is read. What another holds does no harm, for example an object.
     needed: Vec<bool>,
@@ -25,17 +31,19 @@ pub(super) struct Json {
     joins: Vec<String>,
     /// Whether a key that is not a column is an error.
     strict: bool,
-    names: Vec<String>,
     /// The row's values, and where each column's value stands among them: keys come in any order.
     text: Vec<u8>,
     spans: Vec<Option<Range<usize>>>,
+    /// The first thing that is wrong with the object.
+    fault: Option<Fault>,
 }
 
 impl Json {
     pub fn new(lines: Lines, names: Vec<String>, needed: Vec<bool>, joins: Vec<String>, strict: bool) -> Self {
         let index = names.iter().cloned().enumerate().map(|(position, name)| (name, position)).collect();
         let spans = vec![None; names.len()];
-        Self { lines, index, needed, joins, strict, names, text: Vec::new(), spans }
+        let members = Members { names, index, needed, joins, strict, text: Vec::new(), spans, fault: None };
+        Self { lines, members }
     }
 
     /// Reads the next object's values into the batch, in the order of the columns.
@@ -43,12 +51,37 @@ impl Json {
         if !self.lines.read_row()? {
             return Ok(Next::End);
         }
-        let Self { lines, index, needed, joins, strict, names, text, spans } = self;
+        let (line, members) = (self.lines.text(), &mut self.members);
+        if let Err(rule) = members.take(line) {
+            let mended = mended(line).is_some_and(|mended| members.take(mended.as_bytes()).is_ok());
+            if !mended {
+                return Ok(Next::Bad(Fault::new(None, Some(shown(line)), rule)));
+            }
+            if std::str::from_utf8(line).is_err()
+                && let Some(column) = members.broken()
+            {
+                return Ok(Next::Bad(Fault::not_utf8(Some(column), shown(line))));
+            }
+        }
+        if let Some(fault) = members.fault.take() {
+            return Ok(Next::Bad(fault));
+        }
+        for span in &members.spans {
+            batch.push_cell(span.clone().map_or(&[], |span| &members.text[span]));
+        }
+        Ok(Next::Row)
+    }
+}
+
+impl Members {
+    /// Takes in the object that a line holds, in place of the last one.
+    fn take(&mut self, line: &[u8]) -> Result<(), String> {
+        let Self { names, index, needed, joins, strict, text, spans, fault } = self;
         text.clear();
         spans.fill(None);
-        let mut fault = None;
+        *fault = None;
         let mut next_column = 0;
-        let parsed = each_member(lines.text(), |key, value| {
+        each_member(line, |key, value| {
             // Objects of one writer have their keys in one order: try the place after the last one first.
             let column = match names.get(next_column) {
                 Some(name) if name == key => next_column,
@@ -56,7 +89,7 @@ impl Json {
                     Some(column) => *column,
                     None => {
                         if *strict && fault.is_none() {
-                            fault = Some(Fault::new(Some(key.to_owned()), None, UNKNOWN_KEY));
+                            *fault = Some(Fault::new(Some(key.to_owned()), None, UNKNOWN_KEY));
                         }
                         return;
                     }
@@ -75,21 +108,19 @@ impl Json {
             match written {
                 Ok(()) => spans[column] = Some(start..text.len()),
                 Err(rule) if fault.is_none() => {
-                    fault = Some(Fault::new(Some(key.to_owned()), Some(shown(value.get().as_bytes())), rule));
+                    *fault = Some(Fault::new(Some(key.to_owned()), Some(shown(value.get().as_bytes())), rule));
                 }
                 Err(_) => {}
             }
-        });
-        if let Err(rule) = parsed {
-            return Ok(Next::Bad(Fault::new(None, Some(shown(lines.text())), rule)));
-        }
-        if let Some(fault) = fault {
-            return Ok(Next::Bad(fault));
-        }
-        for span in spans.iter() {
-            batch.push_cell(span.clone().map_or(&[], |span| &text[span]));
-        }
-        Ok(Next::Row)
+        })
+    }
+
+    /// The first column whose value was no UTF-8, of a line that is none as a whole.
+    fn broken(&self) -> Option<usize> {
+        let broken = |span: &Range<usize>| {
+            String::from_utf8_lossy(&self.text[span.clone()]).contains(char::REPLACEMENT_CHARACTER)
+        };
+        self.spans.iter().position(|span| span.as_ref().is_some_and(broken))
     }
 }
 
@@ -108,13 +139,18 @@ pub(super) fn discover_keys(
     let mut read = 0;
     while read < rows && lines.read_row()? {
         read += 1;
-        // A line that is not an object is reported with its number when the rows are read.
-        let _ = each_member(lines.text(), |key, _| {
+        let mut note = |key: &str, _: &RawValue| {
             if wanted(key) && !seen.contains(key) {
                 seen.insert(key.to_owned());
                 names.push(key.to_owned());
             }
-        });
+        };
+        // A line that is not an object is reported with its number when the rows are read.
+        if each_member(lines.text(), &mut note).is_err()
+            && let Some(mended) = mended(lines.text())
+        {
+            let _ = each_member(mended.as_bytes(), note);
+        }
     }
     Ok(read)
 }
@@ -200,6 +236,41 @@ fn whole_number(raw: &str) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 9.2e18).then_some(number as i64)
 }
 
+/// A line that is no JSON as it can be read all the same: with U+FFFD in place of what is not UTF-8, and null in place of NaN and
+/// Infinity, which Python writes.
+fn mended(line: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(line);
+    match (without_other_numbers(&text), text) {
+        (Some(numbers), _) => Some(numbers),
+        (None, Cow::Owned(text)) => Some(text),
+        (None, Cow::Borrowed(_)) => None,
+    }
+}
+
+/// The line with null in place of NaN, Infinity and -Infinity that stand outside of strings; none where there are none.
+fn without_other_numbers(line: &str) -> Option<String> {
+    const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
+    let (mut out, mut found, mut quoted, mut rest) = (String::with_capacity(line.len()), false, false, line);
+    while let Some(character) = rest.chars().next() {
+        let word = WORDS.iter().find(|word| !quoted && rest.starts_with(**word));
+        let length = match (character, word) {
+            (_, Some(word)) => {
+                out.push_str("null");
+                found = true;
+                rest = &rest[word.len()..];
+                continue;
+            }
+            // What is escaped ends no string.
+            ('\\', _) => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            _ => character.len_utf8(),
+        };
+        quoted ^= character == '"';
+        out.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    found.then_some(out)
+}
+
 /// Calls `each` with every key and value of the object that `line` holds.
 pub(super) fn each_member(line: &[u8], each: impl FnMut(&str, &RawValue)) -> Result<(), String> {
     struct Members<E>(E);
@@ -251,5 +322,25 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
         }
 
         deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_only_python_writes_are_no_value() {
+        let line = r#"{"NaN": "a NaN \" NaN", "x": NaN, "y": [1, -Infinity], "z": Infinity}"#;
+        let expected = r#"{"NaN": "a NaN \" NaN", "x": null, "y": [1, null], "z": null}"#;
+        assert_eq!(without_other_numbers(line).as_deref(), Some(expected));
+        assert_eq!(without_other_numbers(r#"{"x": "NaN", "é\\": 1}"#), None);
+        assert_eq!(mended(line.as_bytes()).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_read_but_for_that() {
+        assert_eq!(mended(b"{\"name\": \"Ren\xe9e\"}").as_deref(), Some("{\"name\": \"Ren\u{fffd}e\"}"));
+        assert_eq!(mended(b"{\"name\": "), None);
     }
 }

@@ -2,13 +2,16 @@
 
 use super::{
     batch::{Batch, Fault, Next},
+    disk::BUFFER,
     error::{IngestError, ReadError, shown},
     format::detect_compression,
     limits::IngestLimits,
-    source::{self, BUFFER},
+    preamble::NoRows,
+    source,
 };
 use std::{
     io::{BufRead, BufReader, Read},
+    ops::Range,
     path::Path,
 };
 
@@ -18,18 +21,19 @@ pub(crate) struct Lines {
     buffer: Vec<u8>,
     max_bytes: usize,
     line: u64,
+    no_rows: NoRows,
 }
 
 impl Lines {
-    pub fn new(input: Box<dyn Read>, max_bytes: usize) -> Self {
-        Self { input: BufReader::with_capacity(BUFFER, input), buffer: Vec::new(), max_bytes, line: 0 }
+    pub fn new(input: Box<dyn Read>, no_rows: NoRows, max_bytes: usize) -> Self {
+        Self { input: BufReader::with_capacity(BUFFER, input), buffer: Vec::new(), max_bytes, line: 0, no_rows }
     }
 
-    /// Lines of a text file, which may be gzip or zstd.
+    /// Lines of a text file, which may be compressed.
     pub fn open(path: &Path) -> Result<Self, IngestError> {
         let limits = IngestLimits::default();
-        let text = source::open(path, detect_compression(path)?, limits.max_decompressed_bytes)?;
-        Ok(Self::new(text.reader, limits.max_line_bytes))
+        let text = source::open(path, detect_compression(path)?, None, limits.max_decompressed_bytes)?;
+        Ok(Self::new(text.reader, NoRows::default(), limits.max_line_bytes))
     }
 
     /// Reads the next line; false at the end of the file.
@@ -46,19 +50,19 @@ impl Lines {
         Ok(n > 0)
     }
 
-    /// The next line that is not blank.
+    /// The next line that is a row.
     pub fn read_row(&mut self) -> Result<bool, ReadError> {
         while self.read()? {
-            if !self.is_blank() {
+            if !self.is_no_row() {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// An empty line is not a row, as in CSV.
-    pub fn is_blank(&self) -> bool {
-        self.text().is_empty()
+    /// Whether the line is none, as in CSV: an empty one, and what the spec says to skip.
+    pub fn is_no_row(&self) -> bool {
+        self.text().is_empty() || self.line <= self.no_rows.skipped || self.no_rows.is_comment(&self.buffer)
     }
 
     /// The line with its line end.
@@ -82,11 +86,13 @@ impl Lines {
 pub(super) struct Separated {
     pub lines: Lines,
     separator: String,
+    /// The columns whose cells must be text.
+    needed: Vec<bool>,
 }
 
 impl Separated {
-    pub fn new(lines: Lines, separator: String) -> Self {
-        Self { lines, separator }
+    pub fn new(lines: Lines, separator: String, needed: Vec<bool>) -> Self {
+        Self { lines, separator, needed }
     }
 
     /// Reads the next row's cells into the batch.
@@ -94,18 +100,34 @@ impl Separated {
         if !self.lines.read_row()? {
             return Ok(Next::End);
         }
-        match std::str::from_utf8(self.lines.text()) {
-            Ok(text) => {
-                for cell in text.split(self.separator.as_str()) {
-                    batch.push_cell(cell.as_bytes());
-                }
-                Ok(Next::Row)
+        let line = self.lines.text();
+        if let Ok(text) = std::str::from_utf8(line) {
+            text.split(self.separator.as_str()).for_each(|cell| batch.push_cell(cell.as_bytes()));
+            return Ok(Next::Row);
+        }
+        for (position, cell) in separated_cells(line, self.separator.as_bytes()).into_iter().enumerate() {
+            let cell = &line[cell];
+            if self.needed.get(position) == Some(&true) && std::str::from_utf8(cell).is_err() {
+                return Ok(Next::Bad(Fault::not_utf8(Some(position), shown(cell))));
             }
-            Err(error) => {
-                let valid = &self.lines.text()[..error.valid_up_to()];
-                let position = String::from_utf8_lossy(valid).matches(self.separator.as_str()).count();
-                Ok(Next::Bad(Fault::not_utf8(Some(position), shown(self.lines.text()))))
-            }
+            batch.push_cell(cell);
+        }
+        Ok(Next::Row)
+    }
+}
+
+/// Where the cells of a line stand whose separator has several characters.
+pub(super) fn separated_cells(text: &[u8], separator: &[u8]) -> Vec<Range<usize>> {
+    let (mut cells, mut start, mut at) = (Vec::new(), 0, 0);
+    while at < text.len() {
+        if text[at..].starts_with(separator) {
+            cells.push(start..at);
+            at += separator.len();
+            start = at;
+        } else {
+            at += 1;
         }
     }
+    cells.push(start..text.len());
+    cells
 }

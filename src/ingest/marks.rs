@@ -47,6 +47,24 @@ pub(super) enum TextStyle<'s> {
     Json,
 }
 
+impl TextStyle<'_> {
+    /// A line with a separator before its line end.
+    pub fn with_separator(self, raw: &[u8]) -> Vec<u8> {
+        let (text, line_end) = divide_line(raw);
+        match self {
+            Self::Quoted(separator) | Self::Separated(separator) => [text, separator.as_bytes(), line_end].concat(),
+            Self::Json => raw.to_vec(),
+        }
+    }
+}
+
+/// A line's text and its line end.
+fn divide_line(raw: &[u8]) -> (&[u8], &[u8]) {
+    let text = raw.strip_suffix(b"\n").unwrap_or(raw);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    (text, &raw[text.len()..])
+}
+
 impl<'a> Marks<'a> {
     /// Names that no column of the table has: with the lowest number behind them that makes them new, if they are not.
     pub fn new(columns: &[String], of_row: &'a dyn Fn(u32) -> RowMark) -> Self {
@@ -61,9 +79,7 @@ impl<'a> Marks<'a> {
 
     /// Writes the line `raw`, which may have a line end, with two more values.
     pub fn write_line(&self, raw: &[u8], line: Line, style: TextStyle, out: &mut dyn Write) -> io::Result<()> {
-        let text = raw.strip_suffix(b"\n").unwrap_or(raw);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let line_end = &raw[text.len()..];
+        let (text, line_end) = divide_line(raw);
         let [target, weight] = match line {
             Line::Header => [self.columns.target.clone(), self.columns.weight.clone()],
             Line::Row(row) => {

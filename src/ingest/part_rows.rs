@@ -2,11 +2,10 @@
 
 use super::{
     batch::Batch,
-    dialect::LinesInQuotes,
     error::{IngestError, ReadError},
     limits::IngestLimits,
     part::Part,
-    reader::Rows,
+    reader::{Remarks, Rows},
 };
 use std::path::Path;
 
@@ -24,7 +23,8 @@ pub(super) struct TableRows<'a> {
     rows: Option<Rows>,
     /// Bytes of the parts before.
     bytes_before: u64,
-    quotes: LinesInQuotes,
+    /// What is known of the parts that were read.
+    remarks: Remarks,
 }
 
 impl<'a> TableRows<'a> {
@@ -39,8 +39,8 @@ impl<'a> TableRows<'a> {
         limits: &'a IngestLimits,
     ) -> Result<Self, IngestError> {
         let needed = needed.to_vec();
-        let quotes = LinesInQuotes::default();
-        let mut rows = Self { parts, own, header, needed, joins, limits, at: 0, rows: None, bytes_before: 0, quotes };
+        let remarks = Remarks::default();
+        let mut rows = Self { parts, own, header, needed, joins, limits, at: 0, rows: None, bytes_before: 0, remarks };
         rows.rows = rows.open_part()?;
         Ok(rows)
     }
@@ -68,7 +68,7 @@ impl<'a> TableRows<'a> {
                 if filled? || !batch.rows.is_empty() {
                     return Ok(true);
                 }
-                self.quotes.add_part(rows.lines_in_quotes(), self.at);
+                self.remarks.add_part(rows.remarks(), self.at);
             } else {
                 batch.clear();
             }
@@ -82,13 +82,13 @@ impl<'a> TableRows<'a> {
         }
     }
 
-    /// What the rows of all parts that were read to their ends say of whether anything is quoted.
-    pub fn lines_in_quotes(&self) -> LinesInQuotes {
-        let mut quotes = self.quotes;
+    /// What is known of the files, as far as they were read.
+    pub fn remarks(&self) -> Remarks {
+        let mut remarks = self.remarks;
         if let Some(rows) = &self.rows {
-            quotes.add_part(rows.lines_in_quotes(), self.at);
+            remarks.add_part(rows.remarks(), self.at);
         }
-        quotes
+        remarks
     }
 
     /// Line of its file on which the current row starts, from 1; none for Parquet.

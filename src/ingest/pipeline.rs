@@ -13,6 +13,7 @@ use super::{
     limits::IngestLimits,
     plan::Plan,
     progress::{IngestProgress, Ticker},
+    reader::Remarks,
     table::Table,
 };
 use crate::types::{DatasetSpec, FeatureMap, Profile, Quote, TableSource};
@@ -48,14 +49,15 @@ pub fn ingest(
     let mut table = Table::open(&source, spec, limits)?;
     let mut ticker = Ticker::new(progress, table.bytes);
     let plan = Plan::new(&table, limits, &mut ticker)?;
-    let (mut encoded, quotes) = encode_rows(&table, &plan, limits, parent, &mut ticker)?;
-    let mut notes = Vec::new();
+    let (mut encoded, remarks) = encode_rows(&table, &plan, limits, parent, &mut ticker)?;
+    let (quotes, mut notes) = (remarks.lines_in_quotes, Vec::new());
     if quotes.speak_against_quotes() {
         let spec = DatasetSpec { quote: Some(Quote::None), ..table.spec.clone() };
         let unquoted = Table::open(&source, &spec, limits)?;
         if unquoted.columns == table.columns
-            // Where rows are wrong now, their quotes did mean something.
+            // Where more rows are wrong now, their quotes did mean something.
             && let (Ok(again), _) = encode_rows(&unquoted, &plan, limits, parent, &mut ticker)?
+            && encoded.as_ref().map_or(true, |first| again.skipped.len() <= first.skipped.len())
         {
             (table, encoded) = (unquoted, Ok(again));
             notes.push(read_without_quotes(&table, quotes));
@@ -64,8 +66,18 @@ pub fn ingest(
     if quotes.swallowing > 0 && notes.is_empty() {
         notes.push(lines_within_quotes(&table, quotes));
     }
+    if remarks.ignored_bytes > 0 {
+        notes.push(bytes_behind(remarks.ignored_bytes));
+    }
+    let notes = table.notes.iter().cloned().chain(notes).collect();
     let (feature_map, profile) = write_dataset(&plan, encoded?, &table, notes, out_dir, parent, &mut ticker)?;
     Ok(Ingested { feature_map, profile, spec: table.spec })
+}
+
+fn bytes_behind(bytes: u64) -> String {
+    format!(
+        "{bytes} bytes behind the gzip stream are none of gzip and were ignored, as gzip does; if they were rows, the file is damaged"
+    )
 }
 
 /// The line that the first quote of several lines is on.
@@ -100,16 +112,16 @@ fn lines_within_quotes(table: &Table, quotes: LinesInQuotes) -> String {
 const BATCHES: usize = 3;
 
 /// Reads the table on a thread of its own and encodes it on this one, which has the progress function. Returns what that gave,
-/// which may be everything wrong with the rows, and what the rows say of quotes.
+/// which may be everything wrong with the rows, and what is known of the file then.
 fn encode_rows(
     table: &Table,
     plan: &Plan,
     limits: &IngestLimits,
     folder: &Path,
     ticker: &mut Ticker,
-) -> Result<(Result<Encoded, IngestError>, LinesInQuotes), IngestError> {
+) -> Result<(Result<Encoded, IngestError>, Remarks), IngestError> {
     let mut encoder = Encoder::new(plan, &table.parts, limits, folder)?;
-    let quotes = thread::scope(|scope| {
+    let remarks = thread::scope(|scope| {
         let (full, batches) = mpsc::channel();
         let (empty, spent) = mpsc::channel();
         for _ in 0..BATCHES {
@@ -129,18 +141,18 @@ fn encode_rows(
         reader.join().unwrap_or_else(|panic| resume_unwind(panic))
     })?;
     ticker.advance(table.bytes, encoder.rows())?;
-    Ok((encoder.finish(), quotes))
+    Ok((encoder.finish(), remarks))
 }
 
-/// Fills the batches that come and sends them on, until the file ends or the encoder has stopped. Returns what the rows say of
-/// quotes.
+/// Fills the batches that come and sends them on, until the file ends or the encoder has stopped. Returns what is known of the file
+/// then.
 fn read_batches(
     table: &Table,
     plan: &Plan,
     limits: &IngestLimits,
     empty: &mpsc::Receiver<Batch>,
     full: &mpsc::Sender<Batch>,
-) -> Result<LinesInQuotes, IngestError> {
+) -> Result<Remarks, IngestError> {
     let mut rows = table.rows(&plan.needed(), limits)?;
     let mut more = true;
     while more && let Ok(mut batch) = empty.recv() {
@@ -154,5 +166,5 @@ fn read_batches(
         };
         more &= full.send(batch).is_ok();
     }
-    Ok(rows.lines_in_quotes())
+    Ok(rows.remarks())
 }

@@ -7,12 +7,12 @@ use super::{
     missing::Missing,
     progress::Ticker,
     sniff::find_decimals,
-    spill::{TIME_AT, TIME_BYTES},
+    spill::{GROUP_AT, GROUP_BYTES, TIME_AT, TIME_BYTES},
     split::SplitPlan,
     table::Table,
     times::TimeSlot,
 };
-use crate::types::{DatasetSpec, LabelTest, NumericSpec, Vocabulary};
+use crate::types::{DatasetSpec, LabelTest, LongCell, NumericSpec, OnBadRow, Vocabulary};
 
 /// How a table is encoded.
 pub(super) struct Plan {
@@ -23,8 +23,15 @@ pub(super) struct Plan {
     /// The columns of times: first the one that rows are split by, last the one that says when a row happened. They may be
     /// the same.
     pub times: Vec<TimeSlot>,
+    /// The column whose rows of one value are in one split.
+    pub group: Option<usize>,
     pub vocabulary: Vocabulary,
     pub missing: Missing,
+    pub on_bad_row: OnBadRow,
+    /// The most bad rows that are left out, where the spec says it.
+    pub max_bad_rows: Option<u64>,
+    /// The column that must be empty, where every row ends with a separator.
+    pub empty_end: Option<usize>,
     pub slots: Vec<Slot>,
     /// How many of the slots have a vocabulary.
     pub vocabularies: usize,
@@ -61,6 +68,8 @@ pub(super) enum SlotKind {
         vocabulary: usize,
         separator: String,
         places: u32,
+        /// Whether the last values of a cell with more are kept; else it is an error.
+        keep_last: bool,
     },
 }
 
@@ -111,7 +120,8 @@ impl Plan {
         missing: Missing,
         wide: &[bool],
     ) -> Self {
-        let mut at = TIME_AT;
+        let group = split.group_column();
+        let mut at = if group.is_some() { GROUP_AT + GROUP_BYTES } else { TIME_AT };
         let mut times = Vec::new();
         let split_time = split.time_column();
         for column in split_time.into_iter().chain(time.filter(|_| time != split_time)) {
@@ -128,9 +138,12 @@ impl Plan {
             let kind = match treatment {
                 Treatment::Numeric(NumericSpec::Quantile { buckets }) => SlotKind::Quantile { buckets },
                 Treatment::Numeric(NumericSpec::Log) => SlotKind::Log { vocabulary: next() },
-                Treatment::Split(multi) => {
-                    SlotKind::Multi { vocabulary: next(), separator: multi.separator, places: multi.max_values }
-                }
+                Treatment::Split(multi) => SlotKind::Multi {
+                    vocabulary: next(),
+                    separator: multi.separator,
+                    places: multi.max_values,
+                    keep_last: multi.longer == LongCell::KeepLast,
+                },
                 Treatment::Category => SlotKind::Category { vocabulary: next() },
                 Treatment::ByContent => SlotKind::ByContent { vocabulary: next(), wide: wide[column] },
             };
@@ -138,15 +151,19 @@ impl Plan {
             slots.push(Slot { column, kind, at });
             at += width;
         }
-        let DatasetSpec { label: rule, vocabulary, .. } = &table.spec;
+        let DatasetSpec { label: rule, vocabulary, on_bad_row, max_bad_rows, .. } = &table.spec;
         Self {
             columns: table.columns.clone(),
             label,
             rule: rule.rule.clone(),
             split,
             times,
+            group,
             vocabulary: *vocabulary,
             missing,
+            on_bad_row: *on_bad_row,
+            max_bad_rows: *max_bad_rows,
+            empty_end: table.empty_end(),
             slots,
             vocabularies,
             width: at,
@@ -162,6 +179,9 @@ impl Plan {
         }
         for time in &self.times {
             needed[time.column] = true;
+        }
+        if let Some(group) = self.group {
+            needed[group] = true;
         }
         for slot in &self.slots {
             needed[slot.column] = true;

@@ -2,9 +2,10 @@
 
 use super::{
     error::ReadError,
+    lines::separated_cells,
     marks::{Line, TextStyle},
     part::Part,
-    withheld::{quoted_cells, separated_cells},
+    withheld::quoted_cells,
 };
 
 /// How the lines of a part become lines of the table.

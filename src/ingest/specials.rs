@@ -19,6 +19,11 @@ impl Specials {
         Self { separator, quote: quote.unwrap_or(separator), window: 0, left: 0, next_window: 0 }
     }
 
+    /// The same, from a position of the text on.
+    pub fn starting_at(self, at: usize) -> Self {
+        Self { left: 0, next_window: at, ..self }
+    }
+
     /// The next position; none at the end. The text is the same each time.
     #[inline(always)]
     pub fn next(&mut self, text: &[u8]) -> Option<usize> {
@@ -84,6 +89,9 @@ mod tests {
             let unquoted: Vec<usize> = expected.into_iter().filter(|at| text[*at] != b'"').collect();
             let mut specials = Specials::new(b';', None);
             assert_eq!(std::iter::from_fn(|| specials.next(&text)).collect::<Vec<_>>(), unquoted);
+            let mut specials = Specials::new(b';', None).starting_at(len / 3);
+            let behind: Vec<usize> = unquoted.into_iter().filter(|at| *at >= len / 3).collect();
+            assert_eq!(std::iter::from_fn(|| specials.next(&text)).collect::<Vec<_>>(), behind);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The coded rows on disk, between the two readings: one record of fixed width a row.
 //!
-//! A record is `label u8, split u8, a time key i128 for each column of times, then each slot's u32 codes or f64`,
-//! little-endian. Codes are those of first appearance; an unused place is `UNUSED`, an empty number NaN. A column that may
+//! A record is `label u8, split u8, a group's key u64 where rows are split by groups, a time key i128 for each column of times,
+//! then each slot's u32 codes or f64`, little-endian. Codes are those of first appearance; an unused place is `UNUSED`, an empty number NaN. A column that may
 //! come to hold more numbers than there is memory for codes has eight bytes: a code with `CODED` above it, which as an f64
 //! is a NaN that no number becomes, or an f64. The file is
 //! written and read in order with plain reads and writes. It is never mapped: the process may run under a limit on its
@@ -18,8 +18,11 @@ use std::{
 /// Where the split and the first time key stand in a record, behind the label.
 pub(super) const SPLIT_AT: usize = 1;
 pub(super) const TIME_AT: usize = 2;
-/// Bytes of a time key.
+/// Where the key of a row's group stands, in a table that is split by groups and so not by time.
+pub(super) const GROUP_AT: usize = 2;
+/// Bytes of a time key, and of the key of a group.
 pub(super) const TIME_BYTES: usize = size_of::<i128>();
+pub(super) const GROUP_BYTES: usize = size_of::<u64>();
 
 /// The code of an unused place of a cell of several values.
 pub(super) const UNUSED: u32 = u32::MAX;
@@ -73,6 +76,11 @@ impl SpillWriter {
     /// Forgets the records that wait to be written.
     pub fn discard(&mut self) {
         self.buffer.clear();
+    }
+
+    /// Forgets the last record, which starts at `record`.
+    pub fn take_back(&mut self, record: usize) {
+        self.buffer.truncate(record);
     }
 
     /// Writes the records that wait, where there are many of them. Their codes must be filled in.
@@ -165,6 +173,11 @@ pub(super) fn read_code_or_number(record: &[u8], at: usize) -> CodeOrNumber {
         true => CodeOrNumber::Code(bits as u32),
         false => CodeOrNumber::Number(f64::from_bits(bits)),
     }
+}
+
+/// The key of a record's group, where rows are split by groups.
+pub(super) fn read_group_key(record: &[u8]) -> u64 {
+    u64::from_le_bytes(read_bytes(record, GROUP_AT))
 }
 
 /// The time key that stands at `at` of a record.

@@ -1,14 +1,17 @@
-//! Which row is train, valid or test (spec `datasets.md`, section 5): by a column, by a seeded permutation, or by time.
+//! Which row is train, valid or test: by a column, by a seeded permutation, by time, or by groups of rows.
 
 use super::{
     error::IngestError,
+    groups::Groups,
     moment::{Moment, find_moment},
     permutation::Permutation,
     progress::Ticker,
-    spill::{SPLIT_AT, Spill, TIME_AT, read_time_key},
+    spill::{SPLIT_AT, Spill, TIME_AT, read_group_key, read_time_key},
+    strata::{Strata, split_sizes},
     times::TimesSeen,
 };
 use crate::types::{Split, SplitCounts};
+use hashbrown::HashMap;
 
 /// What decides a row's split, with the positions of the columns that say it.
 #[derive(Clone, Copy)]
@@ -24,6 +27,17 @@ pub(super) enum SplitPlan {
         column: usize,
         ratios: [f64; 3],
     },
+    /// The rows of each label by themselves.
+    Stratified {
+        ratios: [f64; 3],
+        seed: u64,
+    },
+    /// The rows of each value of the column in one split.
+    Group {
+        column: usize,
+        ratios: [f64; 3],
+        seed: u64,
+    },
 }
 
 impl SplitPlan {
@@ -31,7 +45,15 @@ impl SplitPlan {
     pub fn time_column(self) -> Option<usize> {
         match self {
             Self::Time { column, .. } => Some(column),
-            Self::Column(_) | Self::Parts | Self::Ratio { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// The column whose rows of one value are in one split.
+    pub fn group_column(self) -> Option<usize> {
+        match self {
+            Self::Group { column, .. } => Some(column),
+            _ => None,
         }
     }
 }
@@ -43,6 +65,8 @@ pub(super) struct SplitsSeen {
     pub rows: SplitCounts,
     /// By column of times, in the plan's order: that of a split by time is the first.
     pub times: Vec<TimesSeen>,
+    /// Where rows are split by groups.
+    pub groups: Groups,
 }
 
 /// Tells every row's split.
@@ -58,6 +82,9 @@ pub(super) enum Splitter {
         valid: Moment,
         test: Moment,
     },
+    Stratified(Strata),
+    /// By the groups' keys.
+    Group(HashMap<u64, Split>),
 }
 
 impl Splitter {
@@ -69,25 +96,45 @@ impl Splitter {
         ticker: &mut Ticker,
     ) -> Result<(Self, SplitCounts), IngestError> {
         let n = u64::from(spill.rows);
-        let (pointer, rows) = match plan {
-            SplitPlan::Column(_) => ("/split/column", seen.rows),
-            SplitPlan::Parts => ("", seen.rows),
-            SplitPlan::Ratio { ratios, .. } => ("/split/ratio/ratios", split_sizes(n, ratios)),
-            SplitPlan::Time { ratios, .. } => ("/split/time/ratios", split_sizes(n, ratios)),
-        };
-        check_not_empty(pointer, n, rows)?;
-        let splitter = match plan {
-            SplitPlan::Column(_) | SplitPlan::Parts => Self::Column,
-            SplitPlan::Ratio { seed, .. } => Self::Ratio { permutation: Permutation::new(n, seed), sizes: rows },
-            SplitPlan::Time { .. } => {
-                let range = seen.times.first().map_or((0, 0), TimesSeen::range);
-                Self::Time {
-                    valid: find_moment(spill, range, rows.train, ticker)?,
-                    test: find_moment(spill, range, rows.train + rows.valid, ticker)?,
-                }
+        match plan {
+            SplitPlan::Column(_) => {
+                check_not_empty("/split/column", n, seen.rows)?;
+                Ok((Self::Column, seen.rows))
             }
-        };
-        Ok((splitter, rows))
+            SplitPlan::Parts => {
+                check_not_empty("", n, seen.rows)?;
+                Ok((Self::Column, seen.rows))
+            }
+            SplitPlan::Ratio { ratios, seed } => {
+                let sizes = split_sizes(n, ratios);
+                check_not_empty("/split/ratio/ratios", n, sizes)?;
+                Ok((Self::Ratio { permutation: Permutation::new(n, seed), sizes }, sizes))
+            }
+            SplitPlan::Time { ratios, .. } => {
+                let rows = split_sizes(n, ratios);
+                check_not_empty("/split/time/ratios", n, rows)?;
+                let range = seen.times.first().map_or((0, 0), TimesSeen::range);
+                let valid = find_moment(spill, range, rows.train, ticker)?;
+                let test = find_moment(spill, range, rows.train + rows.valid, ticker)?;
+                Ok((Self::Time { valid, test }, rows))
+            }
+            SplitPlan::Stratified { ratios, seed } => {
+                let (strata, rows) = Strata::new(spill, ratios, seed, ticker)?;
+                check_not_empty("/split/stratified/ratios", n, rows)?;
+                Ok((Self::Stratified(strata), rows))
+            }
+            SplitPlan::Group { ratios, seed, .. } => {
+                if seen.groups.len() < Split::ALL.len() {
+                    let values = seen.groups.len();
+                    let rule =
+                        format!("{values} values; each split needs rows of its own, so there must be three at least");
+                    return Err(IngestError::field("/split/group/column", rule));
+                }
+                let splits = seen.groups.deal(ratios, seed);
+                let rows = seen.groups.count(&splits);
+                Ok((Self::Group(splits), rows))
+            }
+        }
     }
 
     /// The split of a row, by its number and its record.
@@ -114,6 +161,9 @@ impl Splitter {
                     Split::Test
                 }
             }
+            Self::Stratified(strata) => strata.assign(row, record[0]),
+            // Every key was dealt.
+            Self::Group(splits) => splits.get(&read_group_key(record)).copied().unwrap_or(Split::Train),
         }
     }
 }
@@ -129,23 +179,4 @@ fn check_not_empty(pointer: &str, n: u64, rows: SplitCounts) -> Result<(), Inges
         empty.join(" and none is ")
     );
     Err(IngestError::field(pointer, rule))
-}
-
-/// int(a n), int(b n) and the rest.
-fn split_sizes(n: u64, ratios: [f64; 3]) -> SplitCounts {
-    let share = |ratio: f64| ((ratio * n as f64) as u64).min(n);
-    let train = share(ratios[0]);
-    let valid = share(ratios[1]).min(n - train);
-    SplitCounts { train, valid, test: n - train - valid }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_those_of_the_papers_split() {
-        let sizes = SplitCounts { train: 800_167, valid: 100_020, test: 100_022 };
-        assert_eq!(split_sizes(1_000_209, [0.8, 0.1, 0.1]), sizes);
-    }
 }

@@ -8,7 +8,7 @@ use super::{
     progress::Ticker,
     quantile::Sample,
     spill::{CodeOrNumber, Spill, UNUSED, read_code, read_code_or_number, read_float},
-    split::Splitter,
+    split::{SplitPlan, Splitter},
     values::Values,
 };
 use crate::types::{Split, SplitCounts};
@@ -119,17 +119,33 @@ impl Survey {
         Ok(Self { positives, ranks, missing })
     }
 
-    /// Refuses labels that are all the same in a split. `rows` are the splits' sizes.
-    pub fn check_labels(&self, rows: SplitCounts) -> Result<(), IngestError> {
+    /// Refuses labels that are all the same in a split. `rows` are the splits' sizes; `words` are some that the label's column has
+    /// and its rule does not name.
+    pub fn check_labels(&self, plan: &Plan, rows: SplitCounts, words: &[String]) -> Result<(), IngestError> {
         let one_class = |split: &Split| [0, rows.of(*split)].contains(&self.positives.of(*split));
         let Some(split) = Split::ALL.into_iter().find(one_class) else { return Ok(()) };
         let (label, name) = (u8::from(self.positives.of(split) > 0), split.as_str());
+        let all_alike = [0, rows.total()].contains(&self.positives.total());
+        if all_alike && !words.is_empty() {
+            let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+            let rule = format!(
+                "no row has a value that the rule names, so all have label {label}; column `{}` has {}",
+                plan.columns[plan.label],
+                words.join(", ")
+            );
+            return Err(IngestError::field("/label", rule));
+        }
         let why = if split == Split::Train { "nothing can be learned from it" } else { "AUC is not defined on it" };
-        let rule = format!(
-            "all {} {name} rows have label {label}, so {why}; give another label rule, more rows, or another split: larger shares for \
-             valid and test, or a column that puts rows of both labels into each",
-            rows.of(split)
-        );
+        let what = match plan.split {
+            _ if all_alike => "give another label rule, or a table with rows of both labels",
+            SplitPlan::Column(_) => "give another label rule, more rows, or another split",
+            SplitPlan::Stratified { .. } => "give another label rule, or more rows",
+            _ => {
+                "give another label rule, more rows, or another split: larger shares for valid and test, or one that has rows of both \
+                 labels in each (`stratified`, --split-stratified)"
+            }
+        };
+        let rule = format!("all {} {name} rows have label {label}, so {why}; {what}", rows.of(split));
         Err(IngestError::field("/label", rule))
     }
 }

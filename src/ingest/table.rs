@@ -3,32 +3,41 @@
 use super::{
     batch::{Batch, Span},
     dialect,
-    error::{IngestError, shown},
-    format::resolve_for_file,
+    error::{IngestError, ReadError, shown},
     header,
     jsonl::{self, discover_keys},
     limits::IngestLimits,
     parquet,
     part::Part,
     part_rows::TableRows,
+    preamble,
     reader::{Rows, open_lines},
+    typed_header::{self, NamedType, take_types},
 };
 use crate::types::{DatasetSpec, FieldSpec, FileFormat, SourcePart, TableSource};
-use std::path::Path;
 
 /// Rows looked at before the first reading: for the keys of JSON objects, and for decimals.
 pub(super) const SNIFF_ROWS: u64 = 10_000;
+/// So many rows show whether lines end with a separator.
+const ENDING_ROWS: usize = 100;
 
 /// The files, their format and their columns.
 pub(super) struct Table {
     /// In the order of the rows.
     pub parts: Vec<Part>,
-    /// With format, compression and separator filled; the compression is that of the first part.
+    /// With format, compression, encoding and separator filled; the compression is that of the first part. Of several parts each
+    /// knows its own member of an archive.
     pub spec: DatasetSpec,
     /// Those that files have, then those that folders name.
     pub columns: Vec<String>,
+    /// What the names of the columns that files have say of their cells, where they say it.
+    pub types: Option<Vec<NamedType>>,
+    /// Whether every row ends with a separator, and the names do not: the last column that files have has no name, and must be empty.
+    pub rows_end_empty: bool,
     /// Why a column cannot be read, for those that cannot.
     pub unusable: Vec<Option<String>>,
+    /// What was found out of the files and may be wrong.
+    pub notes: Vec<String>,
     /// Bytes of all files.
     pub bytes: u64,
     /// How many of the columns files have.
@@ -45,41 +54,52 @@ impl Table {
         let bytes = source.parts.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
         // Where all are empty, the first says so.
         let first = bytes.iter().position(|bytes| *bytes > 0).unwrap_or(0);
-        let head = &source.parts[first];
-        let FirstPart { spec, mut columns, mut unusable } = open_first(head, several, spec, limits)?;
+        let (mut head, mut notes) = Part::first(&source.parts[first], several, bytes[first], spec)?;
+        let found = find_columns(&mut head, limits).map_err(|error| error.in_part(head.name.as_deref()))?;
+        let FoundColumns { names: mut columns, rows_end_empty, mut unusable } = found;
+        let mut table_spec = head.spec.clone();
         let mut parts = Vec::with_capacity(source.parts.len());
-        for (place, part) in source.parts.iter().enumerate() {
-            parts.push(match place == first {
-                true => Part::first(part, several, bytes[place], &spec),
-                false => Part::further(part, bytes[place], &spec)?,
-            });
+        for (place, part) in source.parts.iter().enumerate().filter(|(place, _)| *place != first) {
+            parts.push(Part::further(part, bytes[place], &table_spec, spec)?);
         }
-        if spec.format == Some(FileFormat::Jsonl) {
+        parts.insert(first, head);
+        if several {
+            check_member(&parts, spec)?;
+            table_spec.member.clone_from(&spec.member);
+        }
+        if table_spec.format == Some(FileFormat::Jsonl) {
             columns = discover_columns(&parts, limits)?;
         } else {
-            check_columns(&mut parts, &spec, &columns, limits)?;
+            check_columns(&mut parts, &table_spec, &columns, rows_end_empty, limits)?;
+        }
+        let mut types = None;
+        if table_spec.format == Some(FileFormat::Csv) {
+            types = take_types(&mut columns, &mut table_spec);
+        }
+        let rows_end_empty = rows_end_empty == Some(true);
+        if rows_end_empty {
+            notes.push("every row ends with a separator behind its last value, which is taken for none".to_owned());
+        }
+        if types.is_some() {
+            notes.push(typed_header::NOTE.to_owned());
         }
         let own = columns.len();
-        unusable.resize(own, None);
         add_partitions(source, &mut parts, &mut columns)?;
         unusable.resize(columns.len(), None);
-        if let Some(column) = columns.iter().find(|column| column.contains('\0')) {
-            let rule = format!(
-                "the name of column {:?} holds a NUL byte; is the file text in UTF-8?",
-                shown(column.as_bytes())
-            );
-            return Err(IngestError::field("", rule));
-        }
-        if columns.len() > limits.max_columns {
-            let rule = format!("{} columns; this service reads at most {}", columns.len(), limits.max_columns);
-            return Err(IngestError::field("", rule));
-        }
-        Ok(Self { parts, spec, columns, unusable, bytes: bytes.iter().sum(), own })
+        table_spec.expand_patterns(&columns);
+        check_names(&columns, limits)?;
+        let bytes = bytes.iter().sum();
+        Ok(Self { parts, spec: table_spec, columns, types, rows_end_empty, unusable, notes, bytes, own })
     }
 
     /// The columns that files have.
     pub fn own_columns(&self) -> &[String] {
         &self.columns[..self.own]
+    }
+
+    /// The column that must be empty, where every row ends with a separator.
+    pub fn empty_end(&self) -> Option<usize> {
+        self.rows_end_empty.then(|| self.own - 1)
     }
 
     /// Whether files say which rows are train, valid and test.
@@ -103,10 +123,16 @@ impl Table {
         self.spec.format == Some(FileFormat::Csv) && self.spec.columns.is_none()
     }
 
-    /// A reader of the rows from the first. Only the cells of columns marked in `needed` are sure to be filled.
+    /// A reader of the rows from the first. Only the cells of columns marked in `needed` are sure to be filled, and to be text.
     pub fn rows<'a>(&'a self, needed: &[bool], limits: &'a IngestLimits) -> Result<TableRows<'a>, IngestError> {
         let joins = (0..self.columns.len()).map(|column| self.join(column)).collect();
         TableRows::open(&self.parts, self.own_columns(), self.has_header(), needed, joins, limits)
+    }
+
+    /// The same, with every cell as it stands there, text or not.
+    pub fn all_rows<'a>(&'a self, limits: &'a IngestLimits) -> Result<TableRows<'a>, IngestError> {
+        let is_text = matches!(self.spec.format, Some(FileFormat::Csv) | None);
+        self.rows(&vec![!is_text; self.columns.len()], limits)
     }
 
     /// What stands between the values of a list in this column.
@@ -122,51 +148,49 @@ impl Table {
     }
 }
 
-/// What the first part says of the table.
-struct FirstPart {
-    /// With format, compression and separator.
-    spec: DatasetSpec,
-    columns: Vec<String>,
+/// What a part says of the table's columns.
+struct FoundColumns {
+    /// None of JSON lines, whose keys may be in other parts.
+    names: Vec<String>,
+    /// Whether every row ends with a separator, and the names do not: the last name is then an empty one. Absent: there are no rows.
+    rows_end_empty: Option<bool>,
     /// Why columns cannot be read; may be shorter than they are many.
     unusable: Vec<Option<String>>,
 }
 
-fn open_first(
-    part: &SourcePart,
-    several: bool,
-    spec: &DatasetSpec,
-    limits: &IngestLimits,
-) -> Result<FirstPart, IngestError> {
-    let path = &part.path;
-    let open = || {
-        let mut spec = resolve_for_file(path, spec)?;
-        let mut unusable = Vec::new();
-        let columns = match spec.format {
-            Some(FileFormat::Parquet) => {
-                refuse_csv_members(&spec)?;
-                let schema = parquet::open(path)?.schema().clone();
-                unusable = schema.fields().iter().map(|field| parquet::why_unusable(field.data_type())).collect();
-                parquet::column_names(&schema)
-            }
-            Some(FileFormat::Jsonl) => {
-                refuse_csv_members(&spec)?;
-                check_objects(path, &spec, limits)?;
-                Vec::new()
-            }
-            _ => find_csv_columns(path, &mut spec, limits)?,
-        };
-        Ok(FirstPart { spec, columns, unusable })
-    };
-    open().map_err(|error: IngestError| error.in_part(several.then_some(&part.name)))
+impl FoundColumns {
+    fn named(names: Vec<String>) -> Self {
+        Self { names, rows_end_empty: Some(false), unusable: Vec::new() }
+    }
+}
+
+/// The columns of the table's first part. Fills in the separator.
+fn find_columns(part: &mut Part, limits: &IngestLimits) -> Result<FoundColumns, IngestError> {
+    match part.spec.format {
+        Some(FileFormat::Parquet) => {
+            refuse_members_of_texts(&part.spec)?;
+            let schema = parquet::open(&part.path)?.schema().clone();
+            let unusable = schema.fields().iter().map(|field| parquet::why_unusable(field.data_type())).collect();
+            Ok(FoundColumns { unusable, ..FoundColumns::named(parquet::column_names(&schema)) })
+        }
+        Some(FileFormat::Jsonl) => {
+            check_objects(part, limits)?;
+            Ok(FoundColumns::named(Vec::new()))
+        }
+        _ => find_names(part, limits),
+    }
 }
 
 /// Refuses a file of JSON that does not hold an object a line.
-fn check_objects(path: &Path, spec: &DatasetSpec, limits: &IngestLimits) -> Result<(), IngestError> {
-    let (mut lines, _) = open_lines(path, spec, limits)?;
+fn check_objects(part: &Part, limits: &IngestLimits) -> Result<(), IngestError> {
+    refuse_csv_members(&part.spec)?;
+    preamble::check(&part.spec)?;
+    let at_start = |error: ReadError| error.at_start(&part.path);
+    let (mut lines, _) = open_lines(part.text(), limits)?;
     let mut names = Vec::new();
-    discover_keys(&mut lines, SNIFF_ROWS, |_| true, &mut names).map_err(|error| error.at_start(path))?;
-    let (mut lines, _) = open_lines(path, spec, limits)?;
-    lines.read_row().map_err(|error| error.at_start(path))?;
+    discover_keys(&mut lines, SNIFF_ROWS, |_| true, &mut names).map_err(at_start)?;
+    let (mut lines, _) = open_lines(part.text(), limits)?;
+    lines.read_row().map_err(at_start)?;
     if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
         return Err(IngestError::field("", jsonl::why_no_objects(lines.text())));
     }
@@ -183,28 +207,86 @@ fn discover_columns(parts: &[Part], limits: &IngestLimits) -> Result<Vec<String>
         if left == 0 {
             break;
         }
-        let (mut lines, _) = open_lines(&part.path, &part.spec, limits)?;
+        let (mut lines, _) = open_lines(part.text(), limits)?;
         let read = discover_keys(&mut lines, left, |_| true, &mut names);
         left -= read.map_err(|error| error.at_start(&part.path).in_part(part.name.as_deref()))?;
     }
     Ok(names)
 }
 
+/// The column names of a CSV. Fills in the separator.
+fn find_names(part: &mut Part, limits: &IngestLimits) -> Result<FoundColumns, IngestError> {
+    preamble::check(&part.spec)?;
+    if let Some(separator) = &part.spec.separator {
+        check_separator(separator)?;
+    } else {
+        let (mut lines, _) = open_lines(part.text(), limits)?;
+        lines.read_row().map_err(|error| error.at_start(&part.path))?;
+        part.spec.separator = Some(likely_separator(lines.text()).to_owned());
+    }
+    dialect::check(&part.spec, part.spec.separator.as_deref().unwrap_or(","))?;
+    let (mut first, mut rows) = (Batch::default(), Rows::open_csv(part.text(), 0, &[], limits)?);
+    rows.fill(&mut first, 1).map_err(|error| error.at_start(&part.path))?;
+    let Some(header) = first.rows.first() else {
+        return Err(IngestError::field("", "the file has no rows; upload a table of at least three"));
+    };
+    let name = |cell: &Span| String::from_utf8_lossy(cell.slice(&first.text)).into_owned();
+    let mut names = match (&part.spec.columns, &header.fault) {
+        // Without a header the first line is a row. What is wrong with it is reported with the other rows.
+        (Some(columns), _) if !have_one_empty_more(columns.len(), &first) => {
+            return Ok(FoundColumns::named(columns.clone()));
+        }
+        (Some(columns), _) => columns.clone(),
+        (None, Some(fault)) => {
+            return Err(IngestError::field("", format!("the header line cannot be read: {}", fault.rule)));
+        }
+        (None, None) => first.cells(0).iter().map(name).collect(),
+    };
+    // What is wrong with the next rows is reported when all are read.
+    let next = rows.fill(&mut first, ENDING_ROWS);
+    if next.is_ok() && first.rows.is_empty() {
+        return Ok(FoundColumns { rows_end_empty: None, ..FoundColumns::named(names) });
+    }
+    let rows_end_empty = next.is_ok() && have_one_empty_more(names.len(), &first);
+    names.extend(rows_end_empty.then(String::new));
+    Ok(FoundColumns { rows_end_empty: Some(rows_end_empty), ..FoundColumns::named(names) })
+}
+
+/// Refuses a member of archives where no part is one.
+fn check_member(parts: &[Part], spec: &DatasetSpec) -> Result<(), IngestError> {
+    if spec.member.is_some() && parts.iter().all(|part| part.spec.member.is_none()) {
+        return Err(IngestError::field("/member", "only for zip archives, and no part is one; leave it out"));
+    }
+    Ok(())
+}
+
 /// Finds the columns of the table in every part; a part without one of them, or with another, is an error that names it.
+/// `rows_end_empty` is what the first part says of it.
 fn check_columns(
     parts: &mut [Part],
     spec: &DatasetSpec,
     columns: &[String],
+    rows_end_empty: Option<bool>,
     limits: &IngestLimits,
 ) -> Result<(), IngestError> {
     let named = spec.format == Some(FileFormat::Csv) && spec.columns.is_some();
     for part in parts.iter_mut().filter(|part| part.has_rows() && part.name.is_some() && !named) {
         let own = match spec.format {
-            Some(FileFormat::Parquet) => part.parquet_columns(),
-            _ => find_csv_columns(&part.path, &mut part.spec, limits),
+            Some(FileFormat::Parquet) => part.parquet_columns().map(FoundColumns::named),
+            _ => find_names(part, limits),
         };
-        let own = own.map_err(|error| error.in_part(part.name.as_deref()))?;
-        part.find_order(columns, &own)?;
+        let mut own = own.map_err(|error| error.in_part(part.name.as_deref()))?;
+        match (own.rows_end_empty, rows_end_empty) {
+            (None, Some(true)) => own.names.push(String::new()),
+            (Some(own), first) if own != (first == Some(true)) => {
+                let (own, first) = if own { ("end", "do not") } else { ("do not end", "do") };
+                let rule =
+                    format!("its rows {own} with a separator, and those of the first part {first}; write all alike");
+                return Err(IngestError::field("", rule).in_part(part.name.as_deref()));
+            }
+            _ => {}
+        }
+        part.find_order(columns, &own.names)?;
     }
     Ok(())
 }
@@ -235,30 +317,28 @@ fn add_partitions(source: &TableSource, parts: &mut [Part], columns: &mut Vec<St
     Ok(())
 }
 
-/// The column names of a CSV. Fills in `spec.separator`.
-fn find_csv_columns(path: &Path, spec: &mut DatasetSpec, limits: &IngestLimits) -> Result<Vec<String>, IngestError> {
-    if let Some(separator) = &spec.separator {
-        check_separator(separator)?;
-    } else {
-        let (mut lines, _) = open_lines(path, spec, limits)?;
-        lines.read_row().map_err(|error| error.at_start(path))?;
-        spec.separator = Some(likely_separator(lines.text()).to_owned());
+/// Refuses names that are none, and too many of them.
+fn check_names(columns: &[String], limits: &IngestLimits) -> Result<(), IngestError> {
+    if let Some(column) = columns.iter().find(|column| column.contains('\0')) {
+        let rule = format!(
+            "the name of column {:?} holds a NUL byte; is the file text, in UTF-8 or another `encoding` (--encoding)?",
+            shown(column.as_bytes())
+        );
+        return Err(IngestError::field("", rule));
     }
-    dialect::check(spec, spec.separator.as_deref().unwrap_or(","))?;
-    let mut first = Batch::default();
-    Rows::open_csv(path, spec, 0, limits)?.fill(&mut first, 1).map_err(|error| error.at_start(path))?;
-    let Some(header) = first.rows.first() else {
-        return Err(IngestError::field("", "the file has no rows; upload a table of at least three"));
-    };
-    match (&spec.columns, &header.fault) {
-        // Without a header the first line is a row. What is wrong with it is reported with the other rows.
-        (Some(columns), _) => Ok(columns.clone()),
-        (None, Some(fault)) => Err(IngestError::field("", format!("the header line cannot be read: {}", fault.rule))),
-        (None, None) => {
-            let name = |cell: &Span| String::from_utf8_lossy(cell.slice(&first.text)).into_owned();
-            Ok(first.cells(0).iter().map(name).collect())
-        }
+    if columns.len() > limits.max_columns {
+        let rule = format!("{} columns; this service reads at most {}", columns.len(), limits.max_columns);
+        return Err(IngestError::field("", rule));
     }
+    Ok(())
+}
+
+/// Whether each of the rows has one cell more than there are names, and hardly any of those cells holds anything.
+fn have_one_empty_more(names: usize, rows: &Batch) -> bool {
+    let all = rows.rows.len();
+    let ends: Vec<&[u8]> = (0..all).filter_map(|row| Some(rows.cells(row).get(names)?.slice(&rows.text))).collect();
+    let one_more = (0..all).all(|row| rows.cells(row).len() == names + 1);
+    one_more && all > 0 && ends.iter().filter(|end| end.is_empty()).count() * 10 >= all * 9
 }
 
 fn check_separator(separator: &str) -> Result<(), IngestError> {
@@ -288,12 +368,27 @@ fn likely_separator(header: &[u8]) -> &'static str {
     [",", "\t", ";", "|"][most]
 }
 
-fn refuse_csv_members(spec: &DatasetSpec) -> Result<(), IngestError> {
-    if spec.separator.is_some() {
-        return Err(IngestError::field("/separator", "only for CSV; leave it out"));
+/// Refuses what only a text has.
+fn refuse_members_of_texts(spec: &DatasetSpec) -> Result<(), IngestError> {
+    refuse_csv_members(spec)?;
+    let given = [
+        ("/encoding", spec.encoding.is_some()),
+        ("/skip_lines", spec.skip_lines > 0),
+        ("/comment", spec.comment.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((pointer, _)) => Err(IngestError::field(pointer, "only for CSV and JSON lines; leave it out")),
+        None => Ok(()),
     }
-    if spec.quote.is_some() || spec.escape.is_some() {
-        let pointer = if spec.quote.is_some() { "/quote" } else { "/escape" };
+}
+
+fn refuse_csv_members(spec: &DatasetSpec) -> Result<(), IngestError> {
+    let given = [
+        ("/separator", spec.separator.is_some()),
+        ("/quote", spec.quote.is_some()),
+        ("/escape", spec.escape.is_some()),
+    ];
+    if let Some((pointer, _)) = given.into_iter().find(|(_, given)| *given) {
         return Err(IngestError::field(pointer, "only for CSV; leave it out"));
     }
     if spec.columns.is_some() {

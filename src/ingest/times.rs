@@ -2,7 +2,7 @@
 //! proportion, their differences.
 
 use super::{
-    cell::{self, TimeKind},
+    cell::{self, Time, TimeKind},
     spill::read_time_key,
 };
 use crate::types::TimeUnit;
@@ -38,23 +38,28 @@ const EPOCH_UNITS: [(&str, i128); 4] =
 const EPOCH_SECONDS: std::ops::Range<i128> = 1_000_000_000..10_000_000_000;
 
 impl TimesSeen {
-    /// The key of a cell, or what a time must be. All times of a column are of one kind, the first one's: numbers and dates
+    /// The time of a cell, or what it must be. All times of a column are of one kind, the first one's: numbers and dates
     /// have no common order.
-    pub fn read(&mut self, cell: &[u8], row: u64) -> Result<i128, &'static str> {
+    pub fn read(&self, cell: &[u8]) -> Result<Time, &'static str> {
         let Some(time) = cell::parse_time(cell) else {
             return Err("the time must be a number or an ISO 8601 date or time, for example 2020-01-31T12:00:00Z");
         };
-        match *self.kind.get_or_insert(time.kind) {
-            kind if kind == time.kind => {}
-            TimeKind::Number => return Err("a number, as in the rows before"),
-            TimeKind::Iso8601 => return Err("a date, as in the rows before"),
+        match self.kind.unwrap_or(time.kind) {
+            kind if kind == time.kind => Ok(time),
+            TimeKind::Number => Err("a number, as in the rows before"),
+            TimeKind::Iso8601 => Err("a date, as in the rows before"),
         }
+    }
+
+    /// Takes in the time of a good row; gives its key.
+    pub fn add(&mut self, time: Time, row: u64) -> i128 {
+        self.kind.get_or_insert(time.kind);
         if time.kind == TimeKind::Number {
             self.note_unit(time.key / 10_i128.pow(KEY_EXPONENT.unsigned_abs().into()), row);
         }
         let (low, high) = self.range.unwrap_or((time.key, time.key));
         self.range = Some((low.min(time.key), high.max(time.key)));
-        Ok(time.key)
+        time.key
     }
 
     fn note_unit(&mut self, number: i128, row: u64) {
@@ -137,10 +142,16 @@ fn scale(key: i128, divisor: i128) -> i128 {
 mod tests {
     use super::*;
 
+    /// Takes in the time of a cell; gives its key.
+    fn add(seen: &mut TimesSeen, cell: &str, row: u64) -> i128 {
+        let time = seen.read(cell.as_bytes()).unwrap();
+        seen.add(time, row)
+    }
+
     /// The unit of a column of these cells, and its encoded times.
     fn encode(cells: &[&str]) -> (TimeUnit, Vec<i64>) {
         let mut seen = TimesSeen::default();
-        let keys: Vec<i128> = cells.iter().map(|cell| seen.read(cell.as_bytes(), 0).unwrap()).collect();
+        let keys: Vec<i128> = cells.iter().map(|cell| add(&mut seen, cell, 0)).collect();
         let scale = TimeScale::new(TimeSlot { column: 0, at: 0 }, seen.unit());
         (seen.unit(), keys.iter().map(|key| scale.time(&key.to_le_bytes())).collect())
     }
@@ -159,7 +170,7 @@ mod tests {
         let mixed = |cells: &[&str]| {
             let mut seen = TimesSeen::default();
             for (row, cell) in (0..).zip(cells) {
-                seen.read(cell.as_bytes(), row).unwrap();
+                add(&mut seen, cell, row);
             }
             seen.mixed_units()
         };

@@ -51,6 +51,11 @@ impl Vocabulary {
         self.waiting.push(Waiting { value, out, key, hash: self.hash(key) });
     }
 
+    /// Takes values out of line whose codes would go to `out` or behind it.
+    pub fn forget(&mut self, out: usize) {
+        self.waiting.retain(|next| next.out < out);
+    }
+
     /// Writes the codes of the values in line to their places in `out`, as u32. The text is the one they were gathered from.
     pub fn code_gathered(&mut self, text: &[u8], out: &mut [u8]) {
         let mut waiting = std::mem::take(&mut self.waiting);

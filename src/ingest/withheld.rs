@@ -3,6 +3,7 @@
 use super::{
     error::{IngestError, ReadError},
     jsonl::each_member,
+    lines::separated_cells,
     marks::TextStyle,
 };
 use arrow_array::RecordBatch;
@@ -106,22 +107,6 @@ pub(super) fn quoted_cells(text: &[u8], separator: u8) -> Vec<Range<usize>> {
         let Some(end) = end else { return cells };
         start = end + 1;
     }
-}
-
-/// Where the cells of a line stand whose separator has several characters.
-pub(super) fn separated_cells(text: &[u8], separator: &[u8]) -> Vec<Range<usize>> {
-    let (mut cells, mut start, mut at) = (Vec::new(), 0, 0);
-    while at < text.len() {
-        if text[at..].starts_with(separator) {
-            cells.push(start..at);
-            at += separator.len();
-            start = at;
-        } else {
-            at += 1;
-        }
-    }
-    cells.push(start..text.len());
-    cells
 }
 
 #[cfg(test)]

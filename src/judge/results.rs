@@ -2,6 +2,7 @@
 
 use crate::certificate::{self, CertificateError, SourceDigest};
 use crate::evaluate::{KEEP_MASK, LABELS};
+use crate::report::PAGE;
 use crate::types::{ArtifactDigest, Certificate, Certification, Certify, Envelope, Report, TableSource};
 use std::{
     fs::File,
@@ -80,10 +81,11 @@ impl JobResults {
         if digest == self.certificate.dataset_digest { Ok(()) } else { Err(JobResultsError::OtherReading) }
     }
 
-    /// Digests of the job's results where the report is another, this file.
-    pub fn digests_with_report(&self, report: &Path) -> Result<Vec<ArtifactDigest>, JobResultsError> {
-        let others = self.certificate.artifacts.iter().filter(|one| one.name != REPORT).cloned();
-        Ok(others.chain([digest(REPORT, report)?]).collect())
+    /// Digests of the job's results where the report and its page are others, those in a folder.
+    pub fn digests_with_report(&self, folder: &Path) -> Result<Vec<ArtifactDigest>, JobResultsError> {
+        let own = [REPORT, PAGE];
+        let others = self.certificate.artifacts.iter().filter(|one| !own.contains(&&one.name[..])).cloned().map(Ok);
+        others.chain(own.map(|name| digest(name, &folder.join(name)))).collect()
     }
 }
 

@@ -16,11 +16,12 @@ const TRUTH: &str = "row,corrupted";
 
 /// The table in `source`, which `spec`, the one ingest gave back, reads as `dataset`: labels and splits are the dataset's.
 pub fn read_table(source: &Path, spec: &DatasetSpec, dataset: &Dataset) -> Result<Table, PlantError> {
-    let mut rows = vec![(0, Split::Train); dataset.feature_map.rows.total() as usize];
+    // Rows that could not be read have neither.
+    let mut rows = vec![None; dataset.profile.rows_of_file() as usize];
     for split in Split::ALL {
         let data = dataset.split(split);
         for (row, label) in data.rows.iter().zip(data.labels) {
-            rows[*row as usize] = (*label, split);
+            rows[*row as usize] = Some((*label, split));
         }
     }
     let kept: Vec<usize> = (0..dataset.profile.columns.len())
@@ -32,7 +33,7 @@ pub fn read_table(source: &Path, spec: &DatasetSpec, dataset: &Dataset) -> Resul
     let mut table = Table::new(kept.iter().map(|place| dataset.profile.columns[*place].clone()));
     let mut at = rows.into_iter();
     for_each_row(source, spec, &mut |cells| {
-        if let Some((label, split)) = at.next() {
+        if let Some((label, split)) = at.next().flatten() {
             table.push(kept.iter().map(|place| cells.get(*place).map_or("", |cell| cell.as_ref())), label, split);
         }
     })?;
@@ -43,8 +44,16 @@ pub fn read_table(source: &Path, spec: &DatasetSpec, dataset: &Dataset) -> Resul
 pub fn read_ratings(source: &Path, spec: &DatasetSpec, dataset: &Dataset) -> Result<Vec<f64>, PlantError> {
     let column = &spec.label.column;
     let place = dataset.profile.columns.iter().position(|name| name == column);
+    let mut read = vec![false; dataset.profile.rows_of_file() as usize];
+    for row in Split::ALL.into_iter().flat_map(|split| dataset.split(split).rows) {
+        read[*row as usize] = true;
+    }
+    let mut read = read.into_iter();
     let (mut ratings, mut wrong) = (Vec::new(), None);
     for_each_row(source, spec, &mut |cells| {
+        if read.next() != Some(true) {
+            return;
+        }
         let cell = place.and_then(|place| cells.get(place)).map_or("", |cell| cell.as_ref());
         match cell.trim().parse::<f64>() {
             Ok(rating) => ratings.push(rating),
@@ -86,7 +95,7 @@ pub fn write_table(table: &Table, spec: &DatasetSpec, out: &Path) -> Result<Data
         SplitSpec::Time { column, .. } => spec.time.clone().or_else(|| Some(column.clone())),
         _ => spec.time.clone(),
     };
-    if let SplitSpec::Time { column, .. } = &spec.split
+    if let SplitSpec::Time { column, .. } | SplitSpec::Group { column, .. } = &spec.split
         && spec.fields.is_none()
         && time.as_ref() != Some(column)
         && !exclude.contains(column)
@@ -97,21 +106,17 @@ pub fn write_table(table: &Table, spec: &DatasetSpec, out: &Path) -> Result<Data
         format: Some(FileFormat::Csv),
         compression: Some(Compression::None),
         separator: Some(",".to_owned()),
-        quote: None,
-        escape: None,
-        columns: None,
-        label: LabelRule { column: label, rule: None },
         fields: spec.fields.clone(),
         exclude,
         category: spec.category.iter().filter(|name| there(name)).cloned().collect(),
         numeric: spec.numeric.clone(),
         multi: spec.multi.clone(),
         missing: spec.missing.clone(),
-        // The clean table was accepted.
-        strict: false,
         split: SplitSpec::Column(split),
         time,
         vocabulary: spec.vocabulary,
+        // The clean table was accepted, and this one is written in the one way.
+        ..DatasetSpec::with_label(LabelRule { column: label, rule: None })
     })
 }
 

@@ -3,10 +3,10 @@
 use super::{
     numbers::{Line, Metric, Spread},
     page::{ADDED, Block},
-    plot::{BarChart, Category, LineChart, Series, Value},
     results::Reproduction,
     target::Target,
 };
+use crate::chart::{BarChart, Category, Chart, LineChart, Series, Value, Width};
 use crate::types::MethodName;
 
 pub(super) fn drawings(result: &Reproduction, metric: Metric) -> Vec<Block> {
@@ -24,7 +24,7 @@ fn bars(result: &Reproduction, metric: Metric) -> Block {
     let categories = result.lines.iter().map(|line| {
         let rule = (in_paper && !line.in_paper).then(|| ADDED.to_owned());
         in_paper = line.in_paper;
-        let published = line.published.map(|published| Value { mean: metric.published(published), sd: None });
+        let published = line.published.map(|published| Value::exact(metric.published(published)));
         let ours = line.measured.iter().map(|measured| metric.measured(measured).0.map(value));
         Category { name: line.title.clone(), values: std::iter::once(published).chain(ours).collect(), rule }
     });
@@ -35,7 +35,7 @@ fn bars(result: &Reproduction, metric: Metric) -> Block {
     let chart = BarChart { title, axis: format!("test {}", metric.title()), series, categories };
     let caption =
         "Bars begin where the axis does, at its first number. Strokes: one standard deviation over seeds either side.";
-    Block::Figure { caption: caption.to_owned(), svg: chart.svg() }
+    Block::Figure { caption: caption.to_owned(), svg: chart.svg(Width::Wide) }
 }
 
 fn sweep(result: &Reproduction, metric: Metric, option: &str, axis: &str) -> Block {
@@ -49,7 +49,7 @@ fn sweep(result: &Reproduction, metric: Metric, option: &str, axis: &str) -> Blo
     let mut series = vec![Series {
         name: "paper".to_owned(),
         style: 0,
-        points: points(&|line| paper(line).map(|mean| Value { mean, sd: None })),
+        points: points(&|line| paper(line).map(Value::exact)),
         level: level(all_rows.and_then(paper)),
     }];
     for (number, protocol) in result.facts.protocols.iter().enumerate() {
@@ -65,7 +65,7 @@ fn sweep(result: &Reproduction, metric: Metric, option: &str, axis: &str) -> Blo
     let title = format!("test {} over {axis}", metric.title());
     let chart = LineChart { title, x_axis: axis.to_owned(), y_axis: format!("test {}", metric.title()), series };
     let caption = "Dashed: trained on all rows. Strokes: one standard deviation over seeds to either side.";
-    Block::Figure { caption: caption.to_owned(), svg: chart.svg() }
+    Block::Figure { caption: caption.to_owned(), svg: chart.svg(Width::Wide) }
 }
 
 fn value(spread: Spread) -> Value {

@@ -2,6 +2,7 @@
 //! is closed as in XML, so that an XML parser can check the page.
 
 use super::page::{Block, Grid, GridRow, Page};
+use crate::chart::{self, escape};
 use std::fmt::{self, Write};
 
 const STYLE: &str = include_str!("page.css");
@@ -18,7 +19,9 @@ fn write(out: &mut String, page: &Page) -> fmt::Result {
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+         <title>{title}</title>\n<style>\n{}{STYLE}{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
+        chart::PALETTE,
+        chart::STYLE,
     )?;
     for block in &page.blocks {
         match block {
@@ -67,8 +70,4 @@ fn table(out: &mut String, grid: &Grid) -> fmt::Result {
     }
     out.push_str("</tbody>\n</table>\n</div>\n");
     Ok(())
-}
-
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -55,7 +55,7 @@ impl Contest {
         };
         let what = PassOptions { subset: Some(&subset), ..PassOptions::default() };
         let place = Place::denoised(Phase::Validate, epoch);
-        session.train_pass(context, place, &mut fit, &context.data.train, &what)?;
+        session.train_pass(context, place, &mut fit, [&context.data.train, &context.data.valid], &what)?;
         if !fit.is_done() {
             self.running = Some((fit, subset));
             return Ok(None);

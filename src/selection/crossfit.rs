@@ -67,7 +67,7 @@ impl CrossFit {
         let is_other = |row: &u32| plan.parts[*row as usize] != self.done;
         let others: Vec<u32> = (0..rows.len() as u32).filter(is_other).collect();
         let what = PassOptions { subset: Some(&others), ..PassOptions::default() };
-        session.train_pass(context, place, &mut fit, rows, &what)?;
+        session.train_pass(context, place, &mut fit, [rows, &context.data.valid], &what)?;
         if !fit.is_done() {
             self.fit = Some(fit);
             return Ok(false);

@@ -13,6 +13,11 @@ pub struct Selected {
     pub targets: Option<Vec<f32>>,
     /// `[N]`: what each training row weighs in training. Absent: 1.
     pub weights: Option<Vec<f32>>,
+    /// Places of the validation rows that models trained on the choice are tuned, stopped and recalibrated on, ascending.
+    /// Absent: all.
+    pub valid: Option<Vec<u32>>,
+    /// Places of the validation rows that are left out of the denoised table, ascending: they lie where training rows are dropped.
+    pub left_out: Vec<u32>,
     /// One score a training row: rows with higher scores are kept before rows with lower ones.
     pub scores: Option<Scores>,
     /// The loss history that the choice was made from: rows of `[N]` losses, the oldest first; empty where there is
@@ -56,14 +61,25 @@ pub struct CorruptPlace {
 }
 
 impl Selected {
-    /// What is done to the training rows before a model is trained on them.
+    /// What is done to rows before a model is trained on the choice.
     pub fn treatment(&self) -> Treatment<'_> {
-        Treatment { subset: Some(&self.kept), targets: self.targets.as_deref(), weights: self.weights.as_deref() }
+        Treatment {
+            subset: Some(&self.kept),
+            targets: self.targets.as_deref(),
+            weights: self.weights.as_deref(),
+            valid: self.valid.as_deref(),
+        }
     }
 
     /// The same choice without what is known of it beside how rows are treated.
     pub fn treatment_alone(&self) -> Self {
-        Self { targets: self.targets.clone(), weights: self.weights.clone(), ..Self::rows(self.kept.clone()) }
+        let Self { targets, weights, valid, .. } = self;
+        Self {
+            targets: targets.clone(),
+            weights: weights.clone(),
+            valid: valid.clone(),
+            ..Self::rows(self.kept.clone())
+        }
     }
 
     /// An error where no model can be trained on so few rows.
@@ -90,6 +106,8 @@ impl Selected {
             kept,
             targets: None,
             weights: None,
+            valid: None,
+            left_out: Vec::new(),
             scores: None,
             losses: Vec::new(),
             policy: None,

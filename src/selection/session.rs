@@ -44,18 +44,18 @@ impl Session<'_, '_> {
         })
     }
 
-    /// A pass of a training of one replica over the rows, and its row of metrics.
+    /// A pass of a training of one replica over the rows, judged by the validation rows, and its row of metrics.
     pub fn train_pass(
         &mut self,
         context: &Context,
         place: Place,
         fit: &mut Fit,
-        rows: &Rows,
+        [rows, valid]: [&Rows; 2],
         what: &PassOptions,
     ) -> Result<PassSummary, SelectError> {
         let (started, Place { phase, epoch, .. }) = (Instant::now(), place);
         let summary = self
-            .with_ticks(|tick| fit.run_pass(rows, &context.data.valid, what, tick))
+            .with_ticks(|tick| fit.run_pass(rows, valid, what, tick))
             .map_err(|source| SelectError::Fit { phase, epoch, source })?;
         let share = what.subset.map_or(1.0, |subset| subset.len() as f64 / rows.len() as f64);
         self.report_row(EpochRow {

@@ -59,9 +59,10 @@ pub struct Created {
     pub new: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
-    Deleted,
+    /// The sha256 of the bytes that it was read from, which other datasets may name too.
+    Deleted(String),
     /// A job that has not ended needs it.
     InUse,
     Missing,
@@ -175,7 +176,18 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok(Deletion::Deleted)
+    Ok(Deletion::Deleted(object))
+}
+
+/// Those of these datasets that are not there any more, whoever they were of.
+pub async fn missing(conn: &mut PgConnection, ids: &[DatasetId]) -> Result<Vec<DatasetId>, StoreError> {
+    let rows = sqlx::query_scalar(
+        "select id from unnest($1::uuid[]) as asked (id) where not exists (select from datasets d where d.id = asked.id)",
+    )
+    .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }
 
 /// Two requests mean the same dataset where their bytes and this digest are the same. The tenant is part of it, so that the

@@ -55,16 +55,20 @@ pub async fn recover_expired(conn: &mut PgConnection, now: DateTime<Utc>, max_de
     Ok(())
 }
 
-/// Claims the dataset that has waited longest.
+/// Claims the dataset that has waited longest, of the tenant of whom the fewest are read now.
 pub async fn claim(
     conn: &mut PgConnection,
     worker: &str,
     lease: Duration,
 ) -> Result<Option<ClaimedDataset>, StoreError> {
     let row = sqlx::query(
-        "with next as (
-             select id from datasets where status = 'processing' and lease_until is null
-             order by created_at, id limit 1 for update skip locked
+        "with at_work as (
+             select tenant, count(*) as datasets from datasets
+             where status = 'processing' and lease_until is not null group by tenant
+         ), next as (
+             select id from datasets left join at_work using (tenant)
+             where status = 'processing' and lease_until is null
+             order by coalesce(at_work.datasets, 0), created_at, id limit 1 for update of datasets skip locked
          )
          update datasets d set attempt = attempt + 1, worker = $1, lease_until = now() + make_interval(secs => $2)
          from next where d.id = next.id returning d.id, d.attempt, d.object, d.spec",

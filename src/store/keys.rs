@@ -6,6 +6,7 @@
 use super::StoreError;
 use crate::types::{KeyId, Quota, Scope, TenantId};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::{FromRow, PgConnection, Row};
 use std::{fmt, str::FromStr};
@@ -60,7 +61,7 @@ impl fmt::Debug for ApiKey {
 }
 
 /// A key as the operator sees it.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone, FromRow, Serialize)]
 pub struct KeyRow {
     pub id: KeyId,
     pub tenant: TenantId,

@@ -22,6 +22,7 @@ pub mod objects;
 pub mod outbox;
 mod page;
 pub mod queue;
+pub mod sessions;
 pub mod tenants;
 pub mod test_reads;
 #[doc(hidden)]

@@ -130,11 +130,13 @@ pub async fn queue_test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookI
     Ok(Test::Queued(message))
 }
 
-/// Claims the message that has been due for longest, except of the webhooks in `busy`: so a receiver that hangs keeps one
-/// sender busy and no more. The message is due again after `lease`, whatever becomes of the claimer.
+/// Claims the message that has been due for longest, except of the webhooks in `busy`, so that a receiver that hangs keeps one
+/// sender busy and no more; and except of tenants who have `most_of_tenant` of these. The message is due again after `lease`,
+/// whatever becomes of the claimer.
 pub async fn claim(
     conn: &mut PgConnection,
     busy: &[WebhookId],
+    most_of_tenant: u32,
     lease: Duration,
 ) -> Result<Option<ClaimedMessage>, StoreError> {
     #[derive(FromRow)]
@@ -153,10 +155,13 @@ pub async fn claim(
         verdict: Option<String>,
     }
     let row: Option<Claimed> = sqlx::query_as(
-        "with next as (
-             select id from webhook_messages
-             where state = 'pending' and next_at <= now() and webhook_id <> all($1)
-             order by next_at limit 1 for update skip locked
+        "with full_tenants as (
+             select tenant from webhooks where id = any($1) group by tenant having count(*) >= $3
+         ), next as (
+             select m.id from webhook_messages m join webhooks w on w.id = m.webhook_id
+             where m.state = 'pending' and m.next_at <= now() and m.webhook_id <> all($1)
+               and w.tenant not in (select tenant from full_tenants)
+             order by m.next_at limit 1 for update of m skip locked
          ), claimed as (
              update webhook_messages m set attempt = m.attempt + 1, next_at = now() + make_interval(secs => $2)
              from next where m.id = next.id
@@ -168,6 +173,7 @@ pub async fn claim(
     )
     .bind(uuids(busy))
     .bind(lease.as_secs_f64())
+    .bind(i64::from(most_of_tenant))
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| ClaimedMessage {

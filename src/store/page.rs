@@ -29,6 +29,8 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, ParseCursorError> {
         let parse = || {
             let (micros, id) = text.split_at_checked(16)?;
+            // A sign would pass for a digit below.
+            micros.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
             let created_at = DateTime::from_timestamp_micros(i64::from_str_radix(micros, 16).ok()?)?;
             let id = (id.len() == 32).then(|| Uuid::try_parse(id).ok())??;
             Some(Self { created_at, id })
@@ -64,8 +66,14 @@ mod tests {
         let cursor =
             Cursor { created_at: DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap(), id: Uuid::now_v7() };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for wrong in ["", "zz", &cursor.to_string()[1..], &format!("{cursor}0"), "éééééééééééééééééééééééé"]
-        {
+        for wrong in [
+            "",
+            "zz",
+            &format!("-fffffffffffffff{}", Uuid::nil().simple()),
+            &cursor.to_string()[1..],
+            &format!("{cursor}0"),
+            "éééééééééééééééééééééééé",
+        ] {
             assert!(wrong.parse::<Cursor>().is_err(), "{wrong}");
         }
     }

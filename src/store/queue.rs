@@ -37,8 +37,8 @@ pub struct Beat {
     pub pause: bool,
 }
 
-/// Claims the job of the highest priority that has waited longest, among those the worker can run. Claimers do not wait for
-/// each other.
+/// Claims the job of the highest priority, of the tenant with the fewest jobs at work, that has waited longest, among those the
+/// worker can run. Claimers do not wait for each other.
 pub async fn claim(
     conn: &mut PgConnection,
     worker: &str,
@@ -46,11 +46,13 @@ pub async fn claim(
     lease: Duration,
 ) -> Result<Option<ClaimedJob>, StoreError> {
     let row = sqlx::query(
-        "with next as (
-             select id from jobs
+        "with at_work as (
+             select tenant, count(*) as jobs from jobs where lease_until is not null group by tenant
+         ), next as (
+             select id from jobs left join at_work using (tenant)
              where state = 'queued' and (not_before is null or not_before <= now()) and requires <@ $3
                and (device not like 'cuda:%' or device = any($4)) and ($5 or not needs_torch)
-             order by priority desc, created_at, id limit 1 for update skip locked
+             order by priority desc, coalesce(at_work.jobs, 0), created_at, id limit 1 for update of jobs skip locked
          ), claimed as (
              update jobs j
              set state = 'running', attempt = attempt + 1, worker = $1, lease_until = now() + make_interval(secs => $2),

@@ -5,19 +5,31 @@ use super::{
     error::{bigint, int},
 };
 use crate::types::{Quota, TenantId};
+use serde::Serialize;
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 
 /// What a tenant has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow, Serialize)]
 pub struct Usage {
     /// Bytes of the uploads that its datasets were read from, each upload counted once.
     pub bytes: i64,
+    /// Bytes that its unfinished uploads may come to.
+    pub unfinished_bytes: i64,
+    /// Bytes of its datasets' encoded tables.
+    pub table_bytes: i64,
     /// Jobs that have not ended.
     pub jobs: i64,
 }
 
+impl Usage {
+    /// All that counts against `Quota::max_bytes`.
+    pub fn all_bytes(self) -> u64 {
+        [self.bytes, self.unfinished_bytes, self.table_bytes].into_iter().map(|bytes| bytes.max(0) as u64).sum()
+    }
+}
+
 /// A tenant, its own limits, and what it has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct TenantRow {
     pub name: TenantId,
     pub quota: Quota,
@@ -30,7 +42,13 @@ macro_rules! usage {
             "(select coalesce(sum(o.bytes), 0)::bigint from objects o
               where o.sha256 in (select d.object from datasets d where d.tenant = ",
             $tenant,
-            ")) as bytes, (select count(*) from jobs j where j.tenant = ",
+            ")) as bytes,
+             (select coalesce(sum(u.length), 0)::bigint from uploads u where u.sha256 is null and u.tenant = ",
+            $tenant,
+            ") as unfinished_bytes,
+             (select coalesce(sum(d.table_bytes), 0)::bigint from datasets d where d.tenant = ",
+            $tenant,
+            ") as table_bytes, (select count(*) from jobs j where j.tenant = ",
             $tenant,
             " and j.finished_at is null) as jobs"
         )

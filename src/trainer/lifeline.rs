@@ -2,7 +2,8 @@
 //! this process has no one to tell its results to. Until then it brings the parent's orders.
 
 use super::EXIT_PARENT_GONE;
-use crate::types::{TrainerJob, TrainerOrder};
+use crate::types::TrainerOrder;
+use serde::de::DeserializeOwned;
 use std::{
     io::{self, BufRead},
     sync::{
@@ -37,13 +38,31 @@ pub fn give_way() {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
 
+/// Has the kernel end this process first where memory runs out: the service and its database hold what cannot be made again.
+pub fn offer_to_die() {
+    // Anyone may raise their own; where there is no such file the kernel chooses by itself.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+}
+
+/// Lets this process have so much memory of its own; asking for more then fails. Files that are mapped do not count.
+pub fn bound_memory(bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: the pointer is to a live value. A limit above the one there is fails, and leaves that.
+    unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) };
+}
+
 /// Reads the job: the first line of stdin.
-pub fn read_job() -> Result<TrainerJob, JobError> {
+pub fn read_job<J: DeserializeOwned>() -> Result<J, JobError> {
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line)? == 0 {
         return Err(JobError::Closed);
     }
     Ok(serde_json::from_str(&line)?)
+}
+
+/// Ends the process as soon as stdin does.
+pub fn end_with_parent() {
+    watch_parent();
 }
 
 /// Ends the process as soon as stdin does: the state is in the last checkpoint, so there is nothing to save. What is

@@ -3,10 +3,11 @@
 //! It is disposable: it has no database, keeps all it knows in checkpoints, dies with its parent, and may be killed at any
 //! moment. libtorch's thread pool and CUDA context live and end with it.
 
-mod lifeline;
+pub(crate) mod lifeline;
 mod output;
 mod programs;
 
+pub(crate) use programs::environment as pass_environment;
 pub use programs::{Probe, TrainerCommand, Trainers};
 
 use crate::backbone::{EngineError, OpenEngines};
@@ -36,6 +37,11 @@ const EXIT_BAD_JOB: u8 = 2;
 const EXIT_PANIC: u8 = 3;
 pub(crate) const EXIT_PARENT_GONE: u8 = 4;
 const EXIT_RETRY: u8 = 75;
+
+/// Memory that a job may take beyond its plan, which is rough where the job is small.
+const LEAST_SPARE: u64 = 2 << 30;
+/// Stacks and arenas, of this program's threads and libtorch's.
+const SPARE_OF_THREAD: u64 = 32 << 20;
 
 #[derive(Debug, thiserror::Error)]
 enum TrainerError {
@@ -84,8 +90,9 @@ fn is_io(error: &crate::backbone::WeightsError) -> bool {
 pub fn main(log: &LogConfig, open: OpenEngines) -> ExitCode {
     lifeline::die_with_parent();
     lifeline::give_way();
+    lifeline::offer_to_die();
     let output = Output::new();
-    let job = match lifeline::read_job() {
+    let job: TrainerJob = match lifeline::read_job() {
         Ok(job) => job,
         Err(error) => {
             let message = format!("the trainer's job: {error}");
@@ -133,6 +140,10 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
+    // A GPU's driver reserves address space as it likes.
+    if !engines.device_name().starts_with("cuda") {
+        lifeline::bound_memory(memory_limit(job, &dataset));
+    }
     let write = |changes: RowChanges, out: &Path| {
         let exported = ingest::write_denoised_as(job.output_form, &job.source, &job.source_spec, changes, out)?;
         Ok(exported.label_columns)
@@ -200,20 +211,27 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     Ok(())
 }
 
+/// Bytes of memory that the job may take: what the operator says, else far more than it is planned to.
+fn memory_limit(job: &TrainerJob, dataset: &Dataset) -> u64 {
+    let map = &dataset.feature_map;
+    let planned = job.spec.memory_bytes(map.rows, map.total_cardinality.into(), map.fields.len() as u64);
+    let spare = LEAST_SPARE + SPARE_OF_THREAD * job.threads as u64;
+    job.memory_cap.unwrap_or_else(|| (4 * planned).max(planned + spare))
+}
+
 /// The denoised table's file name and media type: the source's format.
 fn denoised_name(spec: &DatasetSpec) -> (String, String) {
-    let media_type = match (spec.compression, spec.format) {
-        (Some(Compression::Gzip), _) => "application/gzip",
-        (Some(Compression::Zstd), _) => "application/zstd",
-        (_, Some(FileFormat::Parquet)) => "application/vnd.apache.parquet",
-        (_, Some(FileFormat::Jsonl)) => "application/jsonl",
-        (_, Some(FileFormat::Csv) | None) => "text/csv",
+    let of_format = match spec.format {
+        Some(FileFormat::Parquet) => "application/vnd.apache.parquet",
+        Some(FileFormat::Jsonl) => "application/jsonl",
+        Some(FileFormat::Csv) | None => "text/csv",
     };
+    let media_type = spec.compression.and_then(Compression::media_type).unwrap_or(of_format);
     (format!("denoised.{}", spec.extension()), media_type.to_owned())
 }
 
 /// An error and what caused it, in one line; causes that the text names already are left out.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

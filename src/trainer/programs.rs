@@ -35,7 +35,7 @@ impl TrainerCommand {
     /// that does something else as well, spinning costs a pass many times its own time.
     pub fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
-        command.args(&self.args).env("OMP_WAIT_POLICY", "passive");
+        command.args(&self.args).env_clear().envs(environment()).env("OMP_WAIT_POLICY", "passive");
         command
     }
 }
@@ -94,6 +94,33 @@ impl Trainers {
     }
 }
 
+/// Variables that a trainer needs, and beginnings of their names. Everything else stays with the service: it may hold keys of
+/// the bucket or the database's password, and a trainer works on what strangers upload.
+const PASSED_ON: [&str; 8] =
+    ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+const PASSED_ON_PREFIXES: [&str; 13] = [
+    "LC_",
+    "LD_",
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "ATEN_",
+    "DNNL_",
+    "ONEDNN_",
+    "CUDA_",
+    "NVIDIA_",
+    "OTEL_",
+    "AUTODENOISE_LOG",
+];
+
+pub(crate) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| {
+        let Some(name) = name.to_str() else { return false };
+        PASSED_ON.contains(&name) || PASSED_ON_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
 /// Where `autodenoise-torch` may stand.
 fn candidates(own: &Path) -> Vec<PathBuf> {
     let beside = own.parent().map(Path::to_owned);
@@ -107,7 +134,9 @@ fn candidates(own: &Path) -> Vec<PathBuf> {
 
 /// Starts the program to see that it finds libtorch and is of this version.
 fn check(program: &Path) -> Result<(), String> {
-    let output = Command::new(program).arg("probe").stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.arg("probe").env_clear().envs(environment()).stdin(Stdio::null());
+    let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("it does not run ({}): {}", output.status, said.trim().lines().next_back().unwrap_or("")));

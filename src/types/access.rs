@@ -50,7 +50,8 @@ impl fmt::Display for Scope {
 /// How much a tenant may have and ask for; nothing where there is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Quota {
-    /// Bytes of the uploads its datasets were read from, each counted once.
+    /// Bytes of the uploads its datasets were read from, each counted once, of its unfinished uploads, and of its encoded
+    /// tables.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_bytes: Option<u64>,
     /// Jobs that have not ended.

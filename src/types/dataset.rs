@@ -1,9 +1,13 @@
 //! A dataset: how a client describes a table (`DatasetSpec`), what reading it yields (`FeatureMap`, `Profile`).
 
 use super::{
+    bad_rows::{OnBadRow, SkippedRows},
+    column_pattern::columns_of,
     field_reading::{FieldReading, FieldWarning},
     label_rule::LabelRule,
     quote::Quote,
+    separator::unescape,
+    text_encoding::TextEncoding,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range};
@@ -37,6 +41,59 @@ pub enum Compression {
     None,
     Gzip,
     Zstd,
+    Bzip2,
+    Xz,
+    /// An archive, of which one member is the table.
+    Zip,
+}
+
+impl Compression {
+    /// Every compression with what the names of its files end in; the first of several is the usual one.
+    const ENDINGS: [(Self, &'static [&'static str]); 6] = [
+        (Self::None, &[]),
+        (Self::Gzip, &[".gz", ".gzip"]),
+        (Self::Zstd, &[".zst", ".zstd"]),
+        (Self::Bzip2, &[".bz2"]),
+        (Self::Xz, &[".xz"]),
+        (Self::Zip, &[".zip"]),
+    ];
+
+    /// The word in a spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+            Self::Zip => "zip",
+        }
+    }
+
+    /// What the name of a file of this compression ends in, for example `.gz`.
+    pub fn ending(self) -> &'static str {
+        Self::ENDINGS[self as usize].1.first().copied().unwrap_or_default()
+    }
+
+    /// A file's name, in lower case, without the ending of a compression; and the compression, where there is one.
+    pub fn divide_name(name: &str) -> (&str, Option<Self>) {
+        let found = Self::ENDINGS.iter().find_map(|(own, endings)| {
+            endings.iter().find_map(|ending| name.strip_suffix(ending)).map(|stem| (stem, Some(*own)))
+        });
+        found.unwrap_or((name, None))
+    }
+
+    /// The media type of a file of this compression; none for one that is not compressed.
+    pub fn media_type(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Gzip => Some("application/gzip"),
+            Self::Zstd => Some("application/zstd"),
+            Self::Bzip2 => Some("application/x-bzip2"),
+            Self::Xz => Some("application/x-xz"),
+            Self::Zip => Some("application/zip"),
+        }
+    }
 }
 
 /// How a table is to be read. Every member has a default except the label.
@@ -49,6 +106,18 @@ pub struct DatasetSpec {
     /// Absent: from the first bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// Zip only: the name of the file in the archive that is the table. Absent: the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// CSV and JSON lines: how the text is encoded. Absent: UTF-8, or UTF-16 where its mark or its zeros say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<TextEncoding>,
+    /// CSV and JSON lines: lines at the start of the file that are neither names nor rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_lines: u64,
+    /// CSV and JSON lines: what lines start with that are no rows, for example `#`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// CSV only: what stands between two values, for example `,`, `\t`, `::`. Absent: the one of `,` tab `;` `|` that the
     /// header has most of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +158,12 @@ pub struct DatasetSpec {
     /// Whether a table is refused with a field that should perhaps be none: `warnings` of the profile become errors.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// What becomes of a row that cannot be read: one cell too many, a label that is none, a word among numbers.
+    #[serde(default, skip_serializing_if = "OnBadRow::is_default")]
+    pub on_bad_row: OnBadRow,
+    /// With `on_bad_row`: `skip`: the table is refused where more rows than this are bad. Absent: one in a hundred, or ten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bad_rows: Option<u64>,
     /// How rows are divided into train, valid and test.
     #[serde(default)]
     pub split: SplitSpec,
@@ -107,6 +182,10 @@ impl DatasetSpec {
         Self {
             format: None,
             compression: None,
+            member: None,
+            encoding: None,
+            skip_lines: 0,
+            comment: None,
             separator: None,
             quote: None,
             escape: None,
@@ -119,6 +198,8 @@ impl DatasetSpec {
             multi: BTreeMap::new(),
             missing: Vec::new(),
             strict: false,
+            on_bad_row: OnBadRow::default(),
+            max_bad_rows: None,
             split: SplitSpec::default(),
             time: None,
             vocabulary: Vocabulary::default(),
@@ -132,13 +213,65 @@ impl DatasetSpec {
             Some(FileFormat::Jsonl) => "jsonl",
             Some(FileFormat::Csv) | None => "csv",
         };
-        let compression = match self.compression {
-            Some(Compression::Gzip) => ".gz",
-            Some(Compression::Zstd) => ".zst",
-            Some(Compression::None) | None => "",
-        };
-        format!("{format}{compression}")
+        format!("{format}{}", self.compression.map_or("", Compression::ending))
     }
+
+    /// Gives every column that the spec names the name that `rename` makes of it.
+    pub fn rename_columns(&mut self, rename: impl Fn(&str) -> String) {
+        let split = match &mut self.split {
+            SplitSpec::Column(column) | SplitSpec::Time { column, .. } | SplitSpec::Group { column, .. } => {
+                Some(column)
+            }
+            SplitSpec::Ratio { .. } | SplitSpec::Stratified { .. } => None,
+        };
+        let single = [Some(&mut self.label.column), split, self.time.as_mut()].into_iter().flatten();
+        let fields = self.fields.iter_mut().flatten().map(FieldSpec::column_mut);
+        for column in single.chain(fields).chain(&mut self.exclude).chain(&mut self.category) {
+            *column = rename(column);
+        }
+        self.numeric =
+            std::mem::take(&mut self.numeric).into_iter().map(|(column, how)| (rename(&column), how)).collect();
+        self.multi = std::mem::take(&mut self.multi).into_iter().map(|(column, how)| (rename(&column), how)).collect();
+    }
+}
+
+impl DatasetSpec {
+    /// Writes columns in place of names with stars: `I*` in `fields`, `exclude`, `category`, `numeric` or `multi` is every column that
+    /// starts with I and is neither the label nor what rows are split or timed by. What is said of one column by its name counts.
+    pub fn expand_patterns(&mut self, columns: &[String]) {
+        let split = match &self.split {
+            SplitSpec::Column(column) | SplitSpec::Time { column, .. } | SplitSpec::Group { column, .. } => {
+                Some(column)
+            }
+            SplitSpec::Ratio { .. } | SplitSpec::Stratified { .. } => None,
+        };
+        let taken: Vec<String> =
+            [Some(&self.label.column), split, self.time.as_ref()].into_iter().flatten().cloned().collect();
+        let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
+        let of = |name: &str| columns_of(name, columns, &taken);
+        for names in [&mut self.exclude, &mut self.category] {
+            *names = names.iter().flat_map(|name| of(name)).collect();
+        }
+        let named = |field: FieldSpec| of(field.column()).into_iter().map(move |column| field.renamed(column));
+        self.fields = self.fields.take().map(|fields| fields.into_iter().flat_map(named).collect());
+        self.numeric = expanded(std::mem::take(&mut self.numeric), of);
+        self.multi = expanded(std::mem::take(&mut self.multi), of);
+    }
+}
+
+/// By column, of what is said by names and patterns.
+fn expanded<T: Clone>(said: BTreeMap<String, T>, of: impl Fn(&str) -> Vec<String>) -> BTreeMap<String, T> {
+    let mut by_column = BTreeMap::new();
+    // Names come last, over the patterns.
+    let (names, patterns): (Vec<_>, Vec<_>) = said.into_iter().partition(|(name, _)| of(name) == [name.clone()]);
+    for (name, how) in patterns.into_iter().chain(names) {
+        by_column.extend(of(&name).into_iter().map(|column| (column, how.clone())));
+    }
+    by_column
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A field: a column's name, or a column and how to treat it.
@@ -198,6 +331,19 @@ impl FieldSpec {
             Self::Name(column) | Self::Full { column, .. } => column,
         }
     }
+
+    /// The same of another column.
+    fn renamed(&self, column: String) -> Self {
+        let mut renamed = self.clone();
+        *renamed.column_mut() = column;
+        renamed
+    }
+
+    fn column_mut(&mut self) -> &mut String {
+        match self {
+            Self::Name(column) | Self::Full { column, .. } => column,
+        }
+    }
 }
 
 /// How a number becomes a category.
@@ -222,30 +368,59 @@ pub struct MultiSpec {
     pub separator: String,
     #[serde(default)]
     pub mode: MultiMode,
-    /// `split` only: the largest number of values in a cell. A cell with more is an error, never cut.
+    /// `split` only: the largest number of values in a cell.
     #[serde(default = "MultiSpec::default_max_values")]
     pub max_values: u32,
+    /// `split` only: what becomes of a cell with more values.
+    #[serde(default, skip_serializing_if = "LongCell::is_default")]
+    pub longer: LongCell,
 }
 
+/// What becomes of a cell with more values than there are places for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LongCell {
+    /// It is an error.
+    #[default]
+    Error,
+    /// Its last values stay: the newest of a history.
+    KeepLast,
+}
+
+impl LongCell {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Places that a cell may have at most.
+pub const MAX_PLACES: u32 = 256;
+
 impl MultiSpec {
+    /// Places of a cell whose number is not said.
+    pub const DEFAULT_MAX_VALUES: u32 = 8;
+
     fn default_max_values() -> u32 {
-        8
+        Self::DEFAULT_MAX_VALUES
     }
 
-    /// Reads `COLUMN=SEPARATOR`, which is one category, or `COLUMN=SEPARATOR:N`, up to N values.
+    /// Reads `COLUMN=SEPARATOR`, which is one category; `COLUMN=SEPARATOR:N`, up to N values; or `COLUMN=SEPARATOR:last:N`, the
+    /// last N values.
     pub fn parse(text: &str) -> Result<(String, Self), String> {
         let (column, how) = text
             .split_once('=')
             .filter(|(column, how)| !column.is_empty() && !how.is_empty())
-            .ok_or_else(|| format!("{text}: write COLUMN=SEPARATOR or COLUMN=SEPARATOR:N"))?;
+            .ok_or_else(|| format!("{text}: write COLUMN=SEPARATOR, COLUMN=SEPARATOR:N or COLUMN=SEPARATOR:last:N"))?;
         let several = how.rsplit_once(':').and_then(|(separator, n)| Some((separator, n.parse().ok()?)));
-        let multi = match several {
-            Some((separator, max_values)) if !separator.is_empty() => {
-                Self { separator: separator.to_owned(), mode: MultiMode::Split, max_values }
-            }
-            _ => Self { separator: how.to_owned(), mode: MultiMode::Category, max_values: 1 },
+        let several = several.filter(|(separator, _)| !separator.is_empty());
+        let last = several.and_then(|(separator, n)| Some((separator.strip_suffix(":last")?, n)));
+        let last = last.filter(|(separator, _)| !separator.is_empty());
+        let (separator, mode, max_values, longer) = match (last, several) {
+            (Some((separator, n)), _) => (separator, MultiMode::Split, n, LongCell::KeepLast),
+            (None, Some((separator, n))) => (separator, MultiMode::Split, n, LongCell::Error),
+            (None, None) => (how, MultiMode::Category, 1, LongCell::Error),
         };
-        Ok((column.to_owned(), multi))
+        Ok((column.to_owned(), Self { separator: unescape(separator)?, mode, max_values, longer }))
     }
 }
 
@@ -278,9 +453,37 @@ pub enum SplitSpec {
         column: String,
         ratios: [f64; 3],
     },
+    /// As `ratio`, for the rows of either label alone: each split has label 1 as often as the table. For labels that are rare.
+    Stratified {
+        ratios: [f64; 3],
+        #[serde(default)]
+        seed: u64,
+    },
+    /// Rows with the same value of a column, as those of a user, are in one split. Values are dealt out by the seed, so that
+    /// the splits have about their shares of the rows.
+    Group {
+        column: String,
+        ratios: [f64; 3],
+        #[serde(default)]
+        seed: u64,
+    },
 }
 
 impl SplitSpec {
+    /// Shares of rows where none are said.
+    pub const DEFAULT_RATIOS: [f64; 3] = [0.8, 0.1, 0.1];
+
+    /// The shares of rows, where they are said.
+    pub fn ratios(&self) -> Option<[f64; 3]> {
+        match self {
+            Self::Column(_) => None,
+            Self::Ratio { ratios, .. }
+            | Self::Time { ratios, .. }
+            | Self::Stratified { ratios, .. }
+            | Self::Group { ratios, .. } => Some(*ratios),
+        }
+    }
+
     /// Reads `0.8,0.1,0.1`: the shares of train, valid and test.
     pub fn parse_ratios(text: &str) -> Result<[f64; 3], String> {
         let parts: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
@@ -300,7 +503,7 @@ impl SplitSpec {
 
 impl Default for SplitSpec {
     fn default() -> Self {
-        Self::Ratio { ratios: [0.8, 0.1, 0.1], seed: 0 }
+        Self::Ratio { ratios: Self::DEFAULT_RATIOS, seed: 0 }
     }
 }
 
@@ -456,6 +659,9 @@ pub struct Profile {
     /// What each column that is a field was read as. Empty for tables that were read by versions that did not keep it.
     #[serde(default)]
     pub fields: Vec<FieldReading>,
+    /// The rows that could not be read and were left out.
+    #[serde(default, skip_serializing_if = "SkippedRows::is_empty")]
+    pub skipped: SkippedRows,
     /// What was found out of the table as a whole, and what may be wrong with it, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -470,6 +676,13 @@ pub struct Profile {
     /// sha256 over the encoded content (ids, labels, splits, file order): the same rows give the same digest whatever
     /// file format they came in.
     pub digest: String,
+}
+
+impl Profile {
+    /// Rows of the file, those that were left out among them: every row's position is below it.
+    pub fn rows_of_file(&self) -> u64 {
+        self.rows.total() + self.skipped.rows
+    }
 }
 
 /// Which rows of a table one of its files has.
@@ -493,6 +706,40 @@ mod tests {
         assert_eq!(read(r#"{"column": "price", "numeric": "log"}"#).unwrap(), "price");
         for wrong in [r#"{"column": "price", "numerc": "log"}"#, r#"{"numeric": "log"}"#, "3"] {
             assert!(read(wrong).unwrap_err().to_string().contains("a field is a column's name"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn several_values_are_one_category_or_so_many_or_the_last_of_them() {
+        let parse = |text: &str| MultiSpec::parse(text).map(|(_, multi)| multi).unwrap();
+        let multi = |separator: &str, mode, max_values, longer| MultiSpec {
+            separator: separator.to_owned(),
+            mode,
+            max_values,
+            longer,
+        };
+        assert_eq!(parse("genres=|"), multi("|", MultiMode::Category, 1, LongCell::Error));
+        assert_eq!(parse("genres=|:4"), multi("|", MultiMode::Split, 4, LongCell::Error));
+        assert_eq!(parse("history=^:last:20"), multi("^", MultiMode::Split, 20, LongCell::KeepLast));
+        assert_eq!(parse("history=\\x02:last:20"), multi("\u{2}", MultiMode::Split, 20, LongCell::KeepLast));
+        assert_eq!(parse("history=:"), multi(":", MultiMode::Category, 1, LongCell::Error));
+        assert!(MultiSpec::parse("genres").unwrap_err().contains("COLUMN=SEPARATOR:last:N"));
+    }
+
+    #[test]
+    fn names_end_in_their_compression() {
+        for (name, stem, compression) in [
+            ("a.csv.gz", "a.csv", Some(Compression::Gzip)),
+            ("a.jsonl.zstd", "a.jsonl", Some(Compression::Zstd)),
+            ("a.csv.bz2", "a.csv", Some(Compression::Bzip2)),
+            ("a.csv.xz", "a.csv", Some(Compression::Xz)),
+            ("a.zip", "a", Some(Compression::Zip)),
+            ("a.csv", "a.csv", None),
+        ] {
+            assert_eq!(Compression::divide_name(name), (stem, compression));
+            assert!(
+                compression.is_none_or(|own| ".zstd" == &name[stem.len()..] || own.ending() == &name[stem.len()..])
+            );
         }
     }
 }

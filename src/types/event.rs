@@ -37,6 +37,9 @@ pub struct TrainerJob {
     pub checkpoint_seconds: f64,
     /// Threads of the numeric engine.
     pub threads: usize,
+    /// Most bytes of memory, where the operator has said so.
+    #[serde(default)]
+    pub memory_cap: Option<u64>,
 }
 
 /// What one pass over the training rows came to. (contender, arm, seed, phase, epoch, pass) names it in its job.

@@ -20,6 +20,36 @@ impl CorruptionFound {
         format!("{} ({}; {share}): {}{gain}", self.place(), self.extent(), self.action())
     }
 
+    /// What is wrong, in a line: `12 values of item: labels turned round`.
+    pub fn what(&self) -> String {
+        self.place()
+    }
+
+    /// Why a row that belongs to it was dropped or changed. `cell` is the row's own value or cell: `genres=Thriller`; empty
+    /// where it is about rows of any value.
+    pub fn reason(&self, cell: &str) -> String {
+        let unreliable = |why: &str| format!("{cell} judged unreliable: {why}");
+        let window = |why: &str| match cell {
+            "" => format!("in a window of time whose labels are {why}"),
+            cell => format!("{cell} in a window of time whose labels are {why}"),
+        };
+        match self.kind {
+            Corruption::RandomValues => unreliable("its labels are at random"),
+            Corruption::InvertedValues => unreliable("its labels are turned round"),
+            Corruption::AddedOnes => unreliable("rows of label 1 were added to it"),
+            Corruption::AddedZeros => unreliable("rows of label 0 were added to it"),
+            Corruption::TurnedOnes => unreliable("labels 0 became 1"),
+            Corruption::TurnedZeros => unreliable("labels 1 became 0"),
+            Corruption::ZeroWindow => window("all 0"),
+            Corruption::OneWindow => window("all 1"),
+            Corruption::InvertedWindow => window("turned round"),
+            Corruption::RandomWindow => window("at random"),
+            Corruption::Immature => "so late that a label 1 may not have arrived yet".to_owned(),
+            Corruption::Repeats => "written more than once".to_owned(),
+            Corruption::RowNoise => "its label is unlikely to models that have not seen it".to_owned(),
+        }
+    }
+
     fn place(&self) -> String {
         let of = |what: &str| match &self.fields[..] {
             [field] => format!("{} values of {field}: labels {what}", self.values),
@@ -66,7 +96,8 @@ impl CorruptionFound {
         }
     }
 
-    fn action(&self) -> &'static str {
+    /// What was done about it.
+    pub fn action(&self) -> &'static str {
         match (self.taken, self.gain, self.remedy) {
             (false, None, _) => "not tried",
             (false, Some(_), _) => "left alone, because doing something about it did not help",

@@ -100,6 +100,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    pub const ALL: [Phase; 9] = [
+        Self::Warmup,
+        Self::Search,
+        Self::Validate,
+        Self::Select,
+        Self::Tune,
+        Self::Evaluate,
+        Self::SelfCheck,
+        Self::Certify,
+        Self::Export,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warmup => "warmup",

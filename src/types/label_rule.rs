@@ -26,7 +26,10 @@ impl LabelTest {
     /// Whether a cell that has a value is one of the words; true too for a number that equals one, however it is written.
     pub fn is_among(words: &[String], cell: &str) -> bool {
         let number = |text: &str| text.parse::<f64>().ok();
-        words.iter().any(|word| word == cell || number(word).is_some_and(|n| number(cell) == Some(n)))
+        // Programs write truth values in either case.
+        let truth = |word: &String| ["true", "false"].iter().any(|truth| word.eq_ignore_ascii_case(truth));
+        let same = |word: &String| word == cell || truth(word) && word.eq_ignore_ascii_case(cell);
+        words.iter().any(|word| same(word) || number(word).is_some_and(|n| number(cell) == Some(n)))
     }
 }
 
@@ -207,5 +210,8 @@ mod tests {
         for cell in ["Buy", "3", "", "nan"] {
             assert!(!LabelTest::is_among(&words, cell), "{cell}");
         }
+        let truth = ["True".to_owned()];
+        assert!(["true", "True", "TRUE"].iter().all(|cell| LabelTest::is_among(&truth, cell)));
+        assert!(!LabelTest::is_among(&truth, "t") && !LabelTest::is_among(&truth, "False"));
     }
 }

@@ -5,6 +5,8 @@
 mod ability;
 mod access;
 mod backbone;
+mod bad_rows;
+mod column_pattern;
 mod dataset;
 mod device;
 mod digest;
@@ -18,8 +20,10 @@ mod findings_words;
 mod ids;
 mod job;
 mod label_rule;
+mod memory;
 pub mod method;
 mod metrics;
+mod option_value;
 mod options;
 mod overrides;
 mod plan;
@@ -29,11 +33,14 @@ mod report;
 mod resolve;
 mod resolved;
 mod row_rule;
+mod separator;
 mod spec;
+mod spec_bounds;
 mod table_parts;
 mod table_source;
 mod tenant;
 mod test_read;
+mod text_encoding;
 mod tuning;
 mod webhook;
 mod words;
@@ -41,9 +48,11 @@ mod words;
 pub use ability::{Ability, TORCH_TRAINER};
 pub use access::{Quota, Scope};
 pub use backbone::{BackboneKind, Structure};
+pub use bad_rows::{OnBadRow, SkippedRows};
 pub use dataset::{
-    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, MultiMode, MultiSpec,
-    NumericSpec, PartRows, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
+    Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, LongCell, MAX_PLACES,
+    MultiMode, MultiSpec, NumericSpec, PartRows, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit,
+    Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
@@ -60,8 +69,10 @@ pub use field_reading::{FieldReading, FieldWarning, ReadAs, Suspicion};
 pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use label_rule::{Comparison, LabelRule, LabelTest};
+pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};
 pub use metrics::{KeptShare, Metrics};
+pub use option_value::OptionValue;
 pub use options::{
     Action, AucOn, DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options, PolicyReduction,
     Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
@@ -77,6 +88,7 @@ pub use table_parts::{TableParts, WrongParts};
 pub use table_source::{OutputForm, SourcePart, TableSource};
 pub use tenant::{ParseTenantError, TenantId};
 pub use test_read::{TestRead, two_digits};
+pub use text_encoding::TextEncoding;
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
-pub use words::enumerated;
+pub use words::{enumerated, nearest};

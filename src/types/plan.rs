@@ -57,7 +57,7 @@ impl ResolvedSpec {
     }
 
     /// Times that a setting is chosen for the students of some rows.
-    fn races(&self) -> u64 {
+    pub(super) fn races(&self) -> u64 {
         let backbones = 1 + self.transfer.len() as u64;
         let (lines, lines_of_proof) = match self.tuning.grid() {
             Some(_) => (self.contenders().len() as u64, 2),

@@ -42,6 +42,9 @@ pub enum ProblemItem {
 }
 
 impl FieldError {
+    /// Most wrong parts that one answer names.
+    pub const MOST: usize = 100;
+
     pub fn new(pointer: impl Into<String>, rule: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), rule: rule.into() }
     }

@@ -9,6 +9,11 @@ use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
+    #[serde(default = "Report::not_evaluated")]
+    pub verdict: Verdict,
+    /// Where the job asked for one: what the verdict rests on.
+    #[serde(default)]
+    pub certification: Option<Certification>,
     pub spec: ResolvedSpec,
     /// The device the numbers were computed on, for example `cpu`.
     pub device: String,
@@ -20,6 +25,10 @@ pub struct Report {
     pub kept: KeptShare,
     pub kept_positive: KeptShare,
     pub kept_negative: KeptShare,
+    /// Validation rows that the denoised table has. The others lie in places whose training rows were dropped.
+    /// Absent where these are all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_valid: Option<KeptShare>,
     /// Kept rows that count as of the other label: what they are trained on differs from the label by more than 0.5.
     #[serde(default)]
     pub relabelled: u64,
@@ -39,11 +48,6 @@ pub struct Report {
     /// Every method with every backbone that was trained on what it chose, all seeds. The job's own method comes first.
     #[serde(default)]
     pub table: Vec<TableLine>,
-    #[serde(default = "Report::not_evaluated")]
-    pub verdict: Verdict,
-    /// Where the job asked for one: what the verdict rests on.
-    #[serde(default)]
-    pub certification: Option<Certification>,
     /// The same for the backbones of `spec.transfer`, trained on the job's rows; corrected for being several (Holm).
     #[serde(default)]
     pub transfers: Vec<Certification>,

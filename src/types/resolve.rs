@@ -9,8 +9,6 @@ use super::{
 };
 use serde_json::{Map, Value};
 
-/// Most methods of a job, swept values included.
-const MOST_METHODS: usize = 64;
 /// Most models that are trained on what methods chose: methods x backbones x seeds. A report has a line for each.
 const MOST_MODELS: usize = 2000;
 
@@ -35,15 +33,25 @@ struct Asked {
 impl JobSpec {
     /// Fills every default; all that is wrong with the spec is named at once.
     pub fn resolve(&self, dataset: &DatasetFacts) -> Result<ResolvedSpec, Vec<FieldError>> {
-        let mut errors = self.out_of_range();
-        errors.extend(self.certify.iter().flat_map(|certify| certify.unsuitable(dataset)));
+        let mut errors = self.out_of_bounds();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut tell = |error: FieldError| {
+            // One more than are shown says that there are more.
+            if errors.len() <= FieldError::MOST && !errors.contains(&error) {
+                errors.push(error);
+            }
+        };
+        self.out_of_range().into_iter().for_each(&mut tell);
+        self.certify.iter().flat_map(|certify| certify.unsuitable(dataset)).for_each(&mut tell);
         let mut keep = |asked: &Asked| {
             let resolved = asked.resolve().and_then(|method| {
                 let mut faults = Faults::default();
                 check_setting(&method, dataset, &mut faults);
                 faults.into_result(method)
             });
-            resolved.map_err(|more| errors.extend(more.into_iter().map(|error| asked.place(error)))).ok()
+            resolved.map_err(|more| more.into_iter().map(|error| asked.place(error)).for_each(&mut tell)).ok()
         };
         let asked = self.asked();
         let mut methods: Vec<ResolvedMethod> = asked.iter().filter_map(&mut keep).collect();
@@ -67,13 +75,7 @@ impl JobSpec {
             errors.push(FieldError::new("/seeds", rule));
         }
         if !errors.is_empty() {
-            let mut once: Vec<FieldError> = Vec::new();
-            for error in errors {
-                if !once.contains(&error) {
-                    once.push(error);
-                }
-            }
-            return Err(once);
+            return Err(errors);
         }
         let compare = methods.split_off(1);
         Ok(ResolvedSpec {
@@ -157,13 +159,11 @@ impl JobSpec {
         };
         let short = |(key, value): (&String, &String)| !key.is_empty() && key.len() <= 64 && value.len() <= 256;
         for (pointer, words) in [("/labels", &self.labels), ("/requires", &self.requires)] {
-            check(pointer, words.len() <= 32, "at most 32");
             check(pointer, words.iter().all(short), "keys of 1 to 64 bytes, values of at most 256");
         }
         check("/priority", (-100..=100).contains(&self.priority), "from -100 to 100");
         let once = |(at, id)| !self.webhook_ids[..at].contains(id);
-        let each_once = self.webhook_ids.iter().enumerate().all(once);
-        check("/webhook_ids", self.webhook_ids.len() <= 8 && each_once, "at most 8, each once");
+        check("/webhook_ids", self.webhook_ids.iter().enumerate().all(once), "at most 8, each once");
         check(
             "/engine",
             self.engine != Engine::Fused || !matches!(self.device, Device::Cuda(_)),
@@ -184,9 +184,6 @@ impl JobSpec {
         let seeds = self.seeds.max(self.certify.as_ref().map_or(0, |certify| certify.seeds));
         let last = self.seed.saturating_add(u64::from(seeds.saturating_sub(1)));
         check("/seed", last <= i64::MAX as u64, "at most 9223372036854775807, the last of `seeds` included");
-        let swept = self.sweep.as_ref().map_or(0, |sweep| sweep.values.len());
-        check("/sweep/values", self.sweep.is_none() || (1..=32).contains(&swept), "1 to 32 values");
-        check("/compare", self.compare.len() + swept < MOST_METHODS, "at most 63 methods, swept values included");
         let twice = |backbone: &BackboneKind| self.transfer.iter().filter(|other| *other == backbone).count() > 1;
         check("/transfer", !self.transfer.iter().any(twice), "each backbone once");
         check("/transfer", !self.transfer.contains(&self.method.backbone), "backbones other than the method's own");
@@ -274,11 +271,14 @@ fn shared_options(own: &MethodSpec, name: MethodName, backbone: BackboneKind) ->
 
 /// Adds all rows as a contender for each way of training that has no such yet.
 fn add_references(asked: &[Asked], methods: &mut Vec<ResolvedMethod>) {
+    let is_reference = |method: &&ResolvedMethod| method.name() == MethodName::None;
+    let mut ways: Vec<_> = methods.iter().filter(is_reference).map(ResolvedMethod::training).collect();
     for asked in asked {
         // It has options of a method that was resolved.
         let Ok(reference) = asked.reference().resolve() else { continue };
-        let has = |method: &ResolvedMethod| method.name() == MethodName::None && method.trains_like(&reference);
-        if !methods.iter().any(has) {
+        let way = reference.training();
+        if !ways.contains(&way) {
+            ways.push(way);
             methods.push(reference);
         }
     }

@@ -50,12 +50,14 @@ impl ResolvedMethod {
 
     /// Whether models are trained on its rows as on another's: the same backbone and options of the training.
     pub fn trains_like(&self, other: &Self) -> bool {
-        let of_training = |method: &Self| {
-            let mut options = method.options.to_map();
-            options.retain(|name, _| MethodName::None.uses(name));
-            options
-        };
-        self.backbone == other.backbone && of_training(self) == of_training(other)
+        self.training() == other.training()
+    }
+
+    /// How models are trained on its rows: the backbone and the options of the training.
+    pub(super) fn training(&self) -> (BackboneKind, Map<String, Value>) {
+        let mut options = self.options.to_map();
+        options.retain(|name, _| MethodName::None.uses(name));
+        (self.backbone, options)
     }
 }
 

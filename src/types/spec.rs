@@ -2,8 +2,8 @@
 //! to compare it with, values of an option to sweep over, and backbones to try the chosen rows on.
 
 use super::{
-    BackboneKind, Certify, DatasetId, Device, Engine, MethodName, Preset, ResolvedMethod, SelfCheck, Trainee, Tuning,
-    WebhookId,
+    BackboneKind, Certify, DatasetId, Device, Engine, MethodName, OptionValue, Preset, ResolvedMethod, SelfCheck,
+    Trainee, Tuning, WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -75,7 +75,7 @@ pub struct MethodSpec {
     pub backbone: BackboneKind,
     /// Options that differ from the preset's.
     #[serde(skip_serializing_if = "Map::is_empty")]
-    #[schema(required = false, value_type = Object, example = json!({"folds": 5, "judges": 5}))]
+    #[schema(required = false, value_type = BTreeMap<String, OptionValue>, example = json!({"folds": 5, "judges": 5}))]
     pub options: Map<String, Value>,
 }
 
@@ -126,7 +126,7 @@ pub struct CompareSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backbone: Option<BackboneKind>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object, example = json!({"k": 5}))]
+    #[schema(value_type = BTreeMap<String, OptionValue>, example = json!({"k": 5}))]
     pub options: Map<String, Value>,
 }
 
@@ -137,7 +137,7 @@ pub struct Sweep {
     /// For example `warmup_epochs` or `select_ratio`.
     pub option: String,
     /// 1 to 32 values.
-    #[schema(value_type = Vec<Object>, example = json!([0.95, 0.98]))]
+    #[schema(value_type = Vec<OptionValue>, example = json!([0.95, 0.98]))]
     pub values: Vec<Value>,
 }
 

@@ -23,7 +23,7 @@ macro_rules! choice {
             fn from_str(word: &str) -> Result<Self, String> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(format!("`{word}` is not one of {}", [$($word),+].join(", "))),
+                    _ => Err(crate::types::words::no_such_word(word, &[$($word),+])),
                 }
             }
         }
@@ -51,6 +51,21 @@ macro_rules! choice {
 }
 pub(super) use choice;
 
+/// That the word is none of those known, with the one that may be meant.
+pub(super) fn no_such_word(word: &str, known: &[&str]) -> String {
+    let guess =
+        nearest(word, known.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    format!("`{word}` is not one of {}{guess}", known.join(", "))
+}
+
+/// The known name that differs from `name` by a slip or two, whatever their case.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (name.chars().count() / 3).max(1);
+    let distance = |other: &str| strsim::damerau_levenshtein(&other.to_lowercase(), &name.to_lowercase());
+    let near = known.into_iter().map(|other| (distance(other), other)).filter(|(distance, _)| *distance <= most);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
+}
+
 /// The words in one sentence, the last behind `and` or `or`: `fm, dcn and ipnn`.
 pub fn enumerated<W: std::fmt::Display>(words: &[W], conjunction: &str) -> String {
     match words {
@@ -77,6 +92,15 @@ mod tests {
         assert_eq!(words::<Engine>(), json!(["auto", "tch", "fused"]));
         assert_eq!(words::<Optimizer>(), json!(["adam", "lazy_adam", "sgd"]));
         assert_eq!(words::<BackboneKind>(), json!(BackboneKind::ALL));
+    }
+
+    #[test]
+    fn slips_are_told_from_other_words() {
+        let known = ["fm", "deepfm", "xdeepfm"];
+        assert_eq!(nearest("deepFM", known), Some("deepfm"));
+        assert_eq!(nearest("depfm", known), Some("deepfm"));
+        assert_eq!(nearest("transformer", known), None);
+        assert!("deepFM".parse::<BackboneKind>().unwrap_err().ends_with("did you mean `deepfm`?"));
     }
 
     #[test]

@@ -9,14 +9,16 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
 };
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     time::Duration,
 };
-use tokio::{net::lookup_host, time::timeout};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 const LONGEST_URL: usize = 2000;
 /// How long a name may take to resolve.
 const LOOKUP: Duration = Duration::from_secs(5);
+/// Names that are looked up at once.
+const LOOKUPS: usize = 16;
 
 /// Why nothing is sent to an address, in words for the client that named it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,15 +90,26 @@ impl Guard {
     /// The host's addresses. If one of them may not be sent to, none may: a name that is public and private at once is no
     /// accident.
     async fn resolve_host(self, host: &str) -> Result<Vec<SocketAddr>, BlockedUrl> {
-        let found = timeout(LOOKUP, lookup_host((host, 0))).await;
-        let addresses: Vec<SocketAddr> =
-            found.ok().and_then(Result::ok).map(Iterator::collect).ok_or(BlockedUrl::Unresolved)?;
+        let found = timeout(LOOKUP, look_up(host.to_owned())).await;
+        let addresses = found.ok().flatten().ok_or(BlockedUrl::Unresolved)?;
         if addresses.is_empty() {
             return Err(BlockedUrl::Unresolved);
         }
         addresses.iter().try_for_each(|address| self.check_address(address.ip()))?;
         Ok(addresses)
     }
+}
+
+/// The host's addresses. The system's look-up cannot be broken off, and goes on after whoever asked has given up, so it holds
+/// its place until it ends: else names that never resolve would take every thread that reads and writes files.
+async fn look_up(host: String) -> Option<Vec<SocketAddr>> {
+    static PLACES: Semaphore = Semaphore::const_new(LOOKUPS);
+    let place = PLACES.acquire().await.ok()?;
+    let found = spawn_blocking(move || {
+        let _place = place;
+        (host.as_str(), 0).to_socket_addrs().map(Iterator::collect)
+    });
+    found.await.ok()?.ok()
 }
 
 impl Resolve for Guard {

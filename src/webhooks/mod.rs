@@ -35,6 +35,8 @@ use tracing::{debug, info, warn};
 
 /// Messages under way at once, each to another webhook.
 const SENDERS: usize = 16;
+/// Of these, to webhooks of one tenant: receivers that hang hold up their own tenant's messages.
+const SENDERS_OF_TENANT: u32 = 8;
 /// How often the outbox is looked at.
 const POLL: Duration = Duration::from_secs(1);
 /// How long a claim lasts: longer than an attempt can take.
@@ -92,7 +94,8 @@ impl Courier {
         attempts: &mut JoinSet<WebhookId>,
     ) -> Result<(), StoreError> {
         while attempts.len() < SENDERS {
-            let claim = async { outbox::claim(&mut *self.store.acquire().await?, under_way, LEASE).await };
+            let claim =
+                async { outbox::claim(&mut *self.store.acquire().await?, under_way, SENDERS_OF_TENANT, LEASE).await };
             let Some(message) = answered(LEASE, claim).await? else { break };
             under_way.push(message.lease.webhook);
             let (store, sender, waits) = (self.store.clone(), self.sender.clone(), self.waits.clone());

@@ -1,6 +1,7 @@
 //! Reads an uploaded table into the encoded dataset's folder, on a thread of its own.
 
 use super::{
+    fitness::LEAST_FREE_BYTES,
     ingest::{Encoded, IngestFailure},
     shared::Shared,
 };
@@ -58,13 +59,26 @@ impl Shared {
         let folder = self.files.new_dataset_dir().await.map_err(failed)?;
         let out = folder.join("encoded");
         let stop = StopOnDrop(Arc::default());
-        let (ingest, spec, stopped) = (self.ingest.clone(), spec.clone(), stop.0.clone());
+        let (ingest, files, spec, stopped) = (self.ingest.clone(), self.files.clone(), spec.clone(), stop.0.clone());
         let (thread_folder, thread_out) = (folder.clone(), out.clone());
         let reading = tokio::task::spawn_blocking(move || {
+            let mut disk_full = false;
             let result = ingest(&source, &spec, &thread_out, &mut |read| {
                 rows.store(read, Ordering::Relaxed);
-                if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                // A few bytes may unpack to more than the disk has, and everything else here needs some of it.
+                disk_full = files.free_bytes().is_ok_and(|free| free < LEAST_FREE_BYTES);
+                if disk_full || stopped.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             });
+            let result = match result {
+                Err(IngestFailure::Stopped) if disk_full => {
+                    Err(IngestFailure::Failed("the disk is nearly full, so that the table was not read on".to_owned()))
+                }
+                result => result,
+            };
             // Removed on this thread, because nobody may be waiting for it any more.
             if (result.is_err() || stopped.load(Ordering::Relaxed))
                 && let Err(error) = std::fs::remove_dir_all(&thread_folder)

@@ -13,8 +13,8 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use tracing::{error, info};
 
-/// With less than this on the disk nothing is claimed.
-const LEAST_FREE_BYTES: u64 = 256 << 20;
+/// With less than this on the disk nothing is claimed, and no table is read on.
+pub(super) const LEAST_FREE_BYTES: u64 = 256 << 20;
 /// How long nothing is claimed after a trainer could not be started; then it is tried again.
 const TRAINER_REST: Duration = Duration::from_secs(30);
 

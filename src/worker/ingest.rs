@@ -1,6 +1,7 @@
 //! How a worker reads tables: by a function it is given, so that it needs no reader of its own.
 
 use crate::types::{DatasetSpec, FeatureMap, ProblemItem, Profile};
+use serde::{Deserialize, Serialize};
 use std::{ops::ControlFlow, path::Path};
 
 /// Reads a table: (uploaded file, how to read it, folder to make, progress in rows).
@@ -9,7 +10,7 @@ pub type Ingest = dyn Fn(&Path, &DatasetSpec, &Path, &mut dyn FnMut(u64) -> Cont
     + Sync;
 
 /// What reading a table yielded; the rest lies in the folder.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Encoded {
     /// The spec with all that was found out filled in.
     pub spec: DatasetSpec,

@@ -273,6 +273,7 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> R
         resume_from,
         checkpoint_seconds: shared.config.checkpoint_seconds,
         threads: shared.config.threads(),
+        memory_cap: shared.config.job_max_memory,
     };
     // The claim asked for a job that this worker can run.
     let trainer = shared

@@ -4,7 +4,7 @@
 use super::shared::Shared;
 use crate::{
     files::{FilesError, Key},
-    store::{StoreError, artifacts, objects, uploads},
+    store::{StoreError, artifacts, datasets, objects, uploads},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -41,7 +41,20 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 async fn sweep(shared: &Shared) -> Result<usize, SweepError> {
     let removed = shared.files.sweep_folders(FOLDER_AGE).await?;
-    Ok(removed + sweep_uploads(shared).await? + sweep_results(shared).await? + sweep_objects(shared).await?)
+    let datasets = sweep_datasets(shared).await?;
+    Ok(removed + datasets + sweep_uploads(shared).await? + sweep_results(shared).await? + sweep_objects(shared).await?)
+}
+
+/// Encoded tables of datasets that were deleted, on whichever machine.
+async fn sweep_datasets(shared: &Shared) -> Result<usize, SweepError> {
+    let mut removed = 0;
+    for ids in shared.files.aged_datasets(OBJECT_AGE).await?.chunks(BATCH) {
+        for id in datasets::missing(&mut *shared.store.acquire().await?, ids).await? {
+            shared.files.remove_dir(&shared.files.dataset_dir(id)).await?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 /// Uploads in parts that have expired, and files of uploads that nobody needs any more.

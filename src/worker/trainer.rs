@@ -35,6 +35,8 @@ use tracing::{Instrument, Span, debug, error, info, warn};
 const BUFFERED_EVENTS: usize = 4096;
 /// A log line is cut here.
 const MAX_LOG_LINE: usize = 16 << 10;
+/// How the last words begin of a process that was refused memory.
+const REFUSED_MEMORY: &str = "memory allocation of";
 /// A trainer that said its last word, or was killed, has this long to go.
 pub(super) const EXIT: Duration = Duration::from_secs(10);
 
@@ -155,6 +157,9 @@ impl Trainer {
         // Its last line may still be in the pipe.
         timeout(Duration::from_secs(1), &mut self.stderr).await.ok();
         let line = self.last_log_line.lock().expect("no holder panics").clone();
+        if line.starts_with(REFUSED_MEMORY) {
+            kind = ErrorKind::OutOfMemory;
+        }
         Failure::new(kind, if line.is_empty() { status } else { format!("{status}; its last words: {line}") })
     }
 

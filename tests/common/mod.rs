@@ -8,8 +8,8 @@ use autodenoise::{
     store::{Store, datasets, endings, ingest_queue, jobs, queue},
     types::{
         Ability, Arm, ArmResult, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobId,
-        JobSpec, JobState, KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SplitCounts,
-        TableLine, TenantId, Verdict, Vocabulary,
+        JobSpec, JobState, KeptShare, LabelRule, Metrics, Phase, Profile, Report, ResolvedSpec, RunResult, SkippedRows,
+        SplitCounts, TableLine, TenantId, Verdict, Vocabulary,
     },
 };
 use serde_json::json;
@@ -57,6 +57,7 @@ pub fn profile() -> Profile {
         unknown_cells: BTreeMap::new(),
         columns: vec!["user".to_owned(), "click".to_owned()],
         fields: vec![],
+        skipped: SkippedRows::default(),
         notes: vec![],
         warnings: vec![],
         parts: vec![],
@@ -208,6 +209,7 @@ pub fn report(spec: ResolvedSpec) -> Report {
         kept,
         kept_positive: kept,
         kept_negative: kept,
+        kept_valid: None,
         relabelled: 0,
         softened: 0,
         reweighted: 0,

@@ -48,7 +48,9 @@ impl Tus {
 
 /// The address of an upload that was begun.
 pub fn location_of(headers: &HeaderMap) -> String {
-    headers["location"].to_str().unwrap().to_owned()
+    let location = headers["location"].to_str().unwrap();
+    assert!(location.starts_with("uploads/"), "relative to /v1/uploads: {location}");
+    format!("/v1/{location}")
 }
 
 /// How far an upload has come.

@@ -66,6 +66,7 @@ fn job(world: &World, out: &Path, resume_from: Option<PathBuf>, changes: serde_j
         resume_from,
         checkpoint_seconds: 0.0,
         threads: 1,
+        memory_cap: None,
     }
 }
 

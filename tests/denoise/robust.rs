@@ -41,11 +41,20 @@ fn inverted_items_are_found_and_relabelled() {
     assert!(corruption.examples.iter().all(|example| !example.names[0].is_empty()), "{corruption:?}");
 }
 
-/// Users who answer at random are named and dropped.
+/// Users who answer at random are named and dropped, and with them their validation rows, which say of no model whether it is
+/// right.
 #[test]
 fn users_at_random_are_found_and_dropped() {
     let noise = Noise::RandomValues { field: "user".to_owned(), share: 0.2 };
-    let report = run_with_noise(&table(24_000), &job(robust(json!({}))), Some(&noise)).unwrap().report();
+    let outcome = run_with_noise(&table(24_000), &job(robust(json!({}))), Some(&noise)).unwrap();
+    let report = outcome.report();
+    let valid = report.kept_valid.unwrap();
+    assert!((0.6..0.9).contains(&valid.share()), "{valid:?}");
+    let mask = npyz::NpyFile::new(&outcome.file("keep_mask.npy")[..]).unwrap().into_vec::<u8>().unwrap();
+    let left_out = (report.kept.of - report.kept.rows) + (valid.of - valid.rows);
+    assert_eq!(mask.iter().filter(|kept| **kept == 0).count() as u64, left_out);
+    let denoised = String::from_utf8(outcome.file("denoised.csv")).unwrap();
+    assert_eq!(denoised.lines().count() as u64, mask.len() as u64 - left_out);
     let user = ["user".to_owned()];
     let found = found(&report);
     assert!(found.contains(&(Corruption::RandomValues, &user[..], RemedyKind::Drop, true)), "{report:#?}");

@@ -7,7 +7,7 @@ use autodenoise::random::{Purpose, Stream};
 use autodenoise::synth::{self, SynthSpec};
 use autodenoise::types::{
     BackboneKind, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelColumns,
-    LabelRule, Noise, Preset, Profile, ResolvedSpec, SplitCounts, TrainerEvent, Vocabulary,
+    LabelRule, Noise, Preset, Profile, ResolvedSpec, SkippedRows, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{
@@ -93,6 +93,7 @@ impl World {
             unknown_cells: BTreeMap::new(),
             columns: vec![],
             fields: vec![],
+            skipped: SkippedRows::default(),
             notes: vec![],
             warnings: vec![],
             parts: vec![],

@@ -1,5 +1,6 @@
 //! Ingest and export on real files: what a client uploads, what the models get, and what comes back.
 
+mod bad_rows;
 mod dialect;
 mod encoding;
 mod errors;
@@ -8,10 +9,13 @@ mod formats;
 mod kinds;
 mod meaning;
 mod parts;
+mod parts_of_text;
 mod same;
 mod scale;
 mod splits;
+mod texts;
 mod times;
+mod unused;
 
 use autodenoise::{
     ingest::{Dataset, IngestError, IngestLimits, Ingested, InvalidTable, ingest},
@@ -94,6 +98,33 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
+}
+
+pub fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+/// An archive of members, by name.
+pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in members {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// UTF-16 with its least byte first, without a mark.
+pub fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
 /// A `user,item,price,click,split` table of `rows` rows, lines ended by LF.

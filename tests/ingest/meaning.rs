@@ -155,7 +155,7 @@ fn other_formats_are_named() {
         (lines("0 0:9:1 1:19:1"), "libffm"),
         ("sep=;\nuser;click\n1;0\n".to_owned(), "Excel"),
         ("# exported\nuser,click\n1,0\n".to_owned(), "a comment"),
-        (format!("user:token,rating:float\n{}", lines("1,3")), "did you mean `rating:float`?"),
+        (format!("user,rating:float\n{}", lines("1,3")), "did you mean `rating:float`?"),
     ] {
         let error = refused(&text, &spec(json!({"label": "rating > 3"}))).fields[0].clone();
         assert!(error.rule.contains(part), "{text}: {error:?}");

@@ -18,12 +18,12 @@ use std::{collections::BTreeMap, fs, io::Read, ops::ControlFlow, path::Path};
 use tempfile::TempDir;
 
 /// Files below a folder, which are the parts of one table.
-struct Folder {
+pub struct Folder {
     root: TempDir,
 }
 
 impl Folder {
-    fn new<N: AsRef<str>, B: AsRef<[u8]>>(files: impl IntoIterator<Item = (N, B)>) -> Self {
+    pub fn new<N: AsRef<str>, B: AsRef<[u8]>>(files: impl IntoIterator<Item = (N, B)>) -> Self {
         let root = tempfile::tempdir().unwrap();
         for (name, bytes) in files {
             let path = root.path().join("table").join(name.as_ref());
@@ -33,7 +33,12 @@ impl Folder {
         Self { root }
     }
 
-    fn source(&self) -> TableSource {
+    /// Where the table and what is made of it are.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub fn source(&self) -> TableSource {
         let found = find_parts(&self.root.path().join("table")).unwrap();
         join_parts(found.into_iter().map(|part| (part, None)).collect()).unwrap()
     }
@@ -45,7 +50,7 @@ impl Folder {
         source
     }
 
-    fn read(&self, source: &TableSource, spec: &DatasetSpec) -> Result<(Ingested, Dataset), IngestError> {
+    pub fn read(&self, source: &TableSource, spec: &DatasetSpec) -> Result<(Ingested, Dataset), IngestError> {
         let out = tempfile::tempdir_in(self.root.path()).unwrap();
         let dataset = out.path().join("dataset");
         let go_on = &mut |_| ControlFlow::Continue(());
@@ -53,7 +58,7 @@ impl Folder {
         Ok((ingested, Dataset::open(&dataset).unwrap()))
     }
 
-    fn refuse(&self, spec: &DatasetSpec) -> InvalidTable {
+    pub fn refuse(&self, spec: &DatasetSpec) -> InvalidTable {
         match self.read(&self.source(), spec).err().expect("the table is refused") {
             IngestError::Invalid(invalid) => invalid,
             other => panic!("{other}"),
@@ -80,11 +85,11 @@ fn files_below(path: &Path) -> BTreeMap<String, Vec<u8>> {
     found.into_iter().map(|part| (part.name, fs::read(part.path).unwrap())).collect()
 }
 
-fn click() -> DatasetSpec {
+pub fn click() -> DatasetSpec {
     spec(json!({"label": "click"}))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -95,7 +100,7 @@ fn gunzip(bytes: &[u8]) -> String {
 }
 
 /// Rows of `user,click` from this number on.
-fn some_rows(first: u32, count: u32) -> String {
+pub fn some_rows(first: u32, count: u32) -> String {
     (first..first + count).map(|row| format!("u{},{}\n", row % 5, row % 2)).collect()
 }
 

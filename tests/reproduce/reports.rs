@@ -81,6 +81,7 @@ pub fn report(job: &PlannedJob, auc: &dyn Fn(&TableLine, u32) -> f64) -> Report 
         kept,
         kept_positive: kept,
         kept_negative: kept,
+        kept_valid: None,
         relabelled: 0,
         softened: 0,
         reweighted: 0,

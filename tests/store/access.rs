@@ -6,7 +6,7 @@ use autodenoise::{
         StoreError, datasets, events,
         jobs::{self, CancelOutcome, Creation, Idempotency, JobFilter},
         keys::{self, ApiKey, NewKey, Revocation},
-        tenants,
+        sessions, tenants,
         testing::TestDb,
     },
     types::{KeyId, Quota, Scope, TenantId},
@@ -106,7 +106,7 @@ async fn the_same_bytes_are_a_dataset_of_each_tenant_and_bytes_go_with_the_last(
     for (tenant, id) in [(tenant(), ours.row.id), (other(), theirs.row.id)] {
         let objects: i64 = sqlx::query_scalar("select count(*) from objects").fetch_one(&mut *conn).await.unwrap();
         assert_eq!(objects, 1);
-        assert_eq!(datasets::delete(conn, &tenant, id).await.unwrap(), datasets::Deletion::Deleted);
+        assert!(matches!(datasets::delete(conn, &tenant, id).await.unwrap(), datasets::Deletion::Deleted(_)));
     }
     let objects: i64 = sqlx::query_scalar("select count(*) from objects").fetch_one(&mut *conn).await.unwrap();
     assert_eq!(objects, 0);
@@ -171,7 +171,10 @@ async fn a_tenant_has_its_own_limits_and_what_it_has_is_counted_once() {
     let conn = &mut *db.store.acquire().await.unwrap();
     let spec = crate::common::dataset_spec("other");
     datasets::create(conn, &datasets::NewDataset { spec, ..new_dataset("four") }).await.unwrap();
-    assert_eq!(tenants::usage(conn, &tenant()).await.unwrap(), tenants::Usage { bytes: 4, jobs: 1 });
+    assert_eq!(
+        tenants::usage(conn, &tenant()).await.unwrap(),
+        tenants::Usage { bytes: 4, unfinished_bytes: 0, table_bytes: 90, jobs: 1 }
+    );
 
     let quota = Quota { max_bytes: Some(9), max_jobs: None, requests_per_minute: Some(5) };
     assert!(!tenants::set_quota(conn, &other(), &quota).await.unwrap());
@@ -184,4 +187,41 @@ async fn a_tenant_has_its_own_limits_and_what_it_has_is_counted_once() {
     assert_eq!(names, [("default", Quota::default(), 4), ("other", quota, 0)]);
     let server = Quota { max_bytes: Some(1), max_jobs: Some(2), requests_per_minute: None };
     assert_eq!(quota.or(server), Quota { max_bytes: Some(9), max_jobs: Some(2), requests_per_minute: Some(5) });
+}
+
+#[tokio::test]
+async fn a_session_is_good_for_what_its_key_is_until_either_ends() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let (row, _) = keys::create(conn, &new_key(Scope::Read)).await.unwrap();
+    let token = sessions::begin(conn, row.id, 60).await.unwrap();
+    let holder = sessions::find_holder(conn, &token).await.unwrap().unwrap();
+    assert_eq!((holder.key, holder.tenant, holder.scope), (row.id, tenant(), Scope::Read));
+    // What the database holds lets nobody in.
+    let stored: Vec<u8> = sqlx::query_scalar("select token_sha256 from sessions").fetch_one(&mut *conn).await.unwrap();
+    assert!(sessions::find_holder(conn, &hex::encode(stored).parse().unwrap()).await.unwrap().is_none());
+
+    // Signed out of: that one, or all of the key.
+    let others = [sessions::begin(conn, row.id, 60).await.unwrap(), sessions::begin(conn, row.id, 60).await.unwrap()];
+    sessions::end(conn, &token).await.unwrap();
+    assert!(sessions::find_holder(conn, &token).await.unwrap().is_none());
+    assert!(sessions::find_holder(conn, &others[0]).await.unwrap().is_some());
+    sessions::end_all(conn, &others[0]).await.unwrap();
+    assert!(sessions::find_holder(conn, &others[1]).await.unwrap().is_none());
+
+    // Over by itself, and removed when the next one begins.
+    let token = sessions::begin(conn, row.id, 60).await.unwrap();
+    sqlx::query("update sessions set expires_at = now()").execute(&mut *conn).await.unwrap();
+    assert!(sessions::find_holder(conn, &token).await.unwrap().is_none());
+    let token = sessions::begin(conn, row.id, 60).await.unwrap();
+    let count: i64 = sqlx::query_scalar("select count(*) from sessions").fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(count, 1);
+
+    // The key's end is the session's.
+    sqlx::query("update api_keys set expires_at = now()").execute(&mut *conn).await.unwrap();
+    assert!(sessions::find_holder(conn, &token).await.unwrap().is_none());
+    sqlx::query("update api_keys set expires_at = null").execute(&mut *conn).await.unwrap();
+    assert!(sessions::find_holder(conn, &token).await.unwrap().is_some());
+    keys::revoke(conn, row.id).await.unwrap();
+    assert!(sessions::find_holder(conn, &token).await.unwrap().is_none());
 }

@@ -40,7 +40,7 @@ async fn cancel(store: &Store, job: JobId) {
 }
 
 async fn next(store: &Store, busy: &[WebhookId], lease: Duration) -> Option<ClaimedMessage> {
-    outbox::claim(&mut store.acquire().await.unwrap(), busy, lease).await.unwrap()
+    outbox::claim(&mut store.acquire().await.unwrap(), busy, 8, lease).await.unwrap()
 }
 
 async fn finish(store: &Store, message: &ClaimedMessage, outcome: Outcome) -> Result<(), StoreError> {

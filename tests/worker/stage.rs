@@ -77,6 +77,8 @@ impl Stage {
                 labels: Vec::new(),
                 gpus: Some(Vec::new()),
                 torch_trainer: None,
+                job_max_memory: None,
+                table_max_memory: 2 << 30,
                 keep_results_days: None,
             },
             reads: Arc::default(),

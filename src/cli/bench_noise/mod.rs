@@ -10,6 +10,7 @@ use super::{
     reading, runtime,
     spec_file::SpecFile,
     tables,
+    verbosity::Verbosity,
     view::JobView,
 };
 use crate::{
@@ -35,7 +36,7 @@ use std::{
 #[derive(Args)]
 #[command(after_help = CASES)]
 pub struct BenchNoiseArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     file: PathBuf,
     /// Folder for noise.md, noise.json and the finished jobs, which are not run again
     #[arg(long, short, value_name = "DIR")]
@@ -129,9 +130,14 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
     std::fs::create_dir_all(&jobs).map_err(|error| cannot_write(&jobs, &error))?;
     let work = reading::work_folder(&args.work_dir)?;
     let dataset_dir = work.path().join("dataset");
-    let ingested =
-        reading::read_table(&JobView::new(), &(&source).into(), &table_spec, &dataset_dir, Arc::clone(&interrupted))
-            .await?;
+    let ingested = reading::read_table(
+        &JobView::new(Verbosity::default()),
+        &(&source).into(),
+        &table_spec,
+        &dataset_dir,
+        Arc::clone(&interrupted),
+    )
+    .await?;
     let mut clean = open_clean(&args, &source, &ingested, &dataset_dir)?;
     let cases = choose_cases(&args, &clean, &ingested)?;
     if cases.iter().any(Case::needs_ratings) {
@@ -276,7 +282,7 @@ impl Bench<'_> {
         plant::write_truth(&table, &truth).map_err(CliError::failed)?;
         drop(table);
         let dataset_dir = self.work.join("dataset");
-        let mut view = JobView::quiet();
+        let mut view = JobView::new(Verbosity::default());
         let ingested = reading::read_table(&view, &(&source).into(), &table_spec, &dataset_dir, interrupted).await?;
         let facts = DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map));
         let spec = job_spec(args, u64::from(number))?.resolve(&facts).map_err(CliError::invalid_spec)?;
@@ -289,7 +295,7 @@ impl Bench<'_> {
         let out = self.work.join("out");
         let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out, args.threads);
         job.truth = section.has_truth().then_some(truth);
-        let (report, _) = train(&mut view, find_trainer(&job.spec)?, &job).await?;
+        let report = train(&mut view, find_trainer(&job.spec)?, &job).await?.report;
         let kept = Kept { section: section.name.clone(), report };
         let text = serde_json::to_vec(&kept).expect("a report is plain data");
         std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;

@@ -5,7 +5,7 @@ use crate::{
     certificate,
     cli::{
         denoise::cannot_write, error::CliError, evidence::CertifyArgs, options::TableArgs, output::place, reading,
-        runtime, spec_file::SpecFile, view::JobView,
+        runtime, spec_file::SpecFile, verbosity::Verbosity, view::JobView,
     },
     evaluate::{changes_rows, read_choice},
     judge::{JudgedTable, JudgedTableError, Manifest},
@@ -40,6 +40,8 @@ pub struct ArmsArgs {
     certify: CertifyArgs,
     #[command(flatten)]
     how_read: TableArgs,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 pub(super) fn write_arms(args: ArmsArgs) -> Result<(), CliError> {
@@ -61,7 +63,7 @@ async fn run(args: ArmsArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliErro
     args.certify.apply(&mut asked, true);
     asked.certify.iter_mut().for_each(|asked| asked.reselect = false);
     let table_spec = args.how_read.dataset_spec(spec_file.dataset)?;
-    let view = JobView::new();
+    let view = JobView::new(args.verbosity);
     let inputs = Inputs::read(&view, &args.table, &table_spec, results, &args.work_dir, interrupted).await?;
     let asked = inputs.check_asked(asked.certify.unwrap_or_default())?;
     let own = read_choice(&args.results, &inputs.dataset).map_err(CliError::failed)?;

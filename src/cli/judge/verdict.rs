@@ -10,10 +10,13 @@ use crate::{
         output::place,
         report::describe_report,
         runtime,
+        screen::Screen,
         view::JobView,
+        watch::ShownArgs,
     },
-    evaluate::Predictions,
+    evaluate::{Predictions, read_shown_rows},
     judge::{Manifest, ManifestRun, PredictionsError, REPORT, put_verdict, read_predictions},
+    report::{PAGE, report_page},
     types::Split,
 };
 use clap::Args;
@@ -28,7 +31,7 @@ pub struct VerdictArgs {
     table: PathBuf,
     /// Folder of the results, as `denoise --results` or `download` left it
     results: PathBuf,
-    /// Folder that `judge arms` wrote, with the predictions in it; report.json and certificate.json are put there
+    /// Folder that `judge arms` wrote, with the predictions in it; report.json, report.html and certificate.json are put there
     arms: PathBuf,
     /// Whose models these are, as the report and the certificate name them
     #[arg(long, value_name = "NAME", default_value = "models trained elsewhere")]
@@ -44,6 +47,8 @@ pub struct VerdictArgs {
     /// Folder for intermediate files, about the size of the table; emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub(super) fn give_verdict(args: VerdictArgs) -> Result<(), CliError> {
@@ -55,7 +60,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let (job, seed) = (results.certificate.job_id, results.report.spec.seed);
     let manifest = Manifest::open(&args.arms, job, seed).map_err(explain_manifest)?;
     manifest.check_files(&args.arms).map_err(explain_manifest)?;
-    let view = JobView::new();
+    let view = JobView::new(args.shown.verbosity);
     let inputs = Inputs::read(&view, &args.table, &manifest.dataset, results, &args.work_dir, interrupted).await?;
     view.finish();
     let asked = inputs.check_asked(manifest.certify.clone())?;
@@ -76,15 +81,20 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let written = folder.path().join(REPORT);
     std::fs::write(&written, serde_json::to_vec_pretty(&report).expect("a report is plain data"))
         .map_err(|error| cannot_write(&written, &error))?;
-    let artifacts = inputs.results.digests_with_report(&written).map_err(CliError::failed)?;
+    let page = folder.path().join(PAGE);
+    // Nobody who has only results knows the passes of the search.
+    let text = report_page(&report, &read_shown_rows(&args.results).map_err(CliError::failed)?, &[]);
+    std::fs::write(&page, text).map_err(|error| cannot_write(&page, &error))?;
+    let artifacts = inputs.results.digests_with_report(folder.path()).map_err(CliError::failed)?;
     let source = inputs.results.source_digest();
     let certificate = describe_job(job, &report.spec, &report, source, artifacts);
     let envelope = sign(args.signing_key.as_deref(), &certificate)?;
     place(&written, &args.arms.join(REPORT))?;
+    place(&page, &args.arms.join(PAGE))?;
     let written = folder.path().join(certificate::FILE);
     std::fs::write(&written, certificate::file_text(&envelope)).map_err(|error| cannot_write(&written, &error))?;
     place(&written, &args.arms.join(certificate::FILE))?;
-    println!("{}", describe_report(&report));
+    args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), args.shown.verbosity.verbose));
     check_verdict(&report)
 }
 

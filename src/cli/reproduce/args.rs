@@ -4,6 +4,7 @@ use crate::{
     cli::{
         error::CliError,
         options::{TableArgs, assignment, option_value},
+        verbosity::Verbosity,
     },
     ingest::Ingested,
     reproduce::{CASE_USER, DatasetName, Protocol, Settings, Target},
@@ -32,7 +33,7 @@ pub struct ReproduceArgs {
     /// What is made
     #[arg(value_name = "NAME")]
     pub(super) target: Target,
-    /// The table: CSV, TSV, Parquet or JSON lines, also gzip or zstd
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
     pub(super) file: PathBuf,
     /// Folder for the pages and the finished jobs
     #[arg(long, short, value_name = "DIR")]
@@ -94,6 +95,8 @@ pub struct ReproduceArgs {
     pub(super) work_dir: PathBuf,
     #[command(flatten)]
     pub(super) table: TableArgs,
+    #[command(flatten)]
+    pub(super) verbosity: Verbosity,
 }
 
 const USER_COLUMNS: [&str; 3] = ["user", "user_id", "customer"];

@@ -4,7 +4,7 @@ use super::args::ReproduceArgs;
 use crate::{
     backbone::start_threads,
     cli::{
-        denoise::{find_trainer, train, trainer_job},
+        denoise::{Trained, find_trainer, train, trainer_job},
         error::CliError,
         view::JobView,
     },
@@ -45,7 +45,7 @@ impl Bench<'_> {
 
     /// The job's report, from an earlier run or a new one. Where the job fails, the reason is its outcome.
     pub async fn finish_job(&self, job: &PlannedJob, title: &str) -> Result<DoneJob, CliError> {
-        let mut view = JobView::new();
+        let mut view = JobView::new(self.args.verbosity);
         let facts = DatasetFacts::new(Some(&self.ingested.profile), Some(&self.ingested.feature_map));
         let spec = match job.spec.resolve(&facts) {
             Ok(spec) => spec,
@@ -78,7 +78,7 @@ impl Bench<'_> {
             Err(error) => Err(error),
         };
         match trained {
-            Ok((report, _)) => {
+            Ok(Trained { report, .. }) => {
                 self.folder.store_job(&job.name, &report, out.path(), self.kept_files()).map_err(CliError::failed)?;
                 Ok(Ok(Box::new(report)))
             }

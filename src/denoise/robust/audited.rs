@@ -19,8 +19,8 @@ pub(super) struct Audited {
     pub findings: Vec<Finding>,
     /// The rate at which labels outside of all findings are wrong.
     pub noise_rate: f64,
-    /// `[V]`: validation rows outside of all findings: their labels tell whether a remedy helps.
-    pub is_judged: Vec<bool>,
+    /// Places of the validation rows outside of all findings, ascending: their labels tell whether a remedy helps.
+    pub judged: Vec<u32>,
 }
 
 impl Audited {
@@ -54,7 +54,8 @@ impl Audited {
         if noise_rate >= LEAST_NOISE && noise.evidence >= LEAST_EVIDENCE {
             findings.push(soften(&taste, train.labels, &is_left, noise));
         }
-        Self { taste, findings, noise_rate, is_judged }
+        let judged = (0..).zip(is_judged).filter(|(_, judged)| *judged).map(|(row, _)| row).collect();
+        Self { taste, findings, noise_rate, judged }
     }
 
     /// `[N]`: the probability that each row's label is right, by the findings that were taken and, in all other rows, by

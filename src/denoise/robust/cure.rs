@@ -31,6 +31,11 @@ impl Cure {
     }
 
     pub fn treatment(&self) -> Treatment<'_> {
-        Treatment { subset: Some(&self.kept), targets: self.targets.as_deref(), weights: self.weights.as_deref() }
+        Treatment {
+            subset: Some(&self.kept),
+            targets: self.targets.as_deref(),
+            weights: self.weights.as_deref(),
+            valid: None,
+        }
     }
 }

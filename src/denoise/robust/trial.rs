@@ -5,8 +5,7 @@
 use super::audited::Audited;
 use super::cure::Cure;
 use crate::audit::{Finding, Remedy};
-use crate::backbone::{FitOptions, Rows, TensorFile, WeightsError};
-use crate::ingest::SplitData;
+use crate::backbone::{FitOptions, RowsApart, TensorFile, WeightsError};
 use crate::metrics::{MetricsError, RowDifferences, auc, mean, placements, sample_sd};
 use crate::selection::{Context, CorruptPlace, Entrant, Race, Role, SelectError, Selected, Session, Track, Treatment};
 use crate::types::method::RobustOptions;
@@ -23,19 +22,13 @@ const EXAMPLES: usize = 10;
 
 pub(super) struct Trial {
     audited: Audited,
-    judged: JudgedRows,
+    /// Validation rows that are judged on.
+    judged: RowsApart,
     progress: Progress,
     /// The training under way.
     race: Option<Race>,
     /// `[models][judged rows]`: logits of models with all that was taken so far.
     best: Vec<Vec<f32>>,
-}
-
-/// Validation rows that are judged on.
-struct JudgedRows {
-    ids: Vec<i32>,
-    labels: Vec<u8>,
-    fields: usize,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -64,31 +57,9 @@ struct Saved {
     best: Vec<usize>,
 }
 
-impl JudgedRows {
-    fn new(context: &Context, is_judged: &[bool]) -> Self {
-        let valid = &context.data.valid;
-        let rows = || (0..valid.len()).filter(|row| is_judged[*row]);
-        Self {
-            ids: rows().flat_map(|row| &valid.ids[row * valid.fields..(row + 1) * valid.fields]).copied().collect(),
-            labels: rows().map(|row| valid.labels[row]).collect(),
-            fields: valid.fields,
-        }
-    }
-
-    fn rows(&self) -> Rows<'_> {
-        Rows::new(SplitData { ids: &self.ids, labels: &self.labels, rows: &[] }, self.fields)
-    }
-
-    /// Whether there are enough to judge by.
-    fn suffice(&self) -> bool {
-        let ones = self.labels.iter().filter(|label| **label == 1).count();
-        ones.min(self.labels.len() - ones) >= FEWEST_OF_LABEL
-    }
-}
-
 impl Trial {
     pub fn new(audited: Audited, context: &Context) -> Self {
-        let judged = JudgedRows::new(context, &audited.is_judged);
+        let judged = RowsApart::new(&context.data.valid, &audited.judged);
         Self { audited, judged, progress: Progress::default(), race: None, best: Vec::new() }
     }
 
@@ -107,7 +78,7 @@ impl Trial {
         context: &Context,
         session: &mut Session,
     ) -> Result<Option<Selected>, SelectError> {
-        if self.audited.findings.is_empty() || !self.judged.suffice() {
+        if self.audited.findings.is_empty() || !self.suffices() {
             return Ok(Some(self.make_choice(context)));
         }
         let position = self.position();
@@ -142,6 +113,13 @@ impl Trial {
         Ok(is_over.then(|| self.make_choice(context)))
     }
 
+    /// Whether there are enough rows to judge by.
+    fn suffices(&self) -> bool {
+        let labels = self.judged.rows().labels;
+        let ones = labels.iter().filter(|label| **label == 1).count();
+        ones.min(labels.len() - ones) >= FEWEST_OF_LABEL
+    }
+
     /// What the models under way are trained on: all that was taken so far, and the finding that is tried.
     fn cure(&self, labels: &[u8]) -> Cure {
         let tried = self.progress.done.checked_sub(1);
@@ -174,7 +152,8 @@ impl Trial {
 
     /// Compares models of the treatment just tried with those of what was taken before.
     fn judge(&mut self, logits: &[Vec<f32>]) -> Result<(), MetricsError> {
-        let labels = &self.judged.labels;
+        let judged = self.judged.rows();
+        let labels = judged.labels;
         let aucs = |logits: &[Vec<f32>]| -> Result<Vec<f64>, MetricsError> {
             logits.iter().map(|logits| Ok(auc(labels, logits)?.unwrap_or(0.5))).collect()
         };
@@ -216,7 +195,15 @@ impl Trial {
         let mut selected = Selected::scored(kept, "keep_prob", values);
         selected.note.findings = Some(self.list_findings(labels.len()));
         selected.note.places = self.audited.findings.iter().filter_map(place_of).collect();
-        Selected { targets, weights, ..selected }
+        // Rows of a place that was found corrupt say of no model whether it is right.
+        let taken =
+            || self.audited.findings.iter().zip(&taken).filter(|(_, taken)| **taken).map(|(finding, _)| finding);
+        let valid = taken().any(|finding| !finding.valid.is_empty()).then(|| self.audited.judged.clone());
+        let is_dropped = |finding: &&Finding| remedy_of(finding) == RemedyKind::Drop;
+        let mut left_out: Vec<u32> = taken().filter(is_dropped).flat_map(|finding| &finding.valid).copied().collect();
+        left_out.sort_unstable();
+        left_out.dedup();
+        Selected { targets, weights, valid, left_out, ..selected }
     }
 
     fn list_findings(&self, rows: usize) -> Findings {
@@ -245,7 +232,7 @@ impl Trial {
         };
         Findings {
             noise_rate: self.audited.noise_rate,
-            judged_rows: self.judged.labels.len() as u64,
+            judged_rows: self.audited.judged.len() as u64,
             weight_decay: self.progress.weight_decay,
             auc: self.progress.auc,
             corruptions: self.audited.findings.iter().enumerate().map(found).collect(),

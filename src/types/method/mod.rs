@@ -28,7 +28,7 @@ pub(super) use own::Setting;
 
 use super::faults::Faults;
 use super::overrides::{overridden, to_map};
-use super::words::choice;
+use super::words::{choice, nearest};
 use super::{FieldError, Options, Preset};
 use own::OwnOptions;
 use schema::OwnSchema;
@@ -255,7 +255,9 @@ pub(super) fn sort_options(
             let what = if known.contains_key(key) { "makes no difference to" } else { "is no option of" };
             let of_paper = name == MethodName::Robust && known.contains_key(key);
             let way_out = if of_paper { " (the paper's method, preset paper, has it)" } else { "" };
-            let rule = format!("`{key}` {what} method {name}{way_out}; there are {}", all.join(", "));
+            let near = nearest(key, all.iter().copied()).filter(|_| !known.contains_key(key));
+            let guess = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let rule = format!("`{key}` {what} method {name}{way_out}{guess}; there are {}", all.join(", "));
             errors.push(FieldError::new(format!("/method/options/{key}"), rule));
         }
     }

@@ -32,12 +32,22 @@ impl Scale {
         self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
     }
 
+    /// Values and labels of those marks that stand at least so far apart; that of 0 is one of them where it is a mark.
+    pub fn sparse_ticks(&self, apart: f64) -> impl Iterator<Item = (f64, String)> + '_ {
+        let room = (self.position(self.low + self.step) - self.position(self.low)).abs();
+        let every = (apart / room).ceil().max(1.0) as i64;
+        let number = |tick: f64| (tick / self.step).round() as i64;
+        self.ticks().filter(move |(tick, _)| number(*tick) % every == 0)
+    }
+
     /// Values and labels of the marks.
     pub fn ticks(&self) -> impl Iterator<Item = (f64, String)> + '_ {
         let digits = (-self.step.log10().floor()).max(0.0) as usize;
         let count = ((self.high - self.low) / self.step).round() as u32;
         (0..=count)
             .map(move |n| self.low + f64::from(n) * self.step)
+            // A sum that should be 0 may lie a little below it, and would be `-0`.
+            .map(move |tick| if tick.abs() < self.step / 2.0 { 0.0 } else { tick })
             .map(move |tick| (tick, format!("{tick:.digits$}")))
     }
 }
@@ -57,6 +67,11 @@ mod tests {
         assert!((scale.position(0.7975) - 30.0).abs() < 1e-9);
         let one = Scale::around([0.5].into_iter(), 0.0, 1.0);
         assert!(one.low < 0.5 && one.high > 0.5);
+        let sparse = Scale::around([-0.01, 0.03].into_iter(), 0.0, 100.0);
+        assert_eq!(
+            sparse.sparse_ticks(30.0).map(|(_, words)| words).collect::<Vec<_>>(),
+            ["-0.02", "0.00", "0.02", "0.04"]
+        );
         let none = Scale::around(std::iter::empty(), 0.0, 1.0);
         assert!(none.low <= 0.0 && none.high >= 1.0);
     }

@@ -1,0 +1,62 @@
+//! Answers as gzip, for clients that take it: JSON and text come down to a fifth.
+
+use super::{accept::Preferences, error::ApiError};
+use axum::{
+    body::{Body, HttpBody, to_bytes},
+    extract::Request,
+    http::{HeaderMap, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use flate2::{Compression, write::GzEncoder};
+use std::io::Write;
+
+/// Smaller answers fit a packet anyhow.
+const LEAST: u64 = 1024;
+/// Larger ones are sent as they are: they would have to be held in memory.
+const MOST: u64 = 16 << 20;
+
+/// Middleware: compresses answers of text whose length is known. Results and streams are sent as they are, because `Range` and
+/// each event's own arrival are worth more there.
+pub async fn compress(request: Request, next: Next) -> Response {
+    let accepts = request
+        .headers()
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|text| Preferences::read(text).accepts("gzip"));
+    let response = next.run(request).await;
+    let length = response.body().size_hint().exact().unwrap_or(0);
+    if !is_text(response.headers()) || !(LEAST..=MOST).contains(&length) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if !accepts {
+        return Response::from_parts(parts, body);
+    }
+    let bytes = match to_bytes(body, MOST as usize).await {
+        Ok(bytes) => bytes,
+        Err(error) => return ApiError::internal(&error).into_response(),
+    };
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+    let compressed = encoder.write_all(&bytes).and_then(|()| encoder.finish()).expect("a vector takes every byte");
+    let headers = &mut parts.headers;
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.remove(header::CONTENT_LENGTH);
+    // Other bytes of the same thing: equal in meaning only.
+    let weak =
+        headers.get(header::ETAG).and_then(|tag| HeaderValue::try_from(format!("W/{}", tag.to_str().ok()?)).ok());
+    if let Some(weak) = weak {
+        headers.insert(header::ETAG, weak);
+    }
+    Response::from_parts(parts, Body::from(compressed))
+}
+
+/// JSON of any kind, and texts; not what is a file of its own, or encoded already.
+fn is_text(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let is_text =
+        essence.ends_with("json") || ["text/plain", "text/html", "text/css", "text/javascript"].contains(&essence);
+    is_text && !headers.contains_key(header::CONTENT_DISPOSITION) && !headers.contains_key(header::CONTENT_ENCODING)
+}

@@ -1,0 +1,94 @@
+//! The uploaded file of a job's dataset: what the rows of the job hold.
+
+use super::{error::ApiError, state::AppState};
+use crate::{
+    files::Key,
+    ingest::{self, IngestError, SourceRows},
+    report::ExplainedRow,
+    store::datasets,
+    types::{DatasetId, DatasetSpec, TenantId},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
+use utoipa::ToSchema;
+
+/// An explained row, and what it holds.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RowWithCells {
+    #[serde(flatten)]
+    pub row: ExplainedRow,
+    /// With `cells=true`: the row as it stands in the uploaded file, a cell a column. None where the dataset was deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub cells: Vec<CellView>,
+}
+
+/// A cell of an uploaded table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CellView {
+    pub column: String,
+    /// The text that stands there.
+    pub value: String,
+}
+
+impl RowWithCells {
+    pub fn without(row: ExplainedRow) -> Self {
+        Self { row, cells: Vec::new() }
+    }
+}
+
+/// A file, and how it is read.
+#[derive(Clone)]
+pub struct RowSource {
+    path: PathBuf,
+    spec: Arc<DatasetSpec>,
+}
+
+impl RowSource {
+    /// The upload of a dataset; none where the dataset was deleted.
+    pub async fn find(state: &AppState, tenant: &TenantId, id: DatasetId) -> Result<Option<Self>, ApiError> {
+        let Some(dataset) = datasets::find(&mut *state.connection().await?, tenant, id).await? else { return Ok(None) };
+        let key = Key::upload(&dataset.object).map_err(|error| ApiError::internal(&error))?;
+        let path = state.files.locate(&key, &dataset.object).await.map_err(|error| ApiError::internal(&error))?;
+        Ok(Some(Self { path, spec: Arc::new(dataset.spec.0) }))
+    }
+
+    /// Positions of the rows whose cell in a column reads so. A column that there is not is the client's error.
+    pub async fn positions_where(&self, column: &str, value: &str) -> Result<BTreeSet<u64>, ApiError> {
+        let (source, column, value) = (self.clone(), column.to_owned(), value.to_owned());
+        let found = blocking(move || ingest::positions_where(&source.path, &source.spec, &column, &value)).await?;
+        Ok(found.into_iter().map(u64::from).collect())
+    }
+
+    /// Gives the rows their cells.
+    pub async fn add_cells(&self, rows: Vec<ExplainedRow>) -> Result<Vec<RowWithCells>, ApiError> {
+        let positions = rows.iter().filter_map(|row| u32::try_from(row.row).ok()).collect();
+        let source = self.clone();
+        let SourceRows { columns, rows: found } =
+            blocking(move || ingest::rows_at(&source.path, &source.spec, &positions)).await?;
+        let mut cells: HashMap<u64, Vec<String>> =
+            found.into_iter().map(|(row, cells)| (u64::from(row), cells)).collect();
+        let with_cells = rows.into_iter().map(|row| {
+            let values = cells.remove(&row.row).unwrap_or_default();
+            let named = columns.iter().cloned().zip(values);
+            RowWithCells { row, cells: named.map(|(column, value)| CellView { column, value }).collect() }
+        });
+        Ok(with_cells.collect())
+    }
+}
+
+/// Reads a file where waiting for it keeps no other request waiting.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| ApiError::internal(&error))?;
+    read.map_err(|error| match error {
+        IngestError::Invalid(table) => {
+            ApiError::bad_request(table.fields.first().map_or_else(|| table.to_string(), |fault| fault.rule.clone()))
+        }
+        other => ApiError::internal(&other),
+    })
+}

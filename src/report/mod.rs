@@ -1,0 +1,13 @@
+//! What a finished job came to, for people: in a sentence with what to do next ([`Summary`]), and as one page
+//! ([`report_page`]) with everything in it, which needs no network. The rows it shows are those of the artifact
+//! `explanations` ([`ExplainedRow`]).
+
+mod charts;
+mod explained;
+mod page;
+mod summary;
+mod words;
+
+pub use explained::{EXPLANATIONS, ExplainedRow, ReadRowsError, RowCell, read_rows};
+pub use page::{PAGE, SHOWN_ROWS, report_page};
+pub use summary::Summary;

@@ -1,0 +1,192 @@
+//! `/jobs/{id}/rows`: the rows least worth keeping, with what they hold and what speaks against them.
+
+use super::{
+    ask::Ask,
+    error::PageError,
+    extract::{Path, Query},
+    job::JobHead,
+    shell::{Shell, render},
+    words,
+};
+use crate::{
+    api::{DatasetView, JobView, Page, RowWithCells},
+    chart::sparkline,
+    report::ExplainedRow,
+    types::{CorruptionFound, JobId, Report},
+};
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+
+/// Filters of the page, and where it begins. An empty one is none, as an empty field of the form has it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct RowsQuery {
+    #[serde(default)]
+    kept: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    row: String,
+    #[serde(default)]
+    column: String,
+    #[serde(default)]
+    value: String,
+    #[serde(default)]
+    after: String,
+}
+
+impl RowsQuery {
+    fn to_query(&self, after: &str) -> String {
+        // A column without a value is a form half filled in, and no filter.
+        let column = if self.value.is_empty() { "" } else { &self.column[..] };
+        let value = if self.column.is_empty() { "" } else { &self.value[..] };
+        let pairs = [
+            ("kept", &self.kept[..]),
+            ("label", &self.label),
+            ("row", self.row.trim()),
+            ("column", column),
+            ("value", value),
+            ("after", after),
+        ];
+        let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        given.map(|(name, value)| format!("{name}={}", words::encode(value))).collect::<Vec<_>>().join("&")
+    }
+}
+
+#[derive(Template)]
+#[template(path = "rows.html", config = "src/web/askama.toml")]
+struct RowsPage {
+    shell: Shell,
+    head: JobHead,
+    query: RowsQuery,
+    filters: bool,
+    /// Columns of the uploaded file; none where the dataset was deleted.
+    columns: Vec<String>,
+    rows: Vec<RowLine>,
+    has_scores: bool,
+    has_losses: bool,
+    has_twins: bool,
+    /// Whether there is anything to show of any row.
+    is_explained: bool,
+    findings: Vec<FindingLink>,
+    next: Option<String>,
+}
+
+struct RowLine {
+    number: String,
+    kept: bool,
+    label: u8,
+    score: String,
+    losses: String,
+    twins: String,
+    reason: String,
+    cells: Vec<CellText>,
+}
+
+struct CellText {
+    text: String,
+    /// Whether a finding is about this value.
+    is_found: bool,
+}
+
+/// A finding, and the rows of its first values.
+struct FindingLink {
+    sentence: String,
+    values: Vec<(String, String)>,
+}
+
+pub async fn show(
+    shell: Shell,
+    ask: Ask,
+    Path(id): Path<JobId>,
+    Query(query): Query<RowsQuery>,
+) -> Result<Response, PageError> {
+    let job: JobView = ask.get(&format!("/v1/jobs/{id}")).await?;
+    let report: Report = ask.get(&format!("/v1/jobs/{id}/report")).await?;
+    let dataset: Option<DatasetView> = ask.find(&format!("/v1/datasets/{}", job.dataset_id)).await?;
+    let address = format!("/v1/jobs/{id}/rows?cells=true&limit=20&{}", query.to_query(&query.after));
+    let page: Option<Page<RowWithCells>> = ask.find(&address).await?;
+    let is_explained = page.is_some();
+    let page = page.unwrap_or(Page { data: Vec::new(), has_more: false, next: None });
+    let found = report.findings.map(|findings| findings.corruptions).unwrap_or_default();
+    let columns = dataset.and_then(|dataset| dataset.profile).map(|profile| profile.columns).unwrap_or_default();
+    Ok(render(&RowsPage {
+        head: JobHead::of(&ask, &job).await?,
+        filters: !query.to_query("").is_empty(),
+        // A score that all rows have tells none of them from another.
+        has_scores: page.data.windows(2).any(|pair| pair[0].row.score != pair[1].row.score),
+        has_losses: page.data.iter().any(|it| !it.row.losses.is_empty()),
+        has_twins: page.data.iter().any(|it| it.row.opposite_duplicates > 0),
+        rows: page.data.iter().map(|it| describe(it, &columns, &found)).collect(),
+        is_explained,
+        findings: found.iter().filter_map(|found| link_finding(id, found)).collect(),
+        next: page.next.map(|next| format!("/jobs/{id}/rows?{}", query.to_query(&next))),
+        columns,
+        query,
+        shell,
+    }))
+}
+
+fn describe(it: &RowWithCells, columns: &[String], found: &[CorruptionFound]) -> RowLine {
+    let RowWithCells { row, cells } = it;
+    let losses: Vec<f64> = row.losses.iter().map(|loss| f64::from(*loss)).collect();
+    let cell = |column: &String| cells.iter().find(|cell| cell.column == *column);
+    let text = |column: &String| CellText {
+        text: cell(column).map(|cell| cell.value.clone()).unwrap_or_default(),
+        is_found: cell(column).is_some_and(|cell| found.iter().any(|found| names(found, column, &cell.value))),
+    };
+    RowLine {
+        number: row.row.to_string(),
+        kept: row.kept,
+        label: row.label,
+        score: row.score.map_or(String::new(), |score| format!("{score:.4}")),
+        losses: sparkline(&losses, "losses, the oldest first"),
+        twins: if row.opposite_duplicates > 0 {
+            words::count(u64::from(row.opposite_duplicates))
+        } else {
+            String::new()
+        },
+        reason: reason(row),
+        cells: columns.iter().map(text).collect(),
+    }
+}
+
+/// Whether a finding names a value of a field among its examples.
+fn names(found: &CorruptionFound, field: &str, value: &str) -> bool {
+    let place = found.fields.iter().position(|name| name == field);
+    place.is_some_and(|place| {
+        found.examples.iter().any(|example| example.names.get(place).is_some_and(|name| name == value))
+    })
+}
+
+/// What speaks against a row: the reason that the job gave, else how rare it is.
+fn reason(row: &ExplainedRow) -> String {
+    if let Some(reason) = &row.reason {
+        return reason.clone();
+    }
+    if row.opposite_duplicates > 0 {
+        return format!(
+            "{} equal training rows have the other label",
+            words::count(u64::from(row.opposite_duplicates))
+        );
+    }
+    let value = row.rarest.value.as_ref().map(|value| format!("{} = {value}", row.rarest.field));
+    value.map_or(String::new(), |value| {
+        format!("rarest value: {value}, in {}", words::counted(u64::from(row.rarest.rows), "row"))
+    })
+}
+
+/// A finding whose values can be looked up by one column.
+fn link_finding(job: JobId, found: &CorruptionFound) -> Option<FindingLink> {
+    let [field] = &found.fields[..] else { return None };
+    let values: Vec<_> = found
+        .examples
+        .iter()
+        .filter_map(|example| example.names.first())
+        .map(|name| {
+            let address = format!("/jobs/{job}/rows?column={}&value={}", words::encode(field), words::encode(name));
+            (format!("{field} = {name}"), address)
+        })
+        .collect();
+    (!values.is_empty()).then(|| FindingLink { sentence: found.describe(), values })
+}

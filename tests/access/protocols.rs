@@ -1,0 +1,106 @@
+//! What clients that others wrote do, and what proxies between them and the server need.
+
+use super::{answer, harness, refused};
+use harness::{CLICKS, Service, clicks, scratch};
+use reqwest::blocking::RequestBuilder;
+use serde_json::json;
+use sha2::{Digest, Sha512};
+use std::{fs, io::Read};
+
+fn tus(request: RequestBuilder) -> RequestBuilder {
+    request.header("tus-resumable", "1.0.0")
+}
+
+#[test]
+fn uploads_of_other_clients_get_through() {
+    let dir = scratch();
+    let service = Service::start_with(&dir.path().join("data"), &["--no-worker"]);
+    let begin = || tus(service.post("/v1/uploads")).header("upload-length", "4");
+    // Clients on aiohttp name a type for a body that is empty.
+    let begun = begin().header("content-type", "application/octet-stream").send().unwrap();
+    assert_eq!((begun.status().as_u16(), &begun.headers()["upload-offset"]), (201, &"0".parse().unwrap()));
+    let location = begun.headers()["location"].to_str().unwrap();
+    assert!(location.starts_with("uploads/up_"), "relative, for proxies with a prefix: {location}");
+    let address = format!("/v1/{location}");
+    assert_eq!(answer(begin().header("content-type", "text/csv").body("user")), refused(415, "unsupported_media_type"));
+    // A part whose type has parameters, sent by a client that may only POST.
+    let part = tus(service.post(&address)).header("x-http-method-override", "PATCH").header("upload-offset", "0");
+    let sent =
+        part.header("content-type", "application/offset+octet-stream; charset=utf-8").body("user").send().unwrap();
+    assert_eq!((sent.status().as_u16(), &sent.headers()["upload-offset"]), (204, &"4".parse().unwrap()));
+    let gone = tus(service.post(&address)).header("x-http-method-override", "DELETE").send().unwrap();
+    assert_eq!(gone.status(), 204);
+    assert_eq!(service.post("/v1/jobs").header("x-http-method-override", "DELETE").send().unwrap().status(), 415);
+}
+
+#[test]
+fn answers_come_in_the_form_that_was_asked_for() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 60, 40);
+    let service = Service::start(&dir.path().join("data"));
+    let dataset = service.upload_clicks(&table);
+    let options = json!({"retrain_max_epoch": 1, "select_ratio": 0.9});
+    let spec = json!({"dataset_id": dataset["id"], "method": {"name": "random_drop", "options": options}});
+    let job = service.submit(spec);
+    service.wait_for(&job, "job.succeeded");
+    let events = format!("/v1/jobs/{job}/events");
+    let kind = |accept: &str| {
+        let response = service.get(&events).header("accept", accept).send().unwrap();
+        let buffering = response.headers().get("x-accel-buffering").is_some_and(|value| value == "no");
+        let kind = response.headers()["content-type"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        assert_eq!(buffering, kind == "text/event-stream", "nginx passes events on at once");
+        kind
+    };
+    for (accept, expected) in [
+        ("Text/Event-Stream", "text/event-stream"),
+        ("application/json;q=0.2, text/event-stream", "text/event-stream"),
+        ("application/json, text/event-stream;q=0.5", "application/json"),
+        ("text/event-stream;q=0, */*", "application/json"),
+        ("image/png", "application/problem+json"),
+    ] {
+        assert_eq!(kind(accept), expected, "{accept}");
+    }
+
+    let report = format!("/v1/jobs/{job}/artifacts/report.json");
+    let whole = service.get(&report).send().unwrap();
+    let etag = whole.headers()["etag"].to_str().unwrap().to_owned();
+    for (tag, status) in [(&etag[..], 200), ("*", 200), ("\"other\"", 412), (&format!("W/{etag}"), 412)] {
+        assert_eq!(answer(service.get(&report).header("if-match", tag)).0, status, "{tag}");
+    }
+
+    // The client here takes no compression unless it is told to.
+    let document = service.get("/openapi.json").header("accept-encoding", "gzip").send().unwrap();
+    assert_eq!(document.headers()["content-encoding"], "gzip");
+    let bytes = document.bytes().unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    assert!(text.len() > 4 * bytes.len() && text.contains("\"openapi\""));
+    let plain = service.get("/openapi.json").header("accept-encoding", "gzip;q=0").send().unwrap();
+    assert_eq!(plain.text().unwrap(), text);
+}
+
+#[test]
+fn a_table_has_an_address_of_its_own_and_digests_of_every_kind() {
+    let dir = scratch();
+    let table = clicks(dir.path(), 60, 40);
+    let service = Service::start_with(&dir.path().join("data"), &["--no-worker"]);
+    let body = fs::read(&table).unwrap();
+    let upload =
+        || service.post("/v1/datasets/table").query(&CLICKS).header("content-type", "text/csv").body(body.clone());
+    use base64::Engine;
+    let digest = base64::prelude::BASE64_STANDARD.encode(Sha512::digest(&body));
+    let made = upload().header("content-digest", format!("md5=:AAAA:, sha-512=:{digest}:")).send().unwrap();
+    let location = made.headers()["location"].to_str().unwrap().to_owned();
+    assert_eq!((made.status().as_u16(), location.starts_with("ds_")), (201, true), "{location}");
+    let other = base64::prelude::BASE64_STANDARD.encode(Sha512::digest(b"other"));
+    assert_eq!(answer(upload().header("content-digest", format!("sha-512=:{other}:"))), refused(400, "bad_digest"));
+    assert_eq!(answer(upload().header("content-digest", "sha-512=:AAAA:")).0, 400);
+    assert_eq!(
+        answer(upload().header("content-digest", "id-crc=:AAAA:")).0,
+        200,
+        "an unknown one is nobody's business"
+    );
+
+    let cursor = format!("-fffffffffffffff{}", "0".repeat(32));
+    assert_eq!(answer(service.get("/v1/jobs").query(&[("after", cursor)])), refused(400, "bad_cursor"));
+}
