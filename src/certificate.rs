@@ -5,7 +5,8 @@
 //! depends on how JSON is written. The signature is Ed25519 (RFC 8032).
 
 use crate::types::{
-    ArtifactDigest, Certificate, Envelope, EnvelopeSignature, JobId, Report, ResolvedSpec, json_sha256,
+    ArtifactDigest, Certificate, Envelope, EnvelopeSignature, JobId, Report, ResolvedSpec, SourcePart, TableSource,
+    json_sha256,
 };
 use aws_lc_rs::{
     error::{KeyRejected, Unspecified},
@@ -15,6 +16,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::Utc;
 use sha2::{Digest, Sha256};
 use std::{
+    fs::File,
     io::{self, Read, Write},
     path::Path,
 };
@@ -90,13 +92,40 @@ impl SigningKey {
     }
 }
 
+/// The digest of a table, and those of its files where it has several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceDigest {
+    pub whole: ArtifactDigest,
+    pub parts: Vec<ArtifactDigest>,
+}
+
+impl SourceDigest {
+    /// Reads the table's files.
+    pub fn of(source: &TableSource) -> io::Result<Self> {
+        let part = |part: &SourcePart| digest(&part.name, File::open(&part.path)?);
+        if let Some(path) = source.one_file() {
+            return Ok(digest(SOURCE, File::open(path)?)?.into());
+        }
+        let parts = source.parts.iter().map(part).collect::<io::Result<Vec<_>>>()?;
+        let list: String = parts.iter().map(|part| format!("{}  {}\n", part.sha256, part.name)).collect();
+        let bytes = parts.iter().map(|part| part.bytes).sum();
+        Ok(Self { whole: ArtifactDigest { bytes, ..digest(SOURCE, list.as_bytes())? }, parts })
+    }
+}
+
+impl From<ArtifactDigest> for SourceDigest {
+    fn from(whole: ArtifactDigest) -> Self {
+        Self { whole, parts: Vec::new() }
+    }
+}
+
 /// What is certified of a job: its resolved spec, what its report says, and the digests of the table it read (`source`, named
 /// `SOURCE`) and of every result. It is issued now, by this version of the program.
 pub fn describe_job(
     job_id: JobId,
     spec: &ResolvedSpec,
     report: &Report,
-    source: ArtifactDigest,
+    source: SourceDigest,
     artifacts: Vec<ArtifactDigest>,
 ) -> Certificate {
     let certification = report.certification.as_ref();
@@ -106,7 +135,8 @@ pub fn describe_job(
         issued_at: Utc::now(),
         program: concat!("autodenoise ", env!("CARGO_PKG_VERSION")).to_owned(),
         dataset_digest: spec.dataset_digest.clone(),
-        source,
+        source: source.whole,
+        source_parts: source.parts,
         spec_sha256: json_sha256(spec),
         verdict: report.verdict,
         clustered_by: clusters.map(|clusters| clusters.field.clone()),
@@ -198,6 +228,7 @@ mod tests {
             program: "autodenoise 0.0.0".to_owned(),
             dataset_digest: "d".to_owned(),
             source: ArtifactDigest { name: "source".to_owned(), sha256: "00".to_owned(), bytes: 1 },
+            source_parts: Vec::new(),
             spec_sha256: "11".to_owned(),
             verdict: Verdict::Certified,
             clustered_by: Some("user".to_owned()),

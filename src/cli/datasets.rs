@@ -3,6 +3,7 @@
 use super::{
     client::{Client, ServerArgs},
     error::CliError,
+    inputs::InputArgs,
     json::{JsonArgs, print_json},
     options::TableArgs,
     reading, runtime,
@@ -60,12 +61,13 @@ pub struct UploadArgs {
 
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
-    file: PathBuf,
+    #[command(flatten)]
+    input: InputArgs,
     /// JSON file with the dataset's spec under `dataset`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
-    /// Folder for intermediate files, about the size of the table; emptied at the end
+    /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
+    /// emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
     #[command(flatten)]
@@ -108,9 +110,9 @@ pub fn check(args: CheckArgs) -> Result<(), CliError> {
     runtime::run_interruptible(async |interrupted| {
         let spec = SpecFile::read(args.spec.as_ref())?;
         let table_spec = args.table.dataset_spec(spec.dataset)?;
-        let source = reading::existing_file(&args.file)?;
         let work = reading::work_folder(&args.work_dir)?;
         let view = JobView::new(args.verbosity);
+        let source = args.input.open(&view, work.path()).await?;
         let dataset_dir = work.path().join("dataset");
         let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
         view.finish();

@@ -1,4 +1,4 @@
-//! `autodenoise denoise`: one file in, one file out. Reads the table here, runs the same trainer process a worker runs,
+//! `autodenoise denoise`: one table in, one table out. Reads the table here, runs the same trainer process a worker runs,
 //! and needs neither a server nor a database.
 
 use super::{
@@ -6,6 +6,7 @@ use super::{
     evidence::{EvidenceArgs, check_verdict, describe_plan},
     foresee::{PlanArgs, plan_job},
     held_source::HeldSource,
+    inputs::InputArgs,
     judge::{JudgeArgs, ProofAsked, judge_report},
     options::{MethodArgs, TableArgs},
     output::{IfRefused, Output, folder_of, place},
@@ -18,16 +19,16 @@ use super::{
     watch::ShownArgs,
 };
 use crate::{
-    certificate::{self, SigningKey},
+    certificate::{self, SigningKey, SourceDigest},
     config::{self, WorkerConfig},
     evaluate::{OutsideProof, is_drawn, read_shown_rows},
-    ingest::{Dataset, column_reader},
+    ingest::{Dataset, RowChanges, column_reader, write_denoised_as},
     judge::{JudgedTable, REPORT},
     report::{PAGE, report_page},
     trainer::{TrainerCommand, Trainers},
     types::{
-        Ability, ArtifactDigest, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device,
-        Envelope, EpochRow, JobId, MethodName, Report, ResolvedSpec, TrainerEvent, TrainerJob,
+        Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, EpochRow,
+        JobId, MethodName, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob,
     },
 };
 use clap::Args;
@@ -43,11 +44,13 @@ const DENOISED: &str = "denoised";
 
 #[derive(Args)]
 pub struct DenoiseArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
-    file: PathBuf,
+    #[command(flatten)]
+    input: InputArgs,
     /// Where the denoised table goes: the input without the dropped rows, in the input's format, compressed as the
-    /// name says (.gz, .zst, .bz2, .xz, .zip or none; as the input where it says no format); - is standard output. Where the method
-    /// relabels or weighs rows, two more columns say what to train on
+    /// name says (.gz, .zst, .bz2, .xz, .zip or none; as the input where it says no format); - is standard output, and an address
+    /// (s3://, gs://, az://, https://) is written to. Of several files a folder (FOLDER/) gets each under its own name, a file gets
+    /// the rows of all, or with --train the training rows alone. Where the method relabels or weighs rows, two more columns say
+    /// what to train on
     #[arg(long, short, value_name = "FILE", required_unless_present = "plan")]
     out: Option<PathBuf>,
     /// Say what the job would take and could show, and run nothing
@@ -71,7 +74,8 @@ pub struct DenoiseArgs {
     /// Threads to compute with [default: all cores]
     #[arg(long, env = "AUTODENOISE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Folder for intermediate files, about the size of the table; emptied at the end
+    /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
+    /// emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
     #[command(flatten)]
@@ -121,10 +125,11 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let foreseen = job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
     let trainer = find_trainer(&foreseen)?;
 
-    let source = reading::existing_file(&args.file)?;
+    let work = reading::work_folder(&args.work_dir)?;
+    let mut view = JobView::new(args.shown.verbosity);
+    let source = args.input.open(&view, work.path()).await?;
     if args.plan {
-        let how = PlanArgs { work_dir: &args.work_dir, threads: args.threads, earlier_reads: args.earlier_reads };
-        let view = JobView::new(args.shown.verbosity);
+        let how = PlanArgs { work_dir: work.path(), threads: args.threads, earlier_reads: args.earlier_reads };
         let plan = plan_job(&view, &source, &table_spec, &job_spec, how, interrupted).await?;
         args.shown.json.print(&plan, || Screen::stdout().wrap(&describe_plan(&plan), 2));
         return Ok(());
@@ -136,8 +141,6 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     }
     make_results(&args)?;
     let mut held = HeldSource::take(&source)?;
-    let work = reading::work_folder(&args.work_dir)?;
-    let mut view = JobView::new(args.shown.verbosity);
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
     let mut spec = job_spec
@@ -149,6 +152,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
     let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
     job.earlier_reads = args.earlier_reads;
+    job.output_form = output.form();
     if let Some((_, asked)) = &judged {
         check_proof(&job, asked)?;
     }
@@ -176,7 +180,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     for artifact in artifacts.iter().filter(|artifact| artifact.name == DENOISED) {
         let from = out_dir.join(&artifact.file);
         output.convert(&from)?;
-        wrote = write_table(&args, &output, &from, &job.source, refused.is_some())?;
+        wrote = write_table(&args, &output, &from, &job, refused.is_some()).await?;
     }
     if refused.is_none() || args.if_refused == IfRefused::Kept {
         wrote += &describe_label_columns(&report);
@@ -194,26 +198,44 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
 }
 
 /// Writes the denoised table, or what is wanted in its place where the verdict is `refused`; says what was done.
-fn write_table(
+async fn write_table(
     args: &DenoiseArgs,
     output: &Output,
     denoised: &Path,
-    source: &Path,
+    job: &TrainerJob,
     refused: bool,
 ) -> Result<String, CliError> {
     let name = output.name();
     match (refused, args.if_refused) {
-        (false, _) | (true, IfRefused::Kept) => output.write(denoised).map(|()| format!("wrote {name}")),
+        (false, _) | (true, IfRefused::Kept) => {
+            output.write(denoised, &job.source).await.map(|()| format!("wrote {name}"))
+        }
         (true, IfRefused::Nothing) => {
             Ok(format!("nothing was written to {name}; --if-refused all or kept writes it anyway"))
         }
         (true, IfRefused::All) => {
             let all = denoised.with_extension("all");
-            std::fs::copy(source, &all).map_err(|error| cannot_write(&all, &error))?;
+            write_all(job, &all)?;
             output.convert(&all)?;
-            output.write(&all).map(|()| format!("wrote {name} with every row of the input"))
+            output.write(&all, &job.source).await.map(|()| format!("wrote {name} with every row of the input"))
         }
     }
+}
+
+/// Writes every row of the input, in the form of the output. Of several files bad rows are left out: lines of one file may not be lines of
+/// the whole table.
+fn write_all(job: &TrainerJob, all: &Path) -> Result<(), CliError> {
+    if let Some(file) = job.source.one_file() {
+        return std::fs::copy(file, all).map(drop).map_err(|error| cannot_write(all, &error));
+    }
+    let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
+    let mut is_bad = vec![true; dataset.profile.rows_of_file() as usize];
+    for split in Split::ALL {
+        dataset.split(split).rows.iter().for_each(|row| is_bad[*row as usize] = false);
+    }
+    let changes = RowChanges { dropped: &|row| is_bad[row as usize], marks: None };
+    let written = write_denoised_as(job.output_form, &job.source, &job.source_spec, changes, all);
+    written.map(drop).map_err(CliError::failed)
 }
 
 /// What a judge is to show must be possible, before the rows are chosen.
@@ -229,7 +251,7 @@ fn place_results(
     args: &DenoiseArgs,
     job: &TrainerJob,
     report: &Report,
-    source: &ArtifactDigest,
+    source: &SourceDigest,
     artifacts: &[ArtifactFile],
 ) -> Result<(), CliError> {
     if let Some(page) = &args.report {
@@ -249,15 +271,24 @@ fn place_results(
 fn describe_results(
     job: &TrainerJob,
     report: &Report,
-    source: &ArtifactDigest,
+    source: &SourceDigest,
     files: &[ArtifactFile],
 ) -> Result<Certificate, CliError> {
     let digest = |name: &str, path: &Path| {
         let digest = std::fs::File::open(path).and_then(|file| certificate::digest(name, file));
         digest.map_err(CliError::failed)
     };
-    let artifacts = files.iter().map(|file| digest(&file.name, &job.out_dir.join(&file.file)));
-    let artifacts = artifacts.collect::<Result<_, _>>()?;
+    let mut artifacts = Vec::new();
+    for file in files {
+        let path = job.out_dir.join(&file.file);
+        if file.name == DENOISED && job.output_form == OutputForm::Folder {
+            for part in &job.source.parts {
+                artifacts.push(digest(&format!("{DENOISED}/{}", part.name), &path.join(&part.name))?);
+            }
+        } else {
+            artifacts.push(digest(&file.name, &path)?);
+        }
+    }
     Ok(certificate::describe_job(job.job_id, &report.spec, report, source.clone(), artifacts))
 }
 
@@ -280,7 +311,7 @@ fn make_results(args: &DenoiseArgs) -> Result<(), CliError> {
 pub(super) fn trainer_job(
     spec: ResolvedSpec,
     dataset_dir: PathBuf,
-    source: PathBuf,
+    source: impl Into<TableSource>,
     source_spec: DatasetSpec,
     out_dir: PathBuf,
     threads: Option<u16>,
@@ -290,8 +321,9 @@ pub(super) fn trainer_job(
         attempt: 1,
         spec,
         dataset_dir,
-        source,
+        source: source.into(),
         source_spec,
+        output_form: OutputForm::File,
         truth: None,
         earlier_reads: 0,
         out_dir,

@@ -184,8 +184,10 @@ fn cause(item: &ProblemItem) -> Option<(Option<&str>, String)> {
 fn describe_place(item: &ProblemItem) -> String {
     match item {
         ProblemItem::Field(error) => error.pointer.clone(),
-        ProblemItem::Row(RowError { line: Some(line), .. }) => format!("line {line}"),
-        ProblemItem::Row(RowError { row, .. }) => format!("row {row}"),
+        ProblemItem::Row(RowError { row, part, line, .. }) => {
+            let place = line.map_or_else(|| format!("row {row}"), |line| format!("line {line}"));
+            part.as_ref().map_or(place.clone(), |part| format!("{part}, {place}"))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{calibration::calibrate, denoise::all_cores, error::CliError, reading
 use crate::{
     ingest::Dataset,
     plan::make_plan,
-    types::{DatasetFacts, DatasetSpec, JobSpec, Plan, TestRead},
+    types::{DatasetFacts, DatasetSpec, JobSpec, Plan, TableSource, TestRead},
 };
 use std::{
     path::Path,
@@ -23,7 +23,7 @@ pub struct PlanArgs<'a> {
 /// What the job would take and could show on this table.
 pub async fn plan_job(
     view: &JobView,
-    source: &Path,
+    source: &TableSource,
     table_spec: &DatasetSpec,
     job_spec: &JobSpec,
     args: PlanArgs<'_>,

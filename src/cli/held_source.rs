@@ -1,7 +1,10 @@
-//! The input of a command that reads it more than once: whether it is still the file that was read first.
+//! The input of a command that reads it more than once: whether it is still what was read first.
 
 use super::error::CliError;
-use crate::{certificate, types::ArtifactDigest};
+use crate::{
+    certificate::{self, SourceDigest},
+    types::{ArtifactDigest, TableSource},
+};
 use std::{
     fs::{File, Metadata},
     io,
@@ -10,16 +13,17 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// A file's identity and digest, taken while it is read for the first time.
+/// The identity and the digest of a table's files, taken while they are read for the first time.
 pub struct HeldSource {
-    path: PathBuf,
-    stamp: Stamp,
+    source: TableSource,
+    /// By file.
+    stamps: Vec<Stamp>,
     digest: Digest,
 }
 
 enum Digest {
-    Underway(JoinHandle<io::Result<ArtifactDigest>>),
-    Known(ArtifactDigest),
+    Underway(JoinHandle<io::Result<SourceDigest>>),
+    Known(SourceDigest),
     Failed,
 }
 
@@ -43,44 +47,27 @@ impl Stamp {
 }
 
 impl HeldSource {
-    /// Begins to hold the file; its digest is made on a thread of its own, beside whoever reads it.
-    pub fn take(path: &Path) -> Result<Self, CliError> {
-        let stamp = Stamp::of(path).map_err(|error| unreadable(path, &error))?;
-        let own = path.to_owned();
-        let digest = thread::spawn(move || certificate::digest(certificate::SOURCE, File::open(own)?));
-        Ok(Self { path: path.to_owned(), stamp, digest: Digest::Underway(digest) })
+    /// Begins to hold the files; their digest is made on a thread of its own, beside whoever reads them.
+    pub fn take(source: &TableSource) -> Result<Self, CliError> {
+        let stamp = |path: &PathBuf| Stamp::of(path).map_err(|error| unreadable(path, &error));
+        let stamps = source.parts.iter().map(|part| stamp(&part.path)).collect::<Result<_, _>>()?;
+        let own = source.clone();
+        let digest = thread::spawn(move || SourceDigest::of(&own));
+        Ok(Self { source: source.clone(), stamps, digest: Digest::Underway(digest) })
     }
 
-    /// The digest of the file that was read; an error that says what happened where it is another one now.
-    pub fn check(&mut self) -> Result<ArtifactDigest, CliError> {
-        let digest = self.know_digest().map_err(|error| unreadable(&self.path, &error))?;
-        let Self { path, stamp, .. } = &*self;
-        let changed = |what: String| {
-            Err(CliError::failed_because(format!(
-                "{} {what} while the job ran, so its results are of no table that there is; run it again",
-                path.display()
-            )))
-        };
-        let now = match Stamp::of(path) {
-            Ok(now) if now == *stamp => return Ok(digest),
-            Ok(now) => now,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return changed("was removed".to_owned()),
-            Err(error) => return Err(unreadable(path, &error)),
-        };
-        // It may have been touched only.
-        let again = File::open(path).and_then(|file| certificate::digest(certificate::SOURCE, file));
-        if again.map_err(|error| unreadable(path, &error))? == digest {
-            return Ok(digest);
+    /// The digest of what was read; an error that says what happened where a file is another one now.
+    pub fn check(&mut self) -> Result<SourceDigest, CliError> {
+        let digest = self.know_digest().map_err(|error| unreadable(&self.source.parts[0].path, &error))?;
+        for (place, part) in self.source.parts.iter().enumerate() {
+            let of_part = digest.parts.get(place).unwrap_or(&digest.whole);
+            check_file(&part.path, self.stamps[place], of_part)?;
         }
-        changed(match (now.file == stamp.file, now.bytes == stamp.bytes) {
-            (false, _) => "was replaced by another file".to_owned(),
-            (true, false) => format!("was written to ({} bytes, now {})", stamp.bytes, now.bytes),
-            (true, true) => "was written to".to_owned(),
-        })
+        Ok(digest)
     }
 
     /// Waits for the digest, the first time.
-    fn know_digest(&mut self) -> io::Result<ArtifactDigest> {
+    fn know_digest(&mut self) -> io::Result<SourceDigest> {
         let digest = match std::mem::replace(&mut self.digest, Digest::Failed) {
             Digest::Underway(thread) => {
                 thread.join().map_err(|_| io::Error::other("the digest's thread panicked"))??
@@ -91,6 +78,32 @@ impl HeldSource {
         self.digest = Digest::Known(digest.clone());
         Ok(digest)
     }
+}
+
+/// An error that says what happened where the file is another one than the one of this stamp and digest.
+fn check_file(path: &Path, stamp: Stamp, digest: &ArtifactDigest) -> Result<(), CliError> {
+    let changed = |what: String| {
+        Err(CliError::failed_because(format!(
+            "{} {what} while the job ran, so its results are of no table that there is; run it again",
+            path.display()
+        )))
+    };
+    let now = match Stamp::of(path) {
+        Ok(now) if now == stamp => return Ok(()),
+        Ok(now) => now,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return changed("was removed".to_owned()),
+        Err(error) => return Err(unreadable(path, &error)),
+    };
+    // It may have been touched only.
+    let again = File::open(path).and_then(|file| certificate::digest(&digest.name, file));
+    if again.map_err(|error| unreadable(path, &error))? == *digest {
+        return Ok(());
+    }
+    changed(match (now.file == stamp.file, now.bytes == stamp.bytes) {
+        (false, _) => "was replaced by another file".to_owned(),
+        (true, false) => format!("was written to ({} bytes, now {})", stamp.bytes, now.bytes),
+        (true, true) => "was written to".to_owned(),
+    })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> CliError {
@@ -106,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("table.csv");
         std::fs::write(&path, "user,click\n1,0\n").unwrap();
-        let mut held = HeldSource::take(&path).unwrap();
+        let mut held = HeldSource::take(&(&path).into()).unwrap();
         held.check().unwrap();
         change(&path);
         held.check().map(|_| ()).map_err(|error| error.to_string())

@@ -1,5 +1,6 @@
 //! The command line: `serve` and `worker` run the service, `denoise` does one file without it, the rest are its client.
 
+mod address;
 mod bench;
 mod bench_noise;
 mod calibration;
@@ -16,6 +17,7 @@ mod fsck;
 mod held_source;
 mod help;
 mod import;
+mod inputs;
 mod jobs;
 mod json;
 mod judge;

@@ -1,9 +1,9 @@
-//! Where a denoised table goes: a file, what a link points to, a device or pipe, or standard output.
+//! Where a denoised table goes: a file, a folder of parts, what a link points to, a device or pipe, an address, or standard output.
 
-use super::{denoise::cannot_write, error::CliError};
+use super::{address::Address, denoise::cannot_write, error::CliError};
 use crate::{
     ingest::{self, SNIFF_BYTES},
-    types::{Compression, DatasetSpec, FileFormat},
+    types::{Compression, DatasetSpec, FileFormat, OutputForm, SourcePart, TableSource},
 };
 use clap::ValueEnum;
 use std::{
@@ -29,43 +29,75 @@ pub struct Output {
     target: Target,
     /// As the command line names it.
     name: String,
-    /// That of the input, and the one to write.
+    form: OutputForm,
+    /// That of the input, and the one to write; the same for a folder, whose files are like those of the input.
     compressions: [Compression; 2],
     /// The table in an input that is a zip archive.
     member: Option<String>,
 }
 
-#[derive(Debug, PartialEq)]
 enum Target {
     Stdout,
     /// A device, pipe or socket, which is written to and never replaced.
     Stream(PathBuf),
     /// A file to make or to replace once the new one is whole.
     File(PathBuf),
+    /// A folder to make once all its files are whole.
+    Folder(PathBuf),
+    Address(Address),
 }
 
 impl Output {
-    /// Finds out before the work, not after it, whether the table has a place and a form there. `-` is standard output.
-    pub fn new(out: &Path, source: &Path, spec: &DatasetSpec) -> Result<Self, CliError> {
-        let target = find_target(out)?;
-        if let Target::File(path) = &target {
-            if path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|source| source == path)) {
-                return Err(CliError::usage(format!("--out is the input itself; {} would be lost", out.display())));
+    /// Finds out before the work, not after it, whether the table has a place and a form there. `-` is standard output. A folder
+    /// is wanted where one is there or the name ends in `/`.
+    pub fn new(out: &Path, source: &TableSource, spec: &DatasetSpec) -> Result<Self, CliError> {
+        let target = find_target(out, source)?;
+        let form = match &target {
+            Target::Folder(_) => OutputForm::Folder,
+            Target::Address(address) if address.is_folder() => OutputForm::Folder,
+            _ if source.has_splits() => OutputForm::TrainFile,
+            _ => OutputForm::File,
+        };
+        match &target {
+            Target::File(path) => {
+                let own = path.canonicalize().ok();
+                let is_input = |part: &SourcePart| own.is_some() && part.path.canonicalize().ok() == own;
+                if source.parts.iter().any(is_input) {
+                    return Err(CliError::usage(format!("--out is the input itself; {} would be lost", out.display())));
+                }
+                tempfile::tempfile_in(folder_of(path)).map_err(|error| cannot_write(folder_of(path), &error))?;
             }
-            tempfile::tempfile_in(folder_of(path)).map_err(|error| cannot_write(folder_of(path), &error))?;
+            Target::Folder(path) => {
+                if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+                    let rule = "is not empty; what is in it would be taken for parts of the table";
+                    return Err(CliError::usage(format!("--out {} {rule}; name a new folder", out.display())));
+                }
+                tempfile::tempfile_in(folder_of(path)).map_err(|error| cannot_write(folder_of(path), &error))?;
+            }
+            _ => {}
         }
-        let compressions = find_compressions(out, source, spec)?;
-        let name = if target == Target::Stdout { "standard output".to_owned() } else { out.display().to_string() };
-        Ok(Self { target, name, compressions, member: spec.member.clone() })
+        let compressions = match form {
+            OutputForm::Folder => [Compression::None; 2],
+            OutputForm::File | OutputForm::TrainFile => find_compressions(out, &source.parts[0].path, spec)?,
+        };
+        let name = match target {
+            Target::Stdout => "standard output".to_owned(),
+            _ => out.display().to_string(),
+        };
+        Ok(Self { target, name, form, compressions, member: spec.member.clone() })
     }
 
     /// Whether the table goes where reports go.
     pub fn is_stdout(&self) -> bool {
-        self.target == Target::Stdout
+        matches!(self.target, Target::Stdout)
     }
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub fn form(&self) -> OutputForm {
+        self.form
     }
 
     /// Gives a table that is compressed as the input is the form that the name says.
@@ -79,10 +111,11 @@ impl Output {
         std::fs::rename(&whole, table).map_err(|error| cannot_write(table, &error))
     }
 
-    /// Writes a table that has its form already.
-    pub fn write(&self, table: &Path) -> Result<(), CliError> {
+    /// Writes a table that has its form already: a file, or a folder of the source's parts.
+    pub async fn write(&self, table: &Path, source: &TableSource) -> Result<(), CliError> {
         match &self.target {
             Target::File(path) => place(table, path),
+            Target::Folder(path) => place_folder(table, path, source),
             Target::Stdout => {
                 copy(table, &mut io::stdout().lock()).map_err(|error| cannot_write(Path::new("-"), &error))
             }
@@ -91,6 +124,13 @@ impl Output {
                 .open(path)
                 .and_then(|mut stream| copy(table, &mut stream))
                 .map_err(|error| cannot_write(path, &error)),
+            Target::Address(address) if self.form == OutputForm::Folder => {
+                for part in &source.parts {
+                    address.put(&table.join(&part.name), Some(&part.name)).await?;
+                }
+                Ok(())
+            }
+            Target::Address(address) => address.put(table, None).await,
         }
     }
 }
@@ -100,9 +140,25 @@ fn copy(from: &Path, out: &mut dyn io::Write) -> io::Result<()> {
     out.flush()
 }
 
-fn find_target(out: &Path) -> Result<Target, CliError> {
+/// Copies the parts in a folder to a new one, which appears with all of them.
+fn place_folder(from: &Path, to: &Path, source: &TableSource) -> Result<(), CliError> {
+    let mut new = tempfile::Builder::new();
+    new.prefix(".autodenoise-").permissions(Permissions::from_mode(0o777));
+    let new = new.tempdir_in(folder_of(to)).map_err(|error| cannot_write(to, &error))?;
+    for part in &source.parts {
+        let file = new.path().join(&part.name);
+        std::fs::create_dir_all(folder_of(&file)).map_err(|error| cannot_write(to, &error))?;
+        place(&from.join(&part.name), &file)?;
+    }
+    std::fs::rename(new.path(), to).map_err(|error| cannot_write(to, &error))
+}
+
+fn find_target(out: &Path, source: &TableSource) -> Result<Target, CliError> {
     if out == Path::new("-") {
         return Ok(Target::Stdout);
+    }
+    if let Some(address) = out.to_str().map(Address::parse).transpose()?.flatten() {
+        return Ok(Target::Address(address));
     }
     // What a link points to need not be there yet.
     let mut path = out.to_owned();
@@ -113,9 +169,11 @@ fn find_target(out: &Path) -> Result<Target, CliError> {
         }
     }
     match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => {
+        Ok(metadata) if metadata.is_dir() && source.one_file().is_some() => {
             Err(CliError::usage(format!("--out {} is a folder; name a file", out.display())))
         }
+        Ok(metadata) if metadata.is_dir() => Ok(Target::Folder(path)),
+        Err(_) if out.as_os_str().as_encoded_bytes().ends_with(b"/") => Ok(Target::Folder(path)),
         Ok(metadata) if !metadata.is_file() => Ok(Target::Stream(path)),
         _ => Ok(Target::File(path)),
     }
@@ -175,7 +233,13 @@ mod tests {
 
     fn output(out: &Path, source: &Path) -> Result<Output, String> {
         let spec = DatasetSpec::with_label(LabelRule::try_from("click".to_owned()).unwrap());
-        Output::new(out, source, &spec).map_err(|error| error.to_string())
+        Output::new(out, &source.into(), &spec).map_err(|error| error.to_string())
+    }
+
+    fn write(output: &Output, table: &Path) {
+        let source = table.into();
+        let written = output.write(table, &source);
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(written).unwrap();
     }
 
     #[test]
@@ -216,13 +280,13 @@ mod tests {
         symlink("link", path("again")).unwrap();
         symlink("nothing", path("dangling")).unwrap();
         for (link, target) in [("again", "target"), ("dangling", "nothing")] {
-            output(&path(link), &path("in.csv")).unwrap().write(&path("in.csv")).unwrap();
+            write(&output(&path(link), &path("in.csv")).unwrap(), &path("in.csv"));
             assert!(path(link).symlink_metadata().unwrap().is_symlink());
             assert_eq!(std::fs::read_to_string(path(target)).unwrap(), "user,click\n");
         }
         let null = output(Path::new("/dev/null"), &path("in.csv")).unwrap();
-        assert_eq!(null.target, Target::Stream("/dev/null".into()));
-        null.write(&path("in.csv")).unwrap();
+        assert!(matches!(&null.target, Target::Stream(path) if path == Path::new("/dev/null")));
+        write(&null, &path("in.csv"));
         assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
 
         symlink("in.csv", path("to-input")).unwrap();

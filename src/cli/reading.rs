@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ingest::{self, IngestError, IngestLimits, Ingested},
-    types::{DatasetSpec, FieldReading, ProblemItem, Profile, SkippedRows},
+    types::{DatasetSpec, FieldReading, ProblemItem, Profile, SkippedRows, TableSource},
 };
 use std::{
     fs::Permissions,
@@ -29,19 +29,16 @@ pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
         .map_err(|error| CliError::failed_because(format!("cannot write to {}: {error}", parent.display())))
 }
 
-/// The file as an absolute path; it must be there.
+/// The file of a command that reads one, as an absolute path; it must be there.
 pub fn existing_file(file: &Path) -> Result<PathBuf, CliError> {
     use std::os::unix::fs::FileTypeExt;
     let is_pipe = std::fs::metadata(file).is_ok_and(|metadata| metadata.file_type().is_fifo());
     if file == Path::new("-") || is_pipe {
-        let rule = "the table is read more than once, so it cannot come by a pipe; write it to a file first";
+        let rule = "this command reads a file, and no pipe; write the table to a file first";
         return Err(CliError::failed_because(rule));
     }
     if file.is_dir() {
-        return Err(CliError::failed_because(format!(
-            "{} is a folder; name one file, for parts are not read as one table",
-            file.display()
-        )));
+        return Err(CliError::failed_because(format!("{} is a folder; this command reads one file", file.display())));
     }
     std::path::absolute(file)
         .ok()
@@ -53,14 +50,14 @@ pub fn existing_file(file: &Path) -> Result<PathBuf, CliError> {
 /// becomes an error that lists it.
 pub async fn read_table(
     view: &JobView,
-    source: &Path,
+    source: &TableSource,
     spec: &DatasetSpec,
     dataset_dir: &Path,
     interrupted: Arc<AtomicBool>,
 ) -> Result<Ingested, CliError> {
-    view.show_waiting(format!("reading {}", source.display()));
+    view.show_waiting(format!("reading {}", describe_source(source)));
     let (progress, mut heard) = tokio::sync::watch::channel((0, 0));
-    let (source, spec, dataset_dir) = (source.to_owned(), spec.clone(), dataset_dir.to_owned());
+    let (source, spec, dataset_dir) = (source.clone(), spec.clone(), dataset_dir.to_owned());
     let reading = tokio::task::spawn_blocking(move || {
         ingest::ingest(&source, &spec, &dataset_dir, &IngestLimits::default(), &mut |at| {
             progress.send_replace((at.bytes_read, at.bytes_total));
@@ -77,6 +74,13 @@ pub async fn read_table(
     describe_remarks(&ingested.profile).iter().for_each(|line| view.print_remark(line));
     describe_fields(&ingested.profile).iter().for_each(|line| view.print_detail(line));
     Ok(ingested)
+}
+
+fn describe_source(source: &TableSource) -> String {
+    match &source.parts[..] {
+        [part] => part.name.clone(),
+        parts => format!("{} files", parts.len()),
+    }
 }
 
 /// What may be wrong with the table, and what was found out of it.

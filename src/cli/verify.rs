@@ -52,7 +52,7 @@ pub fn verify(args: VerifyArgs) -> Result<(), CliError> {
     for path in &args.files {
         let found = File::open(path).and_then(|file| certificate::digest("", file));
         let found = found.map_err(|error| cannot_read(path, error))?;
-        let mut known = certificate.artifacts.iter().chain([&certificate.source]);
+        let mut known = certificate.artifacts.iter().chain(&certificate.source_parts).chain([&certificate.source]);
         let is = known.find(|one| one.sha256 == found.sha256).map(|one| one.name.clone());
         files.push(VerifiedFile { path: path.clone(), sha256: found.sha256, is });
     }

@@ -162,16 +162,21 @@ impl Files {
 
     /// Free bytes on the disk of the files.
     pub fn free_bytes(&self) -> Result<u64, FilesError> {
-        let path = std::ffi::CString::new(self.root.as_os_str().as_encoded_bytes())
-            .map_err(|error| FilesError::io("measure", &self.root)(error.into()))?;
-        // SAFETY: statvfs is plain numbers, for which zero is a value; the path ends in a zero byte.
-        let mut status = unsafe { std::mem::zeroed::<libc::statvfs>() };
-        // SAFETY: both pointers are to live values.
-        if unsafe { libc::statvfs(path.as_ptr(), &mut status) } != 0 {
-            return Err(FilesError::io("measure", &self.root)(io::Error::last_os_error()));
-        }
-        Ok(status.f_bavail * status.f_frsize)
+        free_bytes(&self.root)
     }
+}
+
+/// Free bytes on the disk that a folder is on.
+pub fn free_bytes(folder: &Path) -> Result<u64, FilesError> {
+    let path = std::ffi::CString::new(folder.as_os_str().as_encoded_bytes())
+        .map_err(|error| FilesError::io("measure", folder)(error.into()))?;
+    // SAFETY: statvfs is plain numbers, for which zero is a value; the path ends in a zero byte.
+    let mut status = unsafe { std::mem::zeroed::<libc::statvfs>() };
+    // SAFETY: both pointers are to live values.
+    if unsafe { libc::statvfs(path.as_ptr(), &mut status) } != 0 {
+        return Err(FilesError::io("measure", folder)(io::Error::last_os_error()));
+    }
+    Ok(status.f_bavail * status.f_frsize)
 }
 
 /// Makes the folders below the root, and returns its absolute path.

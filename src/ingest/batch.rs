@@ -75,6 +75,8 @@ pub(super) struct Batch {
     /// The cells of all rows, and of the row that is being read.
     pub cells: Vec<Span>,
     pub rows: Vec<Row>,
+    /// Number of the table's part that the rows are of.
+    pub part: usize,
     /// Bytes of the file read so far.
     pub bytes_read: u64,
     /// Why the file breaks off behind these rows, and on which line, if it does.
@@ -114,6 +116,37 @@ impl Batch {
     pub fn end_bad_row(&mut self, fault: Fault, line: Option<u64>) {
         self.cells.truncate(self.open_row());
         self.rows.push(Row { end: self.cells.len(), line, fault: Some(Box::new(fault)) });
+    }
+
+    /// Gives every row the cells of the places `order`, in this order, and behind them the cells `added`. A row of another number
+    /// of cells becomes a bad one.
+    pub fn arrange(&mut self, order: &[usize], added: &[String]) {
+        let before = std::mem::take(&mut self.cells);
+        let added: Vec<Span> = added
+            .iter()
+            .map(|cell| {
+                let start = self.text.len();
+                self.text.extend_from_slice(cell.as_bytes());
+                Span::new(start, self.text.len())
+            })
+            .collect();
+        self.cells.reserve(self.rows.len() * (order.len() + added.len()));
+        let mut start = 0;
+        for row in &mut self.rows {
+            let cells = &before[start..row.end];
+            start = row.end;
+            if row.fault.is_none() && cells.len() != order.len() {
+                let rule = format!("{} values where there are {} columns", cells.len(), order.len());
+                row.fault = Some(Box::new(Fault::new(None, None, rule)));
+            }
+            if let Some(fault) = &mut row.fault {
+                fault.position = fault.position.and_then(|place| order.iter().position(|own| *own == place));
+            } else {
+                self.cells.extend(order.iter().map(|place| cells[*place]));
+                self.cells.extend_from_slice(&added);
+            }
+            row.end = self.cells.len();
+        }
     }
 
     /// Where the cells of the row that is being read start.

@@ -2,24 +2,23 @@
 
 use super::{
     batch::{BATCH_ROWS, Batch},
-    error::{IngestError, ReadError},
+    error::IngestError,
     limits::IngestLimits,
     table::Table,
 };
-use crate::types::DatasetSpec;
-use std::path::Path;
+use crate::types::{DatasetSpec, TableSource};
 
 /// Reads a column of a table: calls the function with the number of every row, from 0, and its cell.
 pub type ReadColumn<'a> = dyn Fn(&str, &mut dyn FnMut(u32, &str)) -> Result<(), IngestError> + 'a;
 
 /// Reads columns of a table that was read before. `spec` is the one that this gave: with format, compression and separator.
-pub fn column_reader<'a>(source: &'a Path, spec: &'a DatasetSpec) -> Box<ReadColumn<'a>> {
+pub fn column_reader<'a>(source: &'a TableSource, spec: &'a DatasetSpec) -> Box<ReadColumn<'a>> {
     Box::new(|column, each| read_column(source, spec, column, each))
 }
 
 /// Errors: the file cannot be read any more, or has no such column.
 fn read_column(
-    source: &Path,
+    source: &TableSource,
     spec: &DatasetSpec,
     column: &str,
     each: &mut dyn FnMut(u32, &str),
@@ -35,8 +34,7 @@ fn read_column(
     while more {
         more = match rows.fill(&mut batch, BATCH_ROWS) {
             Ok(more) => more,
-            Err(ReadError::Content(message)) => return Err(IngestError::field("", message)),
-            Err(ReadError::Disk(error)) => return Err(IngestError::io("read", source)(error)),
+            Err(error) => return Err(rows.explain(error)),
         };
         for row in 0..batch.rows.len() {
             let cell = batch.cells(row).get(at).map_or(&[][..], |span| span.slice(&batch.text));

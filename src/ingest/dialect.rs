@@ -64,6 +64,8 @@ pub(super) struct LinesInQuotes {
     pub swallowing: u64,
     /// The first of those: the line it starts on, and how many it has.
     pub first: (u64, u64),
+    /// Number of the table's part that the first is in.
+    pub part: usize,
 }
 
 impl LinesInQuotes {
@@ -93,6 +95,15 @@ impl LinesInQuotes {
             self.first = (line, lines);
         }
         self.swallowing += 1;
+    }
+
+    /// Counts what the records of the next part say.
+    pub fn add_part(&mut self, next: Self, part: usize) {
+        if self.swallowing == 0 {
+            (self.first, self.part) = (next.first, part);
+        }
+        self.needed += next.needed;
+        self.swallowing += next.swallowing;
     }
 
     /// Whether nothing seems to be quoted.

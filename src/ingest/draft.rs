@@ -59,7 +59,7 @@ fn escape(name: &str) -> String {
 }
 
 struct Checker<'a> {
-    table: &'a Table<'a>,
+    table: &'a Table,
     errors: Vec<FieldError>,
     /// What the first line looks like, if not like names; said once.
     suspicion: Option<String>,
@@ -140,6 +140,12 @@ impl Checker<'_> {
     }
 
     fn find_split(&mut self) -> Option<SplitPlan> {
+        if self.table.has_splits() {
+            if self.table.spec.split != SplitSpec::default() {
+                self.report("/split", "the files say which rows are train, valid and test; leave the split out");
+            }
+            return Some(SplitPlan::Parts);
+        }
         match &self.table.spec.split {
             SplitSpec::Column(column) => self.find_column("/split/column", column).map(SplitPlan::Column),
             SplitSpec::Ratio { ratios, seed } => {
@@ -208,9 +214,9 @@ impl Checker<'_> {
                 }
                 left_out.extend(named);
             }
-            let last = self.table.columns.len().saturating_sub(1);
-            left_out.extend(self.table.rows_end_empty.then_some(last));
-            left_out.extend((0..=last).filter(|column| self.named_type(*column) == Some(NamedType::NumberSequence)));
+            left_out.extend(self.table.empty_end());
+            let columns = 0..self.table.columns.len();
+            left_out.extend(columns.filter(|column| self.named_type(*column) == Some(NamedType::NumberSequence)));
             let fields: Vec<_> = (0..self.table.columns.len()).filter(|column| !left_out.contains(column)).collect();
             for &column in &fields {
                 self.check_name(column);

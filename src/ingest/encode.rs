@@ -9,6 +9,7 @@ use super::{
     groups::group_key,
     limits::IngestLimits,
     missing::Missing,
+    part::Part,
     plan::{Plan, Slot, SlotKind},
     spill::{GROUP_AT, SPLIT_AT, Spill, SpillWriter},
     split::{SplitPlan, SplitsSeen},
@@ -31,6 +32,10 @@ const NAMED_WORDS: usize = 5;
 /// Codes the rows of a table, batch by batch.
 pub(super) struct Encoder<'a> {
     plan: &'a Plan,
+    parts: &'a [Part],
+    /// Number of the part that rows are of, and how many rows each part has so far.
+    part: usize,
+    part_rows: Vec<u64>,
     limits: &'a IngestLimits,
     /// The slots whose values can be wrong. A category's value never is, so categories are coded a column at a time once
     /// the rows around are known to be good, which is faster.
@@ -67,6 +72,8 @@ pub(super) struct Encoded {
     /// By vocabulary: cells of which only the last values were kept.
     pub cut: Vec<u64>,
     pub splits: SplitsSeen,
+    /// Rows of each part of the table.
+    pub part_rows: Vec<u64>,
     /// Positions of the rows that were left out, ascending; and what was wrong with them.
     pub skipped: Vec<u32>,
     pub skipped_rows: SkippedRows,
@@ -75,10 +82,18 @@ pub(super) struct Encoded {
 }
 
 impl<'a> Encoder<'a> {
-    /// Spills to an unnamed file in `folder`.
-    pub fn new(plan: &'a Plan, limits: &'a IngestLimits, folder: &Path) -> Result<Self, IngestError> {
+    /// For a table of these parts. Spills to an unnamed file in `folder`.
+    pub fn new(
+        plan: &'a Plan,
+        parts: &'a [Part],
+        limits: &'a IngestLimits,
+        folder: &Path,
+    ) -> Result<Self, IngestError> {
         Ok(Self {
             plan,
+            parts,
+            part: 0,
+            part_rows: vec![0; parts.len()],
             limits,
             checked: plan.slots.iter().filter(|slot| !is_coded(&slot.kind)).collect(),
             vocabularies: (0..plan.vocabularies).map(|_| Vocabulary::default()).collect(),
@@ -107,6 +122,8 @@ impl<'a> Encoder<'a> {
 
     /// Checks and codes the next rows, and refuses a table beyond the limits. May add to the batch's text.
     pub fn encode_batch(&mut self, batch: &mut Batch) -> Result<(), IngestError> {
+        self.part = batch.part;
+        self.part_rows[self.part] += batch.rows.len() as u64;
         for first in (0..batch.rows.len()).step_by(CODED_ROWS) {
             let end = batch.rows.len().min(first + CODED_ROWS);
             // Good rows that follow each other.
@@ -176,6 +193,7 @@ impl<'a> Encoder<'a> {
             direct: self.direct,
             cut: self.cut,
             splits: self.splits,
+            part_rows: self.part_rows,
             skipped: self.skipped,
             skipped_rows: self.faults.into_skipped(),
             other_words: self.other_words,
@@ -192,8 +210,8 @@ impl<'a> Encoder<'a> {
             self.encode_label(&batch.text, cells, record, line);
             split = self.encode_split(&batch.text, cells, record, line);
             self.read_times(&batch.text, cells, line);
-            if plan.rows_end_empty {
-                self.check_end(&batch.text, cells, line);
+            if let Some(column) = plan.empty_end {
+                self.check_end(column, &batch.text, cells, line);
             }
             for place in 0..self.checked.len() {
                 let slot = self.checked[place];
@@ -205,7 +223,8 @@ impl<'a> Encoder<'a> {
         } else {
             let way_out = if self.skips() { "" } else { WAY_OUT };
             let rule = format!("{} values where there are {} columns{way_out}", cells.len(), plan.columns.len());
-            self.faults.add(|| RowError { row: self.rows, line, column: None, value: None, rule });
+            let (row, part) = (self.rows, self.part_name());
+            self.faults.add(|| RowError { row, part, line, column: None, value: None, rule });
         }
         let good = self.faults.total() == before;
         if good {
@@ -284,8 +303,12 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// The split that the row's column names.
+    /// The split that the row's part or its column names.
     fn encode_split(&mut self, text: &[u8], cells: &[Span], record: usize, line: Option<u64>) -> Option<Split> {
+        if let Some(split) = self.parts[self.part].split {
+            self.spill.put(record + SPLIT_AT, [split as u8]);
+            return Some(split);
+        }
         let SplitPlan::Column(column) = self.plan.split else { return None };
         let value = cells[column].slice(text);
         let split = cell::parse_split(value);
@@ -302,8 +325,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Of rows that end with a separator: nothing may stand behind it.
-    fn check_end(&mut self, text: &[u8], cells: &[Span], line: Option<u64>) {
-        let column = cells.len() - 1;
+    fn check_end(&mut self, column: usize, text: &[u8], cells: &[Span], line: Option<u64>) {
         let value = cells[column].slice(text);
         if !value.is_empty() {
             self.report_cell(
@@ -463,9 +485,11 @@ impl<'a> Encoder<'a> {
 
     /// Reports a cell; `rule` says what it should be where the error is listed.
     fn report_cell_with(&mut self, line: Option<u64>, column: usize, value: &[u8], rule: impl FnOnce() -> String) {
-        let (row, columns) = (self.rows, &self.plan.columns);
+        let (row, columns, parts) = (self.rows, &self.plan.columns, self.parts);
+        let part = &parts[self.part];
         self.faults.add(|| RowError {
             row,
+            part: part.shown_name(),
             line,
             column: Some(columns[column].clone()),
             value: Some(shown(value)),
@@ -494,10 +518,10 @@ impl<'a> Encoder<'a> {
     /// Counts and reports a row that could not be divided into cells. It is bad.
     fn reject_row(&mut self, fault: Fault, line: Option<u64>) -> bool {
         self.hides_rows |= fault.hides_rows;
-        let (row, columns) = (self.rows, &self.plan.columns);
+        let (row, part, columns) = (self.rows, self.part_name(), &self.plan.columns);
         self.faults.add(|| {
             let column = fault.column.or_else(|| columns.get(fault.position?).cloned());
-            RowError { row, line, column, value: fault.value, rule: fault.rule }
+            RowError { row, part, line, column, value: fault.value, rule: fault.rule }
         });
         self.leave_out(self.spill.next_record());
         self.rows += 1;
@@ -508,9 +532,15 @@ impl<'a> Encoder<'a> {
     fn report_break(&mut self, message: &str, line: Option<u64>) {
         self.hides_rows = true;
         let rule = format!("{message} ({} rows were read before)", self.rows);
-        self.faults.add_first(RowError { row: self.rows, line, column: None, value: None, rule });
+        let (row, part) = (self.rows, self.part_name());
+        self.faults.add_first(RowError { row, part, line, column: None, value: None, rule });
         self.faults.reject_row();
         self.rows += 1;
+    }
+
+    /// What errors call the file that rows are of, where the table has several.
+    fn part_name(&self) -> Option<String> {
+        self.parts[self.part].shown_name()
     }
 
     fn check_rows(&self) -> Result<(), IngestError> {

@@ -54,8 +54,11 @@ impl fmt::Display for InvalidTable {
         }
         if let Some(first) = self.rows.first() {
             write!(f, "; {} of {} rows were rejected: row {}", self.rejected_rows, self.rows_read, first.row)?;
-            if let Some(line) = first.line {
-                write!(f, " (line {line})")?;
+            match (&first.part, first.line) {
+                (Some(part), Some(line)) => write!(f, " ({part}, line {line})")?,
+                (Some(part), None) => write!(f, " ({part})")?,
+                (None, Some(line)) => write!(f, " (line {line})")?,
+                (None, None) => {}
             }
             if let Some(column) = &first.column {
                 write!(f, ", column `{column}`")?;
@@ -72,6 +75,16 @@ impl fmt::Display for InvalidTable {
 impl IngestError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Says which part of a table is at fault.
+    pub(super) fn in_part(mut self, name: Option<&str>) -> Self {
+        if let (Self::Invalid(table), Some(name)) = (&mut self, name) {
+            for field in &mut table.fields {
+                field.rule = format!("{name}: {}", field.rule);
+            }
+        }
+        self
     }
 
     pub(super) fn fields(fields: Vec<FieldError>) -> Self {
@@ -108,6 +121,16 @@ impl ReadError {
         match self {
             Self::Disk(source) => IngestError::io("read", path)(source),
             Self::Content(message) => IngestError::field("", message),
+        }
+    }
+}
+
+impl From<IngestError> for ReadError {
+    /// Why a part of a table could not be opened.
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Io { source, .. } => Self::Disk(source),
+            error => Self::Content(error.to_string()),
         }
     }
 }

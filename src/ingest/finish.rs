@@ -8,6 +8,7 @@ use super::{
     encoding::{Encoding, feature_map},
     error::IngestError,
     layout::Layout,
+    part::Part,
     plan::{Plan, SlotKind},
     progress::Ticker,
     readings::{self, Readings},
@@ -17,7 +18,7 @@ use super::{
     times::{TimeScale, TimesSeen},
     values::Values,
 };
-use crate::types::{FeatureMap, FieldError, Profile, TimeColumn};
+use crate::types::{FeatureMap, FieldError, PartRows, Profile, TimeColumn};
 use std::{collections::BTreeMap, path::Path};
 
 /// Writes the dataset into `out_dir`, by way of a temporary folder in `parent`.
@@ -30,7 +31,7 @@ pub(super) fn write_dataset(
     parent: &Path,
     ticker: &mut Ticker,
 ) -> Result<(FeatureMap, Profile), IngestError> {
-    let Encoded { spill, vocabularies, direct, cut, splits, skipped, skipped_rows, other_words } = encoded;
+    let Encoded { spill, vocabularies, direct, cut, splits, part_rows, skipped, skipped_rows, other_words } = encoded;
     let values = |(vocabulary, direct)| Values::new(vocabulary, direct, &plan.missing);
     let values: Vec<_> = vocabularies.into_iter().zip(direct).map(values).collect();
     readings::check(plan, &values)?;
@@ -90,11 +91,23 @@ pub(super) fn write_dataset(
         skipped: skipped_rows,
         notes: notes.into_iter().chain(readings.notes).chain(cut_cells(plan, &cut)).chain(large_group).collect(),
         warnings,
+        parts: part_ranges(table, &part_rows),
         bytes: table.bytes,
         digest,
     };
     layout.finish(&feature_map, &profile, out_dir)?;
     Ok((feature_map, profile))
+}
+
+/// Which rows each part has, where there are several.
+fn part_ranges(table: &Table, part_rows: &[u64]) -> Vec<PartRows> {
+    let mut first_row = 0;
+    let range = |(part, rows): (&Part, &u64)| {
+        let range = PartRows { name: part.name.clone()?, first_row, rows: *rows };
+        first_row += rows;
+        Some(range)
+    };
+    table.parts.iter().zip(part_rows).filter_map(range).collect()
 }
 
 /// A group with more than one of so many rows decides the sizes of the splits.

@@ -8,7 +8,12 @@ use super::{
 };
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    fmt,
+    ops::Range,
+};
 
 /// A reader of JSON lines.
 pub(super) struct Json {
@@ -122,20 +127,21 @@ impl Members {
 const UNKNOWN_KEY: &str =
     "no object of the first 10,000 has this key; give it to an early one (null will do) or list `fields`";
 
-/// The keys of the first `rows` objects that are `wanted`, in order of first appearance.
+/// Adds the keys of the first `rows` objects that are `wanted` to `names`, in order of first appearance. Returns how many rows
+/// were read.
 pub(super) fn discover_keys(
     lines: &mut Lines,
     rows: u64,
     wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<String>, ReadError> {
-    let (mut names, mut seen) = (Vec::new(), HashMap::new());
-    for _ in 0..rows {
-        if !lines.read_row()? {
-            break;
-        }
+    names: &mut Vec<String>,
+) -> Result<u64, ReadError> {
+    let mut seen: HashSet<String> = names.iter().cloned().collect();
+    let mut read = 0;
+    while read < rows && lines.read_row()? {
+        read += 1;
         let mut note = |key: &str, _: &RawValue| {
-            if wanted(key) && !seen.contains_key(key) {
-                seen.insert(key.to_owned(), ());
+            if wanted(key) && !seen.contains(key) {
+                seen.insert(key.to_owned());
                 names.push(key.to_owned());
             }
         };
@@ -146,7 +152,7 @@ pub(super) fn discover_keys(
             let _ = each_member(mended.as_bytes(), note);
         }
     }
-    Ok(names)
+    Ok(read)
 }
 
 /// Whether the first line starts something else than an object a line.

@@ -16,7 +16,7 @@ use super::{
     reader::Remarks,
     table::Table,
 };
-use crate::types::{DatasetSpec, FeatureMap, Profile, Quote};
+use crate::types::{DatasetSpec, FeatureMap, Profile, Quote, TableSource};
 use std::{io, ops::ControlFlow, panic::resume_unwind, path::Path, sync::mpsc, thread};
 
 /// What reading a table yielded; the rest lies in the folder.
@@ -28,12 +28,12 @@ pub struct Ingested {
     pub spec: DatasetSpec,
 }
 
-/// Reads `source` into the folder `out_dir`, in the layout of `Dataset`.
+/// Reads `source`, a file or several that are one table, into the folder `out_dir`, in the layout of `Dataset`.
 ///
 /// The folder must not exist; it appears when it is whole. `progress` is called every few thousand rows and can stop the
 /// reading. Everything wrong that one reading can find comes back in one `IngestError::Invalid`.
 pub fn ingest(
-    source: &Path,
+    source: impl Into<TableSource>,
     spec: &DatasetSpec,
     out_dir: &Path,
     limits: &IngestLimits,
@@ -45,25 +45,26 @@ pub fn ingest(
     let parent = out_dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(IngestError::io("create", parent))?;
 
-    let mut table = Table::open(source, spec, limits)?;
+    let source = source.into();
+    let mut table = Table::open(&source, spec, limits)?;
     let mut ticker = Ticker::new(progress, table.bytes);
     let plan = Plan::new(&table, limits, &mut ticker)?;
     let (mut encoded, remarks) = encode_rows(&table, &plan, limits, parent, &mut ticker)?;
     let (quotes, mut notes) = (remarks.lines_in_quotes, Vec::new());
     if quotes.speak_against_quotes() {
         let spec = DatasetSpec { quote: Some(Quote::None), ..table.spec.clone() };
-        let unquoted = Table::open(source, &spec, limits)?;
+        let unquoted = Table::open(&source, &spec, limits)?;
         if unquoted.columns == table.columns
             // Where more rows are wrong now, their quotes did mean something.
             && let (Ok(again), _) = encode_rows(&unquoted, &plan, limits, parent, &mut ticker)?
             && encoded.as_ref().map_or(true, |first| again.skipped.len() <= first.skipped.len())
         {
             (table, encoded) = (unquoted, Ok(again));
-            notes.push(read_without_quotes(quotes));
+            notes.push(read_without_quotes(&table, quotes));
         }
     }
     if quotes.swallowing > 0 && notes.is_empty() {
-        notes.push(lines_within_quotes(quotes));
+        notes.push(lines_within_quotes(&table, quotes));
     }
     if remarks.ignored_bytes > 0 {
         notes.push(bytes_behind(remarks.ignored_bytes));
@@ -79,21 +80,31 @@ fn bytes_behind(bytes: u64) -> String {
     )
 }
 
-fn read_without_quotes(quotes: LinesInQuotes) -> String {
-    let (line, lines) = quotes.first;
+/// The line that the first quote of several lines is on.
+fn place(table: &Table, quotes: LinesInQuotes) -> String {
+    let line = quotes.first.0;
+    match &table.parts[quotes.part].name {
+        None => format!("line {line}"),
+        Some(part) => format!("line {line} of {part}"),
+    }
+}
+
+fn read_without_quotes(table: &Table, quotes: LinesInQuotes) -> String {
+    let (place, (_, lines)) = (place(table, quotes), quotes.first);
     format!(
-        "read without quoting (`quote`: `none`): a quote on line {line} would take in {lines} lines, each of which is a whole row, \
+        "read without quoting (`quote`: `none`): a quote on {place} would take in {lines} lines, each of which is a whole row, \
          and no cell needs quotes"
     )
 }
 
-fn lines_within_quotes(quotes: LinesInQuotes) -> String {
-    let LinesInQuotes { swallowing, first: (line, lines), .. } = quotes;
+fn lines_within_quotes(table: &Table, quotes: LinesInQuotes) -> String {
+    let LinesInQuotes { swallowing, first: (_, lines), .. } = quotes;
+    let place = place(table, quotes);
     let (rows, first) = if swallowing == 1 { ("a row", "it") } else { ("rows", "the first") };
     let number = if swallowing == 1 { String::new() } else { format!("{swallowing} ") };
     format!(
         "{number}{rows} with a quoted cell of several lines, each of which would be a whole row without the quotes: {first} starts \
-         on line {line} and has {lines} lines; if that quote is stray, correct it or say `quote`: `none`"
+         on {place} and has {lines} lines; if that quote is stray, correct it or say `quote`: `none`"
     )
 }
 
@@ -109,7 +120,7 @@ fn encode_rows(
     folder: &Path,
     ticker: &mut Ticker,
 ) -> Result<(Result<Encoded, IngestError>, Remarks), IngestError> {
-    let mut encoder = Encoder::new(plan, limits, folder)?;
+    let mut encoder = Encoder::new(plan, &table.parts, limits, folder)?;
     let remarks = thread::scope(|scope| {
         let (full, batches) = mpsc::channel();
         let (empty, spent) = mpsc::channel();
@@ -119,7 +130,7 @@ fn encode_rows(
         }
         let reader = thread::Builder::new().name("ingest".to_owned());
         let reader = reader.spawn_scoped(scope, move || read_batches(table, plan, limits, &spent, &full));
-        let reader = reader.map_err(IngestError::io("start a thread to read", table.path))?;
+        let reader = reader.map_err(IngestError::io("start a thread to read", &table.parts[0].path))?;
         // The reader ends when it has sent the last batch, or when this one gives up and drops its ends.
         while let Ok(mut batch) = batches.recv() {
             encoder.encode_batch(&mut batch)?;
@@ -151,7 +162,7 @@ fn read_batches(
                 batch.broken_off = Some((message, rows.line()));
                 false
             }
-            Err(ReadError::Disk(error)) => return Err(IngestError::io("read", table.path)(error)),
+            Err(ReadError::Disk(error)) => return Err(IngestError::io("read", rows.path())(error)),
         };
         more &= full.send(batch).is_ok();
     }

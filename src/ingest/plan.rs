@@ -30,8 +30,8 @@ pub(super) struct Plan {
     pub on_bad_row: OnBadRow,
     /// The most bad rows that are left out, where the spec says it.
     pub max_bad_rows: Option<u64>,
-    /// Whether every row ends with a separator, so that the last column must be empty.
-    pub rows_end_empty: bool,
+    /// The column that must be empty, where every row ends with a separator.
+    pub empty_end: Option<usize>,
     pub slots: Vec<Slot>,
     /// How many of the slots have a vocabulary.
     pub vocabularies: usize,
@@ -163,7 +163,7 @@ impl Plan {
             missing,
             on_bad_row: *on_bad_row,
             max_bad_rows: *max_bad_rows,
-            rows_end_empty: table.rows_end_empty,
+            empty_end: table.empty_end(),
             slots,
             vocabularies,
             width: at,

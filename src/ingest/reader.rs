@@ -39,12 +39,20 @@ enum Kind {
 }
 
 /// What is known of a file once its rows are read.
-#[derive(Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Remarks {
     /// What the rows say of whether anything is quoted.
     pub lines_in_quotes: LinesInQuotes,
     /// Bytes behind a gzip stream that mean nothing and were ignored.
     pub ignored_bytes: u64,
+}
+
+impl Remarks {
+    /// Adds what is known of the next part.
+    pub fn add_part(&mut self, next: Self, part: usize) {
+        self.lines_in_quotes.add_part(next.lines_in_quotes, part);
+        self.ignored_bytes += next.ignored_bytes;
+    }
 }
 
 impl Rows {

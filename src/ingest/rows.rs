@@ -8,7 +8,7 @@ use super::{
     limits::IngestLimits,
     table::Table,
 };
-use crate::types::{Compression, DatasetSpec, FileFormat, LabelRule};
+use crate::types::{Compression, DatasetSpec, FileFormat, LabelRule, TableSource};
 use std::{borrow::Cow, collections::BTreeSet, fs::File, io::Read, ops::ControlFlow, path::Path};
 
 /// Rows as text, and the names of their columns.
@@ -21,9 +21,14 @@ pub struct SourceRows {
 
 /// The rows of `source` whose cell in `column` reads `value`. `spec` is the one ingest gave back, or the one it was
 /// given.
-pub fn rows_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) -> Result<SourceRows, IngestError> {
+pub fn rows_where(
+    source: impl Into<TableSource>,
+    spec: &DatasetSpec,
+    column: &str,
+    value: &str,
+) -> Result<SourceRows, IngestError> {
     let limits = IngestLimits::default();
-    let table = Table::open(source, spec, &limits)?;
+    let table = Table::open(&source.into(), spec, &limits)?;
     let mut found = SourceRows { columns: table.columns.clone(), rows: Vec::new() };
     each_row_where(&table, &limits, column, value, &mut |row, text, cells| {
         found.rows.push((row, copy_cells(text, cells)));
@@ -33,9 +38,14 @@ pub fn rows_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) 
 }
 
 /// The positions of the rows of [`rows_where`], ascending.
-pub fn positions_where(source: &Path, spec: &DatasetSpec, column: &str, value: &str) -> Result<Vec<u32>, IngestError> {
+pub fn positions_where(
+    source: impl Into<TableSource>,
+    spec: &DatasetSpec,
+    column: &str,
+    value: &str,
+) -> Result<Vec<u32>, IngestError> {
     let limits = IngestLimits::default();
-    let table = Table::open(source, spec, &limits)?;
+    let table = Table::open(&source.into(), spec, &limits)?;
     let mut found = Vec::new();
     each_row_where(&table, &limits, column, value, &mut |row, _, _| {
         found.push(row);
@@ -45,9 +55,13 @@ pub fn positions_where(source: &Path, spec: &DatasetSpec, column: &str, value: &
 }
 
 /// The rows of `source` at these positions. The file is read up to the last of them.
-pub fn rows_at(source: &Path, spec: &DatasetSpec, positions: &BTreeSet<u32>) -> Result<SourceRows, IngestError> {
+pub fn rows_at(
+    source: impl Into<TableSource>,
+    spec: &DatasetSpec,
+    positions: &BTreeSet<u32>,
+) -> Result<SourceRows, IngestError> {
     let limits = IngestLimits::default();
-    let table = Table::open(source, spec, &limits)?;
+    let table = Table::open(&source.into(), spec, &limits)?;
     let mut found = SourceRows { columns: table.columns.clone(), rows: Vec::with_capacity(positions.len()) };
     if positions.is_empty() {
         return Ok(found);
@@ -79,7 +93,7 @@ pub fn sample(source: &Path, name: Option<&str>, media_type: Option<&str>, most:
     file.take(SNIFF_BYTES as u64).read_to_end(&mut first_bytes).map_err(IngestError::io("read", source))?;
     let mut spec = DatasetSpec::with_label(LabelRule { column: String::new(), rule: None });
     resolve_format(&mut spec, name, media_type, &first_bytes);
-    let table = Table::open(source, &spec, &limits)?;
+    let table = Table::open(&source.into(), &spec, &limits)?;
     let mut rows = SourceRows { columns: table.columns.clone(), rows: Vec::new() };
     read_rows(&table, &limits, &mut |row, text, cells| {
         rows.rows.push((row, copy_cells(text, cells)));
@@ -118,9 +132,13 @@ fn copy_cells(text: &[u8], cells: &[Span]) -> Vec<String> {
 }
 
 /// Hands every row of `source` to `each`, a text a column, in file order. `spec` is the one ingest gave back.
-pub fn for_each_row(source: &Path, spec: &DatasetSpec, each: &mut dyn FnMut(&[Cow<str>])) -> Result<(), IngestError> {
+pub fn for_each_row(
+    source: impl Into<TableSource>,
+    spec: &DatasetSpec,
+    each: &mut dyn FnMut(&[Cow<str>]),
+) -> Result<(), IngestError> {
     let limits = IngestLimits::default();
-    let table = Table::open(source, spec, &limits)?;
+    let table = Table::open(&source.into(), spec, &limits)?;
     read_rows(&table, &limits, &mut |_, text, cells| {
         let cells: Vec<_> = cells.iter().map(|cell| String::from_utf8_lossy(cell.slice(text))).collect();
         each(&cells);
@@ -135,7 +153,7 @@ type EachRow<'e> = &'e mut dyn FnMut(u32, &[u8], &[Span]) -> ControlFlow<()>;
 fn read_rows(table: &Table, limits: &IngestLimits, each: EachRow) -> Result<(), IngestError> {
     let mut reader = table.all_rows(limits)?;
     let (mut batch, mut first) = (Batch::default(), 0);
-    while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| error.at_start(table.path))? {
+    while reader.fill(&mut batch, BATCH_ROWS).map_err(|error| reader.explain(error))? {
         for row in 0..batch.rows.len() {
             if each(first + row as u32, &batch.text, batch.cells(row)).is_break() {
                 return Ok(());

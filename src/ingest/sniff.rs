@@ -38,7 +38,7 @@ pub(super) fn find_decimals(
             Ok(more) => more,
             // The first reading will stop at the same place and report it with its row.
             Err(ReadError::Content(_)) => false,
-            Err(error) => return Err(error.at_start(table.path)),
+            Err(error) => return Err(rows.explain(error)),
         };
         left -= batch.rows.len();
         for row in 0..batch.rows.len() {

@@ -17,6 +17,8 @@ use hashbrown::HashMap;
 #[derive(Clone, Copy)]
 pub(super) enum SplitPlan {
     Column(usize),
+    /// Every part of the table is of one split.
+    Parts,
     Ratio {
         ratios: [f64; 3],
         seed: u64,
@@ -59,7 +61,7 @@ impl SplitPlan {
 /// What the first reading saw of splits and times.
 #[derive(Default)]
 pub(super) struct SplitsSeen {
-    /// Rows of each split, where a column names it.
+    /// Rows of each split, where a column or the parts name it.
     pub rows: SplitCounts,
     /// By column of times, in the plan's order: that of a split by time is the first.
     pub times: Vec<TimesSeen>,
@@ -97,6 +99,10 @@ impl Splitter {
         match plan {
             SplitPlan::Column(_) => {
                 check_not_empty("/split/column", n, seen.rows)?;
+                Ok((Self::Column, seen.rows))
+            }
+            SplitPlan::Parts => {
+                check_not_empty("", n, seen.rows)?;
                 Ok((Self::Column, seen.rows))
             }
             SplitPlan::Ratio { ratios, seed } => {

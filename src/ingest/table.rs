@@ -1,145 +1,110 @@
-//! A table as a file and its description: its format, its columns, and a reader of its rows.
+//! A table as its files and its description: its format, its columns, and a reader of its rows.
 
 use super::{
-    archive::Member,
     batch::{Batch, Span},
     dialect,
     error::{IngestError, ReadError, shown},
-    format::{ResolvedFile, resolve_for_file},
     header,
     jsonl::{self, discover_keys},
     limits::IngestLimits,
-    parquet, preamble,
+    parquet,
+    part::Part,
+    part_rows::TableRows,
+    preamble,
     reader::{Rows, open_lines},
-    text::TextFile,
     typed_header::{self, NamedType, take_types},
 };
-use crate::types::{DatasetSpec, FieldSpec, FileFormat};
-use std::path::Path;
+use crate::types::{DatasetSpec, FieldSpec, FileFormat, SourcePart, TableSource};
 
 /// Rows looked at before the first reading: for the keys of JSON objects, and for decimals.
 pub(super) const SNIFF_ROWS: u64 = 10_000;
 /// So many rows show whether lines end with a separator.
 const ENDING_ROWS: usize = 100;
 
-/// The file, its format and its columns.
-pub(super) struct Table<'a> {
-    pub path: &'a Path,
-    /// With format, compression, encoding and separator filled.
+/// The files, their format and their columns.
+pub(super) struct Table {
+    /// In the order of the rows.
+    pub parts: Vec<Part>,
+    /// With format, compression, encoding and separator filled; the compression is that of the first part. Of several parts each
+    /// knows its own member of an archive.
     pub spec: DatasetSpec,
-    /// The table in a zip archive.
-    member: Option<Member>,
+    /// Those that files have, then those that folders name.
     pub columns: Vec<String>,
-    /// What the names of the columns say of their cells, where they say it.
+    /// What the names of the columns that files have say of their cells, where they say it.
     pub types: Option<Vec<NamedType>>,
-    /// Whether every row ends with a separator, and the names do not: the last column has no name, and must be empty.
+    /// Whether every row ends with a separator, and the names do not: the last column that files have has no name, and must be empty.
     pub rows_end_empty: bool,
     /// Why a column cannot be read, for those that cannot.
     pub unusable: Vec<Option<String>>,
-    /// What was found out of the file and may be wrong.
+    /// What was found out of the files and may be wrong.
     pub notes: Vec<String>,
-    /// Bytes of the file.
+    /// Bytes of all files.
     pub bytes: u64,
+    /// How many of the columns files have.
+    own: usize,
 }
 
-impl<'a> Table<'a> {
+impl Table {
     /// Finds out the format and the columns.
-    pub fn open(path: &'a Path, spec: &DatasetSpec, limits: &IngestLimits) -> Result<Self, IngestError> {
-        let ResolvedFile { spec, member, notes } = resolve_for_file(path, spec)?;
-        let bytes = std::fs::metadata(path).map_err(IngestError::io("open", path))?.len();
-        let (columns, unusable) = (Vec::new(), Vec::new());
-        let mut table =
-            Self { path, spec, member, columns, types: None, rows_end_empty: false, unusable, notes, bytes };
-        table.columns = match table.spec.format {
-            Some(FileFormat::Parquet) => {
-                refuse_members_of_texts(&table.spec)?;
-                let schema = parquet::open(path)?.schema().clone();
-                table.unusable = schema.fields().iter().map(|field| parquet::why_unusable(field.data_type())).collect();
-                parquet::column_names(&schema)
-            }
-            Some(FileFormat::Jsonl) => table.find_keys(limits)?,
-            _ => table.find_names(limits)?,
+    pub fn open(source: &TableSource, spec: &DatasetSpec, limits: &IngestLimits) -> Result<Self, IngestError> {
+        let several = source.parts.len() > 1;
+        let bytes = |part: &SourcePart| {
+            std::fs::metadata(&part.path).map(|metadata| metadata.len()).map_err(IngestError::io("open", &part.path))
         };
-        table.unusable.resize(table.columns.len(), None);
-        if let Some(column) = table.columns.iter().find(|column| column.contains('\0')) {
-            let rule = format!(
-                "the name of column {:?} holds a NUL byte; is the file text, in UTF-8 or another `encoding` (--encoding)?",
-                shown(column.as_bytes())
-            );
-            return Err(IngestError::field("", rule));
+        let bytes = source.parts.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
+        // Where all are empty, the first says so.
+        let first = bytes.iter().position(|bytes| *bytes > 0).unwrap_or(0);
+        let (mut head, mut notes) = Part::first(&source.parts[first], several, bytes[first], spec)?;
+        let found = find_columns(&mut head, limits).map_err(|error| error.in_part(head.name.as_deref()))?;
+        let FoundColumns { names: mut columns, rows_end_empty, mut unusable } = found;
+        let mut table_spec = head.spec.clone();
+        let mut parts = Vec::with_capacity(source.parts.len());
+        for (place, part) in source.parts.iter().enumerate().filter(|(place, _)| *place != first) {
+            parts.push(Part::further(part, bytes[place], &table_spec, spec)?);
         }
-        if table.columns.len() > limits.max_columns {
-            let rule = format!("{} columns; this service reads at most {}", table.columns.len(), limits.max_columns);
-            return Err(IngestError::field("", rule));
+        parts.insert(first, head);
+        if several {
+            check_member(&parts, spec)?;
+            table_spec.member.clone_from(&spec.member);
         }
-        if table.spec.format == Some(FileFormat::Csv) {
-            table.types = take_types(&mut table.columns, &mut table.spec);
-        }
-        table.spec.expand_patterns(&table.columns);
-        if table.types.is_some() {
-            table.notes.push(typed_header::NOTE.to_owned());
-        }
-        Ok(table)
-    }
-
-    /// The file as a text.
-    pub fn text(&self) -> TextFile<'_> {
-        TextFile { path: self.path, spec: &self.spec, member: self.member.as_ref() }
-    }
-
-    /// The keys of JSON lines.
-    fn find_keys(&self, limits: &IngestLimits) -> Result<Vec<String>, IngestError> {
-        refuse_csv_members(&self.spec)?;
-        preamble::check(&self.spec)?;
-        let at_start = |error: ReadError| error.at_start(self.path);
-        let (mut lines, _) = open_lines(self.text(), limits)?;
-        let names = discover_keys(&mut lines, SNIFF_ROWS, |_| true).map_err(at_start)?;
-        let (mut lines, _) = open_lines(self.text(), limits)?;
-        lines.read_row().map_err(at_start)?;
-        if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
-            return Err(IngestError::field("", jsonl::why_no_objects(lines.text())));
-        }
-        if jsonl::is_by_columns(lines.text()) {
-            return Err(IngestError::field("", jsonl::BY_COLUMNS));
-        }
-        Ok(names)
-    }
-
-    /// The column names of a CSV. Fills in the separator.
-    fn find_names(&mut self, limits: &IngestLimits) -> Result<Vec<String>, IngestError> {
-        preamble::check(&self.spec)?;
-        if let Some(separator) = &self.spec.separator {
-            check_separator(separator)?;
+        if table_spec.format == Some(FileFormat::Jsonl) {
+            columns = discover_columns(&parts, limits)?;
         } else {
-            let (mut lines, _) = open_lines(self.text(), limits)?;
-            lines.read_row().map_err(|error| error.at_start(self.path))?;
-            self.spec.separator = Some(likely_separator(lines.text()).to_owned());
+            check_columns(&mut parts, &table_spec, &columns, rows_end_empty, limits)?;
         }
-        dialect::check(&self.spec, self.spec.separator.as_deref().unwrap_or(","))?;
-        let (mut first, mut rows) = (Batch::default(), Rows::open_csv(self.text(), 0, &[], limits)?);
-        rows.fill(&mut first, 1).map_err(|error| error.at_start(self.path))?;
-        let Some(header) = first.rows.first() else {
-            return Err(IngestError::field("", "the file has no rows; upload a table of at least three"));
-        };
-        let name = |cell: &Span| String::from_utf8_lossy(cell.slice(&first.text)).into_owned();
-        let mut names = match (&self.spec.columns, &header.fault) {
-            // Without a header the first line is a row. What is wrong with it is reported with the other rows.
-            (Some(columns), _) if !have_one_empty_more(columns.len(), &first) => return Ok(columns.clone()),
-            (Some(columns), _) => columns.clone(),
-            (None, Some(fault)) => {
-                return Err(IngestError::field("", format!("the header line cannot be read: {}", fault.rule)));
-            }
-            (None, None) => first.cells(0).iter().map(name).collect(),
-        };
-        // What is wrong with the next rows is reported when all are read.
-        let next = rows.fill(&mut first, ENDING_ROWS);
-        if next.is_ok() && have_one_empty_more(names.len(), &first) {
-            self.rows_end_empty = true;
-            names.push(String::new());
-            self.notes
-                .push("every row ends with a separator behind its last value, which is taken for none".to_owned());
+        let mut types = None;
+        if table_spec.format == Some(FileFormat::Csv) {
+            types = take_types(&mut columns, &mut table_spec);
         }
-        Ok(names)
+        let rows_end_empty = rows_end_empty == Some(true);
+        if rows_end_empty {
+            notes.push("every row ends with a separator behind its last value, which is taken for none".to_owned());
+        }
+        if types.is_some() {
+            notes.push(typed_header::NOTE.to_owned());
+        }
+        let own = columns.len();
+        add_partitions(source, &mut parts, &mut columns)?;
+        unusable.resize(columns.len(), None);
+        table_spec.expand_patterns(&columns);
+        check_names(&columns, limits)?;
+        let bytes = bytes.iter().sum();
+        Ok(Self { parts, spec: table_spec, columns, types, rows_end_empty, unusable, notes, bytes, own })
+    }
+
+    /// The columns that files have.
+    pub fn own_columns(&self) -> &[String] {
+        &self.columns[..self.own]
+    }
+
+    /// The column that must be empty, where every row ends with a separator.
+    pub fn empty_end(&self) -> Option<usize> {
+        self.rows_end_empty.then(|| self.own - 1)
+    }
+
+    /// Whether files say which rows are train, valid and test.
+    pub fn has_splits(&self) -> bool {
+        self.parts.iter().any(|part| part.split.is_some())
     }
 
     /// What the first line looks like, if it was taken for names and does not look like names.
@@ -153,30 +118,19 @@ impl<'a> Table<'a> {
         self.has_header() && self.columns.contains(label) && header::names_a_value(&self.columns, label)
     }
 
-    /// Whether the first line of the file holds the names of the columns.
-    fn has_header(&self) -> bool {
+    /// Whether the first line of each file holds the names of the columns.
+    pub fn has_header(&self) -> bool {
         self.spec.format == Some(FileFormat::Csv) && self.spec.columns.is_none()
     }
 
     /// A reader of the rows from the first. Only the cells of columns marked in `needed` are sure to be filled, and to be text.
-    pub fn rows(&self, needed: &[bool], limits: &IngestLimits) -> Result<Rows, IngestError> {
-        let joins = || (0..self.columns.len()).map(|column| self.join(column)).collect();
-        match self.spec.format {
-            Some(FileFormat::Parquet) => Rows::open_parquet(self.path, self.bytes, needed, joins(), limits),
-            Some(FileFormat::Jsonl) => Rows::open_json(self.text(), &self.columns, needed, joins(), limits),
-            _ => {
-                let mut rows = Rows::open_csv(self.text(), self.columns.len(), needed, limits)?;
-                if self.spec.columns.is_none() {
-                    // The header.
-                    rows.fill(&mut Batch::default(), 1).map_err(|error| error.at_start(self.path))?;
-                }
-                Ok(rows)
-            }
-        }
+    pub fn rows<'a>(&'a self, needed: &[bool], limits: &'a IngestLimits) -> Result<TableRows<'a>, IngestError> {
+        let joins = (0..self.columns.len()).map(|column| self.join(column)).collect();
+        TableRows::open(&self.parts, self.own_columns(), self.has_header(), needed, joins, limits)
     }
 
     /// The same, with every cell as it stands there, text or not.
-    pub fn all_rows(&self, limits: &IngestLimits) -> Result<Rows, IngestError> {
+    pub fn all_rows<'a>(&'a self, limits: &'a IngestLimits) -> Result<TableRows<'a>, IngestError> {
         let is_text = matches!(self.spec.format, Some(FileFormat::Csv) | None);
         self.rows(&vec![!is_text; self.columns.len()], limits)
     }
@@ -192,6 +146,191 @@ impl<'a> Table<'a> {
         let multi = multi.or_else(|| self.spec.multi.get(name));
         multi.map_or_else(|| "|".to_owned(), |multi| multi.separator.clone())
     }
+}
+
+/// What a part says of the table's columns.
+struct FoundColumns {
+    /// None of JSON lines, whose keys may be in other parts.
+    names: Vec<String>,
+    /// Whether every row ends with a separator, and the names do not: the last name is then an empty one. Absent: there are no rows.
+    rows_end_empty: Option<bool>,
+    /// Why columns cannot be read; may be shorter than they are many.
+    unusable: Vec<Option<String>>,
+}
+
+impl FoundColumns {
+    fn named(names: Vec<String>) -> Self {
+        Self { names, rows_end_empty: Some(false), unusable: Vec::new() }
+    }
+}
+
+/// The columns of the table's first part. Fills in the separator.
+fn find_columns(part: &mut Part, limits: &IngestLimits) -> Result<FoundColumns, IngestError> {
+    match part.spec.format {
+        Some(FileFormat::Parquet) => {
+            refuse_members_of_texts(&part.spec)?;
+            let schema = parquet::open(&part.path)?.schema().clone();
+            let unusable = schema.fields().iter().map(|field| parquet::why_unusable(field.data_type())).collect();
+            Ok(FoundColumns { unusable, ..FoundColumns::named(parquet::column_names(&schema)) })
+        }
+        Some(FileFormat::Jsonl) => {
+            check_objects(part, limits)?;
+            Ok(FoundColumns::named(Vec::new()))
+        }
+        _ => find_names(part, limits),
+    }
+}
+
+/// Refuses a file of JSON that does not hold an object a line.
+fn check_objects(part: &Part, limits: &IngestLimits) -> Result<(), IngestError> {
+    refuse_csv_members(&part.spec)?;
+    preamble::check(&part.spec)?;
+    let at_start = |error: ReadError| error.at_start(&part.path);
+    let (mut lines, _) = open_lines(part.text(), limits)?;
+    let mut names = Vec::new();
+    discover_keys(&mut lines, SNIFF_ROWS, |_| true, &mut names).map_err(at_start)?;
+    let (mut lines, _) = open_lines(part.text(), limits)?;
+    lines.read_row().map_err(at_start)?;
+    if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
+        return Err(IngestError::field("", jsonl::why_no_objects(lines.text())));
+    }
+    if jsonl::is_by_columns(lines.text()) {
+        return Err(IngestError::field("", jsonl::BY_COLUMNS));
+    }
+    Ok(())
+}
+
+/// The keys of the first objects, which may be in several parts.
+fn discover_columns(parts: &[Part], limits: &IngestLimits) -> Result<Vec<String>, IngestError> {
+    let (mut names, mut left) = (Vec::new(), SNIFF_ROWS);
+    for part in parts.iter().filter(|part| part.has_rows()) {
+        if left == 0 {
+            break;
+        }
+        let (mut lines, _) = open_lines(part.text(), limits)?;
+        let read = discover_keys(&mut lines, left, |_| true, &mut names);
+        left -= read.map_err(|error| error.at_start(&part.path).in_part(part.name.as_deref()))?;
+    }
+    Ok(names)
+}
+
+/// The column names of a CSV. Fills in the separator.
+fn find_names(part: &mut Part, limits: &IngestLimits) -> Result<FoundColumns, IngestError> {
+    preamble::check(&part.spec)?;
+    if let Some(separator) = &part.spec.separator {
+        check_separator(separator)?;
+    } else {
+        let (mut lines, _) = open_lines(part.text(), limits)?;
+        lines.read_row().map_err(|error| error.at_start(&part.path))?;
+        part.spec.separator = Some(likely_separator(lines.text()).to_owned());
+    }
+    dialect::check(&part.spec, part.spec.separator.as_deref().unwrap_or(","))?;
+    let (mut first, mut rows) = (Batch::default(), Rows::open_csv(part.text(), 0, &[], limits)?);
+    rows.fill(&mut first, 1).map_err(|error| error.at_start(&part.path))?;
+    let Some(header) = first.rows.first() else {
+        return Err(IngestError::field("", "the file has no rows; upload a table of at least three"));
+    };
+    let name = |cell: &Span| String::from_utf8_lossy(cell.slice(&first.text)).into_owned();
+    let mut names = match (&part.spec.columns, &header.fault) {
+        // Without a header the first line is a row. What is wrong with it is reported with the other rows.
+        (Some(columns), _) if !have_one_empty_more(columns.len(), &first) => {
+            return Ok(FoundColumns::named(columns.clone()));
+        }
+        (Some(columns), _) => columns.clone(),
+        (None, Some(fault)) => {
+            return Err(IngestError::field("", format!("the header line cannot be read: {}", fault.rule)));
+        }
+        (None, None) => first.cells(0).iter().map(name).collect(),
+    };
+    // What is wrong with the next rows is reported when all are read.
+    let next = rows.fill(&mut first, ENDING_ROWS);
+    if next.is_ok() && first.rows.is_empty() {
+        return Ok(FoundColumns { rows_end_empty: None, ..FoundColumns::named(names) });
+    }
+    let rows_end_empty = next.is_ok() && have_one_empty_more(names.len(), &first);
+    names.extend(rows_end_empty.then(String::new));
+    Ok(FoundColumns { rows_end_empty: Some(rows_end_empty), ..FoundColumns::named(names) })
+}
+
+/// Refuses a member of archives where no part is one.
+fn check_member(parts: &[Part], spec: &DatasetSpec) -> Result<(), IngestError> {
+    if spec.member.is_some() && parts.iter().all(|part| part.spec.member.is_none()) {
+        return Err(IngestError::field("/member", "only for zip archives, and no part is one; leave it out"));
+    }
+    Ok(())
+}
+
+/// Finds the columns of the table in every part; a part without one of them, or with another, is an error that names it.
+/// `rows_end_empty` is what the first part says of it.
+fn check_columns(
+    parts: &mut [Part],
+    spec: &DatasetSpec,
+    columns: &[String],
+    rows_end_empty: Option<bool>,
+    limits: &IngestLimits,
+) -> Result<(), IngestError> {
+    let named = spec.format == Some(FileFormat::Csv) && spec.columns.is_some();
+    for part in parts.iter_mut().filter(|part| part.has_rows() && part.name.is_some() && !named) {
+        let own = match spec.format {
+            Some(FileFormat::Parquet) => part.parquet_columns().map(FoundColumns::named),
+            _ => find_names(part, limits),
+        };
+        let mut own = own.map_err(|error| error.in_part(part.name.as_deref()))?;
+        match (own.rows_end_empty, rows_end_empty) {
+            (None, Some(true)) => own.names.push(String::new()),
+            (Some(own), first) if own != (first == Some(true)) => {
+                let (own, first) = if own { ("end", "do not") } else { ("do not end", "do") };
+                let rule =
+                    format!("its rows {own} with a separator, and those of the first part {first}; write all alike");
+                return Err(IngestError::field("", rule).in_part(part.name.as_deref()));
+            }
+            _ => {}
+        }
+        part.find_order(columns, &own.names)?;
+    }
+    Ok(())
+}
+
+/// Adds the columns that folders name. Where files have a column of the name, theirs counts.
+fn add_partitions(source: &TableSource, parts: &mut [Part], columns: &mut Vec<String>) -> Result<(), IngestError> {
+    let names = |part: &SourcePart| part.partitions.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let first = names(&source.parts[0]);
+    if let Some(other) = source.parts.iter().find(|part| names(part) != first) {
+        let list = |names: Vec<String>| match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.iter().map(|name| format!("`{name}=`")).collect::<Vec<_>>().join(", "),
+        };
+        let rule = format!(
+            "{}: the folders of this part name {}, and those of the first name {}; all parts lie in folders of the same names",
+            other.name,
+            list(names(other)),
+            list(first)
+        );
+        return Err(IngestError::field("", rule));
+    }
+    let new: Vec<bool> = first.iter().map(|name| !columns.contains(name)).collect();
+    for part in parts {
+        let mut new = new.iter();
+        part.partitions.retain(|_| new.next() == Some(&true));
+    }
+    columns.extend(first.into_iter().zip(new).filter(|(_, new)| *new).map(|(name, _)| name));
+    Ok(())
+}
+
+/// Refuses names that are none, and too many of them.
+fn check_names(columns: &[String], limits: &IngestLimits) -> Result<(), IngestError> {
+    if let Some(column) = columns.iter().find(|column| column.contains('\0')) {
+        let rule = format!(
+            "the name of column {:?} holds a NUL byte; is the file text, in UTF-8 or another `encoding` (--encoding)?",
+            shown(column.as_bytes())
+        );
+        return Err(IngestError::field("", rule));
+    }
+    if columns.len() > limits.max_columns {
+        let rule = format!("{} columns; this service reads at most {}", columns.len(), limits.max_columns);
+        return Err(IngestError::field("", rule));
+    }
+    Ok(())
 }
 
 /// Whether each of the rows has one cell more than there are names, and hardly any of those cells holds anything.

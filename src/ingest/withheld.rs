@@ -86,7 +86,7 @@ impl Withheld {
 }
 
 /// Where the cells of a record stand, a cell that is quoted with its quotes. The record has no line end.
-fn quoted_cells(text: &[u8], separator: u8) -> Vec<Range<usize>> {
+pub(super) fn quoted_cells(text: &[u8], separator: u8) -> Vec<Range<usize>> {
     let find = |byte: u8, from: usize| text[from..].iter().position(|own| *own == byte).map(|n| from + n);
     let (mut cells, mut start) = (Vec::new(), 0);
     loop {

@@ -1,9 +1,9 @@
 //! The results of a job that a verdict is about: its report and its certificate, held against each other and the table.
 
-use crate::certificate::{self, CertificateError, SOURCE};
+use crate::certificate::{self, CertificateError, SourceDigest};
 use crate::evaluate::{KEEP_MASK, LABELS};
 use crate::report::PAGE;
-use crate::types::{ArtifactDigest, Certificate, Certification, Certify, Envelope, Report};
+use crate::types::{ArtifactDigest, Certificate, Certification, Certify, Envelope, Report, TableSource};
 use std::{
     fs::File,
     io,
@@ -59,9 +59,21 @@ impl JobResults {
         Ok(Self { report: read_json(&folder.join(REPORT))?, certificate })
     }
 
-    /// An error unless this file is the table that the job read.
-    pub fn check_source(&self, table: &Path) -> Result<(), JobResultsError> {
-        check_file(table, &self.certificate.source)
+    /// An error unless this is the table that the job read.
+    pub fn check_source(&self, table: &TableSource) -> Result<(), JobResultsError> {
+        let file = &table.parts[0].path;
+        let found = SourceDigest::of(table);
+        let found = found.map_err(|source| JobResultsError::Read { file: file.to_owned(), source })?;
+        if found.whole == self.certificate.source {
+            return Ok(());
+        }
+        Err(JobResultsError::Differs { file: file.to_owned(), name: "table".to_owned() })
+    }
+
+    /// The table that the job read.
+    pub fn source_digest(&self) -> SourceDigest {
+        let Certificate { source, source_parts, .. } = &self.certificate;
+        SourceDigest { whole: source.clone(), parts: source_parts.clone() }
     }
 
     /// An error unless the table, read, is the job's dataset. `digest` is its profile's.
@@ -99,8 +111,7 @@ fn check_file(file: &Path, known: &ArtifactDigest) -> Result<(), JobResultsError
     if digest(&known.name, file)? == *known {
         return Ok(());
     }
-    let name = if known.name == SOURCE { "table".to_owned() } else { known.name.clone() };
-    Err(JobResultsError::Differs { file: file.to_owned(), name })
+    Err(JobResultsError::Differs { file: file.to_owned(), name: known.name.clone() })
 }
 
 fn digest(name: &str, file: &Path) -> Result<ArtifactDigest, JobResultsError> {

@@ -3,7 +3,7 @@
 use crate::evaluate::{OutsideRun, with_arm_rows};
 use crate::ingest::{Dataset, IngestError, RowChanges, write_denoised, write_withheld};
 use crate::selection::Selected;
-use crate::types::{DatasetSpec, Split};
+use crate::types::{DatasetSpec, Split, TableSource};
 use std::path::Path;
 
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +19,10 @@ impl JudgedTableError {
     }
 }
 
-/// The table as a file, how it is read, and what was read.
+/// The table's files, how it is read, and what was read.
 #[derive(Clone, Copy)]
 pub struct JudgedTable<'a> {
-    pub source: &'a Path,
+    pub source: &'a TableSource,
     /// As ingest gave it back.
     pub spec: &'a DatasetSpec,
     pub dataset: &'a Dataset,

@@ -18,7 +18,9 @@ use crate::ingest::{self, Dataset, DatasetError, RowChanges};
 use crate::plant;
 use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
-use crate::types::{Compression, DatasetSpec, ErrorKind, FileFormat, Noise, SelfCheck, TrainerEvent, TrainerJob};
+use crate::types::{
+    Compression, DatasetSpec, ErrorKind, FileFormat, Noise, OutputForm, SelfCheck, TrainerEvent, TrainerJob,
+};
 use output::Output;
 use std::{
     io,
@@ -143,11 +145,14 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
         lifeline::bound_memory(memory_limit(job, &dataset));
     }
     let write = |changes: RowChanges, out: &Path| {
-        let exported = ingest::write_denoised(&job.source, &job.source_spec, changes, out)?;
+        let exported = ingest::write_denoised_as(job.output_form, &job.source, &job.source_spec, changes, out)?;
         Ok(exported.label_columns)
     };
     let read_column = ingest::column_reader(&job.source, &job.source_spec);
-    let (file_name, media_type) = denoised_name(&job.source_spec);
+    let (mut file_name, media_type) = denoised_name(&job.source_spec);
+    if job.output_form == OutputForm::Folder {
+        file_name = "denoised".to_owned();
+    }
     let denoised = DenoisedWriter { file_name, media_type, write: &write };
     let seed = job.spec.seed;
     let open = |truth: &PathBuf| {

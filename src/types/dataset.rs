@@ -668,7 +668,10 @@ pub struct Profile {
     /// Columns that should perhaps be no fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<FieldWarning>,
-    /// Bytes of the file as uploaded.
+    /// The files of a table of several, in the order of its rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartRows>,
+    /// Bytes of the file as uploaded, or of all files together.
     pub bytes: u64,
     /// sha256 over the encoded content (ids, labels, splits, file order): the same rows give the same digest whatever
     /// file format they came in.
@@ -680,6 +683,16 @@ impl Profile {
     pub fn rows_of_file(&self) -> u64 {
         self.rows.total() + self.skipped.rows
     }
+}
+
+/// Which rows of a table one of its files has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartRows {
+    /// Its path below the folder that all files are in.
+    pub name: String,
+    /// Number of its first row in the table, counted from 0.
+    pub first_row: u64,
+    pub rows: u64,
 }
 
 #[cfg(test)]

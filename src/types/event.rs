@@ -1,7 +1,10 @@
 //! What a worker tells its trainer process (one JSON document on stdin) and what it hears back (one JSON event a line
 //! on stdout), and the names of the events clients see.
 
-use super::{Arm, DatasetSpec, ErrorKind, JobId, Metrics, Phase, Progress, Report, ResolvedSpec, Warning};
+use super::{
+    Arm, DatasetSpec, ErrorKind, JobId, Metrics, OutputForm, Phase, Progress, Report, ResolvedSpec, TableSource,
+    Warning,
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
@@ -14,9 +17,12 @@ pub struct TrainerJob {
     pub spec: ResolvedSpec,
     /// Folder of the encoded dataset (see `ingest::Dataset`).
     pub dataset_dir: PathBuf,
-    /// The uploaded file, as it came.
-    pub source: PathBuf,
+    /// The table's file or files, as they came.
+    pub source: TableSource,
     pub source_spec: DatasetSpec,
+    /// How the denoised table is written.
+    #[serde(default)]
+    pub output_form: OutputForm,
     /// Where corruption was planted in the table: the file that says in which rows (`plant::read_truth`).
     #[serde(default)]
     pub truth: Option<PathBuf>,

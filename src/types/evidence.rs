@@ -537,8 +537,12 @@ pub struct Certificate {
     pub program: String,
     /// `Profile::digest` of the dataset.
     pub dataset_digest: String,
-    /// The uploaded table.
+    /// The uploaded table. Of one that is several files: the digest of a text with a line for each, its sha256, two blanks and
+    /// its name, as `sha256sum` prints them.
     pub source: ArtifactDigest,
+    /// The files, where the table is several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_parts: Vec<ArtifactDigest>,
     /// sha256 of the resolved spec.
     pub spec_sha256: String,
     pub verdict: Verdict,

@@ -37,6 +37,7 @@ mod separator;
 mod spec;
 mod spec_bounds;
 mod table_parts;
+mod table_source;
 mod tenant;
 mod test_read;
 mod text_encoding;
@@ -50,7 +51,8 @@ pub use backbone::{BackboneKind, Structure};
 pub use bad_rows::{OnBadRow, SkippedRows};
 pub use dataset::{
     Compression, DatasetSpec, DatasetStatus, FeatureMap, Field, FieldKind, FieldSpec, FileFormat, LongCell, MAX_PLACES,
-    MultiMode, MultiSpec, NumericSpec, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit, Vocabulary,
+    MultiMode, MultiSpec, NumericSpec, PartRows, Profile, Split, SplitCounts, SplitSpec, TimeColumn, TimeUnit,
+    Vocabulary,
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
@@ -83,6 +85,7 @@ pub use resolved::{ResolvedMethod, Trainee};
 pub use row_rule::RowRule;
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
+pub use table_source::{OutputForm, SourcePart, TableSource};
 pub use tenant::{ParseTenantError, TenantId};
 pub use test_read::{TestRead, two_digits};
 pub use text_encoding::TextEncoding;

@@ -6,9 +6,12 @@ use utoipa::ToSchema;
 /// One bad row of an uploaded table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RowError {
-    /// Position of the row in the file, counted from 0 without the header.
+    /// Position of the row in the table, counted from 0 without the header, over all parts of a table of several files.
     pub row: u64,
-    /// Line of the file on which the row starts, counted from 1. Absent for Parquet, which has no lines.
+    /// The file it is in, where the table has several: its path below their folder.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub part: Option<String>,
+    /// Line of its file on which the row starts, counted from 1. Absent for Parquet, which has no lines.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<u64>,
     /// Name of the column at fault, where one is.

@@ -27,7 +27,7 @@ pub(super) async fn issue_certificate(
     let folder = shared.files.work_dir(lease.job, lease.attempt).await?;
     let bytes = shared.files.size(&named(Key::upload(&claimed.object)).map_err(failed(&folder))?).await?;
     let source = ArtifactDigest { name: SOURCE.to_owned(), sha256: claimed.object.clone(), bytes };
-    let certificate = describe_job(lease.job, &claimed.spec, report, source, artifacts);
+    let certificate = describe_job(lease.job, &claimed.spec, report, source.into(), artifacts);
     let path = folder.join(FILE);
     let text = file_text(&shared.signing_key.sign(&certificate));
     tokio::fs::write(&path, text).await.map_err(failed(&path))?;

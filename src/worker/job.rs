@@ -11,7 +11,7 @@ use super::{
 use crate::{
     files::{FilesError, Key},
     store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob, test_reads},
-    types::{ArtifactDigest, ErrorKind, Failure, JobState, Report, TrainerEvent, TrainerJob},
+    types::{ArtifactDigest, ErrorKind, Failure, JobState, OutputForm, Report, TrainerEvent, TrainerJob},
 };
 use metrics::{counter, histogram};
 use std::{
@@ -264,8 +264,9 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> R
         attempt,
         spec: claimed.spec.clone(),
         dataset_dir,
-        source: shared.files.fetch_into(&out_dir, &upload, &claimed.object).await.map_err(died)?,
+        source: shared.files.fetch_into(&out_dir, &upload, &claimed.object).await.map_err(died)?.into(),
         source_spec: claimed.dataset_spec.clone(),
+        output_form: OutputForm::File,
         truth: None,
         earlier_reads,
         out_dir,

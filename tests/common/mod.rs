@@ -60,6 +60,7 @@ pub fn profile() -> Profile {
         skipped: SkippedRows::default(),
         notes: vec![],
         warnings: vec![],
+        parts: vec![],
         bytes: 20,
         digest: "d1".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! The trainer as the process it is.
 
 use crate::world::{World, run, spec};
-use autodenoise::types::{BackboneKind, DatasetSpec, Device, JobId, Preset, TrainerEvent, TrainerJob};
+use autodenoise::types::{BackboneKind, DatasetSpec, Device, JobId, OutputForm, Preset, TrainerEvent, TrainerJob};
 use serde_json::json;
 use std::{
     io::{BufRead, BufReader, Lines, Write},
@@ -57,7 +57,8 @@ fn job(world: &World, out: &Path, resume_from: Option<PathBuf>, changes: serde_j
         attempt: 1,
         spec: spec(Preset::Paper, BackboneKind::DeepFm, 7, changes),
         dataset_dir: world.dir.path().to_owned(),
-        source: world.dir.path().join("upload"),
+        source: world.dir.path().join("upload").into(),
+        output_form: OutputForm::File,
         source_spec: DatasetSpec::with_label("click".to_owned().try_into().unwrap()),
         truth: None,
         earlier_reads: 0,

@@ -96,6 +96,7 @@ impl World {
             skipped: SkippedRows::default(),
             notes: vec![],
             warnings: vec![],
+            parts: vec![],
             bytes: 0,
             digest: "test".to_owned(),
         };

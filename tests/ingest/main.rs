@@ -8,6 +8,8 @@ mod export;
 mod formats;
 mod kinds;
 mod meaning;
+mod parts;
+mod parts_of_text;
 mod same;
 mod scale;
 mod splits;

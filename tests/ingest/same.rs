@@ -10,16 +10,16 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// An id, some words and a price, each of which may be missing.
-type Cells = (Option<u32>, Option<String>, Option<u32>);
+pub type Cells = (Option<u32>, Option<String>, Option<u32>);
 
-fn rows() -> impl Strategy<Value = Vec<Cells>> {
+pub fn rows() -> impl Strategy<Value = Vec<Cells>> {
     let word = proptest::option::of("[a-c,;|'é ]{1,4}[a-c]");
     let row = (proptest::option::of(0..9_u32), word, proptest::option::of(0..400_u32));
     proptest::collection::vec(row, 60..80)
 }
 
 /// How numbers and gaps are written, what cells are divided and quoted with, and in which order they stand.
-struct Notation {
+pub struct Notation {
     whole: &'static str,
     gap: &'static str,
     separator: char,
@@ -31,7 +31,7 @@ struct Notation {
     comment: &'static str,
 }
 
-const PLAIN: Notation = Notation {
+pub const PLAIN: Notation = Notation {
     whole: "",
     gap: "",
     separator: ',',
@@ -42,7 +42,7 @@ const PLAIN: Notation = Notation {
     comment: "",
 };
 
-fn csv(rows: &[Cells], how: &Notation) -> String {
+pub fn csv(rows: &[Cells], how: &Notation) -> String {
     let Notation { whole, gap, separator, quote, line_end, order, title, comment } = how;
     let line = |cells: [String; 4]| order.map(|at| cells[at].clone()).join(&separator.to_string()) + line_end;
     let mut text = (*title).to_owned() + &line(["id", "word", "price", "click"].map(str::to_owned));
@@ -59,7 +59,7 @@ fn csv(rows: &[Cells], how: &Notation) -> String {
     text
 }
 
-fn jsonl(rows: &[Cells]) -> String {
+pub fn jsonl(rows: &[Cells]) -> String {
     let line = |(row, (id, word, price)): (usize, &Cells)| {
         let price = price.map(|price| f64::from(price) + 0.25);
         // Keys stand in the order of the alphabet.
@@ -68,7 +68,7 @@ fn jsonl(rows: &[Cells]) -> String {
     rows.iter().enumerate().map(line).collect()
 }
 
-fn parquet(rows: &[Cells]) -> Vec<u8> {
+pub fn parquet(rows: &[Cells]) -> Vec<u8> {
     let columns: [(&str, ArrayRef); 4] = [
         ("id", Arc::new(Float64Array::from_iter(rows.iter().map(|(id, ..)| id.map(f64::from))))),
         ("word", Arc::new(StringArray::from_iter(rows.iter().map(|(_, word, _)| word.as_ref())))),

@@ -32,7 +32,7 @@ fn with_table(source: &Path, spec: serde_json::Value, check: impl FnOnce(JudgedT
     let go_on = &mut |_| ControlFlow::Continue(());
     let ingested = ingest(source, &spec, &out.path().join("dataset"), &IngestLimits::default(), go_on).unwrap();
     let dataset = Dataset::open(&out.path().join("dataset")).unwrap();
-    check(JudgedTable { source, spec: &ingested.spec, dataset: &dataset });
+    check(JudgedTable { source: &source.into(), spec: &ingested.spec, dataset: &dataset });
 }
 
 fn spec() -> serde_json::Value {

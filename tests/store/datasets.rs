@@ -50,7 +50,14 @@ async fn an_invalid_dataset_does_not_stand_in_the_way_of_another_try() {
     let first = datasets::create(conn, &new_dataset("a")).await.unwrap().row.id;
     let claimed = ingest_queue::claim(conn, "w", LEASE).await.unwrap().unwrap();
     let errors = [
-        ProblemItem::Row(RowError { row: 3, line: None, column: None, value: None, rule: "0 or 1".to_owned() }),
+        ProblemItem::Row(RowError {
+            row: 3,
+            part: None,
+            line: None,
+            column: None,
+            value: None,
+            rule: "0 or 1".to_owned(),
+        }),
         ProblemItem::Field(FieldError::new("/label", "a column of the table")),
     ];
     ingest_queue::finish_invalid(conn, &claimed.lease, &errors, 17).await.unwrap();

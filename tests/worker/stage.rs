@@ -134,7 +134,7 @@ impl Stage {
             match spec.label.column.as_str() {
                 "bad" => {
                     let rule = "0 or 1".to_owned();
-                    let error = RowError { row: 0, line: None, column: None, value: None, rule };
+                    let error = RowError { row: 0, part: None, line: None, column: None, value: None, rule };
                     return Err(IngestFailure::Invalid { errors: vec![ProblemItem::Row(error)], total: 5 });
                 }
                 "panic" => panic!("a bug"),

@@ -57,7 +57,7 @@ say("started", device="cpu", engine="fused", threads=job["threads"], resumed=job
 if mode == "succeed":
     print("a library's chatter", flush=True)
     assert os.path.exists(os.path.join(job["dataset_dir"], "feature_map.json")), job["dataset_dir"]
-    assert open(job["source"]).read() == "user,click\n", job["source"]
+    assert open(job["source"]["parts"][0]["path"]).read() == "user,click\n", job["source"]
     say("phase", phase="search", epoch=1)
     epoch(1)
     for done in range(100):

@@ -132,7 +132,7 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(
         &JobView::new(Verbosity::default()),
-        &source,
+        &(&source).into(),
         &table_spec,
         &dataset_dir,
         Arc::clone(&interrupted),
@@ -283,7 +283,7 @@ impl Bench<'_> {
         drop(table);
         let dataset_dir = self.work.join("dataset");
         let mut view = JobView::new(Verbosity::default());
-        let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
+        let ingested = reading::read_table(&view, &(&source).into(), &table_spec, &dataset_dir, interrupted).await?;
         let facts = DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map));
         let spec = job_spec(args, u64::from(number))?.resolve(&facts).map_err(CliError::invalid_spec)?;
         let name: String = section.name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();

@@ -1,14 +1,14 @@
 //! What both steps of `autodenoise judge` are about: a table, and the results of a job on it.
 
 use crate::{
-    cli::{error::CliError, reading, spec_file::SpecFile, view::JobView},
+    cli::{error::CliError, inputs::open_table, reading, spec_file::SpecFile, view::JobView},
     evaluate::OutsideProof,
     ingest::{Dataset, Ingested, column_reader},
     judge::{JobResults, JobResultsError, ManifestError},
-    types::{Certify, DatasetFacts, DatasetId, DatasetSpec, JobSpec},
+    types::{Certify, DatasetFacts, DatasetId, DatasetSpec, JobSpec, TableSource},
 };
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 use tempfile::TempDir;
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 /// The results, the table that they are of, and what was read of it.
 pub(super) struct Inputs {
     pub results: JobResults,
-    pub source: PathBuf,
+    pub source: TableSource,
     pub ingested: Ingested,
     pub dataset: Dataset,
-    /// The encoded dataset's, gone with the value.
+    /// Of the encoded dataset, and of what the table was copied to; gone with the value.
     _folder: TempDir,
 }
 
@@ -33,9 +33,9 @@ impl Inputs {
         work_dir: &Path,
         interrupted: Arc<AtomicBool>,
     ) -> Result<Self, CliError> {
-        let source = reading::existing_file(table)?;
-        results.check_source(&source).map_err(explain_results)?;
         let folder = reading::work_folder(work_dir)?;
+        let source = open_table(view, table, folder.path()).await?;
+        results.check_source(&source).map_err(explain_results)?;
         let dataset_dir = folder.path().join("dataset");
         let ingested = reading::read_table(view, &source, spec, &dataset_dir, interrupted).await?;
         results.check_dataset(&ingested.profile.digest).map_err(explain_results)?;

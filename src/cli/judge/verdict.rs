@@ -86,7 +86,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let text = report_page(&report, &read_shown_rows(&args.results).map_err(CliError::failed)?, &[]);
     std::fs::write(&page, text).map_err(|error| cannot_write(&page, &error))?;
     let artifacts = inputs.results.digests_with_report(folder.path()).map_err(CliError::failed)?;
-    let source = inputs.results.certificate.source.clone();
+    let source = inputs.results.source_digest();
     let certificate = describe_job(job, &report.spec, &report, source, artifacts);
     let envelope = sign(args.signing_key.as_deref(), &certificate)?;
     place(&written, &args.arms.join(REPORT))?;

@@ -40,7 +40,8 @@ async fn run(args: ReproduceArgs, interrupted: Arc<AtomicBool>) -> Result<(), Cl
     let work = reading::work_folder(&args.work_dir)?;
     let dataset_dir = work.path().join("dataset");
     let ingested =
-        reading::read_table(&JobView::new(args.verbosity), &source, &table_spec, &dataset_dir, interrupted).await?;
+        reading::read_table(&JobView::new(args.verbosity), &(&source).into(), &table_spec, &dataset_dir, interrupted)
+            .await?;
     settings.user_item = args.user_item(&ingested);
     let (lines, planned) = plan_jobs(&args, &settings);
     let bench = Bench {

@@ -1,0 +1,175 @@
+//! The files that a command reads: paths, folders, patterns, addresses and standard input, as one table.
+
+use super::{address::Address, error::CliError, view::JobView};
+use crate::{
+    files::free_bytes,
+    ingest::{FindPartsError, FoundPart, find_parts, join_parts},
+    types::{Split, TableSource},
+};
+use clap::Args;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+/// What a table is read from.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip). Several files are one table, in this order. A file, a folder
+    /// of parts, a pattern in quotes ('day=*/*.parquet'), an address (s3://, gs://, az://, https://), or - for standard input;
+    /// folders named COLUMN=VALUE add the column
+    #[arg(value_name = "FILE", required_unless_present = "train", conflicts_with_all = ["train", "valid", "test"])]
+    files: Vec<PathBuf>,
+
+    /// Files of the training rows, where train, valid and test rows are in files of their own; each may be all that FILE may be
+    /// (repeatable)
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["valid", "test"],
+        conflicts_with_all = ["split_column", "split", "split_time"],
+        help_heading = "The table"
+    )]
+    train: Vec<PathBuf>,
+
+    /// Files of the validation rows (repeatable)
+    #[arg(long, value_name = "FILE", requires = "train", help_heading = "The table")]
+    valid: Vec<PathBuf>,
+
+    /// Files of the test rows (repeatable)
+    #[arg(long, value_name = "FILE", requires = "train", help_heading = "The table")]
+    test: Vec<PathBuf>,
+}
+
+impl InputArgs {
+    /// Finds the files. Those that can be read only once or are elsewhere are copied into the folder `work` first.
+    pub async fn open(&self, view: &JobView, work: &Path) -> Result<TableSource, CliError> {
+        let mut copies = Copies::new(work)?;
+        let mut found = Vec::new();
+        let splits = [(&self.train, Split::Train), (&self.valid, Split::Valid), (&self.test, Split::Test)];
+        for file in &self.files {
+            found.extend(copies.find(view, file).await?.into_iter().map(|part| (part, None)));
+        }
+        for (files, split) in splits {
+            for file in files {
+                found.extend(copies.find(view, file).await?.into_iter().map(|part| (part, Some(split))));
+            }
+        }
+        let source = join_parts(found).map_err(explain)?;
+        if let Some(note) = foreseen_splits(&source) {
+            view.print_line(&note);
+        }
+        Ok(source)
+    }
+}
+
+/// The table that one word of a command line means.
+pub async fn open_table(view: &JobView, file: &Path, work: &Path) -> Result<TableSource, CliError> {
+    let found = Copies::new(work)?.find(view, file).await?;
+    join_parts(found.into_iter().map(|part| (part, None)).collect()).map_err(explain)
+}
+
+fn explain(error: FindPartsError) -> CliError {
+    CliError::failed_because(error)
+}
+
+/// What to say where files are named as splits are, and are not given as such.
+fn foreseen_splits(source: &TableSource) -> Option<String> {
+    if source.has_splits() {
+        return None;
+    }
+    let stem = |name: &str| Path::new(name).file_name()?.to_str()?.split('.').next().map(str::to_lowercase);
+    let named = |split: &str| source.parts.iter().any(|part| stem(&part.name).as_deref() == Some(split));
+    (named("train") && named("test")).then(|| {
+        "note: files are named train and test, but their rows are divided as those of one table; say --train, --valid and --test to keep them apart".to_owned()
+    })
+}
+
+/// Copies of what cannot be read where it is.
+struct Copies<'a> {
+    folder: &'a Path,
+    made: usize,
+    /// Bytes that may still be copied: what the disk had free.
+    left: u64,
+}
+
+impl<'a> Copies<'a> {
+    fn new(folder: &'a Path) -> Result<Self, CliError> {
+        Ok(Self { folder, made: 0, left: free_bytes(folder).map_err(CliError::failed)? })
+    }
+
+    /// The files that are meant, those that are elsewhere copied here.
+    async fn find(&mut self, view: &JobView, file: &Path) -> Result<Vec<FoundPart>, CliError> {
+        if file == Path::new("-") || is_pipe(file) {
+            return Ok(vec![self.copy_pipe(view, file).await?]);
+        }
+        let address = match file.to_str() {
+            Some(text) if !file.exists() => Address::parse(text)?,
+            _ => None,
+        };
+        let Some(address) = address else { return find_parts(file).map_err(explain) };
+        let files = address.list().await?;
+        let bytes: u64 = files.iter().filter_map(|file| file.bytes).sum();
+        if bytes > self.left {
+            return Err(CliError::failed_because(format!(
+                "{} has {bytes} bytes, and --work-dir has {} free; it is copied there while it is read, so name a larger one",
+                file.display(),
+                self.left
+            )));
+        }
+        let mut found = Vec::with_capacity(files.len());
+        for file in files {
+            view.show_waiting(format!("fetching {}", file.address));
+            let path = self.next(&file.name)?;
+            file.copy(&path, self.left).await?;
+            self.count(&path)?;
+            found.push(FoundPart { path, name: file.name, place: file.address, alone: file.alone });
+        }
+        Ok(found)
+    }
+
+    async fn copy_pipe(&mut self, view: &JobView, file: &Path) -> Result<FoundPart, CliError> {
+        let stdin = file == Path::new("-");
+        let name = if stdin { "standard input".to_owned() } else { file.display().to_string() };
+        view.show_waiting(format!("reading {name}"));
+        let path = self.next("table")?;
+        let (from, to) = (file.to_owned(), path.clone());
+        let (send, copied) = tokio::sync::oneshot::channel();
+        // A thread that nobody waits for: whoever writes to the pipe may never end, and an interrupt must.
+        std::thread::spawn(move || {
+            let copy = || {
+                let mut to = File::create(to)?;
+                match stdin {
+                    true => io::copy(&mut io::stdin().lock(), &mut to),
+                    false => io::copy(&mut File::open(from)?, &mut to),
+                }
+            };
+            let _ = send.send(copy());
+        });
+        let copied = copied.await.map_err(CliError::failed)?;
+        copied.map_err(|error| CliError::failed_because(format!("cannot copy {name} to --work-dir: {error}")))?;
+        self.count(&path)?;
+        Ok(FoundPart { path, name: "stdin".to_owned(), place: name, alone: true })
+    }
+
+    /// A path for the next copy. Its name is kept, for it may say the format.
+    fn next(&mut self, name: &str) -> Result<PathBuf, CliError> {
+        let folder = self.folder.join(format!("input-{}", self.made));
+        self.made += 1;
+        std::fs::create_dir(&folder).map_err(CliError::failed)?;
+        Ok(folder.join(name.rsplit('/').next().unwrap_or(name)))
+    }
+
+    fn count(&mut self, copy: &Path) -> Result<(), CliError> {
+        self.left = self.left.saturating_sub(std::fs::metadata(copy).map_err(CliError::failed)?.len());
+        Ok(())
+    }
+}
+
+/// Whether a path is a pipe, which can be read once: `<(zcat clicks.gz)`, `/dev/stdin`.
+fn is_pipe(file: &Path) -> bool {
+    let kind = std::fs::metadata(file).map(|metadata| metadata.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
+}

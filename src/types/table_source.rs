@@ -1,0 +1,84 @@
+//! Where a table's rows are: one file, or several that are read as one table.
+
+use super::dataset::Split;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The files of a table, in the order of its rows. A row's number counts over all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSource {
+    /// At least one.
+    pub parts: Vec<SourcePart>,
+}
+
+/// One file of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePart {
+    pub path: PathBuf,
+    /// What messages and results call it: its path below the folder that all parts are in. Unique within the table.
+    pub name: String,
+    /// Columns that every row of it has the same value of, with the value: those of its Hive folders, `day=2024-01-01`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<(String, String)>,
+    /// The split of all its rows, where files say the split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+}
+
+/// The form that a table of several files is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputForm {
+    /// One file of all rows, with the columns that folders name.
+    #[default]
+    File,
+    /// One file of the training rows alone, where others are in files of their own.
+    TrainFile,
+    /// A folder with a file for each part, of the same name.
+    Folder,
+}
+
+impl TableSource {
+    /// A table of one file.
+    pub fn file(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { parts: vec![SourcePart { path: path.to_owned(), name, partitions: Vec::new(), split: None }] }
+    }
+
+    /// The file, where the table is one file and nothing else says anything of its rows.
+    pub fn one_file(&self) -> Option<&Path> {
+        match &self.parts[..] {
+            [part] if part.partitions.is_empty() && part.split.is_none() => Some(&part.path),
+            _ => None,
+        }
+    }
+
+    /// Whether files say which rows are train, valid and test.
+    pub fn has_splits(&self) -> bool {
+        self.parts.iter().any(|part| part.split.is_some())
+    }
+}
+
+impl From<&Path> for TableSource {
+    fn from(path: &Path) -> Self {
+        Self::file(path)
+    }
+}
+
+impl From<&PathBuf> for TableSource {
+    fn from(path: &PathBuf) -> Self {
+        Self::file(path)
+    }
+}
+
+impl From<PathBuf> for TableSource {
+    fn from(path: PathBuf) -> Self {
+        Self::file(&path)
+    }
+}
+
+impl From<&Self> for TableSource {
+    fn from(source: &Self) -> Self {
+        source.clone()
+    }
+}

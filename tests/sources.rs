@@ -1,0 +1,103 @@
+//! Where a table comes from and goes to, from the command line: parts, files that say the split, standard input, the web.
+
+mod harness;
+
+use harness::{autodenoise, autodenoise_ok, scratch};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+/// Rows of `user,item,click`, with their header.
+fn table(rows: std::ops::Range<u32>) -> String {
+    let row = |row| format!("u{},i{},{}\n", row % 17, row % 23, row / 3 % 2);
+    "user,item,click\n".to_owned() + &rows.map(row).collect::<String>()
+}
+
+fn write(path: &Path, text: &str) -> String {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// `denoise` with what trains for a moment only.
+fn denoise(args: &[&str]) {
+    let how = ["--label", "click", "--method", "random_drop", "--no-certify", "--device", "cpu"];
+    autodenoise_ok(&[&["denoise"], args, &how].concat());
+}
+
+/// The digest of a table as `datasets check` prints it.
+fn digest(printed: &str) -> String {
+    serde_json::from_str::<Value>(printed).unwrap()["digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn parts_come_back_as_parts_and_their_certificate_knows_them() {
+    let dir = scratch();
+    let path = |name: &str| dir.path().join(name);
+    let first = write(&path("parts/day=1/a.csv"), &table(0..200));
+    write(&path("parts/day=2/a.csv"), &table(200..400));
+    write(&path("parts/_SUCCESS"), "");
+    let (parts, out, results) = (path("parts"), path("out/"), path("results"));
+    let [parts, out, results] = [&parts, &out, &results].map(|path| path.to_str().unwrap());
+    denoise(&[parts, "-o", out, "--results", results]);
+    let lines = |name: &str| fs::read_to_string(path(name)).unwrap().lines().count();
+    let written = lines("out/day=1/a.csv") + lines("out/day=2/a.csv");
+    assert!((300..402).contains(&written), "{written} lines");
+    let certificate = path("results/certificate.json");
+    let denoised = path("out/day=2/a.csv");
+    let [certificate, denoised] = [&certificate, &denoised].map(|path| path.to_str().unwrap());
+    let said = autodenoise_ok(&["verify", certificate, &first, denoised]);
+    assert!(said.contains("the job's day=1/a.csv") && said.contains("the job's denoised/day=2/a.csv"), "{said}");
+    let again = autodenoise(&["denoise", parts, "-o", out, "--label", "click"]);
+    assert_eq!(again.status.code(), Some(2), "parts are not mixed with what is there");
+}
+
+#[test]
+fn files_that_say_the_split_leave_the_training_rows() {
+    let dir = scratch();
+    let file = |name: &str, rows| write(&dir.path().join(name), &table(rows));
+    let (train, valid, test) = (file("train.csv", 0..300), file("valid.csv", 300..350), file("test.csv", 350..400));
+    let out = dir.path().join("clean.csv");
+    denoise(&["--train", &train, "--valid", &valid, "--test", &test, "-o", out.to_str().unwrap()]);
+    let clean = fs::read_to_string(out).unwrap();
+    assert!((200..301).contains(&clean.lines().count()), "{} lines", clean.lines().count());
+    let unsure = autodenoise(&["datasets", "check", &train, &valid, &test, "--label", "click"]);
+    assert!(String::from_utf8_lossy(&unsure.stderr).contains("say --train, --valid and --test"));
+}
+
+#[test]
+fn standard_input_and_an_address_are_tables() {
+    let dir = scratch();
+    let text = table(0..200);
+    let file = write(&dir.path().join("table.csv"), &text);
+    let expected = digest(&autodenoise_ok(&["datasets", "check", &file, "--label", "click"]));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_autodenoise"))
+        .args(["datasets", "check", "-", "--label", "click"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(digest(&String::from_utf8(output.stdout).unwrap()), expected);
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/table.csv?secret=1", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut asked = BufReader::new(connection.try_clone().unwrap()).lines();
+        let first = asked.next().unwrap().unwrap();
+        asked.take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).for_each(drop);
+        write!(connection, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len())
+            .unwrap();
+        first
+    });
+    assert_eq!(digest(&autodenoise_ok(&["datasets", "check", &address, "--label", "click"])), expected);
+    assert_eq!(server.join().unwrap(), "GET /table.csv?secret=1 HTTP/1.1");
+}
