@@ -85,7 +85,7 @@ mod tests {
         };
         let out = folder.path().join("dataset");
         let go_on = &mut |_| ControlFlow::Continue(());
-        ingest(&folder.path().join("table.csv"), &spec, &out, &IngestLimits::default(), go_on).unwrap();
+        ingest(folder.path().join("table.csv"), &spec, &out, &IngestLimits::default(), go_on).unwrap();
         let dataset = Dataset::open(&out).unwrap();
         // Of the training rows, which are rows 0, 1, 4, 8, .., the third is dropped.
         let kept = (0..11).filter(|row| *row != 2).collect();

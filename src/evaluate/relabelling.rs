@@ -87,7 +87,7 @@ mod tests {
         };
         let out = folder.join("dataset");
         let go_on = &mut |_| ControlFlow::Continue(());
-        ingest(&folder.join("table.csv"), &spec, &out, &IngestLimits::default(), go_on).unwrap();
+        ingest(folder.join("table.csv"), &spec, &out, &IngestLimits::default(), go_on).unwrap();
         Dataset::open(&out).unwrap()
     }
 

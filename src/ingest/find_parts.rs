@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(names(pattern("**/[ab]")), ["day=1/b", "day=2/a"]);
         assert!(matches!(pattern("*.parquet"), Err(FindPartsError::NoMatch(_))));
         assert!(matches!(pattern("none.csv"), Err(FindPartsError::NoFile(_))));
-        assert!(matches!(pattern("_meta/.."), Ok(_)));
+        assert!(pattern("_meta/..").is_ok());
         std::fs::create_dir(folder.path().join("empty")).unwrap();
         assert!(matches!(pattern("empty"), Err(FindPartsError::NoParts(_))));
     }
