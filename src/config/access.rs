@@ -11,7 +11,7 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_REQUIRE_KEYS", value_parser = FalseyValueParser::new())]
     pub require_keys: bool,
 
-    /// Origins whose pages may use the API from browsers, with a key: https://HOST[:PORT] (repeatable) [default: none]
+    /// Origins whose pages may use the API from browsers, with a key: https://HOST or https://HOST:PORT (repeatable) [default: none]
     #[arg(long = "cors-origin", env = "AUTODENOISE_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN", value_parser = origin)]
     pub cors_origins: Vec<String>,
 
