@@ -1,12 +1,17 @@
 //! The uploaded file of a job's dataset: what the rows of the job hold.
 
-use super::{error::ApiError, state::AppState};
+use super::{
+    error::{ApiError, Kind},
+    state::AppState,
+};
 use crate::{
     files::Key,
-    ingest::{self, IngestError, SourceRows},
+    ingest::SourceRows,
+    reader::TableReader,
     report::ExplainedRow,
     store::datasets,
-    types::{DatasetId, DatasetSpec, TenantId},
+    types::{DatasetId, DatasetSpec, FieldError, ProblemItem, TenantId},
+    worker::IngestFailure,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -57,18 +62,27 @@ impl RowSource {
     }
 
     /// Positions of the rows whose cell in a column reads so. A column that there is not is the client's error.
-    pub async fn positions_where(&self, column: &str, value: &str) -> Result<BTreeSet<u64>, ApiError> {
+    pub async fn positions_where(
+        &self,
+        state: &AppState,
+        column: &str,
+        value: &str,
+    ) -> Result<BTreeSet<u64>, ApiError> {
         let (source, column, value) = (self.clone(), column.to_owned(), value.to_owned());
-        let found = blocking(move || ingest::positions_where(&source.path, &source.spec, &column, &value)).await?;
+        let found = read_table(state, refuse_query, move |reader| {
+            reader.positions_where(&source.path, &source.spec, column, value)
+        })
+        .await?;
         Ok(found.into_iter().map(u64::from).collect())
     }
 
     /// Gives the rows their cells.
-    pub async fn add_cells(&self, rows: Vec<ExplainedRow>) -> Result<Vec<RowWithCells>, ApiError> {
+    pub async fn add_cells(&self, state: &AppState, rows: Vec<ExplainedRow>) -> Result<Vec<RowWithCells>, ApiError> {
         let positions = rows.iter().filter_map(|row| u32::try_from(row.row).ok()).collect();
         let source = self.clone();
         let SourceRows { columns, rows: found } =
-            blocking(move || ingest::rows_at(&source.path, &source.spec, &positions)).await?;
+            read_table(state, refuse_query, move |reader| reader.rows_at(&source.path, &source.spec, positions))
+                .await?;
         let mut cells: HashMap<u64, Vec<String>> =
             found.into_iter().map(|(row, cells)| (u64::from(row), cells)).collect();
         let with_cells = rows.into_iter().map(|row| {
@@ -80,15 +94,37 @@ impl RowSource {
     }
 }
 
-/// Reads a file where waiting for it keeps no other request waiting.
-async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
+/// Reads an uploaded file, which only a process of its own may do; a few at a time. `refuse` makes an answer of what is wrong
+/// where the table cannot be read so.
+pub async fn read_table<T: Send + 'static>(
+    state: &AppState,
+    refuse: fn(Vec<FieldError>) -> ApiError,
+    read: impl FnOnce(&TableReader) -> Result<T, IngestFailure> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let read = tokio::task::spawn_blocking(read).await.map_err(|error| ApiError::internal(&error))?;
-    read.map_err(|error| match error {
-        IngestError::Invalid(table) => {
-            ApiError::bad_request(table.fields.first().map_or_else(|| table.to_string(), |fault| fault.rule.clone()))
+    let place = state.readings.clone().acquire_owned().await.map_err(|error| ApiError::internal(&error))?;
+    let reader = state.config.reader.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        read(&reader)
+    });
+    read.await.map_err(|error| ApiError::internal(&error))?.map_err(|failure| match failure {
+        IngestFailure::Invalid { errors, .. } => refuse(errors.into_iter().map(as_field).collect()),
+        IngestFailure::Stopped => {
+            let detail = "reading the table takes too long to wait for; download it, and look there";
+            ApiError::new(Kind::Timeout, detail)
         }
-        other => ApiError::internal(&other),
+        IngestFailure::Failed(reason) => ApiError::internal(&std::io::Error::other(reason)),
     })
+}
+
+/// What was asked for is not there: the query is at fault.
+fn refuse_query(errors: Vec<FieldError>) -> ApiError {
+    ApiError::bad_request(errors.into_iter().next().map_or_else(String::new, |error| error.rule))
+}
+
+fn as_field(item: ProblemItem) -> FieldError {
+    match item {
+        ProblemItem::Field(field) => field,
+        ProblemItem::Row(row) => FieldError::new("", row.rule),
+    }
 }

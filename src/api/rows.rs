@@ -106,7 +106,7 @@ pub async fn list_rows(
     if let Some((column, value)) = cell {
         let gone = || format!("{}, the dataset of {id}, is gone, and with it what its rows hold", job.spec.dataset_id);
         let source = source.as_ref().ok_or_else(|| ApiError::conflict(gone()))?;
-        filter.among = Some(source.positions_where(column, value).await?);
+        filter.among = Some(source.positions_where(&state, column, value).await?);
     }
     let read = tokio::task::spawn_blocking(move || {
         filter.read(&path, after..after + limit + 1, |offset, limit| read_rows(&path, offset, limit))
@@ -116,7 +116,7 @@ pub async fn list_rows(
     let has_more = data.len() > limit;
     data.truncate(limit);
     let data = match source.filter(|_| with_cells) {
-        Some(source) => source.add_cells(data).await?,
+        Some(source) => source.add_cells(&state, data).await?,
         None => data.into_iter().map(RowWithCells::without).collect(),
     };
     let next = has_more.then(|| (after + limit).to_string());

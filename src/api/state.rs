@@ -3,6 +3,7 @@
 use super::{error::ApiError, hub::EventHub, keyless::Keyless, places::Pool, throttle::Throttle};
 use crate::{
     files::{Files, FilesError},
+    reader::TableReader,
     store::{Store, StoreError},
     types::Quota,
     webhooks::Guard,
@@ -12,6 +13,9 @@ use sqlx::{Postgres, pool::PoolConnection};
 use std::{ops::Deref, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+
+/// Uploads that are read for clients at once: each takes a process and its memory.
+const MOST_READINGS: usize = 4;
 
 /// Limits the API publishes and keeps.
 #[derive(Debug, Clone)]
@@ -39,6 +43,8 @@ pub struct ApiConfig {
     pub max_run_seconds: Option<u64>,
     /// Origins whose pages browsers may let use the API.
     pub cors_origins: Vec<String>,
+    /// Reads what was uploaded, for clients that want to see it.
+    pub reader: TableReader,
     /// Which addresses webhooks may have.
     pub webhooks: Guard,
 }
@@ -59,6 +65,8 @@ pub struct Inner {
     pub places: Arc<Semaphore>,
     /// The same for those of each tenant.
     pub requests: Arc<Pool>,
+    /// Uploads that are read for clients at once.
+    pub readings: Arc<Semaphore>,
     /// Those that wait for news.
     pub waits: Arc<Pool>,
     /// What keeps the worker of this process from claiming; nothing where all is well, or where there is none.
@@ -91,6 +99,7 @@ impl AppState {
             throttle,
             places,
             requests,
+            readings: Arc::new(Semaphore::new(MOST_READINGS)),
             waits,
             unfit,
             draining,

@@ -4,16 +4,14 @@ use super::{
     access::Caller,
     error::ApiError,
     extract::{Json, Path},
+    row_source::read_table,
     state::AppState,
     tus,
     upload_parts::lock_upload,
     uploads::find_unexpired,
     views::UploadSample,
 };
-use crate::{
-    ingest::{self, IngestError, Sample},
-    types::{FieldError, ProblemItem, UploadId},
-};
+use crate::{ingest::Sample, types::UploadId};
 use axum::extract::State;
 
 /// Rows of a sample.
@@ -47,12 +45,11 @@ pub async fn get_upload_sample(
     let name = tus::find_word(&row.metadata, "filename");
     let media_type = tus::find_word(&row.metadata, "filetype");
     let known_as = name.clone();
-    let read = tokio::task::spawn_blocking(move || {
+    let read = read_table(&state, ApiError::invalid_spec, move |reader| {
         // The lock is held until the file is read.
-        ingest::sample(partial.path(), known_as.as_deref(), media_type.as_deref(), ROWS)
+        reader.sample(partial.path(), known_as, media_type, ROWS)
     });
-    let Sample { format, compression, separator, rows } =
-        read.await.map_err(|error| ApiError::internal(&error))?.map_err(refuse)?;
+    let Sample { format, compression, separator, rows } = read.await?;
     Ok(Json(UploadSample {
         name,
         bytes: stored.bytes,
@@ -63,21 +60,4 @@ pub async fn get_upload_sample(
         columns: rows.columns,
         rows: rows.rows.into_iter().map(|(_, cells)| cells).collect(),
     }))
-}
-
-/// A file that is no table is the client's error, and says why.
-fn refuse(error: IngestError) -> ApiError {
-    match error {
-        IngestError::Invalid(table) => ApiError::invalid_spec(
-            table
-                .into_items()
-                .into_iter()
-                .map(|item| match item {
-                    ProblemItem::Field(field) => field,
-                    ProblemItem::Row(row) => FieldError::new("", row.rule),
-                })
-                .collect(),
-        ),
-        other => ApiError::internal(&other),
-    }
 }

@@ -147,7 +147,7 @@ impl Service {
         let state = AppState::new(
             storage.store.clone(),
             storage.files.clone(),
-            api_config(args, &storage, address, guard),
+            api_config(args, &storage, address, guard)?,
             events,
             prometheus.clone(),
             unfit.clone(),
@@ -234,8 +234,13 @@ async fn check_exposure(address: SocketAddr, is_secured: bool, storage: &Storage
     Ok(())
 }
 
-fn api_config(args: &ServeArgs, storage: &Storage, address: SocketAddr, webhooks: Guard) -> ApiConfig {
-    ApiConfig {
+fn api_config(
+    args: &ServeArgs,
+    storage: &Storage,
+    address: SocketAddr,
+    webhooks: Guard,
+) -> Result<ApiConfig, CliError> {
+    Ok(ApiConfig {
         max_upload_bytes: args.server.max_upload_bytes,
         upload_expiry: Duration::from_secs_f64(args.server.upload_expiry_seconds),
         max_rows: IngestLimits::default().max_rows,
@@ -249,8 +254,9 @@ fn api_config(args: &ServeArgs, storage: &Storage, address: SocketAddr, webhooks
         max_priority: args.server.max_priority,
         max_run_seconds: args.server.max_run_seconds,
         cors_origins: args.access.cors_origins.clone(),
+        reader: TableReader::new(args.worker.table_max_memory).map_err(CliError::failed)?,
         webhooks,
-    }
+    })
 }
 
 pub fn worker(args: WorkerArgs) -> Result<(), CliError> {

@@ -9,10 +9,11 @@ use super::{
     table::Table,
 };
 use crate::types::{Compression, DatasetSpec, FileFormat, LabelRule, TableSource};
+use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::BTreeSet, fs::File, io::Read, ops::ControlFlow, path::Path};
 
 /// Rows as text, and the names of their columns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRows {
     pub columns: Vec<String>,
     /// Position in the file, and a cell a column; in file order.
@@ -76,7 +77,7 @@ pub fn rows_at(
 }
 
 /// How a file reads before anything is said of its columns, and its first rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     pub format: FileFormat,
     pub compression: Compression,

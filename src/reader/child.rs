@@ -1,12 +1,15 @@
 //! The process that reads a table.
 
-use super::{ReaderEvent, ReaderJob};
+use super::{ReaderEvent, ReaderJob, Task};
 use crate::ingest::{self, IngestError, IngestLimits, Ingested};
 use crate::trainer::{EXIT_PARENT_GONE, lifeline, with_causes};
 use crate::worker::Encoded;
+use serde::Serialize;
+use serde_json::Value;
 use std::{
     io::{self, Write},
     ops::ControlFlow,
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -28,29 +31,48 @@ pub fn main() -> ExitCode {
     };
     lifeline::end_with_parent();
     lifeline::bound_memory(job.memory);
-    say(&read(&job));
+    say(&read(job));
     ExitCode::SUCCESS
 }
 
-fn read(job: &ReaderJob) -> ReaderEvent {
-    let mut said = Instant::now();
-    let mut report = |at: ingest::IngestProgress| {
-        if said.elapsed() >= REPORT {
-            say(&ReaderEvent::Rows(at.rows));
-            said = Instant::now();
-        }
-        ControlFlow::Continue(())
-    };
-    match ingest::ingest(&job.source, &job.spec, &job.out, &IngestLimits::default(), &mut report) {
-        Ok(Ingested { spec, feature_map, profile }) => {
-            ReaderEvent::Read(Box::new(Encoded { spec, feature_map, profile }))
-        }
+fn read(job: ReaderJob) -> ReaderEvent {
+    match carry_out(&job.source, job.task) {
+        Ok(answer) => ReaderEvent::Read(answer),
         Err(IngestError::Invalid(table)) => {
             let total = table.faults();
             ReaderEvent::Invalid { errors: table.into_items(), total }
         }
         Err(error) => ReaderEvent::Failed(with_causes(&error)),
     }
+}
+
+fn carry_out(source: &Path, task: Task) -> Result<Value, IngestError> {
+    Ok(match task {
+        Task::Encode { spec, out } => {
+            let mut said = Instant::now();
+            let mut report = |at: ingest::IngestProgress| {
+                if said.elapsed() >= REPORT {
+                    say(&ReaderEvent::Rows(at.rows));
+                    said = Instant::now();
+                }
+                ControlFlow::Continue(())
+            };
+            let read = ingest::ingest(source, &spec, &out, &IngestLimits::default(), &mut report)?;
+            let Ingested { spec, feature_map, profile } = read;
+            as_json(Encoded { spec, feature_map, profile })
+        }
+        Task::Sample { name, media_type, most } => {
+            as_json(ingest::sample(source, name.as_deref(), media_type.as_deref(), most)?)
+        }
+        Task::RowsAt { spec, positions } => as_json(ingest::rows_at(source, &spec, &positions)?),
+        Task::PositionsWhere { spec, column, value } => {
+            as_json(ingest::positions_where(source, &spec, &column, &value)?)
+        }
+    })
+}
+
+fn as_json(answer: impl Serialize) -> Value {
+    serde_json::to_value(answer).expect("an answer is plain data")
 }
 
 /// Without a listener the process ends: nobody waits for the table.

@@ -11,34 +11,44 @@ pub use child::main;
 pub use parent::TableReader;
 
 use crate::types::{DatasetSpec, ProblemItem};
-use crate::worker::Encoded;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// What a reader is to do: one line of JSON on its stdin, which then stays open.
 #[derive(Debug, Serialize, Deserialize)]
 struct ReaderJob {
     /// The uploaded file.
     source: PathBuf,
-    spec: DatasetSpec,
-    /// Folder of the encoded dataset, to be made.
-    out: PathBuf,
+    task: Task,
     /// Most bytes of memory of its own.
     memory: u64,
+}
+
+/// What is wanted of a table.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Task {
+    /// The encoded dataset, in a folder that is made; the answer is `Encoded`.
+    Encode { spec: DatasetSpec, out: PathBuf },
+    /// How it reads before anything is said of it; the answer is a `Sample`.
+    Sample { name: Option<String>, media_type: Option<String>, most: usize },
+    /// The rows at some positions; the answer is `SourceRows`.
+    RowsAt { spec: DatasetSpec, positions: BTreeSet<u32> },
+    /// Positions of the rows whose cell in a column reads so, ascending: numbers.
+    PositionsWhere { spec: DatasetSpec, column: String, value: String },
 }
 
 /// What a reader says on its stdout, a line of JSON each. The last is not [`ReaderEvent::Rows`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ReaderEvent {
-    /// Rows read so far; said at least every few moments, so that silence means that it is stuck.
+    /// Rows read so far; said at least every few moments while a dataset is encoded, so that silence means that it is stuck.
     Rows(u64),
-    Read(Box<Encoded>),
+    /// The task's answer.
+    Read(Value),
     /// The table cannot be used: the first problems, and how many there are.
-    Invalid {
-        errors: Vec<ProblemItem>,
-        total: u64,
-    },
+    Invalid { errors: Vec<ProblemItem>, total: u64 },
     /// The machine failed, not the table.
     Failed(String),
 }

@@ -1,10 +1,13 @@
 //! The reader's parent: starts it, hears it out, and makes a fault of the table of its end.
 
-use super::{ReaderEvent, ReaderJob};
+use super::{ReaderEvent, ReaderJob, Task};
+use crate::ingest::{Sample, SourceRows};
 use crate::trainer::pass_environment;
 use crate::types::{DatasetSpec, FieldError, ProblemItem};
 use crate::worker::{Encoded, IngestFailure};
+use serde::de::DeserializeOwned;
 use std::{
+    collections::BTreeSet,
     io::{self, BufRead, BufReader, Read, Write},
     ops::ControlFlow,
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -17,6 +20,8 @@ use std::{
 
 /// A reader that says nothing for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(600);
+/// What a client waits for is given up then: before its request is.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often whoever waits may stop the reading.
 const LOOK: Duration = Duration::from_millis(500);
 /// The profile and the feature map of the widest table are some megabytes.
@@ -59,7 +64,58 @@ impl TableReader {
         out: &Path,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Encoded, IngestFailure> {
-        let job = ReaderJob { source: source.to_owned(), spec: spec.clone(), out: out.to_owned(), memory: self.memory };
+        self.run(source, Task::Encode { spec: spec.clone(), out: out.to_owned() }, progress)
+    }
+
+    /// How a file reads before anything is said of its columns, and its first rows, at most `most`. Name and media type help
+    /// to tell its format.
+    pub fn sample(
+        &self,
+        source: &Path,
+        name: Option<String>,
+        media_type: Option<String>,
+        most: usize,
+    ) -> Result<Sample, IngestFailure> {
+        self.run_soon(source, Task::Sample { name, media_type, most })
+    }
+
+    /// The rows at these positions.
+    pub fn rows_at(
+        &self,
+        source: &Path,
+        spec: &DatasetSpec,
+        positions: BTreeSet<u32>,
+    ) -> Result<SourceRows, IngestFailure> {
+        self.run_soon(source, Task::RowsAt { spec: spec.clone(), positions })
+    }
+
+    /// Positions of the rows whose cell in a column reads so, ascending.
+    pub fn positions_where(
+        &self,
+        source: &Path,
+        spec: &DatasetSpec,
+        column: String,
+        value: String,
+    ) -> Result<Vec<u32>, IngestFailure> {
+        self.run_soon(source, Task::PositionsWhere { spec: spec.clone(), column, value })
+    }
+
+    /// A task that a client waits for.
+    fn run_soon<A: DeserializeOwned>(&self, source: &Path, task: Task) -> Result<A, IngestFailure> {
+        let begun = Instant::now();
+        self.run(source, task, &mut |_| match begun.elapsed() < PATIENCE {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
+    }
+
+    fn run<A: DeserializeOwned>(
+        &self,
+        source: &Path,
+        task: Task,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<A, IngestFailure> {
+        let job = ReaderJob { source: source.to_owned(), task, memory: self.memory };
         let failed = |error: io::Error| IngestFailure::Failed(format!("the process that reads tables: {error}"));
         let mut reader = Reader::start(&self.program, &job).map_err(failed)?;
         let (mut rows, mut heard) = (0, Instant::now());
@@ -69,7 +125,12 @@ impl TableReader {
             }
             match reader.events.recv_timeout(LOOK) {
                 Ok(ReaderEvent::Rows(read)) => rows = read,
-                Ok(ReaderEvent::Read(encoded)) => return Ok(*encoded),
+                Ok(ReaderEvent::Read(answer)) => {
+                    let wrong = |error| {
+                        IngestFailure::Failed(format!("the process that reads tables answered wrongly: {error}"))
+                    };
+                    return serde_json::from_value(answer).map_err(wrong);
+                }
                 Ok(ReaderEvent::Invalid { errors, total }) => return Err(IngestFailure::Invalid { errors, total }),
                 Ok(ReaderEvent::Failed(reason)) => return Err(IngestFailure::Failed(reason)),
                 Err(RecvTimeoutError::Timeout) if heard.elapsed() < self.silence => continue,

@@ -53,6 +53,15 @@ fn a_table_that_kills_its_reader_is_invalid_and_the_service_goes_on() {
         let dataset = service.upload_bytes(nested, "application/vnd.apache.parquet", &label);
         assert!(rule(&dataset).starts_with("the table cannot be read"), "{dataset:#}");
     }
+    // A look at an upload before a dataset is made of it reads the same bytes.
+    let nested = nested_parquet(3000);
+    let begin = service.post("/v1/uploads").header("tus-resumable", "1.0.0");
+    let begin = begin.header("upload-length", nested.len().to_string());
+    let begun = begin.header("content-type", "application/offset+octet-stream").body(nested).send().unwrap();
+    assert_eq!(begun.status(), 201);
+    let upload = begun.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let refused = service.expect(service.get(&format!("/v1/uploads/{upload}/sample")), 422);
+    assert!(refused["detail"].as_str().unwrap().contains("the table cannot be read"), "{refused:#}");
     let packed = long_cells(80);
     assert!(packed.len() < 200_000, "{} bytes", packed.len());
     let dataset = service.upload_bytes(packed, "text/csv", &label);
