@@ -8,7 +8,7 @@
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
 //! {chart, metrics} <- report <- {evaluate, api, cli}
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}; {api, chart} <- web <- cli
-//! {ingest, trainer, worker} <- reader <- cli
+//! {ingest, trainer, worker} <- reader <- {api, cli}
 //! ```
 //!
 //! Only `store` holds SQL, only `config` reads the environment. libtorch is in a package of its own, `torch/`, which depends on
