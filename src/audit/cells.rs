@@ -28,9 +28,11 @@ const LEAST_SPREAD: f64 = 0.1;
 /// A cell is suspected from this score on, and the most that are looked at closely.
 const LEAST_SCORE: f64 = 2.0;
 const MOST_SUSPECTS: usize = 4;
-/// What must speak for labels turned on one side, in nats: beside another rate alone, and in all.
+/// What must speak for labels turned on one side, in nats: beside another rate alone, beside another rate and slope, and in
+/// all.
 const LEAST_BESIDE_RATE: f64 = 5.0;
-const LEAST_EVIDENCE: f64 = 20.0;
+const LEAST_BESIDE_SLOPE: f64 = 0.0;
+const LEAST_EVIDENCE: f64 = 12.0;
 /// No label is wrong for certain.
 const LEAST_RIGHT: f64 = 0.02;
 /// Fewer labels turned than this are not worth a finding.
@@ -189,19 +191,18 @@ impl<'t> Cells<'t> {
     /// Whether a cell's labels are turned on one side: `ones` says that there are too many of label 1.
     fn look_closely(&self, cell: usize, ones: bool, left_out: &[bool]) -> Option<Finding> {
         let table = self.table;
-        // What the cell would be without itself.
-        let model = Additive::fit(table.columns, left_out, table.labels, |row| self.cell(row, false) != cell);
         let rows: Vec<u32> =
             (0..table.rows()).filter(|row| self.cell(*row, false) == cell).map(|row| row as u32).collect();
-        let expected: Vec<f32> = rows.iter().map(|row| model.logit(table.columns, *row as usize)).collect();
         let labels: Vec<u8> = rows.iter().map(|row| table.labels[*row as usize]).collect();
-        let beside = Shape::new(&self.expected_in(&rows), &labels).evidence(ones);
-        let evidence: f64 = beside.iter().sum();
+        let evidence = Shape::new(&self.expected_in(&rows), &labels).evidence_of_turned(ones)?;
+        // What the cell would be without itself.
+        let model = Additive::fit(table.columns, left_out, table.labels, |row| self.cell(row, false) != cell);
+        let expected: Vec<f32> = rows.iter().map(|row| model.logit(table.columns, *row as usize)).collect();
         let count = rows.len() as f64;
         let p: f64 = expected.iter().map(|z| f64::from(sigmoid(*z))).sum::<f64>() / count;
         let rate = labels.iter().filter(|label| **label == 1).count() as f64 / count;
         let share = if ones { (rate - p) / (1.0 - p) } else { (p - rate) / p };
-        if beside[0] < LEAST_BESIDE_RATE || evidence < LEAST_EVIDENCE || share < LEAST_SHARE {
+        if share < LEAST_SHARE {
             return None;
         }
         let turned = u8::from(ones);
@@ -299,7 +300,16 @@ impl Shape {
         Self { bins: bin_by_expectation(expected, labels, Self::BINS) }
     }
 
-    /// How much speaks for labels turned on this side, in nats: how much likelier that is than another rate alone, and than
+    /// How much speaks for labels turned on this side, in nats, where that is enough.
+    fn evidence_of_turned(&self, ones: bool) -> Option<f64> {
+        let [beside_rate, beside_slope] = self.evidence(ones);
+        let evidence = beside_rate + beside_slope;
+        let is_enough =
+            beside_rate >= LEAST_BESIDE_RATE && beside_slope >= LEAST_BESIDE_SLOPE && evidence >= LEAST_EVIDENCE;
+        is_enough.then_some(evidence)
+    }
+
+    /// How much speaks for labels turned on this side beside each other explanation, in nats: how much likelier that is than another rate alone, and than
     /// labels turned on the other side, whichever is less; and than another rate and slope. Where users of a cell differ more
     /// than elsewhere, labels rise less with what is expected, as if they were turned on both sides.
     fn evidence(&self, ones: bool) -> [f64; 2] {
@@ -354,12 +364,12 @@ mod tests {
     #[test]
     fn labels_turned_on_one_side_are_told_from_another_rate_and_from_another_slope() {
         let turned = shape(|z| 0.3 + 0.7 * sigmoid(z));
+        assert!(turned.evidence_of_turned(true).is_some(), "{:?}", turned.evidence(true));
         assert!(turned.evidence(true).iter().all(|nats| *nats > 20.0), "{:?}", turned.evidence(true));
-        assert!(turned.evidence(false)[0] < 0.0, "{:?}", turned.evidence(false));
+        assert_eq!(turned.evidence_of_turned(false), None, "{:?}", turned.evidence(false));
         for honest in [shape(sigmoid), shape(|z| sigmoid(z + 1.0)), shape(|z| sigmoid(0.7 * z - 0.5))] {
             for side in [true, false] {
-                let [rate, slope] = honest.evidence(side);
-                assert!(rate < LEAST_BESIDE_RATE || rate + slope < LEAST_EVIDENCE, "{rate} {slope}");
+                assert_eq!(honest.evidence_of_turned(side), None, "{:?}", honest.evidence(side));
             }
         }
     }

@@ -22,11 +22,11 @@ use tempfile::TempDir;
 
 /// A folder for intermediate files, gone with the value.
 pub fn work_folder(parent: &Path) -> Result<TempDir, CliError> {
-    tempfile::Builder::new()
-        .prefix("autodenoise-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-        .map_err(|error| CliError::failed_because(format!("cannot write to {}: {error}", parent.display())))
+    let made = std::fs::create_dir_all(parent).and_then(|()| {
+        let mut folder = tempfile::Builder::new();
+        folder.prefix("autodenoise-").permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
+    });
+    made.map_err(|error| CliError::failed_because(format!("cannot write to {}: {error}", parent.display())))
 }
 
 /// The file of a command that reads one, as an absolute path; it must be there.

@@ -569,8 +569,8 @@ impl<'a> Encoder<'a> {
         let largest = self.plan.slots.iter().max_by_key(|slot| values(slot));
         let largest = largest.map_or("", |slot| self.plan.columns[slot.column].as_str());
         let rule = format!(
-            "more than {max} distinct values, the most this service encodes; column `{largest}` has most: exclude it, or give \
-             it as `numeric`"
+            "more than {max} distinct values, the most this service encodes; column `{largest}` has most: leave it out \
+             (`exclude`, --exclude {largest}), or read it as a number (`numeric`, --numeric {largest})"
         );
         Err(IngestError::field("/fields", rule))
     }

@@ -10,6 +10,7 @@
 
 mod audited;
 mod cure;
+mod gain;
 mod judge;
 mod machine;
 mod posterior;
