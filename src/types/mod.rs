@@ -91,4 +91,4 @@ pub use test_read::{TestRead, two_digits};
 pub use text_encoding::TextEncoding;
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
-pub use words::{enumerated, nearest};
+pub use words::{enumerated, nearest, shorten};
