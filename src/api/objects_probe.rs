@@ -17,8 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct ObjectsProbe {
     files: Files,
-    last: Arc<Mutex<Option<(Instant, Option<String>)>>>,
+    last: Arc<Mutex<Option<Asked>>>,
 }
+
+/// When the store was asked, and what was wrong with it.
+type Asked = (Instant, Option<String>);
 
 impl ObjectsProbe {
     pub fn new(files: Files) -> Self {
