@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -54,7 +54,10 @@ fuzz: setup ## Fuzz every parser of outside bytes; SECONDS_EACH=60
 	@SECONDS_EACH=$(or $(SECONDS_EACH),60) scripts/fuzz.sh
 
 load: setup ## 200 clients polling, 20 uploading, 50 listening, beside two jobs (9 minutes on a release build)
-	cargo test --release --locked --test load -- --ignored --nocapture
+	cargo test --release --locked --test load -- --ignored --nocapture answers_are_quick
+
+hostile: setup ## 50 clients of a hostile tenant at its limits, and what another tenant sees of it (3 minutes on a release build)
+	cargo test --release --locked --test load -- --ignored --nocapture a_hostile_tenant
 
 deny: ## Licences, sources and known vulnerabilities of the dependencies
 	@scripts/deny.sh

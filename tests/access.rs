@@ -1,5 +1,7 @@
 //! Who gets in and what they see: keys, scopes, tenants, limits and TLS, through the real service.
 
+#[path = "access/audit.rs"]
+mod audit;
 #[path = "access/browsers.rs"]
 mod browsers;
 #[path = "access/crowds.rs"]
@@ -9,6 +11,8 @@ mod disk;
 #[path = "access/figures.rs"]
 mod figures;
 mod harness;
+#[path = "access/places.rs"]
+mod places;
 #[path = "access/protocols.rs"]
 mod protocols;
 #[path = "access/tables.rs"]
@@ -71,7 +75,7 @@ fn the_first_key_closes_the_server_and_scopes_say_who_may_what() {
     for (key, read, write, admin) in [(&read, 200, 403, 403), (&write, 200, 404, 403), (&admin, 200, 404, 200)] {
         assert_eq!(answer(jobs().bearer_auth(key)).0, read);
         assert_eq!(answer(service.post(&cancel).bearer_auth(key)).0, write);
-        for path in ["/metrics", "/v1/workers"] {
+        for path in ["/metrics", "/v1/workers", "/v1/audit"] {
             assert_eq!(answer(service.get(path).bearer_auth(key)).0, admin, "{path}");
         }
     }
@@ -143,6 +147,7 @@ fn fill(path: &str, ids: &[(&str, &str)]) -> String {
     let family = path.split('/').nth(2);
     let id = ids.iter().find(|(of, _)| Some(*of) == family).map_or("", |(_, id)| id);
     let filled = path.replace("{id}", id).replace("{name}", "denoised");
+    let filled = filled.replace("{message_id}", &format!("msg_{}", "0".repeat(32)));
     assert!(!filled.contains('{') && !filled.contains("//"), "no id of the first tenant is known for {path}");
     filled
 }
@@ -206,6 +211,7 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                 let request = match operation.as_str() {
                     "post /v1/jobs" | "post /v1/jobs/plan" => request.json(&spec(&dataset)),
                     "post /v1/webhooks" => request.json(&hook),
+                    "post /v1/webhooks/{id}/rotate" => request.json(&json!({})),
                     "post /v1/uploads" => tus(request).header("upload-length", "10"),
                     "patch /v1/uploads/{id}" => tus(request)
                         .header("content-type", "application/offset+octet-stream")
@@ -236,7 +242,7 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
             let text = response.text().unwrap();
             let body: Value = serde_json::from_str(&text).unwrap_or_default();
             match operation.as_str() {
-                "get /metrics" | "get /v1/workers" => assert_eq!(status, 403, "it is the operator's"),
+                "get /metrics" | "get /v1/workers" | "get /v1/audit" => assert_eq!(status, 403, "it is the operator's"),
                 "get /v1/jobs" | "get /v1/datasets" | "get /v1/webhooks" => {
                     assert_eq!((status, &body["data"]), (200, &json!([])))
                 }

@@ -2,6 +2,8 @@
 //! `make load` runs it on a release build and prints the figures of docs/reliability.md.
 
 mod harness;
+#[path = "load/hostile.rs"]
+mod hostile;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use harness::{Service, children, clicks, scratch};

@@ -4,6 +4,8 @@ mod common;
 
 #[path = "store/access.rs"]
 mod access;
+#[path = "store/audit.rs"]
+mod audit;
 #[path = "store/datasets.rs"]
 mod datasets;
 #[path = "store/fairness.rs"]

@@ -295,3 +295,51 @@ fn nothing_is_sent_into_the_servers_own_network() {
     assert!(log[0]["error"].as_str().unwrap().starts_with("not sent"), "{log:#?}");
     receiver.assert_quiet();
 }
+
+/// Whether one of the signatures is by this secret, as a receiver looks for it.
+fn is_signed(message: &Received, secret: &str) -> bool {
+    let timestamp: i64 = message.headers["webhook-timestamp"].parse().unwrap();
+    let expected = signature(&secret.parse().unwrap(), message.id(), timestamp, &message.body);
+    message.headers["webhook-signature"].split(' ').any(|signed| signed == expected)
+}
+
+#[test]
+fn secrets_are_changed_messages_sent_again_and_receivers_in_the_cluster_allowed() {
+    let dir = scratch();
+    // As operators run it, with a receiver that they vouch for.
+    let flags = ["--webhooks-allow", "127.0.0.1", "--webhooks-retry-seconds", "1"];
+    let service = Service::start_with(&dir.path().join("data"), &flags);
+    let receiver = Receiver::start();
+    let (id, first) = add(&service, &json!({"url": receiver.url}));
+    let other = json!({"url": "http://127.0.0.2:9/"});
+    assert_eq!(service.expect(service.post("/v1/webhooks").json(&other), 422)["code"], "blocked_url");
+    let webhooks = |args: &[&str]| {
+        let done = Command::new(BIN).arg("webhooks").args(args).args(["--server", &service.url]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let second = webhooks(&["rotate", &id]).trim().to_owned();
+    assert_ne!(first, second);
+    let shown = service.expect(service.get(&format!("/v1/webhooks/{id}")), 200);
+    assert!(shown["former_secret_until"].is_string() && !shown.to_string().contains(&second[6..]), "{shown:#}");
+
+    let job_id = service.submit(job(&dataset(&service), &[&id]));
+    let message = receiver.next();
+    assert!(is_signed(&message, &first) && is_signed(&message, &second), "both are good for a day");
+    // What Slack and its like show.
+    assert_eq!(message.json()["text"], format!("AutoDenoise: {job_id} succeeded; the verdict: not evaluated"));
+
+    deliveries_of(&service, &id, 1);
+    receiver.answer(&["410 Gone"]);
+    webhooks(&["resend", &id, message.id()]);
+    assert_eq!(receiver.next().id(), message.id());
+    deliveries_of(&service, &id, 2);
+    let resend = format!("/v1/webhooks/{id}/deliveries/{}/resend", message.id());
+    assert_eq!(service.expect(service.post(&resend), 409)["code"], "conflict");
+    webhooks(&["enable", &id]);
+    service.expect(service.post(&resend), 201);
+    assert_eq!(receiver.next().body, message.body);
+    let unknown = format!("/v1/webhooks/{id}/deliveries/msg_{}/resend", "0".repeat(32));
+    service.expect(service.post(&unknown), 404);
+    assert!(!service.log().contains(&second[6..]), "secrets stay out of logs");
+}

@@ -27,8 +27,9 @@ impl<'h> Preferences<'h> {
         of(name).or_else(|| range.as_deref().and_then(of)).or_else(|| of(any)).unwrap_or(0.0)
     }
 
-    pub fn accepts(&self, name: &str) -> bool {
-        self.weight(name) > 0.0
+    /// Whether the header has this very word.
+    pub fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(word, _)| word.eq_ignore_ascii_case(name))
     }
 }
 
@@ -44,8 +45,8 @@ mod tests {
         {
             assert_eq!(types.weight(name), weight, "{name}");
         }
-        assert!(!Preferences::read("identity").accepts("gzip"));
-        assert!(Preferences::read("br, *").accepts("gzip"));
-        assert!(!Preferences::read("gzip;q=0, *").accepts("gzip"));
+        for (header, weight) in [("identity", 0.0), ("br, *", 1.0), ("gzip;q=0, *", 0.0)] {
+            assert_eq!(Preferences::read(header).weight("gzip"), weight, "{header}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! a new route is closed unless it is named as open.
 
 use super::{
+    audit::Witness,
     browsers::check_keyless,
     error::{ApiError, Kind},
     places::Seat,
@@ -27,7 +28,7 @@ use axum::{
 /// Routes of the API that need no key.
 pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/v1/capabilities"];
 /// Routes that show what belongs to no tenant, and need the scope `admin`.
-const OPERATOR: [&str; 2] = ["/metrics", "/v1/workers"];
+const OPERATOR: [&str; 3] = ["/metrics", "/v1/workers", "/v1/audit"];
 
 /// Who sent the request: the tenant whose things it may see, what it may do, and how much that tenant may have.
 #[derive(Debug, Clone)]
@@ -84,10 +85,10 @@ pub(super) async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, Api
         (None, Some(session)) => sessions::find_holder(connection, session).await?,
         (None, None) => None,
     };
-    let (tenant, scope, own) = match holder {
+    let (key, tenant, scope, own) = match holder {
         Some(Holder { key, tenant, scope, quota }) => {
             tracing::Span::current().record("key", tracing::field::display(key));
-            (tenant, scope, quota)
+            (Some(key), tenant, scope, quota)
         }
         None => {
             let tenant = TenantId::default();
@@ -96,10 +97,13 @@ pub(super) async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, Api
                 ApiError::new(Kind::Unauthorized, detail)
             })?;
             check_keyless(parts)?;
-            (tenant, Scope::Admin, quota)
+            (None, tenant, Scope::Admin, quota)
         }
     };
     tracing::Span::current().record("tenant", tracing::field::display(&tenant));
+    if let Some(witness) = parts.extensions.get::<Witness>() {
+        witness.saw(&tenant, key);
+    }
     let quota = own.or(state.config.quota);
     state.throttle.count_request(&tenant, quota)?;
     let needed = scope_needed(&parts.method, matched_route(parts));

@@ -8,6 +8,7 @@ use super::{
     error::{ApiError, Kind},
     state::AppState,
 };
+use crate::types::shorten;
 use axum::{
     extract::{Request, State},
     http::{
@@ -91,10 +92,6 @@ fn is_loopback(host: &str) -> bool {
 fn is_origin_of(origin: &HeaderValue, host: &Authority) -> bool {
     let authority = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, authority)| authority);
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str()))
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(64).collect()
 }
 
 /// Methods that pages of the origins allowed may use.

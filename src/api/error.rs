@@ -119,6 +119,9 @@ kinds! {
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The upload is larger than this server accepts",
         "The limit stands at /v1/capabilities; the operator sets it by --max-upload-bytes. Compressed uploads (gzip, \
          zstd) count compressed.";
+    AddressTooLong = "address-too-long", URI_TOO_LONG, "The address is longer than this server reads",
+        "Specs of datasets may stand in an address, but long lists of columns belong into the body: upload the table in \
+         parts (/v1/uploads), then send the spec as JSON to POST /v1/datasets.";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "This media type is not one we read",
         "Tables are accepted as text/csv, text/tab-separated-values, application/vnd.apache.parquet, \
          application/x-ndjson, or application/octet-stream with `format` given; JSON bodies as application/json.";

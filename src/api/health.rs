@@ -3,6 +3,7 @@
 use super::{
     error::{ApiError, Chain, Kind},
     extract::{Json, Path},
+    objects_probe::ObjectsProbe,
     offers::Offers,
     state::AppState,
     tus,
@@ -32,16 +33,17 @@ pub async fn get_healthz() -> Json<Health> {
     Json(Health { status: "alive".to_owned(), reasons: Vec::new() })
 }
 
-/// Whether requests can be served: the database answers, the worker of this process, if it has one, can run jobs, and the
+/// Whether requests can be served: the database and the store of objects answer, the worker of this process, if it has one, can run jobs, and the
 /// server is not stopping.
 #[utoipa::path(get, path = "/readyz", tag = "service",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub async fn get_readyz(State(state): State<AppState>) -> Response {
-    check_readiness(&state.store, &state.unfit, &state.draining).await
+    check_readiness(&state.store, &state.objects, &state.unfit, &state.draining).await
 }
 
 async fn check_readiness(
     store: &Store,
+    objects: &ObjectsProbe,
     unfit: &watch::Receiver<Vec<String>>,
     draining: &CancellationToken,
 ) -> Response {
@@ -54,6 +56,7 @@ async fn check_readiness(
         }
         Err(_) => reasons.push("the database did not answer within 3 seconds".to_owned()),
     }
+    reasons.extend(objects.find_fault().await);
     reasons.extend(unfit.borrow().iter().map(|reason| format!("the worker claims nothing: {reason}")));
     if draining.is_cancelled() {
         reasons.push("the server is stopping".to_owned());
@@ -69,6 +72,8 @@ async fn check_readiness(
 #[derive(Clone)]
 pub struct Probes {
     pub store: Store,
+    /// The store of objects.
+    pub objects: ObjectsProbe,
     pub prometheus: PrometheusHandle,
     /// What keeps the worker from claiming.
     pub unfit: watch::Receiver<Vec<String>>,
@@ -81,7 +86,9 @@ pub fn probes(probes: Probes) -> Router {
         .route("/healthz", get(get_healthz))
         .route(
             "/readyz",
-            get(async |State(it): State<Probes>| check_readiness(&it.store, &it.unfit, &it.draining).await),
+            get(async |State(it): State<Probes>| {
+                check_readiness(&it.store, &it.objects, &it.unfit, &it.draining).await
+            }),
         )
         .route("/metrics", get(async |State(it): State<Probes>| render_metrics(&it.prometheus)))
         .with_state(probes)

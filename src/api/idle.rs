@@ -2,16 +2,11 @@
 //!
 //! Whoever opens connections and says nothing would else keep everybody out, and needs no key for it.
 
-use axum::{
-    body::{Body, Bytes, HttpBody},
-    response::Response,
-};
-use http_body::{Frame, SizeHint};
+use super::watched::{Watch, watch};
+use axum::response::Response;
 use std::{
     collections::BTreeMap,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -94,31 +89,8 @@ impl Drop for Busy {
 impl Busy {
     /// Lasts until the answer's last byte was taken.
     pub fn until_sent(self, response: Response) -> Response {
-        response.map(|body| Body::new(BusyBody { body, _busy: self }))
+        response.map(|body| watch(body, self))
     }
 }
 
-struct BusyBody {
-    body: Body,
-    _busy: Busy,
-}
-
-impl HttpBody for BusyBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+impl Watch for Busy {}

@@ -22,6 +22,19 @@ const ANSWER: Duration = Duration::from_secs(90);
 const PACE: Pace =
     Pace { silence: Duration::from_secs(60), least_rate: 1024.0, longest: Duration::from_secs(12 * 3600) };
 
+/// Most bytes of an address, below what the HTTP library refuses without a word of explanation.
+const LONGEST_ADDRESS: usize = 65_000;
+
+/// Middleware: refuses addresses that are too long.
+pub async fn limit_address(request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    if length > LONGEST_ADDRESS {
+        let detail = format!("the address has {length} bytes; at most {LONGEST_ADDRESS} are read");
+        return ApiError::new(Kind::AddressTooLong, detail).into_response();
+    }
+    next.run(request).await
+}
+
 /// Middleware: no more requests at once than the server is set to; the next is refused rather than kept waiting.
 pub async fn shed_requests(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     // A monitor that got no answer would take a busy server for a dead one, and restart it.

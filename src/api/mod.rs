@@ -7,6 +7,8 @@ mod accept;
 mod access;
 mod artifacts;
 mod attempts;
+mod audit;
+mod audit_log;
 mod browsers;
 mod compress;
 mod conditional;
@@ -26,6 +28,8 @@ mod inner;
 mod jobs;
 mod keyless;
 mod limits;
+mod listener;
+mod objects_probe;
 mod offers;
 mod openapi;
 mod overlap;
@@ -51,23 +55,27 @@ mod upload_parts;
 mod upload_sample;
 mod uploads;
 mod views;
+mod watched;
 mod webhooks;
 mod workers;
 
 pub use crate::types::ProblemItem;
 pub use access::Caller;
+pub use audit::{Peer, Witness, sweep_audit};
 pub use error::{Chain, Problem, REQUEST_ID};
 pub use gauges::refresh_gauges;
 pub use health::{Probes, probes};
 pub use hub::EventHub;
 pub use inner::{admit, inner_router};
+pub use listener::Listener;
+pub use objects_probe::ObjectsProbe;
 pub use routes::{openapi_json, router};
 pub use row_source::{CellView, RowWithCells};
 pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
-    ArtifactList, ArtifactView, AttemptPage, AttemptView, Capabilities, CheckpointList, CheckpointView, CreatedWebhook,
-    DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView, OverlapView, Page,
-    QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView, WorkerView,
+    ArtifactList, ArtifactView, AttemptPage, AttemptView, AuditEntryView, Capabilities, CheckpointList, CheckpointView,
+    CreatedWebhook, DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView,
+    OverlapView, Page, QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView, WorkerView,
 };
-pub use webhooks::WebhookSpec;
+pub use webhooks::{SecretSpec, WebhookSpec};

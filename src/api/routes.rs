@@ -1,9 +1,9 @@
 //! Routes, the document that describes them, and what every request passes through.
 
 use super::{
-    access, artifacts, attempts, browsers, compress, datasets, document, error, events, extract, health, jobs, limits,
-    openapi, overlap, pauses, plan, results, rows, state::AppState, trace, tus, upload_sample, uploads, webhooks,
-    workers,
+    access, artifacts, attempts, audit, audit_log, browsers, compress, datasets, document, error, events, extract,
+    health, jobs, limits, openapi, overlap, pauses, plan, results, rows, state::AppState, trace, tus, upload_sample,
+    uploads, webhooks, workers,
 };
 use axum::{
     Router,
@@ -45,7 +45,9 @@ pub fn router(state: AppState, pages: Router) -> Router {
         .layer(middleware::from_fn(compress::compress))
         .layer(middleware::from_fn_with_state(state.clone(), browsers::allow_origins))
         .layer(middleware::from_fn(error::render_problem))
+        .layer(middleware::from_fn_with_state(state.clone(), audit::record_writes))
         .layer(middleware::from_fn(browsers::require_host))
+        .layer(middleware::from_fn(limits::limit_address))
         .layer(middleware::from_fn_with_state(state.clone(), limits::shed_requests))
         .layer(middleware::from_fn(limits::limit_time))
         .layer(middleware::from_fn_with_state(state.clone(), health::refuse_when_draining))
@@ -92,9 +94,13 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
         .routes(routes!(workers::list_workers))
+        .routes(routes!(audit_log::list_audit))
         .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
         .routes(routes!(webhooks::find_webhook, webhooks::delete_webhook))
         .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::rotate_webhook_secret))
+        .routes(routes!(webhooks::enable_webhook))
+        .routes(routes!(webhooks::resend_message))
         .routes(routes!(webhooks::list_deliveries))
         .routes(routes!(health::get_capabilities))
         .routes(routes!(health::get_healthz))

@@ -3,8 +3,12 @@
 //! hyper is driven here because `axum::serve` sets no limits. Only HTTP/1.1 is spoken: each limit is then set once, and a
 //! connection that says nothing cannot wait without a limit for its protocol to be detected.
 
-use super::idle::{Connection, IdleLine};
-use axum::Router;
+use super::{
+    audit::Peer,
+    idle::{Connection, IdleLine},
+    listener::{Listener, Wire},
+};
+use axum::{Router, http::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -17,7 +21,6 @@ use rustls::{
 use std::{io, path::Path, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_rustls::TlsAcceptor;
@@ -74,7 +77,7 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
 
 /// Serves until `stop`, then ends connections as their requests end, and returns when the last has.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     tls: Option<TlsAcceptor>,
     router: Router,
     limits: ConnectionLimits,
@@ -90,7 +93,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(limits.connections));
     let line = Arc::new(IdleLine::default());
     let connections = TaskTracker::new();
-    while let Some((stream, place)) = stop.run_until_cancelled(accept(&listener, &places, &line)).await {
+    while let Some((stream, peer, place)) = stop.run_until_cancelled(accept(&listener, &places, &line)).await {
         let (http, tls, router, stop) = (http.clone(), tls.clone(), router.clone(), stop.clone());
         let connection = Connection::new(line.clone());
         connections.spawn(async move {
@@ -98,9 +101,9 @@ pub async fn serve(
             let closed = connection.closed.clone();
             let served = async {
                 match tls {
-                    None => serve_connection(&http, stream, router, connection, stop).await,
+                    None => serve_connection(&http, stream, peer, router, connection, stop).await,
                     Some(tls) => match tokio::time::timeout(limits.head, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => serve_connection(&http, stream, router, connection, stop).await,
+                        Ok(Ok(stream)) => serve_connection(&http, stream, peer, router, connection, stop).await,
                         Ok(Err(error)) => tracing::debug!(%error, "a connection was not secured"),
                         Err(_) => tracing::debug!("a connection was not secured in time"),
                     },
@@ -118,10 +121,10 @@ pub async fn serve(
 }
 
 /// The next connection, once there is a place for it. Where there is none, a connection that is idle gives its place up.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, line: &IdleLine) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &Listener, places: &Arc<Semaphore>, line: &IdleLine) -> (Wire, Peer, OwnedSemaphorePermit) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, find_place(places, line).await),
+            Ok((stream, peer)) => return (stream, Peer(peer), find_place(places, line).await),
             // The error is of this one connection, which is gone.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
@@ -150,11 +153,13 @@ async fn find_place(places: &Arc<Semaphore>, line: &IdleLine) -> OwnedSemaphoreP
 async fn serve_connection(
     http: &Builder<TokioExecutor>,
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: Peer,
     router: Router,
     connection: Arc<Connection>,
     stop: CancellationToken,
 ) {
-    let service = tower::service_fn(move |request| {
+    let service = tower::service_fn(move |mut request: Request<_>| {
+        request.extensions_mut().insert(peer);
         let busy = connection.begin();
         let answer = router.clone().oneshot(request);
         async move { answer.await.map(|response| busy.until_sent(response)) }
@@ -181,6 +186,7 @@ mod tests {
     use std::{net::SocketAddr, time::Instant};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
         task::JoinHandle,
     };
 
@@ -192,7 +198,7 @@ mod tests {
             || Body::from_stream(stream::once(async { Ok::<_, io::Error>("first") }).chain(stream::pending()));
         let router =
             Router::new().route("/", get(async || "here")).route("/stream", get(move || async move { endless() }));
-        (address, stop.clone(), tokio::spawn(serve(listener, None, router, limits, stop)))
+        (address, stop.clone(), tokio::spawn(serve(Listener::Tcp(listener), None, router, limits, stop)))
     }
 
     /// Everything that comes back until the connection ends.

@@ -1,6 +1,9 @@
 //! What every handler may use.
 
-use super::{error::ApiError, hub::EventHub, keyless::Keyless, places::Pool, throttle::Throttle};
+use super::{
+    audit::SignIns, error::ApiError, hub::EventHub, keyless::Keyless, objects_probe::ObjectsProbe, places::Pool,
+    throttle::Throttle,
+};
 use crate::{
     files::{Files, FilesError},
     reader::TableReader,
@@ -56,11 +59,14 @@ pub struct AppState(Arc<Inner>);
 pub struct Inner {
     pub store: Store,
     pub files: Files,
+    pub objects: ObjectsProbe,
     pub config: ApiConfig,
     pub events: EventHub,
     pub prometheus: PrometheusHandle,
     pub keyless: Keyless,
     pub throttle: Throttle,
+    /// Sign-ins that were refused and written down.
+    pub sign_ins: SignIns,
     /// One for each request that may be under way, whoever sent it.
     pub places: Arc<Semaphore>,
     /// The same for those of each tenant.
@@ -85,6 +91,7 @@ impl AppState {
         unfit: watch::Receiver<Vec<String>>,
         draining: CancellationToken,
     ) -> Self {
+        let objects = ObjectsProbe::new(files.clone());
         let (keyless, throttle) = (Keyless::new(config.require_keys), Throttle::default());
         let places = Arc::new(Semaphore::new(config.max_requests));
         let requests = Pool::new("are answered", config.max_requests, config.max_requests / 2);
@@ -92,11 +99,13 @@ impl AppState {
         Self(Arc::new(Inner {
             store,
             files,
+            objects,
             config,
             events,
             prometheus,
             keyless,
             throttle,
+            sign_ins: SignIns::default(),
             places,
             requests,
             readings: Arc::new(Semaphore::new(MOST_READINGS)),
@@ -128,6 +137,6 @@ impl From<StoreError> for ApiError {
 
 impl From<FilesError> for ApiError {
     fn from(error: FilesError) -> Self {
-        if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
+        if error.is_transient() || error.is_of_bucket() { Self::unavailable(&error) } else { Self::internal(&error) }
     }
 }

@@ -1,18 +1,13 @@
 //! The log of requests: one line each, when the last byte of the answer has gone.
 
+use super::watched::{Watch, watch};
 use axum::{
-    body::{Body, Bytes, HttpBody},
     extract::{MatchedPath, Request},
     http::{Method, StatusCode},
     middleware::Next,
     response::Response,
 };
-use http_body::{Frame, SizeHint};
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::time::Instant;
 use tower_http::request_id::RequestId;
 use tracing::{Instrument, Span, debug, field, info, info_span};
 
@@ -35,7 +30,7 @@ pub async fn log_requests(request: Request, next: Next) -> Response {
     let mut line = Line { span: span.clone(), route, reads, started: Instant::now(), status: None, bytes: 0 };
     let response = next.run(request).instrument(span).await;
     line.status = Some(response.status());
-    response.map(|body| Body::new(Counted { body, line }))
+    response.map(|body| watch(body, line))
 }
 
 /// Written when dropped: with the answer, or before there is one where the client went away.
@@ -68,32 +63,8 @@ impl Drop for Line {
     }
 }
 
-/// A body that counts its bytes for the line.
-struct Counted {
-    body: Body,
-    line: Line,
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Watch for Line {
+    fn see(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
     }
 }

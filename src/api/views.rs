@@ -1,9 +1,9 @@
 //! What the API answers with: the shapes of resources, shared with the command line's client.
 
 use crate::types::{
-    BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind, FeatureMap,
-    FileFormat, JobId, JobState, MessageId, MethodName, Phase, ProblemItem, Profile, Progress, Quota, ResolvedSpec,
-    SelfCheckResult, TestRead, Verdict, WebhookId,
+    AuditEntryId, BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind,
+    FeatureMap, FileFormat, JobId, JobState, KeyId, MessageId, MethodName, Phase, ProblemItem, Profile, Progress,
+    Quota, ResolvedSpec, SelfCheckResult, TestRead, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -367,6 +367,9 @@ pub struct WebhookView {
     /// Since when nothing is sent to it, because its receiver answered 410 Gone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Until when messages are signed with the secret before this one too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub former_secret_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
@@ -375,6 +378,38 @@ pub struct CreatedWebhook {
     pub webhook: WebhookView,
     /// The key its messages are signed with. It is shown this once.
     pub secret: String,
+}
+
+/// What somebody did, or tried to.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntryView {
+    pub id: AuditEntryId,
+    pub at: DateTime<Utc>,
+    /// Absent where nobody was let in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tenant: Option<String>,
+    /// Absent where no key was asked for, and for what the operator did on the machine itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key_id: Option<KeyId>,
+    /// Who was connected: a proxy's address where one stands before the service.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
+    /// `X-Forwarded-For` as it came. It says whom a proxy asked for, if a proxy of yours sets it; else anybody may claim it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub forwarded_for: Option<String>,
+    /// The method and the route, as `POST /v1/jobs/{id}/cancel`; or the operator's command, as `keys create`.
+    pub action: String,
+    /// The id of what it was done to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub object: Option<String>,
+    /// Of the answer, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<u16>,
+    /// AuditOutcome's words.
+    pub outcome: String,
+    /// As in the log.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request_id: Option<String>,
 }
 
 /// A message that is to be sent.

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     store::{
-        outbox::{self, Test},
+        outbox::{self, Queued},
         webhooks::{self, DeliveryRow, MOST_WEBHOOKS, NewWebhook, WebhookRow},
     },
-    types::{FieldError, TenantId, WebhookEvent, WebhookId, WebhookSecret},
+    types::{FieldError, MessageId, TenantId, WebhookEvent, WebhookId, WebhookSecret},
     webhooks::new_secret,
 };
 use axum::{
@@ -23,7 +23,11 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
+use std::time::Duration;
 use utoipa::ToSchema;
+
+/// How long messages are signed with a secret's successor and with itself.
+const BOTH_SECRETS: Duration = Duration::from_secs(24 * 3600);
 
 /// A webhook as a client asks for it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -35,6 +39,15 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<WebhookEvent>>,
     /// The key its messages are signed with [default: a new one].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<WebhookSecret>,
+}
+
+/// Another secret.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSpec {
+    /// The key that messages are signed with from now on [default: a new one].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<WebhookSecret>,
 }
@@ -79,6 +92,7 @@ fn view(row: WebhookRow) -> WebhookView {
         events: row.events,
         created_at: row.created_at,
         disabled_at: row.disabled_at,
+        former_secret_until: row.former_until,
     }
 }
 
@@ -135,13 +149,64 @@ pub async fn test_webhook(
     caller: Caller,
     Path(id): Path<WebhookId>,
 ) -> Result<Response, ApiError> {
-    match outbox::queue_test(&mut *state.connection().await?, &caller.tenant, id).await? {
-        Test::Queued(message_id) => Ok((StatusCode::CREATED, Json(QueuedMessage { message_id })).into_response()),
-        Test::Disabled => Err(ApiError::conflict(format!(
-            "{id} is disabled: its receiver answered 410 Gone; delete it and make another"
+    let queued = outbox::queue_test(&mut *state.connection().await?, &caller.tenant, id).await?;
+    answer_queued(queued, id, || ApiError::not_found("webhook", id))
+}
+
+fn answer_queued(queued: Queued, id: WebhookId, missing: impl FnOnce() -> ApiError) -> Result<Response, ApiError> {
+    match queued {
+        Queued::As(message_id) => Ok((StatusCode::CREATED, Json(QueuedMessage { message_id })).into_response()),
+        Queued::Disabled => Err(ApiError::conflict(format!(
+            "{id} is disabled, because its receiver answered 410 Gone; enable it first (POST /v1/webhooks/{id}/enable)"
         ))),
-        Test::Missing => Err(ApiError::not_found("webhook", id)),
+        Queued::Missing => Err(missing()),
     }
+}
+
+/// Send a message once more, now, whatever became of it before. `webhook-id` stays the same. Tests are not sent again.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/deliveries/{message_id}/resend", tag = "webhooks",
+    params(("id" = WebhookId, Path), ("message_id" = MessageId, Path)),
+    responses(
+        (status = 201, body = QueuedMessage), (status = 404), (status = 409, description = "The webhook is disabled")
+    ))]
+pub async fn resend_message(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((id, message)): Path<(WebhookId, MessageId)>,
+) -> Result<Response, ApiError> {
+    let queued = outbox::resend(&mut *state.connection().await?, &caller.tenant, id, message).await?;
+    answer_queued(queued, id, || ApiError::not_found("message of a job to this webhook", message))
+}
+
+/// Give a webhook another secret, which is shown here and never again.
+///
+/// For a day messages are signed with the secret before it too: `webhook-signature` has both, with a blank between them, so that
+/// receivers have time to change theirs.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/rotate", tag = "webhooks", params(("id" = WebhookId, Path)),
+    request_body = SecretSpec, responses((status = 200, body = CreatedWebhook), (status = 400), (status = 404)))]
+pub async fn rotate_webhook_secret(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<WebhookId>,
+    Json(spec): Json<SecretSpec>,
+) -> Result<Json<CreatedWebhook>, ApiError> {
+    let secret = spec.secret.unwrap_or_else(new_secret);
+    let connection = &mut *state.connection().await?;
+    let row = webhooks::rotate_secret(connection, &caller.tenant, id, &secret, BOTH_SECRETS).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("webhook", id))?;
+    Ok(Json(CreatedWebhook { webhook: view(row), secret: secret.into() }))
+}
+
+/// Have a webhook told again that was disabled because its receiver answered 410 Gone. What was given up then is not sent.
+#[utoipa::path(post, path = "/v1/webhooks/{id}/enable", tag = "webhooks", params(("id" = WebhookId, Path)),
+    responses((status = 200, body = WebhookView), (status = 404)))]
+pub async fn enable_webhook(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<WebhookId>,
+) -> Result<Json<WebhookView>, ApiError> {
+    let row = webhooks::enable(&mut *state.connection().await?, &caller.tenant, id).await?;
+    row.map(|row| Json(view(row))).ok_or_else(|| ApiError::not_found("webhook", id))
 }
 
 /// Attempts to deliver to a webhook, newest first. They are kept for 30 days after their message was delivered or given up.

@@ -4,6 +4,7 @@ use super::{
     client::{Client, ServerArgs},
     error::CliError,
     json::{JsonArgs, print_json},
+    part_file,
 };
 use crate::{
     api::{ArtifactList, ArtifactView, JobView},
@@ -80,15 +81,16 @@ fn choose_artifacts<'a>(args: &DownloadArgs, all: &'a [ArtifactView]) -> Result<
 async fn download_artifact(client: &Client, args: &DownloadArgs, artifact: &ArtifactView) -> Result<(), CliError> {
     // A name with a path in it would let the server choose where the file is written.
     let name = &artifact.download_name;
-    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+    if name.is_empty() || name.contains(['/', '\\']) || name.contains(char::is_control) || name.starts_with('.') {
         return Err(CliError::failed_because(format!("the server named a file {name:?}, which is not a plain name")));
     }
-    let (path, partial) = (args.out.join(name), args.out.join(format!(".{name}.part")));
+    let path = args.out.join(name);
     let allow = if artifact.name == "denoised" && args.allow_uncertified { "?allow=uncertified" } else { "" };
     let address = format!("/v1/jobs/{}/artifacts/{}{allow}", args.id, artifact.name);
     let mut response = client.send(client.get(&address)).await?;
     let cannot_write = |error: std::io::Error| args.cannot_write(&error);
-    let mut file = tokio::fs::File::create(&partial).await.map_err(cannot_write)?;
+    let (file, partial) = part_file::begin(&path).map_err(cannot_write)?;
+    let mut file = tokio::fs::File::from_std(file);
     let mut hash = Sha256::new();
     while let Some(chunk) = response.chunk().await.map_err(CliError::failed)? {
         hash.update(&chunk);

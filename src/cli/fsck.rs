@@ -40,7 +40,7 @@ pub struct FsckArgs {
 type Fault = [String; 3];
 
 pub fn fsck(args: FsckArgs) -> Result<(), CliError> {
-    let folder = args.storage.data_dir();
+    let folder = args.storage.data_dir().map_err(CliError::usage)?;
     if !folder.is_dir() {
         return Err(CliError::failed_because(format!("there is no data folder {}", folder.display())));
     }

@@ -1,6 +1,6 @@
 //! `autodenoise import`: a raw public dataset into a table and the spec to read it by.
 
-use super::{error::CliError, runtime, tables, verbosity::Verbosity, view::JobView};
+use super::{error::CliError, part_file, runtime, tables, verbosity::Verbosity, view::JobView};
 use crate::{
     import::{
         self, AuthorsFiles, ImportError, ImportOptions, Imported, KuaiRec, MovieLens1m, NETFLIX_SAMPLE_ROWS, Netflix,
@@ -148,7 +148,8 @@ pub fn import(command: ImportCommand) -> Result<(), CliError> {
         view.finish();
         let spec_file = spec_path(&common.out);
         let text = serde_json::to_string_pretty(&serde_json::json!({"dataset": &imported.spec}));
-        std::fs::write(&spec_file, text.expect("a spec is plain data") + "\n").map_err(CliError::failed)?;
+        let text = text.expect("a spec is plain data") + "\n";
+        part_file::write(&spec_file, text.as_bytes()).map_err(CliError::failed)?;
         println!("{}", describe_imported(&imported));
         println!("\nwrote {} and {}", common.out.display(), spec_file.display());
         Ok(())

@@ -156,7 +156,13 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
         return Ok(());
     }
     let screen = Screen::stdout();
-    for line in describe_job(&job, screen) {
+    let tone = match job.status {
+        JobState::Succeeded => Tone::Good,
+        JobState::Failed => Tone::Bad,
+        _ => Tone::Strong,
+    };
+    println!("{}  {}", job.id, screen.paint(tone, job.status.as_str()));
+    for line in describe_job(&job) {
         println!("{}", screen.wrap(&line, 2));
     }
     if !epochs.is_empty() {
@@ -170,15 +176,9 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
 }
 
 /// What a job is, and what it is at.
-fn describe_job(job: &JobView, screen: Screen) -> Vec<String> {
+fn describe_job(job: &JobView) -> Vec<String> {
     let (method, seed) = (&job.spec.method, job.spec.seed);
-    let tone = match job.status {
-        JobState::Succeeded => Tone::Good,
-        JobState::Failed => Tone::Bad,
-        _ => Tone::Strong,
-    };
     let mut lines = vec![
-        format!("{}  {}", job.id, screen.paint(tone, job.status.as_str())),
         format!("dataset {}", job.dataset_id),
         format!("{} ({}) with {}, seed {seed}", method.name(), method.preset, method.backbone),
     ];

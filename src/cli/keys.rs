@@ -10,10 +10,11 @@ use super::{
 use crate::{
     config::StorageConfig,
     store::{
+        audit::{self, NewEntry},
         keys::{self, KeyRow, NewKey, Revocation},
         tenants::{self, TenantRow},
     },
-    types::{KeyId, Quota, Scope, TenantId},
+    types::{AuditOutcome, KeyId, Quota, Scope, TenantId},
 };
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -121,7 +122,10 @@ pub fn run(command: KeysCommand) -> Result<(), CliError> {
         }),
         KeysCommand::Revoke(args) => with_database(&args.storage, async |conn| {
             match keys::revoke(conn, args.id).await.map_err(CliError::failed)? {
-                Revocation::Revoked => eprintln!("revoked {}", args.id),
+                Revocation::Revoked => {
+                    record(conn, "keys revoke", None, Some(args.id.to_string())).await?;
+                    eprintln!("revoked {}", args.id);
+                }
                 Revocation::Unchanged => eprintln!("{} was revoked before", args.id),
                 Revocation::Missing => return Err(CliError::failed_because(format!("there is no key `{}`", args.id))),
             }
@@ -158,12 +162,34 @@ async fn create(conn: &mut PgConnection, args: &CreateArgs) -> Result<(), CliErr
         expires_in_days: args.expires_in_days,
     };
     let (row, key) = keys::create(conn, &new).await.map_err(CliError::failed)?;
+    record(conn, "keys create", Some(&args.tenant), Some(row.id.to_string())).await?;
     eprintln!(
         "made {}, of scope {} for the tenant {}; keep what follows, it cannot be shown again",
         row.id, row.scope, row.tenant
     );
     println!("{}", key.reveal());
     Ok(())
+}
+
+/// Writes down what the operator did, on the machine itself.
+async fn record(
+    conn: &mut PgConnection,
+    action: &str,
+    tenant: Option<&TenantId>,
+    object: Option<String>,
+) -> Result<(), CliError> {
+    let entry = NewEntry {
+        tenant: tenant.cloned(),
+        key: None,
+        address: None,
+        forwarded_for: None,
+        action: action.to_owned(),
+        object,
+        status: None,
+        outcome: AuditOutcome::Done,
+        request_id: None,
+    };
+    audit::record(conn, &entry).await.map_err(CliError::failed)
 }
 
 async fn set_limits(conn: &mut PgConnection, args: &TenantsArgs) -> Result<(), CliError> {
@@ -176,6 +202,7 @@ async fn set_limits(conn: &mut PgConnection, args: &TenantsArgs) -> Result<(), C
             requests_per_minute: args.max_requests.map_or(own.requests_per_minute, |limit| limit.0),
         };
         tenants::set_quota(conn, tenant, &quota).await.map_err(CliError::failed)?;
+        record(conn, "keys tenants", Some(tenant), None).await?;
     }
     let rows = tenants::list(conn).await.map_err(CliError::failed)?;
     args.json.print(&rows, || tenant_table(&rows).to_string());

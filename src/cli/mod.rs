@@ -24,6 +24,7 @@ mod judge;
 mod keys;
 mod options;
 mod output;
+mod part_file;
 mod reading;
 mod report;
 mod reproduce;

@@ -1,6 +1,6 @@
 //! How words are shown: wrapped at the width of a terminal, and in colour where that helps.
 
-use std::io::IsTerminal;
+use std::{borrow::Cow, io::IsTerminal};
 
 /// What a stream is written on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +57,27 @@ impl Screen {
     }
 
     /// The text in lines that fit, broken between words; those after the first begin with `indent` more spaces than the text.
+    /// Whatever a terminal would take for an order is shown as what it is ([`printable`]).
     pub fn wrap(self, text: &str, indent: usize) -> String {
+        let text = printable(text);
         match self.width {
-            None => text.to_owned(),
+            None => text.into_owned(),
             Some(width) => text.split('\n').map(|line| wrap_line(line, width, indent)).collect::<Vec<_>>().join("\n"),
         }
     }
+}
+
+/// The text with what is no letter to a terminal written out: texts of servers and files could else move the cursor, hide lines
+/// before them, or turn their direction round. Line ends and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_order = |c: char| {
+        c.is_control() && !['\n', '\t'].contains(&c) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_order) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if is_order(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 fn wrap_line(line: &str, width: usize, indent: usize) -> String {
@@ -98,6 +113,18 @@ mod tests {
         assert_eq!(wrapped, "  one two three four\n    five six seven");
         assert!(wrapped.lines().all(|line| line.len() <= 20));
         assert_eq!(Screen { width: None, ..screen }.wrap(&"word ".repeat(30), 2), "word ".repeat(30));
+    }
+
+    #[test]
+    fn orders_to_a_terminal_are_written_out() {
+        let evil = "a\u{1b}]0;title\u{7}\r\u{9b}2Jb\u{202e}c\td\ne";
+        let shown = "a\\u{1b}]0;title\\u{7}\\r\\u{9b}2Jb\\u{202e}c\td\ne";
+        assert_eq!(printable(evil), shown);
+        for width in [None, Some(200)] {
+            let wrapped = Screen { width, colour: true }.wrap(evil, 2);
+            assert!(!wrapped.contains(['\u{1b}', '\u{9b}', '\r', '\u{7}', '\u{202e}']), "{wrapped:?}");
+        }
+        assert!(matches!(printable("plain é"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use super::{error::CliError, figures, runtime, storage::Storage};
 use crate::{
-    api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Probes},
-    config::{AccessConfig, DrainConfig, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
+    api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Listener, ObjectsProbe, Probes},
+    config::{AccessConfig, DrainConfig, ListenAt, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
     ingest::IngestLimits,
     reader::TableReader,
-    store::Store,
     trainer::Trainers,
     types::DatasetSpec,
     web,
@@ -17,7 +16,6 @@ use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{io::Write, net::SocketAddr, ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 use tokio::{
-    net::TcpListener,
     signal::unix,
     sync::watch,
     task::{JoinError, JoinHandle},
@@ -64,16 +62,17 @@ impl HealthArgs {
     /// Answers on the address, if there is one, until what comes back is dropped.
     async fn start(
         &self,
-        store: &Store,
+        storage: &Storage,
         prometheus: &PrometheusHandle,
         unfit: &watch::Receiver<Vec<String>>,
         stop: &CancellationToken,
     ) -> Result<Option<AbortOnDropHandle<()>>, CliError> {
         let Some(address) = self.health_listen else { return Ok(None) };
-        let (listener, address) = listen(address, "--health-listen").await?;
-        println!("health on http://{address}");
-        let (store, prometheus, unfit) = (store.clone(), prometheus.clone(), unfit.clone());
-        let probes = api::probes(Probes { store, prometheus, unfit, draining: stop.clone() });
+        let (listener, address) = listen(&ListenAt::Address(address), "--health-listen").await?;
+        println!("health on {}", address.map_or(String::new(), |address| format!("http://{address}")));
+        let (store, objects) = (storage.store.clone(), ObjectsProbe::new(storage.files.clone()));
+        let (prometheus, unfit) = (prometheus.clone(), unfit.clone());
+        let probes = api::probes(Probes { store, objects, prometheus, unfit, draining: stop.clone() });
         let limits = ConnectionLimits { connections: HEALTH_CONNECTIONS, ..ConnectionLimits::default() };
         let never = CancellationToken::new();
         Ok(Some(AbortOnDropHandle::new(tokio::spawn(api::serve(listener, None, probes, limits, never)))))
@@ -120,6 +119,8 @@ struct Service {
     hub: JoinHandle<()>,
     hub_stop: CancellationToken,
     gauges: AbortOnDropHandle<()>,
+    /// Forgets what the audit need not keep.
+    audit: AbortOnDropHandle<()>,
     /// Answers on the address for health, if there is one.
     probes: Option<AbortOnDropHandle<()>>,
     storage: Storage,
@@ -132,7 +133,7 @@ impl Service {
         let tls = read_tls(&args.access)?;
         let storage = Storage::open(&args.storage).await?;
         // Bound before anything runs, so that a port in use costs nothing.
-        let (listener, address) = listen(args.server.listen, "--listen").await?;
+        let (listener, address) = listen(&args.server.listen, "--listen").await?;
         check_exposure(address, tls.is_some(), &storage).await?;
         let (worker, unfit) = if args.no_worker {
             (None, watch::channel(Vec::new()).1)
@@ -140,8 +141,10 @@ impl Service {
             let (task, unfit) = start_worker(&storage, &args.worker, stop)?;
             (Some(task), unfit)
         };
-        let guard = Guard { allow_insecure: args.webhooks.allow_insecure };
-        let courier = tokio::spawn(Courier::new(storage.store.clone(), guard, &args.webhooks).run(stop.clone()));
+        let guard =
+            Guard { allow_insecure: args.webhooks.allow_insecure, allowed: Arc::new(args.webhooks.allow.clone()) };
+        let courier =
+            tokio::spawn(Courier::new(storage.store.clone(), guard.clone(), &args.webhooks).run(stop.clone()));
         let hub_stop = CancellationToken::new();
         let (events, hub) = EventHub::start(storage.store.clone(), hub_stop.clone());
         let state = AppState::new(
@@ -154,19 +157,22 @@ impl Service {
             stop.clone(),
         );
         let gauges = AbortOnDropHandle::new(tokio::spawn(api::refresh_gauges(storage.store.clone())));
+        let kept = Duration::from_secs_f64(args.access.audit_days * 24.0 * 3600.0);
+        let audit = AbortOnDropHandle::new(tokio::spawn(api::sweep_audit(storage.store.clone(), kept)));
         let scheme = if tls.is_some() { "https" } else { "http" };
         // For people, and for scripts that asked for port 0.
-        println!("listening on {scheme}://{address}");
+        let place = address.map_or(args.server.listen.to_string(), |address| format!("{scheme}://{address}"));
+        println!("listening on {place}");
         std::io::stdout().flush().map_err(CliError::failed)?;
-        let probes = args.health.start(&storage.store, &prometheus, &unfit, stop).await?;
-        tracing::info!(%address, "the service is ready");
+        let probes = args.health.start(&storage, &prometheus, &unfit, stop).await?;
+        tracing::info!(%place, "the service is ready");
 
         let limits =
             ConnectionLimits { connections: args.access.max_connections as usize, ..ConnectionLimits::default() };
         let closing = CancellationToken::new();
         let router = api::router(state.clone(), web::pages(state));
         let server = tokio::spawn(api::serve(listener, tls, router, limits, closing.clone()));
-        Ok(Self { worker, courier, server, closing, hub, hub_stop, gauges, probes, storage })
+        Ok(Self { worker, courier, server, closing, hub, hub_stop, gauges, audit, probes, storage })
     }
 
     /// Stops the parts in order: jobs first, while the door is still open; then requests and webhooks; last what they read
@@ -180,7 +186,7 @@ impl Service {
         handed_back.and(ended).map_err(CliError::failed)?;
         self.hub_stop.cancel();
         self.hub.await.map_err(CliError::failed)?;
-        drop((self.gauges, self.probes));
+        drop((self.gauges, self.audit, self.probes));
         self.storage.close().await;
         Ok(())
     }
@@ -218,10 +224,8 @@ fn read_tls(access: &AccessConfig) -> Result<Option<TlsAcceptor>, CliError> {
 
 /// Refuses an address that others can reach where there is no key, since anybody could use the service; warns where keys would
 /// pass unencrypted.
-async fn check_exposure(address: SocketAddr, is_secured: bool, storage: &Storage) -> Result<(), CliError> {
-    if address.ip().is_loopback() {
-        return Ok(());
-    }
+async fn check_exposure(address: Option<SocketAddr>, is_secured: bool, storage: &Storage) -> Result<(), CliError> {
+    let Some(address) = address.filter(|address| !address.ip().is_loopback()) else { return Ok(()) };
     if !storage.has_usable_key().await? {
         return Err(CliError::failed_because(format!(
             "{address} is not a loopback address, and there is no API key that is good: make one with \
@@ -237,7 +241,7 @@ async fn check_exposure(address: SocketAddr, is_secured: bool, storage: &Storage
 fn api_config(
     args: &ServeArgs,
     storage: &Storage,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     webhooks: Guard,
 ) -> Result<ApiConfig, CliError> {
     Ok(ApiConfig {
@@ -245,7 +249,7 @@ fn api_config(
         upload_expiry: Duration::from_secs_f64(args.server.upload_expiry_seconds),
         max_rows: IngestLimits::default().max_rows,
         signing_key: storage.signing_key.public(),
-        require_keys: args.access.require_keys || !address.ip().is_loopback(),
+        require_keys: args.access.require_keys || address.is_some_and(|address| !address.ip().is_loopback()),
         quota: args.access.quota(),
         max_requests: args.access.max_requests as usize,
         max_waits: args.access.max_waits as usize,
@@ -268,7 +272,7 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
         let prometheus = install_recorder()?;
         let storage = Storage::open(&args.storage).await?;
         let (mut worker, unfit) = start_worker(&storage, &args.worker, &stop)?;
-        let probes = args.health.start(&storage.store, &prometheus, &unfit, &stop).await?;
+        let probes = args.health.start(&storage, &prometheus, &unfit, &stop).await?;
         tracing::info!(slots = args.worker.slots, "the worker is ready");
         tokio::select! {
             ended = &mut worker => ended.map_err(CliError::failed)?,
@@ -328,12 +332,12 @@ async fn wait_until<T>(deadline: Instant, mut task: JoinHandle<T>, late: &str) -
     }
 }
 
-/// Binds an address; port 0 gives the one that was free.
-async fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), CliError> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        CliError::failed_because(format!("cannot listen on {address}: {error}; choose another address with {flag}"))
+/// Begins to listen; the address of the network is said where it is one, with the port that was free where 0 was asked for.
+async fn listen(at: &ListenAt, flag: &str) -> Result<(Listener, Option<SocketAddr>), CliError> {
+    let listener = Listener::bind(at).await.map_err(|error| {
+        CliError::failed_because(format!("cannot listen on {at}: {error}; choose another address with {flag}"))
     })?;
-    let address = listener.local_addr().map_err(CliError::failed)?;
+    let address = listener.address().map_err(CliError::failed)?;
     Ok((listener, address))
 }
 

@@ -6,9 +6,8 @@ use crate::{
     certificate::SigningKey,
     config::{StorageConfig, bucket_settings},
     files::Files,
-    store::{Durability, EmbeddedPostgres, Store, keys},
+    store::{Durability, EmbeddedPostgres, Store, keys, parse_address, place_of},
 };
-use sqlx::postgres::PgConnectOptions;
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -35,16 +34,16 @@ impl Storage {
         let (options, embedded) = match &config.database_url {
             Some(url) => {
                 let wrong = |error| CliError::usage(format!("--database-url is not a PostgreSQL address: {error}"));
-                (url.parse::<PgConnectOptions>().map_err(wrong)?, None)
+                (parse_address(url).map_err(wrong)?, None)
             }
             None => {
                 let bin = config.postgres_bin.as_deref();
-                let started = EmbeddedPostgres::start(&private_database(config), bin, Durability::Full).await;
+                let started = EmbeddedPostgres::start(&private_database(config)?, bin, Durability::Full).await;
                 let embedded = started.map_err(CliError::failed)?;
                 (embedded.connect_options(), Some(embedded))
             }
         };
-        let address = format!("{}:{}", options.get_host(), options.get_port());
+        let address = place_of(&options);
         let store = Store::connect(options, CONNECTIONS).await.map_err(|error| {
             CliError::failed_because(format!("cannot use the database at {address}: {}", Chain(&error)))
         })?;
@@ -57,7 +56,7 @@ impl Storage {
         if config.database_url.is_some() {
             return Self::open(config).await;
         }
-        let running = EmbeddedPostgres::running(&private_database(config)).await.map_err(CliError::failed)?;
+        let running = EmbeddedPostgres::running(&private_database(config)?).await.map_err(CliError::failed)?;
         let Some(options) = running else { return Self::open(config).await };
         let (files, signing_key) = open_folder(config)?;
         let store = Store::connect(options, CONNECTIONS_BESIDE).await.map_err(CliError::failed)?;
@@ -80,13 +79,13 @@ impl Storage {
     }
 }
 
-fn private_database(config: &StorageConfig) -> PathBuf {
-    config.data_dir().join("postgres")
+fn private_database(config: &StorageConfig) -> Result<PathBuf, CliError> {
+    Ok(config.data_dir().map_err(CliError::usage)?.join("postgres"))
 }
 
 /// Opens the data folder, made where it is missing: its files, and the key that signs certificates.
 fn open_folder(config: &StorageConfig) -> Result<(Files, Arc<SigningKey>), CliError> {
-    let folder = config.data_dir();
+    let folder = config.data_dir().map_err(CliError::usage)?;
     let is_new = !folder.exists();
     std::fs::create_dir_all(&folder).map_err(|error| {
         CliError::failed_because(format!(

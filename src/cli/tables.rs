@@ -1,6 +1,6 @@
 //! Tables for a terminal.
 
-use super::screen::Screen;
+use super::screen::{Screen, printable};
 use crate::types::{EpochRow, Metrics, ResolvedMethod};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
@@ -10,7 +10,7 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, first
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.iter().copied());
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| printable(cell)));
     }
     for column in table.column_iter_mut().skip(first_number) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -98,6 +98,12 @@ pub fn epoch_table(rows: &[EpochRow], methods: &[&ResolvedMethod]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_give_no_orders_to_a_terminal() {
+        let shown = table(&["name"], [vec!["a\u{1b}[2Jb".to_owned()]], 1).to_string();
+        assert!(!shown.contains('\u{1b}') && shown.contains("a\\u{1b}[2Jb"), "{shown:?}");
+    }
 
     #[test]
     fn a_table_is_as_wide_as_its_longest_cells() {

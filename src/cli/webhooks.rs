@@ -7,12 +7,12 @@ use super::{
     tables,
 };
 use crate::{
-    api::{CreatedWebhook, DeliveryView, Page, QueuedMessage, WebhookSpec, WebhookView},
-    types::{WebhookEvent, WebhookId, WebhookSecret},
+    api::{CreatedWebhook, DeliveryView, Page, QueuedMessage, SecretSpec, WebhookSpec, WebhookView},
+    types::{MessageId, WebhookEvent, WebhookId, WebhookSecret},
 };
 use clap::{Args, Subcommand};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -29,6 +29,12 @@ pub enum WebhooksCommand {
     Remove(OneArgs),
     /// Send a test message and say whether it arrived
     Test(OneArgs),
+    /// Give a webhook another secret and print it, this once; the one before is good for another day
+    Rotate(RotateArgs),
+    /// Have a webhook told again that was disabled, because its receiver answered 410 Gone
+    Enable(OneArgs),
+    /// Send a message of a job once more
+    Resend(ResendArgs),
     /// List attempts to deliver to a webhook, newest first
     Deliveries(DeliveriesArgs),
 }
@@ -67,6 +73,27 @@ pub struct OneArgs {
 }
 
 #[derive(Args)]
+pub struct RotateArgs {
+    /// The webhook's id
+    id: WebhookId,
+    /// File with the secret to sign with: `whsec_` and base64 [default: a new one]
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct ResendArgs {
+    /// The webhook's id
+    id: WebhookId,
+    /// The message's id, as `deliveries` shows it
+    message: MessageId,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
 pub struct DeliveriesArgs {
     /// The webhook's id
     id: WebhookId,
@@ -85,23 +112,49 @@ pub async fn run(command: WebhooksCommand) -> Result<(), CliError> {
             Ok(())
         }
         WebhooksCommand::Test(args) => test(args).await,
+        WebhooksCommand::Rotate(args) => rotate(args).await,
+        WebhooksCommand::Enable(args) => {
+            let client = Client::new(&args.server);
+            client.send(client.post(&format!("/v1/webhooks/{}/enable", args.id))).await?;
+            eprintln!("enabled {}", args.id);
+            Ok(())
+        }
+        WebhooksCommand::Resend(args) => {
+            let client = Client::new(&args.server);
+            let path = format!("/v1/webhooks/{}/deliveries/{}/resend", args.id, args.message);
+            client.send(client.post(&path)).await?;
+            eprintln!("{} is sent again", args.message);
+            Ok(())
+        }
         WebhooksCommand::Deliveries(args) => deliveries(args).await,
     }
 }
 
 async fn add(args: AddArgs) -> Result<(), CliError> {
-    let secret = args.secret_file.map(|file| {
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| CliError::failed_because(format!("cannot read {}: {error}", file.display())))?;
-        let wrong = |error| CliError::usage(format!("--secret-file {}: {error}", file.display()));
-        text.trim().parse::<WebhookSecret>().map_err(wrong)
-    });
-    let spec = WebhookSpec { url: args.url, events: args.events, secret: secret.transpose()? };
+    let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
+    let spec = WebhookSpec { url: args.url, events: args.events, secret };
     let client = Client::new(&args.server);
     let created: CreatedWebhook = client.json(client.post("/v1/webhooks").json(&spec)).await?;
     println!("{}\n{}", created.webhook.id, created.secret);
     eprintln!("the second line is the secret its messages are signed with; it is not shown again");
     Ok(())
+}
+
+async fn rotate(args: RotateArgs) -> Result<(), CliError> {
+    let spec = SecretSpec { secret: args.secret_file.as_deref().map(read_secret).transpose()? };
+    let client = Client::new(&args.server);
+    let path = format!("/v1/webhooks/{}/rotate", args.id);
+    let rotated: CreatedWebhook = client.json(client.post(&path).json(&spec)).await?;
+    println!("{}", rotated.secret);
+    eprintln!("for a day messages are signed with the secret before it too; this one is not shown again");
+    Ok(())
+}
+
+fn read_secret(file: &Path) -> Result<WebhookSecret, CliError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CliError::failed_because(format!("cannot read {}: {error}", file.display())))?;
+    let wrong = |error| CliError::usage(format!("--secret-file {}: {error}", file.display()));
+    text.trim().parse::<WebhookSecret>().map_err(wrong)
 }
 
 async fn list(args: ListArgs) -> Result<(), CliError> {

@@ -1,5 +1,6 @@
 //! Who may use the API, over what, and how much of it.
 
+use super::days;
 use crate::types::Quota;
 use clap::{Args, builder::FalseyValueParser};
 use std::path::PathBuf;
@@ -22,6 +23,10 @@ pub struct AccessConfig {
     /// Private key of --tls-cert (PEM)
     #[arg(long, env = "AUTODENOISE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+
+    /// Days that who did what is kept for (`GET /v1/audit`)
+    #[arg(long, env = "AUTODENOISE_AUDIT_DAYS", value_name = "DAYS", default_value_t = 90.0, value_parser = days)]
+    pub audit_days: f64,
 
     /// Bytes a tenant's uploads, finished or not, and its encoded tables may have together [default: no limit]
     #[arg(long, env = "AUTODENOISE_TENANT_MAX_BYTES", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]

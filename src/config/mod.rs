@@ -2,13 +2,16 @@
 //! environment.
 
 mod access;
+mod listen;
+mod receivers;
 
 pub use access::AccessConfig;
+pub use listen::ListenAt;
+pub use receivers::{Receivers, ReceiversError};
 
 use crate::types::{Ability, Device};
 use clap::Args;
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -40,18 +43,24 @@ pub struct StorageConfig {
     pub signing_key: Option<PathBuf>,
 }
 
+/// Whoever runs the program has no home, and names no folder either. Nothing is put into /tmp: anybody may prepare a folder there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("HOME is not set, so there is no folder to keep data in: name one with --data-dir or AUTODENOISE_DATA_DIR")]
+pub struct NoHome;
+
 impl StorageConfig {
     /// The data folder, defaulted by who runs the program.
-    pub fn data_dir(&self) -> PathBuf {
+    pub fn data_dir(&self) -> Result<PathBuf, NoHome> {
         if let Some(dir) = &self.data_dir {
-            return dir.clone();
+            return Ok(dir.clone());
         }
         // SAFETY: no preconditions.
         if unsafe { libc::geteuid() } == 0 {
-            return PathBuf::from("/var/lib/autodenoise");
+            return Ok(PathBuf::from("/var/lib/autodenoise"));
         }
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".local/share");
-        std::env::var_os("XDG_DATA_HOME").map_or_else(home, PathBuf::from).join("autodenoise")
+        let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let data = folder("XDG_DATA_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/share")));
+        Ok(data.ok_or(NoHome)?.join("autodenoise"))
     }
 }
 
@@ -167,9 +176,10 @@ impl WorkerConfig {
 /// How the HTTP API listens and what it accepts.
 #[derive(Debug, Clone, Args)]
 pub struct ServerConfig {
-    /// Address to listen on; anything but loopback needs an API key (`autodenoise keys create`)
-    #[arg(long, env = "AUTODENOISE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
-    pub listen: SocketAddr,
+    /// Address to listen on, ADDR:PORT (anything but loopback needs an API key, `autodenoise keys create`); or unix:/PATH for a
+    /// socket of this machine, or systemd for the one that systemd hands over
+    #[arg(long, env = "AUTODENOISE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: ListenAt,
 
     /// Largest upload, in bytes
     #[arg(long, env = "AUTODENOISE_MAX_UPLOAD_BYTES", default_value_t = 64 << 30, value_name = "BYTES")]
@@ -207,6 +217,17 @@ pub struct WebhookConfig {
     /// what listens on loopback
     #[arg(long = "webhooks-allow-insecure", env = "AUTODENOISE_WEBHOOKS_ALLOW_INSECURE")]
     pub allow_insecure: bool,
+
+    /// Receivers to send to though they are not on the public internet, over plain http and to any port too: an address, a
+    /// network (10.8.0.0/16), a host, or all hosts below a name (*.hooks.svc.cluster.local), separated by commas
+    #[arg(
+        long = "webhooks-allow",
+        env = "AUTODENOISE_WEBHOOKS_ALLOW",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "RECEIVERS"
+    )]
+    pub allow: Receivers,
 
     /// Waits before the second attempt to deliver a message, the third, ..; there is one attempt more than waits
     #[arg(id = "webhooks_retry_seconds", long = "webhooks-retry-seconds", value_delimiter = ',', default_value = "5,30,120,600,3600,10800,28800,43200", value_parser = seconds, hide = true)]

@@ -47,6 +47,8 @@ pub enum FilesError {
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("the object store failed: {0}")]
     Store(#[from] object_store::Error),
+    #[error("there is no bucket to write to: {0}")]
+    NoBucket(#[source] object_store::Error),
     #[error("the upload is larger than the {limit} bytes allowed")]
     TooLarge { limit: u64 },
     #[error("the upload broke off: {0}")]
@@ -69,6 +71,16 @@ impl FilesError {
     /// Whether the same call may succeed in a while: a bucket does not answer, or the disk is full.
     pub fn is_transient(&self) -> bool {
         self.is_disk_full() || matches!(self, Self::Store(object_store::Error::Generic { .. }))
+    }
+
+    /// Whether the bucket is at fault, and not what was asked for: it does not answer, is not there, or does not let this service
+    /// in. Its operator may mend that at any moment.
+    pub fn is_of_bucket(&self) -> bool {
+        use object_store::Error::{Generic, PermissionDenied, Unauthenticated};
+        matches!(
+            self,
+            Self::NoBucket(_) | Self::Store(Generic { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+        )
     }
 
     pub fn is_not_found(&self) -> bool {
@@ -158,6 +170,19 @@ impl Files {
         let path = self.root.join("incoming").join(Uuid::now_v7().simple().to_string());
         tokio::fs::write(&path, b"probe").await.map_err(FilesError::io("write", &path))?;
         tokio::fs::remove_file(&path).await.map_err(FilesError::io("remove", &path))
+    }
+
+    /// Whether objects can be asked for: their folder is there, or the bucket answers, exists and lets this service in. Asks for
+    /// a name that nothing has, so that the answer is short.
+    pub async fn check_objects(&self) -> Result<(), FilesError> {
+        if self.is_local {
+            let folder = self.root.join("objects");
+            return tokio::fs::metadata(&folder).await.map(drop).map_err(FilesError::io("find", &folder));
+        }
+        match self.objects.list(Some(&"probe".into())).next().await {
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(_)) | None => Ok(()),
+        }
     }
 
     /// Free bytes on the disk of the files.

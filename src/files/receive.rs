@@ -106,7 +106,7 @@ impl Files {
     /// Stores a file as an object.
     pub async fn put_file(&self, key: &Key, path: &Path) -> Result<Stored, FilesError> {
         let mut file = File::open(path).await.map_err(FilesError::io("open", path))?;
-        let upload = self.objects.put_multipart(&key.location()).await?;
+        let upload = self.objects.put_multipart(&key.location()).await.map_err(writing)?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, if self.is_local { CHUNK } else { PART });
         let mut hasher = Sha256::new();
         let mut bytes = 0_u64;
@@ -117,11 +117,19 @@ impl Files {
             }
             hasher.update(&chunk);
             bytes += chunk.len() as u64;
-            writer.wait_for_capacity(CONCURRENCY).await?;
+            writer.wait_for_capacity(CONCURRENCY).await.map_err(writing)?;
             writer.put(chunk.freeze());
         }
-        writer.finish().await?;
+        writer.finish().await.map_err(writing)?;
         Ok(Stored { sha256: hex::encode(hasher.finalize()), bytes })
+    }
+}
+
+/// What is not found where an object is written is the bucket.
+fn writing(error: object_store::Error) -> FilesError {
+    match error {
+        error @ object_store::Error::NotFound { .. } => FilesError::NoBucket(error),
+        error => error.into(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     disk::{BUFFER, Disk},
     error::{ContentError, IngestError},
 };
+use crate::types::shorten;
 use flate2::Crc;
 use std::{
     fs::File,
@@ -51,7 +52,7 @@ pub(super) fn find_member(path: &Path, name: Option<&str>) -> Result<Member, Ing
         return Err(IngestError::field("", what));
     }
     let list = || {
-        let names: Vec<_> = members.iter().take(NAMED).map(|member| format!("`{}`", member.name)).collect();
+        let names: Vec<_> = members.iter().take(NAMED).map(|member| format!("`{}`", shorten(&member.name))).collect();
         names.join(", ") + if members.len() > NAMED { ", …" } else { "" }
     };
     let found = match (name, &members[..]) {
@@ -64,11 +65,14 @@ pub(super) fn find_member(path: &Path, name: Option<&str>) -> Result<Member, Ing
         }
     };
     let found = found.ok_or_else(|| {
-        let rule = format!("the zip archive has no file `{}`; there are {}", name.unwrap_or_default(), list());
+        let rule = format!("the zip archive has no file `{}`; there are {}", shorten(name.unwrap_or_default()), list());
         IngestError::field("/member", rule)
     })?;
     if encrypted.contains(&found.name) {
-        return Err(IngestError::field("", format!("`{}` in the zip archive is encrypted; unpack it", found.name)));
+        return Err(IngestError::field(
+            "",
+            format!("`{}` in the zip archive is encrypted; unpack it", shorten(&found.name)),
+        ));
     }
     Ok(found.clone())
 }
@@ -101,7 +105,7 @@ pub(super) fn open_member(mut disk: Disk, member: &Member, path: &Path) -> Resul
         other => {
             let rule = format!(
                 "`{}` in the zip archive is packed by {other}, which is not read; pack it by deflate",
-                member.name
+                shorten(&member.name)
             );
             return Err(IngestError::field("", rule));
         }

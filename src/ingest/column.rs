@@ -6,7 +6,7 @@ use super::{
     limits::IngestLimits,
     table::Table,
 };
-use crate::types::{DatasetSpec, TableSource};
+use crate::types::{DatasetSpec, TableSource, shorten};
 
 /// Reads a column of a table: calls the function with the number of every row, from 0, and its cell.
 pub type ReadColumn<'a> = dyn Fn(&str, &mut dyn FnMut(u32, &str)) -> Result<(), IngestError> + 'a;
@@ -26,7 +26,7 @@ fn read_column(
     let limits = IngestLimits::default();
     let table = Table::open(source, spec, &limits)?;
     let Some(at) = table.columns.iter().position(|name| name == column) else {
-        return Err(IngestError::field("", format!("there is no column `{column}`")));
+        return Err(IngestError::field("", format!("there is no column `{}`", shorten(column))));
     };
     let needed: Vec<bool> = (0..table.columns.len()).map(|other| other == at).collect();
     let mut rows = table.rows(&needed, &limits)?;

@@ -5,6 +5,7 @@
 //! into buckets are lost, while a measure taken for names only has more values.
 
 use super::{cell, error::shown, missing::Missing, notation::Notation, vocabulary::Vocabulary};
+use crate::types::shorten;
 
 /// So many different numbers are as many as there are buckets: a bucket would hold one number.
 const FEW: u64 = 32;
@@ -208,6 +209,7 @@ impl Content {
 
     /// What may be wrong with the column as a category.
     pub fn note(&self, column: &str) -> Option<String> {
+        let column = shorten(column);
         if self.words == 0 && self.separated > 0 && self.notation().is_none() {
             return Some(format!(
                 "column `{column}` holds numbers with commas, for example `{}`, which may stand between thousands or before \
@@ -239,6 +241,7 @@ impl Content {
 
     /// Why the column is refused: it is plainly a measure, but for a few words, and would be useless as names.
     pub fn fault(&self, column: &str) -> Option<String> {
+        let column = shorten(column);
         let mixed = (1..WORDS_ENOUGH).contains(&self.words) && self.words * 100 < self.numbers;
         (mixed && self.numbers > MANY_NUMBERS as u64 && self.has_fractions()).then(|| {
             format!(

@@ -1,8 +1,14 @@
 //! The spec of a dataset checked against the table's columns: every mistake in it is reported at once.
 
-use super::{error::IngestError, limits::IngestLimits, split::SplitPlan, table::Table, typed_header::NamedType};
+use super::{
+    error::{IngestError, list_names},
+    limits::IngestLimits,
+    split::SplitPlan,
+    table::Table,
+    typed_header::NamedType,
+};
 use crate::types::{
-    FieldError, FieldSpec, LongCell, MAX_PLACES, MultiMode, MultiSpec, NumericSpec, SplitSpec, nearest,
+    FieldError, FieldSpec, LongCell, MAX_PLACES, MultiMode, MultiSpec, NumericSpec, SplitSpec, nearest, shorten,
 };
 use std::collections::HashSet;
 
@@ -31,6 +37,8 @@ impl Draft {
         let mut checker = Checker {
             table,
             errors: Vec::new(),
+            unlisted: 0,
+            guesses: GUESSES,
             suspicion: table.header_suspicion(),
             names_are_none: false,
             doubled: HashSet::new(),
@@ -44,7 +52,7 @@ impl Draft {
         checker.treat_by_name(&mut fields);
         checker.check_places(&fields, limits);
         if !checker.errors.is_empty() {
-            return Err(IngestError::fields(checker.errors));
+            return Err(IngestError::fields_and_more(checker.errors, checker.unlisted));
         }
         let (Some(label), Some(split)) = (label, split) else {
             return Err(IngestError::field("/label", "name a column of the table"));
@@ -58,9 +66,16 @@ fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
+/// Unknown names that are compared with every column's. Comparing takes long where both are many.
+const GUESSES: u32 = 10;
+
 struct Checker<'a> {
     table: &'a Table,
+    /// The first errors; the others are counted.
     errors: Vec<FieldError>,
+    unlisted: u64,
+    /// So many more unknown names are compared with the columns'.
+    guesses: u32,
     /// What the first line looks like, if not like names; said once.
     suspicion: Option<String>,
     /// Whether the first line was found to be no line of names.
@@ -71,7 +86,11 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn report(&mut self, pointer: impl Into<String>, rule: impl Into<String>) {
-        self.errors.push(FieldError::new(pointer, rule));
+        if self.errors.len() < FieldError::MOST {
+            self.errors.push(FieldError::new(pointer, rule));
+        } else {
+            self.unlisted += 1;
+        }
     }
 
     /// Refuses a first line that is no line of names.
@@ -101,13 +120,13 @@ impl Checker<'_> {
         }
         if !self.names_are_none {
             let pointer = if self.table.spec.columns.is_some() { "/columns" } else { "" };
-            let name = &columns[column];
+            let name = shorten(&columns[column]);
             let rule = format!(
                 "columns {} and {} are both named `{name}`; give each column that is used a name of its own",
                 first + 1,
                 second + 1
             );
-            self.errors.push(FieldError::new(pointer, rule));
+            self.report(pointer, rule);
         }
         false
     }
@@ -118,22 +137,24 @@ impl Checker<'_> {
         let Some(position) = columns.iter().position(|column| column == name) else {
             // As RecBole names its columns.
             let typed = columns.iter().find(|column| column.split_once(':').is_some_and(|(own, _)| own == name));
-            let near = typed.map(String::as_str).or_else(|| nearest(name, columns.iter().map(String::as_str)));
-            let guess = near.map_or_else(String::new, |column| format!("did you mean `{column}`? "));
-            let some: Vec<_> = columns.iter().take(50).map(|column| format!("`{column}`")).collect();
-            let more = if columns.len() > 50 { ", …" } else { "" };
+            let compares = self.guesses > 0;
+            self.guesses -= u32::from(compares);
+            let near = typed.map(String::as_str);
+            let near = near.or_else(|| compares.then(|| nearest(name, columns.iter().map(String::as_str))).flatten());
+            let guess = near.map_or_else(String::new, |column| format!("did you mean `{}`? ", shorten(column)));
+            let name = shorten(name);
             let rule = match self.suspicion.take() {
                 Some(suspicion) => {
                     self.names_are_none = true;
                     format!("no column `{name}`: {suspicion}")
                 }
-                None => format!("no column `{name}`; {guess}the columns are {}{more}", some.join(", ")),
+                None => format!("no column `{name}`; {guess}the columns are {}", list_names(columns)),
             };
             self.report(pointer, rule);
             return None;
         };
         if let Some(rule) = &self.table.unusable[position] {
-            self.report(pointer, format!("column `{name}`: {rule}"));
+            self.report(pointer, format!("column `{}`: {rule}", shorten(name)));
             return None;
         }
         self.check_name(position).then_some(position)
@@ -174,9 +195,15 @@ impl Checker<'_> {
         let Some(name) = &self.table.spec.time else { return split?.time_column() };
         let column = self.find_column("/time", name)?;
         if Some(column) == label {
-            self.report("/time", format!("`{name}` is the label; name the column that says when a row happened"));
+            self.report(
+                "/time",
+                format!("`{}` is the label; name the column that says when a row happened", shorten(name)),
+            );
         } else if matches!(split, Some(SplitPlan::Column(split)) if split == column) {
-            self.report("/time", format!("`{name}` says the split; name the column that says when a row happened"));
+            self.report(
+                "/time",
+                format!("`{}` says the split; name the column that says when a row happened", shorten(name)),
+            );
         }
         Some(column)
     }
@@ -221,8 +248,8 @@ impl Checker<'_> {
             for &column in &fields {
                 self.check_name(column);
                 if let Some(rule) = &self.table.unusable[column] {
-                    let name = &self.table.columns[column];
-                    self.errors.push(FieldError::new("/exclude", format!("column `{name}`: {rule}; exclude it")));
+                    let name = shorten(&self.table.columns[column]);
+                    self.report("/exclude", format!("column `{name}`: {rule}; exclude it"));
                 }
             }
             if fields.is_empty() {
@@ -242,11 +269,14 @@ impl Checker<'_> {
             let pointer = format!("/fields/{place}");
             let Some(column) = self.find_column(&pointer, field.column()) else { continue };
             if Some(column) == label {
-                self.report(&pointer, format!("`{}` is the label; a field would give it away", field.column()));
+                self.report(
+                    &pointer,
+                    format!("`{}` is the label; a field would give it away", shorten(field.column())),
+                );
             } else if matches!(split, Some(SplitPlan::Column(split)) if split == column) {
-                self.report(&pointer, format!("`{}` says the split and cannot be a field", field.column()));
+                self.report(&pointer, format!("`{}` says the split and cannot be a field", shorten(field.column())));
             } else if !seen.insert(column) {
-                self.report(&pointer, format!("column `{}` is a field already", field.column()));
+                self.report(&pointer, format!("column `{}` is a field already", shorten(field.column())));
             }
             if let Some(treatment) = self.check_field(&pointer, field) {
                 fields.push((column, treatment));
@@ -342,6 +372,7 @@ impl Checker<'_> {
         fields: &mut [(usize, Treatment)],
     ) {
         let Some(column) = self.find_column(pointer, name) else { return };
+        let name = shorten(name);
         match fields.iter_mut().find(|(field, _)| *field == column) {
             None => self.report(pointer, format!("column `{name}` is no field, so nothing can be made of its values")),
             Some((_, own @ Treatment::ByContent)) => *own = treatment.unwrap_or(Treatment::Category),

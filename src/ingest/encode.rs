@@ -16,7 +16,7 @@ use super::{
     times::TimesSeen,
     vocabulary::Vocabulary,
 };
-use crate::types::{FieldError, LabelTest, MAX_PLACES, OnBadRow, RowError, SkippedRows, Split};
+use crate::types::{FieldError, LabelTest, MAX_PLACES, OnBadRow, RowError, SkippedRows, Split, shorten};
 use std::{io::Write, ops::Range, path::Path};
 
 /// Values are coded so many rows at a time (see `vocabulary`).
@@ -448,7 +448,7 @@ impl<'a> Encoder<'a> {
     fn longest_cells(&self) -> Vec<FieldError> {
         let fault = |slot: &Slot| match &slot.kind {
             SlotKind::Multi { vocabulary, separator, places, .. } if self.longest[*vocabulary] > 0 => {
-                let (column, most) = (&self.plan.columns[slot.column], self.longest[*vocabulary]);
+                let (column, most) = (shorten(&self.plan.columns[slot.column]), self.longest[*vocabulary]);
                 let raise = match most <= MAX_PLACES as usize {
                     true => format!("raise `max_values` (--multi '{column}={separator}:{most}'), or "),
                     false => String::new(),
@@ -491,7 +491,7 @@ impl<'a> Encoder<'a> {
             row,
             part: part.shown_name(),
             line,
-            column: Some(columns[column].clone()),
+            column: Some(shorten(&columns[column]).into_owned()),
             value: Some(shown(value)),
             rule: rule(),
         });
@@ -520,7 +520,8 @@ impl<'a> Encoder<'a> {
         self.hides_rows |= fault.hides_rows;
         let (row, part, columns) = (self.rows, self.part_name(), &self.plan.columns);
         self.faults.add(|| {
-            let column = fault.column.or_else(|| columns.get(fault.position?).cloned());
+            let column = fault.column.as_ref().or_else(|| columns.get(fault.position?));
+            let column = column.map(|column| shorten(column).into_owned());
             RowError { row, part, line, column, value: fault.value, rule: fault.rule }
         });
         self.leave_out(self.spill.next_record());
@@ -567,7 +568,7 @@ impl<'a> Encoder<'a> {
             return Ok(());
         }
         let largest = self.plan.slots.iter().max_by_key(|slot| values(slot));
-        let largest = largest.map_or("", |slot| self.plan.columns[slot.column].as_str());
+        let largest = shorten(largest.map_or("", |slot| &self.plan.columns[slot.column]));
         let rule = format!(
             "more than {max} distinct values, the most this service encodes; column `{largest}` has most: leave it out \
              (`exclude`, --exclude {largest}), or read it as a number (`numeric`, --numeric {largest})"
@@ -592,7 +593,7 @@ fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
     if value.trim_ascii().is_empty() {
         return "a row without a label; take it out of the table".to_owned();
     }
-    let number = cell::parse_number(value);
+    let (column, number) = (shorten(column), cell::parse_number(value));
     match (&plan.rule, number) {
         (Some(LabelTest::Words { .. }), _) => "the label's rule needs a value here".to_owned(),
         (_, None) if cell::has_decimal_comma(value) => {

@@ -1,7 +1,7 @@
 //! What can go wrong while a table is read or copied: everything wrong with the table itself in one value, so that a
 //! client fixes it in one round.
 
-use crate::types::{FieldError, ProblemItem, RowError};
+use crate::types::{FieldError, ProblemItem, RowError, shorten};
 use std::{fmt, io, path::Path, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +26,16 @@ pub struct InvalidTable {
     /// Rows with at least one error, and rows read.
     pub rejected_rows: u64,
     pub rows_read: u64,
-    /// Wrong parts of the `DatasetSpec`; the empty pointer is the file as a whole.
+    /// Wrong parts of the `DatasetSpec`, at most `FieldError::MOST`; the empty pointer is the file as a whole.
     pub fields: Vec<FieldError>,
+    /// Further wrong parts, which are only counted.
+    pub unlisted_fields: u64,
 }
 
 impl InvalidTable {
     /// How many things are wrong in all.
     pub fn faults(&self) -> u64 {
-        self.total + self.fields.len() as u64
+        self.total + self.fields.len() as u64 + self.unlisted_fields
     }
 
     /// What is wrong, one by one: the parts of the spec, then the rows that are listed.
@@ -88,7 +90,12 @@ impl IngestError {
     }
 
     pub(super) fn fields(fields: Vec<FieldError>) -> Self {
-        Self::Invalid(InvalidTable { fields, ..InvalidTable::default() })
+        Self::fields_and_more(fields, 0)
+    }
+
+    /// Wrong parts of the spec, and how many there are beside these.
+    pub(super) fn fields_and_more(fields: Vec<FieldError>, unlisted_fields: u64) -> Self {
+        Self::Invalid(InvalidTable { fields, unlisted_fields, ..InvalidTable::default() })
     }
 
     pub(super) fn field(pointer: impl Into<String>, rule: impl Into<String>) -> Self {
@@ -144,10 +151,19 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// `value` as an error shows it: at most 100 characters.
+/// Names that a message lists.
+const LISTED_NAMES: usize = 50;
+
+/// The first names of a list, as a message shows them.
+pub(super) fn list_names(names: &[impl AsRef<str>]) -> String {
+    let first: Vec<_> = names.iter().take(LISTED_NAMES).map(|name| format!("`{}`", shorten(name.as_ref()))).collect();
+    first.join(", ") + if names.len() > LISTED_NAMES { ", …" } else { "" }
+}
+
+/// `value` as an error shows it: at most 64 characters.
 pub(crate) fn shown(value: &[u8]) -> String {
     // A character has at most 4 bytes.
-    let text = String::from_utf8_lossy(&value[..value.len().min(400)]);
+    let text = String::from_utf8_lossy(&value[..value.len().min(256)]);
     // The database cannot store a NUL in a text, so its symbol stands for it.
-    text.chars().take(100).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
+    text.chars().take(64).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
 }

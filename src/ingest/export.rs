@@ -207,7 +207,7 @@ fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, Inge
         let in_the_way = |key: &str| key.starts_with(TARGET) || key.starts_with(WEIGHT);
         for part in table.parts.iter().filter(|part| part.has_rows()) {
             let (mut lines, _) = open_lines(part.text(), limits)?;
-            let read = discover_keys(&mut lines, u64::MAX, in_the_way, &mut names);
+            let read = discover_keys(&mut lines, u64::MAX, in_the_way, usize::MAX, &mut names);
             read.map_err(|error| error.at_start(&part.path).in_part(part.name.as_deref()))?;
         }
     }

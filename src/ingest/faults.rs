@@ -50,7 +50,9 @@ impl Faults {
     }
 
     /// Everything found, of a table of which so many rows were read. `fields` is what the rows say of the spec.
-    pub fn into_error(self, rows_read: u64, fields: Vec<FieldError>) -> IngestError {
-        IngestError::Invalid(InvalidTable { rows_read, fields, ..self.found })
+    pub fn into_error(self, rows_read: u64, mut fields: Vec<FieldError>) -> IngestError {
+        let unlisted_fields = fields.len().saturating_sub(FieldError::MOST) as u64;
+        fields.truncate(FieldError::MOST);
+        IngestError::Invalid(InvalidTable { rows_read, fields, unlisted_fields, ..self.found })
     }
 }

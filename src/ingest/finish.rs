@@ -18,7 +18,7 @@ use super::{
     times::{TimeScale, TimesSeen},
     values::Values,
 };
-use crate::types::{FeatureMap, FieldError, PartRows, Profile, TimeColumn};
+use crate::types::{FeatureMap, FieldError, PartRows, Profile, TimeColumn, shorten};
 use std::{collections::BTreeMap, path::Path};
 
 /// Writes the dataset into `out_dir`, by way of a temporary folder in `parent`.
@@ -125,7 +125,7 @@ fn large_group(splits: &SplitsSeen, rows: u64) -> String {
 fn cut_cells<'a>(plan: &'a Plan, cut: &'a [u64]) -> impl Iterator<Item = String> + 'a {
     plan.slots.iter().filter_map(|slot| {
         let SlotKind::Multi { vocabulary, places, .. } = slot.kind else { return None };
-        let (column, cells) = (&plan.columns[slot.column], cut[vocabulary]);
+        let (column, cells) = (shorten(&plan.columns[slot.column]), cut[vocabulary]);
         (cells > 0).then(|| {
             format!("{cells} cells of column `{column}` have more than {places} values; the last {places} are kept")
         })

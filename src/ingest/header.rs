@@ -1,6 +1,7 @@
 //! Whether the first line of a CSV holds names.
 
 use super::cell::{parse_number, parse_time};
+use crate::types::shorten;
 
 /// Cells of the first line that a message shows.
 const SHOWN: usize = 4;
@@ -9,7 +10,7 @@ const SHOWN: usize = 4;
 pub(super) fn suspicion(columns: &[String]) -> Option<String> {
     let first = columns.first()?.trim();
     let line = || {
-        let cells: Vec<_> = columns.iter().take(SHOWN).map(|cell| format!("`{cell}`")).collect();
+        let cells: Vec<_> = columns.iter().take(SHOWN).map(|cell| format!("`{}`", shorten(cell))).collect();
         format!("the first line ({}{})", cells.join(", "), if columns.len() > SHOWN { ", …" } else { "" })
     };
     let format_of = |what: &str| Some(format!("{} looks like {what}", line()));

@@ -127,20 +127,21 @@ impl Members {
 const UNKNOWN_KEY: &str =
     "no object of the first 10,000 has this key; give it to an early one (null will do) or list `fields`";
 
-/// Adds the keys of the first `rows` objects that are `wanted` to `names`, in order of first appearance. Returns how many rows
-/// were read.
+/// Adds the keys of the first `rows` objects that are `wanted` to `names`, in order of first appearance, until there are `most`
+/// names. Returns how many rows were read.
 pub(super) fn discover_keys(
     lines: &mut Lines,
     rows: u64,
     wanted: impl Fn(&str) -> bool,
+    most: usize,
     names: &mut Vec<String>,
 ) -> Result<u64, ReadError> {
     let mut seen: HashSet<String> = names.iter().cloned().collect();
     let mut read = 0;
-    while read < rows && lines.read_row()? {
+    while read < rows && names.len() < most && lines.read_row()? {
         read += 1;
         let mut note = |key: &str, _: &RawValue| {
-            if wanted(key) && !seen.contains(key) {
+            if names.len() < most && wanted(key) && !seen.contains(key) {
                 seen.insert(key.to_owned());
                 names.push(key.to_owned());
             }

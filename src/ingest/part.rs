@@ -2,14 +2,14 @@
 
 use super::{
     archive::Member,
-    error::IngestError,
+    error::{IngestError, list_names},
     format::{ResolvedFile, detect_compression, resolve_for_file},
     limits::IngestLimits,
     parquet,
     reader::Rows,
     text::TextFile,
 };
-use crate::types::{Compression, DatasetSpec, FileFormat, SourcePart, Split, TextEncoding};
+use crate::types::{Compression, DatasetSpec, FileFormat, SourcePart, Split, TextEncoding, shorten};
 use std::path::PathBuf;
 
 pub(super) struct Part {
@@ -108,17 +108,12 @@ impl Part {
         let wrong = |rule: String| Err(IngestError::field("", rule).in_part(self.name.as_deref()));
         let missing: Vec<_> = columns.iter().filter(|column| !own.contains(column)).collect();
         let unknown: Vec<_> = own.iter().filter(|column| !columns.contains(column)).collect();
-        let list = |names: &[&String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match (&missing[..], &unknown[..]) {
             ([], []) if own.len() == columns.len() => {}
             ([], []) => return wrong(format!("has {} columns, and the first part has {}", own.len(), columns.len())),
-            ([], unknown) => return wrong(format!("has {}, which the first part has not", list(unknown))),
+            ([], unknown) => return wrong(format!("has {}, which the first part has not", list_names(unknown))),
             (missing, _) => {
-                let rule = format!(
-                    "has no column {}; its columns are {}",
-                    list(missing),
-                    list(&own.iter().collect::<Vec<_>>())
-                );
+                let rule = format!("has no column {}; its columns are {}", list_names(missing), list_names(own));
                 return wrong(rule);
             }
         }
@@ -127,7 +122,7 @@ impl Part {
         let mut order = Vec::with_capacity(columns.len());
         for column in columns {
             let Some(place) = (0..own.len()).find(|place| !taken[*place] && own[*place] == *column) else {
-                return wrong(format!("has fewer columns named `{column}` than the first part"));
+                return wrong(format!("has fewer columns named `{}` than the first part", shorten(column)));
             };
             taken[place] = true;
             order.push(place);

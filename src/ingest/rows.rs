@@ -3,12 +3,12 @@
 use super::{
     batch::{BATCH_ROWS, Batch, Span},
     content::without_zero_fraction,
-    error::IngestError,
+    error::{IngestError, list_names},
     format::{SNIFF_BYTES, resolve_format},
     limits::IngestLimits,
     table::Table,
 };
-use crate::types::{Compression, DatasetSpec, FileFormat, LabelRule, TableSource};
+use crate::types::{Compression, DatasetSpec, FileFormat, LabelRule, TableSource, shorten};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::BTreeSet, fs::File, io::Read, ops::ControlFlow, path::Path};
 
@@ -117,7 +117,7 @@ fn each_row_where(
     each: EachRow,
 ) -> Result<(), IngestError> {
     let Some(place) = table.columns.iter().position(|name| name == column) else {
-        let rule = format!("no column `{column}`; there are {}", table.columns.join(", "));
+        let rule = format!("no column `{}`; there are {}", shorten(column), list_names(&table.columns));
         return Err(IngestError::field("", rule));
     };
     // A whole number of a vocabulary may stand with a fraction of 0 in the file.

@@ -11,7 +11,7 @@ use super::{
     split::{SplitPlan, Splitter},
     values::Values,
 };
-use crate::types::{Split, SplitCounts};
+use crate::types::{Split, SplitCounts, shorten};
 
 /// Numeric columns sampled in one reading of the spill: bounds memory at 128 MB.
 const SAMPLED_AT_ONCE: usize = 16;
@@ -130,7 +130,7 @@ impl Survey {
             let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
             let rule = format!(
                 "no row has a value that the rule names, so all have label {label}; column `{}` has {}",
-                plan.columns[plan.label],
+                shorten(&plan.columns[plan.label]),
                 words.join(", ")
             );
             return Err(IngestError::field("/label", rule));

@@ -1,6 +1,6 @@
 //! Fields that should not be fields: named before a model is trained on them.
 
-use crate::types::{FieldReading, FieldWarning, ReadAs, SplitCounts, Suspicion};
+use crate::types::{FieldReading, FieldWarning, ReadAs, SplitCounts, Suspicion, shorten};
 
 /// A column of which so many of the rows with a value have one of their own names rows, and nothing that recurs.
 const OWN_VALUES: f64 = 0.99;
@@ -18,7 +18,7 @@ pub(super) fn suspect(field: &FieldReading, rows: SplitCounts, unseen: f64) -> O
     let all = rows.total();
     let with_value = all - missing;
     let values = values.unwrap_or(u64::MAX);
-    let name = if column.is_empty() { "''" } else { column.as_str() };
+    let name = if column.is_empty() { "''".into() } else { shorten(column) };
     let leave_out = format!("leave it out (`exclude`, --exclude {name})");
     let (suspicion, message) = if let Some(auc) = field.auc.filter(|auc| *auc >= GIVEN_AWAY) {
         (
@@ -49,7 +49,7 @@ pub(super) fn suspect(field: &FieldReading, rows: SplitCounts, unseen: f64) -> O
     } else {
         return None;
     };
-    Some(FieldWarning { column: column.clone(), suspicion, message: format!("column `{column}` {message}") })
+    Some(FieldWarning { column: column.clone(), suspicion, message: format!("column `{}` {message}", shorten(column)) })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
     reader::{Rows, open_lines},
     typed_header::{self, NamedType, take_types},
 };
-use crate::types::{DatasetSpec, FieldSpec, FileFormat, SourcePart, TableSource};
+use crate::types::{DatasetSpec, FieldSpec, FileFormat, SourcePart, TableSource, shorten};
 
 /// Rows looked at before the first reading: for the keys of JSON objects, and for decimals.
 pub(super) const SNIFF_ROWS: u64 = 10_000;
@@ -188,7 +188,7 @@ fn check_objects(part: &Part, limits: &IngestLimits) -> Result<(), IngestError> 
     let at_start = |error: ReadError| error.at_start(&part.path);
     let (mut lines, _) = open_lines(part.text(), limits)?;
     let mut names = Vec::new();
-    discover_keys(&mut lines, SNIFF_ROWS, |_| true, &mut names).map_err(at_start)?;
+    discover_keys(&mut lines, SNIFF_ROWS, |_| true, 1, &mut names).map_err(at_start)?;
     let (mut lines, _) = open_lines(part.text(), limits)?;
     lines.read_row().map_err(at_start)?;
     if names.is_empty() || jsonl::starts_otherwise(lines.text()) {
@@ -208,7 +208,7 @@ fn discover_columns(parts: &[Part], limits: &IngestLimits) -> Result<Vec<String>
             break;
         }
         let (mut lines, _) = open_lines(part.text(), limits)?;
-        let read = discover_keys(&mut lines, left, |_| true, &mut names);
+        let read = discover_keys(&mut lines, left, |_| true, limits.max_columns.saturating_add(1), &mut names);
         left -= read.map_err(|error| error.at_start(&part.path).in_part(part.name.as_deref()))?;
     }
     Ok(names)
@@ -298,7 +298,7 @@ fn add_partitions(source: &TableSource, parts: &mut [Part], columns: &mut Vec<St
     if let Some(other) = source.parts.iter().find(|part| names(part) != first) {
         let list = |names: Vec<String>| match names.is_empty() {
             true => "none".to_owned(),
-            false => names.iter().map(|name| format!("`{name}=`")).collect::<Vec<_>>().join(", "),
+            false => names.iter().map(|name| format!("`{}=`", shorten(name))).collect::<Vec<_>>().join(", "),
         };
         let rule = format!(
             "{}: the folders of this part name {}, and those of the first name {}; all parts lie in folders of the same names",

@@ -1,11 +1,12 @@
 //! A column that is left out of a copy of a table: the labels of rows that somebody else is to predict.
 
 use super::{
-    error::{IngestError, ReadError},
+    error::{IngestError, ReadError, list_names},
     jsonl::each_member,
     lines::separated_cells,
     marks::TextStyle,
 };
+use crate::types::shorten;
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use std::{borrow::Cow, ops::Range, sync::Arc};
@@ -20,7 +21,8 @@ impl Withheld {
     /// The column of this name; it must be one of `columns`, those of the table.
     pub fn new(columns: &[String], name: &str) -> Result<Self, IngestError> {
         let place = columns.iter().position(|column| column == name);
-        let missing = || IngestError::field("", format!("no column `{name}`; there are {}", columns.join(", ")));
+        let missing =
+            || IngestError::field("", format!("no column `{}`; there are {}", shorten(name), list_names(columns)));
         Ok(Self { place: place.ok_or_else(missing)?, name: name.to_owned() })
     }
 
@@ -68,7 +70,10 @@ impl Withheld {
     }
 
     fn not_found(&self) -> ReadError {
-        ReadError::Content(format!("a row has no value of the column `{}`, which is to be left out", self.name))
+        ReadError::Content(format!(
+            "a row has no value of the column `{}`, which is to be left out",
+            shorten(&self.name)
+        ))
     }
 
     pub fn cut_schema(&self, schema: &SchemaRef) -> Result<SchemaRef, ArrowError> {

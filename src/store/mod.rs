@@ -6,7 +6,9 @@
 //! Times are the database's, never a client's clock. What belongs to a tenant is found only together with that tenant; for
 //! another tenant it does not exist.
 
+mod address;
 pub mod artifacts;
+pub mod audit;
 pub mod checkpoints;
 pub mod datasets;
 mod embedded;
@@ -31,6 +33,7 @@ pub mod uploads;
 pub mod webhooks;
 pub mod workers;
 
+pub use address::{AddressError, parse_address, place_of};
 pub use embedded::{Durability, EmbeddedError, EmbeddedPostgres};
 pub use error::StoreError;
 pub use lease::Lease;
@@ -54,6 +57,9 @@ pub const JOB_EVENT: &str = "job_event";
 pub const WORK: &str = "work";
 /// Channel that carries the id (a bare UUID) of a running job to be cancelled or paused.
 pub const JOB_CANCEL: &str = "job_cancel";
+
+/// What `pg_stat_activity` calls our sessions, where the address names them not otherwise.
+const APPLICATION: &str = "autodenoise";
 
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,6 +107,10 @@ pub struct Store {
 impl Store {
     /// Connects, and fails at once where no database answers.
     pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<Self, StoreError> {
+        let options = match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name(APPLICATION),
+        };
         let pool = pool_options(max_connections).connect_with(options.options(SESSION)).await?;
         Ok(Self { pool })
     }

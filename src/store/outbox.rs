@@ -28,6 +28,8 @@ pub struct ClaimedMessage {
     pub lease: MessageLease,
     pub url: String,
     pub secret: WebhookSecret,
+    /// The secret before it, as long as messages are signed with that too.
+    pub former_secret: Option<WebhookSecret>,
     /// One of `WebhookEvent`'s words, or `TEST`.
     pub kind: String,
     pub at: DateTime<Utc>,
@@ -85,30 +87,23 @@ pub struct Backlog {
     pub overdue_seconds: f64,
 }
 
-/// What a request for a test came to.
+/// What a request to send a message came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Test {
+pub enum Queued {
     /// In the outbox, as this message.
-    Queued(MessageId),
+    As(MessageId),
     /// Nothing is sent to a webhook whose receiver wants no more.
     Disabled,
+    /// There is no such webhook, or no such message of it.
     Missing,
 }
 
 /// Puts a test message into the outbox. If one waits there already, it answers this request too.
-pub async fn queue_test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookId) -> Result<Test, StoreError> {
+pub async fn queue_test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookId) -> Result<Queued, StoreError> {
     let mut tx = conn.begin().await?;
     // Locked, so that two requests at the same time make one message.
-    let enabled: Option<bool> =
-        sqlx::query_scalar("select disabled_at is null from webhooks where id = $1 and tenant = $2 for no key update")
-            .bind(id)
-            .bind(tenant)
-            .fetch_optional(&mut *tx)
-            .await?;
-    match enabled {
-        None => return Ok(Test::Missing),
-        Some(false) => return Ok(Test::Disabled),
-        Some(true) => {}
+    if let Some(refused) = hold_webhook(&mut tx, tenant, id).await? {
+        return Ok(refused);
     }
     let waiting: Option<MessageId> = sqlx::query_scalar(
         "select id from webhook_messages where webhook_id = $1 and state = 'pending' and job_id is null",
@@ -127,7 +122,50 @@ pub async fn queue_test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookI
         }
     };
     tx.commit().await?;
-    Ok(Test::Queued(message))
+    Ok(Queued::As(message))
+}
+
+/// Locks a webhook until the transaction ends; says so where nothing is sent to it.
+async fn hold_webhook(tx: &mut PgConnection, tenant: &TenantId, id: WebhookId) -> Result<Option<Queued>, StoreError> {
+    let enabled: Option<bool> =
+        sqlx::query_scalar("select disabled_at is null from webhooks where id = $1 and tenant = $2 for no key update")
+            .bind(id)
+            .bind(tenant)
+            .fetch_optional(tx)
+            .await?;
+    Ok(match enabled {
+        None => Some(Queued::Missing),
+        Some(false) => Some(Queued::Disabled),
+        Some(true) => None,
+    })
+}
+
+/// Has a job's message sent once more, now, whatever became of it before. Its id stays, so that a receiver that has it knows.
+pub async fn resend(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    id: WebhookId,
+    message: MessageId,
+) -> Result<Queued, StoreError> {
+    let mut tx = conn.begin().await?;
+    if let Some(refused) = hold_webhook(&mut tx, tenant, id).await? {
+        return Ok(refused);
+    }
+    // One that is being sent now is left to its sender: of its attempt nothing is written down yet.
+    let found = sqlx::query(
+        "update webhook_messages m
+         set state = 'pending', finished_at = null,
+             next_at = case when m.state = 'pending' and m.attempt > 0 and not exists (
+                     select from webhook_deliveries d where d.message_id = m.id and d.attempt = m.attempt
+                 ) then m.next_at else now() end
+         where m.id = $1 and m.webhook_id = $2 and m.job_id is not null",
+    )
+    .bind(message)
+    .bind(id)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(if found.rows_affected() > 0 { Queued::As(message) } else { Queued::Missing })
 }
 
 /// Claims the message that has been due for longest, except of the webhooks in `busy`, so that a receiver that hangs keeps one
@@ -149,6 +187,7 @@ pub async fn claim(
         at: DateTime<Utc>,
         url: String,
         secret: WebhookSecret,
+        former_secret: Option<WebhookSecret>,
         job_id: Option<JobId>,
         state: Option<JobState>,
         job_attempt: Option<i32>,
@@ -167,7 +206,8 @@ pub async fn claim(
              from next where m.id = next.id
              returning m.id, m.attempt, m.webhook_id, m.type, m.at, m.job_id
          )
-         select c.id, c.attempt, c.webhook_id, c.type, c.at, w.url, w.secret, c.job_id, j.state,
+         select c.id, c.attempt, c.webhook_id, c.type, c.at, w.url, w.secret,
+                case when w.former_until > now() then w.former_secret end as former_secret, c.job_id, j.state,
                 j.attempt as job_attempt, j.verdict
          from claimed c join webhooks w on w.id = c.webhook_id left join jobs j on j.id = c.job_id",
     )
@@ -180,6 +220,7 @@ pub async fn claim(
         lease: MessageLease { message: row.id, webhook: row.webhook_id, attempt: row.attempt },
         url: row.url,
         secret: row.secret,
+        former_secret: row.former_secret,
         kind: row.kind,
         at: row.at,
         job: row.job_id.zip(row.state).zip(row.job_attempt).map(|((id, state), attempt)| MessageJob {

@@ -4,6 +4,7 @@ use super::{Cursor, Page, StoreError};
 use crate::types::{JobId, MessageId, TenantId, WebhookEvent, WebhookId, WebhookSecret};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Most webhooks of a tenant.
@@ -19,6 +20,14 @@ pub struct WebhookRow {
     pub created_at: DateTime<Utc>,
     /// When its receiver said that it wants no more.
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Until when messages are signed with the secret before this one too.
+    pub former_until: Option<DateTime<Utc>>,
+}
+
+macro_rules! columns {
+    () => {
+        "id, url, events, created_at, disabled_at, case when former_until > now() then former_until end as former_until"
+    };
 }
 
 #[derive(Debug, Clone)]
@@ -53,11 +62,11 @@ pub async fn create(
     tenant: &TenantId,
     new: &NewWebhook,
 ) -> Result<Option<WebhookRow>, StoreError> {
-    let row = sqlx::query_as(
+    let row = sqlx::query_as(concat!(
         "insert into webhooks (id, tenant, url, events, secret)
-         select $1, $2, $3, $4, $5 where (select count(*) from webhooks where tenant = $2) < $6
-         returning id, url, events, created_at, disabled_at",
-    )
+         select $1, $2, $3, $4, $5 where (select count(*) from webhooks where tenant = $2) < $6 returning ",
+        columns!()
+    ))
     .bind(WebhookId::new())
     .bind(tenant)
     .bind(&new.url)
@@ -70,12 +79,11 @@ pub async fn create(
 }
 
 pub async fn find(conn: &mut PgConnection, tenant: &TenantId, id: WebhookId) -> Result<Option<WebhookRow>, StoreError> {
-    let row =
-        sqlx::query_as("select id, url, events, created_at, disabled_at from webhooks where id = $1 and tenant = $2")
-            .bind(id)
-            .bind(tenant)
-            .fetch_optional(conn)
-            .await?;
+    let row = sqlx::query_as(concat!("select ", columns!(), " from webhooks where id = $1 and tenant = $2"))
+        .bind(id)
+        .bind(tenant)
+        .fetch_optional(conn)
+        .await?;
     Ok(row)
 }
 
@@ -86,11 +94,13 @@ pub async fn list(
     limit: u32,
     after: Option<Cursor>,
 ) -> Result<Page<WebhookRow>, StoreError> {
-    let rows = sqlx::query_as(
-        "select id, url, events, created_at, disabled_at from webhooks
-         where tenant = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3))
-         order by created_at desc, id desc limit $4",
-    )
+    let rows = sqlx::query_as(concat!(
+        "select ",
+        columns!(),
+        " from webhooks
+          where tenant = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+          order by created_at desc, id desc limit $4"
+    ))
     .bind(tenant)
     .bind(after.map(|cursor| cursor.created_at))
     .bind(after.map(|cursor| cursor.id))
@@ -98,6 +108,47 @@ pub async fn list(
     .fetch_all(conn)
     .await?;
     Ok(Page::cut(rows, limit, |row: &WebhookRow| Cursor { created_at: row.created_at, id: row.id.0 }))
+}
+
+/// Gives the webhook another secret. For `both_for` messages are signed with the one before too. None where there is no such
+/// webhook.
+pub async fn rotate_secret(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    id: WebhookId,
+    secret: &WebhookSecret,
+    both_for: Duration,
+) -> Result<Option<WebhookRow>, StoreError> {
+    let row = sqlx::query_as(concat!(
+        "update webhooks
+         set former_secret = secret, former_until = now() + make_interval(secs => $4), secret = $3
+         where id = $1 and tenant = $2 returning ",
+        columns!()
+    ))
+    .bind(id)
+    .bind(tenant)
+    .bind(secret)
+    .bind(both_for.as_secs_f64())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Has the webhook told again, after its receiver wanted no more. None where there is no such webhook.
+pub async fn enable(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    id: WebhookId,
+) -> Result<Option<WebhookRow>, StoreError> {
+    let row = sqlx::query_as(concat!(
+        "update webhooks set disabled_at = null where id = $1 and tenant = $2 returning ",
+        columns!()
+    ))
+    .bind(id)
+    .bind(tenant)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
 }
 
 /// Deletes the webhook with all that was to be sent to it; false where there is none.

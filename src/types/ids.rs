@@ -116,6 +116,12 @@ decl_id!(
     "message",
     "msg_"
 );
+decl_id!(
+    /// What somebody did, as the audit has it.
+    AuditEntryId,
+    "audit entry",
+    "aud_"
+);
 
 #[cfg(test)]
 mod tests {

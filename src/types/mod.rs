@@ -4,6 +4,7 @@
 
 mod ability;
 mod access;
+mod audit;
 mod backbone;
 mod bad_rows;
 mod column_pattern;
@@ -47,6 +48,7 @@ mod words;
 
 pub use ability::{Ability, TORCH_TRAINER};
 pub use access::{Quota, Scope};
+pub use audit::AuditOutcome;
 pub use backbone::{BackboneKind, Structure};
 pub use bad_rows::{OnBadRow, SkippedRows};
 pub use dataset::{
@@ -66,7 +68,7 @@ pub use evidence::{
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};
 pub use field_reading::{FieldReading, FieldWarning, ReadAs, Suspicion};
-pub use ids::{DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
+pub use ids::{AuditEntryId, DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
 pub use label_rule::{Comparison, LabelRule, LabelTest};
 pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
@@ -91,4 +93,4 @@ pub use test_read::{TestRead, two_digits};
 pub use text_encoding::TextEncoding;
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
-pub use words::{enumerated, nearest};
+pub use words::{enumerated, nearest, shorten};

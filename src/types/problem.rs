@@ -14,10 +14,10 @@ pub struct RowError {
     /// Line of its file on which the row starts, counted from 1. Absent for Parquet, which has no lines.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<u64>,
-    /// Name of the column at fault, where one is.
+    /// Name of the column at fault, where one is, cut to 64 characters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub column: Option<String>,
-    /// What stood there, cut to 100 characters.
+    /// What stood there, cut to 64 characters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub value: Option<String>,
     /// What was expected.

@@ -54,6 +54,9 @@ pub struct WebhookPayload {
     pub kind: String,
     /// When it happened.
     pub timestamp: DateTime<Utc>,
+    /// The same as a sentence, which receivers that take Slack's messages show.
+    #[serde(default)]
+    pub text: String,
     pub data: WebhookData,
 }
 

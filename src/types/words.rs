@@ -55,14 +55,34 @@ pub(super) use choice;
 pub(super) fn no_such_word(word: &str, known: &[&str]) -> String {
     let guess =
         nearest(word, known.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    format!("`{word}` is not one of {}{guess}", known.join(", "))
+    format!("`{}` is not one of {}{guess}", shorten(word), known.join(", "))
 }
 
-/// The known name that differs from `name` by a slip or two, whatever their case.
+/// Most characters of a name that a message shows, and of names that are compared with each other.
+const LONGEST_NAME: usize = 64;
+
+/// A name as a message shows it: names come from outside and may be of any length.
+pub fn shorten(name: &str) -> std::borrow::Cow<'_, str> {
+    match name.char_indices().nth(LONGEST_NAME) {
+        None => name.into(),
+        Some((end, _)) => format!("{}…", &name[..end]).into(),
+    }
+}
+
+/// The known name that differs from `name` by a slip or two, whatever their case. Long names are no slip's: to compare them
+/// takes as long as the product of their lengths.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let is_short = |name: &str| name.len() <= 4 * LONGEST_NAME && name.chars().count() <= LONGEST_NAME;
+    if !is_short(name) {
+        return None;
+    }
     let most = (name.chars().count() / 3).max(1);
     let distance = |other: &str| strsim::damerau_levenshtein(&other.to_lowercase(), &name.to_lowercase());
-    let near = known.into_iter().map(|other| (distance(other), other)).filter(|(distance, _)| *distance <= most);
+    let near = known
+        .into_iter()
+        .filter(|other| is_short(other))
+        .map(|other| (distance(other), other))
+        .filter(|(distance, _)| *distance <= most);
     near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
 }
 
@@ -101,6 +121,19 @@ mod tests {
         assert_eq!(nearest("depfm", known), Some("deepfm"));
         assert_eq!(nearest("transformer", known), None);
         assert!("deepFM".parse::<BackboneKind>().unwrap_err().ends_with("did you mean `deepfm`?"));
+    }
+
+    #[test]
+    fn long_names_are_cut_and_not_compared() {
+        assert_eq!(shorten("user"), "user");
+        assert_eq!(shorten(&"é".repeat(64)), "é".repeat(64));
+        assert_eq!(shorten(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
+        let near =
+            |length: usize| nearest(&"a".repeat(length), [&format!("{}b", "a".repeat(length - 1))[..]]).is_some();
+        assert!(near(64) && !near(65));
+        // The product of these lengths would take hours.
+        assert_eq!(nearest(&"a".repeat(60_000), [&"a".repeat(4_000_000)[..]]), None);
+        assert_eq!(nearest("label", [&"a".repeat(4_000_000)[..]]), None);
     }
 
     #[test]

@@ -6,13 +6,16 @@ use super::{
     routes::Web,
     shell::{Shell, render},
 };
-use crate::store::{
-    keys::{self, ApiKey},
-    sessions::{self, SessionToken},
+use crate::{
+    api::Witness,
+    store::{
+        keys::{self, ApiKey},
+        sessions::{self, SessionToken},
+    },
 };
 use askama::Template;
 use axum::{
-    extract::State,
+    extract::{Extension, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
@@ -66,6 +69,7 @@ pub struct SignInForm {
 pub async fn sign_in(
     State(web): State<Web>,
     shell: Shell,
+    Extension(witness): Extension<Witness>,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Result<Response, PageError> {
@@ -82,6 +86,7 @@ pub async fn sign_in(
     let Some(holder) = holder else {
         return Ok(refuse("The key is unknown, revoked or expired; ask the operator for another.".to_owned()));
     };
+    witness.saw(&holder.tenant, Some(holder.key));
     let token =
         sessions::begin(connection, holder.key, SECONDS).await.map_err(|error| PageError::unavailable(&error))?;
     let cookie = make_cookie(&token.reveal(), SECONDS, &headers);

@@ -33,8 +33,8 @@ impl Sender {
     pub fn new(guard: Guard) -> Self {
         let http = Client::builder()
             .user_agent(concat!("autodenoise/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(guard))
-            .https_only(!guard.allow_insecure)
+            .dns_resolver(Arc::new(guard.clone()))
+            .https_only(!guard.speaks_http())
             .redirect(redirect::Policy::none())
             .no_proxy()
             // The address of a kept connection was checked earlier; each attempt is checked anew.
@@ -79,7 +79,7 @@ impl Sender {
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &id)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature(&message.secret, &id, timestamp, &body))
+            .header("webhook-signature", signatures(message, &id, timestamp, &body))
             .body(body);
         // The answer's body is dropped unread.
         Ok(request.send().await?.status())
@@ -101,7 +101,21 @@ fn payload(message: &ClaimedMessage) -> WebhookPayload {
         verdict: job.verdict.as_ref().and_then(|word| word.parse().ok()),
         attempt: u32::try_from(job.attempt).ok(),
     });
-    WebhookPayload { kind: message.kind.clone(), timestamp: message.at, data }
+    WebhookPayload { kind: message.kind.clone(), timestamp: message.at, text: describe(message), data }
+}
+
+/// The message as a sentence.
+fn describe(message: &ClaimedMessage) -> String {
+    let Some(job) = &message.job else { return "AutoDenoise: a test of this webhook".to_owned() };
+    let verdict = job.verdict.as_deref().map(|word| format!("; the verdict: {}", word.replace('_', " ")));
+    format!("AutoDenoise: {} {}{}", job.id, job.state.as_str(), verdict.unwrap_or_default())
+}
+
+/// By the webhook's secret, and while receivers may still have the one before, by that too.
+fn signatures(message: &ClaimedMessage, id: &str, timestamp: i64, body: &str) -> String {
+    let secrets = [Some(&message.secret), message.former_secret.as_ref()];
+    let signed: Vec<_> = secrets.into_iter().flatten().map(|secret| signature(secret, id, timestamp, body)).collect();
+    signed.join(" ")
 }
 
 /// The `webhook-signature` of a message: HMAC-SHA256 over `id.timestamp.body`.

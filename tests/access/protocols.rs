@@ -104,3 +104,24 @@ fn a_table_has_an_address_of_its_own_and_digests_of_every_kind() {
     let cursor = format!("-fffffffffffffff{}", "0".repeat(32));
     assert_eq!(answer(service.get("/v1/jobs").query(&[("after", cursor)])), refused(400, "bad_cursor"));
 }
+
+#[test]
+fn answers_are_packed_as_the_client_likes_best() {
+    let dir = scratch();
+    let service = Service::start_with(&dir.path().join("data"), &["--no-worker"]);
+    for path in ["/openapi.json", "/sign-in"] {
+        let plain = service.get(path).send().unwrap().bytes().unwrap();
+        let packed = service.get(path).header("accept-encoding", "gzip, deflate, br, zstd").send().unwrap();
+        assert_eq!(packed.headers()["content-encoding"], "zstd", "{path}");
+        assert_eq!(zstd::decode_all(&packed.bytes().unwrap()[..]).unwrap(), plain, "{path}");
+    }
+}
+
+#[test]
+fn an_address_that_is_too_long_is_a_problem() {
+    let dir = scratch();
+    let service = Service::start_with(&dir.path().join("data"), &["--no-worker"]);
+    let ask = |bytes: usize| answer(service.get(&format!("/v1/datasets?{}", "x".repeat(bytes))));
+    assert_eq!(ask(65_200), refused(414, "address_too_long"));
+    assert_eq!(ask(50_000).0, 400, "a parameter that is none");
+}

@@ -241,3 +241,50 @@ fn a_folder_that_exists_is_left_alone() {
     assert_eq!(fs::read(upload.folder.path().join("dataset/profile.json")).unwrap(), before);
     assert_eq!(read(table(50), &click()).1.profile.bytes, table(50).len() as u64);
 }
+
+/// Names of kilobytes, as an attacker sends them: what is said of them stays small, and nothing is computed on all of them.
+#[test]
+fn names_of_any_length_are_cut_where_they_are_told() {
+    let long = |number: usize| format!("{number}{}", "c".repeat(20_000));
+    let header = (0..49).map(long).collect::<Vec<_>>().join(",");
+    let row = ",x".repeat(49);
+    let text = format!("click,{header}\n0{row}\n1{row}\nmaybe{row}\n");
+    let fields: Vec<_> = (0..250).map(|number| format!("x{number}{}", "c".repeat(900))).collect();
+    let invalid = refused(&text, &spec(json!({"label": "click", "fields": fields})));
+    assert_eq!((invalid.fields.len(), invalid.faults()), (100, 250));
+    for fault in &invalid.fields {
+        assert!(fault.rule.starts_with("no column `x") && fault.rule.len() < 5_000, "{}", fault.rule);
+        assert!(!fault.rule.contains(&"c".repeat(65)), "{}", fault.rule);
+    }
+    // Bad cells name their columns, a hundred times over.
+    let rows = format!("{}\n", "\"".repeat(3));
+    let text = format!("click,{},z\n0,{rows}", "n".repeat(100_000));
+    let invalid = refused(&text, &spec(json!({"label": "click"})));
+    assert!(invalid.to_string().len() < 2_000, "{}", invalid.to_string().len());
+    let text = format!("{},a\n{}", "n".repeat(100_000), "maybe,1\n".repeat(200));
+    let invalid = refused(&text, &spec(json!({"label": "n".repeat(100_000)})));
+    assert_eq!((invalid.total, invalid.rows.len()), (200, 100));
+    assert!(invalid.rows.iter().all(|row| row.column.as_ref().unwrap().chars().count() == 65));
+    assert!(serde_json::to_string(&invalid.rows).unwrap().len() < 60_000);
+}
+
+/// The distance of these would take hours.
+#[test]
+fn a_long_name_is_not_compared_with_a_long_label() {
+    let text = format!("{},b\n0,1\n", "n".repeat(4_000_000));
+    let invalid = refused(&text, &spec(json!({"label": "l".repeat(60_000)})));
+    assert_eq!(invalid.fields[0].pointer, "/label");
+    assert!(invalid.to_string().len() < 1_000, "{invalid}");
+}
+
+#[test]
+fn keys_of_json_lines_are_gathered_only_up_to_the_limit() {
+    let line = |line: usize| {
+        let members: Vec<_> = (0..9_000).map(|key| format!("\"{line}-{key}\":0")).collect();
+        format!("{{{}}}\n", members.join(","))
+    };
+    let text: String = (0..12).map(line).collect();
+    let json = spec(json!({"label": "click", "format": "jsonl"}));
+    let invalid = refused(text, &json);
+    assert!(invalid.fields[0].rule.contains("at most 10000"), "{invalid}");
+}

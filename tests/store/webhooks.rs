@@ -4,7 +4,7 @@ use crate::common::{self, LEASE, claim, job_spec, queued_job, ready_dataset, rep
 use autodenoise::{
     store::{
         Store, StoreError, endings, jobs,
-        outbox::{self, Attempted, ClaimedMessage, Outcome, TEST, Test},
+        outbox::{self, Attempted, ClaimedMessage, Outcome, Queued, TEST},
         testing::TestDb,
         webhooks::{self, NewWebhook},
     },
@@ -145,7 +145,7 @@ async fn a_receiver_that_wants_no_more_gets_no_more() {
     assert!(webhooks::find(conn, &tenant, id).await.unwrap().unwrap().disabled_at.is_some());
     cancel(store, later).await;
     assert_eq!(outbox::backlog(conn).await.unwrap().messages, 0);
-    assert_eq!(outbox::queue_test(conn, &tenant, id).await.unwrap(), Test::Disabled);
+    assert_eq!(outbox::queue_test(conn, &tenant, id).await.unwrap(), Queued::Disabled);
 }
 
 #[tokio::test]
@@ -160,16 +160,65 @@ async fn a_tenant_sees_its_own_webhooks_and_a_test_waits_once() {
     assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), [own]);
     assert!(webhooks::find(conn, &tenant, foreign).await.unwrap().is_none());
     assert_eq!(webhooks::missing(conn, &tenant, &[own, foreign]).await.unwrap(), [foreign]);
-    assert_eq!(outbox::queue_test(conn, &tenant, foreign).await.unwrap(), Test::Missing);
+    assert_eq!(outbox::queue_test(conn, &tenant, foreign).await.unwrap(), Queued::Missing);
     assert!(!webhooks::delete(conn, &tenant, foreign).await.unwrap());
 
     let first = outbox::queue_test(conn, &tenant, own).await.unwrap();
     assert_eq!(outbox::queue_test(conn, &tenant, own).await.unwrap(), first);
     let message = next(store, &[], LEASE).await.unwrap();
-    assert_eq!((first, &message.kind[..], message.job.is_none()), (Test::Queued(message.lease.message), TEST, true));
+    assert_eq!((first, &message.kind[..], message.job.is_none()), (Queued::As(message.lease.message), TEST, true));
     // Deleted under its sender, who then has nothing to say.
     assert!(webhooks::delete(conn, &tenant, own).await.unwrap());
     let late = finish(store, &message, Outcome::Delivered).await.unwrap_err();
     assert!(matches!(late, StoreError::LeaseLost { .. }), "{late}");
     assert_eq!(outbox::backlog(conn).await.unwrap().messages, 0);
+}
+
+#[tokio::test]
+async fn a_secret_has_a_successor_and_both_sign_for_a_while() {
+    let db = TestDb::new().await;
+    let store = &db.store;
+    let id = webhook(store, "default", &WebhookEvent::ENDS).await;
+    let conn = &mut *store.acquire().await.unwrap();
+    let tenant = TenantId::default();
+    let second = WebhookSecret::new([8; 32]);
+    let day = Duration::from_secs(24 * 3600);
+    let row = webhooks::rotate_secret(conn, &tenant, id, &second, day).await.unwrap().unwrap();
+    assert!((row.former_until.unwrap() - row.created_at).num_hours() >= 23);
+    cancel(store, job_telling(store, &[id]).await).await;
+    let message = next(store, &[], NO_LEASE).await.unwrap();
+    assert_eq!((&message.secret, message.former_secret), (&second, Some(WebhookSecret::new([7; 32]))));
+    sqlx::query("update webhooks set former_until = now()").execute(&mut *conn).await.unwrap();
+    assert_eq!(next(store, &[], LEASE).await.unwrap().former_secret, None, "the day is over");
+    assert_eq!(webhooks::find(conn, &tenant, id).await.unwrap().unwrap().former_until, None);
+    let other: TenantId = "other".parse().unwrap();
+    assert!(webhooks::rotate_secret(conn, &other, id, &second, day).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_message_is_sent_again_when_asked_and_a_webhook_enabled_again() {
+    let db = TestDb::new().await;
+    let store = &db.store;
+    let id = webhook(store, "default", &WebhookEvent::ENDS).await;
+    let conn = &mut *store.acquire().await.unwrap();
+    let (tenant, other) = (TenantId::default(), "other".parse().unwrap());
+    cancel(store, job_telling(store, &[id]).await).await;
+    let message = next(store, &[], LEASE).await.unwrap();
+    let name = message.lease.message;
+    assert_eq!(outbox::resend(conn, &tenant, id, name).await.unwrap(), Queued::As(name));
+    assert!(next(store, &[], LEASE).await.is_none(), "it is being sent");
+    finish(store, &message, Outcome::Delivered).await.unwrap();
+    for outcome in [Outcome::Retrying(Duration::from_secs(3600)), Outcome::Failed, Outcome::Gone] {
+        assert_eq!(outbox::resend(conn, &tenant, id, name).await.unwrap(), Queued::As(name));
+        let again = next(store, &[], LEASE).await.unwrap();
+        assert_eq!(again.lease.message, name, "a receiver knows it by its id");
+        finish(store, &again, outcome).await.unwrap();
+    }
+    assert_eq!(outbox::resend(conn, &tenant, id, name).await.unwrap(), Queued::Disabled);
+    assert!(webhooks::enable(conn, &other, id).await.unwrap().is_none());
+    assert!(webhooks::enable(conn, &tenant, id).await.unwrap().unwrap().disabled_at.is_none());
+    assert_eq!(outbox::resend(conn, &tenant, id, name).await.unwrap(), Queued::As(name));
+    assert_eq!(outbox::resend(conn, &other, id, name).await.unwrap(), Queued::Missing);
+    let foreign = webhook(store, "default", &WebhookEvent::ENDS).await;
+    assert_eq!(outbox::resend(conn, &tenant, foreign, name).await.unwrap(), Queued::Missing);
 }

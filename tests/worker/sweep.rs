@@ -4,7 +4,7 @@ use crate::{common::tenant, stage::Stage};
 use autodenoise::{
     files::{Files, Key, Stored},
     store::{artifacts, checkpoints, datasets, jobs, objects},
-    types::JobState,
+    types::{DatasetId, JobState},
 };
 use std::{
     path::Path,
@@ -92,4 +92,30 @@ async fn results_go_when_their_time_is_over_and_the_job_stays() {
         assert_eq!(artifacts::list(conn, &tenant(), job).await.unwrap().is_empty(), gone);
     }
     assert!(jobs::find(conn, &tenant(), job).await.unwrap().unwrap().report.is_some());
+}
+
+#[tokio::test]
+async fn an_encoded_table_without_its_dataset_goes() {
+    let stage = Stage::new().await;
+    let job = stage.queue_job().await;
+    let worker = stage.start("succeed");
+    stage.until_ended(job).await;
+    worker.stop().await;
+    let conn = &mut *stage.db.store.acquire().await.unwrap();
+    let dataset = jobs::find(conn, &tenant(), job).await.unwrap().unwrap().dataset_id;
+    let [kept, orphan] = [dataset, DatasetId::new()].map(|id| stage.files.dataset_dir(id));
+    for folder in [&kept, &orphan] {
+        std::fs::create_dir_all(folder).unwrap();
+        let opened = std::fs::File::open(folder).unwrap();
+        opened.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
+    }
+    let worker = stage.start("succeed");
+    let gone = async {
+        while orphan.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the sweep has removed it");
+    worker.stop().await;
+    assert!(kept.exists(), "a table whose dataset is there is as good as when it was made");
 }
