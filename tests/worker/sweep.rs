@@ -102,7 +102,7 @@ async fn an_encoded_table_without_its_dataset_goes() {
     stage.until_ended(job).await;
     worker.stop().await;
     let conn = &mut *stage.db.store.acquire().await.unwrap();
-    let dataset = jobs::find(conn, &tenant(), job).await.unwrap().unwrap().dataset_id;
+    let dataset = jobs::find(conn, &tenant(), job).await.unwrap().unwrap().spec.0.dataset_id;
     let [kept, orphan] = [dataset, DatasetId::new()].map(|id| stage.files.dataset_dir(id));
     for folder in [&kept, &orphan] {
         std::fs::create_dir_all(folder).unwrap();
