@@ -4,10 +4,9 @@ The services of our image run from it, with the command, environment, mounts and
 others, which no machine without a registry has, stand Debian's PostgreSQL and the S3 server moto, under the same names, with
 the same passwords.
 
-    compose.py IMAGE SCHEMA: as root, by `unshare --net --mount`; SCHEMA is the JSON schema of the compose specification.
+    compose.py IMAGE: as root, by `unshare --net --mount`
 """
 
-import json
 import os
 import pathlib
 import pwd
@@ -19,16 +18,25 @@ import tempfile
 import time
 import urllib.request
 
-import jsonschema
 import yaml
+from compose_spec import PyCompose
 from container import PREFIX, Container, Image, Member, make_network, run
 from main_job import Client, new_key
+
+
+
+class Plain(yaml.SafeDumper):
+    """YAML without anchors."""
+
+    def ignore_aliases(self, data):
+        return True
+
 
 DOCKER = pathlib.Path(__file__).parents[2] / "docker"
 
 
 def read_compose(variables):
-    """The file with variables filled in, held against the schema."""
+    """The file with variables filled in, held against the compose specification."""
 
     def fill(match):
         name, default = match[1], match[2]
@@ -40,8 +48,8 @@ def read_compose(variables):
     text = (DOCKER / "compose.yaml").read_text()
     text = re.sub(r"\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}", fill, text)
     compose = yaml.safe_load(text)
-    compose = {name: part for name, part in compose.items() if not name.startswith("x-")}
-    jsonschema.validate(compose, json.loads(pathlib.Path(sys.argv[2]).read_text()))
+    # As YAML without anchors and merges, which this reader does not resolve.
+    PyCompose.from_yaml(yaml.dump(compose, Dumper=Plain)).validate()
     return compose
 
 
@@ -148,8 +156,10 @@ def main():
         print(f"compose: {', '.join(compose['services'])} are healthy")
 
         client = Client(f"http://{project.hosts['server']}:8080", key)
-        workers = client.json("GET", "/v1/workers")["data"]
-        assert len(workers) == 2, workers
+        until = time.monotonic() + 60
+        while len(workers := client.json("GET", "/v1/workers")["data"]) < 2:
+            assert time.monotonic() < until, workers
+            time.sleep(0.5)
         program, table = image.root / "usr/local/bin/autodenoise", project.folder / "clicks.csv"
         rows = ["--users", "100", "--items", "60", "--rows", "2000", "--seed", "1"]
         subprocess.run([program, "synth", table, *rows], check=True, capture_output=True)
