@@ -42,6 +42,8 @@ def check_pod(pod):
 
 def main():
     findings = helm.lint(str(CHART))
+    # 1 is advice, from 2 on something is wrong.
+    assert not findings["errors"] and all(finding["severity"] < 2 for finding in findings["messages"]), findings
     print(f"helm lint ({helm.helm_sdk_version()}): {findings}", file=sys.stderr)
     everything = yaml.safe_load((CHART / "ci" / "everything.yaml").read_text())
     manifests = []

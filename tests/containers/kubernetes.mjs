@@ -13,7 +13,7 @@ const manifests = JSON.parse(readFileSync(0, "utf8"));
 for (const manifest of manifests) {
   const group = manifest.apiVersion.includes("/") ? manifest.apiVersion.split("/")[0] : "";
   const name = packages[group] ?? "kubernetes-models";
-  const Model = require(`${name}/${manifest.apiVersion}/${manifest.kind}`)[manifest.kind];
+  const Model = require(path.resolve(process.argv[2], name, manifest.apiVersion, `${manifest.kind}.js`))[manifest.kind];
   try {
     new Model(manifest).validate();
   } catch (error) {
