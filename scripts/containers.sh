@@ -4,7 +4,7 @@
 #   scripts/containers.sh compose         every role of compose.yaml, through the main job and a preemption
 #   scripts/containers.sh kubernetes      the Helm chart: lint, values, schemas of what it renders
 #   scripts/containers.sh observability   dashboard, alerts and autoscaler on a real Prometheus
-# PROGRAMS has a folder with an autodenoise built already; without it the images compile their own.
+# PROGRAMS has a folder with an autodenoise built already; without it the images compile their own. BASE as for docker/build.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,8 @@ run_image() {
     need buildah buildah debootstrap
     need debootstrap debootstrap
     need ip iproute2
-    image=$(ENGINE=buildah docker/build.sh "$target")
+    # A test depends on no registry, unless it is asked to.
+    image=$(ENGINE=buildah BASE=${BASE:-debootstrap} docker/build.sh "$target")
     unshare --net --mount "$python" "tests/containers/$test.py" "$image"
 }
 

@@ -4,8 +4,8 @@
 #   PostgreSQL 15   from apt, only where no initdb is found
 #   Chromium        with --torch: Debian's, with its driver, from apt where no chromedriver is found; the tests of the pages
 #                   look at them in a real browser
-#   .torch/         with --torch, and alone with --libtorch: the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the two small CUDA libraries it
-#                   links against, which autodenoise-torch needs and autodenoise does not
+#   .torch/         with --torch, or by itself with --libtorch: the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the
+#                   two small CUDA libraries it links against, which autodenoise-torch needs and autodenoise does not
 #
 # AUTODENOISE_TORCH_DIR moves the libtorch folder (to share one between checkouts).
 set -euo pipefail
