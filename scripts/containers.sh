@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+export PYTHONDONTWRITEBYTECODE=1
 say() { printf 'containers: %s\n' "$*" >&2; }
 
 python=.containers/bin/python

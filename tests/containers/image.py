@@ -1,4 +1,7 @@
-"""An image is started as it stands: read-only, as its own user, with a first key from a file; it serves, and stops on SIGTERM."""
+"""An image is started as it stands: read-only, as its own user, with a first key from a file; it serves, and stops on SIGTERM.
+
+    image.py IMAGE: one with a PostgreSQL of its own; as root, by `unshare --net --mount`
+"""
 
 import pathlib
 import subprocess
@@ -12,7 +15,6 @@ make_network()
 image = Image(sys.argv[1])
 folder = pathlib.Path(tempfile.mkdtemp(prefix="autodenoise-image-", dir="/tmp"))
 service = None
-database = None
 try:
     config = image.config
     assert config["User"] == "10001:10001", config["User"]
@@ -27,8 +29,6 @@ try:
     run("chown", "10001:10001", str(folder / "data"))
 
     environment = {"AUTODENOISE_FIRST_KEY_FILE": "/run/secrets/first_key", "AUTODENOISE_THREADS": "1"}
-    if len(sys.argv) > 2:
-        environment["DATABASE_URL"] = sys.argv[2]
     mounts = {str(folder / "data"): "/var/lib/autodenoise", str(folder / "first.key"): "/run/secrets/first_key"}
 
     def start(number):

@@ -1,6 +1,7 @@
 """The main job over HTTP alone: a table goes up, a job runs, a result comes down."""
 
 import json
+import secrets
 import time
 import urllib.error
 import urllib.request
@@ -67,6 +68,4 @@ class Client:
 
 def new_key():
     """A key as an operator makes one."""
-    import secrets
-
     return f"adk_{secrets.token_hex(16)}_{secrets.token_hex(32)}"
