@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -70,6 +70,22 @@ openapi: setup ## Write openapi/openapi.json anew from the code
 test-bucket: setup ## A job with its objects in a bucket, on an S3 server from PyPI (300 MB, into .bucket)
 	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }
 	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --locked --test bucket -- --ignored
+
+image: ## Build the image by docker, podman or buildah; TARGET=service, service-torch or standalone
+	@docker/build.sh $(or $(TARGET),standalone)
+
+image-test: ## Build the image and run it as it stands: read-only, as its own user, through the main job (root, buildah)
+	@scripts/containers.sh image
+
+compose-test: setup ## Run every role of docker/compose.yaml, through the main job and a preemption (root, buildah)
+	@scripts/containers.sh compose
+
+kubernetes-test: ## Lint the Helm chart, and hold what it renders to the schemas of Kubernetes and KEDA
+	@scripts/containers.sh kubernetes
+
+observability-test: setup ## Ask every expression of dashboard, alerts and autoscaler of a real Prometheus
+	@test -n "$(PROGRAMS)" || cargo build --locked
+	@scripts/containers.sh observability
 
 check-large: build ## Read a 5 GB CSV under a 1 GB memory limit (minutes, 12 GB of disk)
 	scripts/check-large.sh

@@ -4,8 +4,8 @@
 #   PostgreSQL 15   from apt, only where no initdb is found
 #   Chromium        with --torch: Debian's, with its driver, from apt where no chromedriver is found; the tests of the pages
 #                   look at them in a real browser
-#   .torch/         with --torch: the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the two small CUDA libraries it
-#                   links against, which autodenoise-torch needs and autodenoise does not
+#   .torch/         with --torch, or by itself with --libtorch: the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the
+#                   two small CUDA libraries it links against, which autodenoise-torch needs and autodenoise does not
 #
 # AUTODENOISE_TORCH_DIR moves the libtorch folder (to share one between checkouts).
 set -euo pipefail
@@ -32,7 +32,7 @@ rust=$(cargo --version | cut -d' ' -f2)
 
 # --- libtorch -------------------------------------------------------------------------------------------------------
 # pip unpacks the wheels into a folder of the project. --no-deps, because nothing of PyTorch's Python side is used.
-if [ "${1:-}" = --torch ] && [ "$(cat "$torch_dir/version" 2>/dev/null || true)" != "$torch_version" ]; then
+if [[ "${1:-}" =~ ^--(lib)?torch$ ]] && [ "$(cat "$torch_dir/version" 2>/dev/null || true)" != "$torch_version" ]; then
     command -v g++ >/dev/null || die "g++ is needed and was not found; on Debian: apt-get install g++"
     python3 -m pip --version >/dev/null 2>&1 || die "pip is needed; on Debian: apt-get install python3-pip"
     say "fetching libtorch $torch_version (530 MB, once) into $torch_dir"
@@ -50,6 +50,8 @@ if [ "${1:-}" = --torch ] && [ "$(cat "$torch_dir/version" 2>/dev/null || true)"
 fi
 # The build looks in .torch of the checkout.
 [ -e .torch ] || [ ! -d "$torch_dir" ] || ln -s "$torch_dir" .torch
+
+[ "${1:-}" != --libtorch ] || exit 0
 
 # --- packages -------------------------------------------------------------------------------------------------------
 # Installs packages from apt, as root or by sudo. The first word says what they are for where that cannot be done.

@@ -142,6 +142,51 @@ fn what_is_not_loopback_needs_a_key_before_it_starts() {
     assert_eq!(answer(service.get("/v1/jobs")), refused(401, "unauthorized"));
 }
 
+#[test]
+fn a_key_from_a_file_opens_the_server_at_its_first_start() {
+    let dir = scratch();
+    let (data, file) = (dir.path().join("data"), dir.path().join("first.key"));
+    let (id, secret) = ("0123456789abcdef".repeat(2), "89abcdef".repeat(8));
+    let key = format!("adk_{id}_{secret}");
+    let serve = ["serve", "--listen", "0.0.0.0:0", "--no-worker", "--data-dir", data.to_str().unwrap()];
+    let serve = [&serve[..], &["--first-key-file", file.to_str().unwrap()]].concat();
+    let fails = |what: &str| {
+        let output = autodenoise(&serve);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(what), "{said}");
+        assert!(!said.contains(&secret[..32]), "no message repeats a secret: {said}");
+    };
+    fails("No such file");
+    fs::write(&file, "secret\n").unwrap();
+    fails("no API key");
+    fs::write(&file, &key[..key.len() - 2]).unwrap();
+    fails("no API key");
+
+    fs::write(&file, format!("{key}\n")).unwrap();
+    let flags = ["--listen", "0.0.0.0:0", "--no-worker", "--log", "debug", "--first-key-file", file.to_str().unwrap()];
+    for _ in 0..2 {
+        let service = Service::start_with(&data, &flags);
+        assert_eq!(answer(service.get("/v1/jobs")), refused(401, "unauthorized"));
+        assert_eq!(answer(service.get("/v1/workers").bearer_auth(&key)).0, 200, "its scope is admin");
+        assert!(!service.log().contains(&secret), "a log has no key");
+        let address = service.url.strip_prefix("http://").unwrap().to_owned();
+        autodenoise_ok(&["healthcheck", "--address", &address]);
+        autodenoise_ok(&["healthcheck", "--address", &address, "--ready"]);
+        assert!(service.terminate().success());
+        assert_eq!(autodenoise(&["healthcheck", "--address", &address]).status.code(), Some(1));
+    }
+    let listed = String::from_utf8(keys(&data, &["list"]).stdout).unwrap();
+    assert_eq!(listed.matches("first key").count(), 1, "the second start made no other: {listed}");
+
+    // Another secret of the same id is no key, and a key that was revoked stays revoked.
+    fs::write(&file, format!("adk_{id}_{}", "0".repeat(64))).unwrap();
+    fails("another secret");
+    fs::write(&file, &key).unwrap();
+    assert!(keys(&data, &["revoke", &format!("key_{id}")]).status.success());
+    fails("no API key that is good");
+}
+
 /// Ids of the first tenant for every parameter of a path; a new family of addresses needs its own here.
 fn fill(path: &str, ids: &[(&str, &str)]) -> String {
     let family = path.split('/').nth(2);

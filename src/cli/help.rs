@@ -39,6 +39,7 @@ const GROUPS: [Group; 5] = [
             ("worker", "autodenoise worker --database-url postgres://db/autodenoise --data-dir /mnt/shared"),
             ("keys", "autodenoise keys create --name nightly --scope write"),
             ("fsck", "autodenoise fsck"),
+            ("healthcheck", "autodenoise healthcheck --address 127.0.0.1:8081 --ready"),
             ("migrate", "autodenoise migrate --database-url postgres://db/autodenoise"),
         ],
     },

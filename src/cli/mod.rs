@@ -12,8 +12,10 @@ mod download;
 mod error;
 mod evidence;
 mod figures;
+mod first_key;
 mod foresee;
 mod fsck;
+mod healthcheck;
 mod held_source;
 mod help;
 mod import;
@@ -129,6 +131,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Check that the stored files are what the database says, beside a running server too
     Fsck(fsck::FsckArgs),
+    /// Ask a service on this machine whether it lives, or can take work
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Bring a database's schema up to date
     Migrate(serve::MigrateArgs),
     /// Print the API's OpenAPI document
@@ -184,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => end_with_reader(log, || bench::bench(args, Engines::open_fused)),
         Command::Keys(command) => end_with_reader(log, || keys::run(command)),
         Command::Fsck(args) => end_with_reader(log, || fsck::fsck(args)),
+        Command::Healthcheck(args) => end_with_reader(log, || healthcheck::healthcheck(&args)),
         Command::Migrate(args) => end_with_reader(log, || serve::migrate(args)),
         Command::Completions(args) => end_with_reader(log, || shell::print_completions(&args, command_line())),
         Command::Man(args) => end_with_reader(log, || shell::write_man_pages(&args, command_line())),

@@ -1,6 +1,6 @@
 //! `serve`, `worker`, `migrate`: the long-running side of the program.
 
-use super::{error::CliError, figures, runtime, storage::Storage};
+use super::{error::CliError, figures, first_key, runtime, storage::Storage};
 use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Listener, ObjectsProbe, Probes},
     config::{AccessConfig, DrainConfig, ListenAt, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
@@ -134,6 +134,9 @@ impl Service {
         let storage = Storage::open(&args.storage).await?;
         // Bound before anything runs, so that a port in use costs nothing.
         let (listener, address) = listen(&args.server.listen, "--listen").await?;
+        if let Some(file) = &args.access.first_key_file {
+            first_key::adopt(&storage.store, file).await?;
+        }
         check_exposure(address, tls.is_some(), &storage).await?;
         let (worker, unfit) = if args.no_worker {
             (None, watch::channel(Vec::new()).1)
@@ -229,7 +232,8 @@ async fn check_exposure(address: Option<SocketAddr>, is_secured: bool, storage: 
     if !storage.has_usable_key().await? {
         return Err(CliError::failed_because(format!(
             "{address} is not a loopback address, and there is no API key that is good: make one with \
-             `autodenoise keys create --scope admin` and the same --data-dir or --database-url, or listen on 127.0.0.1"
+             `autodenoise keys create --scope admin` and the same --data-dir or --database-url, give one by \
+             --first-key-file, or listen on 127.0.0.1"
         )));
     }
     if !is_secured {

@@ -12,6 +12,10 @@ pub struct AccessConfig {
     #[arg(long, env = "AUTODENOISE_REQUIRE_KEYS", value_parser = FalseyValueParser::new())]
     pub require_keys: bool,
 
+    /// File with a key that is made good at the first start, of scope admin: adk_, 32 random hexadecimal digits, _ and 64 more
+    #[arg(long, env = "AUTODENOISE_FIRST_KEY_FILE", value_name = "FILE")]
+    pub first_key_file: Option<PathBuf>,
+
     /// Origins whose pages may use the API from browsers, with a key: https://HOST or https://HOST:PORT (repeatable) [default: none]
     #[arg(long = "cors-origin", env = "AUTODENOISE_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN", value_parser = origin)]
     pub cors_origins: Vec<String>,

@@ -37,6 +37,10 @@ impl ApiKey {
         format!("{PREFIX}{}_{}", self.id.0.simple(), hex::encode(self.secret))
     }
 
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
     fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.secret).into()
     }
@@ -111,6 +115,16 @@ pub enum Revocation {
     Missing,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adoption {
+    /// It lets its holder in from now on.
+    Adopted,
+    /// It is there already, good or not.
+    Known,
+    /// A key of its id is there, with another secret.
+    Differs,
+}
+
 /// Makes a key. Its secret is in the `ApiKey` returned and nowhere else, so it can be shown this once only.
 pub async fn create(conn: &mut PgConnection, new: &NewKey) -> Result<(KeyRow, ApiKey), StoreError> {
     let key = ApiKey::new();
@@ -128,6 +142,33 @@ pub async fn create(conn: &mut PgConnection, new: &NewKey) -> Result<(KeyRow, Ap
     .fetch_one(conn)
     .await?;
     Ok((row, key))
+}
+
+/// Lets a key in that was made elsewhere, unless one of its id is there: that one stays as it is. The tenant must be there.
+pub async fn adopt(
+    conn: &mut PgConnection,
+    key: &ApiKey,
+    tenant: &TenantId,
+    name: &str,
+    scope: Scope,
+) -> Result<Adoption, StoreError> {
+    let made = sqlx::query(
+        "insert into api_keys (id, tenant, name, scope, secret_sha256) values ($1, $2, $3, $4, $5)
+         on conflict (id) do nothing",
+    )
+    .bind(key.id)
+    .bind(tenant)
+    .bind(name)
+    .bind(scope)
+    .bind(&key.digest()[..])
+    .execute(&mut *conn)
+    .await?;
+    if made.rows_affected() > 0 {
+        return Ok(Adoption::Adopted);
+    }
+    let stored: Vec<u8> =
+        sqlx::query_scalar("select secret_sha256 from api_keys where id = $1").bind(key.id).fetch_one(conn).await?;
+    Ok(if stored[..].ct_eq(&key.digest()[..]).into() { Adoption::Known } else { Adoption::Differs })
 }
 
 /// Keys, newest first; of one tenant where it is given.
