@@ -5,6 +5,7 @@ use super::{
     scale::Scale,
     width::{Chart, Width},
 };
+use crate::types::signed;
 
 /// Differences with what is known of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +32,7 @@ pub struct Interval {
 
 impl Interval {
     fn words(&self) -> String {
-        format!("{:+.4} [{:+.4}, {:+.4}]", self.mean, self.ends[0], self.ends[1])
+        format!("{} [{}, {}]", signed(self.mean, 4), signed(self.ends[0], 4), signed(self.ends[1], 4))
     }
 }
 
@@ -73,14 +74,14 @@ impl Chart for IntervalChart {
             } else {
                 canvas.words((4.0, y + 18.0), "", Anchor::Start, &one.name);
                 let right = width.units() - 4.0;
-                canvas.words((right, y + 18.0), "figures", Anchor::End, &format!("{:+.4}", one.mean));
+                canvas.words((right, y + 18.0), "figures", Anchor::End, &signed(one.mean, 4));
             }
             let (style, says) = (one.style, format!("{}: {}", one.name, one.words()));
             let ends = one.ends.map(|end| (scale.position(end), middle));
             canvas.line(&format!("range line-{style}"), ends[0], ends[1], &says);
             canvas.dot(&format!("dot-{style}"), (scale.position(one.mean), middle), 5.0, &says);
             for (name, value) in &one.dots {
-                let says = format!("{}, {name}: {value:+.4}", one.name);
+                let says = format!("{}, {name}: {}", one.name, signed(*value, 4));
                 canvas.dot(&format!("one dot-{style}"), (scale.position(*value), dots), 3.0, &says);
             }
         }

@@ -49,7 +49,7 @@ pub struct SubmitArgs {
     /// Follow the job until it ends, as `watch` does
     #[arg(long)]
     wait: bool,
-    /// Say what the job would take and could show, and run nothing
+    /// Say how long the job would take and how small a gain it could detect, and run nothing
     #[arg(long, conflicts_with = "wait")]
     plan: bool,
     /// Ask for a verdict: the denoised table is handed out once that is `certified`
