@@ -48,16 +48,22 @@ impl Chart for IntervalChart {
         let bound = self.bound.as_ref().filter(|(_, at)| *at != 0.0);
         let scale = Scale::around(values.chain([0.0]).chain(bound.map(|bound| bound.1)), left, end);
 
+        // Where names stand above the intervals, no line crosses them.
+        let rows = (0..self.intervals.len()).map(|number| top + row * number as f64);
+        let spans: Vec<(f64, f64)> = match wide {
+            true => vec![(top, bottom)],
+            false => rows.map(|y| (y + 24.0, y + row)).collect(),
+        };
         let mut canvas = Canvas::new(width, bottom + 44.0, &self.title);
         for (tick, text) in scale.sparse_ticks(56.0) {
             let x = scale.position(tick);
-            canvas.line("grid", (x, top), (x, bottom), "");
+            spans.iter().for_each(|(from, to)| canvas.line("grid", (x, *from), (x, *to), ""));
             canvas.words((x, bottom + 16.0), "soft", Anchor::Middle, &text);
         }
         for (name, at) in bound.into_iter().map(|(name, at)| (name.as_str(), *at)).chain([("no difference", 0.0)]) {
             let x = scale.position(at);
             let class = if at == 0.0 { "axis" } else { "level line-0" };
-            canvas.line(class, (x, top - 6.0), (x, bottom), &format!("{name}: {at}"));
+            spans.iter().for_each(|(from, to)| canvas.line(class, (x, *from), (x, *to), &format!("{name}: {at}")));
             // The name must not leave the drawing.
             let half = text_width(name) / 2.0;
             let place = x.clamp(half, width.units() - half);

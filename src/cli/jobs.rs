@@ -180,7 +180,7 @@ fn describe_job(job: &JobView, screen: Screen) -> Vec<String> {
     let mut lines = vec![
         format!("{}  {}", job.id, screen.paint(tone, job.status.as_str())),
         format!("dataset {}", job.dataset_id),
-        format!("{} ({}) with {}, seed {seed}", method.name(), method.preset, method.backbone),
+        format!("{} with {}, seed {seed}", method.label, method.backbone),
     ];
     if let (Some(phase), Some(progress)) = (job.phase, job.progress)
         && !job.is_terminal

@@ -120,6 +120,20 @@ impl ExplainedRow {
     pub fn is_touched(&self) -> bool {
         !self.kept || self.target.is_some() || self.weight.is_some()
     }
+
+    /// What was done to it, in a word or two: `dropped`, `counts as 1`, `weighs 0.40`, `kept`.
+    pub fn what_was_done(&self) -> String {
+        match (self.kept, self.target, self.weight) {
+            (false, ..) => "dropped".to_owned(),
+            (true, Some(target), _) => format!("counts as {}", two_digits(target)),
+            (true, None, Some(weight)) => format!("weighs {}", two_digits(weight)),
+            (true, None, None) => "kept".to_owned(),
+        }
+    }
+}
+
+fn two_digits(number: f32) -> String {
+    if number.fract() == 0.0 { number.to_string() } else { format!("{number:.2}") }
 }
 
 fn read_row(batch: &RecordBatch, at: usize) -> Result<ExplainedRow, ReadRowsError> {

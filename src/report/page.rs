@@ -167,7 +167,7 @@ fn list_facts(report: &Report) -> Vec<[String; 2]> {
         }
     }
     facts.push(["seeds".to_owned(), seeds.to_string()]);
-    facts.push(["readings of the test labels".to_owned(), report.test_reads.to_string()]);
+    facts.push(["test labels were read".to_owned(), format!("{} times", report.test_reads)]);
     facts
 }
 
@@ -277,24 +277,14 @@ fn list_slices(guard: &Guard) -> Vec<SliceLine> {
 
 impl RowLine {
     fn new(row: &ExplainedRow) -> Self {
-        let done = match (row.kept, row.target, row.weight) {
-            (false, ..) => "dropped".to_owned(),
-            (true, Some(target), _) => format!("counts as {}", two_digits(target)),
-            (true, None, Some(weight)) => format!("weighs {}", two_digits(weight)),
-            (true, None, None) => "kept".to_owned(),
-        };
         Self {
             row: number(row.row),
             label: row.label,
-            done,
+            done: row.what_was_done(),
             reason: row.reason.clone().unwrap_or_default(),
             values: row.values.iter().map(|cell| cell.value.clone()).collect(),
         }
     }
-}
-
-fn two_digits(number: f32) -> String {
-    if number.fract() == 0.0 { number.to_string() } else { format!("{number:.2}") }
 }
 
 fn list_methods(table: &[TableLine]) -> Vec<MethodLine> {

@@ -128,7 +128,9 @@ struct RowSample {
 
 struct SampleRow {
     number: String,
-    kept: bool,
+    /// Whether it was kept as it is.
+    untouched: bool,
+    done: String,
     label: u8,
     values: Vec<String>,
     reason: String,
@@ -314,7 +316,8 @@ impl SampleRow {
     fn new(row: &ExplainedRow) -> Self {
         Self {
             number: row.row.to_string(),
-            kept: row.kept,
+            untouched: !row.is_touched(),
+            done: row.what_was_done(),
             label: row.label,
             values: row.values.iter().map(|cell| cell.value.clone()).collect(),
             reason: row.reason.clone().unwrap_or_default(),

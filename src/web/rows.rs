@@ -78,7 +78,9 @@ struct RowsPage {
 
 struct RowLine {
     number: String,
-    kept: bool,
+    /// Whether it was kept as it is.
+    untouched: bool,
+    done: String,
     label: u8,
     score: String,
     losses: String,
@@ -144,7 +146,8 @@ fn describe(it: &RowWithCells, columns: &[String], found: &[CorruptionFound]) ->
     };
     RowLine {
         number: row.row.to_string(),
-        kept: row.kept,
+        untouched: !row.is_touched(),
+        done: row.what_was_done(),
         label: row.label,
         score: row.score.map_or(String::new(), |score| format!("{score:.4}")),
         losses: sparkline(&losses, "losses, the oldest first"),
