@@ -64,7 +64,8 @@ pub fn calibrate(dataset: &Dataset, spec: &ResolvedSpec, threads: usize) -> Opti
     let of_row = |took: Duration, rows: usize| took.as_secs_f64() / rows.max(1) as f64;
     let evaluating = of_row(evaluating.alone(threads), valid.len()) * tried as f64;
     let seconds = BESIDE * (of_row(training, rows) * all as f64 + evaluating);
-    let basis = format!("a pass over {rows} rows, which takes {} where nothing else runs", describe_duration(training));
+    let basis =
+        format!("a pass over {rows} rows, {} on this machine where nothing else runs", describe_duration(training));
     Some(Pace { seconds, passes: None, basis })
 }
 
