@@ -14,6 +14,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::Utc;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
@@ -93,7 +94,7 @@ impl SigningKey {
 }
 
 /// The digest of a table, and those of its files where it has several.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceDigest {
     pub whole: ArtifactDigest,
     pub parts: Vec<ArtifactDigest>,

@@ -80,8 +80,8 @@ fn detectable_gain(certify: &Certify, read: TestRead, profile: &Profile) -> Opti
     let of_one = hanley_mcneil(AUC, positives.max(1), (rows - positives).max(1));
     let of_rows = quantiles * of_one * (2.0 * (1.0 - CORRELATION)).sqrt();
     let basis = format!(
-        "{} seeds whose gains differ by {SEED_DEVIATION} (standard deviation), and {rows} test rows on which two models' AUCs \
-         of {AUC} correlate by {CORRELATION}; certified with a chance of {POWER}",
+        "{} seeds with gains that vary by {SEED_DEVIATION} (standard deviation), and {rows} test rows on which two models have \
+         AUCs of {AUC} that correlate by {CORRELATION}; a gain of that size is certified with a chance of {POWER}",
         certify.seeds
     );
     Some(Estimate { value: certify.min_delta_auc + of_seeds.max(of_rows), basis })

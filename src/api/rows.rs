@@ -38,6 +38,8 @@ pub struct ListRowsQuery {
     label: Option<u8>,
     /// Only the row at this position in the uploaded file, from 0.
     row: Option<u64>,
+    /// Only rows that belong to this finding: its number, from 0, in the report's `findings.corruptions`.
+    finding: Option<u32>,
     /// Only rows whose cell in this column reads `value`.
     column: Option<String>,
     /// What the cell in `column` reads.
@@ -51,7 +53,7 @@ impl ListRowsQuery {
     fn filter(&self) -> Result<RowFilter, ApiError> {
         match self.label {
             Some(label) if label > 1 => Err(ApiError::bad_request(format!("label is {label}; it must be 0 or 1"))),
-            label => Ok(RowFilter { kept: self.kept, label, row: self.row, among: None }),
+            label => Ok(RowFilter { kept: self.kept, label, row: self.row, finding: self.finding, among: None }),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{
     scale::Scale,
     width::{Chart, Width},
 };
+use crate::types::signed;
 
 /// Differences with what is known of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +32,7 @@ pub struct Interval {
 
 impl Interval {
     fn words(&self) -> String {
-        format!("{:+.4} [{:+.4}, {:+.4}]", self.mean, self.ends[0], self.ends[1])
+        format!("{} [{}, {}]", signed(self.mean, 4), signed(self.ends[0], 4), signed(self.ends[1], 4))
     }
 }
 
@@ -47,16 +48,22 @@ impl Chart for IntervalChart {
         let bound = self.bound.as_ref().filter(|(_, at)| *at != 0.0);
         let scale = Scale::around(values.chain([0.0]).chain(bound.map(|bound| bound.1)), left, end);
 
+        // Where names stand above the intervals, no line crosses them.
+        let rows = (0..self.intervals.len()).map(|number| top + row * number as f64);
+        let spans: Vec<(f64, f64)> = match wide {
+            true => vec![(top, bottom)],
+            false => rows.map(|y| (y + 24.0, y + row)).collect(),
+        };
         let mut canvas = Canvas::new(width, bottom + 44.0, &self.title);
         for (tick, text) in scale.sparse_ticks(56.0) {
             let x = scale.position(tick);
-            canvas.line("grid", (x, top), (x, bottom), "");
+            spans.iter().for_each(|(from, to)| canvas.line("grid", (x, *from), (x, *to), ""));
             canvas.words((x, bottom + 16.0), "soft", Anchor::Middle, &text);
         }
         for (name, at) in bound.into_iter().map(|(name, at)| (name.as_str(), *at)).chain([("no difference", 0.0)]) {
             let x = scale.position(at);
             let class = if at == 0.0 { "axis" } else { "level line-0" };
-            canvas.line(class, (x, top - 6.0), (x, bottom), &format!("{name}: {at}"));
+            spans.iter().for_each(|(from, to)| canvas.line(class, (x, *from), (x, *to), &format!("{name}: {at}")));
             // The name must not leave the drawing.
             let half = text_width(name) / 2.0;
             let place = x.clamp(half, width.units() - half);
@@ -73,14 +80,14 @@ impl Chart for IntervalChart {
             } else {
                 canvas.words((4.0, y + 18.0), "", Anchor::Start, &one.name);
                 let right = width.units() - 4.0;
-                canvas.words((right, y + 18.0), "figures", Anchor::End, &format!("{:+.4}", one.mean));
+                canvas.words((right, y + 18.0), "figures", Anchor::End, &signed(one.mean, 4));
             }
             let (style, says) = (one.style, format!("{}: {}", one.name, one.words()));
             let ends = one.ends.map(|end| (scale.position(end), middle));
             canvas.line(&format!("range line-{style}"), ends[0], ends[1], &says);
             canvas.dot(&format!("dot-{style}"), (scale.position(one.mean), middle), 5.0, &says);
             for (name, value) in &one.dots {
-                let says = format!("{}, {name}: {value:+.4}", one.name);
+                let says = format!("{}, {name}: {}", one.name, signed(*value, 4));
                 canvas.dot(&format!("one dot-{style}"), (scale.position(*value), dots), 3.0, &says);
             }
         }

@@ -1,5 +1,6 @@
 //! How fast this machine trains a job's model on the job's table, found out in less than a second.
 
+use super::denoise::all_cores;
 use crate::{
     backbone::{BackboneConfig, Engines, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss, evaluate},
     ingest::{Dataset, SplitData},
@@ -9,14 +10,21 @@ use crate::{
 use std::time::{Duration, Instant};
 
 const KEY: ModelKey = ModelKey { seed: 1, init: [1, 1], run: [1, 1] };
-/// Training goes on, over more and more rows, until a part took this long: shorter ones measure what is done once.
-const LONG_ENOUGH: Duration = Duration::from_millis(200);
+/// Training goes on until so much processor time went into it, over more and more rows, and then over all of them again and
+/// again: less measures what is done once.
+const ENOUGH: Duration = Duration::from_millis(300);
+/// Or until this long has passed, where other programs want the processors too.
+const PATIENCE: Duration = Duration::from_millis(800);
 /// Each part has so many times the rows of the one before.
 const MORE: usize = 4;
+/// How much longer work takes than its processor time divided by the threads, at most, on a machine that does nothing else:
+/// threads wait for each other.
+const UNEVEN: f64 = 1.5;
 /// A training for a proof needs the logits of the test rows, writes results and the like: beside its passes.
 const BESIDE: f64 = 1.1;
 
-/// The seconds of a pass with the job's own backbone on the engine of the CPU; none where only libtorch has that backbone.
+/// The seconds of a pass with the job's own backbone on the engine of the CPU, on a machine that does nothing else; none where
+/// only libtorch has that backbone.
 pub fn calibrate(dataset: &Dataset, spec: &ResolvedSpec, threads: usize) -> Option<Pace> {
     let engines = Engines::open_fused(spec.engine, spec.device, threads).ok()?;
     let (backbone, options) = (spec.method.backbone, &spec.method.options);
@@ -26,8 +34,8 @@ pub fn calibrate(dataset: &Dataset, spec: &ResolvedSpec, threads: usize) -> Opti
     let mut model = engine.model(&config, &[KEY], optimizer);
     let batch = options.batch_size as usize;
     let (all, tried) = (dataset.len(Split::Train), dataset.len(Split::Valid));
-    let mut rows = all.min(MORE * batch);
-    loop {
+    let (mut rows, began, mut spent) = (all.min(MORE * batch), Instant::now(), Duration::ZERO);
+    let training = loop {
         let part = first_rows(dataset, Split::Train, rows);
         let pass = TrainPass {
             rows: &part,
@@ -42,21 +50,59 @@ pub fn calibrate(dataset: &Dataset, spec: &ResolvedSpec, threads: usize) -> Opti
             active: &[true],
             record: Some(Recorded::Train),
         };
-        let started = Instant::now();
-        model.train(&pass, &mut || ());
-        let training = started.elapsed();
-        if training < LONG_ENOUGH && rows < all {
-            rows = all.min(MORE * rows);
-            continue;
+        let took = Took::by(|| drop(model.train(&pass, &mut || ())));
+        spent += took.processor;
+        if spent >= ENOUGH || began.elapsed() >= PATIENCE {
+            break took.alone(threads);
         }
-        let valid = first_rows(dataset, Split::Valid, rows);
-        let started = Instant::now();
-        evaluate(&mut *model, &valid, options.auc_on, options.logloss_eps).ok()?;
-        let of_row = |seconds: Duration, rows: usize| seconds.as_secs_f64() / rows.max(1) as f64;
-        let evaluating = of_row(started.elapsed(), valid.len()) * tried as f64;
-        let seconds = BESIDE * (of_row(training, rows) * all as f64 + evaluating);
-        let basis = format!("a pass over {rows} rows took {:.2} s on this machine", training.as_secs_f64());
-        return Some(Pace { seconds, passes: None, basis });
+        rows = all.min(MORE * rows);
+    };
+    let valid = first_rows(dataset, Split::Valid, rows);
+    let mut evaluated = None;
+    let evaluating = Took::by(|| evaluated = evaluate(&mut *model, &valid, options.auc_on, options.logloss_eps).ok());
+    evaluated?;
+    let of_row = |took: Duration, rows: usize| took.as_secs_f64() / rows.max(1) as f64;
+    let evaluating = of_row(evaluating.alone(threads), valid.len()) * tried as f64;
+    let seconds = BESIDE * (of_row(training, rows) * all as f64 + evaluating);
+    let basis =
+        format!("a pass over {rows} rows, {} on this machine where nothing else runs", describe_duration(training));
+    Some(Pace { seconds, passes: None, basis })
+}
+
+/// How long something took.
+struct Took {
+    wall: Duration,
+    /// Processor time of all threads.
+    processor: Duration,
+}
+
+impl Took {
+    fn by(work: impl FnOnce()) -> Self {
+        let (began, processor) = (Instant::now(), processor_time());
+        work();
+        Self { wall: began.elapsed(), processor: processor_time().saturating_sub(processor) }
+    }
+
+    /// How long it would have taken if no other program had wanted the processors.
+    fn alone(&self, threads: usize) -> Duration {
+        let threads = threads.min(all_cores()) as f64;
+        self.wall.min(self.processor.mul_f64(UNEVEN / threads))
+    }
+}
+
+/// Processor time of this process so far.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live value, and the clock is there on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// `9 ms`, `1.25 s`
+fn describe_duration(duration: Duration) -> String {
+    match duration.as_millis() {
+        ..1000 => format!("{} ms", duration.as_millis().max(1)),
+        _ => format!("{:.2} s", duration.as_secs_f64()),
     }
 }
 
@@ -64,4 +110,18 @@ fn first_rows(dataset: &Dataset, split: Split, rows: usize) -> Rows<'_> {
     let (of, fields) = (dataset.split(split), dataset.fields());
     let rows = rows.min(of.labels.len());
     Rows::new(SplitData { ids: &of.ids[..rows * fields], labels: &of.labels[..rows], rows: &of.rows[..rows] }, fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_programs_are_reckoned_out() {
+        let took =
+            |wall, processor| Took { wall: Duration::from_millis(wall), processor: Duration::from_millis(processor) };
+        assert_eq!(took(100, 90).alone(1), Duration::from_millis(100), "nothing else ran");
+        assert_eq!(took(1360, 30).alone(1), Duration::from_millis(45));
+        assert_eq!([1, 90, 1250].map(|ms| describe_duration(Duration::from_millis(ms))), ["1 ms", "90 ms", "1.25 s"]);
+    }
 }

@@ -2,6 +2,7 @@
 //! and needs neither a server nor a database.
 
 use super::{
+    Command,
     error::CliError,
     evidence::{EvidenceArgs, check_verdict, describe_plan},
     foresee::{PlanArgs, plan_job},
@@ -12,16 +13,19 @@ use super::{
     output::{IfRefused, Output, folder_of, place},
     reading,
     report::{describe_label_columns, describe_report},
+    run_folder::{Resumable, RunFolder, read_record},
+    run_record::{Ended, RunRecord, describe_asked},
     runtime,
     screen::Screen,
     spec_file::SpecFile,
+    take_up,
     view::JobView,
     watch::ShownArgs,
 };
 use crate::{
     certificate::{self, SigningKey, SourceDigest},
     config::{self, WorkerConfig},
-    evaluate::{OutsideProof, is_drawn, read_shown_rows},
+    evaluate::{OutsideProof, is_drawn, read_rows_to_show},
     ingest::{Dataset, RowChanges, column_reader, write_denoised_as},
     judge::{JudgedTable, REPORT},
     report::{PAGE, report_page},
@@ -33,6 +37,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, atomic::AtomicBool},
@@ -51,9 +56,9 @@ pub struct DenoiseArgs {
     /// (s3://, gs://, az://, https://) is written to. Of several files a folder (FOLDER/) gets each under its own name, a file gets
     /// the rows of all, or with --train the training rows alone. Where the method relabels or weighs rows, two more columns say
     /// what to train on
-    #[arg(long, short, value_name = "FILE", required_unless_present = "plan")]
+    #[arg(long, short, value_name = "FILE", required_unless_present_any = ["plan", "resume"])]
     out: Option<PathBuf>,
-    /// Say what the job would take and could show, and run nothing
+    /// Say how long the job would take and how small a gain it could detect, and run nothing
     #[arg(long)]
     plan: bool,
     /// What is written where the verdict is not `certified`
@@ -67,29 +72,36 @@ pub struct DenoiseArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
-    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server does
-    /// (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is written down and not done
+    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server acts
+    /// on (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is recorded and otherwise ignored
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Threads to compute with [default: all cores]
     #[arg(long, env = "AUTODENOISE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
-    /// emptied at the end
+    /// emptied at the end, and kept where the run ends early, which then says how to go on
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
+    /// Folder that the run is kept in, in place of one in --work-dir, so that the same command may be given again and again:
+    /// a run that was interrupted goes on from its last checkpoint to the same bytes, one that is finished says so. Alone it
+    /// goes on with the command that began there
+    #[arg(long, value_name = "FOLDER", conflicts_with = "plan")]
+    resume: Option<PathBuf>,
+    /// Least time between two checkpoints, which a run that was interrupted goes on from
+    #[arg(long, env = "AUTODENOISE_CHECKPOINT_SECONDS", default_value_t = 10.0, value_name = "SECONDS", value_parser = config::seconds)]
+    checkpoint_seconds: f64,
     #[command(flatten)]
     method: MethodArgs,
     /// Key that the certificate in --results is signed with; made where the file is missing [default: a fresh key, which
     /// shows that nothing was changed, but not by whom it was made]
     #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
     signing_key: Option<PathBuf>,
-    /// Do not train again and again for a verdict
+    /// Skip the verdict, and the trainings that it takes
     #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss", "reselect"])]
     no_certify: bool,
-    /// How many verdicts there were before on this table's test rows. Whoever asks often enough is certified by luck, so each
-    /// is judged more strictly than the one before. A server counts them by itself; this command does not know, and
-    /// takes its own for the first
+    /// Number of verdicts already given on this table's test rows. Asking often enough would certify anything by luck, so
+    /// each verdict is stricter than the one before. A server counts them by itself; this command cannot, and assumes none
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "no_certify")]
     earlier_reads: u32,
     #[command(flatten)]
@@ -102,11 +114,23 @@ pub struct DenoiseArgs {
     shown: ShownArgs,
 }
 
-pub fn denoise(args: DenoiseArgs) -> Result<(), CliError> {
-    runtime::run_interruptible(|interrupted| run(args, interrupted))
+pub fn denoise(mut args: DenoiseArgs) -> Result<(), CliError> {
+    if let Some(folder) = args.resume.as_ref().filter(|_| !args.input.names_table()) {
+        let Command::Denoise(recalled) = take_up::recall(folder)? else { unreachable!("the run is of this command") };
+        args = recalled;
+    }
+    if args.resume.is_some() && args.out.is_none() {
+        return Err(CliError::usage("--out is needed: where the denoised table goes"));
+    }
+    let resumable = Resumable::default();
+    let ended = runtime::run_interruptible(|interrupted| run(args, interrupted, resumable.clone()));
+    ended.map_err(|error| match resumable.get().filter(|folder| is_unfinished(folder)) {
+        Some(folder) => error.with_advice(take_up::describe_how(folder)),
+        None => error,
+    })
 }
 
-async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
+async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumable) -> Result<(), CliError> {
     let spec_file = SpecFile::read(args.spec.as_ref())?;
     let mut job_spec = spec_file.job_spec(DatasetId::new());
     args.method.apply(&mut job_spec)?;
@@ -125,15 +149,22 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let foreseen = job_spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
     let trainer = find_trainer(&foreseen)?;
 
-    let work = reading::work_folder(&args.work_dir)?;
     let mut view = JobView::new(args.shown.verbosity);
-    let source = args.input.open(&view, work.path()).await?;
     if args.plan {
+        let work = reading::work_folder(&args.work_dir)?;
+        let source = args.input.open(&view, work.path()).await?;
         let how = PlanArgs { work_dir: work.path(), threads: args.threads, earlier_reads: args.earlier_reads };
         let plan = plan_job(&view, &source, &table_spec, &job_spec, how, interrupted).await?;
         args.shown.json.print(&plan, || Screen::stdout().wrap(&describe_plan(&plan), 2));
         return Ok(());
     }
+    let mut folder = RunFolder::open(args.resume.as_deref(), &args.work_dir)?;
+    let begun = folder.record()?;
+    let source = match &begun {
+        // What came by a pipe or an address was copied then, and need not come again.
+        Some(record) if folder.holds(&record.job.source) => record.job.source.clone(),
+        _ => args.input.open(&view, folder.path()).await?,
+    };
     let out = args.out.as_ref().expect("needed where there is no --plan");
     let output = Output::new(out, &source, &table_spec)?;
     if output.is_stdout() && args.shown.json.json {
@@ -141,26 +172,59 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     }
     make_results(&args)?;
     let mut held = HeldSource::take(&source)?;
-    let dataset_dir = work.path().join("dataset");
-    let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
-    let mut spec = job_spec
-        .resolve(&DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map)))
-        .map_err(CliError::invalid_spec)?;
-    // The proof is then the judge's: the trainer only chooses rows.
-    let judged = judge.and_then(|judge| Some((judge, spec.certify.take()?)));
-    let out_dir = work.path().join("out");
-    std::fs::create_dir(&out_dir).map_err(CliError::failed)?;
-    let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out_dir.clone(), args.threads);
-    job.earlier_reads = args.earlier_reads;
-    job.output_form = output.form();
-    if let Some((_, asked)) = &judged {
-        check_proof(&job, asked)?;
-    }
-    let trained = train(&mut view, trainer, &job).await;
+    let asked = describe_asked(&table_spec, &job_spec, judge.is_some(), args.earlier_reads);
+    let record = match begun {
+        Some(mut record) => {
+            record.check(&asked, &held.check()?)?;
+            if let Some(ended) = record.ended {
+                return tell_finished(&view, folder.path(), &ended);
+            }
+            let _ = resumable.set(folder.path().to_owned());
+            record.job = TrainerJob {
+                source,
+                dataset_dir: folder.dataset(),
+                out_dir: folder.out(),
+                resume_from: folder.checkpoint()?,
+                ..record.job
+            };
+            record
+        }
+        None => {
+            let ingested = reading::read_table(&view, &source, &table_spec, &folder.dataset(), interrupted).await?;
+            let mut spec = job_spec
+                .resolve(&DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map)))
+                .map_err(CliError::invalid_spec)?;
+            // The proof is then the judge's: the trainer only chooses rows.
+            let judged = judge.as_ref().and_then(|_| spec.certify.take());
+            let mut job = trainer_job(spec, folder.dataset(), source, ingested.spec, folder.out(), None);
+            job.earlier_reads = args.earlier_reads;
+            if let Some(asked) = &judged {
+                check_proof(&job, asked)?;
+            }
+            std::fs::create_dir(folder.out()).map_err(CliError::failed)?;
+            let record = RunRecord::new(asked, held.check()?, job, judged).map_err(CliError::failed)?;
+            folder.begin(&record, &resumable)?;
+            record
+        }
+    };
+    let job = TrainerJob {
+        output_form: output.form(),
+        checkpoint_seconds: args.checkpoint_seconds,
+        threads: args.threads.map_or_else(all_cores, usize::from),
+        ..record.job.clone()
+    };
+    let out_dir = folder.out();
+    let trained = train(&mut view, trainer, &job, Some(&folder)).await;
     // Where the input changed, that is why the training failed, and of no use where it did not.
-    let digest = held.check()?;
-    let Trained { mut report, artifacts, epochs } = trained?;
-    if let Some((judge, asked)) = judged {
+    let digest = match held.check() {
+        Ok(digest) => digest,
+        Err(changed) => return folder.discard().and(Err(changed)),
+    };
+    let Trained { mut report, artifacts, epochs } = match trained {
+        Err(failed) if failed.is_final() => return folder.discard().and(Err(failed)),
+        trained => trained?,
+    };
+    if let Some((judge, asked)) = judge.zip(record.judged.clone()) {
         let asked = ProofAsked { certify: asked, earlier_reads: args.earlier_reads };
         // A choice may have taken hours: it is kept, whatever becomes of the judge.
         place_results(&args, &job, &report, &digest, &artifacts)?;
@@ -170,7 +234,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         held.check()?;
         let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
-        let page = report_page(&report, &read_shown_rows(&out_dir).map_err(CliError::failed)?, &epochs);
+        let page = report_page(&report, &read_rows_to_show(&out_dir, &report).map_err(CliError::failed)?, &epochs);
         std::fs::write(out_dir.join(PAGE), page).map_err(CliError::failed)?;
     }
 
@@ -189,12 +253,31 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         wrote += &format!("\nwrote the report to {}", page.display());
     }
     view.print_line(&wrote);
+    let exit_code = refused.as_ref().filter(|_| args.if_refused != IfRefused::All).map_or(0, CliError::code);
+    match output.is_stdout() {
+        // What went to standard output is nowhere now, so the same command must do it again.
+        true => folder.discard()?,
+        false => folder
+            .finish(record, Ended { exit_code, said: format!("{wrote}\nverdict: {}", report.verdict.as_str()) })?,
+    }
     let verbose = args.shown.verbosity.verbose;
     match output.is_stdout() {
         true => eprintln!("{}", describe_report(&report, Screen::stderr(), verbose)),
         false => args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), verbose)),
     }
     refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
+}
+
+/// Whether a run in the folder can be gone on with.
+fn is_unfinished(folder: &Path) -> bool {
+    matches!(read_record(folder), Ok(Some(RunRecord { ended: None, .. })))
+}
+
+/// Says that the run in a folder is finished, and ends as it did.
+fn tell_finished(view: &JobView, folder: &Path, ended: &Ended) -> Result<(), CliError> {
+    let again = format!("this run is finished; to run it again, remove {} or name another folder", folder.display());
+    view.print_line(&format!("{again}\n{}", ended.said));
+    if ended.exit_code == 0 { Ok(()) } else { Err(CliError::finished_before(ended.exit_code)) }
 }
 
 /// Writes the denoised table, or what is wanted in its place where the verdict is `refused`; says what was done.
@@ -328,7 +411,6 @@ pub(super) fn trainer_job(
         earlier_reads: 0,
         out_dir,
         resume_from: None,
-        // Nothing would go on from a checkpoint of a one-shot run.
         checkpoint_seconds: f64::MAX,
         threads: threads.map_or_else(all_cores, usize::from),
         memory_cap: None,
@@ -363,11 +445,13 @@ pub(super) struct Trained {
     pub epochs: Vec<EpochRow>,
 }
 
-/// Runs the trainer and shows what it says.
+/// Runs the trainer and shows what it says. Where the run has a folder, it can be gone on with, and with it the passes that a
+/// report draws.
 pub(super) async fn train(
     view: &mut JobView,
     mut trainer: TrainerCommand,
     job: &TrainerJob,
+    folder: Option<&RunFolder>,
 ) -> Result<Trained, CliError> {
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
@@ -389,22 +473,29 @@ pub(super) async fn train(
     while let Some(line) = lines.next_line().await.map_err(CliError::failed)? {
         let event = serde_json::from_str(&line).map_err(CliError::failed)?;
         match event {
-            TrainerEvent::Started { device, engine, threads, .. } => {
-                view.print_detail(&format!("computing on {device} ({engine}), {threads} threads"))
+            TrainerEvent::Started { device, engine, threads, resumed } => {
+                if resumed {
+                    view.print_line("going on from the last checkpoint");
+                }
+                let plural = if threads == 1 { "" } else { "s" };
+                view.print_detail(&format!("computing on {device} ({engine}), {threads} thread{plural}"));
             }
             TrainerEvent::Phase { contender, phase, epoch } => view.show_phase(contender, phase, epoch),
             TrainerEvent::Epoch(row) => {
                 view.show_epoch(&row);
-                epochs.extend(Some(row).filter(|row| is_drawn(row, &job.spec)));
+                if is_drawn(&row, &job.spec) {
+                    folder.map_or(Ok(()), |folder| folder.keep_epoch(&row))?;
+                    epochs.push(row);
+                }
             }
             TrainerEvent::Progress(progress) => view.show_progress(progress),
             TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
             TrainerEvent::Warning(warning) => view.warn(&warning.message),
             TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
             TrainerEvent::Finished(finished) => report = Some(*finished),
-            TrainerEvent::Failed { message, .. } => {
+            TrainerEvent::Failed { message, retryable, .. } => {
                 view.finish();
-                return Err(CliError::job_failed(message));
+                return Err(if retryable { CliError::job_died(message) } else { CliError::job_failed(message) });
             }
         }
     }
@@ -412,10 +503,15 @@ pub(super) async fn train(
     let status = child.wait().await.map_err(CliError::failed)?;
     // An open stdin is the trainer's sign that it is still wanted.
     drop(stdin);
-    match report {
-        Some(report) => Ok(Trained { report, artifacts, epochs }),
-        None => Err(CliError::job_failed(format!("the trainer ended without a result ({status})"))),
-    }
+    let Some(report) = report else {
+        // A terminal interrupts all processes of a command at once.
+        return Err(match status.signal() {
+            Some(libc::SIGINT) => CliError::interrupted(),
+            _ => CliError::job_died(format!("the trainer ended without a result ({status})")),
+        });
+    };
+    let epochs = folder.map_or(Ok(epochs), RunFolder::epochs)?;
+    Ok(Trained { report, artifacts, epochs })
 }
 
 pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {

@@ -10,11 +10,13 @@ use std::{fmt, process::ExitCode};
 pub struct CliError {
     code: u8,
     message: String,
+    /// Whether the job would end alike if it went on.
+    is_final: bool,
 }
 
 impl CliError {
     fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), is_final: false }
     }
 
     /// Anything else that fails; the message has the error with all its causes.
@@ -70,7 +72,13 @@ impl CliError {
         )
     }
 
+    /// The job cannot be done.
     pub fn job_failed(message: impl fmt::Display) -> Self {
+        Self { is_final: true, ..Self::job_died(message) }
+    }
+
+    /// The job ended before it was done, and might end otherwise if it went on.
+    pub fn job_died(message: impl fmt::Display) -> Self {
         Self::new(5, format!("error: the job failed: {message}"))
     }
 
@@ -99,6 +107,31 @@ impl CliError {
 
     pub fn interrupted() -> Self {
         Self::new(130, "interrupted")
+    }
+
+    /// The system, or whoever looks after the process, wants it to end.
+    pub fn terminated() -> Self {
+        Self::new(143, "ended by a signal")
+    }
+
+    /// A run that is finished already, and what its exit code was.
+    pub fn finished_before(code: u8) -> Self {
+        Self::new(code, "")
+    }
+
+    /// The same with one more line.
+    pub fn with_advice(self, advice: impl fmt::Display) -> Self {
+        Self { message: format!("{}\n{advice}", self.message), ..self }
+    }
+
+    /// Whether the job would end alike if it went on.
+    pub fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    /// The exit code as a number.
+    pub fn code(&self) -> u8 {
+        self.code
     }
 
     /// Whether trying again may help because the server could not be reached.

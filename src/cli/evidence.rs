@@ -9,7 +9,7 @@ use crate::{
     metrics::{mean, sample_sd},
     types::{
         Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, ReadGain, Report,
-        RowRule, SelfCheck, SelfCheckResult, Stability, TestRows, Verdict,
+        RowRule, SelfCheck, SelfCheckResult, Stability, TestRows, Verdict, signed,
     },
 };
 use clap::Args;
@@ -31,11 +31,11 @@ pub struct EvidenceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The evidence")]
 pub struct CertifyArgs {
-    /// Seeds that kept rows, all rows and random rows are each trained with for the verdict [default: 5]
+    /// Number of seeds for the verdict: models of kept, all and random rows are trained with each [default: 5]
     #[arg(long, value_name = "N")]
     pub certify_seeds: Option<u32>,
 
-    /// The most that all verdicts on the table's test rows may err by together; the first has .641 of it [default: 0.05]
+    /// Chance of error that all verdicts on the table's test rows share; the first uses .641 of it [default: 0.05]
     #[arg(long, value_name = "P")]
     pub alpha: Option<f64>,
 
@@ -51,12 +51,12 @@ pub struct CertifyArgs {
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
 
-    /// Test rows whose labels are known to be right, and alone count for the verdict: `rating >= 4`, `source = panel`. The
-    /// column need be no field: what models may not see is left out with --exclude
+    /// Rule for test rows whose labels are known to be right; only those count for the verdict: `rating >= 4`,
+    /// `source = panel`. The column does not have to be a field: --exclude hides it from the models
     #[arg(long, value_name = "RULE")]
     pub trusted: Option<RowRule>,
 
-    /// Choose the rows anew with each seed of the verdict, so that the choice is part of what varies
+    /// Choose the rows anew with each seed of the verdict, so that no lucky choice is certified
     #[arg(long)]
     pub reselect: bool,
 }
@@ -155,7 +155,7 @@ fn describe_guard(guard: &Guard) -> String {
                 slice.value.clone(),
                 slice.kept.of.to_string(),
                 percent(1.0 - slice.kept.share()),
-                format!("{:+.1}", slice.z),
+                signed(slice.z, 1),
             ]
         });
         let header = ["field", "value", "rows", "dropped", "z"];
@@ -247,13 +247,18 @@ pub fn describe_arms(certification: &Certification) -> String {
     let gains = [("regularisation", certification.regularisation.as_ref()), ("denoising", certification.gains.first())];
     let told = gains.into_iter().filter_map(|(what, gain)| {
         let gain = gain?;
-        Some(format!("{what} {:+.4} [{:+.4}, {:+.4}]", gain.mean, gain.ci95[0], gain.ci95[1]))
+        Some(format!("{what} {}", with_interval(gain.mean, gain.ci95)))
     });
     let told: Vec<_> = told.collect();
     if !told.is_empty() {
         text += &format!("AUC: {}\n", told.join(", "));
     }
     text
+}
+
+/// `+0.0100 [+0.0040, +0.0160]`
+fn with_interval(mean: f64, [low, high]: [f64; 2]) -> String {
+    format!("{} [{}, {}]", signed(mean, 4), signed(low, 4), signed(high, 4))
 }
 
 /// What denoising gains on all test rows and on parts of them.
@@ -267,9 +272,7 @@ fn reading_table(certification: &Certification) -> Table {
         };
         let over = |arm| {
             let gain = reading.over(arm);
-            gain.map_or_else(String::new, |ReadGain { mean, ci95, .. }| {
-                format!("{mean:+.4} [{:+.4}, {:+.4}]", ci95[0], ci95[1])
-            })
+            gain.map_or_else(String::new, |ReadGain { mean, ci95, .. }| with_interval(*mean, *ci95))
         };
         let verdict = if is_judged { ", the verdict's" } else { "" };
         vec![format!("{on}{verdict}"), reading.rows.rows.to_string(), over(Arm::Full), over(Arm::Random)]
@@ -286,7 +289,7 @@ fn describe_reasons(certification: &Certification) -> String {
 pub fn describe_plan(plan: &Plan) -> String {
     let mut text = format!(
         "{} training, {} validation and {} test rows\n{} models in {} passes over the training rows; the test labels are read {} \
-         times\nabout {} of memory\nabout {} ({})",
+         times\nabout {} of memory\nabout {}, estimated from {}",
         plan.rows.train,
         plan.rows.valid,
         plan.rows.test,
@@ -301,9 +304,9 @@ pub fn describe_plan(plan: &Plan) -> String {
         text += &format!("\n{}", read.describe());
     }
     if let Some(gain) = &plan.detectable_gain {
-        text += &format!("\nthe smallest gain in AUC it can certify: about {:.4} ({})", gain.value, gain.basis);
+        text += &format!("\nthe smallest gain in AUC it can certify: about {:.4}, given {}", gain.value, gain.basis);
     } else if let Some(certify) = &plan.spec.certify {
-        text += &format!("\n{} seeds never certify it", certify.seeds);
+        text += &format!("\n{} seeds are too few to certify anything", certify.seeds);
     }
     text
 }

@@ -94,7 +94,10 @@ fn first_clause(about: &str) -> &str {
     if about.len() <= ROOM {
         return about;
     }
-    let end = about[..=ROOM].rfind([':', ';', ',', '(']).or_else(|| about[..=ROOM].rfind(' ')).unwrap_or(ROOM);
+    // What stands in parentheses is not cut in the middle.
+    let is_outside = |end: usize| about[..end].matches('(').count() == about[..end].matches(')').count();
+    let ends = about[..=ROOM].rmatch_indices([':', ';', ',', '(']).map(|(end, _)| end);
+    let end = ends.filter(|end| is_outside(*end)).max().or_else(|| about[..=ROOM].rfind(' ')).unwrap_or(ROOM);
     about[..end].trim_end()
 }
 

@@ -104,6 +104,8 @@ pub struct CommonArgs {
     /// value)
     #[arg(long, default_value = "all", value_name = "ROWS", value_parser = ["all", "train"])]
     vocabulary: String,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 impl ImportCommand {
@@ -136,7 +138,7 @@ pub fn import(command: ImportCommand) -> Result<(), CliError> {
     let vocabulary = if common.vocabulary == "train" { Vocabulary::Train } else { Vocabulary::All };
     let options = ImportOptions { seed: common.seed, keep_order: common.keep_order, vocabulary };
     runtime::run_interruptible(|interrupted| async move {
-        let view = JobView::new(Verbosity::default());
+        let view = JobView::new(common.verbosity);
         view.show_waiting(format!("reading {}", common.path.display()));
         let out = common.out.clone();
         let working = tokio::task::spawn_blocking(move || {

@@ -23,8 +23,8 @@ pub struct InputArgs {
     #[arg(value_name = "FILE", required_unless_present = "train", conflicts_with_all = ["train", "valid", "test"])]
     files: Vec<PathBuf>,
 
-    /// Files of the training rows, where train, valid and test rows are in files of their own; each may be all that FILE may be
-    /// (repeatable)
+    /// Files of the training rows, for a table whose training, validation and test rows are in separate files; each may be
+    /// anything that FILE may be (repeatable)
     #[arg(
         long,
         value_name = "FILE",
@@ -44,6 +44,11 @@ pub struct InputArgs {
 }
 
 impl InputArgs {
+    /// Whether a table is named at all.
+    pub fn names_table(&self) -> bool {
+        !self.files.is_empty() || !self.train.is_empty()
+    }
+
     /// Finds the files. Those that can be read only once or are elsewhere are copied into the folder `work` first.
     pub async fn open(&self, view: &JobView, work: &Path) -> Result<TableSource, CliError> {
         let mut copies = Copies::new(work)?;

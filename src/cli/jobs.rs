@@ -49,7 +49,7 @@ pub struct SubmitArgs {
     /// Follow the job until it ends, as `watch` does
     #[arg(long)]
     wait: bool,
-    /// Say what the job would take and could show, and run nothing
+    /// Say how long the job would take and how small a gain it could detect, and run nothing
     #[arg(long, conflicts_with = "wait")]
     plan: bool,
     /// Ask for a verdict: the denoised table is handed out once that is `certified`
@@ -180,7 +180,7 @@ fn describe_job(job: &JobView) -> Vec<String> {
     let (method, seed) = (&job.spec.method, job.spec.seed);
     let mut lines = vec![
         format!("dataset {}", job.dataset_id),
-        format!("{} ({}) with {}, seed {seed}", method.name(), method.preset, method.backbone),
+        format!("{} with {}, seed {seed}", method.label, method.backbone),
     ];
     if let (Some(phase), Some(progress)) = (job.phase, job.progress)
         && !job.is_terminal

@@ -30,6 +30,8 @@ mod part_file;
 mod reading;
 mod report;
 mod reproduce;
+mod run_folder;
+mod run_record;
 mod runtime;
 mod screen;
 mod serve;
@@ -39,6 +41,7 @@ mod stage;
 mod storage;
 mod synth;
 mod tables;
+mod take_up;
 mod uploads;
 mod verbosity;
 mod verify;
@@ -70,7 +73,8 @@ Exit codes:
   7  done, and the verdict is not_better: train on all rows
   8  done, and the verdict is inconclusive
   9  a file or certificate is not what it is said to be
-  130  interrupted";
+  130  interrupted
+  143  ended by a signal (SIGTERM)";
 
 /// Finds the rows of a click dataset worth training on.
 #[derive(Parser)]
@@ -88,7 +92,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Run worker slots only, on the database and the data folder that a `serve` elsewhere uses
     Worker(serve::WorkerArgs),
-    /// Denoise one file, without a server
+    /// Denoise one table, without a server
     Denoise(denoise::DenoiseArgs),
     /// Submit a job for a dataset or a file
     Submit(jobs::SubmitArgs),
@@ -98,7 +102,7 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Download a finished job's results
     Download(download::DownloadArgs),
-    /// Have your own models give the verdict on a result, wherever they are trained
+    /// Let your own models give the verdict on a result, wherever they are trained
     #[command(subcommand)]
     Judge(judge::JudgeCommand),
     /// Hold results against a job's certificate, without a server
@@ -122,7 +126,7 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     /// Write a table with planted noise, and which rows were flipped
     Synth(synth::SynthArgs),
-    /// Plant noise in a table, and set every method beside what perfect knowledge of it is worth
+    /// Plant noise in a table, and compare every method with perfect knowledge of the noise
     BenchNoise(bench_noise::BenchNoiseArgs),
     /// Time the method's inner loops on this machine
     Bench(bench::BenchArgs),
@@ -149,9 +153,15 @@ enum Command {
     Reader,
 }
 
+/// Whether these words are a command of the program, whose name is the first of them; nothing is run.
+pub fn parse(words: &[String]) -> Result<(), clap::Error> {
+    let matches = command_line().try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches).map(drop)
+}
+
 /// The command line with all its help.
 fn command_line() -> clap::Command {
-    help::with_groups(Cli::command())
+    help::with_groups(Cli::command().mut_subcommand("denoise", take_up::allow_resume))
 }
 
 pub fn main() -> ExitCode {

@@ -19,7 +19,8 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub features: Option<Vec<String>>,
 
-    /// Columns the models do not see, separated by commas; here and below C* is every column that starts with C
+    /// Columns the models do not see, separated by commas; here and in the options below C* means every column whose name
+    /// starts with C
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', conflicts_with = "features")]
     pub exclude: Vec<String>,
 
@@ -39,12 +40,12 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["split_group", "split_stratified"])]
     pub split_time: Option<String>,
 
-    /// Split by the values of a column, for example of users: no value has rows in two splits. The column is no field, unless
-    /// --features names it
+    /// Split by the values of a column, for example of users: all rows of a value go into one split. Models do not see the
+    /// column unless --features names it
     #[arg(long, value_name = "COLUMN", conflicts_with = "split_stratified")]
     pub split_group: Option<String>,
 
-    /// Split the rows of each label by the same shares: for labels that are rare
+    /// Split the rows of each label separately, by the same shares: for rare labels
     #[arg(long)]
     pub split_stratified: bool,
 
@@ -62,18 +63,18 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMN[=HOW]", value_delimiter = ',')]
     pub numeric: Vec<String>,
 
-    /// Column of several values to a cell: COLUMN=SEPARATOR for one category, COLUMN=SEPARATOR:N for up to N values,
+    /// Column with several values in a cell: COLUMN=SEPARATOR for one category, COLUMN=SEPARATOR:N for up to N values,
     /// COLUMN=SEPARATOR:last:N for the last N of them (repeatable)
     #[arg(long, value_name = "COLUMN=HOW")]
     pub multi: Vec<String>,
 
-    /// Words that mean that a cell has no value, separated by commas, beside the empty cell; in columns of numbers NaN, NA,
-    /// None, NULL, \N and - mean it anyway
+    /// Words that stand for no value, separated by commas, as an empty cell does; in columns of numbers NaN, NA, None, NULL,
+    /// \N and - always do
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     pub missing: Vec<String>,
 
-    /// Refuse the table where a field should perhaps be none: it differs on every row, gives the label away, has no name or one
-    /// value, or values that training rows do not have. Otherwise each is named in a warning
+    /// Refuse the table if a field looks as if it should not be one: it differs on every row, gives the label away, has no
+    /// name, only one value, or values that no training row has. Without this, each is a warning
     #[arg(long)]
     pub strict: bool,
 
@@ -94,8 +95,7 @@ pub struct TableArgs {
     #[arg(long, value_name = "TEXT")]
     pub separator: Option<String>,
 
-    /// What cells of a text table are quoted with: one character, or none [default: ", unless the lines say that nothing is
-    /// quoted]
+    /// Quote character of a text table, or none [default: ", unless the lines show that nothing is quoted]
     #[arg(long, value_name = "CHARACTER|none")]
     pub quote: Option<String>,
 
@@ -107,11 +107,11 @@ pub struct TableArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
 
-    /// Lines at the start of a text table that are neither names nor rows, as a title
+    /// Number of lines at the start of a text table that are neither names nor rows, such as a title
     #[arg(long, value_name = "N")]
     pub skip_lines: Option<u64>,
 
-    /// What lines of a text table start with that are no rows, for example #
+    /// Beginning of lines in a text table that are comments, for example #
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
 
@@ -197,7 +197,7 @@ pub struct MethodArgs {
     #[arg(long, value_name = "NAME", help = help_of_method())]
     pub method: Option<MethodName>,
 
-    /// Other methods to set beside it, separated by commas, or `all`; with options as METHOD:NAME=VALUE;NAME=VALUE
+    /// Other methods to compare it with, separated by commas, or `all`; with options as METHOD:NAME=VALUE;NAME=VALUE
     /// (repeatable)
     #[arg(long, value_name = "METHODS")]
     pub compare: Vec<String>,
@@ -210,12 +210,12 @@ pub struct MethodArgs {
     #[arg(long, value_name = "NAME=VALUES")]
     pub sweep: Option<String>,
 
-    /// Weight decays that every model is tuned over on validation rows before it is compared, separated by commas, or off
+    /// Weight decays to tune every model over, on validation rows, before it is compared; separated by commas, or off
     /// [default: 1e-6,1e-5,3e-5,1e-4,3e-4,1e-3]
     #[arg(long, value_name = "VALUES|off", value_parser = parse_tuning)]
     pub tune: Option<Tuning>,
 
-    /// Do everything with this many seeds: --seed and those after it [default: 1]
+    /// Number of seeds to do everything with: --seed, --seed + 1 and so on [default: 1]
     #[arg(long, value_name = "N")]
     pub seeds: Option<u32>,
 
@@ -225,11 +225,11 @@ pub struct MethodArgs {
     #[arg(long, value_name = "NAME", help = help_of_backbone())]
     pub backbone: Option<BackboneKind>,
 
-    /// Outer epochs of search and validation
+    /// Epochs of the search, each followed by a validation
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
 
-    /// Rows of the loss history
+    /// Passes of the warm-up; each adds one loss per row to the history
     #[arg(long, value_name = "N")]
     pub warmup_epochs: Option<u32>,
 

@@ -154,7 +154,9 @@ fn describe_all(report: &Report) -> String {
         text += &format!("\n\n{}\n", method_table(&report.table));
     }
     let seeds = match report.spec.seeds {
-        1 if report.certification.is_some() => "the table has one seed, the verdict its own".to_owned(),
+        1 if report.certification.is_some() => {
+            "the numbers by method are of one seed, those of the verdict of its own".to_owned()
+        }
         1 => "one seed, so no claim about a difference can be made from it".to_owned(),
         n => format!("{n} seeds; +- is the standard deviation over them"),
     };

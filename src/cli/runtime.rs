@@ -8,27 +8,31 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 /// Runs a command on one thread, to its end.
 pub fn run_client(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     one_thread().block_on(command)
 }
 
-/// Runs a command until it ends or the user interrupts it, which sets the flag it was given. Dropping the command's future
-/// ends what it started.
+/// Runs a command until it ends, the user interrupts it or the system wants it to end, which sets the flag it was given.
+/// Dropping the command's future ends what it started.
 pub fn run_interruptible<F: Future<Output = Result<(), CliError>>>(
     command: impl FnOnce(Arc<AtomicBool>) -> F,
 ) -> Result<(), CliError> {
     let interrupted = Arc::new(AtomicBool::new(false));
     one_thread().block_on(async {
-        tokio::select! {
-            result = command(interrupted.clone()) => result,
-            _ = tokio::signal::ctrl_c() => {
-                interrupted.store(true, Ordering::Relaxed);
-                Err(CliError::interrupted())
-            }
-        }
+        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::failed)?;
+        let ended = tokio::select! {
+            result = command(interrupted.clone()) => return result,
+            _ = tokio::signal::ctrl_c() => CliError::interrupted(),
+            _ = terminate.recv() => CliError::terminated(),
+        };
+        interrupted.store(true, Ordering::Relaxed);
+        Err(ended)
     })
 }
 

@@ -271,7 +271,8 @@ fn gpu(text: &str) -> Result<Device, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// A number of seconds, as a flag has it.
+pub fn seconds(text: &str) -> Result<f64, String> {
     text.parse::<f64>()
         .ok()
         .filter(|seconds| (0.0..=1e9).contains(seconds))

@@ -13,7 +13,10 @@ use crate::selection::{Entrant, Race, Role, Scores, SelectError, Selected, Selec
 use crate::types::ResolvedSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
 const FORMAT: u32 = 8;
@@ -29,7 +32,7 @@ pub enum CheckpointError {
     #[error("the checkpoint cannot be used: {0}")]
     Select(#[from] SelectError),
     #[error("cannot remove the old checkpoint `{file}`: {source}")]
-    Remove { file: String, source: std::io::Error },
+    Remove { file: String, source: io::Error },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -235,8 +238,24 @@ fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<
 /// Removes all checkpoints of the folder but the newest `keep`.
 fn remove_older(folder: &Path, keep: usize) -> Result<(), CheckpointError> {
     let failed = |file: &Path, source| CheckpointError::Remove { file: file.display().to_string(), source };
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(|source| failed(folder, source))?
+    let found = list_checkpoints(folder).map_err(|source| failed(folder, source))?;
+    for old in found.iter().rev().skip(keep) {
+        std::fs::remove_file(old).map_err(|source| failed(old, source))?;
+    }
+    Ok(())
+}
+
+/// The last checkpoint that a job wrote into its folder; none where it wrote none, or there is no such folder.
+pub fn newest_checkpoint(folder: &Path) -> io::Result<Option<PathBuf>> {
+    match list_checkpoints(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => Ok(found?.pop()),
+    }
+}
+
+/// The checkpoints in a folder, the newest last.
+fn list_checkpoints(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -244,8 +263,5 @@ fn remove_older(folder: &Path, keep: usize) -> Result<(), CheckpointError> {
         })
         .collect();
     found.sort();
-    for old in found.iter().rev().skip(keep) {
-        std::fs::remove_file(old).map_err(|source| failed(old, source))?;
-    }
-    Ok(())
+    Ok(found)
 }

@@ -38,12 +38,12 @@ mod turn;
 mod verdict;
 
 pub use artifacts::ExportError;
-pub use checkpoint::CheckpointError;
+pub use checkpoint::{CheckpointError, newest_checkpoint};
 pub use denoised::DenoisedWriter;
 pub use engines::describe_engines;
 pub use job::RunInput;
 pub use outside::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, with_arm_rows};
 pub use planted::Planted;
-pub use results::{KEEP_MASK, LABELS, ResultsError, read_choice, read_shown_rows};
+pub use results::{KEEP_MASK, LABELS, ResultsError, read_choice, read_rows_to_show};
 pub use run::{Run, RunError, Step, is_drawn};
 pub use trusted::TrustedError;

@@ -1,9 +1,9 @@
 //! What a job's own method chose, read back from the files of its results.
 
 use crate::ingest::Dataset;
-use crate::report::{EXPLANATIONS, ExplainedRow, ReadRowsError, SHOWN_ROWS, read_rows};
+use crate::report::{EXPLANATIONS, ReadRowsError, SAMPLE_ROWS, SHOWN_ROWS, ShownRows, read_shown_rows};
 use crate::selection::Selected;
-use crate::types::Split;
+use crate::types::{Report, Split};
 use arrow_array::{RecordBatch, cast::AsArray, types::Float32Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::{
@@ -49,10 +49,11 @@ pub fn read_choice(folder: &Path, dataset: &Dataset) -> Result<Selected, Results
     Ok(selected)
 }
 
-/// The rows that a report shows, from the results in a folder; none where none was dropped or changed.
-pub fn read_shown_rows(folder: &Path) -> Result<Vec<ExplainedRow>, ReadRowsError> {
+/// The rows that the page of a report shows, from the results in a folder; none where none was dropped or changed.
+pub fn read_rows_to_show(folder: &Path, report: &Report) -> Result<ShownRows, ReadRowsError> {
     let file = folder.join(EXPLANATIONS);
-    if file.exists() { read_rows(&file, 0, SHOWN_ROWS) } else { Ok(Vec::new()) }
+    let findings = report.findings.as_ref().map_or(0, |findings| findings.corruptions.len());
+    if file.exists() { read_shown_rows(&file, SHOWN_ROWS, findings, SAMPLE_ROWS) } else { Ok(ShownRows::default()) }
 }
 
 /// Of every row of the file: 0 where it is dropped.

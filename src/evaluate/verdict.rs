@@ -4,7 +4,7 @@ use super::proof::{Proven, RowErrors};
 use crate::metrics::{holm, mean, mean_interval, paired_t, sign_flip, welch_t};
 use crate::types::{
     Arm, BackboneKind, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Gain, GainReading, JudgedRows,
-    KeptShare, LoglossRise, Metrics, ReadGain, TestRead, TestRows, Verdict, two_digits,
+    KeptShare, LoglossRise, Metrics, ReadGain, TestRead, TestRows, Verdict, signed, two_digits,
 };
 
 /// Confidence intervals leave out this share.
@@ -150,8 +150,10 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
             _ => "all rows",
         };
         let text = format!(
-            "AUC over {over}: {:+.5} (95 % interval {:+.5} to {:+.5}), p {p:.4}",
-            gain.mean, gain.ci95[0], gain.ci95[1]
+            "AUC over {over}: {} (95 % interval {} to {}), p {p:.4}",
+            signed(gain.mean, 5),
+            signed(gain.ci95[0], 5),
+            signed(gain.ci95[1], 5)
         );
         if *p <= alpha {
             reasons.push(format!("{text}: above {} for certain", asked.min_delta_auc));
@@ -180,8 +182,10 @@ fn judge(certification: &Certification, p: &[f64; 2]) -> (Verdict, Vec<String>) 
             certain &= upper <= allowed;
             worse |= lower > allowed;
             reasons.push(format!(
-                "log-loss against all rows, {predictions}: {mean:+.5}, below {upper:+.5} but for a chance of {chance}; \
-                 allowed is {allowed:+.5}: {found}"
+                "log-loss less that of all rows, {predictions}: {}, at most {} except with a chance of {chance}; {} is allowed: {found}",
+                signed(mean, 5),
+                signed(upper, 5),
+                signed(allowed, 5)
             ));
         }
     }
@@ -220,7 +224,8 @@ fn describe_judged(judged: &JudgedRows, readings: &[GainReading]) -> String {
             }
         };
         let subject = std::mem::replace(&mut subject, "it");
-        Some(format!("{on} {subject} is {mean:+.5} (95 % interval {low:+.5} to {high:+.5})"))
+        let [mean, low, high] = [*mean, *low, *high].map(|number| signed(number, 5));
+        Some(format!("{on} {subject} is {mean} (95 % interval {low} to {high})"))
     });
     let told: Vec<String> = told.collect();
     if !told.is_empty() {
@@ -253,7 +258,9 @@ fn describe_clusters(clusters: &Clusters) -> String {
 
 /// What to do, in a line. Tuning may be worth its while where denoising is not.
 fn describe_answer(certification: &Certification) -> String {
-    let told = |gain: &Gain| format!("AUC {:+.4} [{:+.4}, {:+.4}]", gain.mean, gain.ci95[0], gain.ci95[1]);
+    let told = |gain: &Gain| {
+        format!("AUC {} [{}, {}]", signed(gain.mean, 4), signed(gain.ci95[0], 4), signed(gain.ci95[1], 4))
+    };
     let decay = |arm: Arm| {
         let arm = certification.arms.iter().find(|own| own.arm == arm)?;
         arm.weight_decay.map(|decay| if decay == 0.0 { "0".to_owned() } else { format!("{decay:e}") })
@@ -270,13 +277,15 @@ fn describe_answer(certification: &Certification) -> String {
     }
     let keep = match certification.verdict {
         Verdict::NotBetter => "Do not drop anything",
-        _ => "Do not drop anything, since no gain by it is certain",
+        _ => "Do not drop anything: no gain by it is certain",
     };
     match (&certification.regularisation, decay(Arm::Full)) {
         (Some(gain), Some(decay)) if gain.ci95[0] > 0.0 => {
             format!("{keep}; set weight_decay to {decay}: {}", told(gain))
         }
-        (Some(gain), _) => format!("{keep}; nor is another weight_decay known to gain: {}", told(gain)),
+        (Some(gain), _) => {
+            format!("{keep}; and keep weight_decay as it is: tuning it gains nothing for certain, {}", told(gain))
+        }
         _ => keep.to_owned(),
     }
 }

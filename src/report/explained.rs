@@ -12,6 +12,10 @@ use utoipa::ToSchema;
 /// The file of the artifact.
 pub const EXPLANATIONS: &str = "explanations.parquet";
 
+/// Rows of findings are looked for among so many of the first: those behind them come without their values.
+const SEARCHED: usize = 10_000;
+const BATCH: usize = 1000;
+
 /// Why a training row was dropped or changed, or nearly was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = RowView)]
@@ -79,6 +83,57 @@ pub fn read_rows(file: &Path, offset: usize, limit: usize) -> Result<Vec<Explain
         }
     }
     Ok(rows)
+}
+
+/// Rows that a report shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ShownRows {
+    /// The first of the file.
+    pub first: Vec<ExplainedRow>,
+    /// The first of each finding that were dropped or changed, by its number in the report.
+    pub of_findings: Vec<Vec<ExplainedRow>>,
+}
+
+/// The first `first` rows of the file, and up to `each` of the first of so many findings.
+pub fn read_shown_rows(file: &Path, first: usize, findings: usize, each: usize) -> Result<ShownRows, ReadRowsError> {
+    let mut shown = ShownRows { first: read_rows(file, 0, first)?, of_findings: vec![Vec::new(); findings] };
+    let mut offset = 0;
+    while offset < SEARCHED && shown.of_findings.iter().any(|rows| rows.len() < each) {
+        let rows = read_rows(file, offset, BATCH)?;
+        let is_last = rows.len() < BATCH;
+        for row in rows {
+            let own = row.finding.and_then(|number| shown.of_findings.get_mut(number as usize));
+            if let Some(own) = own.filter(|own| own.len() < each && row.is_touched()) {
+                own.push(row);
+            }
+        }
+        if is_last {
+            break;
+        }
+        offset += BATCH;
+    }
+    Ok(shown)
+}
+
+impl ExplainedRow {
+    /// Whether it was dropped or changed.
+    pub fn is_touched(&self) -> bool {
+        !self.kept || self.target.is_some() || self.weight.is_some()
+    }
+
+    /// What was done to it, in a word or two: `dropped`, `counts as 1`, `weighs 0.40`, `kept`.
+    pub fn what_was_done(&self) -> String {
+        match (self.kept, self.target, self.weight) {
+            (false, ..) => "dropped".to_owned(),
+            (true, Some(target), _) => format!("counts as {}", two_digits(target)),
+            (true, None, Some(weight)) => format!("weighs {}", two_digits(weight)),
+            (true, None, None) => "kept".to_owned(),
+        }
+    }
+}
+
+fn two_digits(number: f32) -> String {
+    if number.fract() == 0.0 { number.to_string() } else { format!("{number:.2}") }
 }
 
 fn read_row(batch: &RecordBatch, at: usize) -> Result<ExplainedRow, ReadRowsError> {

@@ -8,6 +8,6 @@ mod page;
 mod summary;
 mod words;
 
-pub use explained::{EXPLANATIONS, ExplainedRow, ReadRowsError, RowCell, read_rows};
-pub use page::{PAGE, SHOWN_ROWS, report_page};
+pub use explained::{EXPLANATIONS, ExplainedRow, ReadRowsError, RowCell, ShownRows, read_rows, read_shown_rows};
+pub use page::{PAGE, SAMPLE_ROWS, SHOWN_ROWS, report_page};
 pub use summary::Summary;

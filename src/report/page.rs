@@ -1,7 +1,7 @@
 //! A report as one page: no script, nothing loaded from elsewhere, light or dark as the reader's system is.
 
 use super::charts::{self, Figure};
-use super::explained::ExplainedRow;
+use super::explained::{ExplainedRow, ShownRows};
 use super::summary::Summary;
 use super::words::{number, percent, signed};
 use crate::chart;
@@ -18,14 +18,17 @@ pub const PAGE: &str = "report.html";
 /// Rows that the page shows.
 pub const SHOWN_ROWS: usize = 50;
 
+/// Rows of each finding that it shows beside it.
+pub const SAMPLE_ROWS: usize = 3;
+
 /// Values that it shows of those that lose far more or fewer rows than the rest.
 const SHOWN_SLICES: usize = 8;
 
-/// The page of a report. `rows` are the first of the explanations, and `epochs` the passes of the job's own method and of the
+/// The page of a report. `rows` are of the explanations, and `epochs` the passes of the job's own method and of the
 /// training on all rows with the first seed; either may be empty where nobody has them.
-pub fn report_page(report: &Report, rows: &[ExplainedRow], epochs: &[EpochRow]) -> String {
+pub fn report_page(report: &Report, rows: &ShownRows, epochs: &[EpochRow]) -> String {
     let certification = report.certification.as_ref();
-    let shown: Vec<&ExplainedRow> = rows.iter().filter(|row| is_touched(row)).take(SHOWN_ROWS).collect();
+    let shown: Vec<&ExplainedRow> = rows.first.iter().filter(|row| row.is_touched()).take(SHOWN_ROWS).collect();
     let page = Page {
         palette: chart::PALETTE,
         chart_style: chart::STYLE,
@@ -45,23 +48,15 @@ pub fn report_page(report: &Report, rows: &[ExplainedRow], epochs: &[EpochRow]) 
         reasons: certification.map(|own| own.reasons.clone()).unwrap_or_default(),
         transfers: report.transfers.iter().map(describe_transfer).collect(),
         audited: report.findings.is_some(),
-        findings: report.findings.iter().flat_map(|found| &found.corruptions).map(FindingLine::new).collect(),
+        findings: list_findings(report, rows),
         slices: report.guard.as_ref().map(list_slices).unwrap_or_default(),
-        fields: shown
-            .iter()
-            .map(|row| &row.values)
-            .find(|cells| !cells.is_empty())
-            .map_or_else(Vec::new, |cells| cells.iter().map(|cell| cell.field.clone()).collect()),
+        fields: name_fields(shown.iter().copied()),
         rows: shown.into_iter().map(RowLine::new).collect(),
         methods: if report.table.len() > 2 || report.spec.seeds > 1 { list_methods(&report.table) } else { Vec::new() },
         warnings: report.warnings.iter().map(|warning| warning.message.clone()).collect(),
         spec: serde_json::to_string_pretty(&report.spec).expect("a spec is plain data"),
     };
     page.render().expect("no part of the page can fail")
-}
-
-fn is_touched(row: &ExplainedRow) -> bool {
-    !row.kept || row.target.is_some() || row.weight.is_some()
 }
 
 #[derive(Template)]
@@ -119,6 +114,9 @@ struct FindingLine {
     sure: String,
     done: String,
     gain: String,
+    /// Some of its rows, and the names of their fields.
+    rows_of: Vec<RowLine>,
+    fields: Vec<String>,
 }
 
 /// A value that loses far more or fewer rows than the rest.
@@ -169,7 +167,7 @@ fn list_facts(report: &Report) -> Vec<[String; 2]> {
         }
     }
     facts.push(["seeds".to_owned(), seeds.to_string()]);
-    facts.push(["readings of the test labels".to_owned(), report.test_reads.to_string()]);
+    facts.push(["test labels were read".to_owned(), format!("{} times", report.test_reads)]);
     facts
 }
 
@@ -215,12 +213,24 @@ fn list_readings(own: &Certification) -> Vec<ReadingLine> {
     own.readings.iter().map(reading).collect()
 }
 
+fn list_findings(report: &Report, rows: &ShownRows) -> Vec<FindingLine> {
+    let found = report.findings.iter().flat_map(|found| &found.corruptions).enumerate();
+    let samples = |number: usize| rows.of_findings.get(number).map_or(&[][..], |rows| rows);
+    found.map(|(number, found)| FindingLine::new(found, samples(number))).collect()
+}
+
+/// The fields of rows that come with their values.
+fn name_fields<'a>(mut rows: impl Iterator<Item = &'a ExplainedRow>) -> Vec<String> {
+    let row = rows.find(|row| !row.values.is_empty());
+    row.map_or_else(Vec::new, |row| row.values.iter().map(|cell| cell.field.clone()).collect())
+}
+
 fn describe_transfer(own: &Certification) -> String {
     format!("{}: {}. {}", own.backbone, own.verdict.as_str().replace('_', " "), own.answer)
 }
 
 impl FindingLine {
-    fn new(found: &CorruptionFound) -> Self {
+    fn new(found: &CorruptionFound, samples: &[ExplainedRow]) -> Self {
         let name =
             |example: &ExampleValue| format!("{} ({} rows)", example.names.join(" × "), number(example.rows.into()));
         let mut examples: Vec<String> = found.examples.iter().take(5).map(name).collect();
@@ -238,6 +248,8 @@ impl FindingLine {
             sure: describe_evidence(found.evidence),
             done: found.action().to_owned(),
             gain,
+            rows_of: samples.iter().map(RowLine::new).collect(),
+            fields: name_fields(samples.iter()),
         }
     }
 }
@@ -265,24 +277,14 @@ fn list_slices(guard: &Guard) -> Vec<SliceLine> {
 
 impl RowLine {
     fn new(row: &ExplainedRow) -> Self {
-        let done = match (row.kept, row.target, row.weight) {
-            (false, ..) => "dropped".to_owned(),
-            (true, Some(target), _) => format!("counts as {}", two_digits(target)),
-            (true, None, Some(weight)) => format!("weighs {}", two_digits(weight)),
-            (true, None, None) => "kept".to_owned(),
-        };
         Self {
             row: number(row.row),
             label: row.label,
-            done,
+            done: row.what_was_done(),
             reason: row.reason.clone().unwrap_or_default(),
             values: row.values.iter().map(|cell| cell.value.clone()).collect(),
         }
     }
-}
-
-fn two_digits(number: f32) -> String {
-    if number.fract() == 0.0 { number.to_string() } else { format!("{number:.2}") }
 }
 
 fn list_methods(table: &[TableLine]) -> Vec<MethodLine> {

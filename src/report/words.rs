@@ -1,5 +1,7 @@
 //! Numbers as a reader wants them.
 
+use crate::types;
+
 /// With commas between thousands: `40,000`.
 pub(super) fn number(count: u64) -> String {
     let digits = count.to_string();
@@ -15,7 +17,7 @@ pub(super) fn number(count: u64) -> String {
 
 /// A difference, to four digits.
 pub(super) fn signed(difference: f64) -> String {
-    format!("{difference:+.4}")
+    types::signed(difference, 4)
 }
 
 /// A share in percent.

@@ -1,12 +1,12 @@
 //! Findings in words.
 
-use super::{Corruption, CorruptionFound, RemedyKind};
+use super::{Corruption, CorruptionFound, RemedyKind, signed};
 
 impl CorruptionFound {
     /// What is wrong, where, how far, and what was done about it: one sentence.
     pub fn describe(&self) -> String {
         let gain = match (self.gain, self.gain_error) {
-            (Some(gain), Some(error)) => format!(", AUC {gain:+.4} ± {error:.4} on validation rows"),
+            (Some(gain), Some(error)) => format!(", AUC {} ± {error:.4} on validation rows", signed(gain, 4)),
             _ => String::new(),
         };
         if self.kind == Corruption::RowNoise {

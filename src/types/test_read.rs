@@ -35,7 +35,7 @@ impl TestRead {
     /// In a line.
     pub fn describe(&self) -> String {
         format!(
-            "{} verdict on this table's test rows: judged at {} of alpha {}; {} seeds are needed for that",
+            "{} verdict on this table's test rows: judged at {} of alpha {}, which takes {} seeds or more",
             ordinal(self.number),
             two_digits(self.own_alpha),
             self.alpha,
@@ -92,7 +92,7 @@ mod tests {
         let said = |number| TestRead::new(number, 0.05).describe();
         assert_eq!(
             said(3),
-            "third verdict on this table's test rows: judged at 0.0032 of alpha 0.05; 9 seeds are needed for that"
+            "third verdict on this table's test rows: judged at 0.0032 of alpha 0.05, which takes 9 seeds or more"
         );
         assert!(said(1).starts_with("first verdict on this table's test rows: judged at 0.032 of"), "{}", said(1));
         assert_eq!([4, 11, 22, 103].map(ordinal), ["4th", "11th", "22nd", "103rd"]);

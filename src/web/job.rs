@@ -11,9 +11,12 @@ use super::{
     words::{self, Badge, Moment},
 };
 use crate::{
-    api::{AttemptPage, JobSummary, JobView, MetricsView},
+    api::{AttemptPage, JobSummary, JobView, MetricsView, Page, RowWithCells},
     metrics::{mean, sample_sd},
-    types::{Corruption, CorruptionFound, EpochRow, Guard, JobId, JobState, KeptShare, Report, RunResult, TableLine},
+    report::{ExplainedRow, SAMPLE_ROWS},
+    types::{
+        Corruption, CorruptionFound, EpochRow, Guard, JobId, JobState, KeptShare, Report, RunResult, TableLine, signed,
+    },
 };
 use askama::Template;
 use axum::response::Response;
@@ -112,6 +115,25 @@ struct FindingView {
     rows: String,
     evidence: String,
     gain: Option<String>,
+    /// Some of its rows; none where nothing is told of single rows.
+    sample: Option<RowSample>,
+}
+
+/// Some rows of a finding, and where all are.
+struct RowSample {
+    fields: Vec<String>,
+    rows: Vec<SampleRow>,
+    address: String,
+}
+
+struct SampleRow {
+    number: String,
+    /// Whether it was kept as it is.
+    untouched: bool,
+    done: String,
+    label: u8,
+    values: Vec<String>,
+    reason: String,
 }
 
 struct KeptLine {
@@ -160,6 +182,10 @@ pub async fn show(shell: Shell, ask: Ask, Path(id): Path<JobId>) -> Result<Respo
         JobState::Succeeded => Some(ask.get(&format!("/v1/jobs/{id}/report")).await?),
         _ => None,
     };
+    let mut result = report.as_ref().map(ResultView::new);
+    for (number, finding) in result.iter_mut().flat_map(|result| &mut result.findings).enumerate() {
+        finding.show_rows(&ask, id, number).await?;
+    }
     let summary = JobSummary::from(job.clone());
     let page = JobPage {
         shell,
@@ -168,7 +194,7 @@ pub async fn show(shell: Shell, ask: Ask, Path(id): Path<JobId>) -> Result<Respo
         progress: Bar::of(&summary),
         facts: list_facts(&job, job_list::took(&summary), report.as_ref()),
         error: job.error.clone().filter(|_| job.status == JobState::Failed),
-        result: report.as_ref().map(ResultView::new),
+        result,
         figures: job_charts::draw(&passes, &job.spec),
         attempts: attempts.data.iter().map(describe_attempt).collect(),
         settings: serde_json::to_string_pretty(&job.spec).expect("a spec is plain data"),
@@ -266,6 +292,35 @@ impl FindingView {
             rows: format!("{} ({})", words::counted(found.rows, "training row"), words::percent(found.share)),
             evidence: format!("{:.0} nats", found.evidence),
             gain: found.gain.zip(found.gain_error).map(|(gain, error)| format!("{} ± {error:.4}", words::gain(gain))),
+            sample: None,
+        }
+    }
+
+    /// Puts some of its rows beside it. `number` is its place in the report.
+    async fn show_rows(&mut self, ask: &Ask, job: JobId, number: usize) -> Result<(), PageError> {
+        let address = format!("/v1/jobs/{job}/rows?finding={number}&limit={SAMPLE_ROWS}");
+        let page: Option<Page<RowWithCells>> = ask.find(&address).await?;
+        let rows: Vec<ExplainedRow> =
+            page.map(|page| page.data).unwrap_or_default().into_iter().map(|it| it.row).collect();
+        let Some(first) = rows.first() else { return Ok(()) };
+        self.sample = Some(RowSample {
+            fields: first.values.iter().map(|cell| cell.field.clone()).collect(),
+            rows: rows.iter().map(SampleRow::new).collect(),
+            address: format!("/jobs/{job}/rows?finding={number}"),
+        });
+        Ok(())
+    }
+}
+
+impl SampleRow {
+    fn new(row: &ExplainedRow) -> Self {
+        Self {
+            number: row.row.to_string(),
+            untouched: !row.is_touched(),
+            done: row.what_was_done(),
+            label: row.label,
+            values: row.values.iter().map(|cell| cell.value.clone()).collect(),
+            reason: row.reason.clone().unwrap_or_default(),
         }
     }
 }
@@ -333,7 +388,7 @@ impl GuardView {
             value: format!("{} = {}", slice.field, slice.value),
             rows: words::count(slice.kept.of),
             dropped: words::percent(1.0 - slice.kept.share()),
-            z: format!("{:+.1}", slice.z),
+            z: signed(slice.z, 1),
         });
         Self {
             before: words::percent(guard.label_rate_before),

@@ -27,6 +27,9 @@ pub struct RowsQuery {
     label: String,
     #[serde(default)]
     row: String,
+    /// Number of a finding in the report.
+    #[serde(default)]
+    finding: String,
     #[serde(default)]
     column: String,
     #[serde(default)]
@@ -44,6 +47,7 @@ impl RowsQuery {
             ("kept", &self.kept[..]),
             ("label", &self.label),
             ("row", self.row.trim()),
+            ("finding", &self.finding),
             ("column", column),
             ("value", value),
             ("after", after),
@@ -74,7 +78,9 @@ struct RowsPage {
 
 struct RowLine {
     number: String,
-    kept: bool,
+    /// Whether it was kept as it is.
+    untouched: bool,
+    done: String,
     label: u8,
     score: String,
     losses: String,
@@ -89,9 +95,12 @@ struct CellText {
     is_found: bool,
 }
 
-/// A finding, and the rows of its first values.
+/// A finding, and where its rows and those of its first values are.
 struct FindingLink {
+    number: String,
+    what: String,
     sentence: String,
+    address: String,
     values: Vec<(String, String)>,
 }
 
@@ -119,7 +128,7 @@ pub async fn show(
         has_twins: page.data.iter().any(|it| it.row.opposite_duplicates > 0),
         rows: page.data.iter().map(|it| describe(it, &columns, &found)).collect(),
         is_explained,
-        findings: found.iter().filter_map(|found| link_finding(id, found)).collect(),
+        findings: found.iter().enumerate().map(|(number, found)| link_finding(id, number, found)).collect(),
         next: page.next.map(|next| format!("/jobs/{id}/rows?{}", query.to_query(&next))),
         columns,
         query,
@@ -137,7 +146,8 @@ fn describe(it: &RowWithCells, columns: &[String], found: &[CorruptionFound]) ->
     };
     RowLine {
         number: row.row.to_string(),
-        kept: row.kept,
+        untouched: !row.is_touched(),
+        done: row.what_was_done(),
         label: row.label,
         score: row.score.map_or(String::new(), |score| format!("{score:.4}")),
         losses: sparkline(&losses, "losses, the oldest first"),
@@ -176,17 +186,21 @@ fn reason(row: &ExplainedRow) -> String {
     })
 }
 
-/// A finding whose values can be looked up by one column.
-fn link_finding(job: JobId, found: &CorruptionFound) -> Option<FindingLink> {
-    let [field] = &found.fields[..] else { return None };
-    let values: Vec<_> = found
-        .examples
-        .iter()
-        .filter_map(|example| example.names.first())
-        .map(|name| {
-            let address = format!("/jobs/{job}/rows?column={}&value={}", words::encode(field), words::encode(name));
-            (format!("{field} = {name}"), address)
-        })
-        .collect();
-    (!values.is_empty()).then(|| FindingLink { sentence: found.describe(), values })
+fn link_finding(job: JobId, number: usize, found: &CorruptionFound) -> FindingLink {
+    let link = |field: &str, name: &str| {
+        let address = format!("/jobs/{job}/rows?column={}&value={}", words::encode(field), words::encode(name));
+        (format!("{field} = {name}"), address)
+    };
+    let values = match &found.fields[..] {
+        [field] => found.examples.iter().filter_map(|it| it.names.first()).map(|name| link(field, name)).collect(),
+        // A cell of two columns cannot be looked up by one.
+        _ => Vec::new(),
+    };
+    FindingLink {
+        number: number.to_string(),
+        what: found.what(),
+        sentence: found.describe(),
+        address: format!("/jobs/{job}/rows?finding={number}"),
+        values,
+    }
 }

@@ -1,6 +1,6 @@
 //! Numbers, times and states as pages write them.
 
-use crate::types::{Arm, JobState, Phase, Verdict};
+use crate::types::{Arm, JobState, Phase, Verdict, signed};
 use chrono::{DateTime, Utc};
 
 /// `12 s`, `3 min 20 s`, `1 h 02 min`, `2 d 3 h`
@@ -46,7 +46,7 @@ pub fn percent(share: f64) -> String {
 
 /// A gain, with its sign.
 pub fn gain(gain: f64) -> String {
-    format!("{gain:+.4}")
+    signed(gain, 4)
 }
 
 /// `5 rows`, `1 row`

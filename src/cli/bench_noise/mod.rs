@@ -79,6 +79,8 @@ pub struct BenchNoiseArgs {
     work_dir: PathBuf,
     #[command(flatten)]
     table: TableArgs,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 const CASES: &str = "\
@@ -131,7 +133,7 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
     let work = reading::work_folder(&args.work_dir)?;
     let dataset_dir = work.path().join("dataset");
     let ingested = reading::read_table(
-        &JobView::new(Verbosity::default()),
+        &JobView::new(args.verbosity),
         &(&source).into(),
         &table_spec,
         &dataset_dir,
@@ -163,7 +165,9 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
     for (name, text) in [("noise.md", pages.join("\n")), ("noise.json", json!(all).to_string())] {
         let path = args.out.join(name);
         std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;
-        eprintln!("wrote {}", path.display());
+        if !args.verbosity.quiet {
+            eprintln!("wrote {}", path.display());
+        }
     }
     Ok(())
 }
@@ -282,7 +286,7 @@ impl Bench<'_> {
         plant::write_truth(&table, &truth).map_err(CliError::failed)?;
         drop(table);
         let dataset_dir = self.work.join("dataset");
-        let mut view = JobView::new(Verbosity::default());
+        let mut view = JobView::new(args.verbosity);
         let ingested = reading::read_table(&view, &(&source).into(), &table_spec, &dataset_dir, interrupted).await?;
         let facts = DatasetFacts::new(Some(&ingested.profile), Some(&ingested.feature_map));
         let spec = job_spec(args, u64::from(number))?.resolve(&facts).map_err(CliError::invalid_spec)?;
@@ -291,11 +295,11 @@ impl Bench<'_> {
         if let Some(kept) = read_finished(&path, section, &spec) {
             return Ok(kept.report);
         }
-        eprintln!("{}, seed {}", section.name, spec.seed);
+        view.print_line(&format!("{}, seed {}", section.name, spec.seed));
         let out = self.work.join("out");
         let mut job = trainer_job(spec, dataset_dir, source, ingested.spec, out, args.threads);
         job.truth = section.has_truth().then_some(truth);
-        let report = train(&mut view, find_trainer(&job.spec)?, &job).await?.report;
+        let report = train(&mut view, find_trainer(&job.spec)?, &job, None).await?.report;
         let kept = Kept { section: section.name.clone(), report };
         let text = serde_json::to_vec(&kept).expect("a report is plain data");
         std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;

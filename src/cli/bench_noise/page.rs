@@ -2,7 +2,7 @@
 
 use crate::{
     metrics::{mean, mean_interval},
-    types::{MethodName, Report, RunResult},
+    types::{MethodName, Report, RunResult, signed},
 };
 use serde::Serialize;
 
@@ -97,7 +97,7 @@ pub fn list_cells(lines: &[Line], counts_tables: bool) -> Vec<Vec<String>> {
     let number = |value: Option<f64>, digits: usize| value.map_or(String::new(), |value| format!("{value:.digits$}"));
     let gain = |line: &Line| {
         let half = line.gain_ci95.map_or(String::new(), |[low, high]| format!(" ±{:.4}", 0.5 * (high - low)));
-        line.gain.map_or(String::new(), |gain| format!("{gain:+.4}{half}"))
+        line.gain.map_or(String::new(), |gain| signed(gain, 4) + &half)
     };
     let row = |line: &Line| {
         let kept = format!("{:.1}", 100.0 * line.kept);

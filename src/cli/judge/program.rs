@@ -30,13 +30,13 @@ use tempfile::TempDir;
 pub struct JudgeArgs {
     /// Command that trains your own model, for a verdict by it: `python train.py {train} {valid} {test} {seed} {predictions}`.
     /// It is run once for each arm (kept rows, all rows, random rows treated alike) and seed. {train}, {valid} and {test} are
-    /// tables in the format of the input, {test} without the label column, so that no script can look; {train} may have the
+    /// tables in the format of the input, {test} without the label column, so that the answers stay sealed; {train} may have the
     /// columns autodenoise_target and autodenoise_weight, as the denoised table has. To {predictions} it writes the
     /// probability of label 1 of each test row, a line each. With {valid_predictions} it does the same for the validation
-    /// rows, and log-loss is judged after recalibration on them. No shell runs: words may be quoted, and `{{` is a brace
+    /// rows, and log-loss is judged after recalibration on them. It is run without a shell: quote words as usual, and write `{{` for a brace
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["no_certify", "reselect"])]
     judge: Option<JudgeCommand>,
-    /// The most seconds that a run of the judge may take
+    /// Most seconds that one run of the judge may take
     #[arg(long, value_name = "SECONDS", default_value_t = 21_600, requires = "judge",
           value_parser = clap::value_parser!(u64).range(1..))]
     judge_timeout: u64,

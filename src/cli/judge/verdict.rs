@@ -14,7 +14,7 @@ use crate::{
         view::JobView,
         watch::ShownArgs,
     },
-    evaluate::{Predictions, read_shown_rows},
+    evaluate::{Predictions, read_rows_to_show},
     judge::{Manifest, ManifestRun, PredictionsError, REPORT, put_verdict, read_predictions},
     report::{PAGE, report_page},
     types::Split,
@@ -83,7 +83,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         .map_err(|error| cannot_write(&written, &error))?;
     let page = folder.path().join(PAGE);
     // Nobody who has only results knows the passes of the search.
-    let text = report_page(&report, &read_shown_rows(&args.results).map_err(CliError::failed)?, &[]);
+    let text = report_page(&report, &read_rows_to_show(&args.results, &report).map_err(CliError::failed)?, &[]);
     std::fs::write(&page, text).map_err(|error| cannot_write(&page, &error))?;
     let artifacts = inputs.results.digests_with_report(folder.path()).map_err(CliError::failed)?;
     let source = inputs.results.source_digest();

@@ -74,7 +74,7 @@ impl Bench<'_> {
         let source_spec = self.ingested.spec.clone();
         let job_to_run = trainer_job(spec, dataset_dir, source, source_spec, out.path().to_owned(), self.args.threads);
         let trained = match find_trainer(&job_to_run.spec) {
-            Ok(trainer) => train(view, trainer, &job_to_run).await,
+            Ok(trainer) => train(view, trainer, &job_to_run, None).await,
             Err(error) => Err(error),
         };
         match trained {
