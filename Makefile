@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -105,6 +105,18 @@ bench: build ## Ratios to a PyTorch program with the same work, into docs/perfor
 	scripts/bench.py --python "$(PYTHON)" --write docs/performance.md $(if $(FILE),--table "$(FILE)")
 
 PYTHON ?= .bench/bin/python
+
+bench-backbones: build ## Each further backbone beside the same network in plain PyTorch, into docs/performance.md (an hour)
+	@command -v "$(PYTHON)" >/dev/null || { python3 -m venv .bench && .bench/bin/pip install --quiet torch==2.11.0 numpy; }
+	scripts/bench-backbones.py --python "$(PYTHON)" --write docs/performance.md
+
+# Where there is no GPU nothing is built for it.
+gpu: ## The trainer on a GPU beside compiled PyTorch, into docs/performance.md (10 minutes once built)
+	@if [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]; then \
+		$(MAKE) --no-print-directory build; \
+		command -v "$(PYTHON)" >/dev/null || { python3 -m venv .bench && .bench/bin/pip install --quiet torch==2.11.0 numpy; }; \
+		scripts/gpu.py --python "$(PYTHON)" --write docs/performance.md; \
+	else python3 scripts/gpu.py; fi
 
 bench-large: build ## Seconds and memory of one epoch on 1, 3 and 10 million rows of 39 fields
 	scripts/bench-large.py

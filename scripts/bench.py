@@ -69,6 +69,21 @@ def outer_epochs(program, options, table, epochs, torch):
           f"{sum(theirs.values()) / sum(ours.values()):.1f}", f"{min(ratios):.1f} .. {max(ratios):.1f}", f"{wall:.0f}"]])
 
 
+HEAD = ["work", "PyTorch 2.11, s", "autodenoise, s", "times as fast", "lowest .. highest"]
+
+
+def compared(pairs):
+    """Rows under HEAD, of the works that both do: the medians of the seconds of both programs, and the median of the pairs' ratios."""
+    rows = []
+    for work in (work for work in pairs[0][1] if work in pairs[0][0]):
+        torch = [pair[0][work] for pair in pairs]
+        own = [pair[1][work] for pair in pairs]
+        ratios = [t / o for t, o in zip(torch, own)]
+        rows.append([work, f"{statistics.median(torch):.3f}", f"{statistics.median(own):.4f}",
+                     f"{statistics.median(ratios):.1f}", f"{min(ratios):.1f} .. {max(ratios):.1f}"])
+    return rows
+
+
 def table_of(head, rows):
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
@@ -112,16 +127,8 @@ def main():
     environment = dict(os.environ, OMP_WAIT_POLICY="passive")
     pairs = [(works(theirs), works(ours, environment)) for _ in range(a.pairs)]
 
-    rows = []
-    for work in pairs[0][1]:
-        torch = [pair[0][work] for pair in pairs]
-        own = [pair[1][work] for pair in pairs]
-        ratio = statistics.median(t / o for t, o in zip(torch, own))
-        spread = f"{min(t / o for t, o in zip(torch, own)):.1f} .. {max(t / o for t, o in zip(torch, own)):.1f}"
-        rows.append([work, f"{statistics.median(torch):.3f}", f"{statistics.median(own):.4f}", f"{ratio:.1f}", spread])
     note = f"{processor()}, {len(os.sched_getaffinity(0))} cores; medians of {a.pairs} alternating pairs."
-    head = ["work", "PyTorch 2.11, s", "autodenoise, s", "times as fast", "lowest .. highest"]
-    text = f"{note}\n\n{table_of(head, rows)}"
+    text = f"{note}\n\n{table_of(HEAD, compared(pairs))}"
     print(text, flush=True)
     if a.write:
         write(a.write, f"bench:{a.device}", text)

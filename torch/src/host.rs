@@ -1,14 +1,38 @@
 //! Between tensors, wherever they lie, and plain arrays in the machine's memory.
+//!
+//! Whatever is read back from a device comes through `to_host`: it makes the host wait for all the work that the device has been
+//! given, so it is counted, and tests say how often a pass and a search may do it.
 
 use autodenoise::backbone::{Array, TensorFile, Values, WeightsError};
+use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
+
+thread_local! {
+    static READ_BACKS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often this thread has read numbers back.
+pub fn read_backs() -> u64 {
+    READ_BACKS.get()
+}
 
 /// All numbers of a float tensor, row by row.
 pub fn to_host(tensor: &Tensor) -> Vec<f32> {
+    READ_BACKS.set(READ_BACKS.get() + 1);
     let tensor = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
     let mut values = vec![0.0; tensor.numel()];
     tensor.copy_data(&mut values, tensor.numel());
     values
+}
+
+/// The numbers of several float tensors, read back at once.
+pub fn to_host_at_once<const N: usize>(tensors: [&Tensor; N]) -> [Vec<f32>; N] {
+    let flat = tensors.map(|tensor| tensor.detach().reshape([-1]));
+    let mut rest = to_host(&Tensor::cat(&flat, 0));
+    flat.map(|tensor| {
+        let later = rest.split_off(tensor.numel());
+        std::mem::replace(&mut rest, later)
+    })
 }
 
 /// Adds a copy of a float tensor to the file.

@@ -7,10 +7,11 @@
 pub mod backbone;
 mod device;
 mod host;
+mod memory;
 mod policy;
 
 pub use device::{DeviceError, open as open_device};
-pub use host::{load_tensor, put_tensor, to_host};
+pub use host::{load_tensor, put_tensor, read_backs, to_host};
 pub use policy::{TorchPolicy, keep_prob};
 
 use autodenoise::backbone::{
@@ -56,6 +57,7 @@ impl Engine for TorchEngine {
 
 /// Both engines of a process: its threads are started, its device is opened.
 pub fn open_engines(wanted: types::Engine, device: types::Device, threads: usize) -> Result<Engines, EngineError> {
+    memory::keep_freed_memory();
     tch::set_num_threads(threads as i32);
     start_threads(threads)?;
     engines(wanted, device)

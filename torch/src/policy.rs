@@ -4,7 +4,7 @@
 
 use crate::backbone::layers::{Embedding, Mlp, MlpConfig};
 use crate::backbone::{Adam, Backbone, Gradients, Net, OnDevice, ParamsBuilder, Pass, on_device};
-use crate::host::to_host;
+use crate::host::{to_host, to_host_at_once};
 use autodenoise::backbone::{ModelKey, Outlook, Picked, Policy, PolicyConfig, Rows, TensorFile, WeightsError};
 use autodenoise::types::PolicyReduction;
 use tch::{Device, Kind, Tensor};
@@ -94,8 +94,8 @@ pub fn keep_prob(logits: &Tensor) -> Tensor {
 }
 
 fn outlook(logits: &Tensor) -> Outlook {
-    let each = to_host(logits);
-    Outlook { logits: each.as_chunks::<2>().0.to_vec(), keep_prob: to_host(&keep_prob(logits)) }
+    let [each, keep_prob] = to_host_at_once([logits, &keep_prob(logits)]);
+    Outlook { logits: each.as_chunks::<2>().0.to_vec(), keep_prob }
 }
 
 impl Policy for TorchPolicy {

@@ -1,14 +1,14 @@
 //! AFN: z = LINEAR + MLP(flat ReLU(exp(W log(1 + |V| + 1e-7)) - 1)): every row of W `[L, F]` is a product of powers of the
 //! fields, its orders learned.
 
-use super::layers::{Embedding, FirstOrder, Linear, Mlp};
+use super::layers::{Embedding, FirstOrder, Logarithmic, Mlp};
 use super::{BackboneConfig, Net, ParamsBuilder, Pass};
 use tch::Tensor;
 
 pub struct Afn {
     first_order: FirstOrder,
     embedding: Embedding,
-    orders: Linear,
+    neurons: Logarithmic,
     mlp: Mlp,
 }
 
@@ -18,7 +18,7 @@ impl Afn {
         Self {
             first_order: FirstOrder::of_backbone(builder, config),
             embedding: Embedding::of_backbone(builder, config),
-            orders: Linear::without_bias(builder, "LNN", config.fields() as i64, neurons),
+            neurons: Logarithmic::new(builder, config.fields() as i64, neurons),
             mlp: Mlp::of_backbone(builder, config, neurons * dim, Some(1)),
         }
     }
@@ -27,10 +27,7 @@ impl Afn {
 impl Net for Afn {
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
         let v = self.embedding.forward(ids, pass);
-        let logarithms = (v.abs() + 1e-7).log1p();
-        // [.., B, E, F] to [.., B, E, L], then flat with L first.
-        let products = self.orders.forward(&logarithms.transpose(-1, -2)).expm1().relu();
-        let deep = self.mlp.forward(&products.transpose(-1, -2).flatten(-2, -1), pass).squeeze_dim(-1);
-        self.first_order.forward(ids, pass) + deep
+        let first = self.neurons.forward(&v, self.mlp.first());
+        self.first_order.forward(ids, pass) + self.mlp.forward_from(first, pass).squeeze_dim(-1)
     }
 }

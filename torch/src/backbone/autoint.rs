@@ -36,9 +36,13 @@ impl AutoInt {
 impl Net for AutoInt {
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
         let v = self.embedding.forward(ids, pass);
-        let tokens = self.tokens.forward(&v);
-        let mixed = self.layers.iter().fold(tokens, |tokens, layer| layer.forward(&tokens, pass));
-        let mixed = (mixed + self.around.forward(&v)).relu().flatten(-2, -1);
+        // Tokens as a linear map of other numbers.
+        let (mut below, mut map) = (v.shallow_clone(), &self.tokens);
+        for layer in &self.layers {
+            below = layer.mix(&below, map, pass);
+            map = layer.output();
+        }
+        let mixed = (map.forward(&below) + self.around.forward(&v)).relu().flatten(-2, -1);
         let deep = self.mlp.forward(&v.flatten(-2, -1), pass).squeeze_dim(-1);
         self.first_order.forward(ids, pass) + self.output.forward(&mixed).squeeze_dim(-1) + deep
     }

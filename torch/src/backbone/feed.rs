@@ -87,6 +87,19 @@ impl<'a> Feed<'a> {
         Self { pass, rows: on_device(pass.rows, device), weights, targets, gathered: None }
     }
 
+    /// Rows of a batch that count, a replica, where rows have weights: reckoned from the weights as they were handed over,
+    /// so that the device is not waited for.
+    pub fn counted(&self, number: usize) -> Option<Vec<usize>> {
+        let (weights, pass) = (self.pass.weights?, self.pass);
+        let start = number * pass.batch_size;
+        let batch = start..pass.len().min(start + pass.batch_size);
+        let of_replica = |weights: &[f32]| {
+            let weight = |at: usize| weights[pass.order.map_or(at, |order| order[at] as usize)];
+            batch.clone().filter(|at| weight(*at) > 0.0).count()
+        };
+        Some(weights.chunks(pass.rows.len().max(1)).map(of_replica).collect())
+    }
+
     pub fn batch(&mut self, number: usize) -> Batch {
         let size = self.pass.batch_size;
         let start = number * size;

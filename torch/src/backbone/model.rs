@@ -3,7 +3,7 @@
 use super::feed::{Feed, on_device};
 use super::step::train_batch;
 use super::{Adam, Backbone, Gradients, Pass, bce, predict, train_step};
-use crate::host::to_host;
+use crate::host::{to_host, to_host_at_once};
 use autodenoise::backbone::{
     BackboneConfig, Model, ModelKey, OptimizerConfig, Picked, Recorded, Rows, Seen, SeenBatch, TensorFile, Tick,
     TrainPass, WeightsError,
@@ -39,7 +39,7 @@ impl Model for TorchModel {
                     keep(losses, &bce(&self.backbone.forward(&batch.ids, &mut Pass::eval()), batch.targets()));
                 });
             }
-            let active = trainable(pass.active, &batch.weights, len);
+            let active = trainable(pass.active, feed.counted(number), len);
             let (seen, own_losses) = if active.contains(&true) {
                 let streams = pass.keys.iter().map(|key| key.dropout(pass.number, number as u32)).collect();
                 let (loss, mode) = (pass.loss_of(number), Pass::train(streams));
@@ -56,7 +56,13 @@ impl Model for TorchModel {
             }
             tick();
         }
-        Seen { logits: to_host(&logits), losses: losses.as_ref().map(to_host) }
+        match losses {
+            None => Seen { logits: to_host(&logits), losses: None },
+            Some(losses) => {
+                let [logits, losses] = to_host_at_once([&logits, &losses]);
+                Seen { logits, losses: Some(losses) }
+            }
+        }
     }
 
     fn predict(&mut self, rows: &Rows) -> Vec<f32> {
@@ -79,7 +85,8 @@ impl Model for TorchModel {
         let (ids, labels) = on_device(rows, self.device).pick(picked);
         let pass = Pass::train(vec![dropout]);
         let step = train_step(&self.backbone, &mut self.optimizer, &ids, &labels, None, pass, &[true]);
-        SeenBatch { logits: to_host(&step.logits), losses: to_host(&step.losses) }
+        let [logits, losses] = to_host_at_once([&step.logits, &step.losses]);
+        SeenBatch { logits, losses }
     }
 
     fn step_at_rest(&mut self) {
@@ -104,12 +111,11 @@ impl Model for TorchModel {
     }
 }
 
-/// The replicas that a batch may train: active, and with two rows or more, because BatchNorm needs two.
-fn trainable(active: &[bool], weights: &Option<Tensor>, rows: usize) -> Vec<bool> {
-    let Some(weights) = weights else { return active.iter().map(|active| *active && rows >= 2).collect() };
-    let counts = weights.gt(0.0).sum_dim_intlist(-1, false, Kind::Int64).reshape([-1]);
-    let counts: Vec<i64> = Vec::try_from(counts).expect("one count a replica");
-    active.iter().zip(counts).map(|(active, count)| *active && count >= 2).collect()
+/// The replicas that a batch may train: active, and with two rows or more that count, because BatchNorm needs two. Without
+/// weights all `rows` do.
+fn trainable(active: &[bool], counted: Option<Vec<usize>>, rows: usize) -> Vec<bool> {
+    let counted = counted.unwrap_or_else(|| vec![rows; active.len()]);
+    active.iter().zip(counted).map(|(active, counted)| *active && counted >= 2).collect()
 }
 
 fn stacked(replicas: usize, rows: usize, device: Device) -> Tensor {

@@ -1,21 +1,22 @@
 //! Multi-head self-attention over a row's tokens (AutoInt, spec `backbones.md` section 3), `[.., B, F, A]` to
 //! `[.., B, F, A]`: softmax(Q K^T / sqrt(d)) V with A = heads d, without residual or norm.
+//!
+//! Nothing lies between the layer's output matrix and the input matrices of what follows it, so the two are multiplied with
+//! each other and the tokens between them are never made: a layer takes the numbers that its tokens are a linear map of,
+//! and that map.
 
-use super::linear;
+use super::Linear;
 use crate::backbone::{ParamsBuilder, Pass};
 use autodenoise::backbone::Init;
 use tch::Tensor;
 
 pub struct SelfAttention {
     /// `[.., 3 A, A]`: of Q, K and V.
-    weight: Tensor,
-    /// `[.., 3 A]`.
-    bias: Tensor,
-    /// `[.., A, A]`.
-    out_weight: Tensor,
-    /// `[.., A]`.
-    out_bias: Tensor,
+    input: Linear,
+    output: Linear,
     heads: i64,
+    /// d.
+    depth: i64,
     dropout: f64,
 }
 
@@ -24,26 +25,38 @@ impl SelfAttention {
         let packed = Init::xavier(3 * width as usize, width as usize);
         let zero = Init::Const(0.0);
         Self {
-            weight: builder.dense(format!("{name}.in_proj_weight"), &[3 * width, width], packed),
-            bias: builder.dense(format!("{name}.in_proj_bias"), &[3 * width], zero),
-            out_weight: builder.dense(format!("{name}.out_proj.weight"), &[width, width], Init::linear(width as usize)),
-            out_bias: builder.dense(format!("{name}.out_proj.bias"), &[width], zero),
+            input: Linear::of(
+                builder.dense(format!("{name}.in_proj_weight"), &[3 * width, width], packed),
+                builder.dense(format!("{name}.in_proj_bias"), &[3 * width], zero),
+            ),
+            output: Linear::of(
+                builder.dense(format!("{name}.out_proj.weight"), &[width, width], Init::linear(width as usize)),
+                builder.dense(format!("{name}.out_proj.bias"), &[width], zero),
+            ),
             heads,
+            depth: width / heads,
             dropout,
         }
     }
 
-    pub fn forward(&self, tokens: &Tensor, pass: &mut Pass) -> Tensor {
-        let mut size = tokens.size();
-        let width = size.pop().expect("tokens have a width");
-        let depth = width / self.heads;
-        size.extend([3, self.heads, depth]);
-        // [.., B, F, 3, heads, d] to three of [.., B, heads, F, d].
-        let packed = linear(tokens, &self.weight, Some(&self.bias)).view(&size[..]);
-        let [q, k, v] = [0, 1, 2].map(|part| packed.select(-3, part).transpose(-3, -2));
-        let scores = (q * (depth as f64).powf(-0.5)).matmul(&k.transpose(-1, -2));
-        let weights = pass.dropout(self.dropout, scores.softmax(-1, scores.kind()));
-        let mixed = weights.matmul(&v).transpose(-3, -2).flatten(-2, -1);
-        linear(&mixed, &self.out_weight, Some(&self.out_bias))
+    /// What the heads make of the tokens `map(x)`, `[.., B, F, A]`; the layer's tokens are the map `output` of it.
+    pub fn mix(&self, x: &Tensor, map: &Linear, pass: &mut Pass) -> Tensor {
+        let mut size = x.size();
+        size.pop();
+        let fields = size.pop().expect("rows have tokens");
+        let with = |dims: &[i64]| [&size, dims].concat();
+        // [n, F, 3, heads, d] of the n rows of all replicas to three of [n heads, F, d], copied once.
+        let packed = self.input.after(map).forward(x).view([-1, fields, 3, self.heads, self.depth]);
+        let parts = packed.permute([2, 0, 3, 1, 4]).contiguous().flatten(1, 2).unbind(0);
+        let [q, k, v] = &parts[..] else { unreachable!("three parts") };
+        let scores = q.bmm(&k.transpose(1, 2)).g_mul_scalar_((self.depth as f64).powf(-0.5));
+        let shares = scores.softmax(-1, scores.kind()).view(&with(&[self.heads, fields, fields])[..]);
+        let shares = pass.dropout(self.dropout, shares).view([-1, fields, fields]);
+        let mixed = shares.bmm(v).view([-1, self.heads, fields, self.depth]).transpose(1, 2);
+        mixed.reshape(&with(&[fields, self.heads * self.depth])[..])
+    }
+
+    pub fn output(&self) -> &Linear {
+        &self.output
     }
 }

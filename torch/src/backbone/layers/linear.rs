@@ -24,8 +24,35 @@ impl Linear {
         Self { weight: builder.dense(format!("{name}.weight"), &[outputs, inputs], init), bias: None }
     }
 
+    /// Of tensors that were made elsewhere: a weight `[.., out, in]` and a bias `[.., out]`.
+    pub fn of(weight: Tensor, bias: Tensor) -> Self {
+        Self { weight, bias: Some(bias) }
+    }
+
     pub fn forward(&self, x: &Tensor) -> Tensor {
         linear(x, &self.weight, self.bias.as_ref())
+    }
+
+    /// This layer after `first` as one layer, W_2 (W_1 x + b_1) + b_2: the product of the two matrices is made once a batch,
+    /// and every row is saved one of its two products.
+    pub fn after(&self, first: &Self) -> Self {
+        let moved = first.bias.as_ref().map(|bias| self.weight.matmul(&bias.unsqueeze(-1)).squeeze_dim(-1));
+        let bias = match (moved, &self.bias) {
+            (Some(moved), Some(own)) => Some(moved + own),
+            (Some(bias), None) => Some(bias),
+            (None, own) => own.as_ref().map(Tensor::shallow_clone),
+        };
+        Self { weight: self.weight.matmul(&first.weight), bias }
+    }
+
+    /// The weight `[.., out, in]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias `[.., out]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
     }
 }
 
@@ -44,4 +71,10 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let mut size = x.size();
     *size.last_mut().expect("rows of numbers") = -1;
     y.view(&size[..])
+}
+
+/// `sum` `[.., B, out]` + x W^T of x `[.., B, in]` and weights `[.., out, in]`.
+pub fn add_linear(sum: &Tensor, x: &Tensor, weight: &Tensor) -> Tensor {
+    let transposed = weight.transpose(-1, -2);
+    if weight.dim() == 2 { sum.addmm(x, &transposed) } else { sum.baddbmm(x, &transposed, 1.0, 1.0) }
 }

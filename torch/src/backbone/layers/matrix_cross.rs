@@ -17,7 +17,7 @@ impl MatrixCross {
     }
 
     pub fn forward(&self, x0: &Tensor) -> Tensor {
-        self.layers.iter().fold(x0.shallow_clone(), |x, layer| x0 * layer.forward(&x) + x)
+        self.layers.iter().fold(x0.shallow_clone(), |x, layer| x.addcmul(x0, &layer.forward(&x)))
     }
 }
 
@@ -39,7 +39,7 @@ impl GatedCross {
 
     pub fn forward(&self, x0: &Tensor) -> Tensor {
         self.layers.iter().fold(x0.shallow_clone(), |x, (weight, gate, bias)| {
-            x0 * (weight.forward(&x) + bias.unsqueeze(-2)) * gate.forward(&x).sigmoid() + x
+            x.addcmul(&(x0 * gate.forward(&x).sigmoid()), &(weight.forward(&x) + bias.unsqueeze(-2)))
         })
     }
 }

@@ -68,17 +68,34 @@ impl Mlp {
     }
 
     pub fn forward(&self, x: &Tensor, pass: &mut Pass) -> Tensor {
-        let mut x = x.shallow_clone();
-        for (linear, norm) in &self.hidden {
-            x = linear.forward(&x);
+        match self.hidden.first().map(|(linear, _)| linear).or(self.output.as_ref()) {
+            Some(first) => self.forward_from(first.forward(x), pass),
+            None => x.shallow_clone(),
+        }
+    }
+
+    /// The first linear layer, for inputs that it is better applied to part by part than held whole; the rest is
+    /// `forward_from`. There is one, or an output.
+    pub fn first(&self) -> &Linear {
+        let hidden = self.hidden.first().map(|(linear, _)| linear);
+        hidden.or(self.output.as_ref()).expect("an MLP that is asked for its first layer has layers")
+    }
+
+    /// What follows the first linear layer, from its values `[.., B, out]`.
+    pub fn forward_from(&self, first: Tensor, pass: &mut Pass) -> Tensor {
+        let mut x = first;
+        for (n, (linear, norm)) in self.hidden.iter().enumerate() {
+            if n > 0 {
+                x = linear.forward(&x);
+            }
             if let Some(norm) = norm {
                 x = norm.forward(&x, pass);
             }
             x = pass.dropout(self.dropout, x.relu());
         }
         match &self.output {
-            Some(output) => output.forward(&x),
-            None => x,
+            Some(output) if !self.hidden.is_empty() => output.forward(&x),
+            _ => x,
         }
     }
 }
