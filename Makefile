@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi wheel wheel-test clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -89,6 +89,13 @@ PYTHON ?= .bench/bin/python
 
 bench-large: build ## Seconds and memory of one epoch on 1, 3 and 10 million rows of 39 fields
 	scripts/bench-large.py
+
+wheel: $(if $(filter autodenoise,$(ONLY)),,setup-torch) ## Build the wheels autodenoise and autodenoise-torch, with their SBOMs, into dist; ONLY=autodenoise
+	@scripts/wheel.py $(ONLY)
+
+wheel-test: ## The wheels in fresh environments, up to a verdict; ROOT=folder: in a bare system as well (docs/python.md)
+	@scripts/wheel-test.py $(if $(ROOT),--root "$(ROOT)") \
+		$(if $(and $(wildcard dist/autodenoise_torch-*.whl),$(wildcard .torch/site)),--torch .torch/site)
 
 clean: ## Remove what was built; .torch stays
 	cargo clean

@@ -1,7 +1,8 @@
 """Puts the program into the wheel, which is why the wheel is of one platform and of every Python 3.
 
-The folder ``program`` beside this file holds what ``scripts/wheel.py`` (`make wheel`) built: the program, its SBOM, and ``TAG``, the
-platform that the program runs on. An editable install has none and needs none: it takes the program that is named or on PATH.
+The folder ``program`` beside this file holds what ``scripts/wheel.py`` (`make wheel`) built: the program, its SBOM, and
+``TAG``, the platforms that the program runs on. An editable install has none and needs none: it takes the program that
+is named or on PATH.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class ProgramHook(BuildHookInterface):
         name = self.metadata.core.name
         built = Path(self.root) / "program"
         if not (built / name).is_file():
-            raise FileNotFoundError(f"a wheel of {name} needs the program, and there is none in {built}: run `make wheel`")
+            raise FileNotFoundError(f"a wheel of {name} needs its program, and {built} has none: run `make wheel`")
         program = f"program/{name}"
         folder = self.config.get("folder")
         if folder is None:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 LICENSE_FILE = re.compile(r"(licen[cs]e|copying|copyright|notice|unlicense)([-_.].*)?", re.IGNORECASE)
 NOT_TEXT = {".rs", ".py", ".c", ".h", ".go", ".html", ".json", ".toml"}
-# Crates whose package lacks the text of its licence: where a crate of the same repository has it, that is taken; these have
-# none, and their licence is one of those that this repository has the text of.
+# Crates that come without the text of their licence, as no crate of their repository has it; this repository does.
 TEXT_OF = {"flatbuffers": "LICENSE-APACHE", "npyz": "LICENSE-MIT", "safetensors": "LICENSE-APACHE"}
 OWN_LICENSE = "Apache-2.0 OR MIT"
 # zstd may be had under BSD's licence or under this one. We take the former.
@@ -131,10 +130,17 @@ def licenses(root: Path, crates: list[Crate], parts: list[Part]) -> str:
 
 
 def bill_of_materials(
-    name: str, version: str, program: str, crates: list[Crate], parts: list[Part], edges: dict[str, list[str]], epoch: int
+    name: str,
+    version: str,
+    program: str,
+    crates: list[Crate],
+    parts: list[Part],
+    edges: dict[str, list[str]],
+    epoch: int,
 ) -> str:
     """CycloneDX 1.6 as JSON. `program` is the SHA-256 of the program, `epoch` the time that the document names."""
     main = f"pkg:pypi/{name}@{version}"
+    package = next(crate for crate in crates if crate.name == name)
 
     def component(purl: str, what: Crate | Part) -> dict:
         entry = {"type": "library", "bom-ref": purl, "name": what.name, "version": what.version, "purl": purl}
@@ -164,7 +170,7 @@ def bill_of_materials(
         },
         "components": [component(what.purl, what) for what in (*crates, *parts)],
         "dependencies": [
-            {"ref": main, "dependsOn": [crate.purl for crate in crates if crate.name == name] + [p.purl for p in parts]},
+            {"ref": main, "dependsOn": [what.purl for what in (package, *parts)]},
             *({"ref": purl, "dependsOn": needs} for purl, needs in edges.items()),
         ],
     }

@@ -3,9 +3,9 @@
 
     scripts/wheel.py [autodenoise] [autodenoise-torch]      both where none is named
 
-The wheels are in dist/, each with its SBOM beside it and their digests in SHA256SUMS. What builds them is from PyPI, in .wheel of this
-folder, once: hatchling, auditwheel, and zig, which compiles C and links for the glibc of 2014. The same commit, crates and
-compilers give the same bytes, in any folder.
+The wheels are in dist/, each with its SBOM beside it and their digests in SHA256SUMS. What builds them is from PyPI, in
+.wheel of this folder, once: hatchling, auditwheel, and zig, which compiles C and links for the glibc of 2012. The same
+commit, crates and compilers give the same bytes, in any folder.
 """
 
 import argparse
@@ -29,8 +29,10 @@ STAGE = ROOT / "target" / "wheel"
 DIST = ROOT / "dist"
 MACHINE = "x86_64"
 TARGET = f"{MACHINE}-unknown-linux-gnu"
-# The oldest glibc that Rust's own library runs on.
+# The oldest glibc that Rust's own library runs on, and what installers call machines that have it; those of before 2021
+# know the second name.
 GLIBC = "2.17"
+TAG = f"manylinux_2_17_{MACHINE}.manylinux2014_{MACHINE}"
 # What a wheel of the program may weigh.
 MAX_BYTES = 25_000_000
 # From the folder of autodenoise-torch within its package to the libraries of the PyTorch beside that package.
@@ -43,18 +45,13 @@ class Wheel:
     name: str
     # The Python project, from the root.
     project: str
-    # The platforms that it is for, or None where what the program needs decides.
-    tag: str | None
     # Libraries that it finds in the packages it depends on.
     libraries: frozenset[str] = frozenset()
 
 
 WHEELS = {
-    # The second name is what installers before 2020 know the first by.
-    "autodenoise": Wheel("autodenoise", "python", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
-    "autodenoise-torch": Wheel(
-        "autodenoise-torch", "python/torch", None, frozenset({"libtorch.so", "libtorch_cpu.so", "libc10.so"})
-    ),
+    "autodenoise": Wheel("autodenoise", "python"),
+    "autodenoise-torch": Wheel("autodenoise-torch", "python/torch", frozenset({"libtorch_cpu.so", "libc10.so"})),
 }
 
 
@@ -70,11 +67,7 @@ def main() -> None:
     for name in names:
         wheel = WHEELS[name]
         folder = stage(wheel, version, build_program(wheel))
-        built = pack(wheel, folder, wheel.tag or f"linux_{MACHINE}")
-        needed = needed_tag(wheel, built)
-        if wheel.tag is None:
-            built = pack(wheel, folder, needed)
-        check(built, needed)
+        check(wheel, pack(wheel, folder))
     sums = [f"{digest(path)}  {path.name}\n" for path in sorted(DIST.iterdir()) if path.name != "SHA256SUMS"]
     (DIST / "SHA256SUMS").write_text("".join(sums))
     print("".join(sums), end="")
@@ -94,25 +87,42 @@ def install_tools() -> None:
 
 
 def build_program(wheel: Wheel) -> Path:
-    """Compiles the program of a wheel, and returns it."""
+    """Compiles the program of a wheel, and returns it. Both programs take the same crates, which are compiled once."""
+    say(f"building {wheel.name} for glibc {GLIBC}")
     env = build_environment()
-    cargo = ["--release", "--locked", "--package", wheel.name, "--bin", wheel.name]
-    if wheel.tag is not None:
-        say(f"building {wheel.name} for glibc {GLIBC}")
-        run(["cargo", "zigbuild", *cargo, "--target", f"{TARGET}.{GLIBC}"], env=env)
-    else:
-        # libtorch is linked against GNU's C++ library, which zig has not: this one is built by the compilers of this machine.
-        say(f"building {wheel.name} with the compilers of this machine")
-        env["AUTODENOISE_TORCH_RUNPATH"] = TORCH_RUNPATH
-        run(["cargo", "build", *cargo, "--target", TARGET], env=env)
+    link: list[str] = []
+    if wheel.libraries:
+        env |= {"AUTODENOISE_TORCH_RUNPATH": TORCH_RUNPATH, **gnu_cxx(env["CXXFLAGS"])}
+        link = ["--", *(f"-Clink-arg={argument}" for argument in gnu_cxx_libraries())]
+    cargo = ["--release", "--locked", "--package", wheel.name, "--bin", wheel.name, "--target", f"{TARGET}.{GLIBC}"]
+    run(["cargo-zigbuild", "rustc", *cargo, *link], env=env)
     return ROOT / "target" / TARGET / "release" / wheel.name
 
 
+def gnu_cxx(flags: str) -> dict[str, str]:
+    """Variables by which zig compiles C++ with GNU's headers. libtorch is compiled with those, and zig's own are LLVM's:
+    strings and exceptions of the two do not mix."""
+    command = ["g++", "-E", "-v", "-x", "c++", os.devnull]
+    asked = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    folders = re.findall(r"^ (\S*c\+\+\S*)$", asked.stderr, re.MULTILINE)
+    # By -I, so that they come before C's headers, which they include as the next of the same name.
+    headers = " ".join(f"-I{folder}" for folder in (ROOT / "torch" / "zig", *folders))
+    suffix = TARGET.replace("-", "_")
+    return {f"CXXFLAGS_{suffix}": f"{flags} -nostdinc++ {headers}", f"CXXSTDLIB_{suffix}": ""}
+
+
+def gnu_cxx_libraries() -> list[str]:
+    """GNU's C++ library, and the unwinder that it throws exceptions by: one process must not have two. Both are named
+    by path, because zig takes their names for those of its own."""
+    paths = (output(["g++", f"-print-file-name={name}"]).strip() for name in ("libstdc++.so.6", "libgcc_s.so.1"))
+    # What they need of this machine's glibc is not asked for: they are there in the user's own version.
+    return [*(os.path.realpath(path) for path in paths), "-Wl,--allow-shlib-undefined"]
+
+
 def build_environment() -> dict[str, str]:
-    """The environment of the compilers. No path of this machine gets into what they make: panics and assertions name files."""
+    """The environment of the compilers. Panics and assertions name files: those get the same names on every machine."""
     cargo_home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    sysroot = Path(output(["rustc", "--print", "sysroot"]).strip())
-    renamed = {cargo_home: "/cargo", sysroot: "/rust", ROOT: "/autodenoise"}
+    renamed = {cargo_home: "/cargo", ROOT: "/autodenoise"}
     env = dict(os.environ)
     env["PATH"] = f"{TOOLS / 'bin'}:{env['PATH']}"
     env["SOURCE_DATE_EPOCH"] = str(epoch())
@@ -122,14 +132,15 @@ def build_environment() -> dict[str, str]:
 
 
 def stage(wheel: Wheel, version: str, program: Path) -> Path:
-    """A folder with what goes into the wheel and nothing else: the files that git knows, the program, licences and SBOM."""
+    """A folder with what goes into the wheel alone: the files that git knows, the program, licences and SBOM."""
     folder = STAGE / wheel.name
     shutil.rmtree(folder, ignore_errors=True)
     own = ROOT / wheel.project
     for name in output(["git", "ls-files", "-z", wheel.project]).split("\0"):
         path = ROOT / name
-        nested = any(parent != own and (parent / "pyproject.toml").is_file() for parent in path.parents if own in parent.parents)
-        if name and path.exists() and not nested:
+        # Not the project of the other wheel, which lies within this one's folder.
+        below = [parent for parent in path.parents if own in parent.parents]
+        if name and path.exists() and not any((parent / "pyproject.toml").is_file() for parent in below):
             place = folder / path.relative_to(own)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place)
@@ -138,6 +149,7 @@ def stage(wheel: Wheel, version: str, program: Path) -> Path:
     inside.mkdir()
     shutil.copy(program, inside / wheel.name)
     (inside / wheel.name).chmod(0o755)
+    (inside / "TAG").write_text(f"{TAG}\n")
     crates, edges = linked_crates(ROOT, wheel.name, TARGET)
     parts = other_parts(wheel)
     (folder / "LICENSE-THIRD-PARTY").write_text(licenses(ROOT, crates, parts))
@@ -147,27 +159,29 @@ def stage(wheel: Wheel, version: str, program: Path) -> Path:
 
 
 def other_parts(wheel: Wheel) -> list[Part]:
-    """What is linked in beside crates: Rust's library, and zig's support of compiled code where zig links."""
+    """What is linked in beside crates: Rust's library, zig's support of compiled code, and LLVM's unwinder where GNU's
+    is not asked for."""
     rust = output(["rustc", "--version"]).split()[1]
     docs = Path(output(["rustc", "--print", "sysroot"]).strip()) / "share/doc/rust/licenses"
-    files = tuple(docs / f"{name}.txt" for name in ("Apache-2.0", "MIT", "LLVM-exception", "Unicode-3.0"))
-    parts = [Part("rust-std", rust, "(MIT OR Apache-2.0) AND Unicode-3.0", files)]
-    if wheel.tag is not None:
-        zig = next(TOOLS.glob("lib/python3*/site-packages/ziglang"))
-        version = re.search(r"^ziglang==(\S+)", REQUIREMENTS.read_text(), re.MULTILINE)[1]
-        parts.append(Part("zig-compiler-rt", version, "MIT", (zig / "LICENSE",)))
-        unwind = tuple(docs / f"{name}.txt" for name in ("Apache-2.0", "LLVM-exception"))
-        parts.append(Part("llvm-libunwind", version, "Apache-2.0 WITH LLVM-exception", unwind))
+    texts = {name: docs / f"{name}.txt" for name in ("Apache-2.0", "MIT", "LLVM-exception", "Unicode-3.0")}
+    zig = next(TOOLS.glob("lib/python3*/site-packages/ziglang"))
+    version = re.search(r"^ziglang==(\S+)", REQUIREMENTS.read_text(), re.MULTILINE)[1]
+    parts = [
+        Part("rust-std", rust, "(MIT OR Apache-2.0) AND Unicode-3.0", tuple(texts.values())),
+        Part("zig-compiler-rt", version, "MIT", (zig / "LICENSE",)),
+    ]
+    if not wheel.libraries:
+        llvm = (texts["Apache-2.0"], texts["LLVM-exception"])
+        parts.append(Part("llvm-libunwind", f"zig-{version}", "Apache-2.0 WITH LLVM-exception", llvm))
     return parts
 
 
-def pack(wheel: Wheel, folder: Path, tag: str) -> Path:
-    """Makes the wheel of a staged folder for these platforms, and puts it into dist with its SBOM beside it."""
-    (folder / "program" / "TAG").write_text(f"{tag}\n")
+def pack(wheel: Wheel, folder: Path) -> Path:
+    """Makes the wheel of a staged folder, and puts it into dist with its SBOM beside it."""
     made = folder / "dist"
-    shutil.rmtree(made, ignore_errors=True)
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch())}
-    run([str(TOOLS / "bin" / "hatchling"), "build", "--target", "wheel", "--directory", str(made)], folder=folder, env=env)
+    hatchling = str(TOOLS / "bin" / "hatchling")
+    run([hatchling, "build", "--target", "wheel", "--directory", str(made)], folder=folder, env=env)
     (file,) = made.iterdir()
     distribution = wheel.name.replace("-", "_")
     for old in [*DIST.glob(f"{distribution}-[0-9]*.whl"), *DIST.glob(f"{distribution}-[0-9]*.cdx.json")]:
@@ -178,22 +192,17 @@ def pack(wheel: Wheel, folder: Path, tag: str) -> Path:
     return built
 
 
-def needed_tag(wheel: Wheel, built: Path) -> str:
-    """The oldest platform that the program of a wheel runs on, by the versions of the symbols that it asks for."""
-    found = json.loads(output([str(TOOLS / "bin" / "auditwheel"), "show", "--json", str(built)]))
-    if missing := set(found["external_libs"]) - wheel.libraries:
-        sys.exit(f"wheel: {built.name} needs libraries that not every machine has: {', '.join(sorted(missing))}")
-    return found["sym_tag"]
-
-
-def check(built: Path, needed: str) -> None:
-    """Holds the wheel to its size, and the platforms in its name to what the program needs."""
+def check(wheel: Wheel, built: Path) -> None:
+    """Holds a wheel to its size, and the platforms in its name to what its program asks of a machine."""
     size = built.stat().st_size
     say(f"{built.name}: {size / 1e6:.1f} MB")
     if size > MAX_BYTES:
         sys.exit(f"wheel: {built.name} has {size} bytes, and {MAX_BYTES} are the most")
-    if needed not in built.stem.rsplit("-", 1)[1].split("."):
-        sys.exit(f"wheel: {built.name} claims more machines than its program runs on, which are those of {needed}")
+    found = json.loads(output([str(TOOLS / "bin" / "auditwheel"), "show", "--json", str(built)]))
+    if found["sym_tag"] not in TAG.split("."):
+        sys.exit(f"wheel: {built.name} claims more machines than its program runs on: {found['sym_tag']}")
+    if missing := set(found["external_libs"]) - wheel.libraries:
+        sys.exit(f"wheel: {built.name} needs libraries that not every machine has: {', '.join(sorted(missing))}")
 
 
 def digest(path: Path) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 NAME = "autodenoise"
 VARIABLE = "AUTODENOISE_PROGRAM"
@@ -19,8 +19,8 @@ class ProgramNotFoundError(FileNotFoundError):
 def find_program() -> Path:
     """The program to run, as an absolute path.
 
-    It is the one that the variable ``AUTODENOISE_PROGRAM`` names, else the one that was installed with this package, else
-    the first on ``PATH``.
+    It is the one that the variable ``AUTODENOISE_PROGRAM`` names, else the one that was installed with this package,
+    else the first on ``PATH``.
 
     Raises:
         ProgramNotFoundError: none of these is a file that may be executed.
@@ -47,7 +47,8 @@ def find_program() -> Path:
 def _script_folders() -> Iterator[Path]:
     """Where an installer may have put the scripts of the wheel that this file came with."""
     site = Path(__file__).resolve().parent.parent
-    # <prefix>/lib/python3.x/site-packages: an environment, `pip install --user` and `--prefix`, and the layers of `uv run --with`.
+    # <prefix>/lib/python3.x/site-packages: an environment, `pip install --user` and `--prefix`, and the layers of
+    # `uv run --with`.
     if len(site.parents) > 2:
         yield site.parents[2] / "bin"
     # `pip install --target`.

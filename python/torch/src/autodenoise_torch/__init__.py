@@ -1,6 +1,7 @@
 """Starts the program ``autodenoise-torch`` on the libtorch of the PyTorch that is installed here.
 
-``autodenoise`` looks for a program of that name beside itself, and the script that installers make of ``main`` stands there.
+``autodenoise`` looks for a program of that name beside itself, and the script that installers make of ``main`` stands
+there.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ PROGRAM = Path(__file__).parent / "bin" / "autodenoise-torch"
 def main() -> None:
     """Becomes the program, with the same arguments.
 
-    It finds libtorch two folders above its own, in ``torch/lib``; where PyTorch is installed elsewhere, in a layer below this
-    environment, LD_LIBRARY_PATH says so.
+    It finds libtorch two folders above its own, in ``torch/lib``; where PyTorch is installed elsewhere, in a layer
+    below this environment, LD_LIBRARY_PATH says so.
     """
     torch = importlib.util.find_spec("torch")
     if torch is None or torch.origin is None:
