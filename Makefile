@@ -93,7 +93,7 @@ bench-large: build ## Seconds and memory of one epoch on 1, 3 and 10 million row
 wheel: $(if $(filter autodenoise,$(ONLY)),,setup-torch) ## Build the wheels autodenoise and autodenoise-torch, with their SBOMs, into dist; ONLY=autodenoise
 	@scripts/wheel.py $(ONLY)
 
-wheel-test: ## The wheels in fresh environments, up to a verdict; ROOT=folder: in a bare system as well (docs/python.md)
+wheel-test: ## The wheels in fresh environments, up to a verdict; ROOT=folder: in a bare system (docs/python.md)
 	@scripts/wheel-test.py $(if $(ROOT),--root "$(ROOT)") \
 		$(if $(and $(wildcard dist/autodenoise_torch-*.whl),$(wildcard .torch/site)),--torch .torch/site)
 

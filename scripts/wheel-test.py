@@ -3,9 +3,9 @@
 
     scripts/wheel-test.py [--python PYTHON]... [--root FOLDER]... [--torch FOLDER] [--quick]
 
-The Pythons are those named, else the oldest (3.9 where there is one) and the newest of this machine. A root is the
-folder of a bare system, as debootstrap makes it, with a python3 and its venv; there everything is run by chroot, and pip
-finds its packages in a folder. With --torch a model is trained by autodenoise-torch too, on the packages torch and
+The Pythons are those named; where neither these nor a root are, the oldest from 3.9 on and the newest of this machine. A
+root is the folder of a bare system, as debootstrap makes it, with a python3 and its venv; there everything is run by
+chroot, and pip finds its packages in a folder. With --torch a model is trained by autodenoise-torch too, on the packages torch and
 nvidia of a folder. --quick leaves out the verdict on the demo's table.
 """
 
@@ -60,7 +60,7 @@ class Place:
         program = shutil.which(command[0], path=env["PATH"]) if self.root is None else command[0]
         start: list[str] = [program or command[0], *command[1:]]
         if self.root is not None:
-            start = ["chroot", str(self.root), "/usr/bin/env", "-C", self.inside, *start]
+            start = [shutil.which("chroot") or "chroot", str(self.root), "/usr/bin/env", "-C", self.inside, *start]
             env["PATH"] = f"{env['PATH']}:/usr/bin:/bin"
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         done = subprocess.run(start, cwd=self.folder, env=env, **pipes)
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     wheel = only_wheel("autodenoise")
-    pythons = args.python or oldest_and_newest()
+    pythons = args.python or ([] if args.root else oldest_and_newest())
     for number, python in enumerate(pythons):
         with tempfile.TemporaryDirectory(prefix="autodenoise-wheel.") as folder:
             Path(folder).chmod(0o755)
