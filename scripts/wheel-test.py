@@ -172,10 +172,11 @@ def check_torch(place: Place, packages: Path) -> None:
         (site / package).symlink_to(packages / package)
     probe = json.loads(place.run("autodenoise-torch", "probe"))
     print(f"{place.name}: autodenoise-torch {probe['version']} on libtorch {probe['libtorch']}")
-    place.run("autodenoise", "synth", "small.csv", "--users", "60", "--items", "40", "--rows", "3000", "--seed", "1")
+    place.run("autodenoise", "synth", "small.csv", "--users", "60", "--items", "60", "--rows", "3000", "--seed", "1")
     place.run(
         "autodenoise", "denoise", "small.csv", "-o", "small-clean.csv", "--label", "click", "--split-column", "split",
-        "--method", "random_drop", "--backbone", "afm", "--device", "cpu", "--if-refused", "all", "--log", "warn",
+        "--method", "random_drop", "--backbone", "afm", "--device", "cpu", "--no-certify", "--log", "warn",
+        "--preset", "paper", "-O", "retrain_max_epoch=1",
     )  # fmt: skip
     print(f"{place.name}: autodenoise trained afm by it")
 
