@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -120,6 +120,13 @@ gpu: ## The trainer on a GPU beside compiled PyTorch, into docs/performance.md (
 
 bench-large: build ## Seconds and memory of one epoch on 1, 3 and 10 million rows of 39 fields
 	scripts/bench-large.py
+
+wheel: $(if $(filter autodenoise,$(ONLY)),,setup-torch) ## Build the wheels autodenoise and autodenoise-torch, with their SBOMs, into dist; ONLY=autodenoise
+	@scripts/wheel.py $(ONLY)
+
+wheel-test: ## The wheels in fresh environments, up to a verdict; ROOT=folder: in a bare system (docs/python.md)
+	@scripts/wheel-test.py $(if $(ROOT),--root "$(ROOT)") \
+		$(if $(and $(wildcard dist/autodenoise_torch-*.whl),$(wildcard .torch/site)),--torch .torch/site)
 
 clean: ## Remove what was built; .torch stays
 	cargo clean

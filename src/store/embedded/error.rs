@@ -10,7 +10,10 @@ pub(super) const MAX_SOCKET_PATH: usize = 107;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    #[error("no PostgreSQL found: apt-get install postgresql-15, or give --database-url")]
+    #[error(
+        "no PostgreSQL found: install it (on Debian: apt-get install postgresql), give --postgres-bin the folder of an initdb \
+         that is elsewhere, or give --database-url"
+    )]
     NoPostgres,
     #[error("`{}` holds no initdb and postgres: give --postgres-bin the folder that does", .0.display())]
     NotAPostgresFolder(PathBuf),
