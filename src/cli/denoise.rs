@@ -11,7 +11,7 @@ use super::{
     options::{MethodArgs, TableArgs},
     output::{IfRefused, Output, folder_of, place},
     reading,
-    report::{describe_label_columns, describe_report},
+    report::{ToldReport, describe_label_columns, describe_report},
     runtime,
     screen::Screen,
     spec_file::SpecFile,
@@ -192,7 +192,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let verbose = args.shown.verbosity.verbose;
     match output.is_stdout() {
         true => eprintln!("{}", describe_report(&report, Screen::stderr(), verbose)),
-        false => args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), verbose)),
+        false => {
+            args.shown.json.print(&ToldReport::new(&report), || describe_report(&report, Screen::stdout(), verbose))
+        }
     }
     refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
 }
