@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional
 
 
 class AutodenoiseError(Exception):
-    """The base of all that this package raises of its own.
+    """The base of what this package raises when the program or a server says that something is wrong.
 
     Attributes:
         text: What went wrong, in the words of the program or the server.
@@ -15,14 +15,11 @@ class AutodenoiseError(Exception):
     """
 
     def __init__(self, text: str, *, code: Optional[int] = None, problem: Optional[Mapping[str, Any]] = None) -> None:
+        """An error with its text, and where there is one the program's exit code or the server's problem."""
         super().__init__(text)
         self.text = text
         self.code = code
         self.problem = problem
-
-
-class ProgramNotFound(AutodenoiseError):
-    """There is no program `autodenoise` to run."""
 
 
 class UnusableFrame(AutodenoiseError, TypeError):

@@ -1,4 +1,4 @@
-"""Where the program `autodenoise` is."""
+"""Where the program ``autodenoise`` stands, which does all the work."""
 
 from __future__ import annotations
 
@@ -6,31 +6,54 @@ import os
 import shutil
 import sysconfig
 from pathlib import Path
-
-from ._errors import ProgramNotFound
+from typing import Iterator
 
 NAME = "autodenoise"
+VARIABLE = "AUTODENOISE_PROGRAM"
+
+
+class ProgramNotFoundError(FileNotFoundError):
+    """There is no program to run; the message says what to install."""
 
 
 def find_program() -> Path:
-    """The program that does the work.
+    """The program to run, as an absolute path.
 
-    It is the one that `AUTODENOISE_PROGRAM` names, else the one that was installed with this package, else the one on PATH.
+    It is the one that the variable ``AUTODENOISE_PROGRAM`` names, else the one that was installed with this package, else
+    the first on ``PATH``.
 
     Raises:
-        ProgramNotFound: There is none; the text says what to do.
+        ProgramNotFoundError: none of these is a file that may be executed.
     """
-    named = os.environ.get("AUTODENOISE_PROGRAM")
+    named = os.environ.get(VARIABLE)
     if named:
-        if os.access(named, os.X_OK):
-            return Path(named).absolute()
-        raise ProgramNotFound(f"AUTODENOISE_PROGRAM names {named}, which is no program that can be run")
-    installed = Path(sysconfig.get_path("scripts")) / NAME
-    if os.access(installed, os.X_OK):
-        return installed
+        program = Path(named)
+        if not _is_program(program):
+            raise ProgramNotFoundError(f"{VARIABLE} is {named}, and that is no file that may be executed")
+        return program.absolute()
+    for folder in _script_folders():
+        program = folder / NAME
+        if _is_program(program):
+            return program.absolute()
     on_path = shutil.which(NAME)
-    if on_path:
-        return Path(on_path)
-    raise ProgramNotFound(
-        "there is no program `autodenoise`: install the wheel, or put a built one on PATH, or name it with AUTODENOISE_PROGRAM"
+    if on_path is not None:
+        return Path(on_path).absolute()
+    raise ProgramNotFoundError(
+        f"the program {NAME} is not installed: neither beside this package, nor on PATH. The wheel for Linux on x86-64 "
+        f"brings it; elsewhere build it from source (cargo build --release --locked), and name it in {VARIABLE}"
     )
+
+
+def _script_folders() -> Iterator[Path]:
+    """Where an installer may have put the scripts of the wheel that this file came with."""
+    site = Path(__file__).resolve().parent.parent
+    # <prefix>/lib/python3.x/site-packages: an environment, `pip install --user` and `--prefix`, and the layers of `uv run --with`.
+    if len(site.parents) > 2:
+        yield site.parents[2] / "bin"
+    # `pip install --target`.
+    yield site / "bin"
+    yield Path(sysconfig.get_path("scripts"))
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
