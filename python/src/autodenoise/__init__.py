@@ -1,10 +1,10 @@
 """AutoDenoise: what is corrupt in a table of clicks, a table without that, and whether a model gains by it.
 
-    import autodenoise as ad
+import autodenoise as ad
 
-    result = ad.denoise(frame, label="click", split_column="split")
-    print(result)
-    clean = result.apply(frame)
+result = ad.denoise(frame, label="click", split_column="split")
+print(result)
+clean = result.apply(frame)
 """
 
 from __future__ import annotations

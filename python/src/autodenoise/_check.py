@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Optional
 
 from ._options import CheckOptions, Progress, lists_options, names_of, to_flags
 from ._process import run_program
@@ -50,12 +51,12 @@ class ColumnTable:
         report: All of it, as the program prints it.
     """
 
-    columns: Tuple[Column, ...]
-    rows: Dict[str, int]
-    positives: Dict[str, int]
-    notes: Tuple[str, ...]
-    warnings: Tuple[str, ...]
-    report: Dict[str, Any]
+    columns: tuple[Column, ...]
+    rows: dict[str, int]
+    positives: dict[str, int]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    report: dict[str, Any]
 
     def __repr__(self) -> str:
         """The columns, a line each."""
@@ -116,6 +117,6 @@ def _column(field: Mapping[str, Any]) -> Column:
     )
 
 
-def _cells(column: Column) -> Tuple[str, ...]:
+def _cells(column: Column) -> tuple[str, ...]:
     auc = "" if column.auc is None else f"{column.auc:.3f}"
     return column.name, column.read_as, f"{column.values:,}", f"{column.missing:,}", auc, column.reason

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ def denoise(table: Any = None, *, progress: Progress = None, **options: Unpack[D
         AutodenoiseError: The work could not be ended.
         KeyboardInterrupt: Ctrl-C; the program and its trainer have ended.
     """
-    given: Dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     with table_file(table, given) as source:
         if source.kind is not None:
             for name in OF_FILES:
@@ -69,14 +70,12 @@ def denoise(table: Any = None, *, progress: Progress = None, **options: Unpack[D
         )
 
 
-def _out(given: Mapping[str, Any]) -> List[str]:
+def _out(given: Mapping[str, Any]) -> list[str]:
     """Where the denoised table goes, of a table that was given by its path: nobody may want it."""
     return [] if "out" in given else ["--out", os.devnull]
 
 
-def _labels_given(
-    source: TableFile, denoised: Path, folder: Path, told: Mapping[str, Any]
-) -> "Optional[npt.NDArray[np.float32]]":
+def _labels_given(source: TableFile, denoised: Path, folder: Path, told: Mapping[str, Any]) -> Optional[npt.NDArray[np.float32]]:
     """What the rows of a frame count as in its denoised table, of shape (rows,); None where that has no column for it."""
     names = told.get("label_columns")
     if source.kind is None or names is None or not denoised.exists():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +47,10 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         feature_names_in_: Their names, where X has names; of shape (n_features_in_,).
     """
 
-    keep_: "npt.NDArray[np.bool_]"
-    sample_weight_: "npt.NDArray[np.float32]"
-    soft_labels_: "npt.NDArray[np.float64]"
-    classes_: "npt.NDArray[Any]"
+    keep_: npt.NDArray[np.bool_]
+    sample_weight_: npt.NDArray[np.float32]
+    soft_labels_: npt.NDArray[np.float64]
+    classes_: npt.NDArray[Any]
     n_features_in_: int
 
     def __init__(
@@ -72,7 +73,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         self.options = options
         self.progress: Progress = progress
 
-    def fit(self, X: Any, y: Any) -> "Denoiser":  # noqa: N803 (scikit-learn's names)
+    def fit(self, X: Any, y: Any) -> Denoiser:  # noqa: N803 (scikit-learn's names)
         """Finds the rows to train on.
 
         Args:
@@ -83,7 +84,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         labels = self._encode(y)
         check_consistent_length(X, labels)
         table = kind.with_columns(table, {LABEL: labels})
-        given: Dict[str, Any] = {**(self.options or {}), "label": LABEL, "certify": self.certify}
+        given: dict[str, Any] = {**(self.options or {}), "label": LABEL, "certify": self.certify}
         for name, value in (("method", self.method), ("backbone", self.backbone), ("seed", self.random_state)):
             if value is not None:
                 given[name] = value
@@ -97,7 +98,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         self.soft_labels_ = soft
         return self
 
-    def fit_resample(self, X: Any, y: Any) -> "Tuple[Any, npt.NDArray[Any]]":  # noqa: N803
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, npt.NDArray[Any]]:  # noqa: N803
         """The rows to train on, and the class that each counts as.
 
         Args:
@@ -114,7 +115,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         kept = np.asarray(X)[rows] if kind is None else kind.take(X, rows)
         return kept, self.classes_[(self.soft_labels_[rows] > 0.5).astype(int)]
 
-    def _take_in(self, X: Any) -> Tuple[FrameKind, Any]:  # noqa: N803
+    def _take_in(self, X: Any) -> tuple[FrameKind, Any]:  # noqa: N803
         """The columns as a frame; what is known of them is kept."""
         kind = None if isinstance(X, (np.ndarray, list)) else find_kind(X)
         if kind is not None:
@@ -131,7 +132,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
 
         return ArrowKind(), pa.table(columns)
 
-    def _encode(self, y: Any) -> "npt.NDArray[np.int8]":
+    def _encode(self, y: Any) -> npt.NDArray[np.int8]:
         """The labels as 0 and 1, of shape (rows,)."""
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
@@ -143,7 +144,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         return codes.astype(np.int8)
 
 
-def _read_array(X: Any) -> "npt.NDArray[Any]":  # noqa: N803
+def _read_array(X: Any) -> npt.NDArray[Any]:  # noqa: N803
     """X as an array of two dimensions; values may be missing."""
     try:
         return check_array(X, dtype=None, ensure_all_finite=False)
@@ -154,7 +155,7 @@ def _read_array(X: Any) -> "npt.NDArray[Any]":  # noqa: N803
         return check_array(X, dtype=None, force_all_finite=False)
 
 
-def _read_column(values: "npt.NDArray[Any]") -> Any:
+def _read_column(values: npt.NDArray[Any]) -> Any:
     """A column for pyarrow. Words and numbers in one column are words."""
     if values.dtype != np.dtype(object):
         return pa.array(values)

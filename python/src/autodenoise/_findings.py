@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Finding:
 
     text: str
     kind: str
-    fields: Tuple[str, ...]
+    fields: tuple[str, ...]
     values: int
-    examples: Tuple[Tuple[str, ...], ...]
+    examples: tuple[tuple[str, ...], ...]
     rows: int
     share: float
     remedy: str
@@ -40,14 +41,14 @@ class Finding:
     gain_error: Optional[float]
     evidence: float
     strength: float
-    window: Optional[Tuple[int, int]]
+    window: Optional[tuple[int, int]]
 
     def __str__(self) -> str:
         """The sentence."""
         return self.text
 
 
-def read_findings(report: Mapping[str, Any], texts: Sequence[str]) -> List[Finding]:
+def read_findings(report: Mapping[str, Any], texts: Sequence[str]) -> list[Finding]:
     """The findings of a report, with their sentences."""
     found: Sequence[Mapping[str, Any]] = (report.get("findings") or {}).get("corruptions", [])
     texts = list(texts) or [_name(one) for one in found]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Frame = TypeVar("Frame")
 Numbers = Union["npt.NDArray[Any]", Sequence[float]]
-Predictions = Union[Numbers, Tuple[Numbers, Numbers]]
+Predictions = Union[Numbers, tuple[Numbers, Numbers]]
 Train = Callable[[Frame, Frame, Frame, int], Predictions]
 """`train(train, valid, test, seed)`: frames of the type that was handed over, and what all that is random is seeded with.
 
@@ -42,9 +43,7 @@ ARMS_IN_WORDS = {"full": "all rows", "denoised": "kept rows", "random": "random 
 class Judged(Outcome):
     """The verdict by models of somebody else's."""
 
-    def __init__(
-        self, folder: Path, *, told: Mapping[str, Any], owner: "Optional[tempfile.TemporaryDirectory[str]]" = None
-    ) -> None:
+    def __init__(self, folder: Path, *, told: Mapping[str, Any], owner: Optional[tempfile.TemporaryDirectory[str]] = None) -> None:
         """The verdict in a folder; `told` is the report as the program printed it, and `owner` the folder to go with it."""
         super().__init__(folder, told)
         self._owner = owner
@@ -84,7 +83,7 @@ def judge(
         NotVerified: The frame is not the one that was denoised, or is read otherwise.
         Refused: The predictions cannot be used; the text says why.
     """
-    given: Dict[str, Any] = {**result.table_options, **options}
+    given: dict[str, Any] = {**result.table_options, **options}
     with table_file(frame, given) as source:
         if source.kind is None:
             raise UnusableFrame("a frame is judged; for files there is `autodenoise judge arms`")
@@ -160,7 +159,7 @@ class _Tables:
     def count(self, name: str) -> int:
         return len(self._rows(name))
 
-    def _rows(self, name: str) -> "npt.NDArray[np.int64]":
+    def _rows(self, name: str) -> npt.NDArray[np.int64]:
         return np.load(self._arms / "rows" / f"{name}.npy").astype(np.int64)
 
 

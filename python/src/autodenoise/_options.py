@@ -9,8 +9,17 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Mapping, Sequence, Tuple, TypedDict, TypeVar, Union, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    TypedDict,
+    TypeVar,
+    Union,
+    cast,
+)
 
 from ._errors import WrongOption
 
@@ -34,7 +43,7 @@ class TableOptions(TypedDict, total=False):
     """Columns the models do not see; `C*` is every column that starts with C."""
     split_column: str
     """Column that holds train, valid or test."""
-    split: Tuple[float, float, float]
+    split: tuple[float, float, float]
     """Shares of train, valid and test; (0.8, 0.1, 0.1) by default."""
     split_seed: int
     """Seed of a random split."""
@@ -195,17 +204,17 @@ COMMAS = {"features", "exclude", "category", "numeric", "missing", "columns", "t
 REPEATED = {"multi", "compare", "option", "train", "valid", "test"}
 
 
-def names_of(options: type) -> List[str]:
+def names_of(options: type) -> list[str]:
     """The names of the members of one of the classes above, in their order, those of its bases first."""
     return list(options.__annotations__)
 
 
-def table_names() -> List[str]:
+def table_names() -> list[str]:
     """The names of the options that say how a table is read."""
     return names_of(TableOptions)
 
 
-def to_flags(options: Mapping[str, Any], known: Iterable[str], folder: Path) -> List[str]:
+def to_flags(options: Mapping[str, Any], known: Iterable[str], folder: Path) -> list[str]:
     """The flags that say the same as these options.
 
     Args:
@@ -217,7 +226,7 @@ def to_flags(options: Mapping[str, Any], known: Iterable[str], folder: Path) -> 
         WrongOption: There is no such option, or no flag can say its value.
     """
     known = list(known)
-    flags: List[str] = []
+    flags: list[str] = []
     for name, value in options.items():
         if name not in known:
             raise WrongOption(f"there is no option `{name}`; there are {', '.join(known)}")
@@ -226,7 +235,7 @@ def to_flags(options: Mapping[str, Any], known: Iterable[str], folder: Path) -> 
     return flags
 
 
-def _flags_of(name: str, value: Any, folder: Path) -> List[str]:
+def _flags_of(name: str, value: Any, folder: Path) -> list[str]:
     flag = "--" + name.replace("_", "-")
     if name == "certify":
         return [] if value else ["--no-certify"]
@@ -262,7 +271,7 @@ def _commas(name: str, value: Any) -> str:
     return ",".join(items)
 
 
-def _items(value: Any) -> List[str]:
+def _items(value: Any) -> list[str]:
     """A word is one item, a mapping is `NAME=VALUE` for each of its members."""
     if isinstance(value, Mapping):
         return [f"{name}={_text(one)}" for name, one in cast("Mapping[str, Any]", value).items()]
@@ -300,6 +309,6 @@ def lists_options(options: type) -> Callable[[Function], Function]:
     return list_them
 
 
-def _annotations_of(options: type) -> "dict[str, str]":
+def _annotations_of(options: type) -> dict[str, str]:
     """The types of the members as they are written here."""
     return {name: getattr(hint, "__forward_arg__", str(hint)) for name, hint in options.__annotations__.items()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ._findings import Finding, read_findings
 from ._progress import in_notebook
@@ -63,13 +64,13 @@ class Outcome:
     """
 
     folder: Path
-    report: Dict[str, Any]
+    report: dict[str, Any]
     sentence: str
-    next_steps: List[str]
-    findings: List[Finding]
-    warnings: List[str]
+    next_steps: list[str]
+    findings: list[Finding]
+    warnings: list[str]
 
-    def __init__(self, folder: Path, told: Optional[Mapping[str, Any]] = None, warnings: Optional[List[str]] = None) -> None:
+    def __init__(self, folder: Path, told: Optional[Mapping[str, Any]] = None, warnings: Optional[list[str]] = None) -> None:
         """The outcome in a folder; `told` is the report as the program printed it, with its sentences."""
         self.folder = folder
         self.report = json.loads((folder / REPORT).read_text())
@@ -90,18 +91,18 @@ class Outcome:
         return self.verdict is Verdict.CERTIFIED
 
     @property
-    def reasons(self) -> List[str]:
+    def reasons(self) -> list[str]:
         """Why the verdict is what it is, a sentence each."""
         return list((self.report.get("certification") or {}).get("reasons", []))
 
     @property
-    def gains(self) -> List[Gain]:
+    def gains(self) -> list[Gain]:
         """What is gained over all rows, and over random rows; empty without a verdict."""
-        gains: List[Mapping[str, Any]] = (self.report.get("certification") or {}).get("gains", [])
+        gains: list[Mapping[str, Any]] = (self.report.get("certification") or {}).get("gains", [])
         return [Gain(gain["over"], gain["mean"], gain["ci95"][0], gain["ci95"][1]) for gain in gains]
 
     @property
-    def certificate(self) -> Dict[str, Any]:
+    def certificate(self) -> dict[str, Any]:
         """The signed certificate, as `certificate.json`; `autodenoise verify` checks it."""
         return json.loads((self.folder / CERTIFICATE).read_text())
 
@@ -121,7 +122,7 @@ class Outcome:
         frame = f'<iframe sandbox srcdoc="{escape(self.page)}" style="width:100%;height:40em;border:0"></iframe>'
         display(HTML(frame))
 
-    def plot(self, axes: "Optional[Axes]" = None) -> "Axes":
+    def plot(self, axes: Optional[Axes] = None) -> Axes:
         """Draws the AUC of the test rows of every arm, a dot a seed. Needs matplotlib.
 
         Args:

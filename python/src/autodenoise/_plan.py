@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ._options import PlanOptions, Progress, lists_options, names_of, to_flags
 from ._process import run_program
@@ -38,7 +39,7 @@ class Plan:
     memory_bytes: int
     seconds: float
     smallest_gain: Optional[float]
-    report: Dict[str, Any]
+    report: dict[str, Any]
 
     def __repr__(self) -> str:
         """All of it in three lines."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ COLOURS = {"denoised": "#1a7f37"}
 OTHER = "#6e7781"
 
 
-def plot_arms(report: Mapping[str, Any], axes: "Optional[Axes]") -> "Axes":
+def plot_arms(report: Mapping[str, Any], axes: Optional[Axes]) -> Axes:
     """Draws the AUC of the test rows of every arm: a dot a seed, and a bar at their mean."""
     if axes is None:
         from matplotlib import pyplot
@@ -31,10 +32,8 @@ def plot_arms(report: Mapping[str, Any], axes: "Optional[Axes]") -> "Axes":
     return axes
 
 
-def _arms(report: Mapping[str, Any]) -> List[Tuple[str, List[float]]]:
+def _arms(report: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
     """The arms and the AUC of each of their seeds: those of the verdict, else those of the run."""
     own: Mapping[str, Any] = report.get("certification") or {}
-    arms: List[Tuple[str, List[float]]] = [
-        (arm["arm"], [run["test"]["auc"] for run in arm["runs"]]) for arm in own.get("arms", [])
-    ]
+    arms: list[tuple[str, list[float]]] = [(arm["arm"], [run["test"]["auc"] for run in arm["runs"]]) for arm in own.get("arms", [])]
     return arms or [(arm["arm"], [arm["test"]["auc"]]) for arm in report["arms"]]

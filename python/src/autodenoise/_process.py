@@ -7,15 +7,16 @@ import signal
 import subprocess
 import threading
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Collection, Dict, List, Sequence, Type
+from typing import IO, Any
 
 from ._errors import AutodenoiseError, DataWarning, JobFailed, NotVerified, Refused, WrongOption
 from ._options import Progress
 from ._program import find_program
 from ._progress import Screen, screen_for
 
-ERRORS: Dict[int, Type[AutodenoiseError]] = {2: WrongOption, 3: Refused, 5: JobFailed, 9: NotVerified}
+ERRORS: dict[int, type[AutodenoiseError]] = {2: WrongOption, 3: Refused, 5: JobFailed, 9: NotVerified}
 INTERRUPTED = 130
 # What the program needs to end its trainer, and then some.
 SECONDS_TO_END = 10
@@ -33,9 +34,9 @@ class Ended:
 
     code: int
     output: bytes
-    warnings: List[str] = field(default_factory=lambda: [])
+    warnings: list[str] = field(default_factory=lambda: [])
 
-    def json(self) -> Dict[str, Any]:
+    def json(self) -> dict[str, Any]:
         """What it printed, as JSON."""
         return json.loads(self.output)
 
@@ -77,8 +78,8 @@ def run_program(arguments: Sequence[str], progress: Progress, good: Collection[i
 class _OutputReader:
     """Reads what the program prints while its words are listened to: a full pipe would make it wait for ever."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._chunks: List[bytes] = []
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._chunks: list[bytes] = []
         self._thread = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
         self._thread.start()
 
@@ -90,10 +91,10 @@ class _OutputReader:
         return b"".join(self._chunks)
 
 
-def _listen(process: "subprocess.Popen[bytes]", screen: Screen) -> List[str]:
+def _listen(process: subprocess.Popen[bytes], screen: Screen) -> list[str]:
     """Shows what the program says, until it says no more; and gives it back."""
     assert process.stderr is not None
-    said: List[str] = []
+    said: list[str] = []
     for raw in process.stderr:
         line = raw.decode(errors="replace").rstrip("\n")
         said.append(line)
@@ -102,7 +103,7 @@ def _listen(process: "subprocess.Popen[bytes]", screen: Screen) -> List[str]:
     return said
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends the program as Ctrl-C would, so that it ends its trainer first."""
     if process.poll() is not None:
         return

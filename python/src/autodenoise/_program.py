@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 NAME = "autodenoise"
 VARIABLE = "AUTODENOISE_PROGRAM"

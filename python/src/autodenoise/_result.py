@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +35,13 @@ class Result(Outcome):
 
     def __init__(
         self,
-        folder: Union[str, "PathLike[str]"],
+        folder: Union[str, PathLike[str]],
         *,
         told: Optional[Mapping[str, Any]] = None,
-        warnings: Optional[List[str]] = None,
+        warnings: Optional[list[str]] = None,
         options: Optional[Mapping[str, Any]] = None,
-        given: "Optional[npt.NDArray[np.float32]]" = None,
-        owner: "Optional[tempfile.TemporaryDirectory[str]]" = None,
+        given: Optional[npt.NDArray[np.float32]] = None,
+        owner: Optional[tempfile.TemporaryDirectory[str]] = None,
     ) -> None:
         """The result in a folder that `denoise`, the command line or a server's download left.
 
@@ -53,17 +54,17 @@ class Result(Outcome):
             owner: The folder, where it is to go with this object.
         """
         super().__init__(Path(folder), told, warnings)
-        self._options: Dict[str, Any] = dict(options or {})
+        self._options: dict[str, Any] = dict(options or {})
         self._given = given
         self._owner = owner
 
     @property
-    def table_options(self) -> Dict[str, Any]:
+    def table_options(self) -> dict[str, Any]:
         """How the table was read, as options."""
         return dict(self._options)
 
     @cached_property
-    def kept(self) -> "npt.NDArray[np.bool_]":
+    def kept(self) -> npt.NDArray[np.bool_]:
         """Whether each row is kept, of shape (rows,). Test rows are; validation rows are unless they lie in what was found.
 
         It is what the method chose, whatever the verdict.
@@ -71,7 +72,7 @@ class Result(Outcome):
         return np.load(self.folder / MASK).astype(bool)
 
     @cached_property
-    def weights(self) -> "npt.NDArray[np.float32]":
+    def weights(self) -> npt.NDArray[np.float32]:
         """What each row weighs in training, of shape (rows,): 0 where it is dropped, 1 where it counts as any other."""
         weights = self.kept.astype(np.float32)
         labels = self._read(LABELS, ["row", "weight"])
@@ -81,7 +82,7 @@ class Result(Outcome):
         return weights
 
     @cached_property
-    def soft_labels(self) -> "npt.NDArray[np.float32]":
+    def soft_labels(self) -> npt.NDArray[np.float32]:
         """The probability of label 1 that each row counts as, of shape (rows,).
 
         It is the label as given, unless the method turned it round or softened it. NaN where it is not known: of validation
@@ -98,7 +99,7 @@ class Result(Outcome):
             soft = np.where(np.isnan(self._given), soft, self._given)
         return soft
 
-    def explanations(self) -> "pa.Table":
+    def explanations(self) -> pa.Table:
         """Why rows were dropped or changed, a row of the training rows each: `row`, `kept`, `reason`, `values` and more."""
         import pyarrow.parquet as pq
 
@@ -136,12 +137,12 @@ class Result(Outcome):
         more = {names["target"]: self.soft_labels[self.kept], names["weight"]: self.weights[self.kept]}
         return kind.with_columns(kept, more)
 
-    def save(self, folder: Union[str, "PathLike[str]"]) -> Path:
+    def save(self, folder: Union[str, PathLike[str]]) -> Path:
         """Copies the results to a folder, which must not be there yet: `Result(folder)` opens it again."""
         shutil.copytree(self.folder, folder)
         return Path(folder)
 
-    def _read(self, name: str, columns: List[str]) -> "Optional[pa.Table]":
+    def _read(self, name: str, columns: list[str]) -> Optional[pa.Table]:
         """These columns of an artifact; None where the method leaves no such artifact."""
         import pyarrow.parquet as pq
 

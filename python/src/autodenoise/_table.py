@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Optional
 
 from ._errors import UnusableFrame, WrongOption
 from ._frames import FrameKind, find_kind
@@ -24,14 +25,14 @@ class TableFile:
         frame_rows: The frame's rows; None where files were named.
     """
 
-    paths: List[str]
+    paths: list[str]
     folder: Path
     kind: Optional[FrameKind]
     frame_rows: Optional[int]
 
 
 @contextmanager
-def table_file(table: Any, options: Mapping[str, Any]) -> Iterator[TableFile]:
+def table_file(table: Any, options: Mapping[str, Any]) -> Generator[TableFile, None, None]:
     """The table as files, while they are needed. A frame is written as Parquet into a folder that nobody else can read."""
     with tempfile.TemporaryDirectory(prefix="autodenoise-", dir=options.get("work_dir")) as name:
         folder = Path(name)
@@ -53,11 +54,11 @@ def unseen_columns(options: Mapping[str, Any]) -> Sequence[str]:
     return [exclude] if isinstance(exclude, str) else list(exclude)
 
 
-def _paths(table: Any) -> List[str]:
+def _paths(table: Any) -> list[str]:
     """The files that are named. A relative path stays one: it may be a pattern."""
     if table is None:
         return []
     tables: Sequence[Any] = [table] if isinstance(table, (str, os.PathLike)) else table
     if not isinstance(tables, (list, tuple)) or not all(isinstance(one, (str, os.PathLike)) for one in tables):
-        raise UnusableFrame(f"a table is a frame, a path or an address, or a list of these two; this is {type(table)!r}")
+        raise UnusableFrame(f"a table is a frame, a path or an address, or a list of these two; this is a {type(table).__name__}")
     return [os.fspath(one) for one in tables]

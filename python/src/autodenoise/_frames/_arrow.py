@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any
 
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,7 +27,7 @@ class ArrowKind:
     def count_rows(self, frame: Any) -> int:
         return frame.num_rows
 
-    def column_names(self, frame: Any) -> List[str]:
+    def column_names(self, frame: Any) -> list[str]:
         return check_names(frame.column_names)
 
     def write_parquet(self, frame: Any, path: Path, unseen: Sequence[str]) -> None:
@@ -43,7 +44,7 @@ class ArrowKind:
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
         return frame.select(list(columns))
 
-    def with_columns(self, frame: Any, columns: Dict[str, "npt.NDArray[Any]"]) -> Any:
+    def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
         for name, values in columns.items():
             frame = frame.append_column(name, pa.array(values))
         return frame

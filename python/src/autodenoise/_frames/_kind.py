@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Protocol, Sequence
+from typing import Any, Optional, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ class FrameKind(Protocol):
         """The rows of the frame."""
         ...
 
-    def column_names(self, frame: Any) -> List[str]:
+    def column_names(self, frame: Any) -> list[str]:
         """The names of its columns, as the program sees them."""
         ...
 
@@ -50,7 +51,7 @@ class FrameKind(Protocol):
         """The columns of these names, as `column_names` has them."""
         ...
 
-    def with_columns(self, frame: Any, columns: Dict[str, "npt.NDArray[Any]"]) -> Any:
+    def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
         """The frame with more columns behind its own, each of shape (rows,)."""
         ...
 
@@ -84,7 +85,7 @@ def find_kind(frame: Any) -> Optional[FrameKind]:
     return None
 
 
-def check_names(names: Sequence[str]) -> List[str]:
+def check_names(names: Sequence[str]) -> list[str]:
     """The names of columns, where no two are alike: the program could not tell which is meant."""
     twice = sorted({name for name in names if list(names).count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Set
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +23,13 @@ class PandasKind:
     def count_rows(self, frame: Any) -> int:
         return len(frame)
 
-    def column_names(self, frame: Any) -> List[str]:
+    def column_names(self, frame: Any) -> list[str]:
         return check_names([str(name) for name in frame.columns])
 
     def write_parquet(self, frame: Any, path: Path, unseen: Sequence[str]) -> None:
         names = self.column_names(frame)
-        texts: Set[int] = set()
-        fields: List[Any] = []
+        texts: set[int] = set()
+        fields: list[Any] = []
         for place, name in enumerate(names):
             try:
                 kind = _arrow_type(frame.iloc[:, place])
@@ -51,12 +52,12 @@ class PandasKind:
         places = {name: place for place, name in enumerate(self.column_names(frame))}
         return frame.iloc[:, [places[name] for name in columns]]
 
-    def with_columns(self, frame: Any, columns: Dict[str, "npt.NDArray[Any]"]) -> Any:
+    def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
         # By position: a Series would be aligned to the index, which may have one value twice.
         return frame.assign(**columns)
 
 
-def _pieces(frame: Any, schema: Any, texts: Set[int]) -> Iterator[Any]:
+def _pieces(frame: Any, schema: Any, texts: set[int]) -> Iterator[Any]:
     for at in range(0, max(len(frame), 1), ROWS_AT_A_TIME):
         piece = frame.iloc[at : at + ROWS_AT_A_TIME]
         columns = [

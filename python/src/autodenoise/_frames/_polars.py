@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any
 
 import numpy.typing as npt
 import polars as pl
@@ -19,7 +20,7 @@ class PolarsKind:
     def count_rows(self, frame: Any) -> int:
         return frame.height
 
-    def column_names(self, frame: Any) -> List[str]:
+    def column_names(self, frame: Any) -> list[str]:
         return list(frame.columns)
 
     def write_parquet(self, frame: Any, path: Path, unseen: Sequence[str]) -> None:
@@ -43,5 +44,5 @@ class PolarsKind:
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
         return frame.select(list(columns))
 
-    def with_columns(self, frame: Any, columns: Dict[str, "npt.NDArray[Any]"]) -> Any:
+    def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
         return frame.with_columns([pl.Series(name, values) for name, values in columns.items()])
