@@ -146,13 +146,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
 
 def _read_array(X: Any) -> npt.NDArray[Any]:  # noqa: N803
     """X as an array of two dimensions; values may be missing."""
-    try:
-        return check_array(X, dtype=None, ensure_all_finite=False)
-    except TypeError as error:
-        # Before 1.6 scikit-learn had another word for it.
-        if "ensure_all_finite" not in str(error):
-            raise
-        return check_array(X, dtype=None, force_all_finite=False)
+    return check_array(X, dtype=None, ensure_all_finite=False)  # pyright: ignore
 
 
 def _read_column(values: npt.NDArray[Any]) -> Any:

@@ -127,7 +127,7 @@ def _train_arms(frame: Frame, source: TableFile, arms: Path, train: Train[Frame]
         for number, run in enumerate(runs):
             what = f"{ARMS_IN_WORDS.get(run['arm'], run['arm'])}, seed {run['seed']}"
             screen.say(f"training your model on {what} ({number + 1} of {len(runs)})")
-            predicted = train(tables.read(run["train"]), valid, test, run["seed"])
+            predicted: Any = train(tables.read(run["train"]), valid, test, run["seed"])
             of_test, of_valid = predicted if isinstance(predicted, tuple) else (predicted, None)
             _write(arms / run["predictions"], of_test, test_rows, f"test rows ({what})")
             if of_valid is not None:

@@ -99,7 +99,7 @@ class Result(Outcome):
             soft = np.where(np.isnan(self._given), soft, self._given)
         return soft
 
-    def explanations(self) -> pa.Table:
+    def explanations(self) -> pa.Table:  # pyright: ignore
         """Why rows were dropped or changed, a row of the training rows each: `row`, `kept`, `reason`, `values` and more."""
         import pyarrow.parquet as pq
 
@@ -142,7 +142,7 @@ class Result(Outcome):
         shutil.copytree(self.folder, folder)
         return Path(folder)
 
-    def _read(self, name: str, columns: list[str]) -> Optional[pa.Table]:
+    def _read(self, name: str, columns: list[str]) -> Optional[pa.Table]:  # pyright: ignore
         """These columns of an artifact; None where the method leaves no such artifact."""
         import pyarrow.parquet as pq
 
