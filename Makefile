@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test python clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -31,6 +31,7 @@ test: setup-torch ## Every check: lints, all tests on a real PostgreSQL, the Ope
 	@$(MAKE) --no-print-directory numerics
 	@scripts/schemathesis.sh target/debug/autodenoise
 	@scripts/clients.sh target/debug/autodenoise
+	@$(MAKE) --no-print-directory python
 	@scripts/deny.sh
 
 # Each setting has libtorch round as it does on another processor.
@@ -46,6 +47,14 @@ schemathesis: setup ## The running service against its OpenAPI document alone; E
 clients: setup ## Validate the OpenAPI document, and run the main job through two clients made of it
 	cargo build --locked
 	scripts/clients.sh target/debug/autodenoise
+
+python: ## Lint, type-check and test the Python package, in an environment of its own in .python
+	test -n "$(AUTODENOISE_PROGRAM)" || cargo build --locked
+	test -x .python/bin/python || python3 -m venv .python
+	.python/bin/pip install --quiet --editable 'python[test]'
+	.python/bin/ruff check python
+	.python/bin/pyright --project python --pythonpath .python/bin/python
+	AUTODENOISE_PROGRAM="$(or $(AUTODENOISE_PROGRAM),$(CURDIR)/target/debug/autodenoise)" .python/bin/pytest --quiet python
 
 chaos: setup ## Uploads and jobs while everything is killed at random; CHAOS_SECONDS=600 CHAOS_SEED=1
 	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) CHAOS_SEED=$(or $(CHAOS_SEED),1) cargo test --locked --test chaos -- --nocapture

@@ -12,7 +12,7 @@ use super::{
     options::{MethodArgs, TableArgs},
     output::{IfRefused, Output, folder_of, place},
     reading,
-    report::{describe_label_columns, describe_report},
+    report::{ToldReport, describe_label_columns, describe_report},
     run_folder::{Resumable, RunFolder, read_record},
     run_record::{Ended, RunRecord, describe_asked},
     runtime,
@@ -263,7 +263,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     let verbose = args.shown.verbosity.verbose;
     match output.is_stdout() {
         true => eprintln!("{}", describe_report(&report, Screen::stderr(), verbose)),
-        false => args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), verbose)),
+        false => {
+            args.shown.json.print(&ToldReport::new(&report), || describe_report(&report, Screen::stdout(), verbose))
+        }
     }
     refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
 }

@@ -9,9 +9,37 @@ use super::{
 use crate::{
     metrics::{mean, sample_sd},
     report::Summary,
-    types::{ArmResult, KeptShare, LabelColumns, MethodName, Report, RunResult, TableLine, Verdict},
+    types::{ArmResult, CorruptionFound, KeptShare, LabelColumns, MethodName, Report, RunResult, TableLine, Verdict},
 };
 use comfy_table::Table;
+use serde::Serialize;
+
+/// A report for another program: with the words that a person is told.
+#[derive(Serialize)]
+pub struct ToldReport<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    summary: ToldSummary,
+}
+
+#[derive(Serialize)]
+struct ToldSummary {
+    /// What came out, in a sentence.
+    outcome: String,
+    /// What to do, the first thing first.
+    next: Vec<String>,
+    /// The findings, in their order.
+    findings: Vec<String>,
+}
+
+impl<'a> ToldReport<'a> {
+    pub fn new(report: &'a Report) -> Self {
+        let Summary { outcome, next, .. } = Summary::new(report);
+        let found = report.findings.iter().flat_map(|findings| &findings.corruptions);
+        let findings = found.map(CorruptionFound::describe).collect();
+        Self { report, summary: ToldSummary { outcome, next, findings } }
+    }
+}
 
 /// Every method of a job with every backbone that was trained on what it chose.
 fn method_table(lines: &[TableLine]) -> Table {

@@ -40,7 +40,7 @@ pub(super) fn write_batches(
 }
 
 /// Writes an array of one dimension.
-pub(super) fn write_npy<T: npyz::AutoSerialize + Copy>(out: &mut File, values: &[T]) -> io::Result<()> {
+pub fn write_npy<T: npyz::AutoSerialize + Copy>(out: &mut File, values: &[T]) -> io::Result<()> {
     use npyz::WriterBuilder;
     let mut out = BufWriter::new(out);
     let mut writer =

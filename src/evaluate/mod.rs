@@ -41,6 +41,7 @@ pub use artifacts::ExportError;
 pub use checkpoint::{CheckpointError, newest_checkpoint};
 pub use denoised::DenoisedWriter;
 pub use engines::describe_engines;
+pub use formats::write_npy;
 pub use job::RunInput;
 pub use outside::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, with_arm_rows};
 pub use planted::Planted;

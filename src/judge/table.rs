@@ -50,6 +50,20 @@ impl JudgedTable<'_> {
         written.map(|_| ()).map_err(JudgedTableError::of("the test rows"))
     }
 
+    /// The rows of a run that [`Self::write_train`] writes, by their positions in the table, in order.
+    pub fn rows_of_run(&self, own: &Selected, run: OutsideRun) -> Vec<u64> {
+        let train = &self.dataset.split(Split::Train).rows;
+        with_arm_rows(self.dataset, own, run, |changes| {
+            let kept = train.iter().filter(|position| !(changes.dropped)(**position));
+            kept.map(|position| u64::from(*position)).collect()
+        })
+    }
+
+    /// The rows of a split, by their positions in the table, in order.
+    pub fn rows_of(&self, split: Split) -> Vec<u64> {
+        self.dataset.split(split).rows.iter().map(|position| u64::from(*position)).collect()
+    }
+
     fn is_outside(&self, split: Split, position: u32) -> bool {
         self.dataset.split(split).rows.binary_search(&position).is_err()
     }

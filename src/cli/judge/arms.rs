@@ -7,10 +7,10 @@ use crate::{
         denoise::cannot_write, error::CliError, evidence::CertifyArgs, options::TableArgs, output::place, reading,
         runtime, spec_file::SpecFile, verbosity::Verbosity, view::JobView,
     },
-    evaluate::{changes_rows, read_choice},
+    evaluate::{changes_rows, read_choice, write_npy},
     judge::{JudgedTable, JudgedTableError, Manifest},
     selection::Selected,
-    types::{ArtifactDigest, DatasetId, Verdict},
+    types::{ArtifactDigest, DatasetId, Split, Verdict},
 };
 use clap::Args;
 use std::{
@@ -30,6 +30,10 @@ pub struct ArmsArgs {
     /// and `predictions`, a folder for what the models predict. The test rows are without their labels
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
+    /// Also write which rows each table has, for whoever holds the table already: `rows`, a folder with a file TABLE.npy for each,
+    /// of positions in the table that was denoised, the first being 0
+    #[arg(long)]
+    rows: bool,
     /// JSON file with `dataset`, a dataset's spec, and `certify`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
@@ -97,21 +101,30 @@ fn write_tables(
     own: &Selected,
 ) -> Result<Vec<ArtifactDigest>, CliError> {
     let folder = reading::work_folder(&args.work_dir)?;
+    let rows_folder = args.out.join("rows");
+    if args.rows {
+        std::fs::create_dir(&rows_folder).map_err(|error| cannot_write(&rows_folder, &error))?;
+    }
     let mut digests = Vec::new();
-    let mut add = |name: &str, write: &dyn Fn(&Path) -> Result<(), JudgedTableError>| {
+    let mut add = |name: &str, write: &dyn Fn(&Path) -> Result<(), JudgedTableError>, rows: &dyn Fn() -> Vec<u64>| {
         view.show_waiting(format!("writing {name}"));
         let written = folder.path().join(name);
         write(&written).map_err(CliError::failed)?;
         let digest = File::open(&written).and_then(|file| certificate::digest(name, file));
         digests.push(digest.map_err(CliError::failed)?);
         place(&written, &args.out.join(name))?;
+        if args.rows {
+            let file = rows_folder.join(format!("{name}.npy"));
+            let write = File::create(&file).and_then(|mut out| write_npy(&mut out, &rows()));
+            write.map_err(|error| cannot_write(&file, &error))?;
+        }
         std::fs::remove_file(&written).map_err(CliError::failed)
     };
-    add(&manifest.valid, &|to| table.write_valid(to))?;
-    add(&manifest.test, &|to| table.write_test(to))?;
+    add(&manifest.valid, &|to| table.write_valid(to), &|| table.rows_of(Split::Valid))?;
+    add(&manifest.test, &|to| table.write_test(to), &|| table.rows_of(Split::Test))?;
     let mut names = HashSet::new();
     for run in manifest.runs.iter().filter(|run| names.insert(&run.train)) {
-        add(&run.train, &|to| table.write_train(own, run.run(), to))?;
+        add(&run.train, &|to| table.write_train(own, run.run(), to), &|| table.rows_of_run(own, run.run()))?;
     }
     Ok(digests)
 }

@@ -8,7 +8,7 @@ use crate::{
         error::CliError,
         evidence::check_verdict,
         output::place,
-        report::describe_report,
+        report::{ToldReport, describe_report},
         runtime,
         screen::Screen,
         view::JobView,
@@ -94,7 +94,9 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let written = folder.path().join(certificate::FILE);
     std::fs::write(&written, certificate::file_text(&envelope)).map_err(|error| cannot_write(&written, &error))?;
     place(&written, &args.arms.join(certificate::FILE))?;
-    args.shown.json.print(&report, || describe_report(&report, Screen::stdout(), args.shown.verbosity.verbose));
+    args.shown
+        .json
+        .print(&ToldReport::new(&report), || describe_report(&report, Screen::stdout(), args.shown.verbosity.verbose));
     check_verdict(&report)
 }
 

@@ -1,0 +1,40 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import autodenoise as ad
+
+# A method that chooses in a moment, and models of one pass: what is tested is how frames go in and rows come out.
+OPTIONS = {
+    "label": "click",
+    "split_column": "split",
+    "exclude": ["timestamp"],
+    "method": "random_drop",
+    "backbone": "fm",
+    "tune": "off",
+    "option": {"retrain_max_epoch": 1},
+    "certify": False,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def program():
+    built = Path(__file__).parents[2] / "target/debug/autodenoise"
+    os.environ.setdefault("AUTODENOISE_PROGRAM", str(built))
+    return ad.find_program()
+
+
+@pytest.fixture(scope="session")
+def csv(program, tmp_path_factory):
+    file = tmp_path_factory.mktemp("table") / "clicks.csv"
+    size = ["--users", "30", "--items", "30", "--rows", "600", "--seed", "2"]
+    subprocess.run([program, "synth", file, *size], check=True, capture_output=True)
+    return file
+
+
+@pytest.fixture
+def frame(csv):
+    return pd.read_csv(csv)
