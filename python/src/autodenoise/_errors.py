@@ -1,0 +1,7 @@
+"""What this package raises."""
+
+from __future__ import annotations
+
+
+class AutodenoiseError(Exception):
+    """The base of every error of this package."""
