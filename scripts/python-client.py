@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Writes what of the Python client follows from something else: types and operations from openapi/openapi.json, and the client
-that blocks from the one that is awaited. With --check it writes nothing, and says which files are not as they would be written.
+"""Writes what of the Python client follows from something else.
+
+Types and operations follow from openapi/openapi.json, and the client that blocks from the one that is awaited. With
+--check it writes nothing, and says which files are not as they would be written.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def main() -> None:
     differing = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
     for path in differing:
         if check:
-            print(f"{path.relative_to(ROOT)} is not as it would be written: run scripts/python-client.py", file=sys.stderr)
+            print(
+                f"{path.relative_to(ROOT)} is not as it would be written: run scripts/python-client.py", file=sys.stderr
+            )
         else:
             path.write_text(files[path])
     sys.exit(1 if check and differing else 0)
@@ -101,7 +105,9 @@ def write_operations(document: dict) -> str:
         if method in METHODS
     }
     ids = "\n".join(f'    "{name}",' for name in sorted(operations))
-    table = "\n".join(f'    "{name}": Operation("{method}", "{path}"),' for name, (method, path) in sorted(operations.items()))
+    table = "\n".join(
+        f'    "{name}": Operation("{method}", "{path}"),' for name, (method, path) in sorted(operations.items())
+    )
     return f'''"""The operations of the API, by their ids."""
 # Written by scripts/python-client.py from openapi/openapi.json.
 
@@ -138,6 +144,7 @@ class TypesModule:
     """A class for each object of the document, and a name for everything else."""
 
     def __init__(self, schemas: dict) -> None:
+        """A module of nothing yet, for these schemas."""
         self.schemas = schemas
         self.plain: dict[str, str] = {}
         self.derived: dict[str, str] = {}
@@ -152,7 +159,9 @@ class TypesModule:
             schema["properties"] = {key: value for key, value in schema["properties"].items() if key not in left_out}
             self.add(name, schema)
         parts = [self.aliases[name] for name in sorted(self.aliases)]
-        classes = [self.plain[name] for name in sorted(self.plain)] + [self.derived[name] for name in sorted(self.derived)]
+        classes = [self.plain[name] for name in sorted(self.plain)] + [
+            self.derived[name] for name in sorted(self.derived)
+        ]
         names = sorted([*self.aliases, *self.plain, *self.derived])
         listed = "\n".join(f'    "{name}",' for name in names if not name.startswith("_"))
         return (
@@ -238,7 +247,9 @@ class TypesModule:
                 return f'"{hint}"' if quoted else hint
             values = schema.get("additionalProperties")
             return f"dict[str, {self.type_of(values, hint + 'Value', quoted) if isinstance(values, dict) else 'Any'}]"
-        return {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}.get(kinds, "Any")
+        return {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}.get(
+            kinds, "Any"
+        )
 
 
 def python_name(name: str) -> str:

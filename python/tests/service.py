@@ -22,7 +22,9 @@ def find_program() -> Path:
     for program in [Path(named)] if named else built:
         if program.exists():
             return program.absolute()
-    raise FileNotFoundError("no program to test: build it with `cargo build --locked`, or name it in AUTODENOISE_PROGRAM")
+    raise FileNotFoundError(
+        "no program to test: build it with `cargo build --locked`, or name it in AUTODENOISE_PROGRAM"
+    )
 
 
 class Service:
@@ -41,7 +43,14 @@ class Service:
         """Starts it, and waits until it listens."""
         address = self.folder / "address"
         with address.open("wb") as out, (self.folder / "log").open("ab") as log:
-            command = [find_program(), "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.folder / "data"]
+            command = [
+                find_program(),
+                "serve",
+                "--listen",
+                f"127.0.0.1:{self.port}",
+                "--data-dir",
+                self.folder / "data",
+            ]
             self.process = subprocess.Popen([*command, "--threads", "1", *self.flags], stdout=out, stderr=log)
         deadline = time.monotonic() + 60
         while b"listening on" not in address.read_bytes():
@@ -63,7 +72,17 @@ class Service:
 
     def make_key(self, scope: str = "write", *flags: str) -> str:
         """A key of its API."""
-        command = [find_program(), "keys", "create", "--scope", scope, "--data-dir", self.folder / "data", "--log", "warn"]
+        command = [
+            find_program(),
+            "keys",
+            "create",
+            "--scope",
+            scope,
+            "--data-dir",
+            self.folder / "data",
+            "--log",
+            "warn",
+        ]
         return subprocess.run([*command, *flags], check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -26,7 +26,9 @@ def run(work: Callable[[ad.AsyncClient], Awaitable[Any]], url: str, key: str) ->
     return asyncio.run(main())
 
 
-def test_many_jobs_at_once_over_connections_that_break(service: Service, key: str, clicks: Path, tmp_path: Path) -> None:
+def test_many_jobs_at_once_over_connections_that_break(
+    service: Service, key: str, clicks: Path, tmp_path: Path
+) -> None:
     proxy = Proxy(service.port)
 
     async def work(client: ad.AsyncClient) -> list[Path]:

@@ -28,7 +28,9 @@ LEFT_OUT: dict[str, str] = {}
 
 
 def test_what_is_made_from_the_document_and_from_the_awaited_client_is_up_to_date() -> None:
-    run = subprocess.run([sys.executable, ROOT / "scripts" / "python-client.py", "--check"], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "python-client.py", "--check"], capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
 
 
@@ -37,9 +39,13 @@ def test_every_operation_of_the_document_can_be_asked_for(side: str) -> None:
     asked: set[str] = set()
     for module in (CLIENT / side).glob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
-            name = getattr(getattr(node, "func", None), "attr", None) or getattr(getattr(node, "func", None), "id", None)
+            name = getattr(getattr(node, "func", None), "attr", None) or getattr(
+                getattr(node, "func", None), "id", None
+            )
             if isinstance(node, ast.Call) and name in ("call", "stream", "pages"):
-                asked |= {part.value for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+                asked |= {
+                    part.value for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                }
     operations = {
         operation["operationId"]
         for item in DOCUMENT["paths"].values()
@@ -106,8 +112,12 @@ def test_what_may_have_been_done_is_not_done_again() -> None:
 
     assert attempts().wait_after_answer(refused(503), replayable=True) is not None
     assert attempts().wait_after_answer(refused(503), replayable=False) is None
-    assert attempts().wait_after_answer(refused(429), replayable=False) is not None, "such a request was not carried out"
-    assert attempts().wait_after_answer(refused(429, "quota_exceeded"), replayable=True) is None, "only a deletion helps"
+    assert attempts().wait_after_answer(refused(429), replayable=False) is not None, (
+        "such a request was not carried out"
+    )
+    assert attempts().wait_after_answer(refused(429, "quota_exceeded"), replayable=True) is None, (
+        "only a deletion helps"
+    )
     for status in (400, 401, 404, 409, 422, 500):
         assert attempts().wait_after_answer(refused(status), replayable=True) is None
     assert attempts().wait_after_break(httpx.ReadError(""), replayable=True) is not None
@@ -166,17 +176,17 @@ def test_an_answer_that_is_no_problem_is_an_error_all_the_same() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(500, html="<h1>Bad Gateway</h1>")
 
-    with ad.Client("http://denoise", transport=httpx.MockTransport(answer)) as client:
-        with pytest.raises(ApiError, match="500 http_500") as caught:
-            client.capabilities()
+    client = ad.Client("http://denoise", transport=httpx.MockTransport(answer))
+    with pytest.raises(ApiError, match="500 http_500") as caught:
+        client.capabilities()
     assert caught.value.errors == []
     assert caught.value.retryable
 
 
 def test_nobody_there_is_said_with_the_address() -> None:
-    with ad.Client("http://127.0.0.1:9", retry=Retry(patience=0.3)) as client:
-        with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:9 does not answer"):
-            client.capabilities()
+    client = ad.Client("http://127.0.0.1:9", retry=Retry(patience=0.3))
+    with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:9 does not answer"):
+        client.capabilities()
 
 
 def test_a_client_shows_no_key() -> None:
@@ -221,9 +231,13 @@ def test_a_stream_that_ends_at_once_each_time_is_given_up() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=b"", headers={"Content-Type": "text/event-stream"})
 
-    with ad.Client("http://denoise", transport=httpx.MockTransport(answer), retry=Retry(patience=0.2, first=0.01)) as client:
-        with pytest.raises(UnreachableError, match="breaks off the events of job_1"):
-            list(client.jobs.events("job_1"))
+    with (
+        ad.Client(
+            "http://denoise", transport=httpx.MockTransport(answer), retry=Retry(patience=0.2, first=0.01)
+        ) as client,
+        pytest.raises(UnreachableError, match="breaks off the events of job_1"),
+    ):
+        list(client.jobs.events("job_1"))
 
 
 def test_a_frame_is_written_without_its_index(tmp_path: Path) -> None:

@@ -120,7 +120,9 @@ def test_bytes_and_names_that_fit_no_address(client: ad.Client) -> None:
     table = b'"user, or id",item,click,split\n' + b"".join(
         b"%d,%d,%d,%s\n" % (i % 7, i % 5, i % 2, [b"train", b"train", b"valid", b"test"][i // 3 % 4]) for i in range(96)
     )
-    dataset = client.datasets.upload(table, label="click", split_column="split", features=["user, or id", "item"], format="csv")
+    dataset = client.datasets.upload(
+        table, label="click", split_column="split", features=["user, or id", "item"], format="csv"
+    )
     assert [field["column"] for field in dataset["feature_map"]["fields"]] == ["user, or id", "item"]  # pyright: ignore
     with pytest.raises(ValueError, match="resumable=True"):
         client.datasets.upload(table, label="click", features=["user, or id"], resumable=False)
@@ -178,10 +180,15 @@ def test_an_upload_goes_on_where_its_connection_was_cut(proxy: Proxy, key: str, 
     assert proxy.sent < 2 * len(table), "what had arrived was not sent again"
 
 
-def test_an_upload_that_broke_is_taken_up_by_another_call(proxy: Proxy, key: str, client: ad.Client, clicks: Path) -> None:
+def test_an_upload_that_broke_is_taken_up_by_another_call(
+    proxy: Proxy, key: str, client: ad.Client, clicks: Path
+) -> None:
     table = clicks.read_bytes() * 30
     proxy.cut = lambda: proxy.sent > 1 << 20
-    with ad.Client(proxy.url, key, retry=Retry(patience=0.5, first=0.05)) as broken, pytest.raises(UploadBrokenError) as caught:
+    with (
+        ad.Client(proxy.url, key, retry=Retry(patience=0.5, first=0.05)) as broken,
+        pytest.raises(UploadBrokenError) as caught,
+    ):
         broken.datasets.upload(table, part_bytes=256 << 10, **READING)
     assert 0 < caught.value.offset < len(table)
     rest: list[int] = []
@@ -212,9 +219,12 @@ def test_the_single_steps_of_an_upload(client: ad.Client, clicks: Path) -> None:
         client.uploads.get(upload)
 
 
-def test_a_download_goes_on_where_its_connection_was_cut(proxy: Proxy, key: str, client: ad.Client, tmp_path: Path) -> None:
+def test_a_download_goes_on_where_its_connection_was_cut(
+    proxy: Proxy, key: str, client: ad.Client, tmp_path: Path
+) -> None:
     table = b"user,item,click,split\n" + b"".join(
-        b"%d,%d,%d,%s\n" % (i % 997, i % 89, i % 2, [b"train", b"train", b"valid", b"test"][i // 3 % 4]) for i in range(150_000)
+        b"%d,%d,%d,%s\n" % (i % 997, i % 89, i % 2, [b"train", b"train", b"valid", b"test"][i // 3 % 4])
+        for i in range(150_000)
     )
     job = client.jobs.run(client.datasets.upload(table, label="click", split_column="split")["id"], **quick())
     seen: list[int] = []
@@ -274,9 +284,9 @@ def test_requests_that_are_too_many_wait_as_the_service_says(service: Service) -
         for _ in range(63):
             list(client.jobs.list())
     assert time.monotonic() - start > 1.5, "three of the requests came when there were none left"
-    with ad.Client(service.url, key, retry=Retry(patience=0)) as client, pytest.raises(ApiError) as caught:
-        for _ in range(5):
-            list(client.jobs.list())
+    client = ad.Client(service.url, key, retry=Retry(patience=0))
+    with pytest.raises(ApiError) as caught:
+        [list(client.jobs.list()) for _ in range(5)]
     assert (caught.value.status, caught.value.code, caught.value.retryable) == (429, "too_many_requests", True)
     assert (caught.value.retry_after or 0) >= 1
 

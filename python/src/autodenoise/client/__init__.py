@@ -1,9 +1,9 @@
-"""A client of the service, that blocks (:class:`Client`) or is awaited (:class:`AsyncClient`), with the same members."""
+"""A client of the service: :class:`Client` blocks, :class:`AsyncClient` is awaited, and both have the same members."""
 
 from __future__ import annotations
 
 try:
-    import httpx as _httpx  # noqa: F401
+    import httpx  # noqa: F401  # pyright: ignore[reportUnusedImport]
 except ImportError as error:
     raise ImportError("the client of the service needs httpx: pip install 'autodenoise[client]'") from error
 

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import TYPE_CHECKING, Any, Optional, cast
 
-from autodenoise._errors import AutodenoiseError
+from autodenoise._errors import AutodenoiseError, JobFailed, NotVerified, Refused
 
 if TYPE_CHECKING:
     import httpx
@@ -34,23 +34,26 @@ class ApiError(ServiceError):
     """The service refused a request, and said why in its answer (``application/problem+json``, RFC 9457)."""
 
     def __init__(self, status: int, problem: dict[str, Any], retry_after: Optional[float] = None) -> None:
+        super().__init__("", problem=problem)
         self.status = status
         """The HTTP status."""
-        self.code: str = problem.get("code") or _CODES.get(status, f"http_{status}")
+        # The program has exit codes, the service has words.
+        self.code: str = problem.get("code") or _CODES.get(status, f"http_{status}")  # type: ignore[assignment]
         """What is wrong in one word, for programs, for example ``invalid_spec``."""
         self.title: str = problem.get("title") or f"the service answered {status}"
         """The same in a sentence."""
         self.detail: str = problem.get("detail") or ""
         """What is wrong this time, and how to mend it."""
         self.errors: list[ProblemItem] = problem.get("errors") or []
-        """The wrong parts, each with its ``rule``, and a JSON ``pointer`` into what was sent or a ``row`` of the table."""
+        """The wrong parts: a ``rule``, and a JSON ``pointer`` into what was sent or a ``row`` of the table."""
         self.request_id: str = problem.get("request_id") or ""
         """Stands on the lines of the service's log: quote it when asking the operator."""
         self.retryable: bool = bool(problem.get("retryable", status >= 500))
         """Whether the same request may succeed later."""
         self.retry_after = retry_after
         """Seconds after which the service wants to be asked again, where it said so."""
-        super().__init__(f"{status} {self.code}: {self.detail or self.title}")
+        self.text = f"{status} {self.code}: {self.detail or self.title}"
+        self.args = (self.text,)
 
 
 class UnreachableError(ServiceError):
@@ -68,11 +71,11 @@ class UploadBrokenError(UnreachableError):
         super().__init__(f"{message}; {upload_id} has {offset} bytes, and can be gone on with")
 
 
-class DigestError(ServiceError):
+class DigestError(ServiceError, NotVerified):
     """What arrived is not what was sent: its sha256 differs."""
 
 
-class DatasetInvalidError(ServiceError):
+class DatasetInvalidError(ServiceError, Refused):
     """The table cannot be used; the first faults stand in the message, all that are known in ``dataset["errors"]``."""
 
     def __init__(self, dataset: DatasetView) -> None:
@@ -83,7 +86,7 @@ class DatasetInvalidError(ServiceError):
         super().__init__(f"the table of {dataset['id']} cannot be used ({dataset['error_total']} faults): {named}")
 
 
-class JobFailedError(ServiceError):
+class JobFailedError(ServiceError, JobFailed):
     """A job ended without a result: it failed, or it was cancelled."""
 
     def __init__(self, job: JobView) -> None:

@@ -35,8 +35,8 @@ def job_body(dataset_id: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def reading_query(body: Mapping[str, Any]) -> Optional[dict[str, str]]:
     """The same as parameters of an address, or None where they cannot say it.
 
-    There lists are words between commas, so that a name with a comma in it fits only into a body, as do several fields with
-    several values to a cell.
+    There lists are words between commas, so that a name with a comma in it fits only into a body, as do several fields
+    with several values to a cell.
     """
     query: dict[str, str] = {}
     for word, value in body.items():

@@ -20,8 +20,8 @@ _PASSING = frozenset({408, 423, 502, 503, 504})
 class Retry:
     """How long, and how often, a request that meets an outage is sent again.
 
-    Waits are random between nothing and a bound that doubles with each try, so that many clients do not come back at once.
-    What the service asks for in ``Retry-After`` is waited for in any case, and a random part of the bound more.
+    Waits are random between nothing and a bound that doubles with each try, so that many clients do not come back at
+    once. What the service asks for in ``Retry-After`` is waited for in any case, and a random part of the bound more.
     """
 
     patience: float = 60.0
@@ -58,7 +58,7 @@ class Attempts:
 
     def wait_after_answer(self, error: ApiError, replayable: bool) -> Optional[float]:
         """Seconds to wait after a refusal; None where sending the same again is not allowed, or would not help."""
-        # A request too many was not carried out. A quota comes back when something is deleted or ends, which may be never.
+        # A request too many was not carried out. A quota comes back when something is deleted, which may be never.
         too_many = error.status == 429 and error.code != "quota_exceeded"
         if not too_many and not (error.status in _PASSING and replayable):
             return None

@@ -64,7 +64,7 @@ class TableBytes:
         self._file.seek(0)
         return _digest(self._file)
 
-    def _write_frame(self, frame: Any) -> BinaryIO:
+    def _write_frame(self, frame: object) -> BinaryIO:
         handle, self._temporary = tempfile.mkstemp(prefix="autodenoise-", suffix=".parquet")
         os.close(handle)
         try:
@@ -88,12 +88,13 @@ def _digest(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def write_parquet(frame: Any, path: str) -> None:
+def write_parquet(table: object, path: str) -> None:
     """Writes a frame as Parquet.
 
     Raises:
         TypeError: it is no frame.
     """
+    frame: Any = table
     kind = type(frame).__module__.split(".")[0]
     if kind == "polars":
         frame.lazy().collect().write_parquet(path)
@@ -111,8 +112,8 @@ def write_parquet(frame: Any, path: str) -> None:
     pq.write_table(frame, path)
 
 
-def read_frame(path: str, name: str, kind: str) -> Any:
-    """A downloaded result as a frame: `kind` is ``pandas``, ``polars`` or ``pyarrow``; `name` is the name to save it under.
+def read_frame(path: str, name: str, kind: str) -> Any:  # noqa: ANN401
+    """A downloaded result as a frame of `kind` ``pandas``, ``polars`` or ``pyarrow``; `name` says what the file is.
 
     Raises:
         ValueError: the result is no table, or there are no such frames.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
@@ -19,15 +20,14 @@ from autodenoise.client._types import ArtifactView
 
 
 class AsyncArtifacts:
-    """Results of jobs: ``denoised``, ``indices``, ``keep_mask``, ``scores``, ``weights``, ``labels``, ``report.html``, .."""
+    """Results of jobs: ``denoised``, ``indices``, ``keep_mask``, ``scores``, ``labels``, ``report.html``, .."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    async def list(self, job_id: str) -> Any:
-        """What a job left: a list of :class:`ArtifactView`."""
-        rows: Any = (await self._transport.call("list_artifacts", {"id": job_id})).json()["data"]
-        return rows
+    async def list(self, job_id: str) -> Sequence[ArtifactView]:
+        """What a job left."""
+        return (await self._transport.call("list_artifacts", {"id": job_id})).json()["data"]
 
     async def download(
         self,
@@ -40,13 +40,13 @@ class AsyncArtifacts:
     ) -> Path:
         """Saves a result, and checks its digest.
 
-        What arrived before a connection broke is kept, also for a later call: it lies beside the file, which is there only
-        when it is whole.
+        What arrived before a connection broke is kept, also for a later call: it lies beside the file, which is there
+        only when it is whole.
 
         Args:
             job_id: the job, which must have succeeded.
             name: the result, for example ``denoised``.
-            to: the file, or a folder for a file of the result's usual name; by default the folder where the program runs.
+            to: the file, or a folder for a file of the result's usual name; by default the working folder.
             allow_uncertified: whether ``denoised`` is wanted whatever the verdict.
             progress: called with the bytes that are there and the bytes in all.
 
@@ -82,7 +82,14 @@ class AsyncArtifacts:
             raise DigestError(f"{name} of {job_id} arrived with the sha256 {digest}, and has {found['sha256']}")
         return content
 
-    async def frame(self, job_id: str, name: str, kind: str = "pandas", *, allow_uncertified: bool = False) -> Any:
+    async def frame(
+        self,
+        job_id: str,
+        name: str,
+        kind: str = "pandas",
+        *,
+        allow_uncertified: bool = False,
+    ) -> Any:  # noqa: ANN401
         """A result that is a table, as a frame: of ``pandas``, ``polars`` or ``pyarrow``.
 
         Raises:

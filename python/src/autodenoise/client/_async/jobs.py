@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 import httpx
 
@@ -27,6 +27,7 @@ from autodenoise.client._retry import Attempts, Retry
 from autodenoise.client._sse import EventReader, ends_job
 from autodenoise.client._types import (
     AttemptView,
+    CheckpointView,
     EpochRow,
     EventView,
     JobState,
@@ -59,14 +60,16 @@ class AsyncJobs:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    async def submit(self, dataset_id: str, *, idempotency_key: Optional[str] = None, **options: Unpack[JobOptions]) -> JobView:
+    async def submit(
+        self, dataset_id: str, *, idempotency_key: Optional[str] = None, **options: Unpack[JobOptions]
+    ) -> JobView:
         """Asks for a job. The answer holds the spec with every default filled in; that is what runs.
 
         Args:
             dataset_id: the dataset, which must be ready.
-            idempotency_key: the same key and job within 24 hours are the same job, so that a program that is started again
-                makes no second one. By default each call has a key of its own, with which it may be sent again.
-            options: ``method``, ``certify``, ``seeds``, ``compare``, ``sweep``, ``transfer``, .. as in :class:`JobOptions`.
+            idempotency_key: the same key and job within 24 hours are the same job, so that a program that is started
+                again makes no second one. By default each call has a key of its own, with which it may be sent again.
+            options: ``method``, ``certify``, ``seeds``, ``compare``, ``sweep``, .. as in :class:`JobOptions`.
 
         Raises:
             ApiError: the service refused; ``errors`` point at what is wrong.
@@ -144,8 +147,8 @@ class AsyncJobs:
     ) -> JobView:
         """Waits until a job has ended, and gives it as it then is.
 
-        It follows the job's events, and comes back to them when the connection breaks or the service is started again, for as
-        long as the client's ``Retry`` allows.
+        It follows the job's events, and comes back to them when the connection breaks or the service is started again,
+        for as long as the client's ``Retry`` allows.
 
         Args:
             job_id: the job.
@@ -176,8 +179,8 @@ class AsyncJobs:
     async def events(self, job_id: str, *, after: int = 0) -> AsyncGenerator[EventView, None]:
         """What happens to a job, from its first event or from behind number `after`, until its last.
 
-        Connections that break are made again, and no event is missed or given twice. Types that you do not know are to be
-        ignored.
+        Connections that break are made again, and no event is missed or given twice. Types that you do not know are to
+        be ignored.
         """
         events = self._follow(job_id, after, Deadline(None))
         try:
@@ -191,10 +194,9 @@ class AsyncJobs:
         async for row in pages(self._transport, "list_attempts", {}, 100, {"id": job_id}):
             yield row
 
-    async def checkpoints(self, job_id: str) -> Any:
-        """The states that a job could go on from: a list of :class:`CheckpointView`."""
-        rows: Any = (await self._transport.call("list_checkpoints", {"id": job_id})).json()["data"]
-        return rows
+    async def checkpoints(self, job_id: str) -> Sequence[CheckpointView]:
+        """The states that a job could go on from."""
+        return (await self._transport.call("list_checkpoints", {"id": job_id})).json()["data"]
 
     async def metrics(
         self,
@@ -230,7 +232,7 @@ class AsyncJobs:
         Args:
             job_id: the job, which must have succeeded.
             page_size: rows asked for at once.
-            filters: parameters of the address: ``kept``, ``label``, ``row``, ``column`` and ``value``, ``order``, ``cells``.
+            filters: parameters of the address: ``kept``, ``label``, ``row``, ``column``, ``value``, ``order``, ..
         """
         query = {name: str(value).lower() if isinstance(value, bool) else value for name, value in filters.items()}
         async for row in pages(self._transport, "list_rows", query, page_size, {"id": job_id}):
@@ -266,12 +268,12 @@ class AsyncJobs:
         return job
 
     async def _cancel_quietly(self, job_id: str) -> None:
-        """Cancels a job whose waiter is broken off: that it has ended already, or that nobody answers, is no news then."""
+        """Cancels a job whose waiter is broken off: that it has ended, or that nobody answers, is no news then."""
         with suppress(ApiError, UnreachableError):
             await self.cancel(job_id)
 
     async def _follow(self, job_id: str, after: int, deadline: Deadline) -> AsyncGenerator[EventView, None]:
-        """Events until the last one or until the deadline: a stream of them, or pages where streams do not get through."""
+        """Events until the last one or the deadline: a stream of them, or pages where streams do not get through."""
         reading, attempts = _Reading(after), Attempts(self._transport.retry)
         while not reading.ended and deadline.left() > 0.0:
             in_stream = reading.streams and deadline.left() >= _SHORTEST_STREAM
@@ -354,4 +356,6 @@ def _wait_after_stream(failure: Optional[Exception], reading: _Reading, attempts
         return attempts.wait_after_answer(broken, True) if reading.streams else 0.0
     if not reading.streams:
         return 0.0
-    return attempts.wait_after_break(broken, True) if isinstance(broken, httpx.TransportError) else attempts.wait_after()
+    return (
+        attempts.wait_after_break(broken, True) if isinstance(broken, httpx.TransportError) else attempts.wait_after()
+    )

@@ -30,7 +30,7 @@ class AsyncTransport:
         path: Optional[Mapping[str, str]] = None,
         *,
         query: Optional[Mapping[str, Any]] = None,
-        body: Any = None,
+        body: object = None,
         content: Optional[bytes] = None,
         headers: Optional[Mapping[str, str]] = None,
         replayable: bool = True,
@@ -78,7 +78,7 @@ class AsyncTransport:
         operation: OperationId,
         path: Optional[Mapping[str, str]],
         query: Optional[Mapping[str, Any]],
-        body: Any,
+        body: object,
         content: Optional[bytes],
         headers: Optional[Mapping[str, str]],
     ) -> httpx.Request:

@@ -81,8 +81,8 @@ class AsyncUploads:
         """Sends one part with its digest, once, and gives the offset behind it.
 
         Raises:
-            ApiError: ``wrong_offset`` where the upload has come to another offset, ``checksum_mismatch`` where the bytes
-                were damaged on the way.
+            ApiError: ``wrong_offset`` where the upload has come to another offset, ``checksum_mismatch`` where the
+                bytes were damaged on the way.
         """
         checksum = base64.b64encode(hashlib.sha256(part).digest()).decode()
         headers = {
@@ -114,8 +114,8 @@ class AsyncUploads:
     ) -> None:
         """Sends all that an upload has not yet.
 
-        After a failure the service is asked how far the upload has come, and smaller parts are sent: nothing of a part whose
-        connection breaks is kept, and one of another size may get through.
+        After a failure the service is asked how far the upload has come, and smaller parts are sent: nothing of a part
+        whose connection breaks is kept, and one of another size may get through.
 
         Raises:
             UploadBrokenError: no part got through for as long as the client's ``Retry`` allows.

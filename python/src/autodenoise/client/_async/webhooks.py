@@ -11,7 +11,7 @@ from autodenoise.client._types import CreatedWebhook, DeliveryView, QueuedMessag
 
 
 class AsyncWebhooks:
-    """The service's webhooks. It knows no idempotency key here, so that what may have been done is not asked for again."""
+    """The service's webhooks. It knows no idempotency key here: what may have been done is not asked for again."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport

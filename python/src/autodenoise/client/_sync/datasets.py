@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from autodenoise.client._clock import Deadline
 from autodenoise.client._errors import DatasetInvalidError, WaitTimeoutError
+from autodenoise.client._operations import OperationId
 from autodenoise.client._reading import reading_body, reading_query
 from autodenoise.client._sync.io import in_thread, sleep
 from autodenoise.client._sync.transport import Transport
@@ -46,10 +47,10 @@ class Datasets:
         """Sends a table, and makes a dataset of it. The same bytes read the same way are the same dataset.
 
         Args:
-            table: a path, the bytes of a file, or a frame of pandas, polars or pyarrow, which is sent as Parquet without its
-                index.
-            resumable: whether it goes in parts, of which those that arrived are kept when the connection breaks. By default
-                what is larger than a part does.
+            table: a path, the bytes of a file, or a frame of pandas, polars or pyarrow, which goes as Parquet without
+                its index.
+            resumable: whether it goes in parts, of which those that arrived are kept when the connection breaks. By
+                default what is larger than a part does.
             part_bytes: bytes of a part.
             upload_id: an upload that broke off (:attr:`UploadBrokenError.upload_id`): only the rest is sent.
             wait: whether to wait until the service has read the table.
@@ -129,7 +130,7 @@ class Datasets:
 
 def pages(
     transport: Transport,
-    operation: Any,
+    operation: OperationId,
     query: dict[str, Any],
     page_size: int,
     path: Optional[dict[str, str]] = None,

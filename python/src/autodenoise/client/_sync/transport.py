@@ -31,7 +31,7 @@ class Transport:
         path: Optional[Mapping[str, str]] = None,
         *,
         query: Optional[Mapping[str, Any]] = None,
-        body: Any = None,
+        body: object = None,
         content: Optional[bytes] = None,
         headers: Optional[Mapping[str, str]] = None,
         replayable: bool = True,
@@ -79,7 +79,7 @@ class Transport:
         operation: OperationId,
         path: Optional[Mapping[str, str]],
         query: Optional[Mapping[str, Any]],
-        body: Any,
+        body: object,
         content: Optional[bytes],
         headers: Optional[Mapping[str, str]],
     ) -> httpx.Request:

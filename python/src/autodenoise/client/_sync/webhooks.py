@@ -12,7 +12,7 @@ from autodenoise.client._types import CreatedWebhook, DeliveryView, QueuedMessag
 
 
 class Webhooks:
-    """The service's webhooks. It knows no idempotency key here, so that what may have been done is not asked for again."""
+    """The service's webhooks. It knows no idempotency key here: what may have been done is not asked for again."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
