@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load python-integrations check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -43,9 +43,13 @@ schemathesis: setup ## The running service against its OpenAPI document alone; E
 	cargo build --locked
 	scripts/schemathesis.sh target/debug/autodenoise
 
-clients: setup ## Validate the OpenAPI document, and run the main job through two clients made of it
+clients: setup ## Validate the OpenAPI document, and run the main job through three clients made of it
 	cargo build --locked
 	scripts/clients.sh target/debug/autodenoise
+
+python-integrations: setup ## The Python layers for MLflow, Dagster and Airflow on the real libraries (minutes, 700 MB from PyPI)
+	cargo build --locked
+	scripts/python-integrations.sh target/debug/autodenoise
 
 chaos: setup ## Uploads and jobs while everything is killed at random; CHAOS_SECONDS=600 CHAOS_SEED=1
 	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) CHAOS_SEED=$(or $(CHAOS_SEED),1) cargo test --locked --test chaos -- --nocapture
@@ -59,10 +63,11 @@ load: setup ## 200 clients polling, 20 uploading, 50 listening, beside two jobs 
 deny: ## Licences, sources and known vulnerabilities of the dependencies
 	@scripts/deny.sh
 
-openapi: setup ## Write openapi/openapi.json anew from the code
+openapi: setup ## Write openapi/openapi.json anew from the code, and what of the Python client follows from it
 	mkdir -p openapi
 	cargo run --quiet -- openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
+	scripts/python-client.py
 
 test-bucket: setup ## A job with its objects in a bucket, on an S3 server from PyPI (300 MB, into .bucket)
 	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }
