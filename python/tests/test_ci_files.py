@@ -1,4 +1,4 @@
-"""The GitHub Action and the GitLab template: their steps are run by hand, in order, with a wheel that stands in for ours."""
+"""The GitHub Action and the GitLab template, run by hand, step by step, with a wheel that stands in for ours."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def build_denoised_asset(
         table: the asset that is denoised.
         reading: how the table is read: ``{"label": .., "split_column": ..}``.
         job: what is asked for beside: ``{"method": .., "certify": {}}``. By default a verdict is.
-        if_refused: what the asset has when the verdict says no: ``all`` rows, the ``kept`` ones all the same, or ``fail``.
+        if_refused: what the asset has when the verdict says no: ``all`` rows, the ``kept`` ones, or ``fail``.
         resource_key: the key of the :class:`AutodenoiseResource`.
         asset_arguments: more of what ``dagster.asset`` takes, for example ``group_name``.
     """
