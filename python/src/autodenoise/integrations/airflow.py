@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, cast
 from urllib.parse import quote
@@ -33,7 +33,7 @@ class AutodenoiseOperator(BaseOperator):
     Returns (as XCom) a dictionary: ``path``, ``verdict``, ``job_id``, and ``rows``: ``kept`` or ``all``.
     """
 
-    template_fields: Sequence[str] = ("table_path", "output_path", "reading", "job")
+    template_fields: Collection[str] = ("table_path", "output_path", "reading", "job")
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class AutodenoiseOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Submits the job, and hands the wait to the triggerer."""
-        options = self.job if self.job is not None else {"certify": {}}
+        options: JobOptions = self.job if self.job is not None else {"certify": {}}
         with self._connect() as client:
             dataset = client.datasets.upload(self.table_path, **self.reading)
             key = _idempotency_key(context, dataset["id"], options)
@@ -144,6 +144,6 @@ def _address_and_key(connection: Connection) -> tuple[str, Optional[str]]:
 
 def _idempotency_key(context: Context, dataset_id: str, options: JobOptions) -> str:
     """The same for every try of a task that asks for the same, so that no try computes what another one has."""
-    task: Any = context["ti"]
+    task: Any = cast("Any", context)["ti"]
     names = (task.dag_id, task.run_id, task.task_id, str(task.map_index), dataset_id, repr(sorted(options.items())))
     return "airflow-" + hashlib.sha256("/".join(quote(name, safe="") for name in names).encode()).hexdigest()
