@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test python clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test python python-integrations clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -44,7 +44,7 @@ schemathesis: setup ## The running service against its OpenAPI document alone; E
 	cargo build --locked
 	scripts/schemathesis.sh target/debug/autodenoise
 
-clients: setup ## Validate the OpenAPI document, and run the main job through two clients made of it
+clients: setup ## Validate the OpenAPI document, and run the main job through three clients made of it
 	cargo build --locked
 	scripts/clients.sh target/debug/autodenoise
 
@@ -55,6 +55,10 @@ python: ## Lint, type-check and test the Python package, in an environment of it
 	.python/bin/ruff check python
 	.python/bin/pyright --project python --pythonpath .python/bin/python
 	AUTODENOISE_PROGRAM="$(or $(AUTODENOISE_PROGRAM),$(CURDIR)/target/debug/autodenoise)" .python/bin/pytest --quiet python
+
+python-integrations: setup ## The Python layers for MLflow, Dagster and Airflow on the real libraries (minutes, 700 MB from PyPI)
+	cargo build --locked
+	scripts/python-integrations.sh target/debug/autodenoise
 
 chaos: setup ## Uploads and jobs while everything is killed at random; CHAOS_SECONDS=600 CHAOS_SEED=1
 	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) CHAOS_SEED=$(or $(CHAOS_SEED),1) cargo test --locked --test chaos -- --nocapture
@@ -71,10 +75,11 @@ hostile: setup ## 50 clients of a hostile tenant at its limits, and what another
 deny: ## Licences, sources and known vulnerabilities of the dependencies
 	@scripts/deny.sh
 
-openapi: setup ## Write openapi/openapi.json anew from the code
+openapi: setup ## Write openapi/openapi.json anew from the code, and what of the Python client follows from it
 	mkdir -p openapi
 	cargo run --quiet -- openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
+	scripts/python-client.py
 
 test-bucket: setup ## A job with its objects in a bucket, on an S3 server from PyPI (300 MB, into .bucket)
 	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Holds the OpenAPI document to validators, makes two clients of it and runs the main job through each: openapi-python-client,
-# and openapi-typescript with tsc where there is npm. What is needed is from PyPI and npm, into .openapi of this folder, once.
+# Holds the OpenAPI document to validators, makes three clients of it and runs the main job through each: openapi-python-client,
+# openapi-typescript with tsc where there is npm, and openapi-generator for Java where there is javac. What is needed is from PyPI
+# and npm, into .openapi of this folder, once.
 #   scripts/clients.sh [program]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +25,18 @@ if command -v npm >/dev/null && command -v node >/dev/null; then
     fi
 else
     echo "clients: no npm, so that redocly and the client in TypeScript are left out" >&2
+fi
+# The generator's jar holds the libraries that what it makes is compiled with, but for one annotation.
+jar=""
+if command -v javac >/dev/null; then
+    if [ ! -e .openapi/java-7.26.0 ]; then
+        echo "clients: installing openapi-generator into .openapi (once)" >&2
+        .openapi/bin/pip install --quiet openapi-generator-cli==7.26.0
+        touch .openapi/java-7.26.0
+    fi
+    jar=$(echo "$PWD"/.openapi/lib/python3*/site-packages/openapi_generator_cli/openapi-generator.jar)
+else
+    echo "clients: no javac, so that the client in Java is left out" >&2
 fi
 
 .openapi/bin/openapi-spec-validator openapi/openapi.json
@@ -69,4 +82,19 @@ if [ -n "$node" ]; then
     echo '{"type": "module"}' >"$state/typescript/package.json"
     (cd "$state/typescript" && node_modules/.bin/tsc --strict --target es2022 --module nodenext --types node main_job.ts)
     node "$state/typescript/main_job.js" "$state/clicks.csv"
+fi
+
+if [ -n "$jar" ]; then
+    mkdir "$state/java"
+    # `wait` is a method of every object in Java.
+    properties=invokerPackage=denoise,apiPackage=denoise.api,modelPackage=denoise.model
+    properties+=,useSingleRequestParameter=true,openApiNullable=false,failOnUnknownProperties=true,useJakartaEe=false,annotationLibrary=none
+    java -jar "$jar" generate -g java --library native -i openapi/openapi.json -o "$state/java" \
+        --additional-properties="$properties" --parameter-name-mappings wait=waitSeconds \
+        --global-property=apiTests=false,modelTests=false,apiDocs=false,modelDocs=false \
+        >"$state/generated" 2>&1 || { cat "$state/generated"; exit 1; }
+    find "$state/java/src/main" tests/clients/java -name '*.java' >"$state/sources"
+    javac -nowarn -proc:none -Xlint:none -cp "$jar" -d "$state/java/classes" "@$state/sources" 2>"$state/compiled" ||
+        { cat "$state/compiled"; exit 1; }
+    java -cp "$state/java/classes:$jar" MainJob "$state/clicks.csv"
 fi

@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from conftest import OPTIONS
+from options import OPTIONS
 
 import autodenoise as ad
 from autodenoise._options import DenoiseOptions, names_of

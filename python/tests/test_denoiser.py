@@ -1,5 +1,5 @@
 import numpy as np
-from conftest import OPTIONS
+from options import OPTIONS
 from sklearn.base import clone
 
 import autodenoise as ad

@@ -1,5 +1,5 @@
 import numpy as np
-from conftest import OPTIONS
+from options import OPTIONS
 
 import autodenoise as ad
 

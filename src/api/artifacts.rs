@@ -86,7 +86,7 @@ enum Allow {
     responses(
         (
             status = 200, description = "In the media type that the list gives it",
-            content((inline(Binary) = "application/octet-stream"), (serde_json::Value = "*/*"))
+            content((inline(Binary) = "application/octet-stream"), (inline(Binary) = "*/*"))
         ),
         (status = 206, description = "The part asked for"), (status = 400),
         (status = 304, description = "As in If-None-Match"),

@@ -30,6 +30,7 @@ use utoipa::{
         (name = "jobs", description = "What is done with them"),
         (name = "results", description = "What came of it"),
         (name = "webhooks", description = "Who is told"),
+        (name = "messages", description = "What they are told"),
         (name = "service", description = "The service itself"),
     ),
     components(schemas(

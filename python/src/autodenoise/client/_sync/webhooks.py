@@ -1,0 +1,46 @@
+"""Webhooks: addresses that are told what becomes of jobs."""
+# Written by scripts/python-client.py from the module of this name in _async.
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+from autodenoise.client._sync.datasets import pages
+from autodenoise.client._sync.transport import Transport
+from autodenoise.client._types import CreatedWebhook, DeliveryView, QueuedMessage, WebhookEvent, WebhookView
+
+
+class Webhooks:
+    """The service's webhooks. It knows no idempotency key here: what may have been done is not asked for again."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(
+        self, url: str, *, events: Optional[Sequence[WebhookEvent]] = None, secret: Optional[str] = None
+    ) -> CreatedWebhook:
+        """Makes a webhook. The answer alone has its secret, with which its messages are signed."""
+        known = {"url": url, "events": events and list(events), "secret": secret}
+        body = {name: value for name, value in known.items() if value is not None}
+        return (self._transport.call("create_webhook", body=body, replayable=False)).json()
+
+    def get(self, webhook_id: str) -> WebhookView:
+        """A webhook."""
+        return (self._transport.call("find_webhook", {"id": webhook_id})).json()
+
+    def list(self, *, page_size: int = 100) -> Iterator[WebhookView]:
+        """All webhooks, newest first."""
+        yield from pages(self._transport, "list_webhooks", {}, page_size)
+
+    def delete(self, webhook_id: str) -> None:
+        """Deletes a webhook."""
+        self._transport.call("delete_webhook", {"id": webhook_id})
+
+    def test(self, webhook_id: str) -> QueuedMessage:
+        """Sends a message that says nothing, to see whether it arrives."""
+        return (self._transport.call("test_webhook", {"id": webhook_id}, replayable=False)).json()
+
+    def deliveries(self, webhook_id: str, *, page_size: int = 100) -> Iterator[DeliveryView]:
+        """The attempts to deliver its messages, newest first."""
+        yield from pages(self._transport, "list_deliveries", {}, page_size, {"id": webhook_id})

@@ -1,0 +1,1 @@
+"""Thin layers for what pipelines are run with. Each module needs the library it is named after."""
