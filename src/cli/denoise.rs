@@ -109,7 +109,7 @@ pub fn denoise(args: DenoiseArgs) -> Result<(), CliError> {
 async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliError> {
     let spec_file = SpecFile::read(args.spec.as_ref())?;
     let mut job_spec = spec_file.job_spec(DatasetId::new());
-    args.method.apply(&mut job_spec)?;
+    let meant = args.method.apply(&mut job_spec)?;
     if args.no_certify {
         job_spec.certify = None;
     }
@@ -127,6 +127,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
 
     let work = reading::work_folder(&args.work_dir)?;
     let mut view = JobView::new(args.shown.verbosity);
+    if let Some(meant) = meant {
+        view.warn(&meant);
+    }
     let source = args.input.open(&view, work.path()).await?;
     if args.plan {
         let how = PlanArgs { work_dir: work.path(), threads: args.threads, earlier_reads: args.earlier_reads };

@@ -234,7 +234,7 @@ pub struct MethodArgs {
     pub warmup_epochs: Option<u32>,
 
     /// Share of rows kept
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub select_ratio: Option<f64>,
 
     /// Any other option of the method: NAME=VALUE (repeatable), for example reward_norm=standardize
@@ -255,8 +255,8 @@ pub struct MethodArgs {
 }
 
 impl MethodArgs {
-    /// Puts the flags over `spec`.
-    pub fn apply(&self, spec: &mut JobSpec) -> Result<(), CliError> {
+    /// Puts the flags over `spec`. What they mean and do not say is given back, to be told.
+    pub fn apply(&self, spec: &mut JobSpec) -> Result<Option<String>, CliError> {
         let method: &mut MethodSpec = &mut spec.method;
         // A preset alone names its method, unless a --spec file names one that takes any.
         let of_preset = self.preset.filter(|_| method.name == MethodSpec::default().name).map(MethodName::of_preset);
@@ -300,7 +300,27 @@ impl MethodArgs {
             let (name, value) = assignment(option, "--option", "NAME=VALUE")?;
             set(name, Some(option_value(value)));
         }
-        Ok(())
+        if self.method.is_some() || self.preset.is_some() {
+            return Ok(None);
+        }
+        Ok(method.method_of_options().map(|meant| {
+            let default = std::mem::replace(&mut method.name, meant);
+            let options = method.options.keys().filter(|name| !default.has(name));
+            let named: Vec<_> = options.map(|name| format!("`{name}`")).collect();
+            let named = enumerated(&named, "and");
+            format!("{default} has no {named}, so the paper's method chooses the rows, as --method {meant} says it")
+        }))
+    }
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "a share is a number above 0 and at most 1".to_owned())?;
+    match share {
+        _ if share > 0.0 && share <= 1.0 => Ok(share),
+        _ if share > 1.0 && share < 100.0 => {
+            Err(format!("a share is above 0 and at most 1; did you mean {}?", share / 100.0))
+        }
+        _ => Err("a share is above 0 and at most 1".to_owned()),
     }
 }
 
