@@ -33,6 +33,7 @@ pub mod plan;
 pub mod plant;
 pub mod random;
 pub mod reader;
+pub mod remote;
 pub mod report;
 pub mod reproduce;
 pub mod selection;

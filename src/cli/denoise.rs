@@ -24,6 +24,7 @@ use crate::{
     evaluate::{OutsideProof, is_drawn, read_shown_rows},
     ingest::{Dataset, RowChanges, column_reader, write_denoised_as},
     judge::{JudgedTable, REPORT},
+    remote,
     report::{PAGE, report_page},
     trainer::{TrainerCommand, Trainers},
     types::{
@@ -33,6 +34,8 @@ use crate::{
 };
 use clap::Args;
 use std::{
+    fs::File,
+    io,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, atomic::AtomicBool},
@@ -229,7 +232,8 @@ async fn write_table(
 /// the whole table.
 fn write_all(job: &TrainerJob, all: &Path) -> Result<(), CliError> {
     if let Some(file) = job.source.one_file() {
-        return std::fs::copy(file, all).map(drop).map_err(|error| cannot_write(all, &error));
+        let copy = || io::copy(&mut remote::open(file)?, &mut File::create(all)?);
+        return copy().map(drop).map_err(|error| cannot_write(all, &error));
     }
     let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
     let mut is_bad = vec![true; dataset.profile.rows_of_file() as usize];

@@ -8,6 +8,10 @@ use super::{
     batch::{Batch, Next},
     error::{IngestError, ReadError},
 };
+use crate::{
+    remote::{self, Reader},
+    types::SourceFile,
+};
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, GenericListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch, StringArray,
     builder::StringBuilder,
@@ -23,9 +27,7 @@ use parquet::arrow::{
 };
 use std::{
     fmt::Write,
-    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
 };
 
 /// Whole floats below this are integers of 64 bits.
@@ -35,8 +37,8 @@ const BATCH_ROWS: usize = 8192;
 const BATCH_CELLS: usize = 1 << 19;
 
 /// Opens the file and reads its footer.
-pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IngestError> {
-    let file = File::open(path).map_err(IngestError::io("open", path))?;
+pub(super) fn open(path: &SourceFile) -> Result<ParquetRecordBatchReaderBuilder<Reader>, IngestError> {
+    let file = remote::open_columns(path).map_err(IngestError::io("open", path))?;
     decoding(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|error| {
         IngestError::field(
             "",
@@ -81,7 +83,7 @@ pub(super) struct Parquet {
 
 impl Parquet {
     /// Reads the columns marked in `needed`; the cells of the others are empty.
-    pub fn new(path: &Path, needed: &[bool], joins: Vec<String>, max_bytes: u64) -> Result<Self, IngestError> {
+    pub fn new(path: &SourceFile, needed: &[bool], joins: Vec<String>, max_bytes: u64) -> Result<Self, IngestError> {
         let builder = open(path)?;
         let read: Vec<usize> = (0..needed.len()).filter(|column| needed[*column]).collect();
         let mut places = vec![None; needed.len()];
