@@ -241,7 +241,9 @@ async fn download(url: &Url, out: &mut tokio::fs::File, most: u64) -> Result<(),
                         Some(Ok(piece)) => {
                             done += piece.len() as u64;
                             if done > most {
-                                return Err(format!("it is larger than the {most} bytes that --work-dir has free"));
+                                return Err(format!(
+                                    "it is larger than the {most} bytes that --work-dir has free; --stream reads it over the network"
+                                ));
                             }
                             out.write_all(&piece).await.map_err(|error| error.to_string())?;
                         }

@@ -378,13 +378,13 @@ pub(super) async fn train(
 ) -> Result<Trained, CliError> {
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
-    let mut child = trainer
-        .command()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(CliError::failed)?;
+    let mut command = trainer.command();
+    if job.source.is_remote() {
+        // It reads the table for the user whose command this is, who is known to stores by what the environment says.
+        command.envs(std::env::vars_os());
+    }
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().map_err(CliError::failed)?;
     let mut stdin = child.stdin.take().expect("piped");
     let mut line = serde_json::to_vec(job).expect("a job is plain data");
     line.push(b'\n');

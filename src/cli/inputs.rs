@@ -124,7 +124,8 @@ impl<'a> Copies<'a> {
         let files = address.list().await?;
         let mut versions = Vec::with_capacity(files.len());
         for file in &files {
-            versions.push(file.version().await);
+            // A server of the web is asked for it only where it is needed.
+            versions.push(if self.stream || file.bytes.is_some() { file.version().await } else { None });
         }
         let known: u64 = versions.iter().flatten().map(|version| version.bytes).sum();
         // What training needs must have its place there, too.
@@ -136,7 +137,7 @@ impl<'a> Copies<'a> {
         let bytes: u64 = files.iter().zip(&versions).filter_map(copied).sum();
         if bytes > self.left {
             return Err(CliError::failed_because(format!(
-                "{} has {bytes} bytes, and --work-dir has {} free; it is copied there while it is read, so name a larger one",
+                "{} has {bytes} bytes, and --work-dir has {} free; it is copied there, because the server does not say which version of it a read is of; name a larger one",
                 file.display(),
                 self.left
             )));

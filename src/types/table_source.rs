@@ -53,6 +53,11 @@ impl TableSource {
         }
     }
 
+    /// Whether it is read over the network, where it is.
+    pub fn is_remote(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.path, SourceFile::Remote(_)))
+    }
+
     /// Whether files say which rows are train, valid and test.
     pub fn has_splits(&self) -> bool {
         self.parts.iter().any(|part| part.split.is_some())
