@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load check-large check-stream test-bucket measure measure-ingest measure-csv bench bench-large openapi clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -67,6 +67,9 @@ openapi: setup ## Write openapi/openapi.json anew from the code
 test-bucket: setup ## A job with its objects in a bucket, on an S3 server from PyPI (300 MB, into .bucket)
 	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }
 	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --locked --test bucket -- --ignored
+
+check-stream: build ## Read a 5 GB CSV at an address under a 1 GB memory limit, without a copy (minutes, 6 GB of disk, s3rver from npm in .s3)
+	scripts/check-stream.sh
 
 check-large: build ## Read a 5 GB CSV under a 1 GB memory limit (minutes, 12 GB of disk)
 	scripts/check-large.sh

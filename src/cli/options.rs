@@ -385,6 +385,32 @@ mod tests {
     use serde_json::Value;
     use std::collections::BTreeSet;
 
+    #[test]
+    fn options_of_the_papers_method_alone_name_it() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            method: MethodArgs,
+        }
+        let apply = |flags: &str| {
+            let words = std::iter::once("denoise").chain(flags.split_whitespace());
+            let command = <Command as clap::Parser>::try_parse_from(words).unwrap();
+            let mut spec: JobSpec =
+                serde_json::from_value(serde_json::json!({"dataset_id": crate::types::DatasetId::new()})).unwrap();
+            let meant = command.method.apply(&mut spec).unwrap();
+            (spec.method.name, meant.is_some())
+        };
+        assert_eq!(apply("--epochs 1"), (MethodName::Autodenoise, true));
+        assert_eq!(apply("--epochs 1 -O batch_size=64"), (MethodName::Autodenoise, true));
+        assert_eq!(apply("-O batch_size=64"), (MethodName::Robust, false));
+        // Neither method has both, so the one that was meant cannot be told.
+        assert_eq!(apply("--epochs 1 -O folds=3"), (MethodName::Robust, false));
+        assert_eq!(apply("--method robust --epochs 1"), (MethodName::Robust, false));
+        assert_eq!(apply("--preset paper --epochs 1"), (MethodName::Autodenoise, false));
+        assert!(parse_share("98").unwrap_err().ends_with("did you mean 0.98?"));
+        assert_eq!(parse_share("0.98"), Ok(0.98));
+    }
+
     /// Every way to say how a table is read has the same parts: flags, query parameters, and members of a JSON body.
     #[test]
     fn a_table_is_described_alike_everywhere() {

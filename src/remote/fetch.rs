@@ -70,11 +70,17 @@ impl Fetcher {
                     if_match: Some(self.file.etag.clone()),
                     ..GetOptions::default()
                 };
-                let got = async { store.get_opts(&path, options).await?.bytes().await };
-                got.await.map_err(|error| match error {
+                let failed = |error| match error {
                     object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => self.replaced(),
                     error => unreadable(&self.file, error),
-                })?
+                };
+                let got = store.get_opts(&path, options).await.map_err(failed)?;
+                // Some servers answer whatever version was asked for.
+                let same = got.meta.e_tag.as_ref().is_none_or(|etag| *etag == self.file.etag);
+                if !same || got.meta.size != self.file.bytes {
+                    return Err(self.replaced());
+                }
+                got.bytes().await.map_err(failed)?
             }
             Location::Web(url) => {
                 let mut tries = 0;
