@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test python python-integrations clean
+.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test python python-integrations check-stream clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -100,6 +100,8 @@ kubernetes-test: ## Lint the Helm chart, and hold what it renders to the schemas
 observability-test: setup ## Ask every expression of dashboard, alerts and autoscaler of a real Prometheus
 	@test -n "$(PROGRAMS)" || cargo build --locked
 	@scripts/containers.sh observability
+check-stream: build ## Read a 5 GB CSV at an address under a 1 GB memory limit, without a copy (minutes, 6 GB of disk, s3rver from npm in .s3)
+	scripts/check-stream.sh
 
 check-large: build ## Read a 5 GB CSV under a 1 GB memory limit (minutes, 12 GB of disk)
 	scripts/check-large.sh

@@ -4,9 +4,12 @@
 //! The envelope is DSSE (Dead Simple Signing Envelope): the signature is over the payload's bytes as they are, so nothing
 //! depends on how JSON is written. The signature is Ed25519 (RFC 8032).
 
-use crate::types::{
-    ArtifactDigest, Certificate, Envelope, EnvelopeSignature, JobId, Report, ResolvedSpec, SourcePart, TableSource,
-    json_sha256,
+use crate::{
+    remote,
+    types::{
+        ArtifactDigest, Certificate, Envelope, EnvelopeSignature, JobId, Report, ResolvedSpec, SourcePart, TableSource,
+        json_sha256,
+    },
 };
 use aws_lc_rs::{
     error::{KeyRejected, Unspecified},
@@ -17,7 +20,6 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    fs::File,
     io::{self, Read, Write},
     path::Path,
 };
@@ -103,9 +105,9 @@ pub struct SourceDigest {
 impl SourceDigest {
     /// Reads the table's files.
     pub fn of(source: &TableSource) -> io::Result<Self> {
-        let part = |part: &SourcePart| digest(&part.name, File::open(&part.path)?);
+        let part = |part: &SourcePart| digest(&part.name, remote::open(&part.path)?);
         if let Some(path) = source.one_file() {
-            return Ok(digest(SOURCE, File::open(path)?)?.into());
+            return Ok(digest(SOURCE, remote::open(path)?)?.into());
         }
         let parts = source.parts.iter().map(part).collect::<io::Result<Vec<_>>>()?;
         let list: String = parts.iter().map(|part| format!("{}  {}\n", part.sha256, part.name)).collect();

@@ -3,7 +3,7 @@
 //! The rooms, and which way dependence goes (`docs/architecture.md` has the reasons):
 //!
 //! ```text
-//! simd <- random <- ingest; types <- {metrics, random, ingest} <- backbone <- selection
+//! simd <- random <- ingest; types <- remote <- {ingest, certificate}; types <- {metrics, random, ingest} <- backbone <- selection
 //! selection <- {denoise, baseline} <- evaluate <- {trainer, judge <- cli}; metrics <- audit <- denoise
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
 //! {chart, metrics} <- report <- {evaluate, api, cli}
@@ -33,6 +33,7 @@ pub mod plan;
 pub mod plant;
 pub mod random;
 pub mod reader;
+pub mod remote;
 pub mod report;
 pub mod reproduce;
 pub mod selection;

@@ -8,7 +8,13 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 #[derive(Debug, Clone, Args)]
 pub struct LogConfig {
     /// What is logged: a level, or `target=level` pairs separated by commas
-    #[arg(long, env = "AUTODENOISE_LOG", default_value = "info,sqlx=warn", value_name = "FILTER", global = true)]
+    #[arg(
+        long,
+        env = "AUTODENOISE_LOG",
+        default_value = "info,sqlx=warn,object_store=warn",
+        value_name = "FILTER",
+        global = true
+    )]
     pub log: String,
 
     /// How lines look [default: text on a terminal, else json]

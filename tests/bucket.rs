@@ -110,6 +110,20 @@ fn a_job_lives_in_a_bucket() {
     assert!(output.status.code() == Some(9) && said.contains(&name), "{said}");
     service.expect(service.delete(&format!("/v1/jobs/{job}")), 204);
     assert!(!bucket.contains(&name) && bucket.contains(&upload));
+
+    // A command reads a table in the bucket where it is, or copied first, and writes there.
+    let put = |name: &str| bucket.http.put(bucket.object(name)).body(bytes.clone()).send().unwrap();
+    put("tables/part-1.csv");
+    put("tables/part-2.csv");
+    let out = |name: &str| format!("s3://tables/team/{name}");
+    for (name, how) in [("copied.csv", &[][..]), ("streamed.csv", &["--stream"][..])] {
+        let table = ["denoise", "s3://tables/team/tables/part-*.csv", "-o", &out(name), "--label", "click"];
+        let output =
+            autodenoise(&[&table, how, &["--method", "random_drop", "--no-certify", "--device", "cpu"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let get = |name: &str| bucket.http.get(bucket.object(name)).send().unwrap().bytes().unwrap();
+    assert_eq!(get("streamed.csv"), get("copied.csv"));
     let output = autodenoise(&["fsck", "--data-dir", service.data.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -1,4 +1,5 @@
-//! Where a table comes from and goes to, from the command line: parts, files that say the split, standard input, the web.
+//! Where a table comes from and goes to, from the command line: parts, files that say the split, standard input, the web, copied or
+//! read where it is.
 
 mod harness;
 
@@ -100,4 +101,65 @@ fn standard_input_and_an_address_are_tables() {
     });
     assert_eq!(digest(&autodenoise_ok(&["datasets", "check", &address, "--label", "click"])), expected);
     assert_eq!(server.join().unwrap(), "GET /table.csv?secret=1 HTTP/1.1");
+}
+
+/// A server of one file that gives ranges of it. From the answer `replaced` on the file is another one.
+fn serve_ranges(text: String, replaced: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/table.csv?secret=1", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for (answered, connection) in listener.incoming().enumerate() {
+            let mut connection = connection.unwrap();
+            let asked =
+                BufReader::new(connection.try_clone().unwrap()).lines().map(|line| line.unwrap().to_lowercase());
+            let asked: Vec<_> = asked.take_while(|line| !line.is_empty()).collect();
+            let header = |name: &str| asked.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let etag = if answered < replaced { "\"one\"" } else { "\"two\"" };
+            let whole = text.len();
+            let about = format!("etag: {etag}\r\naccept-ranges: bytes\r\nconnection: close\r\n");
+            let range = header("range").map(|range| range.strip_prefix("bytes=").unwrap().split_once('-').unwrap());
+            let sent = match range {
+                _ if header("if-match").is_some_and(|wanted| wanted != etag) => {
+                    format!("HTTP/1.1 412 Precondition Failed\r\n{about}content-length: 0\r\n\r\n")
+                }
+                Some((first, last)) => {
+                    let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+                    let part = &text[first..=last];
+                    format!(
+                        "HTTP/1.1 206 Partial Content\r\n{about}content-range: bytes {first}-{last}/{whole}\r\n\
+                         content-length: {}\r\n\r\n{part}",
+                        part.len()
+                    )
+                }
+                None => format!("HTTP/1.1 200 OK\r\n{about}content-length: {whole}\r\n\r\n"),
+            };
+            // Whoever asked may have gone.
+            let _ = connection.write_all(sent.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_file_of_the_web_is_read_where_it_is_in_one_version() {
+    let dir = scratch();
+    // Several pieces of it.
+    let text = table(0..300_000);
+    let file = write(&dir.path().join("table.csv"), &text);
+    let check = |source: &str| autodenoise(&["datasets", "check", source, "--label", "click", "--stream"]);
+    let here = check(&file);
+    let there = check(&serve_ranges(text.clone(), usize::MAX));
+    let [here, there] = [here, there].map(|output| digest(&String::from_utf8(output.stdout).unwrap()));
+    assert_eq!(there, here);
+
+    let out = dir.path().join("clean.csv");
+    let out = out.to_str().unwrap();
+    denoise(&[&serve_ranges(table(0..200), usize::MAX), "--stream", "-o", out]);
+    assert!(fs::read_to_string(out).unwrap().starts_with("user,item,click\n"));
+
+    // Replaced before its second piece is asked for.
+    let refused = check(&serve_ranges(text, 3));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("was replaced while it was read"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
 }

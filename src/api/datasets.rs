@@ -53,8 +53,11 @@ pub async fn create_dataset(
 ) -> Result<Response, ApiError> {
     let made = if is_json(&headers) {
         let bytes = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
-        let bytes =
-            bytes.map_err(|_| ApiError::bad_request(format!("a JSON body has at most {MAX_JSON_BYTES} bytes")))?;
+        let bytes = bytes.map_err(|_| {
+            ApiError::bad_request(format!(
+                "a JSON body has at most {MAX_JSON_BYTES} bytes; a table of JSON lines goes as application/x-ndjson"
+            ))
+        })?;
         from_upload::create_dataset(&state, &caller, &bytes).await?
     } else {
         from_body::create_dataset(&state, &caller, query, &headers, body).await?

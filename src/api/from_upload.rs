@@ -129,6 +129,13 @@ impl DatasetFromUpload {
 
 /// Makes a dataset of a complete upload. The bytes become an object under the digest that the client names, if they have it.
 pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> Result<Created, ApiError> {
+    // Without this a list would be told that its first item is no upload's id.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::bad_request(
+            "application/json names an upload (`upload_id`); a table goes as application/x-ndjson, one object a line, \
+             for example made with jq -c '.[]'",
+        ));
+    }
     let asked: DatasetFromUpload = parse_json(body)?;
     let id = asked.upload_id;
     let sha256 = asked.sha256.to_ascii_lowercase();

@@ -3,15 +3,18 @@
 //! Who asks is said by the environment, as the stores' own programs have it: `AWS_*`, `GOOGLE_*`, `AZURE_*`.
 
 use super::error::CliError;
-use crate::ingest::{find_pattern, is_part};
+use crate::{
+    ingest::{find_pattern, is_part},
+    remote::{Location, open_location},
+    types::RemoteFile,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{
-    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, path::Path as ObjectPath,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, WriteMultipart, path::Path as ObjectPath,
 };
 use reqwest::{
     StatusCode, Url,
-    header::{CONTENT_LENGTH, ETAG, IF_RANGE, RANGE},
+    header::{ACCEPT_RANGES, CONTENT_LENGTH, ETAG, IF_RANGE, RANGE},
 };
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,17 +29,11 @@ const TRIES: u32 = 5;
 /// Where a table is, or goes, that is no path.
 pub struct Address {
     text: String,
-    place: Place,
-}
-
-enum Place {
-    /// A store, and the key within it.
-    Object(Arc<dyn ObjectStore>, String),
-    Web(Url),
+    place: Location,
 }
 
 /// A file at an address.
-pub struct RemoteFile {
+pub struct FoundFile {
     /// Its key below what was asked for.
     pub name: String,
     /// Its whole address.
@@ -56,30 +53,8 @@ enum RemotePlace {
 impl Address {
     /// None where the text is a path.
     pub fn parse(text: &str) -> Result<Option<Self>, CliError> {
-        let Some((scheme, rest)) = text.split_once("://") else { return Ok(None) };
-        let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
-        let root = format!("{scheme}://{authority}");
-        let wrong = |error: &dyn std::error::Error| CliError::usage(format!("{text}: {error}"));
-        let store: Arc<dyn ObjectStore> = match scheme {
-            "s3" | "s3a" => {
-                Arc::new(AmazonS3Builder::from_env().with_url(root).build().map_err(|error| wrong(&error))?)
-            }
-            "gs" => {
-                Arc::new(GoogleCloudStorageBuilder::from_env().with_url(root).build().map_err(|error| wrong(&error))?)
-            }
-            "az" | "abfs" | "abfss" => {
-                Arc::new(MicrosoftAzureBuilder::from_env().with_url(root).build().map_err(|error| wrong(&error))?)
-            }
-            "http" | "https" => {
-                let url = Url::parse(text).map_err(|error| wrong(&error))?;
-                return Ok(Some(Self { text: text.to_owned(), place: Place::Web(url) }));
-            }
-            _ => {
-                let rule = "addresses begin with s3://, gs://, az:// or https://; anything else is a path";
-                return Err(CliError::usage(format!("{text}: {rule}")));
-            }
-        };
-        Ok(Some(Self { text: text.to_owned(), place: Place::Object(store, key.to_owned()) }))
+        let place = open_location(text).map_err(|error| CliError::usage(format!("{text}: {error}")))?;
+        Ok(place.map(|place| Self { text: text.to_owned(), place }))
     }
 
     /// Whether it says that it is a folder.
@@ -88,15 +63,15 @@ impl Address {
     }
 
     /// The files that are meant: the object itself, those below it, or those that match a pattern; by name.
-    pub async fn list(&self) -> Result<Vec<RemoteFile>, CliError> {
+    pub async fn list(&self) -> Result<Vec<FoundFile>, CliError> {
         let failed =
             |error: object_store::Error| CliError::failed_because(format!("cannot read {}: {error}", self.text));
         let (store, key) = match &self.place {
-            Place::Web(url) => return Ok(vec![web_file(url)]),
-            Place::Object(store, key) => (store, key),
+            Location::Web(url) => return Ok(vec![web_file(url)]),
+            Location::Object(store, key) => (store, key),
         };
         let root = &self.text[..self.text.len() - key.len()];
-        let file = |meta: ObjectMeta, base: usize, alone: bool| RemoteFile {
+        let file = |meta: ObjectMeta, base: usize, alone: bool| FoundFile {
             name: meta.location.as_ref()[base..].to_owned(),
             address: format!("{root}{}", meta.location),
             alone,
@@ -142,7 +117,7 @@ impl Address {
             |error: &dyn std::error::Error| CliError::failed_because(format!("cannot write {}: {error}", self.text));
         let mut file = tokio::fs::File::open(from).await.map_err(|error| failed(&error))?;
         match &self.place {
-            Place::Object(store, key) => {
+            Location::Object(store, key) => {
                 let key = format!("{key}{}", name.unwrap_or_default());
                 let path = ObjectPath::parse(&key).map_err(|error| failed(&error))?;
                 let upload = store.put_multipart(&path).await.map_err(|error| failed(&error))?;
@@ -159,7 +134,7 @@ impl Address {
                 // The object appears here, whole.
                 upload.finish().await.map(drop).map_err(|error| failed(&error))
             }
-            Place::Web(url) => {
+            Location::Web(url) => {
                 let url = match name {
                     Some(name) => url.join(name).map_err(|error| failed(&error))?,
                     None => url.clone(),
@@ -174,12 +149,12 @@ impl Address {
     }
 }
 
-fn web_file(url: &Url) -> RemoteFile {
+fn web_file(url: &Url) -> FoundFile {
     let name = url.path_segments().and_then(Iterator::last).filter(|name| !name.is_empty()).unwrap_or("table");
     // What is asked for behind the `?` may be a secret.
     let mut shown = url.clone();
     shown.set_query(None);
-    RemoteFile {
+    FoundFile {
         name: name.to_owned(),
         address: shown.to_string(),
         alone: true,
@@ -188,7 +163,30 @@ fn web_file(url: &Url) -> RemoteFile {
     }
 }
 
-impl RemoteFile {
+impl FoundFile {
+    /// The version of the file that is there now, to be read where it is; None where the server does not say enough for that: its size,
+    /// a name for this version, and that it gives ranges.
+    pub async fn version(&self) -> Option<RemoteFile> {
+        let shown = self.address.clone().into();
+        match &self.place {
+            RemotePlace::Object(_, meta) => Some(RemoteFile {
+                address: self.address.clone(),
+                shown,
+                bytes: meta.size,
+                etag: meta.e_tag.clone()?,
+                changed: Some(meta.last_modified),
+            }),
+            RemotePlace::Web(url) => {
+                let answer = reqwest::Client::new().head(url.clone()).send().await.ok()?.error_for_status().ok()?;
+                let said = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+                let etag = said(ETAG).filter(|etag| !etag.starts_with("W/"))?.to_owned();
+                let bytes = said(CONTENT_LENGTH)?.parse().ok()?;
+                let ranges = said(ACCEPT_RANGES).is_some_and(|unit| unit.eq_ignore_ascii_case("bytes"));
+                ranges.then(|| RemoteFile { address: url.to_string(), shown, bytes, etag, changed: None })
+            }
+        }
+    }
+
     /// Copies the file to `to`; it is one version of it, whoever writes to it meanwhile. More than `most` bytes are an error.
     pub async fn copy(&self, to: &Path, most: u64) -> Result<(), CliError> {
         let failed =
@@ -243,7 +241,9 @@ async fn download(url: &Url, out: &mut tokio::fs::File, most: u64) -> Result<(),
                         Some(Ok(piece)) => {
                             done += piece.len() as u64;
                             if done > most {
-                                return Err(format!("it is larger than the {most} bytes that --work-dir has free"));
+                                return Err(format!(
+                                    "it is larger than the {most} bytes that --work-dir has free; --stream reads it over the network"
+                                ));
                             }
                             out.write_all(&piece).await.map_err(|error| error.to_string())?;
                         }

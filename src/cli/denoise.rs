@@ -28,6 +28,7 @@ use crate::{
     evaluate::{OutsideProof, is_drawn, read_rows_to_show},
     ingest::{Dataset, RowChanges, column_reader, write_denoised_as},
     judge::{JudgedTable, REPORT},
+    remote,
     report::{PAGE, report_page},
     trainer::{TrainerCommand, Trainers},
     types::{
@@ -37,6 +38,8 @@ use crate::{
 };
 use clap::Args;
 use std::{
+    fs::File,
+    io,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -133,7 +136,7 @@ pub fn denoise(mut args: DenoiseArgs) -> Result<(), CliError> {
 async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumable) -> Result<(), CliError> {
     let spec_file = SpecFile::read(args.spec.as_ref())?;
     let mut job_spec = spec_file.job_spec(DatasetId::new());
-    args.method.apply(&mut job_spec)?;
+    let meant = args.method.apply(&mut job_spec)?;
     if args.no_certify {
         job_spec.certify = None;
     }
@@ -150,6 +153,9 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     let trainer = find_trainer(&foreseen)?;
 
     let mut view = JobView::new(args.shown.verbosity);
+    if let Some(meant) = meant {
+        view.warn(&meant);
+    }
     if args.plan {
         let work = reading::work_folder(&args.work_dir)?;
         let source = args.input.open(&view, work.path()).await?;
@@ -311,7 +317,8 @@ async fn write_table(
 /// the whole table.
 fn write_all(job: &TrainerJob, all: &Path) -> Result<(), CliError> {
     if let Some(file) = job.source.one_file() {
-        return std::fs::copy(file, all).map(drop).map_err(|error| cannot_write(all, &error));
+        let copy = || io::copy(&mut remote::open(file)?, &mut File::create(all)?);
+        return copy().map(drop).map_err(|error| cannot_write(all, &error));
     }
     let dataset = Dataset::open(&job.dataset_dir).map_err(CliError::failed)?;
     let mut is_bad = vec![true; dataset.profile.rows_of_file() as usize];
@@ -457,13 +464,13 @@ pub(super) async fn train(
 ) -> Result<Trained, CliError> {
     // What it fails of is said by its last event.
     trainer.args.splice(0..0, ["--log".into(), "warn,autodenoise::trainer=off".into()]);
-    let mut child = trainer
-        .command()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(CliError::failed)?;
+    let mut command = trainer.command();
+    if job.source.is_remote() {
+        // It reads the table for the user whose command this is, who is known to stores by what the environment says.
+        command.envs(std::env::vars_os());
+    }
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().map_err(CliError::failed)?;
     let mut stdin = child.stdin.take().expect("piped");
     let mut line = serde_json::to_vec(job).expect("a job is plain data");
     line.push(b'\n');

@@ -3,21 +3,22 @@
 use super::error::CliError;
 use crate::{
     certificate::{self, SourceDigest},
-    types::{ArtifactDigest, TableSource},
+    remote,
+    types::{ArtifactDigest, SourceFile, TableSource},
 };
 use std::{
     fs::{File, Metadata},
     io,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
     thread::{self, JoinHandle},
 };
 
 /// The identity and the digest of a table's files, taken while they are read for the first time.
 pub struct HeldSource {
     source: TableSource,
-    /// By file.
-    stamps: Vec<Stamp>,
+    /// By file; one at an address is held by its version.
+    stamps: Vec<Option<Stamp>>,
     digest: Digest,
 }
 
@@ -49,7 +50,10 @@ impl Stamp {
 impl HeldSource {
     /// Begins to hold the files; their digest is made on a thread of its own, beside whoever reads them.
     pub fn take(source: &TableSource) -> Result<Self, CliError> {
-        let stamp = |path: &PathBuf| Stamp::of(path).map_err(|error| unreadable(path, &error));
+        let stamp = |file: &SourceFile| match file {
+            SourceFile::Local(path) => Stamp::of(path).map(Some).map_err(|error| unreadable(path, &error)),
+            SourceFile::Remote(_) => Ok(None),
+        };
         let stamps = source.parts.iter().map(|part| stamp(&part.path)).collect::<Result<_, _>>()?;
         let own = source.clone();
         let digest = thread::spawn(move || SourceDigest::of(&own));
@@ -61,7 +65,11 @@ impl HeldSource {
         let digest = self.know_digest().map_err(|error| unreadable(&self.source.parts[0].path, &error))?;
         for (place, part) in self.source.parts.iter().enumerate() {
             let of_part = digest.parts.get(place).unwrap_or(&digest.whole);
-            check_file(&part.path, self.stamps[place], of_part)?;
+            match (&part.path, self.stamps[place]) {
+                (SourceFile::Local(path), Some(stamp)) => check_file(path, stamp, of_part)?,
+                (SourceFile::Remote(file), _) => remote::check(file).map_err(CliError::failed)?,
+                (SourceFile::Local(_), None) => {}
+            }
         }
         Ok(digest)
     }

@@ -1,10 +1,14 @@
 //! The files that a command reads: paths, folders, patterns, addresses and standard input, as one table.
 
-use super::{address::Address, error::CliError, view::JobView};
+use super::{
+    address::{Address, FoundFile},
+    error::CliError,
+    view::JobView,
+};
 use crate::{
     files::free_bytes,
     ingest::{FindPartsError, FoundPart, find_parts, join_parts},
-    types::{Split, TableSource},
+    types::{RemoteFile, SourceFile, Split, TableSource},
 };
 use clap::Args;
 use std::{
@@ -41,6 +45,11 @@ pub struct InputArgs {
     /// Files of the test rows (repeatable)
     #[arg(long, value_name = "FILE", requires = "train", help_heading = "The table")]
     test: Vec<PathBuf>,
+
+    /// Read what is at an address over the network in every pass, instead of copying it to --work-dir first [default: where it has
+    /// more bytes than a quarter of what --work-dir has free]
+    #[arg(long, help_heading = "The table")]
+    stream: bool,
 }
 
 impl InputArgs {
@@ -51,7 +60,7 @@ impl InputArgs {
 
     /// Finds the files. Those that can be read only once or are elsewhere are copied into the folder `work` first.
     pub async fn open(&self, view: &JobView, work: &Path) -> Result<TableSource, CliError> {
-        let mut copies = Copies::new(work)?;
+        let mut copies = Copies::new(work, self.stream)?;
         let mut found = Vec::new();
         let splits = [(&self.train, Split::Train), (&self.valid, Split::Valid), (&self.test, Split::Test)];
         for file in &self.files {
@@ -72,7 +81,7 @@ impl InputArgs {
 
 /// The table that one word of a command line means.
 pub async fn open_table(view: &JobView, file: &Path, work: &Path) -> Result<TableSource, CliError> {
-    let found = Copies::new(work)?.find(view, file).await?;
+    let found = Copies::new(work, false)?.find(view, file).await?;
     join_parts(found.into_iter().map(|part| (part, None)).collect()).map_err(explain)
 }
 
@@ -98,11 +107,13 @@ struct Copies<'a> {
     made: usize,
     /// Bytes that may still be copied: what the disk had free.
     left: u64,
+    /// Whether what is at an address is read where it is, however small.
+    stream: bool,
 }
 
 impl<'a> Copies<'a> {
-    fn new(folder: &'a Path) -> Result<Self, CliError> {
-        Ok(Self { folder, made: 0, left: free_bytes(folder).map_err(CliError::failed)? })
+    fn new(folder: &'a Path, stream: bool) -> Result<Self, CliError> {
+        Ok(Self { folder, stream, made: 0, left: free_bytes(folder).map_err(CliError::failed)? })
     }
 
     /// The files that are meant, those that are elsewhere copied here.
@@ -116,21 +127,38 @@ impl<'a> Copies<'a> {
         };
         let Some(address) = address else { return find_parts(file).map_err(explain) };
         let files = address.list().await?;
-        let bytes: u64 = files.iter().filter_map(|file| file.bytes).sum();
+        let mut versions = Vec::with_capacity(files.len());
+        for file in &files {
+            // A server of the web is asked for it only where it is needed.
+            versions.push(if self.stream || file.bytes.is_some() { file.version().await } else { None });
+        }
+        let known: u64 = versions.iter().flatten().map(|version| version.bytes).sum();
+        // What training needs must have its place there, too.
+        let stream = self.stream || known > self.left / 4;
+        let copied = |(file, version): (&FoundFile, &Option<RemoteFile>)| match version {
+            Some(_) if stream => None,
+            _ => file.bytes,
+        };
+        let bytes: u64 = files.iter().zip(&versions).filter_map(copied).sum();
         if bytes > self.left {
             return Err(CliError::failed_because(format!(
-                "{} has {bytes} bytes, and --work-dir has {} free; it is copied there while it is read, so name a larger one",
+                "{} has {bytes} bytes, and --work-dir has {} free; it is copied there, because the server does not say which version of it a read is of; name a larger one",
                 file.display(),
                 self.left
             )));
         }
         let mut found = Vec::with_capacity(files.len());
-        for file in files {
+        for (file, version) in files.into_iter().zip(versions) {
+            if let (true, Some(version)) = (stream, version) {
+                let (path, place) = (SourceFile::Remote(version), file.address);
+                found.push(FoundPart { path, name: file.name, place, alone: file.alone });
+                continue;
+            }
             view.show_waiting(format!("fetching {}", file.address));
             let path = self.next(&file.name)?;
             file.copy(&path, self.left).await?;
             self.count(&path)?;
-            found.push(FoundPart { path, name: file.name, place: file.address, alone: file.alone });
+            found.push(FoundPart { path: path.into(), name: file.name, place: file.address, alone: file.alone });
         }
         Ok(found)
     }
@@ -156,7 +184,7 @@ impl<'a> Copies<'a> {
         let copied = copied.await.map_err(CliError::failed)?;
         copied.map_err(|error| CliError::failed_because(format!("cannot copy {name} to --work-dir: {error}")))?;
         self.count(&path)?;
-        Ok(FoundPart { path, name: "stdin".to_owned(), place: name, alone: true })
+        Ok(FoundPart { path: path.into(), name: "stdin".to_owned(), place: name, alone: true })
     }
 
     /// A path for the next copy. Its name is kept, for it may say the format.

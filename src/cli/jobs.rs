@@ -102,7 +102,9 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     let dataset = args.input.parse::<DatasetId>().ok();
     // A wrong flag is named before a file is uploaded; the dataset's id is put in once there is one.
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
-    args.method.apply(&mut spec)?;
+    if let Some(meant) = args.method.apply(&mut spec)? {
+        eprintln!("warning: {meant}");
+    }
     args.evidence.apply(&mut spec, args.certify);
     spec.deadline_seconds = args.deadline.or(spec.deadline_seconds);
     spec.webhook_ids.extend(&args.webhooks);

@@ -234,7 +234,7 @@ pub struct MethodArgs {
     pub warmup_epochs: Option<u32>,
 
     /// Share of rows kept
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub select_ratio: Option<f64>,
 
     /// Any other option of the method: NAME=VALUE (repeatable), for example reward_norm=standardize
@@ -255,8 +255,8 @@ pub struct MethodArgs {
 }
 
 impl MethodArgs {
-    /// Puts the flags over `spec`.
-    pub fn apply(&self, spec: &mut JobSpec) -> Result<(), CliError> {
+    /// Puts the flags over `spec`. What they mean and do not say is given back, to be told.
+    pub fn apply(&self, spec: &mut JobSpec) -> Result<Option<String>, CliError> {
         let method: &mut MethodSpec = &mut spec.method;
         // A preset alone names its method, unless a --spec file names one that takes any.
         let of_preset = self.preset.filter(|_| method.name == MethodSpec::default().name).map(MethodName::of_preset);
@@ -300,7 +300,27 @@ impl MethodArgs {
             let (name, value) = assignment(option, "--option", "NAME=VALUE")?;
             set(name, Some(option_value(value)));
         }
-        Ok(())
+        if self.method.is_some() || self.preset.is_some() {
+            return Ok(None);
+        }
+        Ok(method.method_of_options().map(|meant| {
+            let default = std::mem::replace(&mut method.name, meant);
+            let options = method.options.keys().filter(|name| !default.has(name));
+            let named: Vec<_> = options.map(|name| format!("`{name}`")).collect();
+            let named = enumerated(&named, "and");
+            format!("{default} has no {named}, so the paper's method chooses the rows, as --method {meant} says it")
+        }))
+    }
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "a share is a number above 0 and at most 1".to_owned())?;
+    match share {
+        _ if share > 0.0 && share <= 1.0 => Ok(share),
+        _ if share > 1.0 && share < 100.0 => {
+            Err(format!("a share is above 0 and at most 1; did you mean {}?", share / 100.0))
+        }
+        _ => Err("a share is above 0 and at most 1".to_owned()),
     }
 }
 
@@ -364,6 +384,32 @@ mod tests {
     use super::*;
     use serde_json::Value;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn options_of_the_papers_method_alone_name_it() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            method: MethodArgs,
+        }
+        let apply = |flags: &str| {
+            let words = std::iter::once("denoise").chain(flags.split_whitespace());
+            let command = <Command as clap::Parser>::try_parse_from(words).unwrap();
+            let mut spec: JobSpec =
+                serde_json::from_value(serde_json::json!({"dataset_id": crate::types::DatasetId::new()})).unwrap();
+            let meant = command.method.apply(&mut spec).unwrap();
+            (spec.method.name, meant.is_some())
+        };
+        assert_eq!(apply("--epochs 1"), (MethodName::Autodenoise, true));
+        assert_eq!(apply("--epochs 1 -O batch_size=64"), (MethodName::Autodenoise, true));
+        assert_eq!(apply("-O batch_size=64"), (MethodName::Robust, false));
+        // Neither method has both, so the one that was meant cannot be told.
+        assert_eq!(apply("--epochs 1 -O folds=3"), (MethodName::Robust, false));
+        assert_eq!(apply("--method robust --epochs 1"), (MethodName::Robust, false));
+        assert_eq!(apply("--preset paper --epochs 1"), (MethodName::Autodenoise, false));
+        assert!(parse_share("98").unwrap_err().ends_with("did you mean 0.98?"));
+        assert_eq!(parse_share("0.98"), Ok(0.98));
+    }
 
     /// Every way to say how a table is read has the same parts: flags, query parameters, and members of a JSON body.
     #[test]

@@ -3,7 +3,8 @@
 use super::{address::Address, denoise::cannot_write, error::CliError};
 use crate::{
     ingest::{self, SNIFF_BYTES},
-    types::{Compression, DatasetSpec, FileFormat, OutputForm, SourcePart, TableSource},
+    remote,
+    types::{Compression, DatasetSpec, FileFormat, OutputForm, SourceFile, SourcePart, TableSource},
 };
 use clap::ValueEnum;
 use std::{
@@ -181,10 +182,10 @@ fn find_target(out: &Path, source: &TableSource) -> Result<Target, CliError> {
 
 /// The input's compression and that of the output, by its name. A name that says a format which the output will not have is
 /// refused.
-fn find_compressions(out: &Path, source: &Path, spec: &DatasetSpec) -> Result<[Compression; 2], CliError> {
+fn find_compressions(out: &Path, source: &SourceFile, spec: &DatasetSpec) -> Result<[Compression; 2], CliError> {
     let mut spec = spec.clone();
     let mut first = Vec::new();
-    let read = File::open(source).and_then(|file| file.take(SNIFF_BYTES as u64).read_to_end(&mut first));
+    let read = remote::open(source).and_then(|file| file.take(SNIFF_BYTES as u64).read_to_end(&mut first));
     read.map_err(|error| CliError::failed_because(format!("cannot read {}: {error}", source.display())))?;
     ingest::resolve_format(&mut spec, source.file_name().and_then(|name| name.to_str()), None, &first);
     let compressed = spec.compression.unwrap_or(Compression::None);

@@ -5,10 +5,12 @@ use super::{
     disk::{BUFFER, Disk},
     error::{ContentError, IngestError},
 };
-use crate::types::shorten;
+use crate::{
+    remote,
+    types::{SourceFile, shorten},
+};
 use flate2::Crc;
 use std::{
-    fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::Path,
 };
@@ -28,11 +30,11 @@ pub(super) struct Member {
 }
 
 /// The member of this name; without one the only file of the archive, but for what systems add to archives of their own.
-pub(super) fn find_member(path: &Path, name: Option<&str>) -> Result<Member, IngestError> {
+pub(super) fn find_member(path: &SourceFile, name: Option<&str>) -> Result<Member, IngestError> {
     let damaged = |error: &dyn std::fmt::Display| {
         IngestError::field("", format!("the zip archive is damaged or cut short ({error}); make it again"))
     };
-    let file = File::open(path).map_err(IngestError::io("open", path))?;
+    let file = remote::open(path).map_err(IngestError::io("open", path))?;
     let mut archive = ZipArchive::new(BufReader::with_capacity(BUFFER, file)).map_err(|error| damaged(&error))?;
     let (mut members, mut encrypted) = (Vec::new(), Vec::new());
     for place in 0..archive.len() {
@@ -152,7 +154,7 @@ mod tests {
     fn found(bytes: &[u8], name: Option<&str>) -> Result<String, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        find_member(file.path(), name).map(|member| member.name).map_err(|error| error.to_string())
+        find_member(&file.path().into(), name).map(|member| member.name).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! A file on disk that is being read.
+//! A file that is being read.
 
 use super::error::IngestError;
+use crate::{
+    remote::{self, Reader},
+    types::SourceFile,
+};
 use std::{
     cell::Cell,
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
-    path::Path,
     rc::Rc,
 };
 
@@ -14,14 +16,14 @@ pub(super) const BUFFER: usize = 1 << 16;
 
 /// The file: its own errors are the disk's, whatever decoder stands above.
 pub(super) struct Disk {
-    file: File,
+    file: Reader,
     bytes_read: Rc<Cell<u64>>,
 }
 
 impl Disk {
     /// `bytes_read` counts what is read.
-    pub fn open(path: &Path, bytes_read: Rc<Cell<u64>>) -> Result<Self, IngestError> {
-        Ok(Self { file: File::open(path).map_err(IngestError::io("open", path))?, bytes_read })
+    pub fn open(path: &SourceFile, bytes_read: Rc<Cell<u64>>) -> Result<Self, IngestError> {
+        Ok(Self { file: remote::open(path).map_err(IngestError::io("open", path))?, bytes_read })
     }
 }
 

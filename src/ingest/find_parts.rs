@@ -1,6 +1,6 @@
 //! The files that a path means: itself, the parts in a folder, or what matches a pattern; and the table that they are.
 
-use crate::types::{SourcePart, Split, TableSource};
+use crate::types::{SourceFile, SourcePart, Split, TableSource};
 use percent_encoding::percent_decode_str;
 use std::{
     collections::{HashMap, HashSet},
@@ -32,7 +32,7 @@ pub enum FindPartsError {
 /// A file that is a part of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPart {
-    pub path: PathBuf,
+    pub path: SourceFile,
     /// Its path below the folder that was named or that the pattern looks in; of a file that was named itself its name.
     pub name: String,
     /// Where it was found: its whole path, or the address that it was copied from. Folders of it may name columns.
@@ -67,7 +67,7 @@ pub fn find_parts(input: &Path) -> Result<Vec<FoundPart>, FindPartsError> {
             // A link is named as it is.
             let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let place = path.with_file_name(&name).to_string_lossy().into_owned();
-            Ok(vec![FoundPart { path, name, place, alone: true }])
+            Ok(vec![FoundPart { path: path.into(), name, place, alone: true }])
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = input.to_string_lossy();
@@ -97,7 +97,7 @@ fn find_matches(pattern: &str, base: &Path) -> Result<Vec<FoundPart>, FindPartsE
             );
         } else if is_part(&below(&absolute)) {
             let place = absolute.to_string_lossy().into_owned();
-            found.push(FoundPart { name: below(&absolute), path: absolute, place, alone: false });
+            found.push(FoundPart { name: below(&absolute), path: absolute.into(), place, alone: false });
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -120,7 +120,7 @@ fn list_folder(folder: &Path) -> io::Result<Vec<FoundPart>> {
             let metadata = std::fs::metadata(entry.path())?;
             if metadata.is_file() {
                 let place = entry.path().to_string_lossy().into_owned();
-                found.push(FoundPart { path: entry.path(), name, place, alone: false });
+                found.push(FoundPart { path: entry.path().into(), name, place, alone: false });
             } else if metadata.is_dir() && depth < DEPTH {
                 folders.push((entry.path(), format!("{name}/"), depth + 1));
             }

@@ -8,8 +8,11 @@ use super::{
     source::{self, BOM},
     text::{detect, first_text},
 };
-use crate::types::{Compression, DatasetSpec, FileFormat, TextEncoding};
-use std::{fs::File, io::Read, path::Path};
+use crate::{
+    remote,
+    types::{Compression, DatasetSpec, FileFormat, SourceFile, TextEncoding},
+};
+use std::io::Read;
 
 /// So many first bytes of an upload are enough to tell what it is.
 pub const SNIFF_BYTES: usize = 4096;
@@ -77,7 +80,7 @@ pub(super) struct ResolvedFile {
 }
 
 /// Finds out how the file is read, and checks what the spec says against its first bytes.
-pub(super) fn resolve_for_file(path: &Path, spec: &DatasetSpec) -> Result<ResolvedFile, IngestError> {
+pub(super) fn resolve_for_file(path: &SourceFile, spec: &DatasetSpec) -> Result<ResolvedFile, IngestError> {
     let first = first_bytes(path)?;
     if first.is_empty() {
         return Err(IngestError::field("", "the file is empty; upload a table of at least three rows"));
@@ -150,7 +153,7 @@ fn find_encoding(encoding: &mut Option<TextEncoding>, start: &[u8]) -> Vec<Strin
 }
 
 /// The first bytes of a compressed file's text, as far as they can be read: what is wrong is reported where the rows are.
-fn start_of_text(path: &Path, compression: Compression, member: Option<&Member>) -> Vec<u8> {
+fn start_of_text(path: &SourceFile, compression: Compression, member: Option<&Member>) -> Vec<u8> {
     let mut start = Vec::with_capacity(SNIFF_BYTES);
     if let Ok(text) = source::open(path, compression, member, u64::MAX) {
         let _ = text.reader.take(SNIFF_BYTES as u64).read_to_end(&mut start);
@@ -159,13 +162,13 @@ fn start_of_text(path: &Path, compression: Compression, member: Option<&Member>)
 }
 
 /// How the file is compressed, by its first bytes.
-pub(super) fn detect_compression(path: &Path) -> Result<Compression, IngestError> {
+pub(super) fn detect_compression(path: &SourceFile) -> Result<Compression, IngestError> {
     Ok(compression_by_magic(&first_bytes(path)?))
 }
 
-fn first_bytes(path: &Path) -> Result<Vec<u8>, IngestError> {
+fn first_bytes(path: &SourceFile) -> Result<Vec<u8>, IngestError> {
     let mut first = Vec::with_capacity(SNIFF_BYTES);
-    let file = File::open(path).map_err(IngestError::io("open", path))?;
+    let file = remote::open(path).map_err(IngestError::io("open", path))?;
     file.take(SNIFF_BYTES as u64).read_to_end(&mut first).map_err(IngestError::io("read", path))?;
     Ok(first)
 }

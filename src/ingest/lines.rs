@@ -9,6 +9,7 @@ use super::{
     preamble::NoRows,
     source,
 };
+use crate::types::SourceFile;
 use std::{
     io::{BufRead, BufReader, Read},
     ops::Range,
@@ -32,7 +33,8 @@ impl Lines {
     /// Lines of a text file, which may be compressed.
     pub fn open(path: &Path) -> Result<Self, IngestError> {
         let limits = IngestLimits::default();
-        let text = source::open(path, detect_compression(path)?, None, limits.max_decompressed_bytes)?;
+        let file = SourceFile::from(path);
+        let text = source::open(&file, detect_compression(&file)?, None, limits.max_decompressed_bytes)?;
         Ok(Self::new(text.reader, NoRows::default(), limits.max_line_bytes))
     }
 

@@ -8,6 +8,10 @@ use super::{
     batch::{Batch, Next},
     error::{IngestError, ReadError},
 };
+use crate::{
+    remote::{self, Reader},
+    types::SourceFile,
+};
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, GenericListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch, StringArray,
     builder::StringBuilder,
@@ -23,9 +27,7 @@ use parquet::arrow::{
 };
 use std::{
     fmt::Write,
-    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
 };
 
 /// Whole floats below this are integers of 64 bits.
@@ -35,8 +37,8 @@ const BATCH_ROWS: usize = 8192;
 const BATCH_CELLS: usize = 1 << 19;
 
 /// Opens the file and reads its footer.
-pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IngestError> {
-    let file = File::open(path).map_err(IngestError::io("open", path))?;
+pub(super) fn open(path: &SourceFile) -> Result<ParquetRecordBatchReaderBuilder<Reader>, IngestError> {
+    let file = remote::open_columns(path).map_err(IngestError::io("open", path))?;
     decoding(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|error| {
         IngestError::field(
             "",
@@ -53,9 +55,9 @@ pub(super) fn column_names(schema: &Schema) -> Vec<String> {
 
 /// Why columns of this type cannot be read, if so.
 pub(super) fn why_unusable(kind: &DataType) -> Option<String> {
-    let scalar = |kind: &DataType| !kind.is_nested() && can_cast_types(kind, &DataType::Utf8);
+    let scalar = |kind: &DataType| !kind.is_nested() && (is_binary(kind) || can_cast_types(kind, &DataType::Utf8));
     let usable = match kind {
-        DataType::List(item) | DataType::LargeList(item) => scalar(item.data_type()),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => scalar(item.data_type()),
         other => scalar(other),
     };
     (!usable).then(|| {
@@ -81,7 +83,7 @@ pub(super) struct Parquet {
 
 impl Parquet {
     /// Reads the columns marked in `needed`; the cells of the others are empty.
-    pub fn new(path: &Path, needed: &[bool], joins: Vec<String>, max_bytes: u64) -> Result<Self, IngestError> {
+    pub fn new(path: &SourceFile, needed: &[bool], joins: Vec<String>, max_bytes: u64) -> Result<Self, IngestError> {
         let builder = open(path)?;
         let read: Vec<usize> = (0..needed.len()).filter(|column| needed[*column]).collect();
         let mut places = vec![None; needed.len()];
@@ -154,7 +156,7 @@ fn damaged(error: ArrowError) -> ReadError {
 
 /// The cells of a column as text.
 fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
-    // A value with no text (binary that is not UTF-8) is an error, never a silent null.
+    // A value with no text is an error, never a silent null.
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let to_text = |array: &ArrayRef| cast_with_options(array, &DataType::Utf8, &options);
     match array.data_type() {
@@ -169,8 +171,31 @@ fn as_text(array: &ArrayRef, join: &str) -> Result<StringArray, ArrowError> {
         DataType::Dictionary(_, value) => as_text(&cast_with_options(array, value, &options)?, join),
         DataType::List(_) => join_lists::<i32>(array.as_list(), join),
         DataType::LargeList(_) => join_lists::<i64>(array.as_list(), join),
+        DataType::FixedSizeList(item, _) => {
+            as_text(&cast_with_options(array, &DataType::List(item.clone()), &options)?, join)
+        }
+        kind if is_binary(kind) => binary_as_text(&cast_with_options(array, &DataType::Binary, &options)?),
         _ => Ok(to_text(array)?.as_string::<i32>().clone()),
     }
+}
+
+fn is_binary(kind: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, FixedSizeBinary, LargeBinary};
+    matches!(kind, Binary | LargeBinary | BinaryView | FixedSizeBinary(_))
+}
+
+/// The texts of bytes: themselves where they are UTF-8, as many writers mean them; else, as of a hash or a UUID, in hexadecimal, so
+/// that different values stay different.
+fn binary_as_text(array: &ArrayRef) -> Result<StringArray, ArrowError> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    if let Ok(texts) = cast_with_options(array, &DataType::Utf8, &options) {
+        return Ok(texts.as_string::<i32>().clone());
+    }
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}")),
+    };
+    Ok(array.as_binary::<i32>().iter().map(|bytes| bytes.map(text)).collect())
 }
 
 /// The texts of floats. Ids are kept as floats where some are missing, so a whole number has the text of an integer.

@@ -9,11 +9,12 @@ use super::{
     reader::Rows,
     text::TextFile,
 };
-use crate::types::{Compression, DatasetSpec, FileFormat, SourcePart, Split, TextEncoding, shorten};
-use std::path::PathBuf;
+use crate::types::{
+    Compression, DatasetSpec, FileFormat, SourceFile, SourcePart, Split, TextEncoding, shorten,
+};
 
 pub(super) struct Part {
-    pub path: PathBuf,
+    pub path: SourceFile,
     /// What it is called, where the table has several.
     pub name: Option<String>,
     pub bytes: u64,

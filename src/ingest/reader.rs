@@ -13,7 +13,8 @@ use super::{
     source::Text,
     text::TextFile,
 };
-use std::{cell::Cell, path::Path, rc::Rc};
+use crate::types::SourceFile;
+use std::{cell::Cell, rc::Rc};
 
 /// Rows in file order.
 pub(super) struct Rows {
@@ -99,7 +100,7 @@ impl Rows {
 
     /// The rows of a Parquet file of so many `bytes`: the columns marked in `needed`; the cells of the others are empty.
     pub fn open_parquet(
-        path: &Path,
+        path: &SourceFile,
         bytes: u64,
         needed: &[bool],
         joins: Vec<String>,

@@ -6,7 +6,7 @@ use super::{
     error::IngestError,
     source::{self, BOM},
 };
-use crate::types::Compression;
+use crate::types::{Compression, SourceFile};
 use std::{
     fs::File,
     io::{self, Write},
@@ -22,8 +22,9 @@ pub fn recompress(
     to: &Path,
     compression: Compression,
 ) -> Result<(), IngestError> {
-    let member = (compressed == Compression::Zip).then(|| find_member(from, member)).transpose()?;
-    let mut text = source::open(from, compressed, member.as_ref(), u64::MAX)?;
+    let file = SourceFile::from(from);
+    let member = (compressed == Compression::Zip).then(|| find_member(&file, member)).transpose()?;
+    let mut text = source::open(&file, compressed, member.as_ref(), u64::MAX)?;
     let name = from.file_name().map_or("table".into(), |name| name.to_string_lossy().to_lowercase());
     let (name, _) = Compression::divide_name(&name);
     let failed = IngestError::io("write", to);

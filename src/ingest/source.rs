@@ -8,7 +8,7 @@ use super::{
     error::{ContentError, IngestError, ReadError},
     gzip::Gzip,
 };
-use crate::types::Compression;
+use crate::types::{Compression, SourceFile};
 use std::{
     cell::Cell,
     io::{self, BufReader, Read},
@@ -31,7 +31,7 @@ pub(super) struct Text {
 
 /// Opens `path`, decompresses it and takes off a byte order mark of UTF-8. `member` is the one of a zip archive.
 pub(super) fn open(
-    path: &Path,
+    path: &SourceFile,
     compression: Compression,
     member: Option<&Member>,
     max_bytes: u64,

@@ -14,7 +14,10 @@ use super::{
     reader::{Rows, open_lines},
     typed_header::{self, NamedType, take_types},
 };
-use crate::types::{DatasetSpec, FieldSpec, FileFormat, SourcePart, TableSource, shorten};
+use crate::{
+    remote,
+    types::{DatasetSpec, FieldSpec, FileFormat, SourcePart, TableSource, shorten},
+};
 
 /// Rows looked at before the first reading: for the keys of JSON objects, and for decimals.
 pub(super) const SNIFF_ROWS: u64 = 10_000;
@@ -48,9 +51,7 @@ impl Table {
     /// Finds out the format and the columns.
     pub fn open(source: &TableSource, spec: &DatasetSpec, limits: &IngestLimits) -> Result<Self, IngestError> {
         let several = source.parts.len() > 1;
-        let bytes = |part: &SourcePart| {
-            std::fs::metadata(&part.path).map(|metadata| metadata.len()).map_err(IngestError::io("open", &part.path))
-        };
+        let bytes = |part: &SourcePart| remote::byte_count(&part.path).map_err(IngestError::io("open", &part.path));
         let bytes = source.parts.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
         // Where all are empty, the first says so.
         let first = bytes.iter().position(|bytes| *bytes > 0).unwrap_or(0);

@@ -6,7 +6,7 @@ use super::{
     recode::Decoder,
     source::{self, BOM, Text},
 };
-use crate::types::{Compression, DatasetSpec, TextEncoding};
+use crate::types::{Compression, DatasetSpec, SourceFile, TextEncoding};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use std::{
     io::{Cursor, Read},
@@ -23,7 +23,7 @@ const FEWEST: usize = 4;
 /// A text file, and how it is read.
 #[derive(Clone, Copy)]
 pub(super) struct TextFile<'a> {
-    pub path: &'a Path,
+    pub path: &'a SourceFile,
     /// With compression and encoding filled in.
     pub spec: &'a DatasetSpec,
     /// The table in a zip archive.

@@ -61,7 +61,7 @@ impl JobResults {
 
     /// An error unless this is the table that the job read.
     pub fn check_source(&self, table: &TableSource) -> Result<(), JobResultsError> {
-        let file = &table.parts[0].path;
+        let file: &Path = &table.parts[0].path;
         let found = SourceDigest::of(table);
         let found = found.map_err(|source| JobResultsError::Read { file: file.to_owned(), source })?;
         if found.whole == self.certificate.source {

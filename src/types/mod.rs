@@ -36,6 +36,7 @@ mod resolved;
 mod row_rule;
 mod separator;
 mod signed;
+mod source_file;
 mod spec;
 mod spec_bounds;
 mod table_parts;
@@ -87,6 +88,7 @@ pub use report::{ArmResult, LabelColumns, Report, RunResult, TableLine, Tested, 
 pub use resolved::{ResolvedMethod, Trainee};
 pub use row_rule::RowRule;
 pub use signed::signed;
+pub use source_file::{RemoteFile, SourceFile};
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
 pub use table_source::{OutputForm, SourcePart, TableSource};

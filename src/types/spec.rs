@@ -103,6 +103,13 @@ impl MethodSpec {
     const fn default_backbone() -> BackboneKind {
         BackboneKind::DeepFm
     }
+
+    /// The paper's method, where the default one is named and has not all of the options, and the paper's has.
+    pub fn method_of_options(&self) -> Option<MethodName> {
+        let (default, meant) = (Self::default().name, MethodName::of_preset(self.preset));
+        let has_all = |method: MethodName| self.options.keys().all(|option| method.has(option));
+        (self.name == default && !has_all(default) && has_all(meant)).then_some(meant)
+    }
 }
 
 impl Default for MethodSpec {

@@ -1,6 +1,6 @@
 //! Where a table's rows are: one file, or several that are read as one table.
 
-use super::dataset::Split;
+use super::{dataset::Split, source_file::SourceFile};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub struct TableSource {
 /// One file of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourcePart {
-    pub path: PathBuf,
+    pub path: SourceFile,
     /// What messages and results call it: its path below the folder that all parts are in. Unique within the table.
     pub name: String,
     /// Columns that every row of it has the same value of, with the value: those of its Hive folders, `day=2024-01-01`.
@@ -42,15 +42,20 @@ impl TableSource {
     /// A table of one file.
     pub fn file(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { parts: vec![SourcePart { path: path.to_owned(), name, partitions: Vec::new(), split: None }] }
+        Self { parts: vec![SourcePart { path: path.into(), name, partitions: Vec::new(), split: None }] }
     }
 
     /// The file, where the table is one file and nothing else says anything of its rows.
-    pub fn one_file(&self) -> Option<&Path> {
+    pub fn one_file(&self) -> Option<&SourceFile> {
         match &self.parts[..] {
             [part] if part.partitions.is_empty() && part.split.is_none() => Some(&part.path),
             _ => None,
         }
+    }
+
+    /// Whether it is read over the network, where it is.
+    pub fn is_remote(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.path, SourceFile::Remote(_)))
     }
 
     /// Whether files say which rows are train, valid and test.

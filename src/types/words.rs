@@ -3,7 +3,7 @@
 macro_rules! choice {
     ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[doc = $doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
         pub enum $name {
             $($(#[doc = $vdoc])* #[serde(rename = $word)] $variant),+
         }
@@ -25,6 +25,14 @@ macro_rules! choice {
                     $($word => Ok(Self::$variant),)+
                     _ => Err(crate::types::words::no_such_word(word, &[$($word),+])),
                 }
+            }
+        }
+
+        // By hand: a derive does not say which word may be meant.
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <std::borrow::Cow<str> as serde::Deserialize>::deserialize(deserializer)?;
+                word.parse().map_err(serde::de::Error::custom)
             }
         }
 

@@ -2,8 +2,11 @@
 
 use crate::{click, content, gzip, read, refused, refused_within, spec, table, upload, zstd};
 use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMillisecondArray, builder::ListBuilder, builder::StringBuilder, types::Int32Type,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray,
+    Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    builder::ListBuilder,
+    builder::StringBuilder,
+    types::{Int32Type, Int64Type},
 };
 use autodenoise::{
     ingest::IngestLimits,
@@ -281,4 +284,34 @@ fn a_wrong_word_about_the_format_is_refused() {
     assert_eq!(refuse("compression", "none", &zstd(plain.as_bytes())).pointer, "/compression");
     assert_eq!(refuse("format", "parquet", plain.as_bytes()).pointer, "/format");
     assert_eq!(refuse("separator", ",", &as_jsonl(&rows())).pointer, "/separator");
+}
+
+#[test]
+fn bytes_and_lists_of_one_length_are_read_from_parquet() {
+    let click: ArrayRef = Arc::new(Int64Array::from_iter_values((0..60).map(|row| row / 3 % 2)));
+    let digest = |column: ArrayRef, member: serde_json::Value| {
+        let table = parquet(RecordBatch::try_from_iter([("id", column), ("click", click.clone())]).unwrap());
+        let mut whole = json!({"label": "click"});
+        whole.as_object_mut().unwrap().extend(member.as_object().unwrap().clone());
+        read(table, &spec(whole)).0.profile.digest
+    };
+    let words = |word: &dyn Fn(u8) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values((0..60).map(|row| word(row % 7))))
+    };
+    // Text in bytes is that text; other bytes are told apart.
+    let text = digest(words(&|n| format!("ab{n}")), json!({}));
+    let bytes = (0..60).map(|row| format!("ab{}", row % 7).into_bytes());
+    assert_eq!(digest(Arc::new(BinaryArray::from_iter_values(bytes.clone())), json!({})), text);
+    assert_eq!(digest(Arc::new(FixedSizeBinaryArray::try_from_iter(bytes).unwrap()), json!({})), text);
+    let hashes = (0..60_u8).map(|row| vec![0xff, row % 7]);
+    let hexadecimal = digest(words(&|n| format!("0xff0{n}")), json!({}));
+    assert_eq!(digest(Arc::new(BinaryArray::from_iter_values(hashes.clone())), json!({})), hexadecimal);
+    assert_eq!(digest(Arc::new(FixedSizeBinaryArray::try_from_iter(hashes).unwrap()), json!({})), hexadecimal);
+
+    let several = json!({"fields": [{"column": "id", "multi": {"separator": "|", "mode": "split", "max_values": 2}}]});
+    let pairs = (0..60).map(|row| Some([Some(row % 7), Some(row % 5)]));
+    let lists = FixedSizeListArray::from_iter_primitive::<Int64Type, _, _>(pairs, 2);
+    let joined: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..60).map(|row| format!("{}|{}", row % 7, row % 5))));
+    assert_eq!(digest(Arc::new(lists), several.clone()), digest(joined, several));
 }

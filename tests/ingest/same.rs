@@ -105,6 +105,8 @@ proptest! {
         let between = Notation { title: "a title, \"of march\n", comment: "# \"so, far\n", ..PLAIN };
         let latin: Vec<u8> = plain.chars().map(|c| c as u32 as u8).collect();
         let tsv = csv(&rows, &Notation { separator: '\t', ..PLAIN });
+        // Every double quote is one around a word.
+        let escaped = plain.replace('\'', "\\'").replace('"', "'");
         for (bytes, member) in [
             (csv(&rows, &turned).into_bytes(), json!({})),
             (ended.into_bytes(), json!({"separator": "\u{1}"})),
@@ -114,6 +116,9 @@ proptest! {
             (zstd(&utf16(&format!("\u{feff}{plain}"))), json!({})),
             (bzip2(plain.as_bytes()), json!({})),
             (xz(jsonl(&rows).as_bytes()), json!({})),
+            // No word has a quote or a tab.
+            (tsv.replace('"', "").into_bytes(), json!({"quote": "none"})),
+            (escaped.into_bytes(), json!({"quote": "'", "escape": "\\"})),
             (zip(&[("readme.txt", b"?"), ("t.tsv", tsv.as_bytes())]), json!({"member": "t.tsv"})),
             (format!("{plain}a,b\n").into_bytes(), json!({"on_bad_row": "skip"})),
             (csv(&rows, &semicolons).into_bytes(), json!({"separator": ";"})),

@@ -28,7 +28,7 @@ pub(super) use own::Setting;
 
 use super::faults::Faults;
 use super::overrides::{overridden, to_map};
-use super::words::{choice, nearest};
+use super::words::{choice, enumerated, nearest};
 use super::{FieldError, Options, Preset};
 use own::OwnOptions;
 use schema::OwnSchema;
@@ -211,6 +211,12 @@ impl MethodName {
         matches!(self, Self::Autodenoise | Self::AutodenoiseV)
     }
 
+    /// Whether a spec of the method may give the option, its own or one of the training.
+    pub fn has(self, option: &str) -> bool {
+        let of_training = || Options::default().to_map().contains_key(option) && self.uses(option);
+        self.own_options().iter().any(|own| own == option) || of_training()
+    }
+
     /// The method and preset that a spec means: `autodenoise` with the preset `robust` is the method of that name, whose models
     /// are trained as in the paper.
     pub fn spelled(self, preset: Preset) -> (Self, Preset) {
@@ -250,18 +256,29 @@ pub(super) fn sort_options(
         } else if known.contains_key(key) && name.uses(key) {
             training.insert(key.clone(), value.clone());
         } else {
-            let all = own.iter().chain(known.keys().filter(|key| name.uses(key))).map(String::as_str);
-            let all: Vec<_> = all.collect();
-            let what = if known.contains_key(key) { "makes no difference to" } else { "is no option of" };
-            let of_paper = name == MethodName::Robust && known.contains_key(key);
-            let way_out = if of_paper { " (the paper's method, preset paper, has it)" } else { "" };
-            let near = nearest(key, all.iter().copied()).filter(|_| !known.contains_key(key));
-            let guess = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
-            let rule = format!("`{key}` {what} method {name}{way_out}{guess}; there are {}", all.join(", "));
+            let rule = why_not(name, key, known);
             errors.push(FieldError::new(format!("/method/options/{key}"), rule));
         }
     }
     (training, of_method, errors)
+}
+
+/// Why the method cannot have the option, and what to do.
+fn why_not(name: MethodName, key: &str, known: &Map<String, Value>) -> String {
+    let having: Vec<_> = MethodName::ALL.iter().copied().filter(|method| method.has(key)).collect();
+    if having.is_empty() {
+        let own = name.own_options();
+        let all: Vec<_> = own.iter().chain(known.keys().filter(|key| name.uses(key))).map(String::as_str).collect();
+        let guess =
+            nearest(key, all.iter().copied()).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+        return format!("`{key}` is no option of method {name}{guess}; there are {}", all.join(", "));
+    }
+    let of_paper = name == MethodName::Robust && having.contains(&MethodName::Autodenoise);
+    let others = match of_paper {
+        true => "the paper's method, preset paper (--preset paper), which has it".to_owned(),
+        false => format!("a method that has it: {}", enumerated(&having, "or")),
+    };
+    format!("`{key}` makes no difference to method {name}: leave it out, or take {others}")
 }
 
 #[cfg(test)]
