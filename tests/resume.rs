@@ -46,6 +46,7 @@ impl World {
     }
 
     /// Runs the command until the trainer has written so many checkpoints that it must have gone on from one in between.
+    #[expect(clippy::zombie_processes, reason = "whoever is handed the child waits for it")]
     fn run_to_checkpoint(&self, mut command: Command) -> (Child, PathBuf) {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(120);

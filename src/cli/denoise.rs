@@ -136,7 +136,7 @@ pub fn denoise(mut args: DenoiseArgs) -> Result<(), CliError> {
 async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumable) -> Result<(), CliError> {
     let spec_file = SpecFile::read(args.spec.as_ref())?;
     let mut job_spec = spec_file.job_spec(DatasetId::new());
-    let meant = args.method.apply(&mut job_spec)?;
+    let meant = args.method.apply(&mut job_spec, spec_file.method.is_some())?;
     if args.no_certify {
         job_spec.certify = None;
     }

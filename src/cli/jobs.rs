@@ -102,7 +102,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     let dataset = args.input.parse::<DatasetId>().ok();
     // A wrong flag is named before a file is uploaded; the dataset's id is put in once there is one.
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
-    if let Some(meant) = args.method.apply(&mut spec)? {
+    if let Some(meant) = args.method.apply(&mut spec, file.method.is_some())? {
         eprintln!("warning: {meant}");
     }
     args.evidence.apply(&mut spec, args.certify);
@@ -180,10 +180,8 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
 /// What a job is, and what it is at.
 fn describe_job(job: &JobView) -> Vec<String> {
     let (method, seed) = (&job.spec.method, job.spec.seed);
-    let mut lines = vec![
-        format!("dataset {}", job.dataset_id),
-        format!("{} with {}, seed {seed}", method.label, method.backbone),
-    ];
+    let mut lines =
+        vec![format!("dataset {}", job.dataset_id), format!("{} with {}, seed {seed}", method.label, method.backbone)];
     if let (Some(phase), Some(progress)) = (job.phase, job.progress)
         && !job.is_terminal
     {

@@ -255,8 +255,9 @@ pub struct MethodArgs {
 }
 
 impl MethodArgs {
-    /// Puts the flags over `spec`. What they mean and do not say is given back, to be told.
-    pub fn apply(&self, spec: &mut JobSpec) -> Result<Option<String>, CliError> {
+    /// Puts the flags over `spec`. What they mean and do not say is given back, to be told. `in_file`: the --spec file has a
+    /// method, and no flag but --method and --preset names another.
+    pub fn apply(&self, spec: &mut JobSpec, in_file: bool) -> Result<Option<String>, CliError> {
         let method: &mut MethodSpec = &mut spec.method;
         // A preset alone names its method, unless a --spec file names one that takes any.
         let of_preset = self.preset.filter(|_| method.name == MethodSpec::default().name).map(MethodName::of_preset);
@@ -300,7 +301,7 @@ impl MethodArgs {
             let (name, value) = assignment(option, "--option", "NAME=VALUE")?;
             set(name, Some(option_value(value)));
         }
-        if self.method.is_some() || self.preset.is_some() {
+        if in_file || self.method.is_some() || self.preset.is_some() {
             return Ok(None);
         }
         Ok(method.method_of_options().map(|meant| {
@@ -397,7 +398,7 @@ mod tests {
             let command = <Command as clap::Parser>::try_parse_from(words).unwrap();
             let mut spec: JobSpec =
                 serde_json::from_value(serde_json::json!({"dataset_id": crate::types::DatasetId::new()})).unwrap();
-            let meant = command.method.apply(&mut spec).unwrap();
+            let meant = command.method.apply(&mut spec, false).unwrap();
             (spec.method.name, meant.is_some())
         };
         assert_eq!(apply("--epochs 1"), (MethodName::Autodenoise, true));

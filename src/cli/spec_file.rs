@@ -16,8 +16,7 @@ use std::{
 #[serde(deny_unknown_fields)]
 pub struct SpecFile {
     pub dataset: Option<DatasetSpec>,
-    #[serde(default)]
-    pub method: MethodSpec,
+    pub method: Option<MethodSpec>,
     #[serde(default)]
     pub compare: Vec<CompareSpec>,
     #[serde(default)]
@@ -60,7 +59,7 @@ impl SpecFile {
     pub fn job_spec(&self, dataset_id: DatasetId) -> JobSpec {
         JobSpec {
             dataset_id,
-            method: self.method.clone(),
+            method: self.method.clone().unwrap_or_default(),
             compare: self.compare.clone(),
             transfer: self.transfer.clone(),
             sweep: self.sweep.clone(),

@@ -9,9 +9,7 @@ use super::{
     reader::Rows,
     text::TextFile,
 };
-use crate::types::{
-    Compression, DatasetSpec, FileFormat, SourceFile, SourcePart, Split, TextEncoding, shorten,
-};
+use crate::types::{Compression, DatasetSpec, FileFormat, SourceFile, SourcePart, Split, TextEncoding, shorten};
 
 pub(super) struct Part {
     pub path: SourceFile,

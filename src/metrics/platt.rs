@@ -51,8 +51,10 @@ impl Platt {
         let (mut loss, mut gradient, mut hessian) = (0.0, [0.0; 2], [1e-9, 0.0, 1e-9]);
         for (z, label, weight) in rows {
             let (z, weight) = (f64::from(z), f64::from(weight));
-            let p = 1.0 / (1.0 + (-(self.a * z + self.b)).exp());
-            loss += weight * self.logloss(z, label);
+            let recalibrated = self.a * z + self.b;
+            let p = 1.0 / (1.0 + (-recalibrated).exp());
+            let own = if label == 1 { recalibrated } else { -recalibrated };
+            loss += weight * ((-own).max(0.0) + (-own.abs()).exp().ln_1p());
             let (slope, curve) = (weight * (p - f64::from(label)), weight * p * (1.0 - p));
             gradient[0] += slope * z;
             gradient[1] += slope;
@@ -61,13 +63,6 @@ impl Platt {
             hessian[2] += curve;
         }
         Slope { loss, gradient, hessian }
-    }
-
-    /// The log-loss of a row with this logit, recalibrated.
-    pub fn logloss(self, z: f64, label: u8) -> f64 {
-        let recalibrated = self.a * z + self.b;
-        let own = if label == 1 { recalibrated } else { -recalibrated };
-        (-own).max(0.0) + (-own.abs()).exp().ln_1p()
     }
 
     pub fn probability(self, z: f32) -> f32 {

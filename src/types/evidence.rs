@@ -466,12 +466,6 @@ pub struct CorruptionFound {
     pub gain: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gain_error: Option<f64>,
-    /// How far the log-loss falls by the remedy on the same rows, models with and without it recalibrated alike, and its
-    /// standard error. Absent where it was not tried.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub logloss_gain: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub logloss_gain_error: Option<f64>,
     /// Whether it was done.
     pub taken: bool,
 }

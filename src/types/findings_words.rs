@@ -12,11 +12,6 @@ impl CorruptionFound {
         if self.kind == Corruption::RowNoise {
             let done = if self.taken { "trained on" } else { "tried, and not worth it" };
             let rate = 100.0 * self.strength;
-            // What it is judged by.
-            let gain = match (self.logloss_gain, self.logloss_gain_error) {
-                (Some(fall), Some(error)) => format!("{gain}, log-loss {:+.4} ± {error:.4}", -fall),
-                _ => gain,
-            };
             return format!(
                 "soft labels by judges that have not seen the rows (at most {rate:.0} % of labels wrong): {done}{gain}"
             );

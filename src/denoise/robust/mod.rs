@@ -10,7 +10,6 @@
 
 mod audited;
 mod cure;
-mod gain;
 mod judge;
 mod machine;
 mod posterior;

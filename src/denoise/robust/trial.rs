@@ -4,10 +4,9 @@
 
 use super::audited::Audited;
 use super::cure::Cure;
-use super::gain::Gain;
 use crate::audit::{Finding, Remedy};
 use crate::backbone::{FitOptions, RowsApart, TensorFile, WeightsError};
-use crate::metrics::{MetricsError, auc, mean};
+use crate::metrics::{MetricsError, RowDifferences, auc, mean, placements, sample_sd};
 use crate::selection::{Context, CorruptPlace, Entrant, Race, Role, SelectError, Selected, Session, Track, Treatment};
 use crate::types::method::RobustOptions;
 use crate::types::{Corruption, CorruptionFound, ExampleValue, Findings, Phase, RemedyKind, TuningGrid};
@@ -16,6 +15,8 @@ use serde_json::Value;
 
 /// Validation rows of either label that are needed to judge by.
 const FEWEST_OF_LABEL: usize = 50;
+/// A gain that could be chance: so many standard errors.
+const LEAST_ERRORS: f64 = 1.645;
 /// Values of a finding that the report lists.
 const EXAMPLES: usize = 10;
 
@@ -44,9 +45,8 @@ struct Progress {
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Outcome {
-    auc: Gain,
-    /// How far the log-loss falls, both recalibrated.
-    logloss: Gain,
+    gain: f64,
+    error: f64,
     taken: bool,
 }
 
@@ -154,17 +154,29 @@ impl Trial {
     fn judge(&mut self, logits: &[Vec<f32>]) -> Result<(), MetricsError> {
         let judged = self.judged.rows();
         let labels = judged.labels;
+        let aucs = |logits: &[Vec<f32>]| -> Result<Vec<f64>, MetricsError> {
+            logits.iter().map(|logits| Ok(auc(labels, logits)?.unwrap_or(0.5))).collect()
+        };
+        let ours = aucs(logits)?;
         match self.progress.done.checked_sub(1) {
             None => {
-                let aucs = logits.iter().map(|logits| Ok(auc(labels, logits)?.unwrap_or(0.5)));
-                self.progress.auc = Some(mean(&aucs.collect::<Result<Vec<f64>, MetricsError>>()?));
+                self.progress.auc = Some(mean(&ours));
                 self.best = logits.to_vec();
             }
             Some(number) => {
-                let auc = Gain::of_auc(labels, logits, &self.best)?;
-                let logloss = Gain::of_logloss(labels, logits, &self.best);
-                let taken = is_worth_it(&self.audited.findings[number], auc, logloss);
-                self.progress.outcomes.push(Outcome { auc, logloss, taken });
+                let theirs = aucs(&self.best)?;
+                let gains: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs).collect();
+                let mut differences = RowDifferences::default();
+                for (ours, theirs) in logits.iter().zip(&self.best) {
+                    if let (Some(ours), Some(theirs)) = (placements(labels, ours)?, placements(labels, theirs)?) {
+                        differences.add(&ours, &theirs);
+                    }
+                }
+                let of_rows = differences.error(labels).map_or(0.0, |error| error.standard_error);
+                let of_models = sample_sd(&gains).unwrap_or(0.0) / (gains.len() as f64).sqrt();
+                let (gain, error) = (mean(&gains), f64::hypot(of_rows, of_models));
+                let taken = is_worth_it(&self.audited.findings[number], gain, error);
+                self.progress.outcomes.push(Outcome { gain, error, taken });
                 if taken {
                     self.best = logits.to_vec();
                 }
@@ -213,10 +225,8 @@ impl Trial {
                 strength: finding.strength,
                 window: finding.window,
                 remedy: remedy_of(finding),
-                gain: outcome.map(|outcome| outcome.auc.mean),
-                gain_error: outcome.map(|outcome| outcome.auc.error),
-                logloss_gain: outcome.map(|outcome| outcome.logloss.mean),
-                logloss_gain_error: outcome.map(|outcome| outcome.logloss.error),
+                gain: outcome.map(|outcome| outcome.gain),
+                gain_error: outcome.map(|outcome| outcome.error),
                 taken: outcome.is_some_and(|outcome| outcome.taken),
             }
         };
@@ -270,11 +280,14 @@ impl Trial {
     }
 }
 
-/// Whether a remedy earns its place. Where the evidence is of a kind that honest tables do not give, it must do no harm
-/// elsewhere: what it mends shows in rows that are not judged on. Where no place of the table is named it must gain beyond
-/// chance: in log-loss, because labels that are wrong here and there leave the order of the rows nearly as it is.
-fn is_worth_it(finding: &Finding, auc: Gain, logloss: Gain) -> bool {
-    !auc.is_loss() && (finding.kind != Corruption::RowNoise || logloss.is_gain())
+/// Whether a remedy earns its place. Where honest values could look the same, or no place of the table is named, it must gain
+/// beyond chance; where the evidence is of a kind that honest tables do not give, it must do no harm elsewhere: what it
+/// mends shows in rows that are not judged on.
+fn is_worth_it(finding: &Finding, gain: f64, error: f64) -> bool {
+    match finding.kind {
+        Corruption::RowNoise => gain > LEAST_ERRORS * error,
+        _ => gain > -LEAST_ERRORS * error,
+    }
 }
 
 /// The place that a finding is about; none where rows are meant one by one.

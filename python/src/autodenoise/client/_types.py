@@ -20,6 +20,8 @@ __all__ = [
     "AttemptPage",
     "AttemptView",
     "AucOn",
+    "AuditEntryId",
+    "AuditEntryView",
     "BackboneKind",
     "BaselineOptions",
     "BdisInit",
@@ -85,6 +87,7 @@ __all__ = [
     "JobView",
     "JudgedRows",
     "KeptShare",
+    "KeyId",
     "Knn",
     "LabelColumns",
     "LabelRule",
@@ -108,6 +111,7 @@ __all__ = [
     "OptionValue",
     "Options",
     "OverlapView",
+    "PageAuditEntryView",
     "PageDatasetView",
     "PageDeliveryView",
     "PageJobSummary",
@@ -144,6 +148,7 @@ __all__ = [
     "RowView",
     "RowWithCells",
     "RunResult",
+    "SecretSpec",
     "Select",
     "SelectBy",
     "SelfCheck",
@@ -206,6 +211,7 @@ Action = Literal["sample", "eps_greedy"]
 Arm = Literal["untuned", "full", "denoised", "random"]
 # What AUC ranks. - `prob` - `logit`
 AucOn = Literal["prob", "logit"]
+AuditEntryId = str
 # The recommender model (spec `backbones.md`). The engine `fused` has the paper's five: `fm`, `wide_deep`, `dcn`, `ipnn`
 # and `deepfm`. - `fm` Factorisation machine. - `wide_deep` Wide & Deep: first-order weights and a tower. - `dcn` Deep &
 # Cross with vectors for weights. - `ipnn` Tower over embeddings and their inner products. - `deepfm` Factorisation
@@ -337,6 +343,7 @@ FileFormat = Literal["csv", "parquet", "jsonl"]
 JobId = str
 # Where a job stands. Terminal states never change.
 JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "succeeded", "failed", "cancelled"]
+KeyId = str
 # How neighbours are searched for (section 0.2); each gives the same neighbours. - `brute` Every row of the block. -
 # `kdtree` A k-d tree: for any distance but `hamming`, and few dimensions. - `per_user` Rows that share a value, the
 # rarest value (as a rule the user) first: for `hamming`.
@@ -529,6 +536,33 @@ class AttemptView(TypedDict):
     """
     started_at: str
     worker: str
+
+
+class AuditEntryView(TypedDict):
+    """What somebody did, or tried to."""
+
+    action: str
+    """The method and the route, as `POST /v1/jobs/{id}/cancel`; or the operator's command, as `keys create`."""
+    address: NotRequired[str | None]
+    """Who was connected: a proxy's address where one stands before the service."""
+    at: str
+    forwarded_for: NotRequired[str | None]
+    """`X-Forwarded-For` as it came. It says whom a proxy asked for, if a proxy of yours sets it; else anybody may
+    claim it.
+    """
+    id: AuditEntryId
+    key_id: NotRequired[KeyId | None]
+    """Absent where no key was asked for, and for what the operator did on the machine itself."""
+    object: NotRequired[str | None]
+    """The id of what it was done to."""
+    outcome: str
+    """AuditOutcome's words."""
+    request_id: NotRequired[str | None]
+    """As in the log."""
+    status: NotRequired[int | None]
+    """Of the answer, where there was one."""
+    tenant: NotRequired[str | None]
+    """Absent where nobody was let in."""
 
 
 class BaselineOptions(TypedDict, total=False):
@@ -1645,6 +1679,15 @@ class OverlapView(_OverlapViewWords):
     """Of the rows that either drops, the share that both drop. Absent where neither drops any."""
 
 
+class PageAuditEntryView(TypedDict):
+    """A page of a list, newest first."""
+
+    data: list[AuditEntryView]
+    has_more: bool
+    next: NotRequired[str | None]
+    """Give it as `after` for the next page."""
+
+
 class PageDatasetView(TypedDict):
     """A page of a list, newest first."""
 
@@ -1960,7 +2003,7 @@ class RowError(TypedDict):
     """One bad row of an uploaded table."""
 
     column: NotRequired[str | None]
-    """Name of the column at fault, where one is."""
+    """Name of the column at fault, where one is, cut to 64 characters."""
     line: NotRequired[int | None]
     """Line of its file on which the row starts, counted from 1. Absent for Parquet, which has no lines."""
     part: NotRequired[str | None]
@@ -1972,7 +2015,7 @@ class RowError(TypedDict):
     rule: str
     """What was expected."""
     value: NotRequired[str | None]
-    """What stood there, cut to 100 characters."""
+    """What stood there, cut to 64 characters."""
 
 
 class RowView(TypedDict):
@@ -2029,6 +2072,13 @@ class RunResult(TypedDict):
     trained_rows: int
     """Rows trained on: those kept, but for the losses, which are trained on all rows and keep some of them."""
     valid: Metrics
+
+
+class SecretSpec(TypedDict, total=False):
+    """Another secret."""
+
+    secret: WebhookSecret | None
+    """The key that messages are signed with from now on [default: a new one]."""
 
 
 class SelfCheck(TypedDict, total=False):
@@ -2417,6 +2467,8 @@ class WebhookPayload(TypedDict):
     """The body of a message: that something happened, and to what. Details are fetched by the job's id."""
 
     data: WebhookData
+    text: NotRequired[str]
+    """The same as a sentence, which receivers that take Slack's messages show."""
     timestamp: str
     """When it happened."""
     type: str
@@ -2442,6 +2494,8 @@ class WebhookView(TypedDict):
     """Since when nothing is sent to it, because its receiver answered 410 Gone."""
     events: list[str]
     """WebhookEvent's words."""
+    former_secret_until: NotRequired[str | None]
+    """Until when messages are signed with the secret before this one too."""
     id: WebhookId
     url: str
 
