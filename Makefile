@@ -100,6 +100,7 @@ kubernetes-test: ## Lint the Helm chart, and hold what it renders to the schemas
 observability-test: setup ## Ask every expression of dashboard, alerts and autoscaler of a real Prometheus
 	@test -n "$(PROGRAMS)" || cargo build --locked
 	@scripts/containers.sh observability
+
 check-stream: build ## Read a 5 GB CSV at an address under a 1 GB memory limit, without a copy (minutes, 6 GB of disk, s3rver from npm in .s3)
 	scripts/check-stream.sh
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from autodenoise import _program
 
 SOURCES = Path(_program.__file__).parent.parent

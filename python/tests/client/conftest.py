@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import autodenoise as ad
 import pytest
 from jobs import READING
 from service import Service, find_program
+
+import autodenoise as ad
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,12 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Callable
 
-import autodenoise as ad
 import pytest
-from autodenoise.client import ApiError, Retry, WaitTimeoutError
 from jobs import READING, lasting, quick
 from service import Proxy, Service
+
+import autodenoise as ad
+from autodenoise.client import ApiError, Retry, WaitTimeoutError
 
 
 def run(work: Callable[[ad.AsyncClient], Awaitable[Any]], url: str, key: str) -> Any:

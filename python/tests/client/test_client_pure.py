@@ -11,15 +11,16 @@ from email.utils import formatdate
 from pathlib import Path
 from time import time
 
-import autodenoise as ad
 import httpx
 import pytest
+from service import ROOT
+
+import autodenoise as ad
 from autodenoise.client import ApiError, Retry, UnreachableError
 from autodenoise.client._errors import read_retry_after
 from autodenoise.client._reading import job_body, reading_body, reading_query
 from autodenoise.client._retry import Attempts
 from autodenoise.client._sse import EventReader, ends_job
-from service import ROOT
 
 CLIENT = ROOT / "python" / "src" / "autodenoise" / "client"
 DOCUMENT = json.loads((ROOT / "openapi" / "openapi.json").read_text())

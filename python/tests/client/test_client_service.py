@@ -13,8 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import autodenoise as ad
 import pytest
+from jobs import READING, lasting, quick
+from service import Proxy, Service, find_program
+
+import autodenoise as ad
 from autodenoise.client import (
     ApiError,
     DatasetInvalidError,
@@ -24,8 +27,6 @@ from autodenoise.client import (
     WaitTimeoutError,
 )
 from autodenoise.client._types import EventView, MethodSpec, OptionValue
-from jobs import READING, lasting, quick
-from service import Proxy, Service, find_program
 
 QUICK_RETRY = Retry(patience=40, first=0.05, longest=0.5)
 

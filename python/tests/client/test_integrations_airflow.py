@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import autodenoise as ad
 import pytest
 from service import Service
+
+import autodenoise as ad
 
 pytest.importorskip("airflow.sdk")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import autodenoise as ad
 import pytest
 from jobs import quick
+
+import autodenoise as ad
 
 mlflow = pytest.importorskip("mlflow")
 
