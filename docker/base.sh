@@ -2,10 +2,9 @@
 # Makes the images to build on of Debian's packages by debootstrap, as root, for machines that reach no registry:
 #   localhost/autodenoise-base:bookworm   what the service runs on
 #   localhost/autodenoise-rust:bookworm   the same with a C compiler, for a Rust that is mounted at /usr/local/rust
-# What is there already is left as it is. MIRROR names another mirror of Debian.
+# What is there already is left as it is. MIRROR names a mirror of Debian other than debootstrap's own.
 set -euo pipefail
 
-mirror=${MIRROR:-http://deb.debian.org/debian}
 suite=bookworm
 
 make_image() {
@@ -16,7 +15,7 @@ make_image() {
     root=$(mktemp -d)
     # Unset at the end, so that a root that could not be made is removed too.
     trap 'rm -rf "$root"' EXIT
-    debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
+    debootstrap --variant=minbase --include="$packages" "$suite" "$root" ${MIRROR:+"$MIRROR"} >"$root.log" 2>&1 ||
         { tail -n 5 "$root.log" >&2; exit 1; }
     rm -rf "$root.log" "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
     if [ "$1" = rust ]; then
