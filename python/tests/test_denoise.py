@@ -12,8 +12,9 @@ from options import OPTIONS
 import autodenoise as ad
 from autodenoise._options import DenoiseOptions, names_of
 
-# Flags that say how the command line shows and reads what it is given, which are Python's own here.
-NOT_OPTIONS = {"help", "json", "quiet", "verbose", "log", "log_format", "plan", "no_certify"}
+# Flags that say how the command line shows and reads what it is given, which are Python's own here; and `--resume`, because a
+# run of Python's leaves nothing behind to take up.
+NOT_OPTIONS = {"help", "json", "quiet", "verbose", "log", "log_format", "plan", "no_certify", "resume"}
 
 
 def test_every_flag_is_an_option(program):

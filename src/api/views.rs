@@ -1,7 +1,7 @@
 //! What the API answers with: the shapes of resources, shared with the command line's client.
 
 use crate::types::{
-    AuditEntryId, BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind,
+    AuditEntryId, AuditOutcome, BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind,
     FeatureMap, FileFormat, JobId, JobState, KeyId, MessageId, MethodName, Phase, ProblemItem, Profile, Progress,
     Quota, ResolvedSpec, SelfCheckResult, TestRead, Verdict, WebhookId,
 };
@@ -405,7 +405,8 @@ pub struct AuditEntryView {
     /// Of the answer, where there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status: Option<u16>,
-    /// AuditOutcome's words.
+    /// What became of it.
+    #[schema(value_type = AuditOutcome)]
     pub outcome: String,
     /// As in the log.
     #[serde(skip_serializing_if = "Option::is_none", default)]

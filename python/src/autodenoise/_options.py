@@ -91,6 +91,8 @@ class TableOptions(TypedDict, total=False):
     """Format of the file: `csv`, `parquet` or `jsonl`."""
     spec: Union[Mapping[str, Any], StrPath]
     """A spec, or the JSON file of one, with `dataset` and any part of a job's; the other options win over it."""
+    stream: bool
+    """Read what is at an address over the network in every pass, instead of copying it first."""
     work_dir: StrPath
     """Folder for intermediate files, about the size of the table; emptied at the end."""
 
@@ -166,6 +168,8 @@ class MethodOptions(CertifyOptions, total=False):
     """Choose the rows anew with each seed of the verdict."""
     self_check: Union[bool, float]
     """Also flip this share of the labels (True: a tenth), and see whether the method finds the flips."""
+    checkpoint_seconds: int
+    """Least time between two checkpoints."""
     threads: int
     """Threads to compute with; all cores by default."""
 

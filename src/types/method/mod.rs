@@ -34,7 +34,7 @@ use own::OwnOptions;
 use schema::OwnSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, schema::Schema},
@@ -213,8 +213,24 @@ impl MethodName {
 
     /// Whether a spec of the method may give the option, its own or one of the training.
     pub fn has(self, option: &str) -> bool {
-        let of_training = || Options::default().to_map().contains_key(option) && self.uses(option);
-        self.own_options().iter().any(|own| own == option) || of_training()
+        Self::with_option(option).contains(&self)
+    }
+
+    /// The methods that have an option, their own or of the training.
+    fn with_option(option: &str) -> &'static [Self] {
+        // Made once: a spec with thousands of wrong options is told of each.
+        static BY_OPTION: LazyLock<BTreeMap<String, Vec<MethodName>>> = LazyLock::new(|| {
+            let training = Options::default().to_map();
+            let mut by_option: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            for method in MethodName::ALL.iter().copied() {
+                let of_training = training.keys().filter(|option| method.uses(option)).cloned();
+                for option in method.own_options().into_iter().chain(of_training) {
+                    by_option.entry(option).or_default().push(method);
+                }
+            }
+            by_option
+        });
+        BY_OPTION.get(option).map_or(&[], Vec::as_slice)
     }
 
     /// The method and preset that a spec means: `autodenoise` with the preset `robust` is the method of that name, whose models
@@ -265,7 +281,7 @@ pub(super) fn sort_options(
 
 /// Why the method cannot have the option, and what to do.
 fn why_not(name: MethodName, key: &str, known: &Map<String, Value>) -> String {
-    let having: Vec<_> = MethodName::ALL.iter().copied().filter(|method| method.has(key)).collect();
+    let having = MethodName::with_option(key);
     if having.is_empty() {
         let own = name.own_options();
         let all: Vec<_> = own.iter().chain(known.keys().filter(|key| name.uses(key))).map(String::as_str).collect();
@@ -276,7 +292,7 @@ fn why_not(name: MethodName, key: &str, known: &Map<String, Value>) -> String {
     let of_paper = name == MethodName::Robust && having.contains(&MethodName::Autodenoise);
     let others = match of_paper {
         true => "the paper's method, preset paper (--preset paper), which has it".to_owned(),
-        false => format!("a method that has it: {}", enumerated(&having, "or")),
+        false => format!("a method that has it: {}", enumerated(having, "or")),
     };
     format!("`{key}` makes no difference to method {name}: leave it out, or take {others}")
 }

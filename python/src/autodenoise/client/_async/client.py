@@ -17,7 +17,7 @@ from autodenoise.client._async.uploads import AsyncUploads
 from autodenoise.client._async.webhooks import AsyncWebhooks
 from autodenoise.client._errors import ApiError
 from autodenoise.client._retry import Retry
-from autodenoise.client._types import Capabilities, Health, WorkerView
+from autodenoise.client._types import AuditEntryView, AuditOutcome, Capabilities, Health, WorkerView
 
 # The service answers waits after at most 60 seconds, and streams say every 15 that they live.
 _TIMEOUT = httpx.Timeout(connect=10.0, read=75.0, write=60.0, pool=60.0)
@@ -104,6 +104,24 @@ class AsyncClient:
     async def workers(self, *, page_size: int = 100) -> AsyncIterator[WorkerView]:
         """The service's workers; needs a key of scope ``admin``."""
         async for row in pages(self._transport, "list_workers", {}, page_size):
+            yield row
+
+    async def audit(
+        self,
+        *,
+        tenant: Optional[str] = None,
+        key_id: Optional[str] = None,
+        object: Optional[str] = None,
+        action: Optional[str] = None,
+        outcome: Optional[AuditOutcome] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[AuditEntryView]:
+        """Who did what, newest first; needs a key of scope ``admin``. Times are RFC 3339."""
+        query = {"tenant": tenant, "key_id": key_id, "object": object, "action": action}
+        query |= {"outcome": outcome, "since": since, "until": until}
+        async for row in pages(self._transport, "list_audit", query, page_size):
             yield row
 
     async def live(self) -> Health:

@@ -18,7 +18,7 @@ from autodenoise.client._sync.jobs import Jobs
 from autodenoise.client._sync.transport import Transport
 from autodenoise.client._sync.uploads import Uploads
 from autodenoise.client._sync.webhooks import Webhooks
-from autodenoise.client._types import Capabilities, Health, WorkerView
+from autodenoise.client._types import AuditEntryView, AuditOutcome, Capabilities, Health, WorkerView
 
 # The service answers waits after at most 60 seconds, and streams say every 15 that they live.
 _TIMEOUT = httpx.Timeout(connect=10.0, read=75.0, write=60.0, pool=60.0)
@@ -105,6 +105,23 @@ class Client:
     def workers(self, *, page_size: int = 100) -> Iterator[WorkerView]:
         """The service's workers; needs a key of scope ``admin``."""
         yield from pages(self._transport, "list_workers", {}, page_size)
+
+    def audit(
+        self,
+        *,
+        tenant: Optional[str] = None,
+        key_id: Optional[str] = None,
+        object: Optional[str] = None,
+        action: Optional[str] = None,
+        outcome: Optional[AuditOutcome] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+        page_size: int = 100,
+    ) -> Iterator[AuditEntryView]:
+        """Who did what, newest first; needs a key of scope ``admin``. Times are RFC 3339."""
+        query = {"tenant": tenant, "key_id": key_id, "object": object, "action": action}
+        query |= {"outcome": outcome, "since": since, "until": until}
+        yield from pages(self._transport, "list_audit", query, page_size)
 
     def live(self) -> Health:
         """Whether the service's process lives."""

@@ -37,6 +37,16 @@ class Webhooks:
         """Deletes a webhook."""
         self._transport.call("delete_webhook", {"id": webhook_id})
 
+    def rotate_secret(self, webhook_id: str, *, secret: Optional[str] = None) -> CreatedWebhook:
+        """Gives it another secret, by default one that the service makes; messages are signed with both for a day."""
+        body = {} if secret is None else {"secret": secret}
+        answer = self._transport.call("rotate_webhook_secret", {"id": webhook_id}, body=body, replayable=False)
+        return answer.json()
+
+    def enable(self, webhook_id: str) -> WebhookView:
+        """Sends messages again to a webhook that was switched off because they failed."""
+        return (self._transport.call("enable_webhook", {"id": webhook_id})).json()
+
     def test(self, webhook_id: str) -> QueuedMessage:
         """Sends a message that says nothing, to see whether it arrives."""
         return (self._transport.call("test_webhook", {"id": webhook_id}, replayable=False)).json()
@@ -44,3 +54,8 @@ class Webhooks:
     def deliveries(self, webhook_id: str, *, page_size: int = 100) -> Iterator[DeliveryView]:
         """The attempts to deliver its messages, newest first."""
         yield from pages(self._transport, "list_deliveries", {}, page_size, {"id": webhook_id})
+
+    def resend(self, webhook_id: str, message_id: str) -> QueuedMessage:
+        """Sends a message that was delivered, or given up, once more."""
+        path = {"id": webhook_id, "message_id": message_id}
+        return (self._transport.call("resend_message", path, replayable=False)).json()
