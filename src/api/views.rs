@@ -1,9 +1,9 @@
 //! What the API answers with: the shapes of resources, shared with the command line's client.
 
 use crate::types::{
-    AuditEntryId, AuditOutcome, BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus, EpochRow, ErrorKind,
-    FeatureMap, FileFormat, JobId, JobState, KeyId, MessageId, MethodName, Phase, ProblemItem, Profile, Progress,
-    Quota, ResolvedSpec, SelfCheckResult, TestRead, Verdict, WebhookId,
+    AuditEntryId, AuditOutcome, BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus,
+    EpochRow, ErrorKind, FeatureMap, FileFormat, JobId, JobState, KeyId, MessageId, MethodName, Phase, ProblemItem,
+    Profile, Progress, Quota, ResolvedSpec, SelfCheckResult, TestRead, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -105,12 +105,14 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
     until("the next rows", &service, || browser.text("table.rows tbody td") != first);
     browser.back();
     browser.select("select[name=column]", "user");
-    let user = browser.run("return document.querySelector('table.rows tbody tr').cells[4].innerText");
+    let at = "[...document.querySelectorAll('table.rows th')].findIndex((head) => head.innerText == 'user')";
+    let user = browser.run(&format!("return document.querySelector('table.rows tbody tr').cells[{at}].innerText"));
     browser.fill("input[name=value]", user.as_str().unwrap());
     browser.click(".filters button");
     browser.wait_for(".filters a");
-    let users = "return [...new Set([...document.querySelectorAll('table.rows tbody tr')].map((row) => row.cells[4].innerText))]";
-    assert_eq!(browser.run(users), serde_json::json!([user]));
+    let rows = "[...document.querySelectorAll('table.rows tbody tr')]";
+    let users = format!("return [...new Set({rows}.map((row) => row.cells[{at}].innerText))]");
+    assert_eq!(browser.run(&users), serde_json::json!([user]));
     browser.click(".tabs a[href$=results]");
     browser.wait_for("table.files");
     browser.picture("results");

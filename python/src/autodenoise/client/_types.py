@@ -22,6 +22,7 @@ __all__ = [
     "AucOn",
     "AuditEntryId",
     "AuditEntryView",
+    "AuditOutcome",
     "BackboneKind",
     "BaselineOptions",
     "BdisInit",
@@ -212,6 +213,10 @@ Arm = Literal["untuned", "full", "denoised", "random"]
 # What AUC ranks. - `prob` - `logit`
 AucOn = Literal["prob", "logit"]
 AuditEntryId = str
+# What became of an action. - `done` It was done, or there was nothing to do. - `refused` It was not done: not allowed,
+# not possible, or not well asked for. - `failed` It broke off on the side of the service. - `unknown` The client went
+# away before its answer.
+AuditOutcome = Literal["done", "refused", "failed", "unknown"]
 # The recommender model (spec `backbones.md`). The engine `fused` has the paper's five: `fm`, `wide_deep`, `dcn`, `ipnn`
 # and `deepfm`. - `fm` Factorisation machine. - `wide_deep` Wide & Deep: first-order weights and a tower. - `dcn` Deep &
 # Cross with vectors for weights. - `ipnn` Tower over embeddings and their inner products. - `deepfm` Factorisation
@@ -555,8 +560,8 @@ class AuditEntryView(TypedDict):
     """Absent where no key was asked for, and for what the operator did on the machine itself."""
     object: NotRequired[str | None]
     """The id of what it was done to."""
-    outcome: str
-    """AuditOutcome's words."""
+    outcome: AuditOutcome
+    """What became of it."""
     request_id: NotRequired[str | None]
     """As in the log."""
     status: NotRequired[int | None]
