@@ -3,6 +3,7 @@
 use super::{READING, World, autodenoise, said};
 use std::{
     fs,
+    path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -67,7 +68,9 @@ fn a_run_that_comes_to_nothing_is_named_by_its_seed_and_arm() {
             said(&run)
         );
         assert!(!world.path("kept.csv").exists(), "nothing is handed out that was not judged");
-        assert_eq!(fs::read_dir(world.path("work")).unwrap().count(), 0);
+        let folder = run_folder(&world);
+        assert!(said(&run).contains(&format!("denoise --resume {}", folder.display())), "{}", said(&run));
+        fs::remove_dir_all(folder).unwrap();
     }
     // The choice is kept, and has no verdict yet.
     assert_eq!(world.read_json("results/report.json")["verdict"], "not_evaluated");
@@ -108,5 +111,12 @@ fn an_interrupted_judge_takes_its_command_along() {
         assert!(ended.elapsed() < Duration::from_secs(5), "what the command started goes on");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(fs::read_dir(world.path("work")).unwrap().count(), 0);
+    run_folder(&world);
+}
+
+/// The folder to take the run up from, which is all that is left in --work-dir.
+fn run_folder(world: &World) -> PathBuf {
+    let left: Vec<PathBuf> = fs::read_dir(world.path("work")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [folder] = &left[..] else { panic!("{left:?}") };
+    folder.clone()
 }

@@ -100,6 +100,6 @@ fn the_main_program_starts_it_for_a_backbone_of_its_own() {
     let read = ["--label", "click", "--split-column", "split", "--exclude", "timestamp"];
     let job = ["denoise", "clicks.csv", "-o", "clean.csv", "--method", "none", "--backbone", "lr", "--threads", "1"];
     let said = run(&[&job[..], &read].concat());
-    assert!(said.contains("computing on cpu (tch), 1 threads"), "{said}");
+    assert!(said.contains("computing on cpu (tch), 1 thread\n"), "{said}");
     assert!(dir.path().join("clean.csv").is_file());
 }
