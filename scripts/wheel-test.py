@@ -60,7 +60,11 @@ class Place:
         program = shutil.which(command[0], path=env["PATH"]) if self.root is None else command[0]
         start: list[str] = [program or command[0], *command[1:]]
         if self.root is not None:
-            start = [shutil.which("chroot") or "chroot", str(self.root), "/usr/bin/env", "-C", self.inside, *start]
+            # With a /proc of its own, which goes with the process; programs find themselves there.
+            [mount, chroot] = [shutil.which(name) or name for name in ("mount", "chroot")]
+            inside = f'{mount} -t proc proc "$0/proc" && exec {chroot} "$0" /usr/bin/env -C "$@"'
+            alone = [shutil.which("unshare") or "unshare", "--mount", "--pid", "--fork", "/bin/sh", "-c", inside]
+            start = [*alone, str(self.root), self.inside, *start]
             env["PATH"] = f"{env['PATH']}:/usr/bin:/bin"
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         done = subprocess.run(start, cwd=self.folder, env=env, **pipes)

@@ -21,7 +21,7 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Query)]
 pub struct ListAuditQuery {
     /// Only what this tenant did.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     tenant: Option<TenantId>,
     /// Only what was done with this key.
     key_id: Option<KeyId>,

@@ -183,7 +183,8 @@ pub async fn resend_message(
 /// For a day messages are signed with the secret before it too: `webhook-signature` has both, with a blank between them, so that
 /// receivers have time to change theirs.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/rotate", tag = "webhooks", params(("id" = WebhookId, Path)),
-    request_body = SecretSpec, responses((status = 200, body = CreatedWebhook), (status = 400), (status = 404)))]
+    request_body = SecretSpec,
+    responses((status = 200, body = CreatedWebhook), (status = 400), (status = 404), (status = 422, description = "No such secret")))]
 pub async fn rotate_webhook_secret(
     State(state): State<AppState>,
     caller: Caller,

@@ -132,7 +132,7 @@ impl utoipa::PartialSchema for WebhookSecret {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
-            .pattern(Some("^whsec_[A-Za-z0-9+/]+=*$"))
+            .pattern(Some("^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"))
             .into()
     }
 }
