@@ -31,7 +31,7 @@ import os, resource, subprocess, sys, time
 binary, folder = sys.argv[1:]
 work = f"{folder}/work"
 os.makedirs(work)
-command = [binary, "datasets", "check", "s3://tables/large.csv", "--stream", "--label", "click", "--exclude", "note", "--work-dir", work, "--json"]
+command = [binary, "datasets", "check", "s3://tables/large.csv", "--stream", "--label", "click", "--exclude", "note", "--work-dir", work]
 start, most = time.time(), 0
 process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9)))
 while process.poll() is None:
