@@ -48,7 +48,9 @@ impl Readings {
                 reason,
                 values: found.filter(|values| !values.direct).map(|values| values.known() as u64),
                 missing: *missing,
+                examples: found.map(Values::examples).unwrap_or_default(),
                 auc: None,
+                drift: None,
             }
         };
         let fields = plan.slots.iter().zip(missing).map(reading).collect();
@@ -59,7 +61,7 @@ impl Readings {
         Self { fields, notes: plan.slots.iter().filter_map(note).collect() }
     }
 
-    /// Adds how well each field alone tells the label, and returns which should perhaps be no fields. `unknown` is by field of the
+    /// Adds how well each field alone tells the label and how it drifts, and returns which should perhaps be no fields. `unknown` is by field of the
     /// map: cells of valid and test rows whose value no training row has.
     pub fn judge(&mut self, map: &FeatureMap, alone: &Alone, unknown: &[u64]) -> Vec<FieldWarning> {
         let held_out = map.rows.valid + map.rows.test;
@@ -69,6 +71,7 @@ impl Readings {
             // Of several places the one with most values that no training row has, which is the fullest.
             let (at, (field, unknown)) = fields.max_by_key(|(_, (_, unknown))| **unknown)?;
             reading.auc = alone.auc(field);
+            reading.drift = alone.drift(field);
             let unseen = alone.unseen(at).max(*unknown as f64 / held_out.max(1) as f64);
             suspect(reading, map.rows, unseen)
         };

@@ -65,7 +65,9 @@ mod tests {
             reason: None,
             values: Some(values),
             missing,
+            examples: Vec::new(),
             auc,
+            drift: None,
         };
         let found = |field: &FieldReading, unseen| suspect(field, rows, unseen).map(|warning| warning.suspicion);
         assert_eq!(found(&field("user", 40, 0, Some(0.95)), 0.04), None);

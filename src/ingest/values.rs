@@ -6,6 +6,10 @@ use super::{
     missing::Missing,
     vocabulary::Vocabulary,
 };
+use crate::types::shorten;
+
+/// Values that a column shows for people to see what it holds.
+const EXAMPLES: usize = 3;
 
 /// The values of a vocabulary.
 pub(super) struct Values {
@@ -48,6 +52,13 @@ impl Values {
     /// What a column of these values is, where so many `cells` have one.
     pub fn choose(&self, cells: u64) -> Choice {
         self.content.choose(cells, self.direct)
+    }
+
+    /// The first values there are, those for no value left out.
+    pub fn examples(&self) -> Vec<String> {
+        let codes = (0..self.vocabulary.len() as u32).filter(|code| !self.content.gaps.contains(code));
+        let values = codes.map(|code| String::from_utf8_lossy(self.vocabulary.value(code)));
+        values.take(EXAMPLES).map(|value| shorten(&value).into_owned()).collect()
     }
 
     /// The number of each code; NaN where it says that there is none.

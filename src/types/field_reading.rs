@@ -16,10 +16,17 @@ pub struct FieldReading {
     pub values: Option<u64>,
     /// Rows without a value.
     pub missing: u64,
+    /// The first different values in the table. Empty for numbers whose values were not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
     /// AUC of the field alone: of the share of label 1 that its values have among training rows, on validation rows. From a sample
     /// of a large table; absent for several values in a cell, and where there are fewer than ten rows of a label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auc: Option<f64>,
+    /// Share of the test rows that would need another value for them to have its values as often as training rows do, less what
+    /// chance explains. From a sample of a large table; absent where there are fewer than ten rows of a split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<f64>,
 }
 
 /// A column that should perhaps be no field.

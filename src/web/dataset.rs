@@ -61,7 +61,9 @@ struct ColumnLine {
     reason: String,
     values: String,
     missing: String,
+    examples: String,
     auc: String,
+    drift: String,
     warning: Option<String>,
 }
 
@@ -160,7 +162,11 @@ fn describe_column(column: &str, profile: &Profile, dataset: &DatasetView) -> Co
         reason: reading.and_then(|reading| reading.reason.clone()).unwrap_or_default(),
         values: reading.and_then(|reading| reading.values).map_or(String::new(), words::count),
         missing: reading.map_or(String::new(), |reading| words::count(reading.missing)),
+        examples: reading.map_or(String::new(), |reading| reading.examples.join(", ")),
         auc: reading.and_then(|reading| reading.auc).map_or(String::new(), |auc| format!("{auc:.3}")),
+        drift: reading
+            .and_then(|reading| reading.drift)
+            .map_or(String::new(), |drift| format!("{:.1} %", 100.0 * drift)),
         warning: warning.map(|warning| warning.message.clone()),
     }
 }

@@ -210,6 +210,25 @@ fn fields_that_should_not_be_are_named_before_anything_is_trained() {
 }
 
 #[test]
+fn a_profile_shows_values_and_how_far_test_rows_differ() {
+    // From row 900 of 1000 on, which a split by time makes the test rows, half of the users have another browser.
+    let rows = (0..1000).map(|row| {
+        let browser = if row >= 900 && row % 2 == 0 { "b2" } else { ["b1", "b0"][row / 2 % 2] };
+        format!("{row},u{},{browser},{},{}\n", row * 7 % 10, f64::from(row as u32 * 37 % 1000) / 8.0, row % 3 % 2)
+    });
+    let text = "time,user,browser,price,click\n".to_owned() + &rows.collect::<String>();
+    let value = json!({"label": "click", "split": {"time": {"column": "time", "ratios": [0.8, 0.1, 0.1]}},
+        "fields": ["user", "browser", "price"]});
+    let fields = read(&text, &spec(value)).0.profile.fields;
+    assert_eq!(fields[0].examples, ["u0", "u7", "u4"]);
+    assert_eq!(fields[1].examples, ["b1", "b0", "b2"]);
+    assert_eq!(fields[2].examples, ["0", "4.625", "9.25"]);
+    assert_eq!(fields[2].read_as, ReadAs::Quantile);
+    let drift: Vec<f64> = fields.iter().map(|field| field.drift.unwrap()).collect();
+    assert!(drift[0] < 0.01 && (drift[1] - 0.5).abs() < 0.05 && drift[2] < 0.1, "{drift:?}");
+}
+
+#[test]
 fn one_column_is_set_without_listing_all() {
     let text = "user,price,tags,click\n".to_owned()
         + &(0..200).map(|row| format!("{},{}.5,a|b,{}\n", row % 9, row % 50, row % 2)).collect::<String>();
