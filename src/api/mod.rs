@@ -39,6 +39,7 @@ mod pauses;
 mod places;
 mod plan;
 mod prefer;
+mod protocol;
 mod quota;
 mod results;
 mod routes;

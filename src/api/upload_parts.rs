@@ -4,14 +4,16 @@
 //! arrived before its connection broke; of one with a checksum, all counts or nothing.
 
 use super::{
+    access::Caller,
     error::{ApiError, Kind},
+    quota,
     state::AppState,
     tus::{self, Checksum},
 };
 use crate::{
     files::Partial,
     store::uploads::{self, UploadRow},
-    types::{TenantId, UploadId},
+    types::UploadId,
 };
 use axum::{
     body::{Body, Bytes},
@@ -26,19 +28,51 @@ const IDLE: Duration = Duration::from_secs(30);
 const ACKNOWLEDGE: Duration = Duration::from_secs(5);
 /// How long the bytes of a refused upload are still taken.
 const LINGER: Duration = Duration::from_secs(5);
+/// Bytes that an upload is granted ahead of those that came, where neither it nor the part says how many there will be.
+const AHEAD: u64 = 4 << 20;
+
+/// How long an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Known(u64),
+    /// This part says it, for an upload that was begun without.
+    Declared(u64),
+    /// No part has said it yet. It comes to at most so many bytes.
+    Open(u64),
+}
+
+impl Length {
+    /// Bytes that the upload cannot go beyond.
+    fn bound(self) -> u64 {
+        match self {
+            Self::Known(bytes) | Self::Declared(bytes) | Self::Open(bytes) => bytes,
+        }
+    }
+
+    fn go_beyond(self) -> ApiError {
+        let detail = match self {
+            Self::Known(length) | Self::Declared(length) => {
+                format!("the part goes beyond the upload's Upload-Length of {length} bytes")
+            }
+            Self::Open(most) => format!("an upload has at most {most} bytes here"),
+        };
+        ApiError::new(Kind::TooLarge, detail)
+    }
+}
 
 /// A part as its request describes it.
 pub struct Part {
     offset: u64,
-    /// Of the upload.
-    length: u64,
+    length: Length,
+    /// What the request says of its own length.
+    bytes: Option<u64>,
     checksum: Option<Checksum>,
     body: Body,
 }
 
 impl Part {
-    /// Reads the headers of a part that begins at `offset` of an upload of `length` bytes.
-    pub fn read(headers: &HeaderMap, offset: u64, length: u64, body: Body) -> Result<Self, ApiError> {
+    /// Reads the headers of a part that begins at `offset` of an upload.
+    pub fn read(headers: &HeaderMap, offset: u64, length: Length, body: Body) -> Result<Self, ApiError> {
         let checked = || {
             let media_type = read_header(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
             let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -50,23 +84,20 @@ impl Part {
             let checksum = checksum.map_err(|rule| wrong(&tus::UPLOAD_CHECKSUM, &rule))?;
             let bytes = read_header(headers, &header::CONTENT_LENGTH)?.and_then(|text| text.parse::<u64>().ok());
             // Where the offset is wrong too, that gets its own answer later.
-            if bytes.is_some_and(|bytes| offset <= length && bytes > length - offset) {
-                return Err(too_long(length));
+            let bound = length.bound();
+            if bytes.is_some_and(|bytes| offset <= bound && bytes > bound - offset) {
+                return Err(length.go_beyond());
             }
-            Ok(checksum)
+            Ok((checksum, bytes))
         };
         match checked() {
-            Ok(checksum) => Ok(Self { offset, length, checksum, body }),
+            Ok((checksum, bytes)) => Ok(Self { offset, length, bytes, checksum, body }),
             Err(error) => {
                 discard_body(body);
                 Err(error)
             }
         }
     }
-}
-
-fn too_long(length: u64) -> ApiError {
-    ApiError::new(Kind::TooLarge, format!("the part goes beyond the upload's Upload-Length of {length} bytes"))
 }
 
 /// What came of a part.
@@ -78,11 +109,26 @@ pub enum Taken {
 
 /// Writes a part, in a task of its own. A request is dropped when its connection breaks; the task goes on and keeps what has
 /// arrived.
-pub async fn write_part(state: AppState, tenant: TenantId, id: UploadId, part: Part) -> Result<Taken, ApiError> {
+pub async fn write_part(state: AppState, caller: Caller, id: UploadId, part: Part) -> Result<Taken, ApiError> {
     let opened = async {
         let partial = lock_upload(&state, id).await?;
-        let renewed = uploads::renew(&mut *state.connection().await?, &tenant, id, state.config.upload_expiry).await?;
+        let conn = &mut *state.connection().await?;
+        let renewed = uploads::renew(conn, &caller.tenant, id, state.config.upload_expiry).await?;
         let row = renewed.ok_or_else(|| expired(id))?;
+        if row.received as u64 != part.offset {
+            return Ok((partial, row));
+        }
+        let row = match part.length {
+            Length::Declared(length) => quota::set_upload_length(conn, &caller, id, length).await?,
+            // Granted at once, so that a part that is too large is refused before it has come.
+            Length::Open(_) if let Some(bytes) = part.bytes => {
+                let end = part.offset + bytes;
+                let granted = quota::grant_upload(conn, &caller, id, end, end).await?;
+                Some(UploadRow { length: granted as i64, ..row })
+            }
+            Length::Known(_) | Length::Open(_) => Some(row),
+        };
+        let row = row.ok_or_else(|| ApiError::conflict(format!("{id} has another length, or has come further")))?;
         Ok((partial, row))
     };
     let (partial, row) = match opened.await {
@@ -96,7 +142,8 @@ pub async fn write_part(state: AppState, tenant: TenantId, id: UploadId, part: P
         discard_body(part.body);
         return Ok(Taken::Elsewhere(row));
     }
-    let writer = Writer { state, partial, acknowledged: part.offset, at: part.offset, row };
+    let room = row.length as u64;
+    let writer = Writer { state, caller, partial, acknowledged: part.offset, at: part.offset, room, row };
     tokio::spawn(writer.run(part)).await.map_err(|error| ApiError::internal(&error))?.map(Taken::Whole)
 }
 
@@ -109,18 +156,21 @@ enum Break {
 
 struct Writer {
     state: AppState,
+    caller: Caller,
     partial: Partial,
     /// Bytes that are synced and counted.
     acknowledged: u64,
     /// Bytes in the file.
     at: u64,
+    /// Bytes that there may be.
+    room: u64,
     row: UploadRow,
 }
 
 impl Writer {
     async fn run(mut self, part: Part) -> Result<UploadRow, ApiError> {
         // The file of a whole upload may be an object already, and those are never written to.
-        if part.offset == part.length {
+        if self.row.is_complete() {
             return Ok(self.row);
         }
         self.partial.truncate(part.offset).await?;
@@ -176,12 +226,18 @@ impl Writer {
         Ok(self.row)
     }
 
-    async fn write(&mut self, chunk: &Bytes, length: u64) -> Result<(), ApiError> {
-        if chunk.len() as u64 > length - self.at {
-            return Err(too_long(length));
+    async fn write(&mut self, chunk: &Bytes, length: Length) -> Result<(), ApiError> {
+        let end = self.at + chunk.len() as u64;
+        if end > length.bound() {
+            return Err(length.go_beyond());
+        }
+        if end > self.room {
+            let conn = &mut *self.state.connection().await?;
+            let at_best = (end + AHEAD).min(length.bound());
+            self.room = quota::grant_upload(conn, &self.caller, self.row.id, end, at_best).await?;
         }
         self.partial.write(chunk).await?;
-        self.at += chunk.len() as u64;
+        self.at = end;
         Ok(())
     }
 
