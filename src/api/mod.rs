@@ -61,8 +61,10 @@ mod webhooks;
 mod workers;
 
 pub use crate::types::ProblemItem;
+pub use accept::Preferences;
 pub use access::Caller;
 pub use audit::{Peer, Witness, sweep_audit};
+pub use browsers::check_keyless;
 pub use error::{Chain, Problem, REQUEST_ID};
 pub use gauges::refresh_gauges;
 pub use health::{Probes, probes};
@@ -70,6 +72,7 @@ pub use hub::EventHub;
 pub use inner::{admit, inner_router};
 pub use listener::Listener;
 pub use objects_probe::ObjectsProbe;
+pub use prefer::read_wait;
 pub use routes::{openapi_json, router};
 pub use row_source::{CellView, RowWithCells};
 pub use server::{ConnectionLimits, TlsError, serve, tls};

@@ -238,7 +238,10 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::protocol::{MAX_HEAD_BYTES, MAX_STREAMS}, *};
+    use super::{
+        super::protocol::{MAX_HEAD_BYTES, MAX_STREAMS},
+        *,
+    };
     use axum::{Extension, body::Body, routing};
     use futures_util::{StreamExt, stream};
     use h2::client::SendRequest;
@@ -263,9 +266,7 @@ mod tests {
             Some(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             None => "here".into_response(),
         };
-        Router::new()
-            .route("/", routing::get(here))
-            .route("/stream", routing::get(move || async move { endless() }))
+        Router::new().route("/", routing::get(here)).route("/stream", routing::get(move || async move { endless() }))
     }
 
     /// Everything that comes back until the connection ends.

@@ -169,9 +169,20 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, part: Part) -> Result<UploadRow, ApiError> {
+        let taken = self.take(part).await;
+        if !self.row.length_known {
+            let settled = async { uploads::settle(&mut *self.state.store.acquire().await?, self.row.id).await };
+            if let Err(error) = settled.await {
+                tracing::warn!(%error, "an upload keeps what it was granted until its next part");
+            }
+        }
+        taken.map(|()| self.row)
+    }
+
+    async fn take(&mut self, part: Part) -> Result<(), ApiError> {
         // The file of a whole upload may be an object already, and those are never written to.
         if self.row.is_complete() {
-            return Ok(self.row);
+            return Ok(());
         }
         self.partial.truncate(part.offset).await?;
         let checksum = part.checksum;
@@ -222,8 +233,7 @@ impl Writer {
             }
             (Ok(()), None) => {}
         }
-        self.acknowledge().await?;
-        Ok(self.row)
+        self.acknowledge().await
     }
 
     async fn write(&mut self, chunk: &Bytes, length: Length) -> Result<(), ApiError> {

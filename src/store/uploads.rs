@@ -108,8 +108,8 @@ pub async fn renew(
     Ok(row)
 }
 
-/// Grants `bytes` in all to an upload whose length is not known; false where it is gone or its length is known. What was granted
-/// before is not taken back.
+/// Grants `bytes` in all to an upload whose length is not known, or what it was granted before; false where it is gone or its
+/// length is known.
 pub async fn grant(conn: &mut PgConnection, id: UploadId, bytes: u64) -> Result<bool, StoreError> {
     let done = sqlx::query("update uploads set length = greatest(length, $2) where id = $1 and not length_known")
         .bind(id)
@@ -117,6 +117,15 @@ pub async fn grant(conn: &mut PgConnection, id: UploadId, bytes: u64) -> Result<
         .execute(conn)
         .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Takes back what was granted to an upload whose length is not known, and was not used. The caller holds the file's lock.
+pub async fn settle(conn: &mut PgConnection, id: UploadId) -> Result<(), StoreError> {
+    sqlx::query("update uploads set length = greatest(received, 1) where id = $1 and not length_known")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Says how long an upload is whose length was not known. None where it is gone, is longer already, or has another length.

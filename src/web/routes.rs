@@ -1,8 +1,8 @@
 //! All pages, and what every request for one passes through.
 
 use super::{
-    assets, audit, columns, compare, dataset, dataset_list, door, headers, home, job, job_actions, job_list, new_job, relay,
-    results, rows, session, upload,
+    assets, audit, columns, compare, dataset, dataset_list, door, headers, home, job, job_actions, job_list, new_job,
+    relay, results, rows, session, upload,
 };
 use crate::api::{self, AppState};
 use axum::{

@@ -15,7 +15,12 @@ use std::time::Duration;
 const EXPIRY: Duration = Duration::from_secs(60);
 
 fn new_upload() -> NewUpload {
-    NewUpload { id: UploadId::new(), tenant: TenantId::default(), length: Some(10), metadata: "filename eA==".to_owned() }
+    NewUpload {
+        id: UploadId::new(),
+        tenant: TenantId::default(),
+        length: Some(10),
+        metadata: "filename eA==".to_owned(),
+    }
 }
 
 #[tokio::test]
@@ -77,6 +82,9 @@ async fn an_upload_without_a_length_grows_by_what_it_is_granted_until_it_has_one
     assert!(uploads::grant(conn, new.id, 4).await.unwrap(), "what was granted stays");
     let row = uploads::advance(conn, new.id, 0, 8, EXPIRY).await.unwrap().unwrap();
     assert!(!row.is_complete(), "more may come");
+    assert!(uploads::grant(conn, new.id, 50).await.unwrap());
+    uploads::settle(conn, new.id).await.unwrap();
+    assert_eq!(uploads::find(conn, &new.tenant, new.id).await.unwrap().unwrap().length, 8);
     let early = uploads::use_up(conn, new.id, &new_dataset("a").sha256).await.unwrap_err();
     assert_eq!(early.constraint(), Some("uploads_used_has_length"));
     assert!(uploads::set_length(conn, new.id, 7).await.unwrap().is_none(), "more has come");
