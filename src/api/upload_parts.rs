@@ -19,15 +19,13 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, HeaderName, header},
 };
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use std::time::{Duration, Instant};
 
 /// A connection that sends nothing for this long is taken for broken.
 const IDLE: Duration = Duration::from_secs(30);
 /// What a long part has brought is acknowledged this often.
 const ACKNOWLEDGE: Duration = Duration::from_secs(5);
-/// How long the bytes of a refused upload are still taken.
-const LINGER: Duration = Duration::from_secs(5);
 /// Bytes that an upload is granted ahead of those that came, where neither it nor the part says how many there will be.
 const AHEAD: u64 = 4 << 20;
 
@@ -60,12 +58,18 @@ impl Length {
     }
 }
 
-/// A part as its request describes it.
-pub struct Part {
+/// Where a part is in its upload.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
     offset: u64,
     length: Length,
-    /// What the request says of its own length.
+    /// Bytes of the part, where its request says them.
     bytes: Option<u64>,
+}
+
+/// A part as its request describes it.
+pub struct Part {
+    extent: Extent,
     checksum: Option<Checksum>,
     body: Body,
 }
@@ -90,13 +94,8 @@ impl Part {
             }
             Ok((checksum, bytes))
         };
-        match checked() {
-            Ok((checksum, bytes)) => Ok(Self { offset, length, bytes, checksum, body }),
-            Err(error) => {
-                discard_body(body);
-                Err(error)
-            }
-        }
+        let (checksum, bytes) = checked()?;
+        Ok(Self { extent: Extent { offset, length, bytes }, checksum, body })
     }
 }
 
@@ -110,41 +109,42 @@ pub enum Taken {
 /// Writes a part, in a task of its own. A request is dropped when its connection breaks; the task goes on and keeps what has
 /// arrived.
 pub async fn write_part(state: AppState, caller: Caller, id: UploadId, part: Part) -> Result<Taken, ApiError> {
-    let opened = async {
-        let partial = lock_upload(&state, id).await?;
-        let conn = &mut *state.connection().await?;
-        let renewed = uploads::renew(conn, &caller.tenant, id, state.config.upload_expiry).await?;
-        let row = renewed.ok_or_else(|| expired(id))?;
-        if row.received as u64 != part.offset {
-            return Ok((partial, row));
-        }
-        let row = match part.length {
-            Length::Declared(length) => quota::set_upload_length(conn, &caller, id, length).await?,
-            // Granted at once, so that a part that is too large is refused before it has come.
-            Length::Open(_) if let Some(bytes) = part.bytes => {
-                let end = part.offset + bytes;
-                let granted = quota::grant_upload(conn, &caller, id, end, end).await?;
-                Some(UploadRow { length: granted as i64, ..row })
-            }
-            Length::Known(_) | Length::Open(_) => Some(row),
-        };
-        let row = row.ok_or_else(|| ApiError::conflict(format!("{id} has another length, or has come further")))?;
-        Ok((partial, row))
-    };
-    let (partial, row) = match opened.await {
-        Ok(opened) => opened,
-        Err(error) => {
-            discard_body(part.body);
-            return Err(error);
-        }
-    };
-    if row.received as u64 != part.offset {
-        discard_body(part.body);
+    let Extent { offset, .. } = part.extent;
+    let (partial, row) = open_upload(&state, &caller, id, part.extent).await?;
+    if row.received as u64 != offset {
         return Ok(Taken::Elsewhere(row));
     }
     let room = row.length as u64;
-    let writer = Writer { state, caller, partial, acknowledged: part.offset, at: part.offset, room, row };
+    let writer = Writer { state, caller, partial, acknowledged: offset, at: offset, room, row };
     tokio::spawn(writer.run(part)).await.map_err(|error| ApiError::internal(&error))?.map(Taken::Whole)
+}
+
+/// Opens the upload for a part, and grants what the part says that it needs; the row says how far the upload has come.
+async fn open_upload(
+    state: &AppState,
+    caller: &Caller,
+    id: UploadId,
+    part: Extent,
+) -> Result<(Partial, UploadRow), ApiError> {
+    let partial = lock_upload(state, id).await?;
+    let conn = &mut *state.connection().await?;
+    let renewed = uploads::renew(conn, &caller.tenant, id, state.config.upload_expiry).await?;
+    let row = renewed.ok_or_else(|| expired(id))?;
+    if row.received as u64 != part.offset {
+        return Ok((partial, row));
+    }
+    let row = match part.length {
+        Length::Declared(length) => quota::set_upload_length(conn, caller, id, length).await?,
+        // Granted at once, so that a part that is too large is refused before it has come.
+        Length::Open(_) if let Some(bytes) = part.bytes => {
+            let end = part.offset + bytes;
+            let granted = quota::grant_upload(conn, caller, id, end, end).await?;
+            Some(UploadRow { length: granted as i64, ..row })
+        }
+        Length::Known(_) | Length::Open(_) => Some(row),
+    };
+    let row = row.ok_or_else(|| ApiError::conflict(format!("{id} has another length, or has come further")))?;
+    Ok((partial, row))
 }
 
 /// Why no more of a part comes.
@@ -184,7 +184,8 @@ impl Writer {
         if self.row.is_complete() {
             return Ok(());
         }
-        self.partial.truncate(part.offset).await?;
+        let Extent { offset, length, .. } = part.extent;
+        self.partial.truncate(offset).await?;
         let checksum = part.checksum;
         let mut hasher = checksum.as_ref().map(Checksum::start_digest);
         let mut stream = part.body.into_data_stream();
@@ -196,7 +197,7 @@ impl Writer {
                 Ok(Some(Err(error))) => break Err(Break::Broken(error.to_string())),
                 Err(_) => break Err(Break::Broken(format!("nothing came for {} seconds", IDLE.as_secs()))),
             };
-            if let Err(refused) = self.write(&chunk, part.length).await {
+            if let Err(refused) = self.write(&chunk, length).await {
                 break Err(Break::Refused(refused));
             }
             match &mut hasher {
@@ -212,16 +213,13 @@ impl Writer {
         };
         // Bytes that are not acknowledged stay in the file until the next part begins, which cuts them off.
         match (end, checksum.zip(hasher)) {
-            (Err(Break::Refused(error)), _) => {
-                discard_body(Body::from_stream(stream));
-                return Err(error);
-            }
+            (Err(Break::Refused(error)), _) => return Err(error),
             (Err(Break::Broken(reason)), Some(_)) => {
                 return Err(ApiError::bad_request(format!("the part broke off ({reason}); nothing of it was kept")));
             }
             (Err(Break::Broken(reason)), None) => {
                 self.acknowledge().await?;
-                let kept = self.at - part.offset;
+                let kept = self.at - offset;
                 let detail = format!("the part broke off ({reason}); {kept} bytes of it were kept");
                 return Err(ApiError::bad_request(detail));
             }
@@ -283,10 +281,4 @@ pub fn wrong(name: &HeaderName, rule: &str) -> ApiError {
 
 pub fn read_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
     tus::read_text(headers, name).map_err(ApiError::bad_request)
-}
-
-/// Reads and drops what a client goes on sending after its answer, for a moment. Were the connection closed at once, the
-/// client would see it break, and not the answer.
-pub fn discard_body(body: Body) {
-    tokio::spawn(tokio::time::timeout(LINGER, body.into_data_stream().try_for_each(async |_| Ok(()))));
 }

@@ -8,7 +8,7 @@ use super::{
     quota,
     state::AppState,
     tus::{self, Checksum},
-    upload_parts::{Length, Part, Taken, discard_body, expired, lock_upload, read_header, write_part, wrong},
+    upload_parts::{Length, Part, Taken, expired, lock_upload, read_header, write_part, wrong},
     views::Binary,
 };
 use crate::{
@@ -74,11 +74,9 @@ pub async fn create_upload(
     let length = tus::read_length(&headers).map_err(ApiError::bad_request)?;
     let limit = state.config.max_upload_bytes;
     if length.is_some_and(|length| length > limit) {
-        discard_body(body);
         return Err(too_large(limit));
     }
     if quota::bytes_left(&state, &caller).await?.is_some_and(|left| length.unwrap_or(1) > left) {
-        discard_body(body);
         return Err(quota::too_many_bytes(&caller));
     }
     let metadata = read_header(&headers, &tus::UPLOAD_METADATA)?.unwrap_or_default();
@@ -170,20 +168,11 @@ pub async fn append_upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let known = async {
-        let offset = read_bytes(&headers, &tus::UPLOAD_OFFSET)?;
-        let declared = read_header(&headers, &tus::UPLOAD_LENGTH)?.map(tus::read_declared_length).transpose();
-        let declared = declared.map_err(ApiError::bad_request)?;
-        let row = find_unexpired(&state, &caller.tenant, id).await?;
-        Ok((offset, find_length(&row, declared, state.config.max_upload_bytes)?))
-    };
-    let (offset, length) = match known.await {
-        Ok(known) => known,
-        Err(error) => {
-            discard_body(body);
-            return Err(error);
-        }
-    };
+    let offset = read_bytes(&headers, &tus::UPLOAD_OFFSET)?;
+    let declared = read_header(&headers, &tus::UPLOAD_LENGTH)?.map(tus::read_declared_length).transpose();
+    let declared = declared.map_err(ApiError::bad_request)?;
+    let row = find_unexpired(&state, &caller.tenant, id).await?;
+    let length = find_length(&row, declared, state.config.max_upload_bytes)?;
     let part = Part::read(&headers, offset, length, body)?;
     Ok(match write_part(state, caller, id, part).await? {
         Taken::Whole(row) => (StatusCode::NO_CONTENT, progress_headers(&row)).into_response(),
