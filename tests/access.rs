@@ -45,13 +45,20 @@ fn keys(data: &Path, args: &[&str]) -> Output {
 
 /// The files of a certificate for this machine, and of its key.
 fn make_certificate(dir: &Path) -> (String, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    make_certificate_as(dir, rcgen::IsCa::ExplicitNoCa)
+}
+
+fn make_certificate_as(dir: &Path, is_ca: rcgen::IsCa) -> (String, String) {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
     let write = |name: &str, text: String| {
         let file = dir.join(name);
         fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
     };
-    (write("cert.pem", made.cert.pem()), write("key.pem", made.signing_key.serialize_pem()))
+    (write("cert.pem", certificate.pem()), write("key.pem", key.serialize_pem()))
 }
 
 fn code(response: Response) -> (u16, String) {
@@ -478,6 +485,15 @@ fn https_with_a_certificate_of_ones_own() {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(service.terminate().success(), "it stops as it does without TLS");
+
+    // What openssl makes unless it is told otherwise is refused by clients, and they say what to do.
+    let authority = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let (cert, key) = make_certificate_as(dir.path(), authority);
+    let service = Service::start_with(&data, &["--no-worker", "--tls-cert", &cert, "--tls-key", &key]);
+    let mut command = Command::new(BIN);
+    let output = command.args(["status", "--server", &service.url]).env("SSL_CERT_FILE", &cert).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(4) && said.contains("CA:FALSE"), "{said}");
 }
 
 #[test]
