@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Makes the images to build on of Debian's packages by debootstrap, as root, for machines that reach no registry:
 #   localhost/autodenoise-base:bookworm   what the service runs on
-#   localhost/autodenoise-rust:bookworm   the same with a C compiler, for a Rust that is mounted at /usr/local/rust
+#   localhost/autodenoise-build:bookworm  the same with a C compiler, for a Rust that is mounted at /usr/local/rust; it trusts
+#                                         whom this machine trusts
 # What is there already is left as it is. MIRROR names a mirror of Debian other than debootstrap's own.
 set -euo pipefail
 
 suite=bookworm
+authorities=/etc/ssl/certs/ca-certificates.crt
 
 make_image() {
     local image=localhost/autodenoise-$1:$suite packages=$2 root container
@@ -18,7 +20,9 @@ make_image() {
     debootstrap --variant=minbase --include="$packages" "$suite" "$root" ${MIRROR:+"$MIRROR"} >"$root.log" 2>&1 ||
         { tail -n 5 "$root.log" >&2; exit 1; }
     rm -rf "$root.log" "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
-    if [ "$1" = rust ]; then
+    if [ "$1" = build ]; then
+        # Where a proxy looks into TLS, cargo and pip get nothing without its authority. What runs has Debian's authorities alone.
+        [ ! -e "$authorities" ] || cp -L "$authorities" "$root$authorities"
         for program in cargo rustc rustdoc; do ln -s "/usr/local/rust/bin/$program" "$root/usr/local/bin/$program"; done
     fi
     container=$(buildah from scratch)
@@ -30,4 +34,4 @@ make_image() {
 }
 
 make_image base ca-certificates
-make_image rust ca-certificates,gcc,libc6-dev,make,cmake
+make_image build ca-certificates,gcc,libc6-dev,make,cmake

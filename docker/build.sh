@@ -47,8 +47,12 @@ if [ "$engine" = buildah ]; then
     if [ "$base" = debootstrap ]; then
         docker/base.sh
         base=localhost/autodenoise-base:bookworm
-        rust=localhost/autodenoise-rust:bookworm
-        arguments+=(--volume "$(rustc --print sysroot):/usr/local/rust:ro")
+        rust=localhost/autodenoise-build:bookworm
+        if [ -z "${PROGRAMS:-}" ] || [ "$target" = service-torch ]; then
+            sysroot=$(rustc --print sysroot 2>/dev/null || true)
+            [ -x "$sysroot/bin/cargo" ] || { say "a Rust of rustup is needed to compile here; or name PROGRAMS"; exit 1; }
+            arguments+=(--volume "$sysroot:/usr/local/rust:ro")
+        fi
     fi
 elif [ "$base" = debootstrap ]; then
     say "BASE=debootstrap is for buildah"

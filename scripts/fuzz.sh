@@ -15,7 +15,7 @@ fi
 # code.
 export RUSTC_BOOTSTRAP=1 PATH="$PWD/.tools/bin:$PATH"
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(csv jsonl parquet spec tus label)
+[ ${#targets[@]} -gt 0 ] || targets=(csv jsonl parquet spec tus label headers webhook reader)
 cargo fuzz build --sanitizer none
 for target in "${targets[@]}"; do
     mkdir -p "fuzz/corpus/$target"

@@ -11,6 +11,8 @@ mod disk;
 #[path = "access/figures.rs"]
 mod figures;
 mod harness;
+#[path = "access/http2.rs"]
+mod http2;
 #[path = "access/places.rs"]
 mod places;
 #[path = "access/protocols.rs"]
@@ -39,6 +41,24 @@ fn make_key(data: &Path, args: &[&str]) -> String {
 
 fn keys(data: &Path, args: &[&str]) -> Output {
     autodenoise(&[&["keys"], args, &["--data-dir", data.to_str().unwrap()]].concat())
+}
+
+/// The files of a certificate for this machine, and of its key.
+fn make_certificate(dir: &Path) -> (String, String) {
+    make_certificate_as(dir, rcgen::IsCa::ExplicitNoCa)
+}
+
+fn make_certificate_as(dir: &Path, is_ca: rcgen::IsCa) -> (String, String) {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let write = |name: &str, text: String| {
+        let file = dir.join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    (write("cert.pem", certificate.pem()), write("key.pem", key.serialize_pem()))
 }
 
 fn code(response: Response) -> (u16, String) {
@@ -348,6 +368,7 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
             "POST /new" => 400,
             "POST /uploads" => 201,
             "POST /sign-out" => 303,
+            "GET /audit" => 403,
             _ => 404,
         };
         assert_eq!(status, expected, "{page}: {text}");
@@ -433,11 +454,8 @@ fn a_tenant_gets_no_more_than_its_limits() {
 fn https_with_a_certificate_of_ones_own() {
     let dir = scratch();
     let data = dir.path().join("data");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-    fs::write(&cert, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let (cert, key) = make_certificate(dir.path());
+    let (cert, key) = (&cert[..], &key[..]);
     let api_key = make_key(&data, &[]);
 
     // A wrong pair is said before anything runs.
@@ -467,6 +485,15 @@ fn https_with_a_certificate_of_ones_own() {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(service.terminate().success(), "it stops as it does without TLS");
+
+    // What openssl makes unless it is told otherwise is refused by clients, and they say what to do.
+    let authority = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let (cert, key) = make_certificate_as(dir.path(), authority);
+    let service = Service::start_with(&data, &["--no-worker", "--tls-cert", &cert, "--tls-key", &key]);
+    let mut command = Command::new(BIN);
+    let output = command.args(["status", "--server", &service.url]).env("SSL_CERT_FILE", &cert).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(4) && said.contains("CA:FALSE"), "{said}");
 }
 
 #[test]

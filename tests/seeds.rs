@@ -21,6 +21,9 @@ fn no_seed_breaks_its_parser() {
         run("spec", fuzz::spec),
         run("tus", fuzz::tus),
         run("label", fuzz::label),
+        run("headers", fuzz::headers),
+        run("webhook", fuzz::webhook),
+        run("reader", fuzz::reader_event),
     ];
     assert!(seeds.iter().all(|seeds| *seeds > 2), "each has some: {seeds:?}");
 }

@@ -107,6 +107,30 @@ impl<'a> Session<'a> {
         connection
     }
 
+    /// Sends a part of a length that its request does not say.
+    fn send_in_chunks(&self, upload: &str, offset: usize, part: &[u8]) -> RawAnswer {
+        until(|| {
+            let address = self.service.url.strip_prefix("http://").unwrap();
+            let mut connection = TcpStream::connect(address).unwrap();
+            let head = format!(
+                "PATCH {upload} HTTP/1.1\r\nhost: {address}\r\ntus-resumable: 1.0.0\r\ncontent-type: {PART}\r\n\
+                 upload-offset: {offset}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+            );
+            connection.write_all(head.as_bytes()).unwrap();
+            // The server may answer, and stop to read, before all was sent.
+            for chunk in part.chunks(50_000) {
+                let sent = write!(connection, "{:x}\r\n", chunk.len()).and_then(|()| connection.write_all(chunk));
+                if sent.and_then(|()| connection.write_all(b"\r\n")).is_err() {
+                    break;
+                }
+            }
+            connection.write_all(b"0\r\n\r\n").ok();
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).ok();
+            (!answer.starts_with("HTTP/1.1 423")).then_some(RawAnswer(answer))
+        })
+    }
+
     /// The upload's file on the server's disk.
     fn file(&self, upload: &str) -> PathBuf {
         self.service.data.join("partial").join(id_of(upload))
@@ -115,6 +139,15 @@ impl<'a> Session<'a> {
     fn wait_for_file(&self, upload: &str, bytes: usize) {
         let file = self.file(upload);
         until(|| (fs::metadata(&file).unwrap().len() >= bytes as u64).then_some(()));
+    }
+}
+
+/// What came back over a connection.
+struct RawAnswer(String);
+
+impl RawAnswer {
+    fn expect_status(&self, status: u16) {
+        assert!(self.0.starts_with(&format!("HTTP/1.1 {status} ")), "{}", self.0);
     }
 }
 
@@ -324,6 +357,85 @@ fn the_protocol_is_kept_to() {
     assert_eq!(service.expect(session.tus.request(Method::DELETE, &upload), 409)["code"], "conflict");
     let raw = service.post("/v1/datasets?label=click").header("content-type", "text/tab-separated-values").body(bytes);
     assert_eq!(service.expect(raw, 200)["id"], dataset["id"], "however they came");
+}
+
+#[test]
+fn an_upload_may_say_at_its_end_how_long_it_is() {
+    let dir = scratch();
+    let service = Service::start_with(&dir.path().join("data"), &["--max-upload-bytes", "1000000"]);
+    let session = Session::new(&service);
+    let bytes = table(300_000);
+    let (first, rest) = bytes.split_at(100_000);
+
+    let begin = || session.tus.request(Method::POST, "/v1/uploads").header("upload-defer-length", "1");
+    let begun = begin().header("content-type", PART).body(first[..40_000].to_vec()).send().unwrap();
+    assert_eq!((begun.status(), offset_of(begun.headers())), (StatusCode::CREATED, 40_000));
+    let upload = location_of(begun.headers());
+    // A part that does not say its own length either.
+    session.send_in_chunks(&upload, 40_000, &first[40_000..]).expect_status(204);
+    let head = session.head(&upload);
+    assert_eq!(head.headers()["upload-defer-length"], "1");
+    assert!(!head.headers().contains_key("upload-length"));
+    assert_eq!(offset_of(head.headers()), first.len());
+
+    // No table is made of what may go on.
+    let refused = [session.create_dataset(&upload, first), service.get(&format!("{upload}/sample"))];
+    for request in refused {
+        let problem = service.expect(request, 409);
+        assert!(problem["detail"].as_str().unwrap().contains("Upload-Length"), "{problem:#}");
+    }
+
+    let patch = |part: &[u8], length: usize| {
+        session.tus.patch(&upload, first.len(), part).header("upload-length", length.to_string())
+    };
+    for (request, status) in [
+        (patch(b"", 0), 400),
+        (patch(b"", first.len() - 1), 400),
+        (patch(b"", 1_000_001), 413),
+        (patch(b"too much", first.len() + 1), 413),
+        (begin().header("upload-length", "5"), 400),
+        (session.tus.request(Method::POST, "/v1/uploads").header("upload-defer-length", "2"), 400),
+    ] {
+        service.expect(request, status);
+    }
+    let taken = patch(&rest[..10], bytes.len()).send().unwrap();
+    assert_eq!((taken.status(), offset_of(taken.headers())), (StatusCode::NO_CONTENT, first.len() + 10));
+    let offset = first.len() + 10;
+    assert_eq!(session.head(&upload).headers()["upload-length"], bytes.len().to_string());
+    let other = session.tus.patch(&upload, offset, &rest[10..]).header("upload-length", bytes.len() + 1);
+    service.expect(other, 400);
+    let again = session.tus.patch(&upload, offset, &rest[10..]).header("upload-length", bytes.len());
+    service.expect(again, 204);
+    service.expect(session.create_dataset(&upload, &bytes), 201);
+}
+
+#[test]
+fn an_upload_of_any_length_stays_within_what_there_may_be() {
+    let dir = scratch();
+    let limits = ["--max-upload-bytes", "200000", "--tenant-max-bytes", "300000"];
+    let service = Service::start_with(&dir.path().join("data"), &limits);
+    let session = Session::new(&service);
+    let begin = || {
+        let request = session.tus.request(Method::POST, "/v1/uploads").header("upload-defer-length", "1");
+        location_of(request.send().unwrap().headers())
+    };
+    let bytes = table(400_000);
+    // Neither a part that says how long it is nor one that does not gets beyond the largest upload.
+    let first = begin();
+    service.expect(session.tus.patch(&first, 0, &bytes[..200_001]), 413);
+    session.send_in_chunks(&first, 0, &bytes[..200_001]).expect_status(413);
+    assert_eq!(session.offset(&first), 0);
+    session.send(&first, 0, &bytes[..150_000]);
+    // What one has been granted is not there for the others.
+    let second = begin();
+    assert_eq!(service.expect(session.tus.patch(&second, 0, &bytes[..160_000]), 429)["code"], "quota_exceeded");
+    session.send_in_chunks(&second, 0, &bytes[..160_000]).expect_status(429);
+    let length = session.tus.patch(&second, 0, b"x").header("upload-length", "160000");
+    assert_eq!(service.expect(length, 429)["code"], "quota_exceeded");
+    session.send(&second, 0, &bytes[..140_000]);
+    service.expect(session.tus.request(Method::DELETE, &first), 204);
+    let end = session.tus.patch(&second, 140_000, &bytes[140_000..200_000]).header("upload-length", "200000");
+    service.expect(end, 204);
 }
 
 #[test]

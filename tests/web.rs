@@ -2,6 +2,8 @@
 
 mod harness;
 
+#[path = "web/audit.rs"]
+mod audit;
 #[path = "web/browser.rs"]
 mod browser;
 #[path = "web/door.rs"]

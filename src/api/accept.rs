@@ -4,16 +4,16 @@
 pub struct Preferences<'h>(Vec<(&'h str, f32)>);
 
 impl<'h> Preferences<'h> {
-    /// Reads a header. What is no number as a weight counts as 1.
+    /// Reads a header. What is no weight, which are from 0 to 1, counts as 1.
     pub fn read(text: &'h str) -> Self {
         let words = text.split(',').filter_map(|part| {
             let mut pieces = part.split(';').map(str::trim);
             let word = pieces.next().filter(|word| !word.is_empty())?;
             let weight = pieces.find_map(|piece| {
                 let (name, value) = piece.split_once('=')?;
-                name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().ok())?
+                name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().ok())?
             });
-            Some((word, weight.unwrap_or(1.0)))
+            Some((word, weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0)))
         });
         Self(words.collect())
     }
@@ -45,7 +45,14 @@ mod tests {
         {
             assert_eq!(types.weight(name), weight, "{name}");
         }
-        for (header, weight) in [("identity", 0.0), ("br, *", 1.0), ("gzip;q=0, *", 0.0)] {
+        for (header, weight) in [
+            ("identity", 0.0),
+            ("br, *", 1.0),
+            ("gzip;q=0, *", 0.0),
+            ("gzip;q=nan", 1.0),
+            ("gzip;q=-1", 1.0),
+            ("*;q=inf", 1.0),
+        ] {
             assert_eq!(Preferences::read(header).weight("gzip"), weight, "{header}");
         }
     }

@@ -27,8 +27,8 @@ use axum::{
 
 /// Routes of the API that need no key.
 pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/v1/capabilities"];
-/// Routes that show what belongs to no tenant, and need the scope `admin`.
-const OPERATOR: [&str; 3] = ["/metrics", "/v1/workers", "/v1/audit"];
+/// Routes that show what belongs to no tenant, and need the scope `admin`; the last is a page.
+const OPERATOR: [&str; 4] = ["/metrics", "/v1/workers", "/v1/audit", "/audit"];
 
 /// Who sent the request: the tenant whose things it may see, what it may do, and how much that tenant may have.
 #[derive(Debug, Clone)]
@@ -106,11 +106,30 @@ pub(super) async fn admit(parts: &Parts, state: &AppState) -> Result<Caller, Api
     }
     let quota = own.or(state.config.quota);
     state.throttle.count_request(&tenant, quota)?;
-    let needed = scope_needed(&parts.method, matched_route(parts));
+    check_scope(scope, scope_needed(&parts.method, matched_route(parts)))?;
+    Ok(Caller { tenant, scope, quota })
+}
+
+fn check_scope(scope: Scope, needed: Scope) -> Result<(), ApiError> {
     if scope < needed {
         return Err(ApiError::new(Kind::Forbidden, format!("this needs a key of scope {needed}; yours is of {scope}")));
     }
-    Ok(Caller { tenant, scope, quota })
+    Ok(())
+}
+
+/// Middleware for requests from within: whoever was let in for a page asks for nothing that needs more than their key may.
+pub(super) async fn recheck_scope(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let route = matched_route(&parts);
+    let checked = match parts.extensions.get::<Caller>() {
+        Some(caller) => check_scope(caller.scope, scope_needed(&parts.method, route)),
+        None if OPERATOR.contains(&route) => Err(ApiError::new(Kind::Unauthorized, "nobody was let in")),
+        None => Ok(()),
+    };
+    match checked {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 fn scope_needed(method: &Method, route: &str) -> Scope {

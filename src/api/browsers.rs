@@ -64,12 +64,27 @@ pub fn check_keyless(parts: &Parts) -> Result<(), ApiError> {
     }
 }
 
-/// Middleware: a request of HTTP/1.1 names one host. With several, a proxy and this server may each take another for the one.
-pub async fn require_host(request: Request, next: Next) -> Response {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    let named = hosts == 1 || hosts == 0 && (request.version() < Version::HTTP_11 || request.uri().host().is_some());
-    if !named {
+/// Middleware: a request names one host, and whoever reads its `Host` further on finds that one. With several, a proxy and this
+/// server may each take another for the one.
+pub async fn require_host(mut request: Request, next: Next) -> Response {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (first, second) = (hosts.next().cloned(), hosts.next());
+    if second.is_some() {
         return ApiError::bad_request("a request has one Host header (RFC 9112)").into_response();
+    }
+    match (request.uri().authority(), first) {
+        // Of HTTP/2 (RFC 9113, 8.3.1).
+        (Some(asked), Some(host)) if request.version() >= Version::HTTP_2 && host != asked.as_str() => {
+            return ApiError::bad_request("Host is not what :authority says").into_response();
+        }
+        // Of HTTP/1.1 to a proxy, for which the address counts (RFC 9112, 3.2.2).
+        (Some(asked), _) => {
+            let host = HeaderValue::from_str(asked.as_str()).expect("an authority is visible ASCII");
+            request.headers_mut().insert(header::HOST, host);
+        }
+        (None, Some(_)) => {}
+        (None, None) if request.version() < Version::HTTP_11 => {}
+        (None, None) => return ApiError::bad_request("a request names its host (RFC 9112)").into_response(),
     }
     next.run(request).await
 }
@@ -103,8 +118,8 @@ const REQUEST_HEADERS: &str = "authorization, content-type, content-digest, idem
 /// Headers of answers that such pages may read.
 const ANSWER_HEADERS: &str = "content-disposition, content-range, etag, idempotent-replayed, location, \
                               preference-applied, repr-digest, retry-after, tus-checksum-algorithm, tus-extension, \
-                              tus-max-size, tus-resumable, tus-version, upload-expires, upload-length, upload-metadata, \
-                              upload-offset, x-request-id";
+                              tus-max-size, tus-resumable, tus-version, upload-defer-length, upload-expires, \
+                              upload-length, upload-metadata, upload-offset, x-request-id";
 
 /// Middleware: answers what browsers ask before they let a page of another origin use the API, for the origins that the
 /// operator has named. Pages of all others stay shut out, because without these headers a browser keeps answers from them.

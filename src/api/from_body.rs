@@ -7,7 +7,6 @@ use super::{
     quota,
     state::AppState,
     table_parts::{check_name, make_spec},
-    upload_parts::discard_body,
 };
 use crate::{
     files::{FilesError, Key, Received},
@@ -204,7 +203,6 @@ async fn receive_table(
     let refused = || if left < most { quota::too_many_bytes(caller) } else { too_large(most) };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
-        discard_body(body);
         return Err(refused());
     }
     let mut first_bytes = Vec::with_capacity(SNIFF_BYTES);

@@ -9,6 +9,7 @@ use super::{
     table_parts::{check_name, make_spec, wrong},
     tus,
     upload_parts::lock_upload,
+    uploads::require_complete,
 };
 use crate::{
     files::Key,
@@ -203,12 +204,7 @@ pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> R
 async fn find_complete(state: &AppState, caller: &Caller, id: UploadId) -> Result<UploadRow, ApiError> {
     let found = uploads::find(&mut *state.connection().await?, &caller.tenant, id).await?;
     let row = found.ok_or_else(|| wrong("/upload_id", format!("there is no upload `{id}`")))?;
-    if row.received < row.length {
-        return Err(ApiError::conflict(format!(
-            "{id} has {} of {} bytes; send the rest first",
-            row.received, row.length
-        )));
-    }
+    require_complete(&row)?;
     Ok(row)
 }
 

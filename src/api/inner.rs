@@ -6,12 +6,12 @@ use super::{
     routes,
     state::AppState,
 };
-use axum::{Router, http::request::Parts};
+use axum::{Router, http::request::Parts, middleware};
 
-/// The routes alone, without what stands before requests from outside. Whoever calls has let somebody in, and puts the
-/// [`Caller`] into each request's extensions; an error has its [`Problem`] in the answer's.
+/// The routes alone, without what stands before requests from outside but the check of the scope. Whoever calls has let somebody
+/// in, and puts the [`Caller`] into each request's extensions; an error has its [`Problem`] in the answer's.
 pub fn inner_router(state: AppState) -> Router {
-    routes::undecorated().with_state(state)
+    routes::undecorated().route_layer(middleware::from_fn(access::recheck_scope)).with_state(state)
 }
 
 /// Who sent a request: the holder of its key, of the session in its extensions (`SessionToken`), or whoever is there where no

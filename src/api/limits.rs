@@ -35,6 +35,10 @@ pub async fn limit_address(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// Marks a request over HTTP/2 for which the server's connections have no place.
+#[derive(Clone)]
+pub struct Crowded;
+
 /// Middleware: no more requests at once than the server is set to; the next is refused rather than kept waiting.
 pub async fn shed_requests(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     // A monitor that got no answer would take a busy server for a dead one, and restart it.
@@ -42,7 +46,8 @@ pub async fn shed_requests(State(state): State<AppState>, mut request: Request, 
     if request.extensions().get::<MatchedPath>().is_some_and(watches) {
         return next.run(request).await;
     }
-    let Ok(place) = state.places.clone().try_acquire_owned() else {
+    let is_crowded = request.extensions().get::<Crowded>().is_some();
+    let Some(place) = state.places.clone().try_acquire_owned().ok().filter(|_| !is_crowded) else {
         return ApiError::new(Kind::Unavailable, "the server has as many requests as it takes at once").into_response();
     };
     let seat = Seat::new(place);

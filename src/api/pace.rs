@@ -1,14 +1,19 @@
 //! How slowly a request's body may come. A body that trickles holds its place for as long as its sender likes.
 
 use axum::body::{Body, Bytes, HttpBody};
+use futures_util::TryStreamExt;
 use http_body::{Frame, SizeHint};
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
 
 /// Bounds of a body.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +25,9 @@ pub struct Pace {
     /// Most time in all that the sender is waited for.
     pub longest: Duration,
 }
+
+/// How long the rest of a body is still taken that nobody reads.
+const LINGER: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the body comes too slowly")]
@@ -54,6 +62,19 @@ impl PacedBody {
     fn patience(&self) -> Duration {
         let earned = Duration::from_secs_f64(self.received as f64 / self.pace.least_rate) + self.pace.silence;
         self.pace.silence.min(earned.min(self.pace.longest).saturating_sub(self.waited))
+    }
+}
+
+/// What a client goes on sending after its answer is read and dropped, for a moment. Were the connection closed at once, the client
+/// would see it break, and not why it was refused.
+impl Drop for PacedBody {
+    fn drop(&mut self) {
+        let body = mem::take(&mut self.body);
+        if !body.is_end_stream()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(timeout(LINGER, body.into_data_stream().try_for_each(async |_| Ok(()))));
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-//! What a tenant may have: the bytes of its uploads, finished or not, and of its tables, and its unfinished jobs. What is counted is held until it is written, so that
-//! requests side by side do not come to more together.
+//! What a tenant may have: the bytes of its uploads, finished or not, and of its tables, and its unfinished jobs. What is
+//! counted is held until it is written, so that requests side by side do not come to more together.
 
 use super::{
     access::Caller,
     error::{ApiError, Kind},
     state::AppState,
+    upload_parts::expired,
 };
 use crate::{
     store::{
@@ -14,7 +15,7 @@ use crate::{
         tenants,
         uploads::{self, NewUpload, UploadRow},
     },
-    types::{JobId, ResolvedSpec},
+    types::{JobId, ResolvedSpec, UploadId},
 };
 use sqlx::{Connection, PgConnection};
 use std::time::Duration;
@@ -59,6 +60,54 @@ pub async fn create_upload(
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(made)
+}
+
+/// Grants more bytes to an upload whose length is not known: `at_best` in all where the tenant has room for them, and never less
+/// than `at_least`. Gives what it may come to now. What is granted counts before it is written, so that uploads side by side
+/// do not come to more than the tenant may have.
+pub async fn grant_upload(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    id: UploadId,
+    at_least: u64,
+    at_best: u64,
+) -> Result<u64, ApiError> {
+    let mut tx = conn.begin().await.map_err(StoreError::from)?;
+    tenants::hold(&mut tx, &caller.tenant).await?;
+    let found = uploads::find(&mut tx, &caller.tenant, id).await?;
+    let has = found.filter(|row| !row.length_known).ok_or_else(|| expired(id))?.length as u64;
+    let granted = match caller.quota.max_bytes {
+        Some(most) => {
+            let left = most.saturating_sub(tenants::usage(&mut tx, &caller.tenant).await?.all_bytes());
+            at_best.min(has.saturating_add(left))
+        }
+        None => at_best,
+    };
+    if granted < at_least {
+        return Err(too_many_bytes(caller));
+    }
+    uploads::grant(&mut tx, id, granted).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(granted.max(has))
+}
+
+/// As `uploads::set_length`, within the tenant's bytes and in a transaction of its own.
+pub async fn set_upload_length(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    id: UploadId,
+    length: u64,
+) -> Result<Option<UploadRow>, ApiError> {
+    let mut tx = conn.begin().await.map_err(StoreError::from)?;
+    tenants::hold(&mut tx, &caller.tenant).await?;
+    let set = uploads::set_length(&mut tx, id, length).await?;
+    if let Some(most) = caller.quota.max_bytes
+        && tenants::usage(&mut tx, &caller.tenant).await?.all_bytes() > most
+    {
+        return Err(too_many_bytes(caller));
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(set)
 }
 
 /// As `jobs::create`, within the tenant's jobs and in a transaction of its own.

@@ -15,7 +15,8 @@ use chrono::{DateTime, Utc};
 /// The version of the protocol spoken here; the only one there is.
 pub const VERSION: &str = "1.0.0";
 /// What the server can do beyond the core protocol.
-pub const EXTENSIONS: [&str; 5] = ["creation", "creation-with-upload", "termination", "expiration", "checksum"];
+pub const EXTENSIONS: [&str; 6] =
+    ["creation", "creation-defer-length", "creation-with-upload", "termination", "expiration", "checksum"];
 /// Media type of a part.
 pub const PART: &str = "application/offset+octet-stream";
 /// Longest Upload-Metadata header, in bytes.
@@ -73,6 +74,25 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<u64>().ok().filter(|number| digits && i64::try_from(*number).is_ok());
     number.ok_or_else(|| "must be a number of bytes in decimal digits".to_owned())
+}
+
+/// Upload-Length and Upload-Defer-Length of an upload that is begun: how long it is, or None where a later part says it.
+pub fn read_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
+    match (read_text(headers, &UPLOAD_LENGTH)?, read_text(headers, &UPLOAD_DEFER_LENGTH)?) {
+        (Some(length), None) => read_declared_length(length).map(Some),
+        (None, Some("1")) => Ok(None),
+        (None, Some(_)) => Err(format!("{UPLOAD_DEFER_LENGTH} must be 1")),
+        (Some(_), Some(_)) => Err(format!("give {UPLOAD_LENGTH} or {UPLOAD_DEFER_LENGTH}, not both")),
+        (None, None) => Err(format!("{UPLOAD_LENGTH} is needed, or {UPLOAD_DEFER_LENGTH}")),
+    }
+}
+
+/// Upload-Length, of which there must be some.
+pub fn read_declared_length(text: &str) -> Result<u64, String> {
+    match parse_bytes(text).map_err(|rule| format!("{UPLOAD_LENGTH} {rule}"))? {
+        0 => Err(format!("{UPLOAD_LENGTH} is 0, and an empty file is no table")),
+        length => Ok(length),
+    }
 }
 
 /// Upload-Metadata: `key base64,key base64`, the value optional. Gives keys with their values, in order.
@@ -156,6 +176,25 @@ mod tests {
         assert_eq!(parse_bytes("9223372036854775807"), Ok(i64::MAX as u64));
         for wrong in ["", "+1", "-1", "1.0", "0x10", " 1", "9223372036854775808", "99999999999999999999", "١"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_given_or_deferred() {
+        let read = |pairs: &[(HeaderName, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::try_from(*value).unwrap()));
+            read_length(&HeaderMap::from_iter(pairs))
+        };
+        assert_eq!(read(&[(UPLOAD_LENGTH, "5")]), Ok(Some(5)));
+        assert_eq!(read(&[(UPLOAD_DEFER_LENGTH, "1")]), Ok(None));
+        for wrong in [
+            &[][..],
+            &[(UPLOAD_LENGTH, "0")],
+            &[(UPLOAD_DEFER_LENGTH, "0")],
+            &[(UPLOAD_DEFER_LENGTH, "true")],
+            &[(UPLOAD_LENGTH, "5"), (UPLOAD_DEFER_LENGTH, "1")],
+        ] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
         }
     }
 

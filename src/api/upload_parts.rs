@@ -4,41 +4,79 @@
 //! arrived before its connection broke; of one with a checksum, all counts or nothing.
 
 use super::{
+    access::Caller,
     error::{ApiError, Kind},
+    quota,
     state::AppState,
     tus::{self, Checksum},
 };
 use crate::{
     files::Partial,
     store::uploads::{self, UploadRow},
-    types::{TenantId, UploadId},
+    types::UploadId,
 };
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, HeaderName, header},
 };
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use std::time::{Duration, Instant};
 
 /// A connection that sends nothing for this long is taken for broken.
 const IDLE: Duration = Duration::from_secs(30);
 /// What a long part has brought is acknowledged this often.
 const ACKNOWLEDGE: Duration = Duration::from_secs(5);
-/// How long the bytes of a refused upload are still taken.
-const LINGER: Duration = Duration::from_secs(5);
+/// Bytes that an upload is granted ahead of those that came, where neither it nor the part says how many there will be.
+const AHEAD: u64 = 4 << 20;
+
+/// How long an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Known(u64),
+    /// This part says it, for an upload that was begun without.
+    Declared(u64),
+    /// No part has said it yet. It comes to at most so many bytes.
+    Open(u64),
+}
+
+impl Length {
+    /// Bytes that the upload cannot go beyond.
+    fn bound(self) -> u64 {
+        match self {
+            Self::Known(bytes) | Self::Declared(bytes) | Self::Open(bytes) => bytes,
+        }
+    }
+
+    fn go_beyond(self) -> ApiError {
+        let detail = match self {
+            Self::Known(length) | Self::Declared(length) => {
+                format!("the part goes beyond the upload's Upload-Length of {length} bytes")
+            }
+            Self::Open(most) => format!("an upload has at most {most} bytes here"),
+        };
+        ApiError::new(Kind::TooLarge, detail)
+    }
+}
+
+/// Where a part is in its upload.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    offset: u64,
+    length: Length,
+    /// Bytes of the part, where its request says them.
+    bytes: Option<u64>,
+}
 
 /// A part as its request describes it.
 pub struct Part {
-    offset: u64,
-    /// Of the upload.
-    length: u64,
+    extent: Extent,
     checksum: Option<Checksum>,
     body: Body,
 }
 
 impl Part {
-    /// Reads the headers of a part that begins at `offset` of an upload of `length` bytes.
-    pub fn read(headers: &HeaderMap, offset: u64, length: u64, body: Body) -> Result<Self, ApiError> {
+    /// Reads the headers of a part that begins at `offset` of an upload.
+    pub fn read(headers: &HeaderMap, offset: u64, length: Length, body: Body) -> Result<Self, ApiError> {
         let checked = || {
             let media_type = read_header(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
             let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -50,23 +88,15 @@ impl Part {
             let checksum = checksum.map_err(|rule| wrong(&tus::UPLOAD_CHECKSUM, &rule))?;
             let bytes = read_header(headers, &header::CONTENT_LENGTH)?.and_then(|text| text.parse::<u64>().ok());
             // Where the offset is wrong too, that gets its own answer later.
-            if bytes.is_some_and(|bytes| offset <= length && bytes > length - offset) {
-                return Err(too_long(length));
+            let bound = length.bound();
+            if bytes.is_some_and(|bytes| offset <= bound && bytes > bound - offset) {
+                return Err(length.go_beyond());
             }
-            Ok(checksum)
+            Ok((checksum, bytes))
         };
-        match checked() {
-            Ok(checksum) => Ok(Self { offset, length, checksum, body }),
-            Err(error) => {
-                discard_body(body);
-                Err(error)
-            }
-        }
+        let (checksum, bytes) = checked()?;
+        Ok(Self { extent: Extent { offset, length, bytes }, checksum, body })
     }
-}
-
-fn too_long(length: u64) -> ApiError {
-    ApiError::new(Kind::TooLarge, format!("the part goes beyond the upload's Upload-Length of {length} bytes"))
 }
 
 /// What came of a part.
@@ -78,26 +108,43 @@ pub enum Taken {
 
 /// Writes a part, in a task of its own. A request is dropped when its connection breaks; the task goes on and keeps what has
 /// arrived.
-pub async fn write_part(state: AppState, tenant: TenantId, id: UploadId, part: Part) -> Result<Taken, ApiError> {
-    let opened = async {
-        let partial = lock_upload(&state, id).await?;
-        let renewed = uploads::renew(&mut *state.connection().await?, &tenant, id, state.config.upload_expiry).await?;
-        let row = renewed.ok_or_else(|| expired(id))?;
-        Ok((partial, row))
-    };
-    let (partial, row) = match opened.await {
-        Ok(opened) => opened,
-        Err(error) => {
-            discard_body(part.body);
-            return Err(error);
-        }
-    };
-    if row.received as u64 != part.offset {
-        discard_body(part.body);
+pub async fn write_part(state: AppState, caller: Caller, id: UploadId, part: Part) -> Result<Taken, ApiError> {
+    let Extent { offset, .. } = part.extent;
+    let (partial, row) = open_upload(&state, &caller, id, part.extent).await?;
+    if row.received as u64 != offset {
         return Ok(Taken::Elsewhere(row));
     }
-    let writer = Writer { state, partial, acknowledged: part.offset, at: part.offset, row };
+    let room = row.length as u64;
+    let writer = Writer { state, caller, partial, acknowledged: offset, at: offset, room, row };
     tokio::spawn(writer.run(part)).await.map_err(|error| ApiError::internal(&error))?.map(Taken::Whole)
+}
+
+/// Opens the upload for a part, and grants what the part says that it needs; the row says how far the upload has come.
+async fn open_upload(
+    state: &AppState,
+    caller: &Caller,
+    id: UploadId,
+    part: Extent,
+) -> Result<(Partial, UploadRow), ApiError> {
+    let partial = lock_upload(state, id).await?;
+    let conn = &mut *state.connection().await?;
+    let renewed = uploads::renew(conn, &caller.tenant, id, state.config.upload_expiry).await?;
+    let row = renewed.ok_or_else(|| expired(id))?;
+    if row.received as u64 != part.offset {
+        return Ok((partial, row));
+    }
+    let row = match part.length {
+        Length::Declared(length) => quota::set_upload_length(conn, caller, id, length).await?,
+        // Granted at once, so that a part that is too large is refused before it has come.
+        Length::Open(_) if let Some(bytes) = part.bytes => {
+            let end = part.offset + bytes;
+            let granted = quota::grant_upload(conn, caller, id, end, end).await?;
+            Some(UploadRow { length: granted as i64, ..row })
+        }
+        Length::Known(_) | Length::Open(_) => Some(row),
+    };
+    let row = row.ok_or_else(|| ApiError::conflict(format!("{id} has another length, or has come further")))?;
+    Ok((partial, row))
 }
 
 /// Why no more of a part comes.
@@ -109,21 +156,36 @@ enum Break {
 
 struct Writer {
     state: AppState,
+    caller: Caller,
     partial: Partial,
     /// Bytes that are synced and counted.
     acknowledged: u64,
     /// Bytes in the file.
     at: u64,
+    /// Bytes that there may be.
+    room: u64,
     row: UploadRow,
 }
 
 impl Writer {
     async fn run(mut self, part: Part) -> Result<UploadRow, ApiError> {
-        // The file of a whole upload may be an object already, and those are never written to.
-        if part.offset == part.length {
-            return Ok(self.row);
+        let taken = self.take(part).await;
+        if !self.row.length_known {
+            let settled = async { uploads::settle(&mut *self.state.store.acquire().await?, self.row.id).await };
+            if let Err(error) = settled.await {
+                tracing::warn!(%error, "an upload keeps what it was granted until its next part");
+            }
         }
-        self.partial.truncate(part.offset).await?;
+        taken.map(|()| self.row)
+    }
+
+    async fn take(&mut self, part: Part) -> Result<(), ApiError> {
+        // The file of a whole upload may be an object already, and those are never written to.
+        if self.row.is_complete() {
+            return Ok(());
+        }
+        let Extent { offset, length, .. } = part.extent;
+        self.partial.truncate(offset).await?;
         let checksum = part.checksum;
         let mut hasher = checksum.as_ref().map(Checksum::start_digest);
         let mut stream = part.body.into_data_stream();
@@ -135,7 +197,7 @@ impl Writer {
                 Ok(Some(Err(error))) => break Err(Break::Broken(error.to_string())),
                 Err(_) => break Err(Break::Broken(format!("nothing came for {} seconds", IDLE.as_secs()))),
             };
-            if let Err(refused) = self.write(&chunk, part.length).await {
+            if let Err(refused) = self.write(&chunk, length).await {
                 break Err(Break::Refused(refused));
             }
             match &mut hasher {
@@ -151,16 +213,13 @@ impl Writer {
         };
         // Bytes that are not acknowledged stay in the file until the next part begins, which cuts them off.
         match (end, checksum.zip(hasher)) {
-            (Err(Break::Refused(error)), _) => {
-                discard_body(Body::from_stream(stream));
-                return Err(error);
-            }
+            (Err(Break::Refused(error)), _) => return Err(error),
             (Err(Break::Broken(reason)), Some(_)) => {
                 return Err(ApiError::bad_request(format!("the part broke off ({reason}); nothing of it was kept")));
             }
             (Err(Break::Broken(reason)), None) => {
                 self.acknowledge().await?;
-                let kept = self.at - part.offset;
+                let kept = self.at - offset;
                 let detail = format!("the part broke off ({reason}); {kept} bytes of it were kept");
                 return Err(ApiError::bad_request(detail));
             }
@@ -172,16 +231,21 @@ impl Writer {
             }
             (Ok(()), None) => {}
         }
-        self.acknowledge().await?;
-        Ok(self.row)
+        self.acknowledge().await
     }
 
-    async fn write(&mut self, chunk: &Bytes, length: u64) -> Result<(), ApiError> {
-        if chunk.len() as u64 > length - self.at {
-            return Err(too_long(length));
+    async fn write(&mut self, chunk: &Bytes, length: Length) -> Result<(), ApiError> {
+        let end = self.at + chunk.len() as u64;
+        if end > length.bound() {
+            return Err(length.go_beyond());
+        }
+        if end > self.room {
+            let conn = &mut *self.state.connection().await?;
+            let at_best = (end + AHEAD).min(length.bound());
+            self.room = quota::grant_upload(conn, &self.caller, self.row.id, end, at_best).await?;
         }
         self.partial.write(chunk).await?;
-        self.at += chunk.len() as u64;
+        self.at = end;
         Ok(())
     }
 
@@ -217,10 +281,4 @@ pub fn wrong(name: &HeaderName, rule: &str) -> ApiError {
 
 pub fn read_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
     tus::read_text(headers, name).map_err(ApiError::bad_request)
-}
-
-/// Reads and drops what a client goes on sending after its answer, for a moment. Were the connection closed at once, the
-/// client would see it break, and not the answer.
-pub fn discard_body(body: Body) {
-    tokio::spawn(tokio::time::timeout(LINGER, body.into_data_stream().try_for_each(async |_| Ok(()))));
 }

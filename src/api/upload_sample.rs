@@ -8,7 +8,7 @@ use super::{
     state::AppState,
     tus,
     upload_parts::lock_upload,
-    uploads::find_unexpired,
+    uploads::{find_unexpired, require_complete},
     views::UploadSample,
 };
 use crate::{ingest::Sample, types::UploadId};
@@ -34,12 +34,7 @@ pub async fn get_upload_sample(
     if row.sha256.is_some() {
         return Err(ApiError::conflict(format!("a dataset was made of {id} already")));
     }
-    if row.received < row.length {
-        return Err(ApiError::conflict(format!(
-            "{id} has {} of {} bytes; send the rest first",
-            row.received, row.length
-        )));
-    }
+    require_complete(&row)?;
     let mut partial = lock_upload(&state, id).await?;
     let stored = partial.digest().await.map_err(|error| ApiError::internal(&error))?;
     let name = tus::find_word(&row.metadata, "filename");

@@ -8,7 +8,7 @@ use super::{
     quota,
     state::AppState,
     tus::{self, Checksum},
-    upload_parts::{Part, Taken, discard_body, expired, lock_upload, read_header, write_part, wrong},
+    upload_parts::{Length, Part, Taken, expired, lock_upload, read_header, write_part, wrong},
     views::Binary,
 };
 use crate::{
@@ -47,7 +47,12 @@ pub async fn discover_uploads(State(state): State<AppState>) -> Response {
 /// there, `POST /v1/datasets` with its id makes a dataset of it. The first part may be the body of this request.
 #[utoipa::path(post, path = "/v1/uploads", tag = "datasets",
     params(
-        TusResumable, ("upload-length" = u64, Header, minimum = 1, description = "Bytes there will be"),
+        TusResumable,
+        ("upload-length" = Option<u64>, Header, minimum = 1, description = "Bytes there will be"),
+        (
+            "upload-defer-length" = Option<u64>, Header, minimum = 1, maximum = 1,
+            description = "1 in place of `upload-length`, which a later part says then"
+        ),
         UploadMetadata, UploadChecksum
     ),
     request_body(
@@ -66,27 +71,20 @@ pub async fn create_upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    if headers.contains_key(tus::UPLOAD_DEFER_LENGTH) {
-        return Err(ApiError::bad_request("Upload-Defer-Length is not supported: give Upload-Length"));
-    }
-    let length = read_bytes(&headers, &tus::UPLOAD_LENGTH)?;
+    let length = tus::read_length(&headers).map_err(ApiError::bad_request)?;
     let limit = state.config.max_upload_bytes;
-    if length > limit {
-        discard_body(body);
-        return Err(ApiError::new(Kind::TooLarge, format!("an upload has at most {limit} bytes here")));
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
     }
-    if quota::bytes_left(&state, &caller).await?.is_some_and(|left| length > left) {
-        discard_body(body);
+    if quota::bytes_left(&state, &caller).await?.is_some_and(|left| length.unwrap_or(1) > left) {
         return Err(quota::too_many_bytes(&caller));
-    }
-    if length == 0 {
-        return Err(ApiError::bad_request("Upload-Length is 0, and an empty file is no table"));
     }
     let metadata = read_header(&headers, &tus::UPLOAD_METADATA)?.unwrap_or_default();
     tus::parse_metadata(metadata).map_err(|rule| wrong(&tus::UPLOAD_METADATA, &rule))?;
     // Many clients name a type for an empty body too.
     let with_part = headers.contains_key(header::CONTENT_TYPE) && !body.is_end_stream();
-    let part = if with_part { Some(Part::read(&headers, 0, length, body)?) } else { None };
+    let bound = length.map_or(Length::Open(limit), Length::Known);
+    let part = if with_part { Some(Part::read(&headers, 0, bound, body)?) } else { None };
     let new = NewUpload { id: UploadId::new(), tenant: caller.tenant.clone(), length, metadata: metadata.to_owned() };
     state.files.new_partial(new.id).await?;
     let mut conn = state.connection().await?;
@@ -107,7 +105,7 @@ pub async fn create_upload(
         return Err(ApiError::new(Kind::TooManyRequests, detail));
     };
     if let Some(part) = part {
-        row = match write_part(state, caller.tenant, new.id, part).await? {
+        row = match write_part(state, caller, new.id, part).await? {
             Taken::Whole(row) | Taken::Elsewhere(row) => row,
         };
     }
@@ -118,7 +116,9 @@ pub async fn create_upload(
 /// How far an upload has come.
 #[utoipa::path(head, path = "/v1/uploads/{id}", tag = "datasets", params(("id" = UploadId, Path), TusResumable),
     responses(
-        (status = 200, headers(("upload-offset" = u64), ("upload-length" = u64), ("upload-expires" = String))),
+        (status = 200, headers(
+            ("upload-offset" = u64), ("upload-length" = u64), ("upload-defer-length" = u64), ("upload-expires" = String)
+        )),
         (status = 404), (status = 410, description = "Expired"), (status = 412)
     ))]
 pub async fn find_upload(
@@ -127,9 +127,11 @@ pub async fn find_upload(
     Path(id): Path<UploadId>,
 ) -> Result<Response, ApiError> {
     let row = find_unexpired(&state, &caller.tenant, id).await?;
-    let no_store = HeaderValue::from_static("no-store");
-    let mut headers =
-        HeaderMap::from_iter([(header::CACHE_CONTROL, no_store), (tus::UPLOAD_LENGTH, HeaderValue::from(row.length))]);
+    let length = match row.known_length() {
+        Some(length) => (tus::UPLOAD_LENGTH, HeaderValue::from(length)),
+        None => (tus::UPLOAD_DEFER_LENGTH, HeaderValue::from(1)),
+    };
+    let mut headers = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), length]);
     if let Ok(metadata) = HeaderValue::try_from(&row.metadata)
         && !metadata.is_empty()
     {
@@ -142,6 +144,10 @@ pub async fn find_upload(
 #[utoipa::path(patch, path = "/v1/uploads/{id}", tag = "datasets",
     params(
         ("id" = UploadId, Path), TusResumable, ("upload-offset" = u64, Header, maximum = 9223372036854775807_i64),
+        (
+            "upload-length" = Option<u64>, Header, minimum = 1,
+            description = "Bytes there will be, of an upload that was begun without; it does not change any more"
+        ),
         UploadChecksum
     ),
     request_body(content = inline(Binary), content_type = "application/offset+octet-stream"),
@@ -162,25 +168,53 @@ pub async fn append_upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let known = match read_bytes(&headers, &tus::UPLOAD_OFFSET) {
-        Ok(offset) => find_unexpired(&state, &caller.tenant, id).await.map(|row| (offset, row.length as u64)),
-        Err(error) => Err(error),
-    };
-    let (offset, length) = match known {
-        Ok(known) => known,
-        Err(error) => {
-            discard_body(body);
-            return Err(error);
-        }
-    };
+    let offset = read_bytes(&headers, &tus::UPLOAD_OFFSET)?;
+    let declared = read_header(&headers, &tus::UPLOAD_LENGTH)?.map(tus::read_declared_length).transpose();
+    let declared = declared.map_err(ApiError::bad_request)?;
+    let row = find_unexpired(&state, &caller.tenant, id).await?;
+    let length = find_length(&row, declared, state.config.max_upload_bytes)?;
     let part = Part::read(&headers, offset, length, body)?;
-    Ok(match write_part(state, caller.tenant, id, part).await? {
+    Ok(match write_part(state, caller, id, part).await? {
         Taken::Whole(row) => (StatusCode::NO_CONTENT, progress_headers(&row)).into_response(),
         Taken::Elsewhere(row) => {
             let detail = format!("{id} has come to {}, not to {offset}", row.received);
             (progress_headers(&row), ApiError::new(Kind::WrongOffset, detail)).into_response()
         }
     })
+}
+
+/// How long an upload is, of which a part may say it too.
+fn find_length(row: &UploadRow, declared: Option<u64>, limit: u64) -> Result<Length, ApiError> {
+    match (row.known_length(), declared) {
+        (Some(known), None) => Ok(Length::Known(known)),
+        (Some(known), Some(declared)) if known == declared => Ok(Length::Known(known)),
+        (Some(known), Some(_)) => {
+            Err(ApiError::bad_request(format!("Upload-Length was said to be {known}, and does not change any more")))
+        }
+        (None, None) => Ok(Length::Open(limit)),
+        (None, Some(declared)) if declared > limit => Err(too_large(limit)),
+        (None, Some(declared)) if declared < row.received as u64 => {
+            Err(ApiError::bad_request(format!("Upload-Length is {declared}, and {} bytes have come", row.received)))
+        }
+        (None, Some(declared)) => Ok(Length::Declared(declared)),
+    }
+}
+
+fn too_large(limit: u64) -> ApiError {
+    ApiError::new(Kind::TooLarge, format!("an upload has at most {limit} bytes here"))
+}
+
+/// Refuses an upload of which not every byte has come.
+pub(super) fn require_complete(row: &UploadRow) -> Result<(), ApiError> {
+    let detail = match row.known_length() {
+        Some(_) if row.is_complete() => return Ok(()),
+        Some(length) => format!("{} has {} of {length} bytes; send the rest first", row.id, row.received),
+        None => format!(
+            "{} has {} bytes, and how many there will be was not said; send the rest, the last part with Upload-Length",
+            row.id, row.received
+        ),
+    };
+    Err(ApiError::conflict(detail))
 }
 
 /// Delete an upload that no dataset was made of.

@@ -63,13 +63,15 @@ impl CliError {
 
     pub fn unreachable(server: &str, cause: &reqwest::Error) -> Self {
         let cause = Chain(cause).to_string();
-        Self::new(
-            4,
-            format!(
-                "error: cannot reach the server at {server} ({cause})\n\
-                 Start one with `autodenoise serve`, or name another with --server or AUTODENOISE_SERVER."
-            ),
-        )
+        // What `openssl req -x509` makes unless it is told otherwise.
+        let way_out = match cause.contains("CaUsedAsEndEntity") {
+            true => {
+                "The server's certificate is one of an authority (CA:TRUE), which no server may show. Make another, for example \
+                 with openssl req -x509 … -addext basicConstraints=critical,CA:FALSE."
+            }
+            false => "Start one with `autodenoise serve`, or name another with --server or AUTODENOISE_SERVER.",
+        };
+        Self::new(4, format!("error: cannot reach the server at {server} ({cause})\n{way_out}"))
     }
 
     /// The job cannot be done.

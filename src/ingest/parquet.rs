@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     remote::{self, Reader},
-    types::SourceFile,
+    types::{SourceFile, shorten},
 };
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, GenericListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch, StringArray,
@@ -62,7 +62,8 @@ pub(super) fn why_unusable(kind: &DataType) -> Option<String> {
     };
     (!usable).then(|| {
         format!(
-            "this Parquet column is of type {kind}; numbers, strings, booleans, dates and lists of them can be read"
+            "this Parquet column is of type {}; numbers, strings, booleans, dates and lists of them can be read",
+            shorten(&kind.to_string())
         )
     })
 }

@@ -8,7 +8,7 @@ mod child;
 mod parent;
 
 pub use child::main;
-pub use parent::TableReader;
+pub use parent::{TableReader, read_event};
 
 use crate::types::{DatasetSpec, ProblemItem};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ enum Task {
 /// What a reader says on its stdout, a line of JSON each. The last is not [`ReaderEvent::Rows`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ReaderEvent {
+pub enum ReaderEvent {
     /// Rows read so far; said at least every few moments while a dataset is encoded, so that silence means that it is stuck.
     Rows(u64),
     /// The task's answer.

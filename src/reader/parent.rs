@@ -229,13 +229,17 @@ fn listen(stdout: ChildStdout, tell: &mpsc::Sender<ReaderEvent>) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let event = serde_json::from_slice(&line).unwrap_or_else(|error| {
-            ReaderEvent::Failed(format!("the process that reads tables said something that is no event: {error}"))
-        });
-        if tell.send(event).is_err() {
+        if tell.send(read_event(&line)).is_err() {
             return;
         }
     }
+}
+
+/// What a line of a reader says. It has read what strangers sent, so the line may hold anything.
+pub fn read_event(line: &[u8]) -> ReaderEvent {
+    serde_json::from_slice(line).unwrap_or_else(|error| {
+        ReaderEvent::Failed(format!("the process that reads tables said something that is no event: {error}"))
+    })
 }
 
 /// The first bytes that a process writes to stderr. The rest is read, so that the process does not wait.

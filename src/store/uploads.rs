@@ -9,15 +9,16 @@ use std::time::Duration;
 
 macro_rules! columns {
     () => {
-        "id, length, received, metadata, sha256, created_at, expires_at, expires_at <= now() as is_expired"
+        "id, length, length_known, received, metadata, sha256, created_at, expires_at, expires_at <= now() as is_expired"
     };
 }
 
 #[derive(Debug, Clone, FromRow)]
 pub struct UploadRow {
     pub id: UploadId,
-    /// Bytes of the complete file.
+    /// Bytes of the complete file; of one whose length is not known yet, the bytes that it may come to before more are granted.
     pub length: i64,
+    pub length_known: bool,
     /// Bytes that are on disk and acknowledged.
     pub received: i64,
     /// The Upload-Metadata header as it came; it was read once, so it can be read again.
@@ -29,11 +30,24 @@ pub struct UploadRow {
     pub is_expired: bool,
 }
 
+impl UploadRow {
+    /// Bytes of the complete file, once they are known.
+    pub fn known_length(&self) -> Option<u64> {
+        self.length_known.then_some(self.length as u64)
+    }
+
+    /// Whether every byte has come.
+    pub fn is_complete(&self) -> bool {
+        self.known_length() == Some(self.received as u64)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct NewUpload {
     pub id: UploadId,
     pub tenant: TenantId,
-    pub length: u64,
+    /// None where a later part says it.
+    pub length: Option<u64>,
     pub metadata: String,
 }
 
@@ -45,15 +59,17 @@ pub async fn create(
     most: u32,
 ) -> Result<Option<UploadRow>, StoreError> {
     let row = sqlx::query_as(concat!(
-        "insert into uploads (id, tenant, length, metadata, expires_at)
-         select $1, $2, $3, $4, now() + make_interval(secs => $5)
-         where (select count(*) from uploads where tenant = $2 and sha256 is null and expires_at > now()) < $6
+        "insert into uploads (id, tenant, length, length_known, metadata, expires_at)
+         select $1, $2, $3, $4, $5, now() + make_interval(secs => $6)
+         where (select count(*) from uploads where tenant = $2 and sha256 is null and expires_at > now()) < $7
          returning ",
         columns!()
     ))
     .bind(new.id)
     .bind(&new.tenant)
-    .bind(bigint("the length of the upload", new.length)?)
+    // Nothing is granted before a part comes, and the table wants a positive number.
+    .bind(bigint("the length of the upload", new.length.unwrap_or(1))?)
+    .bind(new.length.is_some())
     .bind(&new.metadata)
     .bind(expiry.as_secs_f64())
     .bind(i64::from(most))
@@ -87,6 +103,40 @@ pub async fn renew(
     .bind(id)
     .bind(tenant)
     .bind(expiry.as_secs_f64())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Grants `bytes` in all to an upload whose length is not known, or what it was granted before; false where it is gone or its
+/// length is known.
+pub async fn grant(conn: &mut PgConnection, id: UploadId, bytes: u64) -> Result<bool, StoreError> {
+    let done = sqlx::query("update uploads set length = greatest(length, $2) where id = $1 and not length_known")
+        .bind(id)
+        .bind(bigint("the bytes granted", bytes)?)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Takes back what was granted to an upload whose length is not known, and was not used. The caller holds the file's lock.
+pub async fn settle(conn: &mut PgConnection, id: UploadId) -> Result<(), StoreError> {
+    sqlx::query("update uploads set length = greatest(received, 1) where id = $1 and not length_known")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Says how long an upload is whose length was not known. None where it is gone, is longer already, or has another length.
+pub async fn set_length(conn: &mut PgConnection, id: UploadId, length: u64) -> Result<Option<UploadRow>, StoreError> {
+    let row = sqlx::query_as(concat!(
+        "update uploads set length = $2, length_known = true
+         where id = $1 and received <= $2 and (not length_known or length = $2) returning ",
+        columns!()
+    ))
+    .bind(id)
+    .bind(bigint("the length of the upload", length)?)
     .fetch_optional(conn)
     .await?;
     Ok(row)

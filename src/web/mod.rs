@@ -10,6 +10,7 @@
 
 mod ask;
 mod assets;
+mod audit;
 mod columns;
 mod compare;
 mod dataset;

@@ -1,8 +1,8 @@
 //! All pages, and what every request for one passes through.
 
 use super::{
-    assets, columns, compare, dataset, dataset_list, door, headers, home, job, job_actions, job_list, new_job, relay,
-    results, rows, session, upload,
+    assets, audit, columns, compare, dataset, dataset_list, door, headers, home, job, job_actions, job_list, new_job,
+    relay, results, rows, session, upload,
 };
 use crate::api::{self, AppState};
 use axum::{
@@ -58,6 +58,7 @@ fn closed() -> Vec<Route> {
         route(Method::GET, "/datasets/{id}/new-job", new_job::show),
         route(Method::POST, "/datasets/{id}/new-job", new_job::start),
         route(Method::GET, "/compare", compare::show),
+        route(Method::GET, "/audit", audit::show),
         route(Method::GET, "/new", upload::show),
         // The API limits files, by what the tenant may have.
         route(Method::POST, "/new", upload::send.layer(DefaultBodyLimit::disable())),

@@ -42,6 +42,11 @@ impl Shell {
         self.caller.as_ref().is_some_and(|caller| caller.scope >= Scope::Write)
     }
 
+    /// Whether they are the operator, who sees what belongs to no tenant.
+    pub fn is_operator(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.scope >= Scope::Admin)
+    }
+
     pub fn addresses(&self) -> &'static Addresses {
         &ADDRESSES
     }

@@ -52,7 +52,7 @@ pub struct Guard {
 impl Guard {
     /// Reads an address and checks that it may be sent to now.
     pub async fn check(&self, text: &str) -> Result<Url, BlockedUrl> {
-        let url = self.parse(text)?;
+        let url = self.read(text)?;
         let host = url.host_str().ok_or(BlockedUrl::NotAUrl)?;
         let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) => {
@@ -76,8 +76,8 @@ impl Guard {
         }
     }
 
-    /// Reads an address and checks what needs no look-up.
-    fn parse(&self, text: &str) -> Result<Url, BlockedUrl> {
+    /// Reads an address and checks what needs neither a look-up nor the host.
+    pub fn read(&self, text: &str) -> Result<Url, BlockedUrl> {
         let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST_URL).ok_or(BlockedUrl::NotAUrl)?;
         match url.scheme() {
             "https" => {}

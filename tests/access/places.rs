@@ -67,7 +67,8 @@ fn a_socket_of_this_machine_is_listened_on_by_name_or_from_systemd() {
     let script = format!(
         "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --no-worker --listen systemd --data-dir \"$1\" 3<&{descriptor}"
     );
-    let mut command = Command::new("sh");
+    // Other shells know descriptors of one digit only, and beside other tests this one has more.
+    let mut command = Command::new("bash");
     command
         .args(["-c", &script, BIN])
         .arg(&data)

@@ -1,11 +1,15 @@
 //! What clients that others wrote do, and what proxies between them and the server need.
 
-use super::{answer, harness, refused};
+use super::{answer, harness, make_key, refused};
 use harness::{CLICKS, Service, clicks, scratch};
 use reqwest::blocking::RequestBuilder;
 use serde_json::json;
 use sha2::{Digest, Sha512};
-use std::{fs, io::Read};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 fn tus(request: RequestBuilder) -> RequestBuilder {
     request.header("tus-resumable", "1.0.0")
@@ -124,4 +128,34 @@ fn an_address_that_is_too_long_is_a_problem() {
     let ask = |bytes: usize| answer(service.get(&format!("/v1/datasets?{}", "x".repeat(bytes))));
     assert_eq!(ask(65_200), refused(414, "address_too_long"));
     assert_eq!(ask(50_000).0, 400, "a parameter that is none");
+}
+
+#[test]
+fn who_is_refused_before_all_was_sent_is_told_why() {
+    let dir = scratch();
+    let data = dir.path().join("data");
+    let key = make_key(&data, &[]);
+    let service = Service::start_with(&data, &["--no-worker"]);
+    let body = vec![b'z'; 8 << 20];
+    let send = |path: &str, key: &str| {
+        let mut stream = TcpStream::connect(service.url.strip_prefix("http://").unwrap()).unwrap();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: text/csv\r\n");
+        write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).unwrap();
+        // As clients do that read nothing before they have sent everything.
+        stream.write_all(&body).expect("the connection stays open");
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).unwrap();
+        heard
+    };
+    let long = "y".repeat(60_000);
+    for (path, key, status) in [
+        (&format!("/v1/datasets?label={long}")[..], &key[..], 422),
+        ("/v1/datasets?label=click", "adk_0", 401),
+        ("/v1/jobs", &key, 415),
+        ("/nowhere", &key, 404),
+    ] {
+        let heard = send(path, key);
+        assert!(heard.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {heard}");
+    }
 }

@@ -53,6 +53,9 @@ fn a_table_that_kills_its_reader_is_invalid_and_the_service_goes_on() {
         let dataset = service.upload_bytes(nested, "application/vnd.apache.parquet", &label);
         assert!(rule(&dataset).starts_with("the table cannot be read"), "{dataset:#}");
     }
+    // Where it can be read, what is said of it is short.
+    let dataset = service.upload_bytes(nested_parquet(100), "application/vnd.apache.parquet", &label);
+    assert!(rule(&dataset).contains("of type Struct") && rule(&dataset).len() < 300, "{dataset:#}");
     // A look at an upload before a dataset is made of it reads the same bytes.
     let nested = nested_parquet(3000);
     let begin = service.post("/v1/uploads").header("tus-resumable", "1.0.0");

@@ -15,7 +15,12 @@ use std::time::Duration;
 const EXPIRY: Duration = Duration::from_secs(60);
 
 fn new_upload() -> NewUpload {
-    NewUpload { id: UploadId::new(), tenant: TenantId::default(), length: 10, metadata: "filename eA==".to_owned() }
+    NewUpload {
+        id: UploadId::new(),
+        tenant: TenantId::default(),
+        length: Some(10),
+        metadata: "filename eA==".to_owned(),
+    }
 }
 
 #[tokio::test]
@@ -64,6 +69,30 @@ async fn bytes_are_counted_from_where_the_upload_is_and_within_its_length() {
     assert!(!uploads::delete(conn, &TenantId::default(), new.id).await.unwrap());
     assert!(uploads::unfinished(conn, None, 9).await.unwrap().is_empty());
     assert_eq!(uploads::unneeded(conn, &[new.id]).await.unwrap(), [new.id]);
+}
+
+#[tokio::test]
+async fn an_upload_without_a_length_grows_by_what_it_is_granted_until_it_has_one() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    let new = NewUpload { length: None, ..new_upload() };
+    let row = uploads::create(conn, &new, EXPIRY, 9).await.unwrap().unwrap();
+    assert_eq!((row.known_length(), row.is_complete()), (None, false));
+    assert!(uploads::grant(conn, new.id, 8).await.unwrap());
+    assert!(uploads::grant(conn, new.id, 4).await.unwrap(), "what was granted stays");
+    let row = uploads::advance(conn, new.id, 0, 8, EXPIRY).await.unwrap().unwrap();
+    assert!(!row.is_complete(), "more may come");
+    assert!(uploads::grant(conn, new.id, 50).await.unwrap());
+    uploads::settle(conn, new.id).await.unwrap();
+    assert_eq!(uploads::find(conn, &new.tenant, new.id).await.unwrap().unwrap().length, 8);
+    let early = uploads::use_up(conn, new.id, &new_dataset("a").sha256).await.unwrap_err();
+    assert_eq!(early.constraint(), Some("uploads_used_has_length"));
+    assert!(uploads::set_length(conn, new.id, 7).await.unwrap().is_none(), "more has come");
+    assert!(uploads::set_length(conn, new.id, 8).await.unwrap().unwrap().is_complete());
+    assert!(uploads::set_length(conn, new.id, 8).await.unwrap().is_some(), "an answer that got lost");
+    assert!(uploads::set_length(conn, new.id, 9).await.unwrap().is_none());
+    assert!(!uploads::grant(conn, new.id, 100).await.unwrap());
+    assert!(uploads::use_up(conn, new.id, &new_dataset("a").sha256).await.unwrap());
 }
 
 #[tokio::test]
