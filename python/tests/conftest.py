@@ -8,6 +8,10 @@ import pytest
 import autodenoise as ad
 
 
+def pytest_addoption(parser):
+    parser.addoption("--rows", type=int, default=600, help="rows of the frames of test_frames.py (`make python-large`: a million)")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def program():
     built = Path(__file__).parents[2] / "target/debug/autodenoise"

@@ -152,15 +152,21 @@ class _Tables:
         columns: Sequence[str] = pq.read_schema(file).names
         own = [column for column in columns if column in self._columns]
         more = [column for column in columns if column not in self._columns]
-        taken = self._kind.take(self._kind.select(self._frame, own), self._rows(name))
+        taken = self._kind.filter(self._kind.select(self._frame, own), self._keep(name))
         added = pq.read_table(file, columns=more)
         return self._kind.with_columns(taken, {column: added[column].to_numpy() for column in more})
 
     def count(self, name: str) -> int:
         return len(self._rows(name))
 
-    def _rows(self, name: str) -> npt.NDArray[np.int64]:
-        return np.load(self._arms / "rows" / f"{name}.npy").astype(np.int64)
+    def _rows(self, name: str) -> npt.NDArray[np.uint64]:
+        """The positions of its rows in the frame, in their order."""
+        return np.load(self._arms / "rows" / f"{name}.npy")
+
+    def _keep(self, name: str) -> npt.NDArray[np.bool_]:
+        keep = np.zeros(self._kind.count_rows(self._frame), dtype=bool)
+        keep[self._rows(name)] = True
+        return keep
 
 
 def _write(file: Path, predicted: Numbers, rows: int, of: str) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .._errors import UnusableFrame
-from ._kind import ROWS_AT_A_TIME, Rows, check_names
+from ._kind import ROWS_AT_A_TIME, Bools, check_names
 
 
 def write_pieces(schema: Any, pieces: Iterable[Any], path: Path) -> None:
@@ -38,8 +38,9 @@ class ArrowKind:
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise UnusableFrame(f"the table cannot be written as Parquet: {error}; cast or drop the column") from error
 
-    def take(self, frame: Any, rows: Rows) -> Any:
-        return frame.take(pa.array(rows))
+    def filter(self, frame: Any, keep: Bools) -> Any:
+        # Chunk by chunk, where `take` would join the chunks of a column first.
+        return frame.filter(pa.array(keep))
 
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
         return frame.select(list(columns))

@@ -16,7 +16,6 @@ from .._errors import UnusableFrame
 ROWS_AT_A_TIME = 1 << 17
 
 Bools = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
 
 
 class FrameKind(Protocol):
@@ -43,8 +42,8 @@ class FrameKind(Protocol):
         """
         ...
 
-    def take(self, frame: Any, rows: Rows) -> Any:
-        """The rows at these positions, in this order, with their index and types."""
+    def filter(self, frame: Any, keep: Bools) -> Any:
+        """The rows that are to be kept, in their order, with their index and types; `keep` is of shape (rows,)."""
         ...
 
     def select(self, frame: Any, columns: Sequence[str]) -> Any:

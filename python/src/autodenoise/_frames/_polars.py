@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .._errors import UnusableFrame
-from ._kind import ROWS_AT_A_TIME, Rows
+from ._kind import ROWS_AT_A_TIME, Bools
 
 
 class PolarsKind:
@@ -38,8 +38,8 @@ class PolarsKind:
         except pl.exceptions.PolarsError as error:
             raise UnusableFrame(f"the frame cannot be written as Parquet: {error}; cast or drop the column") from error
 
-    def take(self, frame: Any, rows: Rows) -> Any:
-        return frame[rows]
+    def filter(self, frame: Any, keep: Bools) -> Any:
+        return frame.filter(keep)
 
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
         return frame.select(list(columns))
