@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._findings import Finding, read_findings
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 REPORT = "report.json"
 PAGE = "report.html"
 CERTIFICATE = "certificate.json"
+# What the names of private folders start with.
+FOLDER = "autodenoise-results-"
 
 
 class Verdict(str, Enum):
@@ -70,15 +73,50 @@ class Outcome:
     findings: list[Finding]
     warnings: list[str]
 
-    def __init__(self, folder: Path, told: Optional[Mapping[str, Any]] = None, warnings: Optional[list[str]] = None) -> None:
-        """The outcome in a folder; `told` is the report as the program printed it, with its sentences."""
+    def __init__(
+        self,
+        folder: Path,
+        told: Optional[Mapping[str, Any]] = None,
+        warnings: Optional[list[str]] = None,
+        owner: Optional[TemporaryDirectory[str]] = None,
+    ) -> None:
+        """The outcome in a folder.
+
+        Args:
+            folder: Where its files are.
+            told: The report as the program printed it, with its sentences.
+            warnings: What the program warned of.
+            owner: The folder, where it is to go with this object.
+        """
         self.folder = folder
+        self._owner = owner
         self.report = json.loads((folder / REPORT).read_text())
         summary: Mapping[str, Any] = (told or {}).get("summary", {})
         self.sentence = summary.get("outcome") or self._answer()
         self.next_steps = list(summary.get("next", []))
         self.findings = read_findings(self.report, summary.get("findings", []))
         self.warnings = list(warnings or [])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies: a folder that goes with this object goes along, with all its files."""
+        state = self.__dict__.copy()
+        if self._owner is not None:
+            files = (path for path in self.folder.rglob("*") if path.is_file())
+            state["_owner"] = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Puts the files into a new folder that goes with this object."""
+        self.__dict__.update(state)
+        files: Optional[Mapping[str, bytes]] = state["_owner"]
+        if files is None:
+            return
+        self._owner = TemporaryDirectory(prefix=FOLDER)
+        self.folder = Path(self._owner.name)
+        for name, content in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     @property
     def verdict(self) -> Verdict:

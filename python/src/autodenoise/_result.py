@@ -53,10 +53,9 @@ class Result(Outcome):
             given: What the denoised table says that rows count as, of shape (rows,); NaN for dropped rows.
             owner: The folder, where it is to go with this object.
         """
-        super().__init__(Path(folder), told, warnings)
+        super().__init__(Path(folder), told, warnings, owner)
         self._options: dict[str, Any] = dict(options or {})
         self._given = given
-        self._owner = owner
 
     @property
     def table_options(self) -> dict[str, Any]:
