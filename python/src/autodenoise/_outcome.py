@@ -154,11 +154,11 @@ class Outcome:
         if not in_notebook():
             webbrowser.open((self.folder / PAGE).absolute().as_uri())
             return
-        from IPython.display import HTML, display  # pyright: ignore
+        from IPython.display import display  # pyright: ignore
 
         # A frame of its own, because the page has styles of its own; it may run nothing.
         frame = f'<iframe sandbox srcdoc="{escape(self.page)}" style="width:100%;height:40em;border:0"></iframe>'
-        display(HTML(frame))
+        display({"text/html": frame, "text/plain": str(self)}, raw=True)
 
     def plot(self, axes: Optional[Axes] = None) -> Axes:
         """Draws the AUC of the test rows of every arm, a dot a seed. Needs matplotlib.

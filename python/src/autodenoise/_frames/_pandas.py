@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from .._errors import UnusableFrame
 from ._arrow import write_pieces
-from ._kind import ROWS_AT_A_TIME, Bools, check_names
+from ._kind import ROWS_AT_A_TIME, Bools, as_text, check_names
 
 
 class PandasKind:
@@ -86,4 +86,4 @@ def _as_arrow(column: Any, kind: Any) -> Any:
 
 def _as_text(column: Any) -> Any:
     missing = pd.isna(column).to_numpy(dtype=bool)
-    return pa.array([None if gone else str(one) for one, gone in zip(column, missing)], pa.string())
+    return pa.array([None if gone else as_text(one) for one, gone in zip(column, missing)], pa.string())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .._errors import UnusableFrame
-from ._kind import ROWS_AT_A_TIME, Bools
+from ._kind import ROWS_AT_A_TIME, Bools, as_text
 
 
 class PolarsKind:
@@ -30,7 +30,7 @@ class PolarsKind:
             raise UnusableFrame(
                 f"column {seen[0]!r} holds Python objects, which Parquet has no type for; cast it, or name it in `exclude`"
             )
-        texts = [pl.Series(name, [None if one is None else str(one) for one in frame[name]]) for name in objects]
+        texts = [pl.Series(name, [None if one is None else as_text(one) for one in frame[name]]) for name in objects]
         try:
             frame.with_columns(texts).write_parquet(
                 path, compression="zstd", compression_level=1, statistics=False, row_group_size=ROWS_AT_A_TIME
