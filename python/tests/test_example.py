@@ -30,7 +30,7 @@ def is_of_pytorch(cell):
 
 
 @pytest.fixture(scope="module")
-def outputs(program, tmp_path_factory):
+def outputs(optimised, tmp_path_factory):
     has_pytorch = find_spec("torch") is not None
     return run(tmp_path_factory.mktemp("notebook"), lambda cell: has_pytorch or not is_of_pytorch(cell))
 
