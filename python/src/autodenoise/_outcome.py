@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._findings import Finding, read_findings
@@ -78,7 +80,7 @@ class Outcome:
         folder: Path,
         told: Optional[Mapping[str, Any]] = None,
         warnings: Optional[list[str]] = None,
-        owner: Optional[TemporaryDirectory[str]] = None,
+        owner: Optional[tempfile.TemporaryDirectory[str]] = None,
     ) -> None:
         """The outcome in a folder.
 
@@ -111,7 +113,7 @@ class Outcome:
         files: Optional[Mapping[str, bytes]] = state["_owner"]
         if files is None:
             return
-        self._owner = TemporaryDirectory(prefix=FOLDER)
+        self._owner = tempfile.TemporaryDirectory(prefix=FOLDER)
         self.folder = Path(self._owner.name)
         for name, content in files.items():
             path = self.folder / name
@@ -150,15 +152,26 @@ class Outcome:
         return (self.folder / PAGE).read_text()
 
     def show(self) -> None:
-        """Shows the report: in the notebook, or else in a browser."""
+        """Shows the report: in the notebook, or else in a browser; where there is none its file is named."""
         if not in_notebook():
-            webbrowser.open((self.folder / PAGE).absolute().as_uri())
+            page = self._page_file()
+            if not webbrowser.open(page.as_uri()):
+                print(f"the report is in {page}")
             return
         from IPython.display import display  # pyright: ignore
 
         # A frame of its own, because the page has styles of its own; it may run nothing.
         frame = f'<iframe sandbox srcdoc="{escape(self.page)}" style="width:100%;height:40em;border:0"></iframe>'
         display({"text/html": frame, "text/plain": str(self)}, raw=True)
+
+    def _page_file(self) -> Path:
+        """The report as a file that stays: a script may end, and its private folders with it, before a browser has read it."""
+        page = (self.folder / PAGE).absolute()
+        if self._owner is None:
+            return page
+        file, name = tempfile.mkstemp(prefix="autodenoise-report-", suffix=".html")
+        os.close(file)
+        return Path(shutil.copyfile(page, name))
 
     def plot(self, axes: Optional[Axes] = None) -> Axes:
         """Draws the AUC of the test rows of every arm, a dot a seed. Needs matplotlib.

@@ -16,8 +16,10 @@ OTHER = "#6e7781"
 def plot_arms(report: Mapping[str, Any], axes: Optional[Axes]) -> Axes:
     """Draws the AUC of the test rows of every arm: a dot a seed, and a bar at their mean."""
     if axes is None:
-        from matplotlib import pyplot
-
+        try:
+            from matplotlib import pyplot
+        except ModuleNotFoundError as error:
+            raise ImportError("charts need matplotlib: pip install 'autodenoise[plot]'") from error
         axes = pyplot.subplots(figsize=(6, 0.6 + 0.5 * len(_arms(report))), layout="constrained")[1]
     assert axes is not None
     arms = _arms(report)
