@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test python python-integrations check-stream clean
+.PHONY: .python-environment help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test action-test python python-example python-large python-integrations check-stream clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -48,13 +48,26 @@ clients: setup ## Validate the OpenAPI document, and run the main job through th
 	cargo build --locked
 	scripts/clients.sh target/debug/autodenoise
 
-python: ## Lint, type-check and test the Python package, in an environment of its own in .python
-	test -n "$(AUTODENOISE_PROGRAM)" || cargo build --locked
+# What the package is tested with.
+.python-environment:
 	test -x .python/bin/python || python3 -m venv .python
 	.python/bin/pip install --quiet --editable 'python[test]'
+
+python: .python-environment ## Lint, type-check and test the Python package, in an environment of its own in .python
+	test -n "$(AUTODENOISE_PROGRAM)" || cargo build --locked
 	.python/bin/ruff check python
 	.python/bin/pyright --project python --pythonpath .python/bin/python
 	AUTODENOISE_PROGRAM="$(or $(AUTODENOISE_PROGRAM),$(CURDIR)/target/debug/autodenoise)" .python/bin/pytest --quiet python
+
+python-example: .python-environment ## Run the example notebook, with a program that is optimised (a minute once built)
+	test -n "$(AUTODENOISE_PROGRAM)" || cargo build --release --locked
+	AUTODENOISE_PROGRAM="$(or $(AUTODENOISE_PROGRAM),$(CURDIR)/target/release/autodenoise)" .python/bin/pytest python/tests/test_example.py
+
+python-large: .python-environment ## Frames of a million rows in and out, and the memory of ROWS=10000000 (minutes, 5 GB of memory)
+	test -n "$(AUTODENOISE_PROGRAM)" || cargo build --release --locked
+	export AUTODENOISE_PROGRAM="$(or $(AUTODENOISE_PROGRAM),$(CURDIR)/target/release/autodenoise)"; \
+	.python/bin/pytest python/tests/test_frames.py --rows 1000000 --durations 0; \
+	.python/bin/python scripts/python-memory.py --rows $(or $(ROWS),10000000)
 
 python-integrations: setup ## The Python layers for MLflow, Dagster and Airflow on the real libraries (minutes, 700 MB from PyPI)
 	cargo build --locked
@@ -144,6 +157,9 @@ wheel: $(if $(filter autodenoise,$(ONLY)),,setup-torch) ## Build the wheels auto
 wheel-test: ## The wheels in fresh environments, up to a verdict; ROOT=folder: in a bare system (docs/python.md)
 	@scripts/wheel-test.py $(if $(ROOT),--root "$(ROOT)") \
 		$(if $(and $(wildcard dist/autodenoise_torch-*.whl),$(wildcard .torch/site)),--torch .torch/site)
+
+action-test: .python-environment ## The steps of action.yml and of the GitLab template with the wheel of dist, in a bare system: ROOT=folder (root)
+	.python/bin/pytest python/tests/client/test_ci_files.py --root "$(ROOT)" --wheel dist/autodenoise-[0-9]*.whl
 
 clean: ## Remove what was built; .torch stays
 	cargo clean

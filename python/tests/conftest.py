@@ -8,11 +8,25 @@ import pytest
 import autodenoise as ad
 
 
+def pytest_addoption(parser):
+    parser.addoption("--rows", type=int, default=600, help="rows of the frames of test_frames.py (`make python-large`: a million)")
+    parser.addoption("--root", type=Path, help="folder of a bare system, where the steps of the CI files run (`make action-test`)")
+    parser.addoption("--wheel", type=Path, help="wheel that the CI files install; by default one that stands in for ours")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def program():
     built = Path(__file__).parents[2] / "target/debug/autodenoise"
     os.environ.setdefault("AUTODENOISE_PROGRAM", str(built))
     return ad.find_program()
+
+
+@pytest.fixture(scope="session")
+def optimised(program):
+    """The program, where it is fast enough to reach a verdict that is certified."""
+    if program.parent.name == "debug":
+        pytest.skip("a program that is not optimised takes ten minutes for it: `make python-example`")
+    return program
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ._errors import WrongOption
 from ._options import DenoiseOptions, Progress, lists_options, names_of, table_names, to_flags
+from ._outcome import FOLDER
 from ._process import run_program
 from ._result import MASK, Result
 from ._table import TableFile, table_file
@@ -52,7 +53,7 @@ def denoise(table: Any = None, *, progress: Progress = None, **options: Unpack[D
             for name in OF_FILES:
                 if name in given:
                     raise WrongOption(f"`{name}` is for tables that are given by their path; use `result.apply(frame)`")
-        owner = None if "results" in given else tempfile.TemporaryDirectory(prefix="autodenoise-results-")
+        owner = None if "results" in given else tempfile.TemporaryDirectory(prefix=FOLDER)
         folder = Path(given.pop("results", None) or owner.name)  # type: ignore[union-attr]
         denoised = source.folder / "denoised.parquet"
         out = ["--out", str(denoised), "--if-refused=kept"] if source.kind is not None else _out(given)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import BaseEstimator  # pyright: ignore
-from sklearn.utils import check_array, check_consistent_length, column_or_1d  # pyright: ignore
+from sklearn.utils import (  # pyright: ignore
+    ClassifierTags,
+    Tags,
+    check_consistent_length,
+    column_or_1d,
+)
 from sklearn.utils.multiclass import check_classification_targets  # pyright: ignore
+from sklearn.utils.validation import validate_data  # pyright: ignore
 
 from ._denoise import denoise
-from ._frames import find_kind
-from ._frames._kind import FrameKind
+from ._frames import FrameKind, find_kind
+from ._frames._arrow import ArrowKind
 from ._options import Progress
 
 LABEL = "autodenoise_label"
@@ -24,15 +30,16 @@ class Denoiser(BaseEstimator):  # pyright: ignore
     """Chooses the rows to train on: `Denoiser().fit(X, y).keep_`.
 
     It is a sampler: `fit_resample` gives the rows that are worth training on, as imbalanced-learn's do. The rows are split at
-    random into training, validation and test rows unless it is said otherwise; only rows of the first two can be dropped, for
-    the test rows are what the verdict is reached on.
+    random into training, validation and test rows, with the same shares of both classes, unless `options` has a split; only
+    rows of the first two can be dropped, for the test rows are what the verdict is reached on.
 
     Args:
         method: How rows are chosen; `robust` by default.
         backbone: The recommender model; `deepfm` by default.
         certify: Whether models are trained again and again for a verdict.
         if_refused: What is kept where the verdict says no: `all` rows, or the `kept` rows all the same.
-        random_state: The seed of every random number.
+        random_state: The seed of every random number, or a `RandomState` to draw it from; None is the program's own, which is
+            always the same.
         options: Any other option of `denoise`, as `{"split_group": "user"}`.
         progress: As of `denoise`.
 
@@ -44,7 +51,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         verdict_: Its verdict.
         classes_: The two classes, of shape (2,).
         n_features_in_: The columns of X.
-        feature_names_in_: Their names, where X has names; of shape (n_features_in_,).
+        feature_names_in_: Their names, where all are text; of shape (n_features_in_,).
     """
 
     keep_: npt.NDArray[np.bool_]
@@ -60,7 +67,7 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         backbone: Optional[str] = None,
         certify: bool = True,
         if_refused: str = "all",
-        random_state: Optional[int] = 42,
+        random_state: Union[int, np.random.RandomState, None] = 42,
         options: Optional[Mapping[str, Any]] = None,
         progress: Progress = None,
     ) -> None:
@@ -84,10 +91,10 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         labels = self._encode(y)
         check_consistent_length(X, labels)
         table = kind.with_columns(table, {LABEL: labels})
-        given: dict[str, Any] = {**(self.options or {}), "label": LABEL, "certify": self.certify}
-        for name, value in (("method", self.method), ("backbone", self.backbone), ("seed", self.random_state)):
-            if value is not None:
-                given[name] = value
+        given: dict[str, Any] = {"method": self.method, "backbone": self.backbone, "seed": self._seed(), **(self.options or {})}
+        if not any(name.startswith("split") for name in given):
+            given["split_stratified"] = True
+        given.update(label=LABEL, certify=self.certify)
         result = denoise(table, progress=self.progress, **given)
         refused = result.verdict.value in ("not_better", "inconclusive") and self.if_refused != "kept"
         soft = labels.astype(np.float64) if refused else np.where(np.isnan(result.soft_labels), labels, result.soft_labels)
@@ -110,27 +117,39 @@ class Denoiser(BaseEstimator):  # pyright: ignore
             have the other class.
         """
         self.fit(X, y)
-        kind = find_kind(X) if not isinstance(X, np.ndarray) else None
-        rows = np.flatnonzero(self.keep_)
-        kept = np.asarray(X)[rows] if kind is None else kind.take(X, rows)
-        return kept, self.classes_[(self.soft_labels_[rows] > 0.5).astype(int)]
+        kind = _find_frame(X)
+        kept = np.asarray(X)[self.keep_] if kind is None else kind.filter(X, self.keep_)
+        return kept, self.classes_[(self.soft_labels_[self.keep_] > 0.5).astype(int)]
 
     def _take_in(self, X: Any) -> tuple[FrameKind, Any]:  # noqa: N803
         """The columns as a frame; what is known of them is kept."""
-        kind = None if isinstance(X, (np.ndarray, list)) else find_kind(X)
+        kind = _find_frame(X)
         if kind is not None:
-            names = kind.column_names(X)
-            self.n_features_in_ = len(names)
-            self.feature_names_in_ = np.asarray(names, dtype=object)
+            validate_data(self, X, skip_check_array=True)
+            if kind.count_rows(X) == 0:
+                raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+            if LABEL in kind.column_names(X):
+                raise ValueError(f"X has a column {LABEL!r}, which is the name that y gets: rename it")
             return kind, X
-        array = _read_array(X)
-        self.n_features_in_ = array.shape[1]
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        # Values may be missing, and may be words.
+        array: Any = validate_data(self, X, dtype=None, ensure_all_finite="allow-nan")
         columns = {f"x{place}": _read_column(array[:, place]) for place in range(array.shape[1])}
-        from ._frames._arrow import ArrowKind
-
         return ArrowKind(), pa.table(columns)
+
+    def _seed(self) -> Optional[int]:
+        """The seed of a run."""
+        if isinstance(self.random_state, np.random.RandomState):
+            return int(self.random_state.randint(2**31))
+        return None if self.random_state is None else int(self.random_state)
+
+    def __sklearn_tags__(self) -> Tags:
+        """What scikit-learn should know: labels are of two classes, and values may be missing or words."""
+        tags: Any = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.classifier_tags = ClassifierTags(multi_class=False)
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        return tags
 
     def _encode(self, y: Any) -> npt.NDArray[np.int8]:
         """The labels as 0 and 1, of shape (rows,)."""
@@ -144,9 +163,9 @@ class Denoiser(BaseEstimator):  # pyright: ignore
         return codes.astype(np.int8)
 
 
-def _read_array(X: Any) -> npt.NDArray[Any]:  # noqa: N803
-    """X as an array of two dimensions; values may be missing."""
-    return check_array(X, dtype=None, ensure_all_finite=False)  # pyright: ignore
+def _find_frame(X: Any) -> Optional[FrameKind]:  # noqa: N803
+    """The kind of a frame; None of an array, a list, and all else that scikit-learn is to look at."""
+    return find_kind(X) if hasattr(X, "columns") else None
 
 
 def _read_column(values: npt.NDArray[Any]) -> Any:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ._errors import Refused, UnusableFrame
 from ._options import CertifyOptions, JudgeOptions, Progress, TableOptions, lists_options, names_of, to_flags
-from ._outcome import CERTIFICATE, PAGE, REPORT, Outcome
+from ._outcome import CERTIFICATE, FOLDER, PAGE, REPORT, Outcome
 from ._process import run_program
 from ._progress import screen_for
 from ._result import Result
@@ -45,8 +45,7 @@ class Judged(Outcome):
 
     def __init__(self, folder: Path, *, told: Mapping[str, Any], owner: Optional[tempfile.TemporaryDirectory[str]] = None) -> None:
         """The verdict in a folder; `told` is the report as the program printed it, and `owner` the folder to go with it."""
-        super().__init__(folder, told)
-        self._owner = owner
+        super().__init__(folder, told, owner=owner)
         self.report["verdict"] = told["verdict"]
 
 
@@ -100,7 +99,7 @@ def judge(
         flags = to_flags(in_verdict, OF_VERDICT, source.folder)
         arguments = ["judge", "verdict", *flags, f"--model={name}", "--json", "--", *paths, str(arms)]
         told = run_program(arguments, progress, (0, 7, 8)).json()
-        owner = tempfile.TemporaryDirectory(prefix="autodenoise-verdict-")
+        owner = tempfile.TemporaryDirectory(prefix=FOLDER)
         for file in (REPORT, PAGE, CERTIFICATE):
             shutil.copy(arms / file, owner.name)
         return Judged(Path(owner.name), told=told, owner=owner)
@@ -109,7 +108,7 @@ def judge(
 def _nothing_changed(result: Result) -> Judged:
     """The verdict where there is nothing to train: files are the result's."""
     summary = {"outcome": "The method changed nothing, so there is nothing to train.", "next": ["Train on all rows."]}
-    owner = tempfile.TemporaryDirectory(prefix="autodenoise-verdict-")
+    owner = tempfile.TemporaryDirectory(prefix=FOLDER)
     for file in (REPORT, PAGE, CERTIFICATE):
         shutil.copy(result.folder / file, owner.name)
     return Judged(Path(owner.name), told={"verdict": "not_better", "summary": summary}, owner=owner)
@@ -152,15 +151,21 @@ class _Tables:
         columns: Sequence[str] = pq.read_schema(file).names
         own = [column for column in columns if column in self._columns]
         more = [column for column in columns if column not in self._columns]
-        taken = self._kind.take(self._kind.select(self._frame, own), self._rows(name))
+        taken = self._kind.filter(self._kind.select(self._frame, own), self._keep(name))
         added = pq.read_table(file, columns=more)
         return self._kind.with_columns(taken, {column: added[column].to_numpy() for column in more})
 
     def count(self, name: str) -> int:
         return len(self._rows(name))
 
-    def _rows(self, name: str) -> npt.NDArray[np.int64]:
-        return np.load(self._arms / "rows" / f"{name}.npy").astype(np.int64)
+    def _rows(self, name: str) -> npt.NDArray[np.uint64]:
+        """The positions of its rows in the frame, in their order."""
+        return np.load(self._arms / "rows" / f"{name}.npy")
+
+    def _keep(self, name: str) -> npt.NDArray[np.bool_]:
+        keep = np.zeros(self._kind.count_rows(self._frame), dtype=bool)
+        keep[self._rows(name)] = True
+        return keep
 
 
 def _write(file: Path, predicted: Numbers, rows: int, of: str) -> None:

@@ -205,6 +205,8 @@ class JudgeOptions(CertifyOptions, TableOptions, total=False):
 
 SWITCHES = {"split_stratified", "strict", "reselect"}
 COMMAS = {"features", "exclude", "category", "numeric", "missing", "columns", "transfer", "tune", "split"}
+# That no column is named is what the program takes for granted.
+NONE_BY_DEFAULT = {"exclude", "category", "numeric", "transfer"}
 REPEATED = {"multi", "compare", "option", "train", "valid", "test"}
 
 
@@ -254,7 +256,8 @@ def _flags_of(name: str, value: Any, folder: Path) -> list[str]:
     if name == "sweep":
         return [f"{flag}={_sweep(value)}"]
     if name in COMMAS:
-        return [f"{flag}={_commas(name, value)}"]
+        named = _commas(name, value)
+        return [] if named == "" and name in NONE_BY_DEFAULT else [f"{flag}={named}"]
     if name in REPEATED:
         return [f"{flag}={item}" for item in _items(value)]
     return [f"{flag}={_text(value)}"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 REPORT = "report.json"
 PAGE = "report.html"
 CERTIFICATE = "certificate.json"
+# What the names of private folders start with.
+FOLDER = "autodenoise-results-"
 
 
 class Verdict(str, Enum):
@@ -70,15 +75,50 @@ class Outcome:
     findings: list[Finding]
     warnings: list[str]
 
-    def __init__(self, folder: Path, told: Optional[Mapping[str, Any]] = None, warnings: Optional[list[str]] = None) -> None:
-        """The outcome in a folder; `told` is the report as the program printed it, with its sentences."""
+    def __init__(
+        self,
+        folder: Path,
+        told: Optional[Mapping[str, Any]] = None,
+        warnings: Optional[list[str]] = None,
+        owner: Optional[tempfile.TemporaryDirectory[str]] = None,
+    ) -> None:
+        """The outcome in a folder.
+
+        Args:
+            folder: Where its files are.
+            told: The report as the program printed it, with its sentences.
+            warnings: What the program warned of.
+            owner: The folder, where it is to go with this object.
+        """
         self.folder = folder
+        self._owner = owner
         self.report = json.loads((folder / REPORT).read_text())
         summary: Mapping[str, Any] = (told or {}).get("summary", {})
         self.sentence = summary.get("outcome") or self._answer()
         self.next_steps = list(summary.get("next", []))
         self.findings = read_findings(self.report, summary.get("findings", []))
         self.warnings = list(warnings or [])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies: a folder that goes with this object goes along, with all its files."""
+        state = self.__dict__.copy()
+        if self._owner is not None:
+            files = (path for path in self.folder.rglob("*") if path.is_file())
+            state["_owner"] = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Puts the files into a new folder that goes with this object."""
+        self.__dict__.update(state)
+        files: Optional[Mapping[str, bytes]] = state["_owner"]
+        if files is None:
+            return
+        self._owner = tempfile.TemporaryDirectory(prefix=FOLDER)
+        self.folder = Path(self._owner.name)
+        for name, content in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     @property
     def verdict(self) -> Verdict:
@@ -112,15 +152,26 @@ class Outcome:
         return (self.folder / PAGE).read_text()
 
     def show(self) -> None:
-        """Shows the report: in the notebook, or else in a browser."""
+        """Shows the report: in the notebook, or else in a browser; where there is none its file is named."""
         if not in_notebook():
-            webbrowser.open((self.folder / PAGE).absolute().as_uri())
+            page = self._page_file()
+            if not webbrowser.open(page.as_uri()):
+                print(f"the report is in {page}")
             return
-        from IPython.display import HTML, display  # pyright: ignore
+        from IPython.display import display  # pyright: ignore
 
         # A frame of its own, because the page has styles of its own; it may run nothing.
         frame = f'<iframe sandbox srcdoc="{escape(self.page)}" style="width:100%;height:40em;border:0"></iframe>'
-        display(HTML(frame))
+        display({"text/html": frame, "text/plain": str(self)}, raw=True)
+
+    def _page_file(self) -> Path:
+        """The report as a file that stays: a script may end, and its private folders with it, before a browser has read it."""
+        page = (self.folder / PAGE).absolute()
+        if self._owner is None:
+            return page
+        file, name = tempfile.mkstemp(prefix="autodenoise-report-", suffix=".html")
+        os.close(file)
+        return Path(shutil.copyfile(page, name))
 
     def plot(self, axes: Optional[Axes] = None) -> Axes:
         """Draws the AUC of the test rows of every arm, a dot a seed. Needs matplotlib.

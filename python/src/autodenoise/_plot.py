@@ -16,8 +16,10 @@ OTHER = "#6e7781"
 def plot_arms(report: Mapping[str, Any], axes: Optional[Axes]) -> Axes:
     """Draws the AUC of the test rows of every arm: a dot a seed, and a bar at their mean."""
     if axes is None:
-        from matplotlib import pyplot
-
+        try:
+            from matplotlib import pyplot
+        except ModuleNotFoundError as error:
+            raise ImportError("charts need matplotlib: pip install 'autodenoise[plot]'") from error
         axes = pyplot.subplots(figsize=(6, 0.6 + 0.5 * len(_arms(report))), layout="constrained")[1]
     assert axes is not None
     arms = _arms(report)
@@ -26,7 +28,8 @@ def plot_arms(report: Mapping[str, Any], axes: Optional[Axes]) -> Axes:
         axes.plot(values, [place] * len(values), "o", color=colour, alpha=0.6)
         axes.plot([sum(values) / len(values)], [place], "|", color=colour, markersize=18, markeredgewidth=2)
     axes.set_yticks(range(len(arms)), [WORDS.get(arm, arm) for arm, _ in arms])
-    axes.invert_yaxis()
+    # The first arm is on top, and none at the very edge.
+    axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xlabel("AUC of the test rows")
     axes.set_title(f"verdict: {report['verdict'].replace('_', ' ')}")
     return axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -53,10 +53,9 @@ class Result(Outcome):
             given: What the denoised table says that rows count as, of shape (rows,); NaN for dropped rows.
             owner: The folder, where it is to go with this object.
         """
-        super().__init__(Path(folder), told, warnings)
+        super().__init__(Path(folder), told, warnings, owner)
         self._options: dict[str, Any] = dict(options or {})
         self._given = given
-        self._owner = owner
 
     @property
     def table_options(self) -> dict[str, Any]:
@@ -75,10 +74,8 @@ class Result(Outcome):
     def weights(self) -> npt.NDArray[np.float32]:
         """What each row weighs in training, of shape (rows,): 0 where it is dropped, 1 where it counts as any other."""
         weights = self.kept.astype(np.float32)
-        labels = self._read(LABELS, ["row", "weight"])
-        if labels is not None:
-            rows = labels["row"].to_numpy()
-            weights[rows] *= labels["weight"].to_numpy()
+        for batch in self._read(LABELS, ["row", "weight"]):
+            weights[batch["row"].to_numpy()] *= batch["weight"].to_numpy()
         return weights
 
     @cached_property
@@ -89,14 +86,11 @@ class Result(Outcome):
         and test rows of a table that was given by its path or whose labels nobody changed, and of dropped validation rows.
         """
         soft = np.full(len(self.kept), np.nan, np.float32)
-        labels = self._read(LABELS, ["row", "target"])
-        if labels is None:
-            explained = self._read(EXPLANATIONS, ["row", "label"])
-            labels = None if explained is None else explained.rename_columns(["row", "target"])
-        if labels is not None:
-            soft[labels["row"].to_numpy()] = labels["target"].to_numpy()
+        name, label = (LABELS, "target") if (self.folder / LABELS).exists() else (EXPLANATIONS, "label")
+        for batch in self._read(name, ["row", label]):
+            soft[batch["row"].to_numpy()] = batch[label].to_numpy()
         if self._given is not None:
-            soft = np.where(np.isnan(self._given), soft, self._given)
+            np.copyto(soft, self._given, where=~np.isnan(self._given))
         return soft
 
     def explanations(self) -> pa.Table:  # pyright: ignore
@@ -130,7 +124,7 @@ class Result(Outcome):
         if self.verdict.value in ("not_better", "inconclusive") and if_refused == "all":
             warnings.warn(f"{self.sentence} So all rows are given back.", DataWarning, stacklevel=2)
             return frame
-        kept = kind.take(frame, np.flatnonzero(self.kept))
+        kept = kind.filter(frame, self.kept)
         names: Optional[Mapping[str, str]] = self.report.get("label_columns")
         if names is None:
             return kept
@@ -142,9 +136,11 @@ class Result(Outcome):
         shutil.copytree(self.folder, folder)
         return Path(folder)
 
-    def _read(self, name: str, columns: list[str]) -> Optional[pa.Table]:  # pyright: ignore
-        """These columns of an artifact; None where the method leaves no such artifact."""
+    def _read(self, name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:  # pyright: ignore
+        """These columns of an artifact, some rows at a time; nothing where the method leaves no such artifact."""
         import pyarrow.parquet as pq
 
         file = self.folder / name
-        return pq.read_table(file, columns=columns) if file.exists() else None
+        if file.exists():
+            with pq.ParquetFile(file) as table:
+                yield from table.iter_batches(columns=columns)

@@ -32,6 +32,16 @@ def clicks(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def planted(folder: Path) -> Path:
+    """A table with labels that are turned round, as CSV: without them a model is better for certain."""
+    path = folder / "planted.csv"
+    size = ["--users", "200", "--items", "200", "--rows", "24000", "--seed", "2"]
+    command = [find_program(), "synth", path, *size, "--plant", "inverted:item:0.15", "--plant", "random:user:0.15"]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(scope="session")
 def service(folder: Path) -> Iterator[Service]:
     """A service that asks for keys."""
     service = Service(folder, "--require-keys", "--slots", "2")

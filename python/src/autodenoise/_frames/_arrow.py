@@ -11,14 +11,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .._errors import UnusableFrame
-from ._kind import ROWS_AT_A_TIME, Rows, check_names
+from ._kind import ROWS_AT_A_TIME, Bools, check_names
 
 
 def write_pieces(schema: Any, pieces: Iterable[Any], path: Path) -> None:
-    """Writes tables of one schema as one file, each a group of rows."""
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, write_statistics=False) as writer:
-        for piece in pieces:
-            writer.write_table(piece)
+    """Writes tables of one schema as one file, each a group of rows.
+
+    Raises:
+        UnusableFrame: Parquet does not have the type of a column.
+    """
+    try:
+        with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, write_statistics=False) as writer:
+            for piece in pieces:
+                writer.write_table(piece)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UnusableFrame(f"the table cannot be written as Parquet: {error}; cast or drop the column") from error
 
 
 class ArrowKind:
@@ -33,13 +40,11 @@ class ArrowKind:
     def write_parquet(self, frame: Any, path: Path, unseen: Sequence[str]) -> None:
         self.column_names(frame)
         pieces = (frame.slice(at, ROWS_AT_A_TIME) for at in range(0, max(frame.num_rows, 1), ROWS_AT_A_TIME))
-        try:
-            write_pieces(frame.schema, pieces, path)
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise UnusableFrame(f"the table cannot be written as Parquet: {error}; cast or drop the column") from error
+        write_pieces(frame.schema, pieces, path)
 
-    def take(self, frame: Any, rows: Rows) -> Any:
-        return frame.take(pa.array(rows))
+    def filter(self, frame: Any, keep: Bools) -> Any:
+        # Chunk by chunk, where `take` would join the chunks of a column first.
+        return frame.filter(pa.array(keep))
 
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
         return frame.select(list(columns))

@@ -16,7 +16,6 @@ from .._errors import UnusableFrame
 ROWS_AT_A_TIME = 1 << 17
 
 Bools = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
 
 
 class FrameKind(Protocol):
@@ -43,8 +42,8 @@ class FrameKind(Protocol):
         """
         ...
 
-    def take(self, frame: Any, rows: Rows) -> Any:
-        """The rows at these positions, in this order, with their index and types."""
+    def filter(self, frame: Any, keep: Bools) -> Any:
+        """The rows that are to be kept, in their order, with their index and types; `keep` is of shape (rows,)."""
         ...
 
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
@@ -86,8 +85,16 @@ def find_kind(frame: Any) -> Optional[FrameKind]:
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """The names of columns, where no two are alike: the program could not tell which is meant."""
+    """The names of columns, where each is text and no two are alike: the program could not tell which is meant."""
+    for name in names:
+        if name != as_text(name):
+            raise UnusableFrame(f"column {name!r} has a name that is no text in UTF-8; rename it")
     twice = sorted({name for name in names if list(names).count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise UnusableFrame(f"several columns are named {', '.join(map(repr, twice))}; rename all but one")
     return list(names)
+
+
+def as_text(value: Any) -> str:
+    """The text of a value; what UTF-8 has no bytes for, half of a surrogate pair, is a question mark."""
+    return str(value).encode(errors="replace").decode()

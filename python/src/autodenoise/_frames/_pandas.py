@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from .._errors import UnusableFrame
 from ._arrow import write_pieces
-from ._kind import ROWS_AT_A_TIME, Rows, check_names
+from ._kind import ROWS_AT_A_TIME, Bools, as_text, check_names
 
 
 class PandasKind:
@@ -45,16 +45,20 @@ class PandasKind:
         schema = pa.schema(fields)
         write_pieces(schema, _pieces(frame, schema, texts), path)
 
-    def take(self, frame: Any, rows: Rows) -> Any:
-        return frame.iloc[rows]
+    def filter(self, frame: Any, keep: Bools) -> Any:
+        return frame.iloc[keep]
 
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
         places = {name: place for place, name in enumerate(self.column_names(frame))}
         return frame.iloc[:, [places[name] for name in columns]]
 
     def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
-        # By position: a Series would be aligned to the index, which may have one value twice.
-        return frame.assign(**columns)
+        # A frame of its own with the same columns: `assign` would copy them, before pandas 3.
+        frame = frame.copy(deep=False)
+        for name, values in columns.items():
+            # By position: a Series would be aligned to the index, which may have one value twice.
+            frame[name] = values
+        return frame
 
 
 def _pieces(frame: Any, schema: Any, texts: set[int]) -> Iterator[Any]:
@@ -82,4 +86,4 @@ def _as_arrow(column: Any, kind: Any) -> Any:
 
 def _as_text(column: Any) -> Any:
     missing = pd.isna(column).to_numpy(dtype=bool)
-    return pa.array([None if gone else str(one) for one, gone in zip(column, missing)], pa.string())
+    return pa.array([None if gone else as_text(one) for one, gone in zip(column, missing)], pa.string())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from .._errors import UnusableFrame
-from ._kind import ROWS_AT_A_TIME, Rows
+from ._kind import ROWS_AT_A_TIME, Bools, as_text
 
 
 class PolarsKind:
@@ -30,7 +30,7 @@ class PolarsKind:
             raise UnusableFrame(
                 f"column {seen[0]!r} holds Python objects, which Parquet has no type for; cast it, or name it in `exclude`"
             )
-        texts = [pl.Series(name, [None if one is None else str(one) for one in frame[name]]) for name in objects]
+        texts = [pl.Series(name, [None if one is None else as_text(one) for one in frame[name]]) for name in objects]
         try:
             frame.with_columns(texts).write_parquet(
                 path, compression="zstd", compression_level=1, statistics=False, row_group_size=ROWS_AT_A_TIME
@@ -38,8 +38,8 @@ class PolarsKind:
         except pl.exceptions.PolarsError as error:
             raise UnusableFrame(f"the frame cannot be written as Parquet: {error}; cast or drop the column") from error
 
-    def take(self, frame: Any, rows: Rows) -> Any:
-        return frame[rows]
+    def filter(self, frame: Any, keep: Bools) -> Any:
+        return frame.filter(keep)
 
     def select(self, frame: Any, columns: Sequence[str]) -> Any:
         return frame.select(list(columns))
