@@ -8,7 +8,7 @@
 //! ingest <- import <- cli; ingest <- plant <- {trainer, cli}; {backbone, chart, ingest, metrics} <- reproduce <- cli
 //! {chart, metrics} <- report <- {evaluate, api, cli}
 //! types <- {store, files, certificate} <- {api, worker} <- cli; store <- webhooks <- {api, cli}; {api, chart} <- web <- cli
-//! {ingest, trainer, worker} <- reader <- {api, cli}
+//! {ingest, trainer, worker} <- reader <- {api, cli}; {judge, predictions, worker} <- judging <- cli
 //! ```
 //!
 //! Only `store` holds SQL, only `config` reads the environment. libtorch is in a package of its own, `torch/`, which depends on
@@ -28,9 +28,11 @@ pub mod files;
 pub mod import;
 pub mod ingest;
 pub mod judge;
+pub mod judging;
 pub mod metrics;
 pub mod plan;
 pub mod plant;
+pub mod predictions;
 pub mod random;
 pub mod reader;
 pub mod remote;

@@ -212,6 +212,8 @@ fn fill(path: &str, ids: &[(&str, &str)]) -> String {
     let family = path.split('/').nth(2);
     let id = ids.iter().find(|(of, _)| Some(*of) == family).map_or("", |(_, id)| id);
     let filled = path.replace("{id}", id).replace("{name}", "denoised");
+    let judgement = ids.iter().find(|(of, _)| *of == "judgements").map_or("", |(_, id)| id);
+    let filled = filled.replace("{judgement_id}", judgement).replace("{training}", "full-2023");
     let filled = filled.replace("{message_id}", &format!("msg_{}", "0".repeat(32)));
     assert!(!filled.contains('{') && !filled.contains("//"), "no id of the first tenant is known for {path}");
     filled
@@ -258,7 +260,11 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
     let upload_id = begun.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let hook = json!({"url": "https://93.184.216.34/hook"});
     let webhook = service.expect(service.post("/v1/webhooks").json(&hook).bearer_auth(&ours), 201)["id"].clone();
+    let judgements = format!("/v1/jobs/{job}/judgements");
+    let judged = json!({"model": "ours"});
+    let judgement = service.expect(service.post(&judgements).json(&judged).bearer_auth(&ours), 201)["id"].clone();
     let ids = [
+        ("judgements", judgement.as_str().unwrap()),
         ("datasets", &dataset[..]),
         ("jobs", &job[..]),
         ("uploads", &upload_id[..]),
@@ -276,6 +282,7 @@ fn a_tenant_sees_nothing_of_another_on_any_route() {
                 let request = match operation.as_str() {
                     "post /v1/jobs" | "post /v1/jobs/plan" => request.json(&spec(&dataset)),
                     "post /v1/webhooks" => request.json(&hook),
+                    "post /v1/jobs/{id}/judgements" => request.json(&judged),
                     "post /v1/webhooks/{id}/rotate" => request.json(&json!({})),
                     "post /v1/uploads" => tus(request).header("upload-length", "10"),
                     "patch /v1/uploads/{id}" => tus(request)

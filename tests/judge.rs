@@ -7,6 +7,8 @@ mod harness;
 mod arms;
 #[path = "judge/faults.rs"]
 mod faults;
+#[path = "judge/rest.rs"]
+mod rest;
 #[path = "judge/service.rs"]
 mod service;
 #[path = "judge/tables.rs"]

@@ -12,6 +12,8 @@ mod datasets;
 mod fairness;
 #[path = "store/jobs.rs"]
 mod jobs;
+#[path = "store/judgements.rs"]
+mod judgements;
 #[path = "store/queue.rs"]
 mod queue;
 #[path = "store/records.rs"]

@@ -153,6 +153,9 @@ kinds! {
     InvalidTable = "invalid-table", UNPROCESSABLE_ENTITY, "The table cannot be used",
         "Each entry of `errors` names a row, line and column, or a part of the dataset's spec, and the rule it \
          breaks. Nothing is dropped silently: mend the rows, or leave the column out, and upload again.";
+    InvalidPredictions = "invalid-predictions", UNPROCESSABLE_ENTITY, "The predictions cannot be used",
+        "`detail` names the line, or the number, and what it must be: the probability of label 1 of each row, from 0 to \
+         1, in the order of the rows, a line each or as a NumPy array. Nothing was kept; send them again.";
     TooManyRequests = "too-many-requests", TOO_MANY_REQUESTS, "Too many requests at once",
         "Wait for the seconds in Retry-After and try again. How many requests a minute are taken stands at \
          /v1/capabilities.";

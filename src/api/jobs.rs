@@ -31,7 +31,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tokio::time::Instant;
@@ -167,7 +167,7 @@ pub(super) fn answer_created(row: JobRow, jobs: &str) -> impl IntoResponse + use
 }
 
 /// The client's key, and the digest of what it asked for.
-fn read_idempotency(headers: &HeaderMap, spec: &JobSpec) -> Result<Option<Idempotency>, ApiError> {
+pub(super) fn read_idempotency(headers: &HeaderMap, spec: &impl Serialize) -> Result<Option<Idempotency>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value
         .to_str()

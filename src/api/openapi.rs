@@ -29,6 +29,7 @@ use utoipa::{
         (name = "datasets", description = "Tables in"),
         (name = "jobs", description = "What is done with them"),
         (name = "results", description = "What came of it"),
+        (name = "judgements", description = "A verdict on it by models of your own"),
         (name = "webhooks", description = "Who is told"),
         (name = "messages", description = "What they are told"),
         (name = "service", description = "The service itself"),

@@ -1,5 +1,5 @@
-//! What a tenant may have: the bytes of its uploads, finished or not, and of its tables, and its unfinished jobs. What is
-//! counted is held until it is written, so that requests side by side do not come to more together.
+//! What a tenant may have: the bytes of its uploads, finished or not, of its tables and judgements, and its unfinished jobs.
+//! What is counted is held until it is written, so that requests side by side do not come to more together.
 
 use super::{
     access::Caller,
@@ -12,16 +12,19 @@ use crate::{
         StoreError,
         datasets::{self, Created, NewDataset},
         jobs::{self, Creation, Idempotency},
+        judgements::{self, NewJudgement, PredictionsRow, Taken},
         tenants,
         uploads::{self, NewUpload, UploadRow},
     },
-    types::{JobId, ResolvedSpec, UploadId},
+    types::{JobId, JudgementId, ResolvedSpec, UploadId},
 };
 use sqlx::{Connection, PgConnection};
 use std::time::Duration;
 
 /// When to look again: by then a job may have ended, or the tenant may have deleted something.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Judgements of a tenant that may wait for predictions or their verdict at once: each keeps arrays of the size of its table.
+const MOST_JUDGEMENTS: i64 = 50;
 
 /// Bytes the caller's tenant may still upload, where there is a limit.
 pub async fn bytes_left(state: &AppState, caller: &Caller) -> Result<Option<u64>, ApiError> {
@@ -132,11 +135,63 @@ pub async fn create_job(
     Ok(creation)
 }
 
+/// As `judgements::create`, within what a tenant may have open, and in a transaction of its own.
+pub async fn create_judgement(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    new: &NewJudgement,
+    idempotency: Option<&Idempotency>,
+) -> Result<judgements::Creation, ApiError> {
+    let mut tx = conn.begin().await.map_err(StoreError::from)?;
+    tenants::hold(&mut tx, &caller.tenant).await?;
+    let creation = judgements::create(&mut tx, &caller.tenant, new, idempotency).await?;
+    if matches!(creation, judgements::Creation::New(_)) {
+        if judgements::count_unfinished(&mut tx, &caller.tenant).await? > MOST_JUDGEMENTS {
+            let detail = format!(
+                "{} may have {MOST_JUDGEMENTS} judgements without a verdict, and has them; ask for the verdict of one, or \
+                 delete it",
+                caller.tenant
+            );
+            return Err(ApiError::new(Kind::QuotaExceeded, detail).retry_after(LOOK_AGAIN));
+        }
+        check_bytes(&mut tx, caller).await?;
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(creation)
+}
+
+/// As `judgements::take_predictions`, within the tenant's bytes and in a transaction of its own.
+pub async fn take_predictions(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    judgement: JudgementId,
+    new: &PredictionsRow,
+    expiry: Duration,
+) -> Result<Taken, ApiError> {
+    let mut tx = conn.begin().await.map_err(StoreError::from)?;
+    tenants::hold(&mut tx, &caller.tenant).await?;
+    let taken = judgements::take_predictions(&mut tx, &caller.tenant, judgement, new, expiry).await?;
+    if matches!(taken, Taken::In { .. }) {
+        check_bytes(&mut tx, caller).await?;
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(taken)
+}
+
+/// Refuses where the tenant has more bytes than it may.
+async fn check_bytes(tx: &mut PgConnection, caller: &Caller) -> Result<(), ApiError> {
+    match caller.quota.max_bytes {
+        Some(most) if tenants::usage(tx, &caller.tenant).await?.all_bytes() > most => Err(too_many_bytes(caller)),
+        _ => Ok(()),
+    }
+}
+
 /// An upload that the tenant has no room for.
 pub fn too_many_bytes(caller: &Caller) -> ApiError {
     let most = caller.quota.max_bytes.unwrap_or(u64::MAX);
     let detail = format!(
-        "uploads and tables of {} may have {most} bytes together; delete datasets or unfinished uploads to make room",
+        "uploads, tables and judgements of {} may have {most} bytes together; delete datasets, judgements or unfinished uploads \
+         to make room",
         caller.tenant
     );
     ApiError::new(Kind::QuotaExceeded, detail).retry_after(LOOK_AGAIN)

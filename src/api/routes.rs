@@ -2,8 +2,8 @@
 
 use super::{
     access, artifacts, attempts, audit, audit_log, browsers, compress, datasets, document, error, events, extract,
-    health, jobs, limits, openapi, overlap, pauses, plan, results, rows, state::AppState, trace, tus, upload_sample,
-    uploads, webhooks, workers,
+    health, jobs, judgements, limits, openapi, overlap, pauses, plan, predictions, results, rows, state::AppState,
+    trace, tus, upload_sample, uploads, webhooks, workers,
 };
 use axum::{
     Router,
@@ -93,6 +93,11 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(results::create_reproduction))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(artifacts::get_artifact))
+        .routes(routes!(judgements::create_judgement, judgements::list_judgements))
+        .routes(routes!(judgements::find_judgement, judgements::delete_judgement))
+        .routes(routes!(judgements::get_judgement_file))
+        .routes(routes!(predictions::put_predictions))
+        .routes(routes!(judgements::ask_for_verdict))
         .routes(routes!(workers::list_workers))
         .routes(routes!(audit_log::list_audit))
         .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))

@@ -28,6 +28,7 @@ fn describe() {
     describe_counter!("autodenoise_attempts_total", "Attempts at jobs that ended");
     describe_histogram!("autodenoise_attempt_seconds", "How long attempts took");
     describe_counter!("autodenoise_datasets_total", "Tables read");
+    describe_counter!("autodenoise_judgements_total", "Work on judgements that ended");
     describe_histogram!("autodenoise_ingest_seconds", "How long reading a table took");
     describe_counter!("autodenoise_webhook_deliveries_total", "Attempts to deliver a message");
     describe_histogram!("autodenoise_webhook_delivery_seconds", "How long attempts to deliver took");
@@ -53,6 +54,9 @@ fn start_counters() {
     }
     for outcome in ["ready", "invalid", "failed", "released"] {
         counter!("autodenoise_datasets_total", "outcome" => outcome).absolute(0);
+    }
+    for outcome in ["open", "judged", "refused", "failed", "released"] {
+        counter!("autodenoise_judgements_total", "outcome" => outcome).absolute(0);
     }
     for outcome in ["delivered", "retrying", "failed", "gone"] {
         counter!("autodenoise_webhook_deliveries_total", "outcome" => outcome).absolute(0);

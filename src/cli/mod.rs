@@ -151,6 +151,9 @@ enum Command {
     /// The process a worker starts for each table it reads
     #[command(hide = true)]
     Reader,
+    /// The process a worker starts for each judgement
+    #[command(hide = true)]
+    Judging,
 }
 
 /// Whether these words are a command of the program, whose name is the first of them; nothing is run.
@@ -172,6 +175,7 @@ pub fn main() -> ExitCode {
         // It sets up its own logger, with the job's id on every line.
         Command::Trainer => crate::trainer::main(log, Engines::open_fused),
         Command::Reader => crate::reader::main(),
+        Command::Judging => crate::judging::main(),
         Command::Serve(args) => outlive_reader(log, || serve::serve(args)),
         Command::Worker(args) => outlive_reader(log, || serve::worker(args)),
         Command::Denoise(args) => outlive_reader(log, || denoise::denoise(args)),

@@ -5,6 +5,7 @@ use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Listener, ObjectsProbe, Probes},
     config::{AccessConfig, DrainConfig, ListenAt, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
     ingest::IngestLimits,
+    judging::make_judge,
     reader::TableReader,
     trainer::Trainers,
     types::DatasetSpec,
@@ -319,7 +320,8 @@ fn start_worker(
             },
         ),
         storage.signing_key.clone(),
-    );
+    )
+    .with_judge(make_judge().map_err(CliError::failed)?);
     let unfit = worker.watch_fitness();
     Ok((tokio::spawn(worker.run(stop.clone())), unfit))
 }

@@ -3,7 +3,7 @@
 use super::{Files, FilesError, receive::sync_folder};
 use crate::{
     ingest::FORMAT_VERSION,
-    types::{DatasetId, JobId},
+    types::{DatasetId, JobId, JudgementId},
 };
 use std::{
     io,
@@ -61,6 +61,14 @@ impl Files {
         // Fails while another attempt has its folder in it.
         tokio::fs::remove_dir(&folder).await.ok();
         Ok(())
+    }
+
+    /// A judge's own folder, made empty. The caller removes it; a sweep removes what a caller that died has left.
+    pub async fn judgement_dir(&self, judgement: JudgementId, attempt: i32) -> Result<PathBuf, FilesError> {
+        let path = self.root.join("work").join(format!("{judgement}-{attempt}"));
+        self.remove_dir(&path).await?;
+        tokio::fs::create_dir(&path).await.map_err(FilesError::io("create the folder", &path))?;
+        Ok(path)
     }
 
     /// Removes a folder; one that is not there is no error.

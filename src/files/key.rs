@@ -1,7 +1,8 @@
 //! Names of objects. They are made from digests, ids and the trainer's words, or read back from the database.
 
-use crate::types::JobId;
+use crate::types::{JobId, JudgementId};
 use std::fmt;
+use uuid::Uuid;
 
 /// Stands before the sha256 in the name of uploaded bytes.
 const UPLOADS: &str = "uploads/";
@@ -35,6 +36,11 @@ impl Key {
             return Err(ParseKeyError(name.to_owned()));
         }
         Self::parse(format!("results/{job}/{attempt}/{name}"))
+    }
+
+    /// A file of a judgement; each call gives another name.
+    pub fn judgement(judgement: JudgementId) -> Self {
+        Self(format!("judgements/{judgement}/{}", Uuid::now_v7().simple()))
     }
 
     /// A name as the database keeps it.

@@ -4,6 +4,7 @@
 //! <root>/objects/uploads/<sha256>                          uploaded bytes, named by their content
 //! <root>/objects/checkpoints/<job>/<attempt>-<number>
 //! <root>/objects/results/<job>/<attempt>/<name>
+//! <root>/objects/judgements/<judgement>/<file>             what is handed out to judges, and what they predict
 //! <root>/incoming/                                         uploads that have not ended
 //! <root>/partial/<upload>                                  uploads sent in parts
 //! <root>/datasets/<dataset>-v<format>/                     encoded tables; a cache, made again when missing

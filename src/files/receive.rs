@@ -38,6 +38,13 @@ pub struct Received {
     pub stored: Stored,
 }
 
+impl Received {
+    /// Where the bytes lie while this value lives.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl Files {
     /// Writes what a client sends to disk. A stream of more than `limit` bytes, or one that breaks off, leaves nothing
     /// behind.

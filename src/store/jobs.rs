@@ -381,7 +381,7 @@ pub async fn count_waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, Stor
     Ok(rows)
 }
 
-/// Deletes a job that has ended, with its events, passes and results.
+/// Deletes a job that has ended, with its events, passes, results and judgements.
 pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Deletion, StoreError> {
     let mut tx = conn.begin().await?;
     match lock_state(&mut tx, tenant, id).await? {
@@ -390,7 +390,10 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Re
         Some(_) => {}
     }
     let objects = sqlx::query_scalar(
-        "select object from artifacts where job_id = $1 union all select object from checkpoints where job_id = $1",
+        "select object from artifacts where job_id = $1 union all select object from checkpoints where job_id = $1
+         union all select f.object from judgement_files f join judgements g on g.id = f.judgement_id where g.job_id = $1
+         union all select p.object from judgement_predictions p join judgements g on g.id = p.judgement_id
+                   where g.job_id = $1",
     )
     .bind(id)
     .fetch_all(&mut *tx)

@@ -17,6 +17,8 @@ mod error;
 pub mod events;
 pub mod ingest_queue;
 pub mod jobs;
+pub mod judgement_queue;
+pub mod judgements;
 pub mod keys;
 mod lease;
 pub mod metrics;
@@ -53,7 +55,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// Channel that carries the id (a bare UUID) of a job with a new event.
 pub const JOB_EVENT: &str = "job_event";
-/// Channel that says there may be a job or a dataset to claim.
+/// Channel that says there may be a job, a dataset or a judgement to claim.
 pub const WORK: &str = "work";
 /// Channel that carries the id (a bare UUID) of a running job to be cancelled or paused.
 pub const JOB_CANCEL: &str = "job_cancel";

@@ -12,7 +12,9 @@ macro_rules! named {
     () => {
         "select $1 || sha256 as name, bytes, sha256 from objects
          union all select object, bytes, sha256 from checkpoints
-         union all select object, bytes, sha256 from artifacts"
+         union all select object, bytes, sha256 from artifacts
+         union all select object, bytes, sha256 from judgement_files
+         union all select object, bytes, sha256 from judgement_predictions"
     };
 }
 

@@ -17,6 +17,8 @@ pub struct Usage {
     pub unfinished_bytes: i64,
     /// Bytes of its datasets' encoded tables.
     pub table_bytes: i64,
+    /// Bytes of what it was handed out to train models on elsewhere, and of what those predict.
+    pub judgement_bytes: i64,
     /// Jobs that have not ended.
     pub jobs: i64,
 }
@@ -24,7 +26,8 @@ pub struct Usage {
 impl Usage {
     /// All that counts against `Quota::max_bytes`.
     pub fn all_bytes(self) -> u64 {
-        [self.bytes, self.unfinished_bytes, self.table_bytes].into_iter().map(|bytes| bytes.max(0) as u64).sum()
+        let parts = [self.bytes, self.unfinished_bytes, self.table_bytes, self.judgement_bytes];
+        parts.into_iter().map(|bytes| bytes.max(0) as u64).sum()
     }
 }
 
@@ -48,7 +51,13 @@ macro_rules! usage {
             ") as unfinished_bytes,
              (select coalesce(sum(d.table_bytes), 0)::bigint from datasets d where d.tenant = ",
             $tenant,
-            ") as table_bytes, (select count(*) from jobs j where j.tenant = ",
+            ") as table_bytes,
+             (select coalesce(sum(s.bytes), 0)::bigint from judgements g
+              cross join lateral (select f.bytes from judgement_files f where f.judgement_id = g.id
+                                  union all select p.bytes from judgement_predictions p where p.judgement_id = g.id) s
+              where g.tenant = ",
+            $tenant,
+            ") as judgement_bytes, (select count(*) from jobs j where j.tenant = ",
             $tenant,
             " and j.finished_at is null) as jobs"
         )

@@ -1,8 +1,8 @@
-//! Verdicts on a table's test rows, counted across the jobs of a tenant. A count never falls: rows that were read stay read
+//! Verdicts on a table's test rows, counted across the jobs and judgements of a tenant. A count never falls: rows that were read stay read
 //! when the job or the dataset is deleted.
 
 use super::{Lease, StoreError};
-use crate::types::TenantId;
+use crate::types::{JudgementId, TenantId, json_sha256};
 use sqlx::{Connection, PgConnection};
 
 /// The number of the claimed job's verdict among those on its table's test rows, from 1; taken where the job has none yet.
@@ -41,6 +41,32 @@ pub async fn take(conn: &mut PgConnection, lease: &Lease) -> Result<u32, StoreEr
     .fetch_one(&mut *tx)
     .await?;
     tx.commit().await?;
+    Ok(number as u32)
+}
+
+/// The number of a judgement's verdict among those on its table's test rows; taken where it has none yet. Every judgement is
+/// a verdict of its own, whatever it is told.
+pub(super) async fn take_for_judgement(tx: &mut PgConnection, judgement: JudgementId) -> Result<u32, StoreError> {
+    sqlx::query(
+        "select pg_advisory_xact_lock(hashtextextended('test reads of ' || j.tenant || ' ' || (j.spec ->> 'dataset_digest'), 0))
+         from judgements g join jobs j on j.id = g.job_id where g.id = $1",
+    )
+    .bind(judgement)
+    .execute(&mut *tx)
+    .await?;
+    let number: i32 = sqlx::query_scalar(
+        "insert into test_reads (tenant, dataset_digest, spec_sha256, number)
+         select j.tenant, j.spec ->> 'dataset_digest', $2,
+                1 + (select count(*) from test_reads r
+                     where r.tenant = j.tenant and r.dataset_digest = j.spec ->> 'dataset_digest')
+         from judgements g join jobs j on j.id = g.job_id where g.id = $1
+         on conflict on constraint test_reads_pkey do update set number = test_reads.number
+         returning number",
+    )
+    .bind(judgement)
+    .bind(json_sha256(&judgement))
+    .fetch_one(tx)
+    .await?;
     Ok(number as u32)
 }
 

@@ -67,6 +67,13 @@ impl Default for Certify {
 }
 
 impl Certify {
+    /// What is wrong with it, of a verdict on this dataset.
+    pub fn faults(&self, dataset: &DatasetFacts) -> Vec<FieldError> {
+        let mut errors = self.out_of_range();
+        errors.extend(self.unsuitable(dataset));
+        errors
+    }
+
     /// What the dataset lacks.
     pub(super) fn unsuitable(&self, dataset: &DatasetFacts) -> Vec<FieldError> {
         let trusted = self.trusted.as_ref().map(|rule| &rule.field);

@@ -117,6 +117,12 @@ decl_id!(
     "msg_"
 );
 decl_id!(
+    /// A verdict by models that are trained elsewhere.
+    JudgementId,
+    "judgement",
+    "jdg_"
+);
+decl_id!(
     /// What somebody did, as the audit has it.
     AuditEntryId,
     "audit entry",

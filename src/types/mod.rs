@@ -20,6 +20,7 @@ mod field_reading;
 mod findings_words;
 mod ids;
 mod job;
+mod judgement;
 mod label_rule;
 mod memory;
 pub mod method;
@@ -70,8 +71,9 @@ pub use evidence::{
 pub use facts::DatasetFacts;
 pub use failure::{ErrorKind, Failure, JobFailure};
 pub use field_reading::{FieldReading, FieldWarning, ReadAs, Suspicion};
-pub use ids::{AuditEntryId, DatasetId, JobId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
+pub use ids::{AuditEntryId, DatasetId, JobId, JudgementId, KeyId, MessageId, ParseIdError, UploadId, WebhookId};
 pub use job::{Arm, JobState, Phase, Progress};
+pub use judgement::{JudgementManifest, JudgementState, Training};
 pub use label_rule::{Comparison, LabelRule, LabelTest};
 pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};

@@ -8,6 +8,7 @@ use crate::{
     store::{
         Lease, StoreError,
         ingest_queue::{self, DatasetLease},
+        judgement_queue::{self, JudgementLease},
         queue,
     },
     types::JobId,
@@ -71,6 +72,20 @@ impl Heart {
             async move {
                 let conn = &mut *shared.heart_store.acquire().await?;
                 ingest_queue::heartbeat(conn, &lease, time, rows).await?;
+                Ok(None)
+            }
+        })
+    }
+
+    /// Starts the heart of a judgement.
+    pub(super) fn start_for_judgement(shared: &Arc<Shared>, lease: JudgementLease) -> Self {
+        let time = shared.config.lease();
+        let cancels = Cancels { job: None, receiver: shared.cancels.subscribe() };
+        let shared = shared.clone();
+        Self::start(time, cancels, move || {
+            let shared = shared.clone();
+            async move {
+                judgement_queue::heartbeat(&mut *shared.heart_store.acquire().await?, &lease, time).await?;
                 Ok(None)
             }
         })

@@ -3,6 +3,7 @@
 //! ```text
 //! run        slots, and the loop that fills them
 //!  ├ dataset  one claimed dataset: read it on a thread
+//!  ├ judgement  one claimed judgement: hand out what to train on, or judge what models predict (`judging`)
 //!  └ job      one claimed job: spawn a trainer (`trainer`), write down what it says (`ledger`)
 //!      heart  renews the lease beside either, and says when to stop
 //! pulse      says that the worker is there, whether it is fit (`fitness`), and who is not there any more
@@ -17,6 +18,8 @@ mod fitness;
 mod heart;
 mod ingest;
 mod job;
+mod judgement;
+mod judging;
 mod ledger;
 mod lines;
 mod pulse;
@@ -25,6 +28,8 @@ mod sweep;
 mod trainer;
 
 pub use ingest::{Encoded, Ingest, IngestFailure};
+pub use judgement::EXPIRY as JUDGEMENT_EXPIRY;
+pub use judging::{Judge, JudgeAnswer, JudgeFailure, JudgeStep, JudgeTask, PredictionFiles};
 
 use crate::{
     certificate::SigningKey,
@@ -33,6 +38,7 @@ use crate::{
     store::{
         JOB_CANCEL, Store, StoreError, WORK, answered,
         ingest_queue::{self, ClaimedDataset},
+        judgement_queue::{self, ClaimedJudgement},
         queue::{self, ClaimedJob},
     },
     trainer::Trainers,
@@ -63,6 +69,7 @@ pub struct Worker {
 
 enum Claimed {
     Dataset(Box<ClaimedDataset>),
+    Judgement(Arc<Judge>, Box<ClaimedJudgement>),
     Job(Box<ClaimedJob>),
 }
 
@@ -77,6 +84,12 @@ impl Worker {
     ) -> Self {
         let shared = Shared::new(store, files, config, trainers, ingest, signing_key);
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Also judges models that are trained elsewhere. A worker that was not given a judge leaves them to others.
+    pub fn with_judge(mut self, judge: Arc<Judge>) -> Self {
+        Arc::get_mut(&mut self.shared).expect("nobody shares it before it runs").judge = Some(judge);
+        self
     }
 
     /// What keeps the worker from claiming; nothing while all is well.
@@ -165,6 +178,12 @@ async fn fill_slots(
                 let span = info_span!("dataset", dataset_id = %claimed.lease.dataset, attempt = claimed.lease.attempt);
                 slots.spawn(dataset::run(shared, *claimed, shutdown).instrument(span));
             }
+            Claimed::Judgement(judge, claimed) => {
+                let span = info_span!(
+                    "judgement", judgement_id = %claimed.lease.judgement, attempt = claimed.lease.attempt
+                );
+                slots.spawn(judgement::run(shared, judge, *claimed, shutdown).instrument(span));
+            }
             Claimed::Job(claimed) => {
                 let span = info_span!("job", job_id = %claimed.lease.job, attempt = claimed.lease.attempt);
                 slots.spawn(job::run(shared, *claimed, shutdown).instrument(span));
@@ -174,12 +193,17 @@ async fn fill_slots(
     Ok(None)
 }
 
-/// Datasets first: reading one is short, and a client waits for its errors.
+/// Datasets first: reading one is short, and a client waits for its errors. A judgement is as short.
 async fn claim_work(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     let lease = shared.config.lease();
     let conn = &mut *shared.store.acquire().await?;
     if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease).await? {
         return Ok(Some(Claimed::Dataset(Box::new(dataset))));
+    }
+    if let Some(judge) = &shared.judge
+        && let Some(judgement) = judgement_queue::claim(conn, &shared.name, lease).await?
+    {
+        return Ok(Some(Claimed::Judgement(judge.clone(), Box::new(judgement))));
     }
     let job = queue::claim(conn, &shared.name, &shared.ability, lease).await?;
     Ok(job.map(|job| Claimed::Job(Box::new(job))))

@@ -1,6 +1,6 @@
 //! What all parts of one worker share: connections, files, settings, who it is, and whether it is fit.
 
-use super::{fitness::Fitness, ingest::Ingest};
+use super::{fitness::Fitness, ingest::Ingest, judging::Judge};
 use crate::{
     certificate::SigningKey,
     config::WorkerConfig,
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) config: WorkerConfig,
     pub(super) trainers: Trainers,
     pub(super) ingest: Arc<Ingest>,
+    /// None where judgements are left to other workers.
+    pub(super) judge: Option<Arc<Judge>>,
     pub(super) signing_key: Arc<SigningKey>,
     pub(super) id: Uuid,
     /// Who holds a lease, for people to read: host, process, and a word that differs after a restart.
@@ -69,6 +71,7 @@ impl Shared {
             ability: config.ability(trainers.has_torch()),
             trainers,
             ingest,
+            judge: None,
             signing_key,
             id,
             name: format!("{}:{}:{}", host.trim(), std::process::id(), &id.simple().to_string()[..6]),

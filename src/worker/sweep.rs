@@ -4,7 +4,7 @@
 use super::shared::Shared;
 use crate::{
     files::{FilesError, Key},
-    store::{StoreError, artifacts, datasets, objects, uploads},
+    store::{StoreError, artifacts, datasets, judgements, objects, uploads},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -42,7 +42,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn sweep(shared: &Shared) -> Result<usize, SweepError> {
     let removed = shared.files.sweep_folders(FOLDER_AGE).await?;
     let datasets = sweep_datasets(shared).await?;
-    Ok(removed + datasets + sweep_uploads(shared).await? + sweep_results(shared).await? + sweep_objects(shared).await?)
+    let judgements = sweep_judgements(shared).await?;
+    let rows = removed + datasets + judgements + sweep_uploads(shared).await? + sweep_results(shared).await?;
+    Ok(rows + sweep_objects(shared).await?)
 }
 
 /// Encoded tables of datasets that were deleted, on whichever machine.
@@ -80,6 +82,22 @@ async fn sweep_results(shared: &Shared) -> Result<usize, SweepError> {
             return Ok(removed);
         }
         removed += objects.len();
+        for key in objects.into_iter().filter_map(|name| Key::parse(name).ok()) {
+            shared.files.delete(&key).await?;
+        }
+    }
+}
+
+/// Judgements that nobody went on with, and those that ended too long ago.
+async fn sweep_judgements(shared: &Shared) -> Result<usize, SweepError> {
+    let kept = shared.config.keep_results_days.map(|days| Duration::from_secs_f64(days * 86400.0));
+    let mut removed = 0;
+    loop {
+        let (objects, judgements) = judgements::expire(&mut *shared.store.acquire().await?, kept, RESULTS).await?;
+        if judgements == 0 {
+            return Ok(removed);
+        }
+        removed += judgements;
         for key in objects.into_iter().filter_map(|name| Key::parse(name).ok()) {
             shared.files.delete(&key).await?;
         }

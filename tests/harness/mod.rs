@@ -144,6 +144,10 @@ impl Service {
         self.http.post(format!("{}{path}", self.url))
     }
 
+    pub fn put(&self, path: &str) -> reqwest::blocking::RequestBuilder {
+        self.http.put(format!("{}{path}", self.url))
+    }
+
     pub fn delete(&self, path: &str) -> reqwest::blocking::RequestBuilder {
         self.http.delete(format!("{}{path}", self.url))
     }

@@ -173,7 +173,7 @@ async fn a_tenant_has_its_own_limits_and_what_it_has_is_counted_once() {
     datasets::create(conn, &datasets::NewDataset { spec, ..new_dataset("four") }).await.unwrap();
     assert_eq!(
         tenants::usage(conn, &tenant()).await.unwrap(),
-        tenants::Usage { bytes: 4, unfinished_bytes: 0, table_bytes: 90, jobs: 1 }
+        tenants::Usage { bytes: 4, unfinished_bytes: 0, table_bytes: 90, judgement_bytes: 0, jobs: 1 }
     );
 
     let quota = Quota { max_bytes: Some(9), max_jobs: None, requests_per_minute: Some(5) };

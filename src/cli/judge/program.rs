@@ -7,10 +7,8 @@ use crate::{
     },
     evaluate::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, read_choice},
     ingest::column_reader,
-    judge::{
-        JudgeCommand, JudgedTable, JudgedTableError, PredictionsError, Program, ProgramError, RunFiles, put_verdict,
-        read_predictions,
-    },
+    judge::{JudgeCommand, JudgedTable, JudgedTableError, Program, ProgramError, RunFiles, put_verdict},
+    predictions::{PredictionsError, read_predictions},
     selection::Selected,
     types::{Certify, Report, Split},
 };

@@ -15,7 +15,8 @@ use crate::{
         watch::ShownArgs,
     },
     evaluate::{Predictions, read_rows_to_show},
-    judge::{Manifest, ManifestRun, PredictionsError, REPORT, put_verdict, read_predictions},
+    judge::{Manifest, ManifestRun, REPORT, put_verdict},
+    predictions::{PredictionsError, read_predictions},
     report::{PAGE, report_page},
     types::Split,
 };

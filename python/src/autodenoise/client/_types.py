@@ -87,6 +87,11 @@ __all__ = [
     "JobSummary",
     "JobView",
     "JudgedRows",
+    "JudgementId",
+    "JudgementSpec",
+    "JudgementState",
+    "JudgementSummary",
+    "JudgementView",
     "KeptShare",
     "KeyId",
     "Knn",
@@ -116,6 +121,7 @@ __all__ = [
     "PageDatasetView",
     "PageDeliveryView",
     "PageJobSummary",
+    "PageJudgementSummary",
     "PageRowWithCells",
     "PageWebhookView",
     "PageWorkerView",
@@ -123,6 +129,7 @@ __all__ = [
     "Phase",
     "Plan",
     "PolicyReduction",
+    "PredictionsView",
     "Preset",
     "Problem",
     "ProblemItem",
@@ -183,6 +190,8 @@ __all__ = [
     "TimeUnitMicroseconds",
     "TimeUnitNumber",
     "Trainee",
+    "Training",
+    "TrainingView",
     "TunedCandidate",
     "TunedStudent",
     "Tuning",
@@ -348,6 +357,9 @@ FileFormat = Literal["csv", "parquet", "jsonl"]
 JobId = str
 # Where a job stands. Terminal states never change.
 JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "succeeded", "failed", "cancelled"]
+JudgementId = str
+# Where a judgement stands.
+JudgementState = Literal["preparing", "open", "judging", "judged", "failed"]
 KeyId = str
 # How neighbours are searched for (section 0.2); each gives the same neighbours. - `brute` Every row of the block. -
 # `kdtree` A k-d tree: for any distance but `hamming`, and few dimensions. - `per_user` Rows that share a value, the
@@ -1479,6 +1491,57 @@ class JudgedRows(TypedDict):
     """The rule that trusts them; absent: the labels count as they are given."""
 
 
+class JudgementSpec(TypedDict):
+    """Asks for a verdict by models that you train, wherever that is."""
+
+    certify: NotRequired[Certify | None]
+    """What the verdict is to show. Absent: what the job was asked to show, with as many seeds as this verdict needs."""
+    model: str
+    """Whose models they are, as the report and the certificate name them: 1 to 200 characters."""
+
+
+class JudgementSummary(TypedDict):
+    """A judgement in a list."""
+
+    created_at: str
+    ended_at: NotRequired[str | None]
+    id: JudgementId
+    job_id: JobId
+    model: str
+    status: JudgementState
+    verdict: NotRequired[Verdict | None]
+
+
+class JudgementView(TypedDict):
+    """A verdict by models that somebody else trains."""
+
+    certification: NotRequired[Certification | None]
+    """What the verdict rests on. Nothing of it is shown before it is `judged`."""
+    certify: Certify
+    created_at: str
+    ended_at: NotRequired[str | None]
+    error: NotRequired[str | None]
+    """Why it `failed`."""
+    expires_at: NotRequired[str | None]
+    """When it is deleted, unless predictions come in before. Absent where none are awaited."""
+    files: list[ArtifactView]
+    """What is handed out: arrays from `open` on, report.json, report.html and certificate once it is `judged`."""
+    id: JudgementId
+    job_id: JobId
+    model: str
+    seeds_needed: NotRequired[int | None]
+    """The fewest seeds with which the verdict could be `certified` if it were asked for now. Absent once it was."""
+    status: JudgementState
+    test_read: NotRequired[TestRead | None]
+    """Which verdict on its table's test rows it is; counted once the verdict is asked for."""
+    test_rows: NotRequired[int | None]
+    """Rows to predict: those of the file `test`, and if you like of `valid`, in their order."""
+    trainings: list[TrainingView]
+    """The models to train; none before `open`, and none where the method changed nothing."""
+    valid_rows: NotRequired[int | None]
+    verdict: NotRequired[Verdict | None]
+
+
 class KeptShare(TypedDict):
     """A KeptShare."""
 
@@ -1720,6 +1783,15 @@ class PageJobSummary(TypedDict):
     """Give it as `after` for the next page."""
 
 
+class PageJudgementSummary(TypedDict):
+    """A page of a list, newest first."""
+
+    data: list[JudgementSummary]
+    has_more: bool
+    next: NotRequired[str | None]
+    """Give it as `after` for the next page."""
+
+
 class PageRowWithCells(TypedDict):
     """A page of a list, newest first."""
 
@@ -1778,6 +1850,16 @@ class Plan(TypedDict):
     """How often the test labels would be read."""
     trainings: int
     """Models trained to early stopping, the proof's included; those that settings are tried on are not."""
+
+
+class PredictionsView(TypedDict):
+    """Predictions that were taken in."""
+
+    bytes: int
+    rows: int
+    sha256: str
+    """sha256, hexadecimal."""
+    training: str
 
 
 class Problem(TypedDict):
@@ -2368,6 +2450,22 @@ class Trainee(TypedDict):
     options: Options
 
 
+class Training(TypedDict):
+    """A model to train. Its rows, targets and weights are arrays (NPY) among the judgement's files."""
+
+    arm: Arm
+    name: str
+    """The last part of the address of its predictions."""
+    rows: str
+    """The file of the rows to train on: positions in the uploaded table, from 0, ascending."""
+    seed: int
+    """Models of one seed are compared with each other, so let it seed all that is random."""
+    targets: NotRequired[str | None]
+    """The file of what each of them counts as, from 0 to 1. Absent: as its label."""
+    weights: NotRequired[str | None]
+    """The file of how much each of them counts. Absent: 1."""
+
+
 class TunedCandidate(TypedDict):
     """A setting that was tried."""
 
@@ -2540,3 +2638,12 @@ class RowWithCells(RowView):
     """With `cells=true`: the row as it stands in the uploaded file, a cell a column. None where the dataset was
     deleted.
     """
+
+
+class TrainingView(Training):
+    """A model to train, and whether its predictions are in."""
+
+    predicted: bool
+    """Of the test rows."""
+    predicted_valid: bool
+    """Of the validation rows."""
