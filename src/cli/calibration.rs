@@ -5,6 +5,7 @@ use crate::{
     backbone::{BackboneConfig, Engines, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss, evaluate},
     ingest::{Dataset, SplitData},
     plan::Pace,
+    report::number,
     types::{ResolvedSpec, Split},
 };
 use std::time::{Duration, Instant};
@@ -64,8 +65,11 @@ pub fn calibrate(dataset: &Dataset, spec: &ResolvedSpec, threads: usize) -> Opti
     let of_row = |took: Duration, rows: usize| took.as_secs_f64() / rows.max(1) as f64;
     let evaluating = of_row(evaluating.alone(threads), valid.len()) * tried as f64;
     let seconds = BESIDE * (of_row(training, rows) * all as f64 + evaluating);
-    let basis =
-        format!("a pass over {rows} rows, {} on this machine where nothing else runs", describe_duration(training));
+    let basis = format!(
+        "a pass over {} rows: {} on this machine, if nothing else runs",
+        number(rows as u64),
+        describe_duration(training)
+    );
     Some(Pace { seconds, passes: None, basis })
 }
 

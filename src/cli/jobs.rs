@@ -8,7 +8,7 @@ use super::{
     json::{JsonArgs, print_json},
     options::{MethodArgs, TableArgs},
     report::describe_report,
-    screen::{Screen, Tone},
+    screen::{Screen, Tone, note},
     spec_file::SpecFile,
     tables,
     view::human_seconds,
@@ -103,7 +103,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     // A wrong flag is named before a file is uploaded; the dataset's id is put in once there is one.
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
     if let Some(meant) = args.method.apply(&mut spec, file.method.is_some())? {
-        eprintln!("warning: {meant}");
+        note(&format!("warning: {meant}"));
     }
     args.evidence.apply(&mut spec, args.certify);
     spec.deadline_seconds = args.deadline.or(spec.deadline_seconds);
@@ -234,7 +234,7 @@ pub async fn change_state(args: ChangeArgs, how: &str) -> Result<(), CliError> {
     let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/{how}", args.id))).await?;
     match args.json.json {
         true => print_json(&job),
-        false => eprintln!("{} is {}", job.id, job.status.as_str()),
+        false => note(&format!("{} is {}", job.id, job.status.as_str())),
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::{
     error::CliError,
     json::JsonArgs,
     runtime,
+    screen::note,
     storage::Storage,
     tables::{table, table_that_fits},
 };
@@ -124,9 +125,9 @@ pub fn run(command: KeysCommand) -> Result<(), CliError> {
             match keys::revoke(conn, args.id).await.map_err(CliError::failed)? {
                 Revocation::Revoked => {
                     record(conn, "keys revoke", None, Some(args.id.to_string())).await?;
-                    eprintln!("revoked {}", args.id);
+                    note(&format!("revoked {}", args.id));
                 }
-                Revocation::Unchanged => eprintln!("{} was revoked before", args.id),
+                Revocation::Unchanged => note(&format!("{} was revoked before", args.id)),
                 Revocation::Missing => return Err(CliError::failed_because(format!("there is no key `{}`", args.id))),
             }
             Ok(())
@@ -153,7 +154,7 @@ fn with_database(
 
 async fn create(conn: &mut PgConnection, args: &CreateArgs) -> Result<(), CliError> {
     if tenants::create(conn, &args.tenant).await.map_err(CliError::failed)? {
-        eprintln!("made the tenant {}", args.tenant);
+        note(&format!("made the tenant {}", args.tenant));
     }
     let new = NewKey {
         tenant: args.tenant.clone(),
@@ -163,10 +164,10 @@ async fn create(conn: &mut PgConnection, args: &CreateArgs) -> Result<(), CliErr
     };
     let (row, key) = keys::create(conn, &new).await.map_err(CliError::failed)?;
     record(conn, "keys create", Some(&args.tenant), Some(row.id.to_string())).await?;
-    eprintln!(
+    note(&format!(
         "made {}, of scope {} for the tenant {}; keep what follows, it cannot be shown again",
         row.id, row.scope, row.tenant
-    );
+    ));
     println!("{}", key.reveal());
     Ok(())
 }

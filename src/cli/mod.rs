@@ -27,6 +27,7 @@ mod keys;
 mod options;
 mod output;
 mod part_file;
+mod profile;
 mod reading;
 mod report;
 mod reproduce;

@@ -4,6 +4,7 @@ use super::{
     client::{Client, ServerArgs},
     error::CliError,
     json::{JsonArgs, print_json},
+    screen::note,
     tables,
 };
 use crate::{
@@ -108,7 +109,7 @@ pub async fn run(command: WebhooksCommand) -> Result<(), CliError> {
         WebhooksCommand::Remove(args) => {
             let client = Client::new(&args.server);
             client.send(client.delete(&format!("/v1/webhooks/{}", args.id))).await?;
-            eprintln!("removed {}", args.id);
+            note(&format!("removed {}", args.id));
             Ok(())
         }
         WebhooksCommand::Test(args) => test(args).await,
@@ -116,14 +117,14 @@ pub async fn run(command: WebhooksCommand) -> Result<(), CliError> {
         WebhooksCommand::Enable(args) => {
             let client = Client::new(&args.server);
             client.send(client.post(&format!("/v1/webhooks/{}/enable", args.id))).await?;
-            eprintln!("enabled {}", args.id);
+            note(&format!("enabled {}", args.id));
             Ok(())
         }
         WebhooksCommand::Resend(args) => {
             let client = Client::new(&args.server);
             let path = format!("/v1/webhooks/{}/deliveries/{}/resend", args.id, args.message);
             client.send(client.post(&path)).await?;
-            eprintln!("{} is sent again", args.message);
+            note(&format!("{} is sent again", args.message));
             Ok(())
         }
         WebhooksCommand::Deliveries(args) => deliveries(args).await,
@@ -136,7 +137,7 @@ async fn add(args: AddArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let created: CreatedWebhook = client.json(client.post("/v1/webhooks").json(&spec)).await?;
     println!("{}\n{}", created.webhook.id, created.secret);
-    eprintln!("the second line is the secret its messages are signed with; it is not shown again");
+    note("the second line is the secret its messages are signed with; it is not shown again");
     Ok(())
 }
 
@@ -146,7 +147,7 @@ async fn rotate(args: RotateArgs) -> Result<(), CliError> {
     let path = format!("/v1/webhooks/{}/rotate", args.id);
     let rotated: CreatedWebhook = client.json(client.post(&path).json(&spec)).await?;
     println!("{}", rotated.secret);
-    eprintln!("for a day messages are signed with the secret before it too; this one is not shown again");
+    note("for a day messages are signed with the secret before it too; this one is not shown again");
     Ok(())
 }
 
@@ -173,7 +174,15 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
             webhook.url.clone(),
         ]
     });
-    println!("{}", tables::table(&["webhook", "status", "created (UTC)", "events", "address"], lines, 5));
+    println!(
+        "{}",
+        tables::table_that_fits(
+            &["webhook", "status", "created (UTC)", "events", "address"],
+            lines,
+            5,
+            &["created (UTC)", "events"],
+        )
+    );
     Ok(())
 }
 
@@ -187,7 +196,7 @@ async fn test(args: OneArgs) -> Result<(), CliError> {
         if let Some(delivery) = page.data.into_iter().find(|delivery| delivery.message_id == queued.message_id) {
             return match delivery.error {
                 None => {
-                    eprintln!("delivered in {} ms", delivery.duration_ms);
+                    note(&format!("delivered in {} ms", delivery.duration_ms));
                     Ok(())
                 }
                 Some(error) => Err(CliError::failed_because(format!("not delivered: {error}"))),
@@ -219,6 +228,6 @@ async fn deliveries(args: DeliveriesArgs) -> Result<(), CliError> {
         ]
     });
     let header = ["at (UTC)", "message", "event", "job", "outcome", "error", "attempt", "ms"];
-    println!("{}", tables::table(&header, lines, 6));
+    println!("{}", tables::table_that_fits(&header, lines, 6, &["message", "ms", "attempt", "at (UTC)"]));
     Ok(())
 }

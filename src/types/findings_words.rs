@@ -79,7 +79,8 @@ impl CorruptionFound {
         }
     }
 
-    fn extent(&self) -> String {
+    /// How far it goes.
+    pub fn extent(&self) -> String {
         let percent = format!("{:.0} %", 100.0 * self.strength);
         match self.kind {
             Corruption::RandomValues | Corruption::InvertedValues => {

@@ -8,6 +8,7 @@ use super::{
     error::CliError,
     options::TableArgs,
     reading, runtime,
+    screen::note,
     spec_file::SpecFile,
     tables,
     verbosity::Verbosity,
@@ -166,7 +167,7 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
         let path = args.out.join(name);
         std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;
         if !args.verbosity.quiet {
-            eprintln!("wrote {}", path.display());
+            note(&format!("wrote {}", path.display()));
         }
     }
     Ok(())
