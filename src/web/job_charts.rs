@@ -4,7 +4,7 @@ use super::words;
 use crate::{
     chart::{Chart, LineChart, Series, Value},
     metrics::mean,
-    types::{Arm, EpochRow, Metrics, Phase, ResolvedSpec},
+    types::{Arm, EpochRow, MethodName, Metrics, Phase, ResolvedSpec},
 };
 use std::collections::BTreeMap;
 
@@ -125,7 +125,8 @@ fn compared(rows: &[EpochRow], spec: &ResolvedSpec) -> Option<Figure> {
     let several = contenders.len() > 2;
     let series = lines.into_iter().enumerate().map(|(at, ((contender, arm), points))| Series {
         name: match contenders.get(contender as usize) {
-            Some(method) if several => method.label.clone(),
+            Some(method) if several && method.name() != MethodName::None => method.label.clone(),
+            Some(_) if several => "all rows".to_owned(),
             _ => words::arm(arm).to_owned(),
         },
         style: if several { at % 6 } else { words::arm_style(arm) },
