@@ -9,7 +9,7 @@ const LOGGING: &str = "Logging";
 
 #[derive(Debug, Clone, Args)]
 pub struct LogConfig {
-    /// What is logged: a level, or `target=level` pairs separated by commas
+    /// What to log: a level, or `target=level` pairs separated by commas
     #[arg(
         long,
         env = "AUTODENOISE_LOG",
@@ -20,7 +20,7 @@ pub struct LogConfig {
     )]
     pub log: String,
 
-    /// How lines look [default: text on a terminal, else json]
+    /// The form of log lines [default: text on a terminal, else json]
     #[arg(long, env = "AUTODENOISE_LOG_FORMAT", value_name = "FORMAT", help_heading = LOGGING, global = true)]
     pub log_format: Option<LogFormat>,
 

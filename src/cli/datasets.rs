@@ -34,7 +34,7 @@ use tokio_util::io::ReaderStream;
 pub enum DatasetsCommand {
     /// Upload a table and wait until it is read; prints the dataset's id
     Upload(UploadArgs),
-    /// Read a table here, without a server, and say what is wrong with it or what it looks like
+    /// Read a table here, without a server, and say what is wrong with it or how each column is read
     Check(CheckArgs),
     /// List datasets, newest first
     List(ListArgs),
@@ -69,7 +69,7 @@ pub struct CheckArgs {
     /// JSON file with the dataset's spec under `dataset`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
-    /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
+    /// Folder for intermediate files, about the size of the table, and as much again for a table from an address or a pipe;
     /// emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,

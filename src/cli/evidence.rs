@@ -32,11 +32,11 @@ pub struct EvidenceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The evidence")]
 pub struct CertifyArgs {
-    /// Number of seeds for the verdict: models of kept, all and random rows are trained with each [default: 5]
+    /// Number of seeds for the verdict; with each, models are trained on kept, all and random rows [default: 5]
     #[arg(long, value_name = "N")]
     pub certify_seeds: Option<u32>,
 
-    /// Chance of error that all verdicts on the table's test rows share; the first uses .641 of it [default: 0.05]
+    /// Chance of error that all verdicts on the table's test rows share; the first one uses .641 of it [default: 0.05]
     #[arg(long, value_name = "P")]
     pub alpha: Option<f64>,
 
@@ -48,7 +48,7 @@ pub struct CertifyArgs {
     #[arg(long, value_name = "LOSS")]
     pub max_delta_logloss: Option<f64>,
 
-    /// Field whose values the test rows are clustered by, users for example [default: the category with the most rows a value]
+    /// Field to cluster the test rows by, for example users [default: the category with the most rows for each value]
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
 
@@ -57,7 +57,7 @@ pub struct CertifyArgs {
     #[arg(long, value_name = "RULE")]
     pub trusted: Option<RowRule>,
 
-    /// Choose the rows anew with each seed of the verdict, so that no lucky choice is certified
+    /// Choose the rows anew with each seed of the verdict, so that a lucky choice is not certified
     #[arg(long)]
     pub reselect: bool,
 }

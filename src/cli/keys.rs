@@ -27,9 +27,9 @@ pub enum KeysCommand {
     Create(CreateArgs),
     /// List keys, newest first
     List(ListArgs),
-    /// Refuse a key from the next request on
+    /// Revoke a key: it is refused from the next request on
     Revoke(RevokeArgs),
-    /// List tenants with their limits and what they have, or change the limits of one
+    /// List tenants with their limits and usage, or change the limits of one
     Tenants(TenantsArgs),
 }
 
@@ -38,13 +38,13 @@ pub struct CreateArgs {
     /// What the key is for
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = short)]
     name: String,
-    /// Whose key it is; made where it is missing
+    /// The tenant the key belongs to; made if it does not exist
     #[arg(long, value_name = "NAME", default_value_t)]
     tenant: TenantId,
-    /// What it is good for: read, write or admin, each including those before it
+    /// What the key may do: read, write or admin, each including those before it
     #[arg(long, visible_alias = "scopes", value_name = "SCOPE", default_value = "write")]
     scope: Scope,
-    /// Days after which it is refused [default: never]
+    /// Days after which the key expires [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     expires_in_days: Option<u32>,
     #[command(flatten)]
@@ -73,10 +73,10 @@ pub struct RevokeArgs {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("limit").multiple(true))]
 pub struct TenantsArgs {
-    /// The tenant whose limits to change; made where it is missing
+    /// The tenant whose limits to change; made if it does not exist
     #[arg(requires = "limit")]
     tenant: Option<TenantId>,
-    /// Bytes its uploads may have together, or `default` for the server's limit
+    /// Bytes that its uploads may take together, or `default` for the server's limit
     #[arg(long, value_name = "BYTES", value_parser = limit::<u64>, group = "limit", requires = "tenant")]
     max_bytes: Option<Limit<u64>>,
     /// Unfinished jobs it may have, or `default`

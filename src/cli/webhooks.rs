@@ -30,11 +30,11 @@ pub enum WebhooksCommand {
     Remove(OneArgs),
     /// Send a test message and say whether it arrived
     Test(OneArgs),
-    /// Give a webhook another secret and print it, this once; the one before is good for another day
+    /// Give a webhook a new secret and print it, this once; the old one stays valid for another day
     Rotate(RotateArgs),
-    /// Have a webhook told again that was disabled, because its receiver answered 410 Gone
+    /// Enable a webhook again that was disabled because its receiver answered 410 Gone
     Enable(OneArgs),
-    /// Send a message of a job once more
+    /// Send a message about a job once more
     Resend(ResendArgs),
     /// List attempts to deliver to a webhook, newest first
     Deliveries(DeliveriesArgs),
@@ -44,7 +44,7 @@ pub enum WebhooksCommand {
 pub struct AddArgs {
     /// An https address on the public internet
     url: String,
-    /// What to tell it, separated by commas: job.succeeded, job.failed, job.cancelled, verdict.issued [default: a job's end]
+    /// What to notify it about, separated by commas: job.succeeded, job.failed, job.cancelled, verdict.issued [default: a job's end]
     #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
     events: Option<Vec<WebhookEvent>>,
     /// File with the secret to sign with: `whsec_` and base64 [default: a new one]
@@ -147,7 +147,7 @@ async fn rotate(args: RotateArgs) -> Result<(), CliError> {
     let path = format!("/v1/webhooks/{}/rotate", args.id);
     let rotated: CreatedWebhook = client.json(client.post(&path).json(&spec)).await?;
     println!("{}", rotated.secret);
-    note("for a day messages are signed with the secret before it too; this one is not shown again");
+    note("for a day messages are also signed with the old secret; the new one is not shown again");
     Ok(())
 }
 

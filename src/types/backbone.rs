@@ -103,7 +103,7 @@ impl BackboneKind {
     pub fn usual_passes(self) -> f64 {
         match self {
             Self::Lr | Self::Fm | Self::Hofm | Self::Ffm => 60.0,
-            _ => 16.0,
+            _ => 20.0,
         }
     }
 
