@@ -42,7 +42,10 @@ fn describe_wrong(kind: Corruption) -> &'static str {
             "The last rows have too few labels 1: they were written before a late click or purchase could arrive."
         }
         Corruption::Repeats => "The same event was recorded more than once.",
-        Corruption::RowNoise => "Single labels look wrong to models that have not seen them, with no place in common.",
+        Corruption::RowNoise => {
+            "Models that have not seen the rows judge some labels to be unlikely, with no place in common. That does not prove them \
+             wrong."
+        }
     }
 }
 

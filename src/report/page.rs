@@ -8,8 +8,8 @@ use super::words::{number, percent, signed};
 use crate::chart;
 use crate::metrics::{mean, sample_sd};
 use crate::types::{
-    Arm, Certification, CertifiedArm, CertifiedRun, CorruptionFound, EpochRow, ExampleValue, GainReading, Guard,
-    KeptShare, MethodName, ReadGain, Report, RunResult, Slice, TableLine, TestRows, Verdict,
+    Arm, Certification, CertifiedArm, CertifiedRun, Corruption, CorruptionFound, EpochRow, ExampleValue, GainReading,
+    Guard, KeptShare, MethodName, ReadGain, Report, RunResult, Slice, TableLine, TestRows, Verdict,
 };
 use askama::Template;
 
@@ -220,7 +220,9 @@ fn list_readings(own: &Certification) -> Vec<ReadingLine> {
 /// What was found and what it means, beside the verdict.
 fn list_wrong(report: &Report) -> Vec<[String; 2]> {
     let found = report.findings.iter().flat_map(|found| &found.corruptions);
-    found.filter(|found| found.taken).map(|found| [found.what(), explain_finding(found)]).collect()
+    // Soft labels are taken where they help, which does not prove that any label is wrong.
+    let is_wrong = |found: &&CorruptionFound| found.taken && found.kind != Corruption::RowNoise;
+    found.filter(is_wrong).map(|found| [found.what(), explain_finding(found)]).collect()
 }
 
 fn list_findings(report: &Report, rows: &ShownRows) -> Vec<FindingLine> {
