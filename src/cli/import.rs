@@ -181,7 +181,7 @@ fn describe_imported(imported: &Imported) -> String {
         number(imported.positives),
         String::from(imported.spec.label.clone())
     );
-    let lines = imported.cardinalities.iter().map(|(field, count)| vec![field.clone(), number(u64::from(*count))]);
+    let lines = imported.cardinalities.iter().map(|(field, count)| vec![field.clone(), number(*count)]);
     text += &tables::table(&["field", "values"], lines, 1).to_string();
     for density in &imported.densities {
         text += &format!(

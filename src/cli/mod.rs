@@ -77,7 +77,7 @@ Exit codes:
   130  interrupted
   143  ended by a signal (SIGTERM)";
 
-/// Finds the rows of a click dataset worth training on.
+/// Finds what is corrupt in a table of clicks, and proves what a model gains without it.
 #[derive(Parser)]
 #[command(name = "autodenoise", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {

@@ -87,7 +87,7 @@ fn a_run_that_is_taken_up_and_a_program_that_reads_json() {
     let profile: serde_json::Value = serde_json::from_str(&autodenoise_ok(&checked)).unwrap();
     assert_eq!(profile["columns"][0], "user", "not on a terminal it is JSON");
     let told = Terminal::run(dir.path(), 80, "datasets check clicks.csv --label click -q --json 2>/dev/null", &[]);
-    let profile: serde_json::Value = serde_json::from_str(&told.raw).expect(&told.raw);
+    let profile: serde_json::Value = serde_json::from_str(&told.raw).unwrap_or_else(|_| panic!("{}", told.raw));
     assert!(profile["fields"].is_array());
     let plain =
         Terminal::run(dir.path(), 80, &format!("denoise clicks.csv -o kept.csv {RANDOM}"), &[("NO_COLOR", "1")]);
@@ -105,7 +105,8 @@ fn every_command_of_a_client_and_of_an_operator() {
     let name = "a name that somebody took a good deal of time and very many words to think of";
     let upload = format!("datasets upload wide.csv --label click --split-column split --name '{name}' {at}");
     let told = fits(dir.path(), 80, &upload);
-    let dataset = told.seen().into_iter().find(|line| line.starts_with("ds_")).expect(&told.text());
+    let dataset =
+        told.seen().into_iter().find(|line| line.starts_with("ds_")).unwrap_or_else(|| panic!("{}", told.text()));
     let options = "--method random_drop --backbone fm -O retrain_max_epoch=3 --compare loss_drop --certify-seeds 2";
     fits(dir.path(), 80, &format!("submit {dataset} --plan --certify {options} {at}"));
     let told = fits(dir.path(), 80, &format!("submit {dataset} --wait --certify --tag night=1 {options} {at}"));
