@@ -159,7 +159,7 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
         let lines = list_lines(&reports);
         let header: &[&str] = if section.counts_tables() { &TABLES_HEADER } else { &HEADER };
         let (title, cells) = (title(&section, reports.len()), list_cells(&lines, section.counts_tables()));
-        println!("{title}\n\n{}\n", tables::table(header, cells.clone(), 1));
+        println!("{title}\n\n{}\n", tables::table_that_fits(header, cells.clone(), 1, &["log-loss", "kept %"]));
         pages.push(format!("## {title}\n\n{}\n", markdown(header, &cells)));
         all.push(json!({"case": section.name, "lines": lines, "reports": reports}));
     }
