@@ -80,15 +80,15 @@ if os.path.exists(f"{out}/denoised.csv"):
             touched.add(i)
 say = lambda text: print(textwrap.fill(text, 79, subsequent_indent="  "))
 share = lambda some, of: f"{100 * len(some & of) / max(len(of), 1):.0f} %"
-say(f"Wrong on purpose: the labels of a tenth of the items are turned round, and 15 % of the users answer at random. "
+say(f"Wrong on purpose: a tenth of the items have inverted labels (0 for 1), and 15 % of the users answer at random. "
     f"{share(corrupt, train)} of the {len(train):,} training rows are corrupt.")
 print()
 result = open(f"{out}/result.txt").read().splitlines()
 for line in result:
     if line.startswith("found:"):
         say(line)
-say(f"Of the {len(touched):,} rows that were dropped or relabelled {share(corrupt, touched)} are corrupt; "
-    f"of the corrupt ones {share(touched, corrupt & train)} were dropped or relabelled.")
+say(f"{share(corrupt, touched)} of the {len(touched):,} rows that were dropped or relabelled are corrupt, and "
+    f"{share(touched, corrupt & train)} of the corrupt rows were dropped or relabelled.")
 print()
 # The end of the result is what came out and what to do next.
 for line in "\n".join(result).rsplit("\n\n", 1)[-1].splitlines():

@@ -5,25 +5,28 @@ use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
+const LOGGING: &str = "Logging";
+
 #[derive(Debug, Clone, Args)]
 pub struct LogConfig {
-    /// What is logged: a level, or `target=level` pairs separated by commas
+    /// What to log: a level, or `target=level` pairs separated by commas
     #[arg(
         long,
         env = "AUTODENOISE_LOG",
         default_value = "info,sqlx=warn,object_store=warn",
         value_name = "FILTER",
+        help_heading = LOGGING,
         global = true
     )]
     pub log: String,
 
-    /// How lines look [default: text on a terminal, else json]
-    #[arg(long, env = "AUTODENOISE_LOG_FORMAT", value_name = "FORMAT", global = true)]
+    /// The form of log lines [default: text on a terminal, else json]
+    #[arg(long, env = "AUTODENOISE_LOG_FORMAT", value_name = "FORMAT", help_heading = LOGGING, global = true)]
     pub log_format: Option<LogFormat>,
 
     /// Collector that spans are sent to (OTLP over HTTP), for example http://127.0.0.1:4318
     #[cfg(feature = "otel")]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", help_heading = LOGGING, global = true)]
     pub otlp_endpoint: Option<String>,
 }
 

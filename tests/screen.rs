@@ -1,6 +1,10 @@
 //! What a person sees: the report as a page, the lines on a terminal of 80 columns, and what a program gets in their place.
 
 mod harness;
+#[path = "screen/terminal.rs"]
+mod terminal;
+#[path = "screen/widths.rs"]
+mod widths;
 
 use harness::{autodenoise, scratch};
 use serde_json::Value;

@@ -14,7 +14,7 @@ use crate::{
         jobs::JobRow,
         workers::{self, WorkerRow},
     },
-    types::{JobState, TORCH_TRAINER},
+    types::{Device, JobState, TORCH_TRAINER},
 };
 use axum::extract::State;
 use chrono::{SecondsFormat, Utc};
@@ -75,15 +75,13 @@ pub fn describe_wait(job: &JobRow, workers: &[WorkerRow]) -> Option<String> {
     let free = |worker: &&WorkerRow| worker.busy < worker.slots;
     let ready = |worker: &&WorkerRow| worker.state == "ready";
     Some(if !offers.iter().any(|(_, ability)| ability.has_device(spec.device)) {
-        format!("a worker with {}: none that runs has it", spec.device)
+        format!("a worker with {}: no running worker has it", spec.device)
     } else if !offers.iter().any(|(_, ability)| ability.has_engines(spec)) {
-        format!("a worker with libtorch: none that runs has {TORCH_TRAINER}")
+        format!("a worker with libtorch: no running worker has {TORCH_TRAINER}")
     } else if suited.is_empty() {
+        let device = if spec.device == Device::Auto { Vec::new() } else { vec![spec.device.to_string()] };
         let labels: Vec<_> = spec.requires.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!(
-            "a worker with {}: none that runs has all of it",
-            [vec![spec.device.to_string()], labels].concat().join(", ")
-        )
+        format!("a worker with {}: no running worker has all of it", [device, labels].concat().join(" and "))
     } else if !suited.iter().any(|(worker, _)| ready(worker)) {
         "a worker that claims: those that could run it are stopping or unfit".to_owned()
     } else if suited.iter().any(|(worker, _)| ready(worker) && free(worker)) {

@@ -24,6 +24,8 @@ pub struct Series {
     /// Number of its colour, 0 to 5.
     pub style: usize,
     pub points: Vec<(f64, Value)>,
+    /// Points that begin a line of their own, by their number: nothing joins them to the one before.
+    pub starts: Vec<usize>,
     /// A dashed line over the whole width, and its name.
     pub level: Option<(String, f64)>,
 }
@@ -72,8 +74,12 @@ impl Chart for LineChart {
             let spot = |(at, value): &(f64, Value)| (x(*at) + aside, y.position(value.mean));
             self.draw_level(&mut canvas, series, end, &y);
             let path: Vec<Point> = series.points.iter().map(spot).collect();
-            if path.len() > 1 {
-                canvas.path(&format!("line-{}", series.style), &path);
+            let mut from = 0;
+            for to in series.starts.iter().copied().chain([path.len()]) {
+                if to > from + 1 {
+                    canvas.path(&format!("line-{}", series.style), &path[from..to]);
+                }
+                from = to;
             }
             for point @ (at, value) in &series.points {
                 let (cx, cy) = spot(point);

@@ -22,7 +22,8 @@ impl Scale {
         let step = [1.0, 2.0, 5.0, 10.0].map(|times| times * size).into_iter().find(|step| *step >= raw);
         let step = step.unwrap_or(10.0 * size);
         // The bar of the lowest value must have a visible length.
-        let low = ((low - 0.3 * step) / step).floor() * step;
+        let lowest = if low < 0.0 { f64::NEG_INFINITY } else { 0.0 };
+        let low = (((low - 0.3 * step) / step).floor() * step).max(lowest);
         let high = ((high + 0.1 * step) / step).ceil() * step;
         Self { low, high, from, to, step }
     }
@@ -72,6 +73,7 @@ mod tests {
             sparse.sparse_ticks(30.0).map(|(_, words)| words).collect::<Vec<_>>(),
             ["-0.02", "0.00", "0.02", "0.04"]
         );
+        assert_eq!(Scale::around([0.0, 98.0].into_iter(), 0.0, 1.0).low, 0.0, "shares are not negative");
         let none = Scale::around(std::iter::empty(), 0.0, 1.0);
         assert!(none.low <= 0.0 && none.high >= 1.0);
     }

@@ -6,7 +6,9 @@ use super::{
     inputs::InputArgs,
     json::{JsonArgs, print_json},
     options::TableArgs,
+    profile::describe_table,
     reading, runtime,
+    screen::{self, Screen, note},
     spec_file::SpecFile,
     tables, uploads,
     verbosity::Verbosity,
@@ -16,6 +18,7 @@ use super::{
 use crate::{
     api::{DatasetView, Page},
     ingest::{self, SNIFF_BYTES},
+    report::number,
     types::{DatasetId, DatasetSpec, DatasetStatus},
 };
 use clap::{Args, Subcommand};
@@ -31,14 +34,14 @@ use tokio_util::io::ReaderStream;
 pub enum DatasetsCommand {
     /// Upload a table and wait until it is read; prints the dataset's id
     Upload(UploadArgs),
-    /// Read a table here, without a server, and say what is wrong with it or what it looks like
+    /// Read a table here, without a server, and say what is wrong with it or how each column is read
     Check(CheckArgs),
     /// List datasets, newest first
     List(ListArgs),
     /// Show one dataset
     Show(ShowArgs),
     /// Delete a dataset that no unfinished job uses
-    Delete(ShowArgs),
+    Delete(DeleteArgs),
 }
 
 #[derive(Args)]
@@ -66,14 +69,14 @@ pub struct CheckArgs {
     /// JSON file with the dataset's spec under `dataset`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
-    /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
+    /// Folder for intermediate files, about the size of the table, and as much again for a table from an address or a pipe;
     /// emptied at the end
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
     #[command(flatten)]
     table: TableArgs,
     #[command(flatten)]
-    verbosity: Verbosity,
+    shown: ShownArgs,
 }
 
 #[derive(Args)]
@@ -92,6 +95,16 @@ pub struct ShowArgs {
     /// The dataset's id
     id: DatasetId,
     #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub struct DeleteArgs {
+    /// The dataset's id
+    id: DatasetId,
+    #[command(flatten)]
     server: ServerArgs,
 }
 
@@ -105,18 +118,22 @@ pub async fn upload(args: UploadArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Reads a table here and prints its profile as JSON.
+/// Reads a table here and prints what it looks like: for people on a terminal, else as JSON.
 pub fn check(args: CheckArgs) -> Result<(), CliError> {
     runtime::run_interruptible(async |interrupted| {
         let spec = SpecFile::read(args.spec.as_ref())?;
         let table_spec = args.table.dataset_spec(spec.dataset)?;
         let work = reading::work_folder(&args.work_dir)?;
-        let view = JobView::new(args.verbosity);
+        let view = JobView::new(args.shown.verbosity);
         let source = args.input.open(&view, work.path()).await?;
         let dataset_dir = work.path().join("dataset");
         let ingested = reading::read_table(&view, &source, &table_spec, &dataset_dir, interrupted).await?;
         view.finish();
-        print_json(&ingested.profile);
+        // Programs read the result as JSON; --json is for who wants that on a terminal.
+        match args.shown.json.json || !Screen::stdout().is_terminal() {
+            true => print_json(&ingested.profile),
+            false => println!("{}", describe_table(&ingested.profile)),
+        }
         Ok(())
     })
 }
@@ -140,7 +157,7 @@ pub async fn upload_file(
     // The server does not see the file's name, which may be what tells the format.
     ingest::resolve_format(&mut dataset_spec, file.file_name().and_then(|name| name.to_str()), None, &first);
     let view = JobView::new(verbosity);
-    view.show_waiting(format!("uploading {} ({bytes} bytes)", file.display()));
+    view.show_waiting(format!("uploading {} ({} bytes)", file.display(), number(bytes)));
     let mut dataset = if bytes >= uploads::FROM_BYTES {
         let (upload, sha256) = uploads::send_file(client, file, bytes, &view).await?;
         let body = json!({"upload_id": upload, "sha256": sha256, "name": name, "spec": dataset_spec});
@@ -190,8 +207,8 @@ pub async fn list(args: ListArgs) -> Result<(), CliError> {
             status.as_str().unwrap_or_default().to_owned(),
             dataset.name.clone().unwrap_or_default(),
             dataset.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-            dataset.profile.as_ref().map_or(String::new(), |profile| profile.rows.total().to_string()),
-            dataset.bytes.to_string(),
+            dataset.profile.as_ref().map_or(String::new(), |profile| number(profile.rows.total())),
+            number(dataset.bytes),
         ]
     });
     let header = ["dataset", "status", "name", "created (UTC)", "rows", "bytes"];
@@ -202,13 +219,21 @@ pub async fn list(args: ListArgs) -> Result<(), CliError> {
 pub async fn show(args: ShowArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let dataset: DatasetView = client.json(client.get(&format!("/v1/datasets/{}", args.id))).await?;
-    print_json(&dataset);
+    match &dataset.profile {
+        Some(profile) if !args.json.json && Screen::stdout().is_terminal() => {
+            let name = dataset.name.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+            screen::print(&format!("{}{name}, {} bytes", dataset.id, number(dataset.bytes)));
+            screen::print(&reading::describe_profile(profile));
+            println!("{}", describe_table(profile));
+        }
+        _ => print_json(&dataset),
+    }
     Ok(())
 }
 
-pub async fn delete(args: ShowArgs) -> Result<(), CliError> {
+pub async fn delete(args: DeleteArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     client.send(client.delete(&format!("/v1/datasets/{}", args.id))).await?;
-    eprintln!("deleted {}", args.id);
+    note(&format!("deleted {}", args.id));
     Ok(())
 }

@@ -64,47 +64,47 @@ pub struct DenoiseArgs {
     /// Say how long the job would take and how small a gain it could detect, and run nothing
     #[arg(long)]
     plan: bool,
-    /// What is written where the verdict is not `certified`
+    /// What to write if the verdict is not `certified`
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = IfRefused::Nothing)]
     if_refused: IfRefused,
     /// Folder for every result: indices, mask, scores, policy, model, report
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Page with what came out: the verdict, what to do, charts, what was found, the rows that were dropped or changed. One
+    /// Page with the result: the verdict, what to do, charts, what was found, the rows that were dropped or changed. One
     /// HTML file that needs no network; --results has it too, as report.html
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
-    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server acts
-    /// on (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is recorded and otherwise ignored
+    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `labels`; flags win over it. What only a server
+    /// uses (`deadline_seconds`, `priority`, `requires`, `webhook_ids`) is recorded and otherwise ignored
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
     /// Threads to compute with [default: all cores]
     #[arg(long, env = "AUTODENOISE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Folder for intermediate files, about the size of the table, and as much again for one that comes by an address or a pipe;
-    /// emptied at the end, and kept where the run ends early, which then says how to go on
+    /// Folder for intermediate files, about the size of the table, and as much again for a table from an address or a pipe. It
+    /// is emptied at the end; if the run ends early, it is kept, and the program says how to go on
     #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp")]
     work_dir: PathBuf,
-    /// Folder that the run is kept in, in place of one in --work-dir, so that the same command may be given again and again:
-    /// a run that was interrupted goes on from its last checkpoint to the same bytes, one that is finished says so. Alone it
-    /// goes on with the command that began there
+    /// Folder to keep the run in, instead of one in --work-dir. The same command may then be given again and again: a run
+    /// that was interrupted goes on from its last checkpoint to the same bytes, and a finished one says so. Without a table
+    /// it goes on with the command that began there
     #[arg(long, value_name = "FOLDER", conflicts_with = "plan")]
     resume: Option<PathBuf>,
-    /// Least time between two checkpoints, which a run that was interrupted goes on from
+    /// Least time between two checkpoints, from which an interrupted run goes on
     #[arg(long, env = "AUTODENOISE_CHECKPOINT_SECONDS", default_value_t = 10.0, value_name = "SECONDS", value_parser = config::seconds)]
     checkpoint_seconds: f64,
     #[command(flatten)]
     method: MethodArgs,
-    /// Key that the certificate in --results is signed with; made where the file is missing [default: a fresh key, which
-    /// shows that nothing was changed, but not by whom it was made]
+    /// Key to sign the certificate in --results with; made if the file is missing [default: a fresh key, which shows that
+    /// nothing was changed, but not who made it]
     #[arg(long, env = "AUTODENOISE_SIGNING_KEY", value_name = "FILE")]
     signing_key: Option<PathBuf>,
-    /// Skip the verdict, and the trainings that it takes
+    /// Skip the verdict and the trainings that it takes
     #[arg(long, conflicts_with_all = ["certify_seeds", "alpha", "min_delta_auc", "max_delta_logloss", "reselect"])]
     no_certify: bool,
-    /// Number of verdicts already given on this table's test rows. Asking often enough would certify anything by luck, so
-    /// each verdict is stricter than the one before. A server counts them by itself; this command cannot, and assumes none
+    /// Number of verdicts already given on this table's test rows. Those who ask often enough would be certified by luck,
+    /// so each verdict is stricter than the one before. A server counts them by itself; this command cannot, and assumes none
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "no_certify")]
     earlier_reads: u32,
     #[command(flatten)]

@@ -5,6 +5,7 @@ use super::{
     error::CliError,
     json::{JsonArgs, print_json},
     part_file,
+    screen::note,
 };
 use crate::{
     api::{ArtifactList, ArtifactView, JobView},
@@ -49,10 +50,10 @@ pub async fn download(args: DownloadArgs) -> Result<(), CliError> {
                 downloaded.push(artifact);
             }
             Some(verdict) if args.artifacts.is_some() => return Err(CliError::not_certified(verdict)),
-            Some(verdict) => eprintln!(
+            Some(verdict) => note(&format!(
                 "left out: {}, for the verdict is {verdict}; --allow-uncertified downloads it",
                 artifact.download_name
-            ),
+            )),
         }
     }
     if args.json.json {
@@ -106,7 +107,7 @@ async fn download_artifact(client: &Client, args: &DownloadArgs, artifact: &Arti
     }
     tokio::fs::rename(&partial, &path).await.map_err(cannot_write)?;
     if !args.json.json && (std::io::stderr().is_terminal() || args.artifacts.is_none()) {
-        eprintln!("{} ({} bytes)", path.display(), artifact.bytes);
+        note(&format!("{} ({} bytes)", path.display(), artifact.bytes));
     }
     Ok(())
 }

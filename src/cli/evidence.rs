@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     metrics::{mean, sample_sd},
+    report::number,
     types::{
         Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, ReadGain, Report,
         RowRule, SelfCheck, SelfCheckResult, Stability, TestRows, Verdict, signed,
@@ -31,11 +32,11 @@ pub struct EvidenceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The evidence")]
 pub struct CertifyArgs {
-    /// Number of seeds for the verdict: models of kept, all and random rows are trained with each [default: 5]
+    /// Number of seeds for the verdict; with each, models are trained on kept, all and random rows [default: 5]
     #[arg(long, value_name = "N")]
     pub certify_seeds: Option<u32>,
 
-    /// Chance of error that all verdicts on the table's test rows share; the first uses .641 of it [default: 0.05]
+    /// Chance of error that all verdicts on the table's test rows share; the first one uses .641 of it [default: 0.05]
     #[arg(long, value_name = "P")]
     pub alpha: Option<f64>,
 
@@ -47,7 +48,7 @@ pub struct CertifyArgs {
     #[arg(long, value_name = "LOSS")]
     pub max_delta_logloss: Option<f64>,
 
-    /// Field whose values the test rows are clustered by, users for example [default: the category with the most rows a value]
+    /// Field to cluster the test rows by, for example users [default: the category with the most rows for each value]
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
 
@@ -56,7 +57,7 @@ pub struct CertifyArgs {
     #[arg(long, value_name = "RULE")]
     pub trusted: Option<RowRule>,
 
-    /// Choose the rows anew with each seed of the verdict, so that no lucky choice is certified
+    /// Choose the rows anew with each seed of the verdict, so that a lucky choice is not certified
     #[arg(long)]
     pub reselect: bool,
 }
@@ -153,7 +154,7 @@ fn describe_guard(guard: &Guard) -> String {
             vec![
                 slice.field.clone(),
                 slice.value.clone(),
-                slice.kept.of.to_string(),
+                number(slice.kept.of),
                 percent(1.0 - slice.kept.share()),
                 signed(slice.z, 1),
             ]
@@ -173,8 +174,8 @@ fn describe_stability(stability: &Stability) -> String {
         stability.seeds,
         100.0 * stability.jaccard,
         100.0 * stability.jaccard_by_chance,
-        stability.consensus.rows,
-        stability.consensus.of
+        number(stability.consensus.rows),
+        number(stability.consensus.of)
     );
     if let Some(jaccard) = stability.jaccard_with_relabelled {
         text += &format!("; of what two of them drop or relabel they agree on {:.1} %", 100.0 * jaccard);
@@ -223,7 +224,7 @@ pub fn describe_arms(certification: &Certification) -> String {
         let cells = [
             Some(format!("{}{what}", arm_words(arm.arm))),
             tuned.then_some(decay),
-            Some(arm.rows.to_string()),
+            Some(number(arm.rows)),
             Some(spread(&arm.runs, &|run| run.test.auc.unwrap_or(f64::NAN))),
             Some(spread(&arm.runs, &|run| run.test.logloss)),
             Some(spread(&arm.runs, &|run| run.calibration.expected_error)),
@@ -275,7 +276,7 @@ fn reading_table(certification: &Certification) -> Table {
             gain.map_or_else(String::new, |ReadGain { mean, ci95, .. }| with_interval(*mean, *ci95))
         };
         let verdict = if is_judged { ", the verdict's" } else { "" };
-        vec![format!("{on}{verdict}"), reading.rows.rows.to_string(), over(Arm::Full), over(Arm::Random)]
+        vec![format!("{on}{verdict}"), number(reading.rows.rows), over(Arm::Full), over(Arm::Random)]
     });
     let header = ["gain in test AUC on", "rows", "over all rows", "over random rows"];
     table_that_fits(&header, rows, 1, &["rows", "over random rows"])
@@ -288,16 +289,16 @@ fn describe_reasons(certification: &Certification) -> String {
 /// A plan in words.
 pub fn describe_plan(plan: &Plan) -> String {
     let mut text = format!(
-        "{} training, {} validation and {} test rows\n{} models in {} passes over the training rows; the test labels are read {} \
-         times\nabout {} of memory\nabout {}, estimated from {}",
-        plan.rows.train,
-        plan.rows.valid,
-        plan.rows.test,
-        plan.trainings,
-        plan.passes,
-        plan.test_reads,
-        indicatif::HumanBytes(plan.memory_bytes),
+        "{} training, {} validation and {} test rows\nit takes about {} and {} MiB of memory\n{} models in {} passes over the \
+         training rows; the test labels are read {} times\nthe time is estimated from {}",
+        number(plan.rows.train),
+        number(plan.rows.valid),
+        number(plan.rows.test),
         human_seconds(plan.seconds.value),
+        number(plan.memory_bytes.div_ceil(1 << 20)),
+        number(plan.trainings),
+        number(plan.passes),
+        plan.test_reads,
         plan.seconds.basis,
     );
     if let Some(read) = &plan.test_read {

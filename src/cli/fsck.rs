@@ -4,12 +4,14 @@ use super::{
     error::CliError,
     json::{JsonArgs, print_json},
     runtime,
+    screen::note,
     storage::Storage,
     tables,
 };
 use crate::{
     config::StorageConfig,
     files::{Files, FilesError, Key},
+    report::number,
     store::{
         Store, artifacts,
         objects::{self, NamedObject},
@@ -58,7 +60,12 @@ pub fn fsck(args: FsckArgs) -> Result<(), CliError> {
             let lines = faults.iter().chain(&removed).map(|fault| fault.to_vec());
             println!("{}", tables::table(&["object", "fault", "found"], lines, 3));
         }
-        eprintln!("checked {objects} objects of {bytes} bytes, and {uploads} unfinished uploads");
+        note(&format!(
+            "checked {} objects of {} bytes, and {} unfinished uploads",
+            number(objects),
+            number(bytes),
+            number(uploads)
+        ));
         if faults.is_empty() { Ok(()) } else { Err(CliError::not_verified(format!("{} faults", faults.len()))) }
     })
 }

@@ -1,11 +1,12 @@
 //! `autodenoise import`: a raw public dataset into a table and the spec to read it by.
 
-use super::{error::CliError, part_file, runtime, tables, verbosity::Verbosity, view::JobView};
+use super::{error::CliError, part_file, runtime, screen, tables, verbosity::Verbosity, view::JobView};
 use crate::{
     import::{
         self, AuthorsFiles, ImportError, ImportOptions, Imported, KuaiRec, MovieLens1m, NETFLIX_SAMPLE_ROWS, Netflix,
         RawDataset,
     },
+    report::number,
     types::Vocabulary,
 };
 use clap::{Args, Subcommand};
@@ -152,8 +153,8 @@ pub fn import(command: ImportCommand) -> Result<(), CliError> {
         let text = serde_json::to_string_pretty(&serde_json::json!({"dataset": &imported.spec}));
         let text = text.expect("a spec is plain data") + "\n";
         part_file::write(&spec_file, text.as_bytes()).map_err(CliError::failed)?;
-        println!("{}", describe_imported(&imported));
-        println!("\nwrote {} and {}", common.out.display(), spec_file.display());
+        screen::print(&describe_imported(&imported));
+        screen::print(&format!("\nwrote {} and {}", common.out.display(), spec_file.display()));
         Ok(())
     })
 }
@@ -176,11 +177,11 @@ fn describe_imported(imported: &Imported) -> String {
     let share = 100.0 * imported.positives as f64 / imported.rows.max(1) as f64;
     let mut text = format!(
         "{} rows; {} of them ({share:.2} %) have label 1 ({})\n\n",
-        imported.rows,
-        imported.positives,
+        number(imported.rows),
+        number(imported.positives),
         String::from(imported.spec.label.clone())
     );
-    let lines = imported.cardinalities.iter().map(|(field, count)| vec![field.clone(), count.to_string()]);
+    let lines = imported.cardinalities.iter().map(|(field, count)| vec![field.clone(), number(*count)]);
     text += &tables::table(&["field", "values"], lines, 1).to_string();
     for density in &imported.densities {
         text += &format!(

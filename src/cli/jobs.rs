@@ -8,7 +8,7 @@ use super::{
     json::{JsonArgs, print_json},
     options::{MethodArgs, TableArgs},
     report::describe_report,
-    screen::{Screen, Tone},
+    screen::{Screen, Tone, note},
     spec_file::SpecFile,
     tables,
     view::human_seconds,
@@ -31,19 +31,19 @@ pub struct SubmitArgs {
     /// `webhook_ids`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
-    /// Your own words to find the job by: NAME=VALUE (repeatable), for example commit=3fe1
+    /// Label to find the job by: NAME=VALUE (repeatable), for example commit=3fe1
     #[arg(long = "tag", value_name = "NAME=VALUE")]
     tags: Vec<String>,
-    /// Webhook to tell what becomes of the job (repeatable)
+    /// Webhook to notify about the job (repeatable)
     #[arg(long = "webhook", value_name = "ID")]
     webhooks: Vec<WebhookId>,
     /// Stop and fail the job when it has run this long
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<u64>,
-    /// Jobs of a higher priority are run first: -100 to 100
+    /// Priority, from -100 to 100; jobs of a higher priority run first
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
-    /// Have the job run only by workers with this label: NAME=VALUE (repeatable)
+    /// Run the job only on workers with this label: NAME=VALUE (repeatable)
     #[arg(long = "require", value_name = "NAME=VALUE")]
     requires: Vec<String>,
     /// Follow the job until it ends, as `watch` does
@@ -71,10 +71,10 @@ pub struct SubmitArgs {
 pub struct StatusArgs {
     /// The job's id [default: list the newest jobs]
     id: Option<JobId>,
-    /// Show every pass of the job, too
+    /// Also show every pass of the job
     #[arg(long, requires = "id")]
     passes: bool,
-    /// Show all that the verdict rests on, too
+    /// Also show everything that the verdict rests on
     #[arg(long, short, requires = "id")]
     verbose: bool,
     #[command(flatten)]
@@ -103,7 +103,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     // A wrong flag is named before a file is uploaded; the dataset's id is put in once there is one.
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
     if let Some(meant) = args.method.apply(&mut spec, file.method.is_some())? {
-        eprintln!("warning: {meant}");
+        note(&format!("warning: {meant}"));
     }
     args.evidence.apply(&mut spec, args.certify);
     spec.deadline_seconds = args.deadline.or(spec.deadline_seconds);
@@ -234,7 +234,7 @@ pub async fn change_state(args: ChangeArgs, how: &str) -> Result<(), CliError> {
     let job: JobView = client.json(client.post(&format!("/v1/jobs/{}/{how}", args.id))).await?;
     match args.json.json {
         true => print_json(&job),
-        false => eprintln!("{} is {}", job.id, job.status.as_str()),
+        false => note(&format!("{} is {}", job.id, job.status.as_str())),
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::{
     error::CliError,
     json::JsonArgs,
     runtime,
+    screen::note,
     storage::Storage,
     tables::{table, table_that_fits},
 };
@@ -26,9 +27,9 @@ pub enum KeysCommand {
     Create(CreateArgs),
     /// List keys, newest first
     List(ListArgs),
-    /// Refuse a key from the next request on
+    /// Revoke a key: it is refused from the next request on
     Revoke(RevokeArgs),
-    /// List tenants with their limits and what they have, or change the limits of one
+    /// List tenants with their limits and usage, or change the limits of one
     Tenants(TenantsArgs),
 }
 
@@ -37,13 +38,13 @@ pub struct CreateArgs {
     /// What the key is for
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = short)]
     name: String,
-    /// Whose key it is; made where it is missing
+    /// The tenant the key belongs to; made if it does not exist
     #[arg(long, value_name = "NAME", default_value_t)]
     tenant: TenantId,
-    /// What it is good for: read, write or admin, each including those before it
+    /// What the key may do: read, write or admin, each including those before it
     #[arg(long, visible_alias = "scopes", value_name = "SCOPE", default_value = "write")]
     scope: Scope,
-    /// Days after which it is refused [default: never]
+    /// Days after which the key expires [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     expires_in_days: Option<u32>,
     #[command(flatten)]
@@ -72,10 +73,10 @@ pub struct RevokeArgs {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("limit").multiple(true))]
 pub struct TenantsArgs {
-    /// The tenant whose limits to change; made where it is missing
+    /// The tenant whose limits to change; made if it does not exist
     #[arg(requires = "limit")]
     tenant: Option<TenantId>,
-    /// Bytes its uploads may have together, or `default` for the server's limit
+    /// Bytes that its uploads may take together, or `default` for the server's limit
     #[arg(long, value_name = "BYTES", value_parser = limit::<u64>, group = "limit", requires = "tenant")]
     max_bytes: Option<Limit<u64>>,
     /// Unfinished jobs it may have, or `default`
@@ -124,9 +125,9 @@ pub fn run(command: KeysCommand) -> Result<(), CliError> {
             match keys::revoke(conn, args.id).await.map_err(CliError::failed)? {
                 Revocation::Revoked => {
                     record(conn, "keys revoke", None, Some(args.id.to_string())).await?;
-                    eprintln!("revoked {}", args.id);
+                    note(&format!("revoked {}", args.id));
                 }
-                Revocation::Unchanged => eprintln!("{} was revoked before", args.id),
+                Revocation::Unchanged => note(&format!("{} was revoked before", args.id)),
                 Revocation::Missing => return Err(CliError::failed_because(format!("there is no key `{}`", args.id))),
             }
             Ok(())
@@ -153,7 +154,7 @@ fn with_database(
 
 async fn create(conn: &mut PgConnection, args: &CreateArgs) -> Result<(), CliError> {
     if tenants::create(conn, &args.tenant).await.map_err(CliError::failed)? {
-        eprintln!("made the tenant {}", args.tenant);
+        note(&format!("made the tenant {}", args.tenant));
     }
     let new = NewKey {
         tenant: args.tenant.clone(),
@@ -163,10 +164,10 @@ async fn create(conn: &mut PgConnection, args: &CreateArgs) -> Result<(), CliErr
     };
     let (row, key) = keys::create(conn, &new).await.map_err(CliError::failed)?;
     record(conn, "keys create", Some(&args.tenant), Some(row.id.to_string())).await?;
-    eprintln!(
+    note(&format!(
         "made {}, of scope {} for the tenant {}; keep what follows, it cannot be shown again",
         row.id, row.scope, row.tenant
-    );
+    ));
     println!("{}", key.reveal());
     Ok(())
 }

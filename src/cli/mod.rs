@@ -27,6 +27,7 @@ mod keys;
 mod options;
 mod output;
 mod part_file;
+mod profile;
 mod reading;
 mod report;
 mod reproduce;
@@ -76,7 +77,7 @@ Exit codes:
   130  interrupted
   143  ended by a signal (SIGTERM)";
 
-/// Finds the rows of a click dataset worth training on.
+/// Finds what is corrupt in a table of clicks, and proves what a model gains without it.
 #[derive(Parser)]
 #[command(name = "autodenoise", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {
@@ -90,7 +91,7 @@ struct Cli {
 enum Command {
     /// Run the HTTP API and worker slots; without --database-url on a private PostgreSQL
     Serve(serve::ServeArgs),
-    /// Run worker slots only, on the database and the data folder that a `serve` elsewhere uses
+    /// Run worker slots only, on the database and the data folder of a `serve` elsewhere
     Worker(serve::WorkerArgs),
     /// Denoise one table, without a server
     Denoise(denoise::DenoiseArgs),
@@ -105,39 +106,39 @@ enum Command {
     /// Let your own models give the verdict on a result, wherever they are trained
     #[command(subcommand)]
     Judge(judge::JudgeCommand),
-    /// Hold results against a job's certificate, without a server
+    /// Compare results with a job's certificate, without a server
     Verify(verify::VerifyArgs),
-    /// Pause a job: it keeps what it has done, and holds no worker
+    /// Pause a job: it keeps what it has done, and occupies no worker
     Pause(jobs::ChangeArgs),
-    /// Let a paused job go on
+    /// Resume a paused job
     Resume(jobs::ChangeArgs),
     /// Cancel a job
     Cancel(jobs::ChangeArgs),
     /// Check, upload, list, show or delete datasets
     #[command(subcommand)]
     Datasets(DatasetsCommand),
-    /// Make, list, test or remove webhooks: addresses that are told what became of jobs
+    /// Make, list, test or remove webhooks: addresses that are notified about jobs
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
-    /// Turn a raw public dataset (MovieLens-1M, KuaiRec, Netflix, the authors' files) into a table and its spec
+    /// Make a table and its spec from a raw public dataset: MovieLens-1M, KuaiRec, Netflix, the authors' files
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// Make the paper's tables and figures from a table of clicks, beside the paper's numbers
+    /// Make the paper's tables and figures anew, beside the paper's numbers
     Reproduce(reproduce::ReproduceArgs),
     /// Write a table with planted noise, and which rows were flipped
     Synth(synth::SynthArgs),
-    /// Plant noise in a table, and compare every method with perfect knowledge of the noise
+    /// Plant noise in a table and see which methods find it: every method beside perfect knowledge of the noise
     BenchNoise(bench_noise::BenchNoiseArgs),
     /// Time the method's inner loops on this machine
     Bench(bench::BenchArgs),
-    /// Make, list and revoke API keys, and set what a tenant may have
+    /// Make, list and revoke API keys, and set the limits of tenants
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Check that the stored files are what the database says, beside a running server too
+    /// Check that the stored files are what the database says, even while a server is running
     Fsck(fsck::FsckArgs),
-    /// Ask a service on this machine whether it lives, or can take work
+    /// Ask a service on this machine whether it is alive, or ready for work
     Healthcheck(healthcheck::HealthcheckArgs),
-    /// Bring a database's schema up to date
+    /// Bring the schema of a database up to date
     Migrate(serve::MigrateArgs),
     /// Print the API's OpenAPI document
     Openapi,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     ingest::{self, IngestError, IngestLimits, Ingested},
+    report::number,
     types::{DatasetSpec, FieldReading, ProblemItem, Profile, SkippedRows, TableSource},
 };
 use std::{
@@ -143,10 +144,10 @@ pub fn describe_profile(profile: &Profile) -> String {
     let share = 100.0 * profile.positives.train as f64 / rows.train.max(1) as f64;
     format!(
         "{} rows: {} train, {} valid, {} test; {share:.2} % of the training rows have label 1",
-        rows.total(),
-        rows.train,
-        rows.valid,
-        rows.test,
+        number(rows.total()),
+        number(rows.train),
+        number(rows.valid),
+        number(rows.test),
     )
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     metrics::{mean, sample_sd},
-    report::Summary,
+    report::{Summary, number},
     types::{ArmResult, CorruptionFound, KeptShare, LabelColumns, MethodName, Report, RunResult, TableLine, Verdict},
 };
 use comfy_table::Table;
@@ -43,17 +43,8 @@ impl<'a> ToldReport<'a> {
 
 /// Every method of a job with every backbone that was trained on what it chose.
 fn method_table(lines: &[TableLine]) -> Table {
-    let header = [
-        "method",
-        "trained",
-        "kept %",
-        "of label 1 %",
-        "of label 0 %",
-        "test AUC",
-        "test log-loss",
-        "choosing s",
-        "training s",
-    ];
+    let header =
+        ["method", "trained", "kept %", "of labels 1 / 0", "test AUC", "test log-loss", "choosing s", "training s"];
     let rows = lines.iter().map(|line| {
         let over = |digits: usize, number: &dyn Fn(&RunResult) -> f64| {
             let values: Vec<f64> = line.runs.iter().map(number).collect();
@@ -63,22 +54,25 @@ fn method_table(lines: &[TableLine]) -> Table {
         let share = |kept: KeptShare| 100.0 * kept.share();
         let mean_of = |number: &dyn Fn(&RunResult) -> f64| mean(&line.runs.iter().map(number).collect::<Vec<_>>());
         vec![
-            line.label.clone(),
+            if line.method == MethodName::None { "all rows".to_owned() } else { line.label.clone() },
             if line.backbone == line.chosen_with {
                 line.backbone.to_string()
             } else {
                 format!("{}, rows of {}", line.backbone, line.chosen_with)
             },
             format!("{:.2}", mean_of(&|run| share(run.kept))),
-            format!("{:.2}", mean_of(&|run| share(run.kept_positive))),
-            format!("{:.2}", mean_of(&|run| share(run.kept_negative))),
+            format!(
+                "{:.2} / {:.2}",
+                mean_of(&|run| share(run.kept_positive)),
+                mean_of(&|run| share(run.kept_negative))
+            ),
             over(4, &|run| run.test.auc.unwrap_or(f64::NAN)),
             over(4, &|run| run.test.logloss),
             format!("{:.1}", mean_of(&|run| run.select_seconds)),
             format!("{:.1}", mean_of(&|run| run.train_seconds)),
         ]
     });
-    table_that_fits(&header, rows, 2, &["choosing s", "training s", "of label 1 %", "of label 0 %", "test log-loss"])
+    table_that_fits(&header, rows, 2, &["choosing s", "training s", "of labels 1 / 0", "test log-loss"])
 }
 
 /// Kept training rows that are trained on otherwise than they are given, and validation rows that do not count: how many
@@ -90,9 +84,14 @@ fn list_changes(report: &Report) -> Vec<String> {
         (report.reweighted, "weigh more or less than others"),
     ];
     let changes = kinds.into_iter().filter(|(rows, _)| *rows > 0);
-    let changes = changes.map(|(rows, what)| format!("{rows} of {} kept training rows {what}", report.kept.rows));
+    let changes = changes
+        .map(|(rows, what)| format!("{} of {} kept training rows {what}", number(rows), number(report.kept.rows)));
     let left_out = report.kept_valid.map(|valid| {
-        format!("left out {} of {} validation rows, which lie in what was found", valid.of - valid.rows, valid.of)
+        format!(
+            "left out {} of {} validation rows, which lie in what was found",
+            number(valid.of - valid.rows),
+            number(valid.of)
+        )
     });
     changes.chain(left_out).collect()
 }
@@ -198,7 +197,7 @@ fn describe_all(report: &Report) -> String {
 
 fn describe_dropped(what: &str, kept: KeptShare) -> String {
     let share = 100.0 - 100.0 * kept.share();
-    format!("dropped {} of {} training {what} ({share:.2} %)", kept.of - kept.rows, kept.of)
+    format!("dropped {} of {} training {what} ({share:.2} %)", number(kept.of - kept.rows), number(kept.of))
 }
 
 /// The job's own backbone with its first seed.
@@ -208,7 +207,7 @@ fn arm_table(arms: &[ArmResult]) -> Table {
     let lines = arms.iter().map(|arm| {
         vec![
             arm_words(arm.arm).to_owned(),
-            arm.train_rows.to_string(),
+            number(arm.train_rows),
             arm.passes.to_string(),
             arm.best_pass.to_string(),
             format_auc(Some(&arm.valid)),

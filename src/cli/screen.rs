@@ -1,6 +1,7 @@
 //! How words are shown: wrapped at the width of a terminal, and in colour where that helps.
 
 use std::{borrow::Cow, io::IsTerminal};
+use unicode_width::UnicodeWidthStr;
 
 /// What a stream is written on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,8 @@ impl Screen {
         if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// The text in lines that fit, broken between words; those after the first begin with `indent` more spaces than the text.
+    /// The text in lines that fit, broken between words; those after the first begin with `indent` more spaces than the text. A
+    /// word that is wider than the terminal, such as a path, stays whole, so that it can be copied.
     /// Whatever a terminal would take for an order is shown as what it is ([`printable`]).
     pub fn wrap(self, text: &str, indent: usize) -> String {
         let text = printable(text);
@@ -65,6 +67,22 @@ impl Screen {
             Some(width) => text.split('\n').map(|line| wrap_line(line, width, indent)).collect::<Vec<_>>().join("\n"),
         }
     }
+
+    /// A command line to be copied: where it is broken, a shell reads on.
+    pub fn wrap_command(self, command: &str) -> String {
+        let width = self.width.map(|width| width.saturating_sub(2));
+        Self { width, ..self }.wrap(command, 4).replace('\n', " \\\n")
+    }
+}
+
+/// Says something on standard error, in lines that fit it.
+pub fn note(text: &str) {
+    eprintln!("{}", Screen::stderr().wrap(text, 2));
+}
+
+/// Prints a result on standard output, in lines that fit it.
+pub fn print(text: &str) {
+    println!("{}", Screen::stdout().wrap(text, 2));
 }
 
 /// The text with what is no letter to a terminal written out: texts of servers and files could else move the cursor, hide lines
@@ -82,12 +100,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 
 fn wrap_line(line: &str, width: usize, indent: usize) -> String {
     let own = line.chars().take_while(|c| *c == ' ').count();
-    if line.chars().count() <= width {
+    if line.width() <= width {
         return line.to_owned();
     }
     let (mut out, mut column) = (" ".repeat(own), own);
     for (number, word) in line.split_whitespace().enumerate() {
-        let length = word.chars().count();
+        let length = word.width();
         if number > 0 && column + 1 + length > width {
             out += &format!("\n{}", " ".repeat(own + indent));
             column = own + indent;
@@ -112,6 +130,9 @@ mod tests {
         let wrapped = screen.wrap("  one two three four five six seven", 2);
         assert_eq!(wrapped, "  one two three four\n    five six seven");
         assert!(wrapped.lines().all(|line| line.len() <= 20));
+        assert_eq!(screen.wrap_command("one two three four five six"), "one two three four \\\n    five six");
+        // Each of these letters takes two columns.
+        assert_eq!(screen.wrap("千と千尋の神隠し もののけ姫", 2), "千と千尋の神隠し\n  もののけ姫");
         assert_eq!(Screen { width: None, ..screen }.wrap(&"word ".repeat(30), 2), "word ".repeat(30));
     }
 

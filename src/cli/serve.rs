@@ -1,6 +1,6 @@
 //! `serve`, `worker`, `migrate`: the long-running side of the program.
 
-use super::{error::CliError, figures, first_key, runtime, storage::Storage};
+use super::{error::CliError, figures, first_key, runtime, screen::note, storage::Storage};
 use crate::{
     api::{self, ApiConfig, AppState, ConnectionLimits, EventHub, Listener, ObjectsProbe, Probes},
     config::{AccessConfig, DrainConfig, ListenAt, ServerConfig, StorageConfig, WebhookConfig, WorkerConfig},
@@ -296,7 +296,7 @@ pub fn worker(args: WorkerArgs) -> Result<(), CliError> {
 pub fn migrate(args: MigrateArgs) -> Result<(), CliError> {
     runtime::run_service(async {
         let storage = Storage::open(&args.storage).await?;
-        eprintln!("the schema is up to date");
+        note("the schema is up to date");
         storage.close().await;
         Ok(())
     })

@@ -1,7 +1,8 @@
 //! `autodenoise synth`: a table with planted noise.
 
-use super::error::CliError;
+use super::{error::CliError, screen::note};
 use crate::plant::Corruption;
+use crate::report::number;
 use crate::synth::{self, SynthError, SynthSpec};
 use clap::Args;
 use std::path::PathBuf;
@@ -72,6 +73,6 @@ pub fn synth(args: SynthArgs) -> Result<(), CliError> {
         other => CliError::failed(other),
     };
     let rows = synth::write(&spec, &args.out, args.truth.as_deref()).map_err(explain)?;
-    eprintln!("wrote {rows} rows to {}", args.out.display());
+    note(&format!("wrote {} rows to {}", number(rows), args.out.display()));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::screen::{Screen, printable};
 use crate::types::{EpochRow, Metrics, ResolvedMethod};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr;
 
 /// A table whose columns from `first_number` on are right-aligned. Where it is shown on a terminal that is too narrow for it,
 /// cells are wrapped.
@@ -46,8 +47,8 @@ pub fn table_that_fits(
 /// Columns of a terminal that a table takes with nothing wrapped: each cell has a space on either side.
 fn natural_width(header: &[&str], rows: &[Vec<String>]) -> usize {
     let column = |at: usize| {
-        let cells = rows.iter().map(|row| row[at].chars().count());
-        cells.chain([header[at].chars().count()]).max().unwrap_or(0) + 2
+        let cells = rows.iter().map(|row| row[at].width());
+        cells.chain([header[at].width()]).max().unwrap_or(0) + 2
     };
     (0..header.len()).map(column).sum()
 }

@@ -36,7 +36,7 @@ pub fn recall(folder: &Path) -> Result<Command, CliError> {
 
 /// How a run that ended early is gone on with.
 pub fn describe_how(folder: &Path) -> String {
-    format!("To go on from its last checkpoint: autodenoise denoise --resume {}", quote(folder))
+    format!("To go on from its last checkpoint:\n  autodenoise denoise --resume {}", quote(folder))
 }
 
 /// A path as a shell reads it.

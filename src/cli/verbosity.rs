@@ -9,7 +9,7 @@ pub struct Verbosity {
     /// Show every pass, how each column was read, and all that the verdict rests on
     #[arg(long, short, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Show no progress: warnings, errors and the result alone
+    /// Show no progress, only warnings, errors and the result
     #[arg(long, short)]
     pub quiet: bool,
 }

@@ -164,7 +164,7 @@ impl JobView {
             phase => format!("{} {}", phase.as_str(), row.epoch),
         };
         let name = self.names.name_work(row.contender, &what);
-        self.print_line(&describe_epoch(&name, self.names.width(), row));
+        self.print_line(&describe_epoch(&name, self.names.width(), row, self.screen.width));
     }
 
     /// A line that stays, unless nothing is to be said.
@@ -197,7 +197,7 @@ impl JobView {
     }
 
     fn print(&self, text: &str) {
-        if self.is_live() { self.bar.println(text) } else { eprintln!("{text}") }
+        if self.is_live() { self.bar.suspend(|| eprintln!("{text}")) } else { eprintln!("{text}") }
     }
 
     pub fn finish(&self) {
@@ -215,23 +215,27 @@ pub fn arm_words(arm: Arm) -> &'static str {
     }
 }
 
-fn describe_epoch(what: &str, width: usize, row: &EpochRow) -> String {
-    let metrics = |m: &Metrics| match m.auc {
-        Some(auc) => format!("AUC {auc:.4}  log-loss {:.4}", m.logloss),
-        None => format!("AUC    nan  log-loss {:.4}", m.logloss),
-    };
-    let mut text = format!("{what:<width$}");
-    if let Some(train) = &row.train {
-        text += &format!("train {}  ", metrics(train));
-    }
-    if let Some(valid) = &row.valid {
-        text += &format!("valid {}  ", metrics(valid));
-    }
-    if let Some(kept) = row.kept {
-        text += &format!("{} {:.1} %  ", if row.phase == Phase::Search { "selected" } else { "kept" }, 100.0 * kept);
-    }
+/// A line for a pass, with as much of it as fits into `columns` of a terminal.
+fn describe_epoch(what: &str, width: usize, row: &EpochRow, columns: Option<usize>) -> String {
+    let auc = |m: &Metrics| m.auc.map_or("AUC    nan".to_owned(), |auc| format!("AUC {auc:.4}"));
+    let logloss = |m: &Metrics| format!("log-loss {:.4}", m.logloss);
+    let chosen = if row.phase == Phase::Search { "selected" } else { "kept" };
     let digits = if row.seconds < 9.995 { 2 } else { 1 };
-    text + &format!("{:.digits$} s", row.seconds)
+    // With each part, when it goes where the line is too long: the least first.
+    let parts = [
+        (3, row.train.map(|train| format!("train {}", auc(&train)))),
+        (1, row.train.map(|train| logloss(&train))),
+        (5, row.valid.map(|valid| format!("valid {}", auc(&valid)))),
+        (2, row.valid.map(|valid| logloss(&valid))),
+        (4, row.kept.map(|kept| format!("{chosen} {:.1} %", 100.0 * kept))),
+        (5, Some(format!("{:.digits$} s", row.seconds))),
+    ];
+    let line = |least: u32| {
+        let told = parts.iter().filter(|(worth, _)| *worth >= least).filter_map(|(_, part)| part.as_deref());
+        format!("{what:<width$}{}", told.collect::<Vec<_>>().join("  "))
+    };
+    let fits = |text: &String| columns.is_none_or(|columns| text.chars().count() <= columns);
+    (1..5).map(line).find(fits).unwrap_or_else(|| line(5))
 }
 
 /// `1 h 02 min`, `3 min 20 s`, `12 s`

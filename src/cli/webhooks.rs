@@ -4,6 +4,7 @@ use super::{
     client::{Client, ServerArgs},
     error::CliError,
     json::{JsonArgs, print_json},
+    screen::note,
     tables,
 };
 use crate::{
@@ -29,11 +30,11 @@ pub enum WebhooksCommand {
     Remove(OneArgs),
     /// Send a test message and say whether it arrived
     Test(OneArgs),
-    /// Give a webhook another secret and print it, this once; the one before is good for another day
+    /// Give a webhook a new secret and print it, this once; the old one stays valid for another day
     Rotate(RotateArgs),
-    /// Have a webhook told again that was disabled, because its receiver answered 410 Gone
+    /// Enable a webhook again that was disabled because its receiver answered 410 Gone
     Enable(OneArgs),
-    /// Send a message of a job once more
+    /// Send a message about a job once more
     Resend(ResendArgs),
     /// List attempts to deliver to a webhook, newest first
     Deliveries(DeliveriesArgs),
@@ -43,7 +44,7 @@ pub enum WebhooksCommand {
 pub struct AddArgs {
     /// An https address on the public internet
     url: String,
-    /// What to tell it, separated by commas: job.succeeded, job.failed, job.cancelled, verdict.issued [default: a job's end]
+    /// What to notify it about, separated by commas: job.succeeded, job.failed, job.cancelled, verdict.issued [default: a job's end]
     #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
     events: Option<Vec<WebhookEvent>>,
     /// File with the secret to sign with: `whsec_` and base64 [default: a new one]
@@ -108,7 +109,7 @@ pub async fn run(command: WebhooksCommand) -> Result<(), CliError> {
         WebhooksCommand::Remove(args) => {
             let client = Client::new(&args.server);
             client.send(client.delete(&format!("/v1/webhooks/{}", args.id))).await?;
-            eprintln!("removed {}", args.id);
+            note(&format!("removed {}", args.id));
             Ok(())
         }
         WebhooksCommand::Test(args) => test(args).await,
@@ -116,14 +117,14 @@ pub async fn run(command: WebhooksCommand) -> Result<(), CliError> {
         WebhooksCommand::Enable(args) => {
             let client = Client::new(&args.server);
             client.send(client.post(&format!("/v1/webhooks/{}/enable", args.id))).await?;
-            eprintln!("enabled {}", args.id);
+            note(&format!("enabled {}", args.id));
             Ok(())
         }
         WebhooksCommand::Resend(args) => {
             let client = Client::new(&args.server);
             let path = format!("/v1/webhooks/{}/deliveries/{}/resend", args.id, args.message);
             client.send(client.post(&path)).await?;
-            eprintln!("{} is sent again", args.message);
+            note(&format!("{} is sent again", args.message));
             Ok(())
         }
         WebhooksCommand::Deliveries(args) => deliveries(args).await,
@@ -136,7 +137,7 @@ async fn add(args: AddArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let created: CreatedWebhook = client.json(client.post("/v1/webhooks").json(&spec)).await?;
     println!("{}\n{}", created.webhook.id, created.secret);
-    eprintln!("the second line is the secret its messages are signed with; it is not shown again");
+    note("the second line is the secret its messages are signed with; it is not shown again");
     Ok(())
 }
 
@@ -146,7 +147,7 @@ async fn rotate(args: RotateArgs) -> Result<(), CliError> {
     let path = format!("/v1/webhooks/{}/rotate", args.id);
     let rotated: CreatedWebhook = client.json(client.post(&path).json(&spec)).await?;
     println!("{}", rotated.secret);
-    eprintln!("for a day messages are signed with the secret before it too; this one is not shown again");
+    note("for a day messages are also signed with the old secret; the new one is not shown again");
     Ok(())
 }
 
@@ -173,7 +174,15 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
             webhook.url.clone(),
         ]
     });
-    println!("{}", tables::table(&["webhook", "status", "created (UTC)", "events", "address"], lines, 5));
+    println!(
+        "{}",
+        tables::table_that_fits(
+            &["webhook", "status", "created (UTC)", "events", "address"],
+            lines,
+            5,
+            &["created (UTC)", "events"],
+        )
+    );
     Ok(())
 }
 
@@ -187,7 +196,7 @@ async fn test(args: OneArgs) -> Result<(), CliError> {
         if let Some(delivery) = page.data.into_iter().find(|delivery| delivery.message_id == queued.message_id) {
             return match delivery.error {
                 None => {
-                    eprintln!("delivered in {} ms", delivery.duration_ms);
+                    note(&format!("delivered in {} ms", delivery.duration_ms));
                     Ok(())
                 }
                 Some(error) => Err(CliError::failed_because(format!("not delivered: {error}"))),
@@ -219,6 +228,6 @@ async fn deliveries(args: DeliveriesArgs) -> Result<(), CliError> {
         ]
     });
     let header = ["at (UTC)", "message", "event", "job", "outcome", "error", "attempt", "ms"];
-    println!("{}", tables::table(&header, lines, 6));
+    println!("{}", tables::table_that_fits(&header, lines, 6, &["message", "ms", "attempt", "at (UTC)"]));
     Ok(())
 }

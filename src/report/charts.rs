@@ -117,7 +117,7 @@ fn last_of_epochs(rows: &[EpochRow], phase: Phase, of: &dyn Fn(&EpochRow) -> Opt
 }
 
 fn series(name: &str, style: usize, points: Vec<(f64, Value)>) -> Series {
-    Series { name: name.to_owned(), style, points, level: None }
+    Series { name: name.to_owned(), style, points, starts: Vec::new(), level: None }
 }
 
 /// A figure of those lines that have points; none where fewer than two points are on any.

@@ -4,10 +4,13 @@
 
 mod charts;
 mod explained;
+mod meaning;
 mod page;
 mod summary;
 mod words;
 
 pub use explained::{EXPLANATIONS, ExplainedRow, ReadRowsError, RowCell, ShownRows, read_rows, read_shown_rows};
-pub use page::{PAGE, SAMPLE_ROWS, SHOWN_ROWS, report_page};
+pub use meaning::explain_finding;
+pub use page::{PAGE, SAMPLE_ROWS, SHOWN_ROWS, describe_evidence, report_page};
 pub use summary::Summary;
+pub use words::number;

@@ -2,13 +2,14 @@
 
 use super::charts::{self, Figure};
 use super::explained::{ExplainedRow, ShownRows};
+use super::meaning::explain_finding;
 use super::summary::Summary;
 use super::words::{number, percent, signed};
 use crate::chart;
 use crate::metrics::{mean, sample_sd};
 use crate::types::{
-    Arm, Certification, CertifiedArm, CertifiedRun, CorruptionFound, EpochRow, ExampleValue, GainReading, Guard,
-    KeptShare, ReadGain, Report, RunResult, Slice, TableLine, TestRows, Verdict,
+    Arm, Certification, CertifiedArm, CertifiedRun, Corruption, CorruptionFound, EpochRow, ExampleValue, GainReading,
+    Guard, KeptShare, MethodName, ReadGain, Report, RunResult, Slice, TableLine, TestRows, Verdict,
 };
 use askama::Template;
 
@@ -47,6 +48,7 @@ pub fn report_page(report: &Report, rows: &ShownRows, epochs: &[EpochRow]) -> St
         readings: certification.map(list_readings).unwrap_or_default(),
         reasons: certification.map(|own| own.reasons.clone()).unwrap_or_default(),
         transfers: report.transfers.iter().map(describe_transfer).collect(),
+        wrong: list_wrong(report),
         audited: report.findings.is_some(),
         findings: list_findings(report, rows),
         slices: report.guard.as_ref().map(list_slices).unwrap_or_default(),
@@ -77,6 +79,8 @@ struct Page {
     readings: Vec<ReadingLine>,
     reasons: Vec<String>,
     transfers: Vec<String>,
+    /// What was found, in plain sentences: what it is about, and what it means.
+    wrong: Vec<[String; 2]>,
     /// Whether the method looks for findings.
     audited: bool,
     findings: Vec<FindingLine>,
@@ -213,6 +217,14 @@ fn list_readings(own: &Certification) -> Vec<ReadingLine> {
     own.readings.iter().map(reading).collect()
 }
 
+/// What was found and what it means, beside the verdict.
+fn list_wrong(report: &Report) -> Vec<[String; 2]> {
+    let found = report.findings.iter().flat_map(|found| &found.corruptions);
+    // Soft labels are taken where they help, which does not prove that any label is wrong.
+    let is_wrong = |found: &&CorruptionFound| found.taken && found.kind != Corruption::RowNoise;
+    found.filter(is_wrong).map(|found| [found.what(), explain_finding(found)]).collect()
+}
+
 fn list_findings(report: &Report, rows: &ShownRows) -> Vec<FindingLine> {
     let found = report.findings.iter().flat_map(|found| &found.corruptions).enumerate();
     let samples = |number: usize| rows.of_findings.get(number).map_or(&[][..], |rows| rows);
@@ -255,7 +267,7 @@ impl FindingLine {
 }
 
 /// A log-likelihood ratio against the best honest explanation, in words.
-fn describe_evidence(nats: f64) -> String {
+pub fn describe_evidence(nats: f64) -> String {
     let words = match nats {
         ..5.0 => "likely",
         5.0..10.0 => "sure",
@@ -295,7 +307,7 @@ fn list_methods(table: &[TableLine]) -> Vec<MethodLine> {
             false => format!("{}, rows of {}", line.backbone, line.chosen_with),
         };
         MethodLine {
-            method: line.label.clone(),
+            method: name_method(line),
             backbone,
             kept: percent(mean(&over(&|run| run.kept.share()))),
             auc: with_spread(&over(&|run| run.test.auc.unwrap_or(f64::NAN))),
@@ -303,6 +315,11 @@ fn list_methods(table: &[TableLine]) -> Vec<MethodLine> {
         }
     };
     table.iter().map(line).collect()
+}
+
+/// All rows are a method of every job, and named by what they are.
+fn name_method(line: &TableLine) -> String {
+    if line.method == MethodName::None { "all rows".to_owned() } else { line.label.clone() }
 }
 
 fn with_spread(values: &[f64]) -> String {

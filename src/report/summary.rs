@@ -2,7 +2,7 @@
 
 use super::words::{number, signed};
 use crate::metrics::{normal_quantile, sample_sd};
-use crate::types::{Arm, Certification, Gain, LabelColumns, MethodName, Report, Verdict};
+use crate::types::{Arm, Certification, Gain, LabelColumns, MethodName, Report, Verdict, two_digits};
 
 /// What a reader of a result wants to know first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,13 @@ fn not_better(report: &Report, own: &Certification) -> Summary {
 
 fn inconclusive(own: &Certification) -> Summary {
     let outcome = match own.gains.first() {
+        Some(gain) if gain.ci95[0] > own.asked.min_delta_auc => {
+            format!(
+                "The denoised rows look better than all rows, but not surely enough for a verdict: {}.{}",
+                told(gain),
+                why_stricter(own)
+            )
+        }
         Some(gain) => {
             format!("The runs do not tell whether the denoised rows are better than all rows: {}.", told(gain))
         }
@@ -92,6 +99,19 @@ fn inconclusive(own: &Certification) -> Summary {
     let mut next = train_on_all(own);
     next.extend(what_could_tell(own));
     Summary { verdict: "", outcome, next }
+}
+
+/// Why an interval that lies above 0 may not be enough: what later verdicts on the same test rows have to hold up to.
+fn why_stricter(own: &Certification) -> String {
+    match own.test_read {
+        Some(read) if read.number > 1 => format!(
+            " It is verdict number {} on these test rows, and each has to be surer than the one before: this one may err with \
+             a chance of {}.",
+            read.number,
+            two_digits(read.own_alpha)
+        ),
+        _ => String::new(),
+    }
 }
 
 fn not_evaluated(report: &Report) -> Summary {
@@ -207,6 +227,11 @@ mod tests {
         // The error over test rows is half of the gain; it would have to be 0.37 of it.
         let told = what_could_tell(&proof(4e-3, 2e-3)).unwrap();
         assert!(told.starts_with("About ") && told.contains("more test rows could tell"), "{told}");
+        // The interval lies above 0, which is not enough for a later verdict on the same rows.
+        let later = Certification { test_read: Some(TestRead::new(3, 0.05)), ..proof(4e-3, 2e-3) };
+        let told = inconclusive(&later).outcome;
+        assert!(told.starts_with("The denoised rows look better") && told.contains("verdict number 3"), "{told}");
+        assert!(inconclusive(&proof(6.3e-4, 1e-4)).outcome.starts_with("The runs do not tell"));
         assert!(what_could_tell(&proof(-1e-4, 1e-4)).unwrap().contains("would not help"));
         assert!(what_could_tell(&proof(1e-4, 1e-5)).unwrap().contains("too small"));
     }

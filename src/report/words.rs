@@ -3,7 +3,7 @@
 use crate::types;
 
 /// With commas between thousands: `40,000`.
-pub(super) fn number(count: u64) -> String {
+pub fn number(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

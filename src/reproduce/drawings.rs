@@ -50,6 +50,7 @@ fn sweep(result: &Reproduction, metric: Metric, option: &str, axis: &str) -> Blo
         name: "paper".to_owned(),
         style: 0,
         points: points(&|line| paper(line).map(Value::exact)),
+        starts: Vec::new(),
         level: level(all_rows.and_then(paper)),
     }];
     for (number, protocol) in result.facts.protocols.iter().enumerate() {
@@ -58,6 +59,7 @@ fn sweep(result: &Reproduction, metric: Metric, option: &str, axis: &str) -> Blo
             name: format!("ours, {}", protocol.title()),
             style: number + 1,
             points: points(&|line| ours(line).map(value)),
+            starts: Vec::new(),
             level: level(all_rows.and_then(ours).map(|spread| spread.mean)),
         });
     }

@@ -79,11 +79,12 @@ impl CorruptionFound {
         }
     }
 
-    fn extent(&self) -> String {
+    /// How far it goes.
+    pub fn extent(&self) -> String {
         let percent = format!("{:.0} %", 100.0 * self.strength);
         match self.kind {
             Corruption::RandomValues | Corruption::InvertedValues => {
-                format!("slope {:.2} where honest ones have 1", self.strength)
+                format!("slope {:.2} instead of 1", self.strength)
             }
             Corruption::AddedOnes | Corruption::AddedZeros => format!("{percent} of their rows of that label"),
             Corruption::TurnedOnes | Corruption::TurnedZeros => format!("{percent} of them"),

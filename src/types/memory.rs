@@ -2,8 +2,9 @@
 
 use super::{BackboneKind, Options, ResolvedMethod, ResolvedSpec, SplitCounts};
 
-/// The program and libtorch.
-const PROGRAM_BYTES: u64 = 200 << 20;
+/// The program with the engine fused, and with libtorch.
+const PROGRAM_BYTES: u64 = 48 << 20;
+const TORCH_BYTES: u64 = 200 << 20;
 /// What models that are trained side by side may take together, beside the first of them.
 pub const SIDE_BY_SIDE_BYTES: u64 = 1 << 30;
 /// Bytes of a number.
@@ -104,7 +105,8 @@ impl ResolvedSpec {
         let transferred = self.transfer.iter();
         let others =
             transferred.map(|trainee| self.model_bytes(trainee.backbone, &trainee.options, &self.method, ids, fields));
-        PROGRAM_BYTES + dataset + history + own.chain(others).max().unwrap_or(0)
+        let program = if self.needs_torch() { TORCH_BYTES } else { PROGRAM_BYTES };
+        program + dataset + history + own.chain(others).max().unwrap_or(0)
     }
 
     /// Models of one kind that are there at once.
@@ -155,7 +157,7 @@ mod tests {
         let of = |tuning: Value, dims: Value| {
             memory(json!({"method": {"preset": "paper", "options": {"mlp_dims": dims}}, "tuning": tuning}))
         };
-        assert!(of(json!("off"), json!([64])) < 250 << 20, "a small job is the program");
+        assert!(of(json!("off"), json!([64])) < 100 << 20, "a small job is the program");
         // Seven times 4096 x 4096 numbers, five times over.
         let wide = of(json!("off"), json!([4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096]));
         assert!((2 << 30..5 << 30).contains(&wide), "{wide}");

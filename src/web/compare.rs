@@ -167,19 +167,23 @@ fn describe(found: &Found, overlap: String) -> ComparedJob {
 }
 
 /// The gain that each job's verdict is about.
-fn draw_gains(found: &[Found]) -> Option<String> {
+fn draw_gains(all: &[Found]) -> Option<String> {
+    // A label that all have tells none of them from another.
+    let is_shared =
+        |(name, value): &(&String, &String)| all.iter().all(|one| one.job.labels.get(*name) == Some(*value));
     let interval = |found: &Found| {
         let gain = gain(found)?;
-        let label = found.job.labels.iter().map(|(name, value)| format!("{name}={value}")).next_back();
+        let own = found.job.labels.iter().find(|label| !is_shared(label));
+        let name = own.map(|(name, value)| format!("{name}={value}"));
         Some(Interval {
-            name: label.unwrap_or_else(|| found.job.created_at.format("%Y-%m-%d %H:%M").to_string()),
+            name: name.unwrap_or_else(|| found.job.created_at.format("%Y-%m-%d %H:%M").to_string()),
             style: 1,
             mean: gain.mean,
             ends: gain.ci95,
             dots: Vec::new(),
         })
     };
-    let intervals: Vec<Interval> = found.iter().filter_map(interval).collect();
+    let intervals: Vec<Interval> = all.iter().filter_map(interval).collect();
     if intervals.is_empty() {
         return None;
     }

@@ -13,9 +13,10 @@ use super::{
 use crate::{
     api::{AttemptPage, JobSummary, JobView, MetricsView, Page, RowWithCells},
     metrics::{mean, sample_sd},
-    report::{ExplainedRow, SAMPLE_ROWS},
+    report::{ExplainedRow, SAMPLE_ROWS, describe_evidence, explain_finding},
     types::{
-        Corruption, CorruptionFound, EpochRow, Guard, JobId, JobState, KeptShare, Report, RunResult, TableLine, signed,
+        Corruption, CorruptionFound, EpochRow, Guard, JobId, JobState, KeptShare, MethodName, Report, RunResult,
+        TableLine, signed,
     },
 };
 use askama::Template;
@@ -107,12 +108,16 @@ struct ResultView {
 
 /// Something that is wrong with the table.
 struct FindingView {
-    sentence: String,
-    taken: bool,
+    /// What is wrong, in a line.
+    what: String,
+    /// What that means, and what was done, in plain words.
+    meaning: String,
+    /// How far it goes.
+    extent: String,
+    action: &'static str,
     /// Where it is: values of fields, with their rows.
     examples: Vec<(String, String)>,
     more: u64,
-    rows: String,
     evidence: String,
     gain: Option<String>,
     /// Some of its rows; none where nothing is told of single rows.
@@ -259,7 +264,7 @@ impl ResultView {
     fn new(report: &Report) -> Self {
         let found = report.findings.as_ref().map(|findings| &findings.corruptions[..]).unwrap_or_default();
         Self {
-            verdict: report.certification.as_ref().map(VerdictView::new),
+            verdict: report.certification.as_ref().map(|own| VerdictView::of_job(report, own)),
             transfers: report.transfers.iter().map(VerdictView::new).collect(),
             findings: found.iter().map(FindingView::new).collect(),
             looked: report.findings.is_some(),
@@ -285,12 +290,13 @@ impl FindingView {
         let examples: Vec<_> = examples.filter(|(name, _)| !name.is_empty()).collect();
         let told = if found.kind == Corruption::RowNoise { 0 } else { found.values };
         Self {
-            sentence: found.describe(),
-            taken: found.taken,
+            what: found.what(),
+            meaning: explain_finding(found),
+            extent: found.extent(),
+            action: found.action(),
             more: told.saturating_sub(examples.len() as u64),
             examples,
-            rows: format!("{} ({})", words::counted(found.rows, "training row"), words::percent(found.share)),
-            evidence: format!("{:.0} nats", found.evidence),
+            evidence: describe_evidence(found.evidence),
             gain: found.gain.zip(found.gain_error).map(|(gain, error)| format!("{} ± {error:.4}", words::gain(gain))),
             sample: None,
         }
@@ -369,7 +375,7 @@ fn describe_method(line: &TableLine) -> MethodLine {
         format!("{:.digits$}{spread}", mean(&values))
     };
     MethodLine {
-        method: line.label.clone(),
+        method: if line.method == MethodName::None { "all rows".to_owned() } else { line.label.clone() },
         backbone: if line.backbone == line.chosen_with {
             line.backbone.to_string()
         } else {

@@ -4,7 +4,7 @@ use super::words;
 use crate::{
     chart::{Chart, LineChart, Series, Value},
     metrics::mean,
-    types::{Arm, EpochRow, Metrics, Phase, ResolvedSpec},
+    types::{Arm, EpochRow, MethodName, Metrics, Phase, ResolvedSpec},
 };
 use std::collections::BTreeMap;
 
@@ -45,19 +45,37 @@ fn figure(
     Some(Figure { id, title, caption, svg: chart.svg_pair() })
 }
 
-/// Every pass in the order they were made, a line for each kind of work.
+/// What passes have in common that one model makes.
+#[derive(PartialEq, Eq)]
+struct Training {
+    contender: u32,
+    arm: Arm,
+    seed: u64,
+    /// Absent where an epoch is a pass.
+    epoch: Option<u32>,
+}
+
+impl Training {
+    fn of(row: &EpochRow) -> Self {
+        let is_pass = matches!(row.phase, Phase::Warmup | Phase::Search | Phase::Select);
+        Self { contender: row.contender, arm: row.arm, seed: row.seed, epoch: (!is_pass).then_some(row.epoch) }
+    }
+}
+
+/// Every pass in the order they were made: a colour for each kind of work, a line for each training.
 fn run(rows: &[EpochRow]) -> Option<Figure> {
-    let mut phases: BTreeMap<Phase, Vec<(f64, Value)>> = BTreeMap::new();
+    let mut phases: BTreeMap<Phase, Vec<(Training, f64, f64)>> = BTreeMap::new();
     let step = rows.len().div_ceil(MOST_POINTS).max(1);
     for (at, row) in rows.iter().enumerate().step_by(step) {
         if let Some(auc) = auc(row.valid.or(row.train)) {
-            phases.entry(row.phase).or_default().push((at as f64 + 1.0, Value::exact(auc)));
+            phases.entry(row.phase).or_default().push((Training::of(row), at as f64 + 1.0, auc));
         }
     }
     let series = phases.into_iter().enumerate().map(|(style, (phase, points))| Series {
         name: words::phase(phase).to_owned(),
         style: style % 6,
-        points,
+        starts: (1..points.len()).filter(|at| points[at - 1].0 != points[*at].0).collect(),
+        points: points.into_iter().map(|(_, at, auc)| (at, Value::exact(auc))).collect(),
         level: None,
     });
     figure(
@@ -82,6 +100,7 @@ fn verdict(rows: &[EpochRow]) -> Option<Figure> {
         name: words::arm(arm).to_owned(),
         style: words::arm_style(arm),
         points: passes.into_iter().map(|(pass, aucs)| (f64::from(pass), Value::exact(mean(&aucs)))).collect(),
+        starts: Vec::new(),
         level: None,
     });
     figure(
@@ -106,11 +125,13 @@ fn compared(rows: &[EpochRow], spec: &ResolvedSpec) -> Option<Figure> {
     let several = contenders.len() > 2;
     let series = lines.into_iter().enumerate().map(|(at, ((contender, arm), points))| Series {
         name: match contenders.get(contender as usize) {
-            Some(method) if several => method.label.clone(),
+            Some(method) if several && method.name() != MethodName::None => method.label.clone(),
+            Some(_) if several => "all rows".to_owned(),
             _ => words::arm(arm).to_owned(),
         },
         style: if several { at % 6 } else { words::arm_style(arm) },
         points,
+        starts: Vec::new(),
         level: None,
     });
     figure(
@@ -132,7 +153,7 @@ fn kept(rows: &[EpochRow]) -> Option<Figure> {
             }
         }
         let points = epochs.into_iter().map(|(epoch, kept)| (f64::from(epoch), Value::exact(100.0 * kept)));
-        Series { name: name.to_owned(), style, points: points.collect(), level: None }
+        Series { name: name.to_owned(), style, points: points.collect(), starts: Vec::new(), level: None }
     };
     figure(
         "chart-kept",
@@ -147,7 +168,8 @@ fn kept(rows: &[EpochRow]) -> Option<Figure> {
 fn reward(rows: &[EpochRow]) -> Option<Figure> {
     let points = rows.iter().filter(|row| row.phase == Phase::Search && row.contender == 0);
     let points = points.filter_map(|row| Some((f64::from(row.epoch), Value::exact(row.reward_mean?))));
-    let series = Series { name: "mean reward".to_owned(), style: 3, points: points.collect(), level: None };
+    let series =
+        Series { name: "mean reward".to_owned(), style: 3, points: points.collect(), starts: Vec::new(), level: None };
     figure("chart-reward", "Reward", "Mean reward of the policy, by epoch.", ["epoch", "reward"], vec![series])
 }
 
@@ -161,7 +183,8 @@ fn epochs(rows: &[EpochRow]) -> Option<Figure> {
         }
     }
     let points = best.into_iter().map(|(epoch, auc)| (f64::from(epoch), Value::exact(auc))).collect();
-    let series = Series { name: "trained on the rows kept".to_owned(), style: 1, points, level: None };
+    let series =
+        Series { name: "trained on the rows kept".to_owned(), style: 1, points, starts: Vec::new(), level: None };
     figure(
         "chart-epochs",
         "Validation by epoch",
@@ -206,5 +229,9 @@ mod tests {
         assert_eq!(dots(1), 0, "one point is no curve");
         assert_eq!([dots(2), dots(50)], [2, 50]);
         assert!(dots(5000) <= MOST_POINTS, "{}", dots(5000));
+        // Two trainings are two lines, in the wide and in the narrow drawing.
+        let two: Vec<_> =
+            (1..=6_u32).map(|n| EpochRow { phase: Phase::Validate, epoch: n.div_ceil(3), ..pass(n) }).collect();
+        assert_eq!(run(&two).unwrap().svg.matches("<polyline").count(), 4);
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     api::{DatasetView, JobView, Page, RowWithCells},
     chart::sparkline,
-    report::ExplainedRow,
+    report::{ExplainedRow, explain_finding},
     types::{CorruptionFound, JobId, Report},
 };
 use askama::Template;
@@ -99,7 +99,7 @@ struct CellText {
 struct FindingLink {
     number: String,
     what: String,
-    sentence: String,
+    meaning: String,
     address: String,
     values: Vec<(String, String)>,
 }
@@ -140,9 +140,10 @@ fn describe(it: &RowWithCells, columns: &[String], found: &[CorruptionFound]) ->
     let RowWithCells { row, cells } = it;
     let losses: Vec<f64> = row.losses.iter().map(|loss| f64::from(*loss)).collect();
     let cell = |column: &String| cells.iter().find(|cell| cell.column == *column);
+    let value = |column: &String| cell(column).map(|cell| cell.value.as_str());
     let text = |column: &String| CellText {
         text: cell(column).map(|cell| cell.value.clone()).unwrap_or_default(),
-        is_found: cell(column).is_some_and(|cell| found.iter().any(|found| names(found, column, &cell.value))),
+        is_found: found.iter().any(|found| found.fields.contains(column) && names(found, &value)),
     };
     RowLine {
         number: row.row.to_string(),
@@ -161,12 +162,13 @@ fn describe(it: &RowWithCells, columns: &[String], found: &[CorruptionFound]) ->
     }
 }
 
-/// Whether a finding names a value of a field among its examples.
-fn names(found: &CorruptionFound, field: &str, value: &str) -> bool {
-    let place = found.fields.iter().position(|name| name == field);
-    place.is_some_and(|place| {
-        found.examples.iter().any(|example| example.names.get(place).is_some_and(|name| name == value))
-    })
+/// Whether a row, whose values `value` gives, lies in a place that a finding names among its examples.
+fn names<'a>(found: &CorruptionFound, value: &impl Fn(&String) -> Option<&'a str>) -> bool {
+    let lies_in = |names: &[String]| {
+        names.len() == found.fields.len()
+            && found.fields.iter().zip(names).all(|(field, name)| value(field) == Some(name.as_str()))
+    };
+    found.examples.iter().any(|example| !example.names.is_empty() && lies_in(&example.names))
 }
 
 /// What speaks against a row: the reason that the job gave, else how rare it is.
@@ -199,7 +201,7 @@ fn link_finding(job: JobId, number: usize, found: &CorruptionFound) -> FindingLi
     FindingLink {
         number: number.to_string(),
         what: found.what(),
-        sentence: found.describe(),
+        meaning: explain_finding(found),
         address: format!("/jobs/{job}/rows?finding={number}"),
         values,
     }

@@ -4,7 +4,8 @@ use super::words::{self, Badge};
 use crate::{
     chart::{Chart, Interval, IntervalChart},
     metrics::{mean, sample_sd},
-    types::{Arm, Certification, CertifiedRun, Gain, TestRows, Verdict, two_digits},
+    report::Summary,
+    types::{Arm, Certification, CertifiedRun, Gain, Report, TestRows, Verdict, two_digits},
 };
 
 /// The verdict on one backbone.
@@ -12,8 +13,8 @@ pub struct VerdictView {
     pub badge: Option<Badge>,
     /// What came out.
     pub sentence: String,
-    /// What to do now.
-    pub next: String,
+    /// What to do, the first thing first.
+    pub next: Vec<String>,
     /// Whose models were judged.
     pub model: String,
     pub gains: Option<String>,
@@ -45,11 +46,18 @@ pub struct ReadingLine {
 }
 
 impl VerdictView {
+    /// Of the job's own method and backbone, in the words of its report.
+    pub fn of_job(report: &Report, certification: &Certification) -> Self {
+        let Summary { outcome, next, .. } = Summary::new(report);
+        Self { sentence: outcome, next, ..Self::new(certification) }
+    }
+
+    /// Of another backbone on the same rows.
     pub fn new(certification: &Certification) -> Self {
         Self {
             badge: words::verdict_badge(certification.verdict),
             sentence: sentence(certification),
-            next: next_step(certification),
+            next: vec![next_step(certification)],
             model: match &certification.judged_by {
                 Some(model) => format!("models of {model}"),
                 None => certification.backbone.to_string(),
@@ -81,7 +89,7 @@ fn sentence(certification: &Certification) -> String {
         Verdict::Inconclusive => {
             format!("The runs do not tell whether the rows kept are worth more than all rows{gain}.")
         }
-        Verdict::NotEvaluated => "Nobody asked for a verdict.".to_owned(),
+        Verdict::NotEvaluated => "No verdict was asked for.".to_owned(),
     }
 }
 

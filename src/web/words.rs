@@ -3,6 +3,9 @@
 use crate::types::{Arm, JobState, Phase, Verdict, signed};
 use chrono::{DateTime, Utc};
 
+/// `1,234,567`
+pub use crate::report::number as count;
+
 /// `12 s`, `3 min 20 s`, `1 h 02 min`, `2 d 3 h`
 pub fn seconds(seconds: f64) -> String {
     let s = seconds.max(0.0).round() as u64;
@@ -23,19 +26,6 @@ pub fn bytes(bytes: u64) -> String {
     }
     let power = (63 - bytes.leading_zeros() as usize) / 10;
     format!("{:.1} {}", bytes as f64 / 1024f64.powi(power as i32), UNITS[(power - 1).min(4)])
-}
-
-/// `1,234,567`
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// `12.34 %`

@@ -70,7 +70,8 @@ fn a_table_with_relabelled_rows_says_what_to_train_on() {
         report.relabelled
     );
     assert!(told.contains(&end), "{told}");
-    let line = format!("{} of {} kept training rows count as of the other label", report.relabelled, report.kept.rows);
+    let [relabelled, rows] = [report.relabelled, report.kept.rows].map(autodenoise::report::number);
+    let line = format!("{relabelled} of {rows} kept training rows count as of the other label");
     assert!(said.contains(&line), "{said}");
 
     // The rows are the upload's, each with what it counts as behind it.

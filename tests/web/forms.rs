@@ -74,8 +74,7 @@ fn a_table_and_a_job_come_by_forms_alone() {
     service.wait_for(&job, "job.succeeded");
 
     let html = visitor.get(&job_page).text().unwrap();
-    for part in
-        ["Nobody asked for a verdict", "Rows kept", "Models side by side", "<svg class=\"chart wide\"", "by=form"]
+    for part in ["No verdict was asked for", "Rows kept", "Models side by side", "<svg class=\"chart wide\"", "by=form"]
     {
         assert!(html.contains(part), "{part}");
     }

@@ -85,7 +85,7 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
     browser.check();
     until("the verdict", &service, || browser.has(".verdict .sentence"));
     let sentence = browser.text(".verdict .sentence");
-    assert!(sentence.contains("rows kept") && sentence.contains("95 % interval"), "{sentence}");
+    assert!(sentence.contains("denoised rows") && sentence.contains("95 % interval"), "{sentence}");
     assert!(
         browser.has(".title-line .badge.good, .title-line .badge.bad, .title-line .badge.warn"),
         "the verdict's badge"

@@ -8,6 +8,7 @@ use super::{
     error::CliError,
     options::TableArgs,
     reading, runtime,
+    screen::note,
     spec_file::SpecFile,
     tables,
     verbosity::Verbosity,
@@ -158,7 +159,7 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
         let lines = list_lines(&reports);
         let header: &[&str] = if section.counts_tables() { &TABLES_HEADER } else { &HEADER };
         let (title, cells) = (title(&section, reports.len()), list_cells(&lines, section.counts_tables()));
-        println!("{title}\n\n{}\n", tables::table(header, cells.clone(), 1));
+        println!("{title}\n\n{}\n", tables::table_that_fits(header, cells.clone(), 1, &["log-loss", "kept %"]));
         pages.push(format!("## {title}\n\n{}\n", markdown(header, &cells)));
         all.push(json!({"case": section.name, "lines": lines, "reports": reports}));
     }
@@ -166,7 +167,7 @@ async fn run(args: BenchNoiseArgs, interrupted: Arc<AtomicBool>) -> Result<(), C
         let path = args.out.join(name);
         std::fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;
         if !args.verbosity.quiet {
-            eprintln!("wrote {}", path.display());
+            note(&format!("wrote {}", path.display()));
         }
     }
     Ok(())

@@ -4,8 +4,16 @@ use super::inputs::{Inputs, open_results};
 use crate::{
     certificate,
     cli::{
-        denoise::cannot_write, error::CliError, evidence::CertifyArgs, options::TableArgs, output::place, reading,
-        runtime, spec_file::SpecFile, verbosity::Verbosity, view::JobView,
+        denoise::cannot_write,
+        error::CliError,
+        evidence::CertifyArgs,
+        options::TableArgs,
+        output::place,
+        reading, runtime,
+        screen::{self, Screen},
+        spec_file::SpecFile,
+        verbosity::Verbosity,
+        view::JobView,
     },
     evaluate::{changes_rows, read_choice, write_npy},
     judge::{JudgedTable, JudgedTableError, Manifest},
@@ -87,8 +95,9 @@ async fn run(args: ArmsArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliErro
     let file = args.out.join(Manifest::FILE);
     std::fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
     let ArmsArgs { table, results, out, .. } = &args;
-    println!("{} lists {} trainings; once they have predicted:", file.display(), manifest.runs.len());
-    println!("autodenoise judge verdict {} {} {}", table.display(), results.display(), out.display());
+    screen::print(&format!("{} lists {} trainings; once they have predicted:", file.display(), manifest.runs.len()));
+    let next = format!("autodenoise judge verdict {} {} {}", table.display(), results.display(), out.display());
+    println!("{}", Screen::stdout().wrap_command(&next));
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 mod args;
 mod jobs;
 
-use super::{denoise::cannot_write, error::CliError, reading, runtime, spec_file::SpecFile, view::JobView};
+use super::{denoise::cannot_write, error::CliError, reading, runtime, screen, spec_file::SpecFile, view::JobView};
 use crate::{
     backbone::write_durably,
     ingest::{Dataset, Ingested},
@@ -72,10 +72,10 @@ async fn run(args: ReproduceArgs, interrupted: Arc<AtomicBool>) -> Result<(), Cl
         };
         let result = reproduce::reproduction(args.target, &lines, facts, &outcome);
         write_page(&args, &result, &reproduce::page(&result))?;
-        result.verdicts.iter().for_each(|verdict| println!("{verdict}"));
+        result.verdicts.iter().for_each(|verdict| screen::print(verdict));
     }
     let name = args.target.name();
-    println!("\nwrote {name}.html, {name}.md and {name}.json to {}", args.out.display());
+    screen::print(&format!("\nwrote {name}.html, {name}.md and {name}.json to {}", args.out.display()));
     match failures {
         0 => Ok(()),
         n => Err(CliError::job_failed(format!("{n} of {} jobs; the page says why; run again to try them", jobs.len()))),
