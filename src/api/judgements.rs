@@ -17,7 +17,7 @@ use crate::{
     files::Key,
     store::{
         datasets,
-        jobs::JobRow,
+        jobs::{self as stored_jobs, JobRow},
         judgements::{self, Asked, Creation, JudgementRow, NewJudgement},
         test_reads,
     },
@@ -265,7 +265,7 @@ pub(super) fn missing(id: JudgementId) -> ApiError {
 async fn view(conn: &mut PgConnection, tenant: &TenantId, row: JudgementRow) -> Result<JudgementView, ApiError> {
     let files = judgements::list_files(conn, tenant, row.id).await?;
     let predictions = judgements::list_predictions(conn, tenant, row.id).await?;
-    let job = crate::store::jobs::find(conn, tenant, row.job_id).await?.ok_or_else(|| missing(row.id))?;
+    let job = stored_jobs::find(conn, tenant, row.job_id).await?.ok_or_else(|| missing(row.id))?;
     let needed = seeds_needed(conn, tenant, &job, row.certify.alpha).await?;
     Ok(JudgementView::new(row, files, &predictions, needed))
 }
