@@ -34,6 +34,7 @@ mod run_folder;
 mod run_record;
 mod runtime;
 mod screen;
+mod send_parts;
 mod serve;
 mod shell;
 mod spec_file;
