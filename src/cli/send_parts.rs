@@ -23,7 +23,7 @@ pub async fn send_parts(
     let bytes = parts.iter().map(|(_, bytes)| bytes).sum();
     let server: Capabilities = client.json(client.get("/v1/capabilities")).await?;
     check_size(&server, parts.len(), bytes)?;
-    view.show_waiting(format!("uploading {} parts ({bytes} bytes)", parts.len()));
+    view.show_waiting(format!("uploading {} ({bytes} bytes)", describe_count(parts.len())));
     let (mut sent, mut uploaded, mut before) = (Vec::with_capacity(parts.len()), Vec::new(), 0);
     for (part, bytes_of_part) in parts {
         let show = |sent| view.show_sending(before + sent, bytes);
@@ -61,6 +61,10 @@ fn find_parts_with_rows(source: &TableSource) -> Result<Vec<SizedPart<'_>>, CliE
         return Err(CliError::failed_because("all parts are empty; a table has at least three rows"));
     }
     Ok(parts)
+}
+
+fn describe_count(parts: usize) -> String {
+    if parts == 1 { "a part".to_owned() } else { format!("{parts} parts") }
 }
 
 fn check_size(server: &Capabilities, parts: usize, bytes: u64) -> Result<(), CliError> {

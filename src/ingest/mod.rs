@@ -40,6 +40,7 @@ mod merge;
 mod missing;
 mod moment;
 mod notation;
+mod noted_file;
 mod parquet;
 mod part;
 mod part_rows;

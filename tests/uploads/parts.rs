@@ -5,7 +5,7 @@ use super::harness::{Service, autodenoise, autodenoise_ok, scratch};
 use super::{Session, table};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use std::{fs, path::Path};
+use std::{fs, io::Write as _, path::Path};
 
 /// Rows of `user,item,click` without their header, cut into lines.
 fn rows() -> Vec<String> {
@@ -93,6 +93,55 @@ fn a_table_in_several_uploads_is_the_table_that_they_are_together() {
     assert!(said.contains("the job's one.csv") && said.contains("the job's two.csv"), "{said}");
     let cells = service.expect(service.get(&format!("/v1/jobs/{job}/rows?cells=true&limit=1")), 200);
     assert_eq!(cells["data"][0]["cells"].as_array().unwrap().len(), 3, "{cells:#}");
+}
+
+/// Numbers below `below`, the same in every run.
+fn numbers(seed: u64, below: usize) -> impl FnMut() -> usize {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    }
+}
+
+#[test]
+fn however_a_table_is_cut_its_digest_is_that_of_the_whole() {
+    let dir = scratch();
+    let service = Service::start(&dir.path().join("data"));
+    let session = Session::new(&service);
+    let rows = rows();
+    let digest = &service.upload_bytes(with_header(&rows), "text/csv", &[("label", "click")])["profile"]["digest"];
+    for seed in 0..8 {
+        let mut number = numbers(seed, rows.len() + 1);
+        let mut cuts: Vec<usize> = (0..1 + seed).map(|_| number()).chain([0, rows.len()]).collect();
+        cuts.sort_unstable();
+        let part = |(place, cut): (usize, &[usize])| {
+            let rows = &rows[cut[0]..cut[1]];
+            let text = match number() % 3 {
+                // Another order of the columns.
+                0 => {
+                    let turn = |row: &String| {
+                        let (first, last) = row.trim_end().rsplit_once(',').unwrap();
+                        format!("{last},{first}\r\n")
+                    };
+                    "click,user,item\r\n".to_owned() + &rows.iter().map(turn).collect::<String>()
+                }
+                _ => String::from_utf8(with_header(rows)).unwrap(),
+            };
+            let bytes = match number() % 2 {
+                0 => text.into_bytes(),
+                _ => {
+                    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                    gzip.write_all(text.as_bytes()).unwrap();
+                    gzip.finish().unwrap()
+                }
+            };
+            session.part(&format!("{place}.csv"), &bytes)
+        };
+        let parts: Vec<Value> = cuts.windows(2).enumerate().map(part).collect();
+        let dataset = session.read(&service.expect(session.dataset_of_parts(&parts, json!({})), 201));
+        assert_eq!(&dataset["profile"]["digest"], digest, "{cuts:?}: {:#}", dataset["errors"]);
+    }
 }
 
 #[test]
@@ -255,18 +304,20 @@ fn nobody_makes_a_dataset_of_anothers_upload() {
 fn the_command_line_sends_what_it_reads_elsewhere() {
     let dir = scratch();
     let service = Service::start(&dir.path().join("data"));
-    let rows = rows();
+    let rows = [rows(), rows()].concat();
     let write = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let one = write("parts/day=1/a.csv", &with_header(&rows[..50]));
-    let two = write("parts/day=2/a.csv", &with_header(&rows[50..]));
+    let one = write("parts/day=1/a.csv", &with_header(&rows[..150]));
+    let two = write("parts/day=2/a.csv", &with_header(&rows[150..]));
     write("parts/day=2/empty.csv", b"");
     write("parts/_SUCCESS", b"");
     let whole = write("whole.csv", &with_header(&rows));
+    let [valid, test] =
+        [("v.csv", &rows[..150]), ("t.csv", &rows[150..])].map(|(name, rows)| write(name, &with_header(rows)));
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let digest = |printed: &str| serde_json::from_str::<Value>(printed).unwrap()["digest"].clone();
     let show = |id: &str| service.expect(service.get(&format!("/v1/datasets/{}", id.trim())), 200);
@@ -275,9 +326,9 @@ fn the_command_line_sends_what_it_reads_elsewhere() {
         vec![path("parts/day=*/a.csv")],
         vec![one.clone(), two.clone()],
         vec![path("parts/day=1")],
-        ["--train", &one, "--valid", &two, "--test", &whole].map(str::to_owned).into(),
+        ["--train", &whole, "--valid", &valid, "--test", &test].map(str::to_owned).into(),
     ];
-    for input in inputs.iter().take(4) {
+    for input in &inputs {
         let input: Vec<&str> = input.iter().map(String::as_str).collect();
         let upload = [&["datasets", "upload"], &input[..], &["--label", "click", "--server", &service.url]].concat();
         let dataset = show(&autodenoise_ok(&upload));
