@@ -35,6 +35,7 @@ mod layout;
 mod limits;
 mod line_ends;
 mod lines;
+mod lookalikes;
 mod marks;
 mod merge;
 mod missing;
