@@ -28,7 +28,7 @@ ARGUMENTS = {
     ),
     "TableReading": (
         "DatasetFromUpload",
-        {"upload_id", "sha256"},
+        {"upload_id", "sha256", "uploads"},
         "How a table is read: all but the label may be left out.",
     ),
 }

@@ -8,7 +8,7 @@ use crate::{
     remote,
     types::{
         ArtifactDigest, Certificate, Envelope, EnvelopeSignature, JobId, Report, ResolvedSpec, SourcePart, TableSource,
-        json_sha256,
+        json_sha256, list_parts,
     },
 };
 use aws_lc_rs::{
@@ -110,7 +110,7 @@ impl SourceDigest {
             return Ok(digest(SOURCE, remote::open(path)?)?.into());
         }
         let parts = source.parts.iter().map(part).collect::<io::Result<Vec<_>>>()?;
-        let list: String = parts.iter().map(|part| format!("{}  {}\n", part.sha256, part.name)).collect();
+        let list = list_parts(parts.iter().map(|part| (&*part.sha256, &*part.name)));
         let bytes = parts.iter().map(|part| part.bytes).sum();
         Ok(Self { whole: ArtifactDigest { bytes, ..digest(SOURCE, list.as_bytes())? }, parts })
     }

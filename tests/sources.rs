@@ -3,6 +3,7 @@
 
 mod harness;
 
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use harness::{autodenoise, autodenoise_ok, scratch};
 use serde_json::Value;
 use std::{
@@ -11,6 +12,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     thread,
 };
 
@@ -105,8 +107,13 @@ fn standard_input_and_an_address_are_tables() {
 
 /// A server of one file that gives ranges of it. From the answer `replaced` on the file is another one.
 fn serve_ranges(text: String, replaced: usize) -> String {
+    serve_file("table.csv", text.into_bytes(), replaced, usize::MAX)
+}
+
+/// The same of any file. Of the range in the answer `cut`, and of those behind it, half is sent before the connection is closed.
+fn serve_file(name: &str, bytes: Vec<u8>, replaced: usize, cut: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}/table.csv?secret=1", listener.local_addr().unwrap());
+    let address = format!("http://{}/{name}?secret=1", listener.local_addr().unwrap());
     thread::spawn(move || {
         for (answered, connection) in listener.incoming().enumerate() {
             let mut connection = connection.unwrap();
@@ -115,26 +122,27 @@ fn serve_ranges(text: String, replaced: usize) -> String {
             let asked: Vec<_> = asked.take_while(|line| !line.is_empty()).collect();
             let header = |name: &str| asked.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             let etag = if answered < replaced { "\"one\"" } else { "\"two\"" };
-            let whole = text.len();
+            let whole = bytes.len();
             let about = format!("etag: {etag}\r\naccept-ranges: bytes\r\nconnection: close\r\n");
             let range = header("range").map(|range| range.strip_prefix("bytes=").unwrap().split_once('-').unwrap());
-            let sent = match range {
+            let (head, part) = match range {
                 _ if header("if-match").is_some_and(|wanted| wanted != etag) => {
-                    format!("HTTP/1.1 412 Precondition Failed\r\n{about}content-length: 0\r\n\r\n")
+                    (format!("HTTP/1.1 412 Precondition Failed\r\n{about}content-length: 0\r\n\r\n"), &[][..])
                 }
                 Some((first, last)) => {
                     let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
-                    let part = &text[first..=last];
-                    format!(
+                    let part = &bytes[first..=last];
+                    let head = format!(
                         "HTTP/1.1 206 Partial Content\r\n{about}content-range: bytes {first}-{last}/{whole}\r\n\
-                         content-length: {}\r\n\r\n{part}",
+                         content-length: {}\r\n\r\n",
                         part.len()
-                    )
+                    );
+                    (head, if answered < cut { part } else { &part[..part.len() / 2] })
                 }
-                None => format!("HTTP/1.1 200 OK\r\n{about}content-length: {whole}\r\n\r\n"),
+                None => (format!("HTTP/1.1 200 OK\r\n{about}content-length: {whole}\r\n\r\n"), &[][..]),
             };
             // Whoever asked may have gone.
-            let _ = connection.write_all(sent.as_bytes());
+            let _ = connection.write_all(&[head.as_bytes(), part].concat());
         }
     });
     address
@@ -162,4 +170,40 @@ fn a_file_of_the_web_is_read_where_it_is_in_one_version() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && said.contains("was replaced while it was read"), "{said}");
     assert!(!said.contains("secret"), "{said}");
+}
+
+/// A Parquet file of `user,item,click` that is larger than a few pieces, whose rows do not pack well.
+fn large_parquet() -> Vec<u8> {
+    let rows = 0..400_000_u32;
+    let mixed = |row: u32| row.wrapping_mul(2_654_435_761);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("user", Arc::new(UInt32Array::from_iter_values(rows.clone().map(|row| mixed(row) % 100_000)))),
+        ("item", Arc::new(UInt32Array::from_iter_values(rows.clone().map(mixed)))),
+        ("click", Arc::new(UInt32Array::from_iter_values(rows.map(|row| row / 3 % 2)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn a_network_that_fails_is_not_told_as_a_damaged_file() {
+    let parquet = large_parquet();
+    assert!(parquet.len() > 2 << 20, "{} bytes", parquet.len());
+    // Cut where the footer is read, and where the rows are.
+    let said = [3, 6].map(|cut| {
+        let address = serve_file("table.parquet", parquet.clone(), usize::MAX, cut);
+        thread::spawn(move || {
+            let check = autodenoise(&["datasets", "check", &address, "--label", "click", "--stream"]);
+            assert!(!check.status.success(), "cut at {cut}");
+            String::from_utf8(check.stderr).unwrap()
+        })
+    });
+    for said in said.map(|said| said.join().unwrap()) {
+        assert!(said.contains("try again when it answers") && !said.contains("damaged"), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
 }

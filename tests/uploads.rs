@@ -2,6 +2,8 @@
 
 mod common;
 mod harness;
+#[path = "uploads/parts.rs"]
+mod parts;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use common::tus::{PART, Tus, checksum, dataset_of, hex_sha256, id_of, location_of, offset_of};

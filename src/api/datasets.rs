@@ -10,7 +10,7 @@ use super::{
     header_params::ContentDigest,
     page::{PageParams, answer_page},
     state::AppState,
-    views::{Binary, DatasetView, Page},
+    views::{Binary, DatasetPart, DatasetView, Page},
 };
 use crate::{
     files::{FilesError, Key, ParseKeyError},
@@ -104,12 +104,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn view(row: DatasetRow) -> DatasetView {
+    let bytes = row.bytes();
     DatasetView {
         id: row.id,
         status: row.status,
         name: row.name,
-        bytes: row.bytes as u64,
+        bytes,
         sha256: row.object,
+        parts: row.parts.0.into_iter().map(DatasetPart::from).collect(),
         spec: row.spec.0,
         profile: row.profile.map(|profile| profile.0),
         feature_map: row.feature_map.map(|map| map.0),
@@ -156,9 +158,9 @@ pub async fn delete_dataset(
     Path(id): Path<DatasetId>,
 ) -> Result<StatusCode, ApiError> {
     match datasets::delete(&mut *state.connection().await?, &caller.tenant, id).await? {
-        Deletion::Deleted(object) => {
+        Deletion::Deleted(objects) => {
             // The row is gone already; what cannot be deleted now is left to the sweep.
-            if let Err(error) = delete_bytes(&state, id, &object).await {
+            if let Err(error) = delete_bytes(&state, id, &objects).await {
                 tracing::warn!(%error, dataset_id = %id, "bytes of a dataset could not be deleted");
             }
             Ok(StatusCode::NO_CONTENT)
@@ -168,16 +170,19 @@ pub async fn delete_dataset(
     }
 }
 
-/// Deletes what is stored of a dataset without a row: this machine's table, and the upload where nobody else has it.
-async fn delete_bytes(state: &AppState, id: DatasetId, object: &str) -> Result<(), DeleteError> {
+/// Deletes what is stored of a dataset without a row: this machine's table, and the uploads that nobody else has.
+async fn delete_bytes(state: &AppState, id: DatasetId, uploads: &[String]) -> Result<(), DeleteError> {
     state.files.remove_dir(&state.files.dataset_dir(id)).await?;
-    let key = Key::upload(object)?;
-    let mut tx = state.store.begin().await?;
-    if objects::claim(&mut tx, key.as_str(), Key::UPLOAD_PREFIX).await? {
-        state.files.delete(&key).await?;
+    for sha256 in uploads {
+        let key = Key::upload(sha256)?;
+        let mut tx = state.store.begin().await?;
+        if objects::claim(&mut tx, key.as_str(), Key::UPLOAD_PREFIX).await? {
+            state.files.delete(&key).await?;
+        }
+        // The commit releases the lock now. A transaction that is dropped ends only when its connection is next used.
+        tx.commit().await.map_err(StoreError::from)?;
     }
-    // The commit releases the lock now. A transaction that is dropped ends only when its connection is next used.
-    Ok(tx.commit().await.map_err(StoreError::from)?)
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]

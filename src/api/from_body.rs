@@ -179,6 +179,7 @@ pub async fn create_dataset(
         name: query.name,
         sha256: object.sha256.clone(),
         bytes: object.bytes,
+        parts: Vec::new(),
         spec,
         media_type: Some(media_type),
         file_name: None,

@@ -1,38 +1,44 @@
-//! `POST /v1/datasets` with JSON: a dataset of a table that came in parts.
+//! `POST /v1/datasets` with JSON: a dataset of uploads that came in parts, each a whole table or one file of it.
 
 use super::{
     access::Caller,
-    error::ApiError,
+    complete_upload::CompleteUpload,
+    error::{ApiError, Kind},
     extract::parse_json,
+    part_upload::{NamedUpload, PartUpload, describe_parts, name_parts, name_whole, say_splits},
     quota,
     state::AppState,
     table_parts::{check_name, make_spec, wrong},
-    tus,
-    upload_parts::lock_upload,
-    uploads::require_complete,
 };
 use crate::{
-    files::Key,
-    ingest::{self, SNIFF_BYTES},
+    files::{Key, Received, Stored},
+    ingest,
     store::{
         StoreError,
         datasets::{Created, NewDataset},
         objects,
-        uploads::{self, UploadRow},
     },
-    types::{DatasetSpec, SplitSpec, TableParts, UploadId},
+    types::{DatasetSpec, SplitSpec, TableParts, UploadId, UploadedPart, list_parts},
 };
-use futures_util::TryStreamExt;
+use bytes::Bytes;
+use futures_util::stream;
 use serde::Deserialize;
+use std::convert::Infallible;
 use utoipa::ToSchema;
 
-/// A complete upload, and how the table is to be read: the whole spec, or its common parts one by one, which win over it.
+/// A complete upload, or several that are one table, and how the table is to be read: the whole spec, or its common parts one by
+/// one, which win over it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetFromUpload {
-    upload_id: UploadId,
+    /// The upload that is the table.
+    upload_id: Option<UploadId>,
     /// sha256 of the whole file, hexadecimal.
-    sha256: String,
+    sha256: Option<String>,
+    /// In place of these two: the uploads that are one table, in the order of its rows, which keep one numbering; at most 256.
+    /// All have one format and the same columns.
+    #[schema(min_items = 1, max_items = 256)]
+    uploads: Option<Vec<PartUpload>>,
     /// Your own name for it, at most 200 bytes.
     name: Option<String>,
     spec: Option<DatasetSpec>,
@@ -94,6 +100,22 @@ pub struct DatasetFromUpload {
 }
 
 impl DatasetFromUpload {
+    /// The uploads that the table is, in the order of its rows.
+    fn named_uploads(&self) -> Result<Vec<NamedUpload>, ApiError> {
+        match (&self.upload_id, &self.sha256, &self.uploads) {
+            (Some(id), Some(sha256), None) => Ok(vec![name_whole(*id, sha256.clone())?]),
+            (None, None, Some(uploads)) => name_parts(uploads.clone()),
+            (Some(_), None, None) => Err(wrong("/sha256", "is needed: the sha256 of the whole file")),
+            (None, _, None) => Err(wrong(
+                "/upload_id",
+                "is needed, with `sha256`; of a table in several uploads, `uploads` in place of both",
+            )),
+            (_, _, Some(_)) => {
+                Err(wrong("/uploads", "takes the place of `upload_id` and `sha256`; give one or the other"))
+            }
+        }
+    }
+
     fn dataset_spec(&self) -> Result<DatasetSpec, ApiError> {
         let parts = TableParts {
             label: self.label.clone(),
@@ -128,100 +150,79 @@ impl DatasetFromUpload {
     }
 }
 
-/// Makes a dataset of a complete upload. The bytes become an object under the digest that the client names, if they have it.
+/// Makes a dataset of complete uploads. Their bytes become objects under the digests that the client names, if they have them.
 pub async fn create_dataset(state: &AppState, caller: &Caller, body: &[u8]) -> Result<Created, ApiError> {
     // Without this a list would be told that its first item is no upload's id.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(ApiError::bad_request(
-            "application/json names an upload (`upload_id`); a table goes as application/x-ndjson, one object a line, \
-             for example made with jq -c '.[]'",
+            "application/json names an upload (`upload_id`) or several (`uploads`); a table goes as application/x-ndjson, one \
+             object a line, for example made with jq -c '.[]'",
         ));
     }
     let asked: DatasetFromUpload = parse_json(body)?;
-    let id = asked.upload_id;
-    let sha256 = asked.sha256.to_ascii_lowercase();
-    if sha256.len() != 64 || hex::decode(&sha256).is_err() {
-        return Err(wrong("/sha256", "must be 64 hexadecimal digits"));
-    }
     check_name(asked.name.as_deref())?;
     let mut spec = asked.dataset_spec()?;
-    let row = find_complete(state, caller, id).await?;
-    let file_name = tus::find_word(&row.metadata, "filename");
-    let media_type = tus::find_word(&row.metadata, "filetype");
-
-    let key = Key::upload(&sha256).map_err(|error| ApiError::internal(&error))?;
-    let (mut partial, actual) = match &row.sha256 {
-        // The same was asked before, and the answer may have got lost on its way.
-        Some(known) => (None, known.clone()),
-        None => {
-            let mut partial = lock_upload(state, id).await?;
-            let stored = partial.digest().await?;
-            (Some(partial), stored.sha256)
-        }
-    };
-    if actual != sha256 {
-        return Err(wrong("/sha256", format!("the {} bytes received have the sha-256 {actual}", row.length)));
+    let named = asked.named_uploads()?;
+    if say_splits(&named) && spec.split != SplitSpec::default() {
+        return Err(wrong("/split", "the parts say which rows are train, valid and test; give no other split"));
     }
-    let first_bytes = match &mut partial {
-        Some(partial) => {
-            state.files.prepare_partial(partial, &sha256).await?;
-            partial.read_first(SNIFF_BYTES).await?
-        }
-        None => read_first(state, &key).await?.ok_or_else(|| deleted(id))?,
-    };
+    let mut uploads = Vec::with_capacity(named.len());
+    for named in named {
+        uploads.push(CompleteUpload::find(state, caller, named).await?);
+    }
+    let (bytes, most) = (uploads.iter().map(CompleteUpload::bytes).sum::<u64>(), state.config.max_upload_bytes);
+    if bytes > most {
+        let detail = format!("the parts have {bytes} bytes together, and a table has at most {most} here");
+        return Err(ApiError::new(Kind::TooLarge, detail));
+    }
+    let parts = describe_parts(&uploads)?;
+    for upload in &mut uploads {
+        upload.check(state).await?;
+    }
+    let (first, several) = (&mut uploads[0], !parts.is_empty());
+    let (file_name, media_type) = (first.file_name(), first.media_type());
+    let first_bytes = first.read_first(state).await?;
     ingest::resolve_format(&mut spec, file_name.as_deref(), media_type.as_deref(), &first_bytes);
+    let list = if several { Some(receive_list(state, &parts).await?) } else { None };
+    let whole = match &list {
+        Some(list) => list.stored.clone(),
+        None => Stored { sha256: uploads[0].named.sha256.clone(), bytes },
+    };
+
     let mut tx = state.store.begin().await?;
-    objects::hold(&mut tx, key.as_str()).await?;
-    match &partial {
-        Some(partial) => state.files.store_partial(partial, &sha256).await?,
-        None if state.files.contains(&key).await? => {}
-        None => return Err(deleted(id)),
+    if let Some(list) = &list {
+        let key = Key::upload(&whole.sha256).map_err(|error| ApiError::internal(&error))?;
+        objects::hold(&mut tx, key.as_str()).await?;
+        state.files.store_received(list).await?;
+    }
+    // Used up first: their bytes are not counted twice.
+    for upload in &uploads {
+        objects::hold(&mut tx, upload.key()?.as_str()).await?;
+        upload.use_up(state, &mut tx).await?;
     }
     let new = NewDataset {
         tenant: caller.tenant.clone(),
         name: asked.name,
-        sha256,
-        bytes: row.length as u64,
+        sha256: whole.sha256,
+        bytes: whole.bytes,
+        parts,
         spec,
-        media_type,
-        file_name,
+        media_type: media_type.filter(|_| !several),
+        file_name: file_name.filter(|_| !several),
     };
-    // Used up first: its bytes are not counted twice.
-    if !uploads::use_up(&mut tx, id, &new.sha256).await? {
-        return Err(wrong("/upload_id", format!("{id} has expired; begin another")));
-    }
     let made = quota::create_dataset(&mut tx, caller, &new).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    if partial.is_some()
-        && let Err(error) = state.files.remove_partial(id).await
-    {
-        tracing::warn!(%error, "an upload's file stays behind; the sweep removes it");
+    for upload in &uploads {
+        upload.remove_file(state).await;
     }
     Ok(made)
 }
 
-/// The upload, of which every byte must have come.
-async fn find_complete(state: &AppState, caller: &Caller, id: UploadId) -> Result<UploadRow, ApiError> {
-    let found = uploads::find(&mut *state.connection().await?, &caller.tenant, id).await?;
-    let row = found.ok_or_else(|| wrong("/upload_id", format!("there is no upload `{id}`")))?;
-    require_complete(&row)?;
-    Ok(row)
-}
-
-/// The first bytes of an object; none where it is not there.
-async fn read_first(state: &AppState, key: &Key) -> Result<Option<Vec<u8>>, ApiError> {
-    let reading = match state.files.read(key, Some(0..SNIFF_BYTES as u64)).await {
-        Ok(reading) => reading,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let gathered = reading.stream.try_fold(Vec::new(), async |mut bytes, chunk| {
-        bytes.extend_from_slice(&chunk);
-        Ok(bytes)
-    });
-    Ok(Some(gathered.await?))
-}
-
-fn deleted(id: UploadId) -> ApiError {
-    ApiError::conflict(format!("the dataset made of {id} was deleted; upload the table again"))
+/// Puts the list of a table's parts on disk, to be the object that stands for the table.
+async fn receive_list(state: &AppState, parts: &[UploadedPart]) -> Result<Received, ApiError> {
+    let list = list_parts(parts.iter().map(|part| (&*part.sha256, &*part.name)));
+    let stream = stream::iter([Ok::<_, Infallible>(Bytes::from(list))]);
+    let received = state.files.receive(stream, u64::MAX).await?;
+    state.files.prepare_received(&received).await?;
+    Ok(received)
 }

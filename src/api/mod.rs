@@ -10,6 +10,7 @@ mod attempts;
 mod audit;
 mod audit_log;
 mod browsers;
+mod complete_upload;
 mod compress;
 mod conditional;
 mod datasets;
@@ -37,6 +38,7 @@ mod openapi;
 mod overlap;
 mod pace;
 mod page;
+mod part_upload;
 mod pauses;
 mod places;
 mod plan;
@@ -83,7 +85,8 @@ pub use server::{ConnectionLimits, TlsError, serve, tls};
 pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, AuditEntryView, Capabilities, CheckpointList, CheckpointView,
-    CreatedWebhook, DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView,
-    OverlapView, Page, QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView, WorkerView,
+    CreatedWebhook, DatasetPart, DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView,
+    MetricsView, OverlapView, Page, QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView,
+    WorkerView,
 };
 pub use webhooks::{SecretSpec, WebhookSpec};

@@ -5,18 +5,16 @@ use super::{
     state::AppState,
 };
 use crate::{
-    files::Key,
     ingest::SourceRows,
     reader::TableReader,
     report::ExplainedRow,
     store::datasets,
-    types::{DatasetId, DatasetSpec, FieldError, ProblemItem, TenantId},
+    types::{DatasetId, DatasetSpec, FieldError, ProblemItem, TableSource, TenantId},
     worker::IngestFailure,
 };
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeSet, HashMap},
-    path::PathBuf,
     sync::Arc,
 };
 use utoipa::ToSchema;
@@ -45,10 +43,10 @@ impl RowWithCells {
     }
 }
 
-/// A file, and how it is read.
+/// The files of a table, and how they are read.
 #[derive(Clone)]
 pub struct RowSource {
-    path: PathBuf,
+    files: TableSource,
     spec: Arc<DatasetSpec>,
 }
 
@@ -56,9 +54,8 @@ impl RowSource {
     /// The upload of a dataset; none where the dataset was deleted.
     pub async fn find(state: &AppState, tenant: &TenantId, id: DatasetId) -> Result<Option<Self>, ApiError> {
         let Some(dataset) = datasets::find(&mut *state.connection().await?, tenant, id).await? else { return Ok(None) };
-        let key = Key::upload(&dataset.object).map_err(|error| ApiError::internal(&error))?;
-        let path = state.files.locate(&key, &dataset.object).await.map_err(|error| ApiError::internal(&error))?;
-        Ok(Some(Self { path, spec: Arc::new(dataset.spec.0) }))
+        let files = state.files.locate_table(&dataset.table()).await.map_err(|error| ApiError::internal(&error))?;
+        Ok(Some(Self { files, spec: Arc::new(dataset.spec.0) }))
     }
 
     /// Positions of the rows whose cell in a column reads so. A column that there is not is the client's error.
@@ -70,7 +67,7 @@ impl RowSource {
     ) -> Result<BTreeSet<u64>, ApiError> {
         let (source, column, value) = (self.clone(), column.to_owned(), value.to_owned());
         let found = read_table(state, refuse_query, move |reader| {
-            reader.positions_where(&source.path, &source.spec, column, value)
+            reader.positions_where(&source.files, &source.spec, column, value)
         })
         .await?;
         Ok(found.into_iter().map(u64::from).collect())
@@ -81,7 +78,7 @@ impl RowSource {
         let positions = rows.iter().filter_map(|row| u32::try_from(row.row).ok()).collect();
         let source = self.clone();
         let SourceRows { columns, rows: found } =
-            read_table(state, refuse_query, move |reader| reader.rows_at(&source.path, &source.spec, positions))
+            read_table(state, refuse_query, move |reader| reader.rows_at(&source.files, &source.spec, positions))
                 .await?;
         let mut cells: HashMap<u64, Vec<String>> =
             found.into_iter().map(|(row, cells)| (u64::from(row), cells)).collect();

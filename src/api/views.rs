@@ -3,7 +3,7 @@
 use crate::types::{
     AuditEntryId, AuditOutcome, BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus,
     EpochRow, ErrorKind, FeatureMap, FileFormat, JobId, JobState, KeyId, MessageId, MethodName, Phase, ProblemItem,
-    Profile, Progress, Quota, ResolvedSpec, SelfCheckResult, TestRead, Verdict, WebhookId,
+    Profile, Progress, Quota, ResolvedSpec, SelfCheckResult, Split, TestRead, UploadedPart, Verdict, WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -44,10 +44,13 @@ pub struct DatasetView {
     /// The client's name for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
-    /// Bytes of the upload.
+    /// Bytes of the upload, or of all parts.
     pub bytes: u64,
-    /// sha256 of the upload, hexadecimal.
+    /// sha256 of the upload, hexadecimal; of a table in parts, that of the text `<sha256>  <name>`, a line for each part, as in a certificate.
     pub sha256: String,
+    /// The files of a table in parts, in the order of its rows. `profile.parts` says which rows each has.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<DatasetPart>,
     pub spec: DatasetSpec,
     /// Present once `ready`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -62,6 +65,25 @@ pub struct DatasetView {
     pub created_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ready_at: Option<DateTime<Utc>>,
+}
+
+/// One of the files of a dataset's table.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DatasetPart {
+    /// What messages and results call it.
+    pub name: String,
+    pub bytes: u64,
+    /// sha256, hexadecimal.
+    pub sha256: String,
+    /// The split of all its rows, where the parts say the split.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub split: Option<Split>,
+}
+
+impl From<UploadedPart> for DatasetPart {
+    fn from(part: UploadedPart) -> Self {
+        Self { name: part.name, bytes: part.bytes, sha256: part.sha256, split: part.split }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -498,6 +520,9 @@ pub struct UploadLimits {
     pub expiry_seconds: f64,
     /// Unfinished uploads there may be at once.
     pub max_unfinished: u32,
+    /// Uploads that one dataset may be made of.
+    #[serde(default)]
+    pub max_parts: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

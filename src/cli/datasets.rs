@@ -3,15 +3,15 @@
 use super::{
     client::{Client, ServerArgs},
     error::CliError,
-    inputs::InputArgs,
+    inputs::{InputArgs, UploadedFiles},
     json::{JsonArgs, print_json},
     options::TableArgs,
     profile::describe_table,
     reading, runtime,
     screen::{self, Screen, note},
+    send_parts::send_parts,
     spec_file::SpecFile,
     tables, uploads,
-    verbosity::Verbosity,
     view::JobView,
     watch::ShownArgs,
 };
@@ -46,14 +46,19 @@ pub enum DatasetsCommand {
 
 #[derive(Args)]
 pub struct UploadArgs {
-    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip)
-    pub file: PathBuf,
+    /// The table: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip). Several files are one table, in this order. A file, a folder
+    /// of parts, a pattern in quotes ('day=*/*.parquet'), an address (s3://, gs://, az://, https://), or - for standard input;
+    /// folders named COLUMN=VALUE add the column
+    #[arg(value_name = "FILE", required_unless_present = "train", conflicts_with_all = ["train", "valid", "test"])]
+    pub files: Vec<PathBuf>,
     /// A name to find it by
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
     /// JSON file with the dataset's spec under `dataset`; flags win over it
     #[arg(long, value_name = "FILE")]
     pub spec: Option<PathBuf>,
+    #[command(flatten)]
+    input: UploadedFiles,
     #[command(flatten)]
     pub table: TableArgs,
     #[command(flatten)]
@@ -111,9 +116,9 @@ pub struct DeleteArgs {
 pub async fn upload(args: UploadArgs) -> Result<(), CliError> {
     let spec = SpecFile::read(args.spec.as_ref())?;
     let client = Client::new(&args.server);
-    let upload =
-        upload_file(&client, &args.file, args.name.as_deref(), &args.table, spec.dataset, args.shown.verbosity);
-    let dataset = upload.await?;
+    let dataset_spec = args.table.dataset_spec(spec.dataset)?;
+    let view = JobView::new(args.shown.verbosity);
+    let dataset = upload_table(&client, &args.files, &args.input, args.name.as_deref(), dataset_spec, &view).await?;
     args.shown.json.print(&dataset, || dataset.id.to_string());
     Ok(())
 }
@@ -138,40 +143,20 @@ pub fn check(args: CheckArgs) -> Result<(), CliError> {
     })
 }
 
-/// Uploads a file and waits until it has been read; an invalid table becomes an error that lists what is wrong.
-pub async fn upload_file(
+/// Uploads a table and waits until it has been read; an invalid one becomes an error that lists what is wrong.
+pub async fn upload_table(
     client: &Client,
-    file: &Path,
+    files: &[PathBuf],
+    input: &UploadedFiles,
     name: Option<&str>,
-    table: &TableArgs,
-    base: Option<DatasetSpec>,
-    verbosity: Verbosity,
+    spec: DatasetSpec,
+    view: &JobView,
 ) -> Result<DatasetView, CliError> {
-    let mut dataset_spec = table.dataset_spec(base)?;
-    let io = |error: std::io::Error| CliError::failed_because(format!("cannot read {}: {error}", file.display()));
-    let bytes = tokio::fs::metadata(file).await.map_err(io)?.len();
-    let mut opened = tokio::fs::File::open(file).await.map_err(io)?;
-    let mut first = Vec::new();
-    (&mut opened).take(SNIFF_BYTES as u64).read_to_end(&mut first).await.map_err(io)?;
-    opened.rewind().await.map_err(io)?;
-    // The server does not see the file's name, which may be what tells the format.
-    ingest::resolve_format(&mut dataset_spec, file.file_name().and_then(|name| name.to_str()), None, &first);
-    let view = JobView::new(verbosity);
-    view.show_waiting(format!("uploading {} ({} bytes)", file.display(), number(bytes)));
-    let mut dataset = if bytes >= uploads::FROM_BYTES {
-        let (upload, sha256) = uploads::send_file(client, file, bytes, &view).await?;
-        let body = json!({"upload_id": upload, "sha256": sha256, "name": name, "spec": dataset_spec});
-        uploads::create_dataset(client, &body).await?
-    } else {
-        let mut query = vec![("spec", serde_json::to_string(&dataset_spec).expect("a spec is plain data"))];
-        query.extend(name.map(|name| ("name", name.to_owned())));
-        let request = client
-            .post("/v1/datasets")
-            .query(&query)
-            .header("content-type", "application/octet-stream")
-            .header("content-length", bytes)
-            .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(opened, 1 << 18)));
-        client.json(request).await?
+    let work = reading::work_folder(&input.work_dir)?;
+    let source = input.open(view, files, work.path()).await?;
+    let mut dataset = match source.one_file() {
+        Some(file) => send_table(client, file, name, spec, view).await?,
+        None => send_parts(client, &source, name, &spec, view).await?,
     };
     if dataset.status == DatasetStatus::Processing {
         view.show_waiting("reading the table");
@@ -191,6 +176,40 @@ pub async fn upload_file(
             Ok(dataset)
         }
     }
+}
+
+/// Uploads a table that is one file.
+async fn send_table(
+    client: &Client,
+    file: &Path,
+    name: Option<&str>,
+    mut spec: DatasetSpec,
+    view: &JobView,
+) -> Result<DatasetView, CliError> {
+    let io = |error: std::io::Error| CliError::failed_because(format!("cannot read {}: {error}", file.display()));
+    let bytes = tokio::fs::metadata(file).await.map_err(io)?.len();
+    let mut opened = tokio::fs::File::open(file).await.map_err(io)?;
+    let mut first = Vec::new();
+    (&mut opened).take(SNIFF_BYTES as u64).read_to_end(&mut first).await.map_err(io)?;
+    opened.rewind().await.map_err(io)?;
+    // The server does not see the file's name, which may be what tells the format.
+    ingest::resolve_format(&mut spec, file.file_name().and_then(|name| name.to_str()), None, &first);
+    view.show_waiting(format!("uploading {} ({} bytes)", file.display(), number(bytes)));
+    if bytes >= uploads::FROM_BYTES {
+        let sent = |sent| view.show_sending(sent, bytes);
+        let (upload, sha256) = uploads::send_file(client, file, bytes, &sent).await?;
+        let body = json!({"upload_id": upload, "sha256": sha256, "name": name, "spec": spec});
+        return uploads::create_dataset(client, &body).await;
+    }
+    let mut query = vec![("spec", serde_json::to_string(&spec).expect("a spec is plain data"))];
+    query.extend(name.map(|name| ("name", name.to_owned())));
+    let request = client
+        .post("/v1/datasets")
+        .query(&query)
+        .header("content-type", "application/octet-stream")
+        .header("content-length", bytes)
+        .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(opened, 1 << 18)));
+    client.json(request).await
 }
 
 pub async fn list(args: ListArgs) -> Result<(), CliError> {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     files::free_bytes,
-    ingest::{FindPartsError, FoundPart, find_parts, join_parts},
+    ingest::{FindPartsError, FoundPart, find_parts, find_pattern, join_parts},
     types::{RemoteFile, SourceFile, Split, TableSource},
 };
 use clap::Args;
@@ -27,6 +27,18 @@ pub struct InputArgs {
     #[arg(value_name = "FILE", required_unless_present = "train", conflicts_with_all = ["train", "valid", "test"])]
     files: Vec<PathBuf>,
 
+    #[command(flatten)]
+    splits: SplitFiles,
+
+    /// Read what is at an address over the network in every pass, instead of copying it to --work-dir first [default: where it has
+    /// more bytes than a quarter of what --work-dir has free]
+    #[arg(long, help_heading = "The table")]
+    stream: bool,
+}
+
+/// Tables whose splits are in files of their own.
+#[derive(Debug, Args)]
+pub struct SplitFiles {
     /// Files of the training rows, for a table whose training, validation and test rows are in separate files; each may be
     /// anything that FILE may be (repeatable)
     #[arg(
@@ -45,38 +57,74 @@ pub struct InputArgs {
     /// Files of the test rows (repeatable)
     #[arg(long, value_name = "FILE", requires = "train", help_heading = "The table")]
     test: Vec<PathBuf>,
-
-    /// Read what is at an address over the network in every pass, instead of copying it to --work-dir first [default: where it has
-    /// more bytes than a quarter of what --work-dir has free]
-    #[arg(long, help_heading = "The table")]
-    stream: bool,
 }
 
 impl InputArgs {
     /// Whether a table is named at all.
     pub fn names_table(&self) -> bool {
-        !self.files.is_empty() || !self.train.is_empty()
+        !self.files.is_empty() || self.splits.are_named()
     }
 
     /// Finds the files. Those that can be read only once or are elsewhere are copied into the folder `work` first.
     pub async fn open(&self, view: &JobView, work: &Path) -> Result<TableSource, CliError> {
-        let mut copies = Copies::new(work, self.stream)?;
-        let mut found = Vec::new();
-        let splits = [(&self.train, Split::Train), (&self.valid, Split::Valid), (&self.test, Split::Test)];
-        for file in &self.files {
-            found.extend(copies.find(view, file).await?.into_iter().map(|part| (part, None)));
-        }
-        for (files, split) in splits {
-            for file in files {
-                found.extend(copies.find(view, file).await?.into_iter().map(|part| (part, Some(split))));
-            }
-        }
-        let source = join_parts(found).map_err(explain)?;
-        if let Some(note) = foreseen_splits(&source) {
-            view.print_line(&note);
-        }
-        Ok(source)
+        find_table(view, &self.files, &self.splits, Copies::new(work, self.stream)?).await
     }
+}
+
+impl SplitFiles {
+    pub fn are_named(&self) -> bool {
+        !self.train.is_empty()
+    }
+}
+
+/// What a table is uploaded from, beside `FILE`.
+#[derive(Debug, Args)]
+pub struct UploadedFiles {
+    #[command(flatten)]
+    splits: SplitFiles,
+    /// Folder for a copy of what comes from standard input, a pipe or an address, before it is uploaded; emptied at the end
+    #[arg(long, value_name = "DIR", env = "AUTODENOISE_WORK_DIR", default_value = "/tmp", help_heading = "The table")]
+    pub work_dir: PathBuf,
+}
+
+impl UploadedFiles {
+    /// Finds the files, copying into the folder `work` what is not a file here.
+    pub async fn open(&self, view: &JobView, files: &[PathBuf], work: &Path) -> Result<TableSource, CliError> {
+        find_table(view, files, &self.splits, Copies::new(work, false)?).await
+    }
+}
+
+/// Whether a word of a command line may mean files: there are some, or it is a pattern, an address or standard input.
+pub fn may_be_files(word: &Path) -> bool {
+    let text = word.to_string_lossy();
+    word == Path::new("-")
+        || word.exists()
+        || find_pattern(&text).is_some()
+        || !matches!(Address::parse(&text), Ok(None))
+}
+
+/// The table that all these files are together.
+async fn find_table(
+    view: &JobView,
+    files: &[PathBuf],
+    splits: &SplitFiles,
+    mut copies: Copies<'_>,
+) -> Result<TableSource, CliError> {
+    let mut found = Vec::new();
+    let of_splits = [(&splits.train, Split::Train), (&splits.valid, Split::Valid), (&splits.test, Split::Test)];
+    for file in files {
+        found.extend(copies.find(view, file).await?.into_iter().map(|part| (part, None)));
+    }
+    for (files, split) in of_splits {
+        for file in files {
+            found.extend(copies.find(view, file).await?.into_iter().map(|part| (part, Some(split))));
+        }
+    }
+    let source = join_parts(found).map_err(explain)?;
+    if let Some(note) = foreseen_splits(&source) {
+        view.print_line(&note);
+    }
+    Ok(source)
 }
 
 /// The table that one word of a command line means.

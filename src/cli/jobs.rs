@@ -5,13 +5,14 @@ use super::{
     datasets,
     error::CliError,
     evidence::{EvidenceArgs, describe_plan},
+    inputs::{UploadedFiles, may_be_files},
     json::{JsonArgs, print_json},
     options::{MethodArgs, TableArgs},
     report::describe_report,
     screen::{Screen, Tone, note},
     spec_file::SpecFile,
     tables,
-    view::human_seconds,
+    view::{JobView as ProgressView, human_seconds},
     watch::{ShownArgs, follow_job},
 };
 use crate::{
@@ -23,9 +24,11 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct SubmitArgs {
-    /// A dataset's id, or a file to upload first
-    #[arg(value_name = "DATASET|FILE")]
-    input: String,
+    /// A dataset's id, or a table to upload first: CSV, TSV, Parquet or JSON lines, also compressed (gzip, zstd, bzip2, xz, zip). Several files are one
+    /// table, in this order. A file, a folder of parts, a pattern in quotes ('day=*/*.parquet'), an address (s3://, gs://, az://,
+    /// https://), or - for standard input; folders named COLUMN=VALUE add the column
+    #[arg(value_name = "DATASET|FILE", required_unless_present = "train", conflicts_with_all = ["train", "valid", "test"])]
+    input: Vec<PathBuf>,
     /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
     /// `seeds`, `certify`, `self_check`, `device`, `engine`, `deadline_seconds`, `priority`, `requires`, `labels`,
     /// `webhook_ids`; flags win over it
@@ -59,6 +62,8 @@ pub struct SubmitArgs {
     method: MethodArgs,
     #[command(flatten)]
     evidence: EvidenceArgs,
+    #[command(flatten)]
+    files: UploadedFiles,
     #[command(flatten)]
     table: TableArgs,
     #[command(flatten)]
@@ -99,7 +104,10 @@ pub struct ChangeArgs {
 pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     let client = Client::new(&args.server);
     let file = SpecFile::read(args.spec.as_ref())?;
-    let dataset = args.input.parse::<DatasetId>().ok();
+    let dataset = match &args.input[..] {
+        [only] => only.to_str().and_then(|word| word.parse::<DatasetId>().ok()),
+        _ => None,
+    };
     // A wrong flag is named before a file is uploaded; the dataset's id is put in once there is one.
     let mut spec = file.job_spec(dataset.unwrap_or_else(DatasetId::new));
     if let Some(meant) = args.method.apply(&mut spec, file.method.is_some())? {
@@ -121,12 +129,16 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     spec.resolve(&DatasetFacts::default()).map_err(CliError::invalid_spec)?;
     spec.dataset_id = match dataset {
         Some(id) => id,
-        None if PathBuf::from(&args.input).exists() => {
-            let (file_name, verbosity) = (args.input.as_ref(), args.shown.verbosity);
-            datasets::upload_file(&client, file_name, None, &args.table, file.dataset, verbosity).await?.id
-        }
         None => {
-            return Err(CliError::usage(format!("`{}` is neither a dataset's id (ds_…) nor a file", args.input)));
+            if let [only] = &args.input[..]
+                && !may_be_files(only)
+            {
+                let detail = format!("`{}` is neither a dataset's id (ds_…) nor a file", only.display());
+                return Err(CliError::usage(detail));
+            }
+            let dataset_spec = args.table.dataset_spec(file.dataset)?;
+            let view = ProgressView::new(args.shown.verbosity);
+            datasets::upload_table(&client, &args.input, &args.files, None, dataset_spec, &view).await?.id
         }
     };
     if args.plan {

@@ -35,6 +35,7 @@ mod run_folder;
 mod run_record;
 mod runtime;
 mod screen;
+mod send_parts;
 mod serve;
 mod shell;
 mod spec_file;

@@ -8,7 +8,7 @@ use crate::{
     judging::make_judge,
     reader::TableReader,
     trainer::Trainers,
-    types::DatasetSpec,
+    types::{DatasetSpec, TableSource},
     web,
     webhooks::{Courier, Guard},
     worker::Worker,
@@ -315,7 +315,10 @@ fn start_worker(
         config.clone(),
         Trainers::find(config.torch_trainer.as_deref()).map_err(CliError::failed)?,
         Arc::new(
-            move |source: &Path, spec: &DatasetSpec, out: &Path, progress: &mut dyn FnMut(u64) -> ControlFlow<()>| {
+            move |source: &TableSource,
+                  spec: &DatasetSpec,
+                  out: &Path,
+                  progress: &mut dyn FnMut(u64) -> ControlFlow<()>| {
                 reader.read(source, spec, out, progress)
             },
         ),

@@ -1,7 +1,7 @@
 //! Large files to a server, in parts: a connection that breaks costs the part it carried, and parts become smaller while
 //! connections break.
 
-use super::{client::Client, error::CliError, view::JobView};
+use super::{client::Client, error::CliError};
 use crate::{
     api::{DatasetView, tus},
     types::UploadId,
@@ -31,12 +31,12 @@ const PART_TIMEOUT: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Sends a file; gives the upload's id and the file's sha256.
+/// Sends a file; gives the upload's id and the file's sha256. `sent` is told how many bytes have arrived.
 pub async fn send_file(
     client: &Client,
     path: &Path,
     bytes: u64,
-    view: &JobView,
+    sent: &dyn Fn(u64),
 ) -> Result<(UploadId, String), CliError> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let request = tus_request(client, Method::POST, "/v1/uploads")
@@ -51,7 +51,7 @@ pub async fn send_file(
     let (mut offset, mut size) = (0, PART);
     let mut patience = Patience::default();
     while offset < bytes {
-        view.show_sending(offset, bytes);
+        sent(offset);
         let part = read_part(&mut file, offset, size.min(bytes - offset)).await.map_err(io)?;
         match send_part(client, &address, offset, part.clone()).await {
             Ok(()) => {
@@ -81,11 +81,18 @@ pub async fn send_file(
             Err(failure) => patience.wait(failure).await?,
         }
     }
-    view.show_sending(bytes, bytes);
+    sent(bytes);
     Ok((id, hex::encode(hasher.finalize())))
 }
 
-/// Makes a dataset of a complete upload; asked again while the server is away.
+/// Deletes uploads that no dataset will be made of. Those that cannot be deleted now expire.
+pub async fn drop_uploads(client: &Client, uploads: &[UploadId]) {
+    for id in uploads {
+        let _ = client.send(tus_request(client, Method::DELETE, &format!("/v1/uploads/{id}"))).await;
+    }
+}
+
+/// Makes a dataset of complete uploads; asked again while the server is away.
 pub async fn create_dataset(client: &Client, body: &serde_json::Value) -> Result<DatasetView, CliError> {
     let mut patience = Patience::default();
     loop {

@@ -20,6 +20,7 @@ mod key;
 mod partial;
 mod receive;
 mod sweep;
+mod table;
 mod verify;
 
 pub use key::{Key, ParseKeyError};

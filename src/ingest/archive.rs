@@ -6,7 +6,7 @@ use super::{
     error::{ContentError, IngestError},
 };
 use crate::{
-    remote,
+    remote::{self, RemoteError},
     types::{SourceFile, shorten},
 };
 use flate2::Crc;
@@ -14,7 +14,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::Path,
 };
-use zip::{CompressionMethod, ZipArchive};
+use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
 /// Members that a message names.
 const NAMED: usize = 20;
@@ -34,11 +34,18 @@ pub(super) fn find_member(path: &SourceFile, name: Option<&str>) -> Result<Membe
     let damaged = |error: &dyn std::fmt::Display| {
         IngestError::field("", format!("the zip archive is damaged or cut short ({error}); make it again"))
     };
+    let failed = |error: ZipError| match error {
+        // The network's fault, and not the archive's.
+        ZipError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<RemoteError>()) => {
+            IngestError::io("read", path)(error)
+        }
+        error => damaged(&error),
+    };
     let file = remote::open(path).map_err(IngestError::io("open", path))?;
-    let mut archive = ZipArchive::new(BufReader::with_capacity(BUFFER, file)).map_err(|error| damaged(&error))?;
+    let mut archive = ZipArchive::new(BufReader::with_capacity(BUFFER, file)).map_err(failed)?;
     let (mut members, mut encrypted) = (Vec::new(), Vec::new());
     for place in 0..archive.len() {
-        let entry = archive.by_index_raw(place).map_err(|error| damaged(&error))?;
+        let entry = archive.by_index_raw(place).map_err(failed)?;
         let own = entry.name().map_err(|error| damaged(&error))?.into_owned();
         if !entry.is_file() || is_of_a_system(&own) {
             continue;

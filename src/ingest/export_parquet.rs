@@ -115,9 +115,11 @@ impl<'a> ParquetCopy<'a> {
         counts: &mut ExportCounts,
         shape: impl Fn(RecordBatch) -> Result<RecordBatch, ArrowError>,
     ) -> Result<(), CopyError> {
-        let builder = parquet::open(&part.path).map_err(CopyError::Source)?;
-        for batch in builder.build().map_err(|error| unreadable(part, &error))? {
-            let batch = batch.and_then(&shape).map_err(|error| unreadable(part, &error))?;
+        let (builder, fault) = parquet::open_noted(&part.path).map_err(CopyError::Source)?;
+        let failed = |error: ArrowError| CopyError::of_part(part)(fault.or(cannot_read(&error)));
+        for batch in builder.build().map_err(|error| failed(error.into()))? {
+            let batch = batch.map_err(failed)?;
+            let batch = shape(batch).map_err(|error| unreadable(part, &error))?;
             let kept = self.edit(&batch, counts).map_err(|error| unreadable(part, &error))?;
             self.writer.write(&kept).map_err(unwritable)?;
             if self.writer.in_progress_size() > ROW_GROUP_BYTES {
@@ -166,7 +168,11 @@ fn properties(metadata: &ParquetMetaData) -> (WriterProperties, bool) {
 }
 
 fn unreadable(part: &Part, error: &dyn std::error::Error) -> CopyError {
-    CopyError::of_part(part)(ReadError::Content(format!("the Parquet file cannot be read: {error}")))
+    CopyError::of_part(part)(cannot_read(error))
+}
+
+fn cannot_read(error: &dyn std::error::Error) -> ReadError {
+    ReadError::Content(format!("the Parquet file cannot be read: {error}"))
 }
 
 fn unwritable(error: ParquetError) -> CopyError {

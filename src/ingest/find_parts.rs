@@ -1,7 +1,7 @@
 //! The files that a path means: itself, the parts in a folder, or what matches a pattern; and the table that they are.
 
 use crate::types::{SourceFile, SourcePart, Split, TableSource};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::{
     collections::{HashMap, HashSet},
     io,
@@ -12,6 +12,8 @@ use std::{
 const DEPTH: usize = 16;
 /// What Hive and Spark name the folder of rows without a value.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
+/// What Hive and Spark write otherwise in the names of folders.
+const NOT_IN_FOLDERS: &AsciiSet = &CONTROLS.add(b'/').add(b'=').add(b'%');
 
 #[derive(Debug, thiserror::Error)]
 pub enum FindPartsError {
@@ -162,8 +164,20 @@ fn common_folder<'a>(mut places: impl Iterator<Item = &'a str>) -> usize {
     common
 }
 
+/// What is wrong with the name of a part, if anything: it is a path below some folder, a line of a text, and not longer than paths
+/// are.
+pub fn check_part_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > 1024 || name.contains(char::is_control) {
+        return Err("1 to 1024 bytes without line ends or other control characters".to_owned());
+    }
+    match name.split('/').all(|own| !matches!(own, "" | "." | "..")) {
+        true => Ok(()),
+        false => Err("a path below the folder of all parts, for example `day=2024-01-01/part-0.csv`".to_owned()),
+    }
+}
+
 /// The columns that a path's folders name, with the values: `day=2024-01-01/`.
-fn partitions_of(place: &str) -> Vec<(String, String)> {
+pub fn partitions_of(place: &str) -> Vec<(String, String)> {
     let folders = Path::new(place).parent().unwrap_or(Path::new("")).components();
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let partition = |folder: Component| {
@@ -172,6 +186,19 @@ fn partitions_of(place: &str) -> Vec<(String, String)> {
         (!name.is_empty()).then(|| (decode(name), value))
     };
     folders.filter_map(partition).collect()
+}
+
+/// The name of a part with all folders that name columns of it, those above the folder that was named too, so that the name alone
+/// says its columns (`partitions_of`).
+pub fn name_with_partitions(part: &SourcePart) -> String {
+    let own = partitions_of(&part.name).len();
+    let above = &part.partitions[..part.partitions.len().saturating_sub(own)];
+    let encode = |text: &str| utf8_percent_encode(text, NOT_IN_FOLDERS).to_string();
+    let folder = |(column, value): &(String, String)| match value.as_str() {
+        "" => format!("{}={NO_VALUE}/", encode(column)),
+        value => format!("{}={}/", encode(column), encode(value)),
+    };
+    above.iter().map(folder).collect::<String>() + &part.name
 }
 
 #[cfg(test)]
@@ -223,6 +250,13 @@ mod tests {
         let alike: Vec<_> = join(&files).unwrap().parts.into_iter().map(|part| part.name).collect();
         assert_eq!(alike, files);
         assert!(join(&files[..1]).unwrap().one_file().is_some(), "one file is what it is, wherever it lies");
+        for folder in ["day=2020-01-01", "day=__HIVE_DEFAULT_PARTITION__/p=c", "."] {
+            for part in join(&[folder]).unwrap().parts {
+                let name = name_with_partitions(&part);
+                assert!(files.contains(&&*name), "{name}");
+                assert_eq!(partitions_of(&name), part.partitions);
+            }
+        }
         assert!(matches!(join(&[files[0], files[0]]), Err(FindPartsError::Twice(_))));
     }
 }

@@ -24,6 +24,12 @@ const PICKLE: &str = "a Python pickle";
 /// First bytes of gzip, zstd, bzip2, xz and zip.
 const COMPRESSED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh9", b"\xfd7zXZ\0", b"PK\x03\x04"];
 
+/// How the file begins that stands in a checkout for one that was not fetched.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// How a page begins that a server sent in place of a file.
+const WEB_PAGES: [&[u8]; 2] = [b"<!doctype html", b"<html"];
+
 /// Where a tar archive says that it is one.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
@@ -34,6 +40,15 @@ pub(super) fn why_unreadable(first: &[u8], packed: bool) -> Option<String> {
     }
     if packed && COMPRESSED.iter().any(|magic| first.starts_with(magic)) {
         return Some("the file is compressed twice; unpack it once".to_owned());
+    }
+    if first.starts_with(LFS_POINTER) {
+        return Some("the file is a pointer of Git LFS, not the table; fetch it with `git lfs pull`".to_owned());
+    }
+    let start = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first).trim_ascii_start();
+    if WEB_PAGES.iter().any(|tag| start.get(..tag.len()).is_some_and(|own| own.eq_ignore_ascii_case(tag))) {
+        return Some(
+            "the file is a web page, perhaps one that says why there is no table; fetch the table itself".to_owned(),
+        );
     }
     // Only what cannot start a line of text: three letters may be a column's name.
     let is_text = |first: &[u8]| first.iter().take(512).all(|byte| *byte >= 0x20 || byte.is_ascii_whitespace());
@@ -53,6 +68,12 @@ mod tests {
             (&[vec![b'a'; 257], b"ustar\0".to_vec()].concat(), "tar"),
         ] {
             assert!(why_unreadable(first, false).unwrap().contains(word), "{word}");
+        }
+        for (text, word) in [
+            (&b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n"[..], "git lfs pull"),
+            (b"\n<!DOCTYPE html>\n<html>", "web page"),
+        ] {
+            assert!(why_unreadable(text, false).unwrap().contains(word), "{word}");
         }
         for packed in [&b"\x1f\x8b\x08"[..], b"PK\x03\x04\x14", b"\xfd7zXZ\0"] {
             assert!(why_unreadable(packed, true).unwrap().contains("twice"));

@@ -35,11 +35,13 @@ mod layout;
 mod limits;
 mod line_ends;
 mod lines;
+mod lookalikes;
 mod marks;
 mod merge;
 mod missing;
 mod moment;
 mod notation;
+mod noted_file;
 mod parquet;
 mod part;
 mod part_rows;
@@ -78,7 +80,10 @@ pub use dataset::{Dataset, DatasetError, FORMAT_VERSION, SplitData};
 pub use error::{IngestError, InvalidTable};
 pub(crate) use error::{ReadError, shown};
 pub use export::{Exported, RowChanges, write_denoised, write_denoised_as, write_withheld};
-pub use find_parts::{FindPartsError, FoundPart, find_parts, find_pattern, is_part, join_parts};
+pub use find_parts::{
+    FindPartsError, FoundPart, check_part_name, find_parts, find_pattern, is_part, join_parts, name_with_partitions,
+    partitions_of,
+};
 pub use format::{SNIFF_BYTES, format_by_name, resolve_format};
 pub use limits::IngestLimits;
 pub(crate) use lines::Lines;

@@ -7,9 +7,10 @@
 use super::{
     batch::{Batch, Next},
     error::{IngestError, ReadError},
+    noted_file::{FileFault, NotedFile},
 };
 use crate::{
-    remote::{self, Reader},
+    remote,
     types::{SourceFile, shorten},
 };
 use arrow_array::{
@@ -36,17 +37,24 @@ const BATCH_ROWS: usize = 8192;
 /// A table of many columns is read fewer rows at a time: bounds memory.
 const BATCH_CELLS: usize = 1 << 19;
 
+type Builder = ParquetRecordBatchReaderBuilder<NotedFile>;
+
 /// Opens the file and reads its footer.
-pub(super) fn open(path: &SourceFile) -> Result<ParquetRecordBatchReaderBuilder<Reader>, IngestError> {
-    let file = remote::open_columns(path).map_err(IngestError::io("open", path))?;
-    decoding(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|error| {
-        IngestError::field(
-            "",
-            format!(
-                "the Parquet file is damaged or cut short, for its footer cannot be read ({error}); upload it again"
-            ),
-        )
-    })
+pub(super) fn open(path: &SourceFile) -> Result<Builder, IngestError> {
+    open_noted(path).map(|(builder, _)| builder)
+}
+
+/// The same, and what will be known of faults of the file itself while its rows are read.
+pub(super) fn open_noted(path: &SourceFile) -> Result<(Builder, FileFault), IngestError> {
+    let (file, fault) = (remote::open_columns(path).map_err(IngestError::io("open", path))?, FileFault::default());
+    let file = NotedFile::new(file, fault.clone());
+    let opened = decoding(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|error| {
+        let said = ReadError::Content(format!(
+            "the Parquet file is damaged or cut short, for its footer cannot be read ({error}); upload it again"
+        ));
+        fault.or(said).at_start(path)
+    });
+    Ok((opened?, fault))
 }
 
 pub(super) fn column_names(schema: &Schema) -> Vec<String> {
@@ -75,6 +83,7 @@ pub(super) struct Parquet {
     places: Vec<Option<usize>>,
     /// For each column of the file, what stands between the values of a list.
     joins: Vec<String>,
+    fault: FileFault,
     batch: Vec<StringArray>,
     rows: usize,
     next: usize,
@@ -85,7 +94,7 @@ pub(super) struct Parquet {
 impl Parquet {
     /// Reads the columns marked in `needed`; the cells of the others are empty.
     pub fn new(path: &SourceFile, needed: &[bool], joins: Vec<String>, max_bytes: u64) -> Result<Self, IngestError> {
-        let builder = open(path)?;
+        let (builder, fault) = open_noted(path)?;
         let read: Vec<usize> = (0..needed.len()).filter(|column| needed[*column]).collect();
         let mut places = vec![None; needed.len()];
         for (place, column) in read.iter().enumerate() {
@@ -95,15 +104,14 @@ impl Parquet {
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
         let reader = decoding(|| builder.with_projection(mask).with_batch_size(batch_rows).build())
             .map_err(|error| IngestError::field("", format!("the Parquet file cannot be read: {error}")))?;
-        Ok(Self { reader, places, joins, batch: Vec::new(), rows: 0, next: 0, left: max_bytes })
+        Ok(Self { reader, places, joins, fault, batch: Vec::new(), rows: 0, next: 0, left: max_bytes })
     }
 
     /// Reads the next row's cells into the batch.
     pub fn read(&mut self, batch: &mut Batch) -> Result<Next, ReadError> {
         while self.next == self.rows {
-            let Some(batch) = decoding(|| self.reader.next().transpose()).map_err(damaged)? else {
-                return Ok(Next::End);
-            };
+            let next = decoding(|| self.reader.next().transpose());
+            let Some(batch) = next.map_err(|error| self.fault.or(damaged(error)))? else { return Ok(Next::End) };
             self.load(&batch)?;
         }
         for place in &self.places {

@@ -60,6 +60,12 @@ impl Part {
             let (own, first) = (word(&found), word(first));
             return wrong(format!("is {own}, but the first part is {first}; parts have one format"));
         }
+        let is_json = |spec: &DatasetSpec| spec.format == Some(FileFormat::Jsonl);
+        if said.format.is_none() && is_json(&found) != is_json(first) {
+            let word = |spec| if is_json(spec) { "JSON lines" } else { "CSV" };
+            let (own, first) = (word(&found), word(first));
+            return wrong(format!("seems to be {own}, but the first part is {first}; parts have one format"));
+        }
         if encoding(&found) != encoding(first) {
             let word = |spec| encoding(spec).map_or("utf-8".to_owned(), |encoding| encoding.to_string());
             let (own, first) = (word(&found), word(first));

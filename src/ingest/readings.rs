@@ -55,7 +55,10 @@ impl Readings {
         };
         let fields = plan.slots.iter().zip(missing).map(reading).collect();
         let note = |slot: &Slot| match slot.kind {
-            SlotKind::ByContent { vocabulary, .. } => values[vocabulary].content.note(&plan.columns[slot.column]),
+            SlotKind::ByContent { vocabulary, .. } => {
+                let (values, column) = (&values[vocabulary], &plan.columns[slot.column]);
+                values.content.note(column).or_else(|| values.lookalikes.note(column))
+            }
             _ => None,
         };
         Self { fields, notes: plan.slots.iter().filter_map(note).collect() }

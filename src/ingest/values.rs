@@ -2,6 +2,7 @@
 
 use super::{
     content::{Choice, Content, Said, read},
+    lookalikes::Lookalikes,
     merge::Merge,
     missing::Missing,
     vocabulary::Vocabulary,
@@ -15,6 +16,7 @@ const EXAMPLES: usize = 3;
 pub(super) struct Values {
     pub vocabulary: Vocabulary,
     pub content: Content,
+    pub lookalikes: Lookalikes,
     /// Where several codes say one value.
     pub merge: Option<Merge>,
     /// How many codes cells have.
@@ -28,9 +30,10 @@ impl Values {
     pub fn new(mut vocabulary: Vocabulary, direct: bool, missing: &Missing) -> Self {
         let codes = vocabulary.len();
         let content = Content::of(&vocabulary, missing);
+        let lookalikes = Lookalikes::of(&vocabulary);
         let merge = Merge::of(&mut vocabulary, &content, missing);
         vocabulary.seal();
-        Self { vocabulary, content, merge, codes, direct }
+        Self { vocabulary, content, lookalikes, merge, codes, direct }
     }
 
     /// How many values there are, those for no value left out.

@@ -67,7 +67,7 @@ impl Inputs<'_> {
     }
 
     fn begin_proof(&self) -> Result<OutsideProof<'_>, JudgeFailure> {
-        let source = TableSource::from(self.task.source.as_deref().unwrap_or(Path::new("")));
+        let source = self.task.source.clone().unwrap_or_else(|| TableSource::from(Path::new("")));
         let read_column = column_reader(&source, &self.task.spec);
         let (spec, asked) = (&self.results.report.spec, &self.task.certify);
         OutsideProof::new(self.dataset, spec, asked, &*read_column).map_err(refused)

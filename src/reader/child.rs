@@ -3,13 +3,13 @@
 use super::{ReaderEvent, ReaderJob, Task};
 use crate::ingest::{self, IngestError, IngestLimits, Ingested};
 use crate::trainer::{EXIT_PARENT_GONE, lifeline, with_causes};
+use crate::types::TableSource;
 use crate::worker::Encoded;
 use serde::Serialize;
 use serde_json::Value;
 use std::{
     io::{self, Write},
     ops::ControlFlow,
-    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -46,7 +46,7 @@ fn read(job: ReaderJob) -> ReaderEvent {
     }
 }
 
-fn carry_out(source: &Path, task: Task) -> Result<Value, IngestError> {
+fn carry_out(source: &TableSource, task: Task) -> Result<Value, IngestError> {
     Ok(match task {
         Task::Encode { spec, out } => {
             let mut said = Instant::now();
@@ -62,7 +62,7 @@ fn carry_out(source: &Path, task: Task) -> Result<Value, IngestError> {
             as_json(Encoded { spec, feature_map, profile })
         }
         Task::Sample { name, media_type, most } => {
-            as_json(ingest::sample(source, name.as_deref(), media_type.as_deref(), most)?)
+            as_json(ingest::sample(&source.parts[0].path, name.as_deref(), media_type.as_deref(), most)?)
         }
         Task::RowsAt { spec, positions } => as_json(ingest::rows_at(source, &spec, &positions)?),
         Task::PositionsWhere { spec, column, value } => {

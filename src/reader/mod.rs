@@ -10,7 +10,7 @@ mod parent;
 pub use child::main;
 pub use parent::{TableReader, read_event};
 
-use crate::types::{DatasetSpec, ProblemItem};
+use crate::types::{DatasetSpec, ProblemItem, TableSource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeSet, path::PathBuf};
@@ -18,8 +18,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 /// What a reader is to do: one line of JSON on its stdin, which then stays open.
 #[derive(Debug, Serialize, Deserialize)]
 struct ReaderJob {
-    /// The uploaded file.
-    source: PathBuf,
+    source: TableSource,
     task: Task,
     /// Most bytes of memory of its own.
     memory: u64,

@@ -3,7 +3,7 @@
 use super::{ReaderEvent, ReaderJob, Task};
 use crate::ingest::{Sample, SourceRows};
 use crate::trainer::pass_environment;
-use crate::types::{DatasetSpec, FieldError, ProblemItem};
+use crate::types::{DatasetSpec, FieldError, ProblemItem, TableSource};
 use crate::worker::{Encoded, IngestFailure};
 use serde::de::DeserializeOwned;
 use std::{
@@ -59,49 +59,49 @@ impl TableReader {
     /// reading.
     pub fn read(
         &self,
-        source: &Path,
+        source: impl Into<TableSource>,
         spec: &DatasetSpec,
         out: &Path,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Encoded, IngestFailure> {
-        self.run(source, Task::Encode { spec: spec.clone(), out: out.to_owned() }, progress)
+        self.run(source.into(), Task::Encode { spec: spec.clone(), out: out.to_owned() }, progress)
     }
 
     /// How a file reads before anything is said of its columns, and its first rows, at most `most`. Name and media type help
     /// to tell its format.
     pub fn sample(
         &self,
-        source: &Path,
+        source: impl Into<TableSource>,
         name: Option<String>,
         media_type: Option<String>,
         most: usize,
     ) -> Result<Sample, IngestFailure> {
-        self.run_soon(source, Task::Sample { name, media_type, most })
+        self.run_soon(source.into(), Task::Sample { name, media_type, most })
     }
 
     /// The rows at these positions.
     pub fn rows_at(
         &self,
-        source: &Path,
+        source: impl Into<TableSource>,
         spec: &DatasetSpec,
         positions: BTreeSet<u32>,
     ) -> Result<SourceRows, IngestFailure> {
-        self.run_soon(source, Task::RowsAt { spec: spec.clone(), positions })
+        self.run_soon(source.into(), Task::RowsAt { spec: spec.clone(), positions })
     }
 
     /// Positions of the rows whose cell in a column reads so, ascending.
     pub fn positions_where(
         &self,
-        source: &Path,
+        source: impl Into<TableSource>,
         spec: &DatasetSpec,
         column: String,
         value: String,
     ) -> Result<Vec<u32>, IngestFailure> {
-        self.run_soon(source, Task::PositionsWhere { spec: spec.clone(), column, value })
+        self.run_soon(source.into(), Task::PositionsWhere { spec: spec.clone(), column, value })
     }
 
     /// A task that a client waits for.
-    fn run_soon<A: DeserializeOwned>(&self, source: &Path, task: Task) -> Result<A, IngestFailure> {
+    fn run_soon<A: DeserializeOwned>(&self, source: TableSource, task: Task) -> Result<A, IngestFailure> {
         let begun = Instant::now();
         self.run(source, task, &mut |_| match begun.elapsed() < PATIENCE {
             true => ControlFlow::Continue(()),
@@ -111,11 +111,11 @@ impl TableReader {
 
     fn run<A: DeserializeOwned>(
         &self,
-        source: &Path,
+        source: TableSource,
         task: Task,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<A, IngestFailure> {
-        let job = ReaderJob { source: source.to_owned(), task, memory: self.memory };
+        let job = ReaderJob { source, task, memory: self.memory };
         let failed = |error: io::Error| IngestFailure::Failed(format!("the process that reads tables: {error}"));
         let mut reader = Reader::start(&self.program, &job).map_err(failed)?;
         let (mut rows, mut heard) = (0, Instant::now());

@@ -13,6 +13,8 @@ use tokio::runtime::{Builder, Runtime};
 
 /// How often a range of the web is asked for; stores' clients try again by themselves.
 const TRIES: u32 = 5;
+/// Seconds of the pauses between the tries: 2, then each time double.
+const PAUSES: u32 = (1 << TRIES) - 2;
 
 /// Runs what waits for the network, for readers that are no part of it.
 static NETWORK: LazyLock<Runtime> = LazyLock::new(|| {
@@ -92,6 +94,11 @@ impl Fetcher {
                         Ok(bytes) => break bytes,
                         Err(RemoteError::Unreadable { .. }) if tries < TRIES => {
                             tokio::time::sleep(Duration::from_secs(1 << tries)).await;
+                        }
+                        Err(RemoteError::Unreadable { address, cause }) => {
+                            let cause =
+                                format!("{cause} (asked {TRIES} times in {PAUSES} seconds); try again when it answers");
+                            return Err(RemoteError::Unreadable { address, cause });
                         }
                         Err(error) => return Err(error),
                     }

@@ -1,14 +1,22 @@
 //! Datasets as clients see them: create, find, list, delete. Reading the tables is `ingest_queue`.
 
-use super::{Cursor, Page, StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, DatasetStatus, FeatureMap, ProblemItem, Profile, TenantId, json_sha256};
+use super::{Cursor, Page, StoreError, dataset_parts, dataset_parts::parts_of, error::bigint};
+use crate::types::{
+    DatasetId, DatasetSpec, DatasetStatus, FeatureMap, ProblemItem, Profile, Split, TenantId, UploadedPart,
+    UploadedTable, json_sha256,
+};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
+use std::collections::BTreeMap;
 
 macro_rules! columns {
     () => {
-        "id, name, object, (select bytes from objects where sha256 = object) as bytes, spec, media_type, file_name, status, attempt, deaths, lease_until, worker, rows_read, \
-         feature_map, profile, errors, error_total, created_at, ready_at"
+        concat!(
+            "id, name, object, (select bytes from objects where sha256 = object) as object_bytes, ",
+            parts_of!("datasets.id"),
+            " as parts, spec, media_type, file_name, status, attempt, deaths, lease_until, worker, rows_read,
+             feature_map, profile, errors, error_total, created_at, ready_at"
+        )
     };
 }
 
@@ -16,10 +24,12 @@ macro_rules! columns {
 pub struct DatasetRow {
     pub id: DatasetId,
     pub name: Option<String>,
-    /// sha256 of the uploaded bytes, in hexadecimal.
+    /// sha256 of the uploaded bytes, in hexadecimal; of a table in parts, that of their list.
     pub object: String,
-    /// Size of the upload.
-    pub bytes: i64,
+    /// Size of that object.
+    pub object_bytes: i64,
+    /// The files of a table in parts.
+    pub parts: Json<Vec<UploadedPart>>,
     pub spec: Json<DatasetSpec>,
     pub media_type: Option<String>,
     pub file_name: Option<String>,
@@ -39,13 +49,31 @@ pub struct DatasetRow {
     pub ready_at: Option<DateTime<Utc>>,
 }
 
+impl DatasetRow {
+    /// Bytes of the upload, or of all parts.
+    pub fn bytes(&self) -> u64 {
+        match &self.parts[..] {
+            [] => self.object_bytes as u64,
+            parts => parts.iter().map(|part| part.bytes).sum(),
+        }
+    }
+
+    /// Where its bytes are.
+    pub fn table(&self) -> UploadedTable {
+        UploadedTable { sha256: self.object.clone(), parts: self.parts.0.clone() }
+    }
+}
+
 /// What a client uploaded. The bytes must be durable already.
 #[derive(Debug, Clone)]
 pub struct NewDataset {
     pub tenant: TenantId,
     pub name: Option<String>,
+    /// Of the uploaded bytes, or of the list of their parts, and their number.
     pub sha256: String,
     pub bytes: u64,
+    /// The files of a table in parts.
+    pub parts: Vec<UploadedPart>,
     pub spec: DatasetSpec,
     pub media_type: Option<String>,
     pub file_name: Option<String>,
@@ -61,24 +89,29 @@ pub struct Created {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
-    /// The sha256 of the bytes that it was read from, which other datasets may name too.
-    Deleted(String),
+    /// The sha256 of each object that it was read from, which other datasets may name too.
+    Deleted(Vec<String>),
     /// A job that has not ended needs it.
     InUse,
     Missing,
 }
 
-/// Creates the dataset, or finds the tenant's one of the same bytes and spec. The caller's transaction holds the object, so
-/// that the bytes stay until the row that names them is committed.
+/// Creates the dataset, or finds the tenant's one of the same bytes and spec. The caller's transaction holds the objects, so
+/// that the bytes stay until the rows that name them are committed.
 pub async fn create(tx: &mut PgConnection, new: &NewDataset) -> Result<Created, StoreError> {
-    let spec_sha256 = spec_sha256(&new.tenant, &new.spec);
+    let spec_sha256 = spec_sha256(&new.tenant, &new.spec, &new.parts);
+    let mut objects = BTreeMap::from([(&*new.sha256, bigint("the size of the upload", new.bytes)?)]);
+    for part in &new.parts {
+        objects.insert(&part.sha256, bigint("the size of a part", part.bytes)?);
+    }
     // An object that is there already is updated, not left alone, because an update locks its row: `delete` then waits for
-    // this transaction.
+    // this transaction. Both lock in the order of the digests, so that neither waits for the other.
     sqlx::query(
-        "insert into objects (sha256, bytes) values ($1, $2) on conflict (sha256) do update set bytes = excluded.bytes",
+        "insert into objects (sha256, bytes) select * from unnest($1::text[], $2::bigint[]) order by 1
+         on conflict (sha256) do update set bytes = excluded.bytes",
     )
-    .bind(&new.sha256)
-    .bind(bigint("the size of the upload", new.bytes)?)
+    .bind(objects.keys().map(|sha256| (*sha256).to_owned()).collect::<Vec<_>>())
+    .bind(objects.into_values().collect::<Vec<_>>())
     .execute(&mut *tx)
     .await?;
     // A row in the way of the insert may be deleted before it is read; the next round then inserts.
@@ -100,7 +133,9 @@ pub async fn create(tx: &mut PgConnection, new: &NewDataset) -> Result<Created, 
         .bind(&new.tenant)
         .fetch_optional(&mut *tx)
         .await?;
-        if let Some(row) = inserted {
+        if let Some(mut row) = inserted {
+            dataset_parts::create(tx, row.id, &new.parts).await?;
+            row.parts = Json(new.parts.clone());
             return Ok(Created { row, new: true });
         }
         let found: Option<DatasetRow> = sqlx::query_as(concat!(
@@ -156,6 +191,8 @@ pub async fn list(
 /// The bytes are swept later, once no dataset refers to them (`Files::sweep`).
 pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -> Result<Deletion, StoreError> {
     let mut tx = conn.begin().await?;
+    // They go with the dataset's row.
+    let mut objects = dataset_parts::objects(&mut tx, tenant, id).await?;
     let object = sqlx::query_scalar::<_, String>("delete from datasets where id = $1 and tenant = $2 returning object")
         .bind(id)
         .bind(tenant)
@@ -169,14 +206,22 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
         Err(error) if error.constraint() == Some("jobs_active_has_dataset") => return Ok(Deletion::InUse),
         Err(error) => return Err(error),
     };
-    // Locked first: whoever creates a dataset from the same bytes holds this row until it commits.
-    sqlx::query("select from objects where sha256 = $1 for update").bind(&object).execute(&mut *tx).await?;
-    sqlx::query("delete from objects where sha256 = $1 and not exists (select from datasets where object = $1)")
-        .bind(&object)
+    objects.push(object);
+    // Locked first: whoever creates a dataset from the same bytes holds these rows until it commits.
+    sqlx::query("select from objects where sha256 = any($1) order by sha256 for update")
+        .bind(&objects)
         .execute(&mut *tx)
         .await?;
+    sqlx::query(
+        "delete from objects where sha256 = any($1)
+           and not exists (select from datasets where object = sha256)
+           and not exists (select from dataset_parts where object = sha256)",
+    )
+    .bind(&objects)
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
-    Ok(Deletion::Deleted(object))
+    Ok(Deletion::Deleted(objects))
 }
 
 /// Those of these datasets that are not there any more, whoever they were of.
@@ -192,7 +237,12 @@ pub async fn missing(conn: &mut PgConnection, ids: &[DatasetId]) -> Result<Vec<D
 
 /// Two requests mean the same dataset where their bytes and this digest are the same. The tenant is part of it, so that the
 /// unique index lets every tenant have a dataset of its own from the same bytes; the default tenant's digests are those of
-/// the spec alone, as datasets older than tenants have them.
-fn spec_sha256(tenant: &TenantId, spec: &DatasetSpec) -> String {
-    if *tenant == TenantId::default() { json_sha256(spec) } else { json_sha256(&(tenant, spec)) }
+/// the spec alone, as datasets older than tenants have them. Which split each part is belongs to it, too.
+fn spec_sha256(tenant: &TenantId, spec: &DatasetSpec, parts: &[UploadedPart]) -> String {
+    let splits: Vec<Option<Split>> = parts.iter().map(|part| part.split).collect();
+    match splits.iter().any(Option::is_some) {
+        true => json_sha256(&(tenant, spec, splits)),
+        false if *tenant == TenantId::default() => json_sha256(spec),
+        false => json_sha256(&(tenant, spec)),
+    }
 }

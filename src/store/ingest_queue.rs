@@ -1,7 +1,7 @@
 //! The queue of datasets to read: the same leases as the jobs' (`queue`), without events.
 
-use super::{StoreError, error::bigint};
-use crate::types::{DatasetId, DatasetSpec, FeatureMap, FieldError, ProblemItem, Profile};
+use super::{StoreError, dataset_parts::parts_of, error::bigint};
+use crate::types::{DatasetId, DatasetSpec, FeatureMap, FieldError, ProblemItem, Profile, UploadedTable};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row, types::Json};
 use std::time::Duration;
@@ -27,8 +27,7 @@ impl DatasetLease {
 #[derive(Debug, Clone)]
 pub struct ClaimedDataset {
     pub lease: DatasetLease,
-    /// sha256 of the uploaded bytes.
-    pub object: String,
+    pub table: UploadedTable,
     pub spec: DatasetSpec,
 }
 
@@ -61,7 +60,7 @@ pub async fn claim(
     worker: &str,
     lease: Duration,
 ) -> Result<Option<ClaimedDataset>, StoreError> {
-    let row = sqlx::query(
+    let row = sqlx::query(concat!(
         "with at_work as (
              select tenant, count(*) as datasets from datasets
              where status = 'processing' and lease_until is not null group by tenant
@@ -71,8 +70,10 @@ pub async fn claim(
              order by coalesce(at_work.datasets, 0), created_at, id limit 1 for update of datasets skip locked
          )
          update datasets d set attempt = attempt + 1, worker = $1, lease_until = now() + make_interval(secs => $2)
-         from next where d.id = next.id returning d.id, d.attempt, d.object, d.spec",
-    )
+         from next where d.id = next.id returning d.id, d.attempt, d.object, d.spec, ",
+        parts_of!("d.id"),
+        " as parts"
+    ))
     .bind(worker)
     .bind(lease.as_secs_f64())
     .fetch_optional(conn)
@@ -80,7 +81,7 @@ pub async fn claim(
     let Some(row) = row else { return Ok(None) };
     Ok(Some(ClaimedDataset {
         lease: DatasetLease { dataset: row.try_get("id")?, attempt: row.try_get("attempt")? },
-        object: row.try_get("object")?,
+        table: UploadedTable { sha256: row.try_get("object")?, parts: row.try_get::<Json<_>, _>("parts")?.0 },
         spec: row.try_get::<Json<_>, _>("spec")?.0,
     }))
 }

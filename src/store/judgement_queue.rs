@@ -1,8 +1,9 @@
 //! The queue of judgements to prepare and to judge: leases as those of datasets (`ingest_queue`).
 
-use super::{StoreError, judgements::FileRow};
+use super::{StoreError, dataset_parts::parts_of, judgements::FileRow};
 use crate::types::{
     Certification, Certify, DatasetId, DatasetSpec, JobId, JudgementId, JudgementManifest, JudgementState, TenantId,
+    UploadedTable,
 };
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, Row, types::Json};
@@ -30,8 +31,7 @@ impl JudgementLease {
 #[derive(Debug, Clone)]
 pub struct JudgedDataset {
     pub id: DatasetId,
-    /// sha256 of the uploaded bytes.
-    pub object: String,
+    pub table: UploadedTable,
     pub spec: DatasetSpec,
 }
 
@@ -79,7 +79,7 @@ pub async fn claim(
     worker: &str,
     lease: Duration,
 ) -> Result<Option<ClaimedJudgement>, StoreError> {
-    let row = sqlx::query(
+    let row = sqlx::query(concat!(
         "with at_work as (
              select tenant, count(*) as judgements from judgements where lease_until is not null group by tenant
          ), next as (
@@ -91,9 +91,11 @@ pub async fn claim(
              from next where g.id = next.id
              returning g.id, g.attempt, g.tenant, g.job_id, g.state, g.model, g.certify, g.test_read
          )
-         select c.*, d.id as dataset, d.object, d.spec as dataset_spec
+         select c.*, d.id as dataset, d.object, d.spec as dataset_spec, ",
+        parts_of!("d.id"),
+        " as parts
          from claimed c join jobs j on j.id = c.job_id left join datasets d on d.id = j.dataset_id",
-    )
+    ))
     .bind(worker)
     .bind(lease.as_secs_f64())
     .fetch_optional(conn)
@@ -103,7 +105,7 @@ pub async fn claim(
         None => None,
         Some(id) => Some(JudgedDataset {
             id,
-            object: row.try_get("object")?,
+            table: UploadedTable { sha256: row.try_get("object")?, parts: row.try_get::<Json<_>, _>("parts")?.0 },
             spec: row.try_get::<Json<_>, _>("dataset_spec")?.0,
         }),
     };

@@ -10,6 +10,7 @@ mod address;
 pub mod artifacts;
 pub mod audit;
 pub mod checkpoints;
+mod dataset_parts;
 pub mod datasets;
 mod embedded;
 pub mod endings;

@@ -5,8 +5,8 @@
 //! claim, so a worker that was thought dead finds no row to write to. A job is leased while its row has a `lease_until`: the
 //! schema says in which states (`JobState::is_leased`), and no statement lists them.
 
-use super::{Lease, StoreError, checkpoints::CheckpointRow, error::int, events};
-use crate::types::{Ability, DatasetSpec, EventType, JobState, Phase, Progress, ResolvedSpec};
+use super::{Lease, StoreError, checkpoints::CheckpointRow, dataset_parts::parts_of, error::int, events};
+use crate::types::{Ability, DatasetSpec, EventType, JobState, Phase, Progress, ResolvedSpec, UploadedTable};
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow, types::Json};
 use std::time::Duration;
@@ -16,8 +16,8 @@ use std::time::Duration;
 pub struct ClaimedJob {
     pub lease: Lease,
     pub spec: ResolvedSpec,
-    /// sha256 of the dataset's uploaded bytes, and how they are to be read.
-    pub object: String,
+    /// The dataset's uploaded bytes, and how they are to be read.
+    pub table: UploadedTable,
     pub dataset_spec: DatasetSpec,
     /// The newest checkpoint of an earlier attempt.
     pub checkpoint: Option<CheckpointRow>,
@@ -45,7 +45,7 @@ pub async fn claim(
     ability: &Ability,
     lease: Duration,
 ) -> Result<Option<ClaimedJob>, StoreError> {
-    let row = sqlx::query(
+    let row = sqlx::query(concat!(
         "with at_work as (
              select tenant, count(*) as jobs from jobs where lease_until is not null group by tenant
          ), next as (
@@ -62,7 +62,9 @@ pub async fn claim(
          ), opened as (
              insert into job_attempts (job_id, attempt, worker) select id, attempt, $1 from claimed
          )
-         select c.id, c.attempt, c.spec, c.deaths, d.object, d.spec as dataset_spec,
+         select c.id, c.attempt, c.spec, c.deaths, d.object, ",
+        parts_of!("d.id"),
+        " as parts, d.spec as dataset_spec,
                 coalesce((d.profile #>> '{rows,train}')::bigint, 0) as train_rows,
                 (select coalesce(extract(epoch from sum(a.ended_at - a.started_at)), 0)::float8
                  from job_attempts a where a.job_id = c.id) as ran_seconds,
@@ -70,8 +72,8 @@ pub async fn claim(
                 k.sha256, k.created_at
          from claimed c
          join datasets d on d.id = c.dataset_id
-         left join lateral (select * from checkpoints where job_id = c.id order by seq desc limit 1) k on true",
-    )
+         left join lateral (select * from checkpoints where job_id = c.id order by seq desc limit 1) k on true"
+    ))
     .bind(worker)
     .bind(lease.as_secs_f64())
     .bind(Json(&ability.labels))
@@ -114,7 +116,7 @@ fn read_claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
     Ok(ClaimedJob {
         lease: Lease { job: row.try_get("id")?, attempt: row.try_get("attempt")? },
         spec: row.try_get::<Json<_>, _>("spec")?.0,
-        object: row.try_get("object")?,
+        table: UploadedTable { sha256: row.try_get("object")?, parts: row.try_get::<Json<_>, _>("parts")?.0 },
         dataset_spec: row.try_get::<Json<_>, _>("dataset_spec")?.0,
         checkpoint,
         train_rows: row.try_get::<i64, _>("train_rows")?.max(0) as u64,

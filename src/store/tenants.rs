@@ -45,6 +45,8 @@ macro_rules! usage {
             "(select coalesce(sum(o.bytes), 0)::bigint from objects o
               where o.sha256 in (select d.object from datasets d where d.tenant = ",
             $tenant,
+            " union select p.object from dataset_parts p join datasets d on d.id = p.dataset_id where d.tenant = ",
+            $tenant,
             ")) as bytes,
              (select coalesce(sum(u.length), 0)::bigint from uploads u where u.sha256 is null and u.tenant = ",
             $tenant,

@@ -46,6 +46,7 @@ mod tenant;
 mod test_read;
 mod text_encoding;
 mod tuning;
+mod uploaded_table;
 mod webhook;
 mod words;
 
@@ -98,5 +99,6 @@ pub use tenant::{ParseTenantError, TenantId};
 pub use test_read::{TestRead, two_digits};
 pub use text_encoding::TextEncoding;
 pub use tuning::{FIRST_CUT, LAST_RUNNERS, TunedCandidate, TunedStudent, Tuning, TuningGrid};
+pub use uploaded_table::{UploadedPart, UploadedTable, list_parts};
 pub use webhook::{ParseSecretError, WebhookData, WebhookEvent, WebhookPayload, WebhookSecret};
 pub use words::{enumerated, nearest, shorten};

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: CancellationToken) {
-    let ClaimedDataset { lease, object, spec } = claimed;
+    let ClaimedDataset { lease, table, spec } = claimed;
     let rows = Arc::new(AtomicU64::new(0));
     let mut heart = Heart::start_for_dataset(&shared, lease, rows.clone());
     let read = tokio::select! {
@@ -25,7 +25,7 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedDataset, shutdown: 
             Stop::Lost | Stop::Cancel | Stop::Pause => return,
         },
         () = shutdown.cancelled() => Err(IngestFailure::Stopped),
-        read = shared.encode(lease.dataset, &object, &spec, rows) => read,
+        read = shared.encode(lease.dataset, &table, &spec, rows) => read,
     };
     let outcome = match &read {
         Ok(_) => "ready",

@@ -6,8 +6,8 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    files::{FilesError, Key},
-    types::{DatasetId, DatasetSpec},
+    files::FilesError,
+    types::{DatasetId, DatasetSpec, UploadedTable},
 };
 use metrics::histogram;
 use std::{
@@ -34,12 +34,12 @@ impl Shared {
     pub(super) async fn dataset_dir(
         &self,
         dataset: DatasetId,
-        object: &str,
+        table: &UploadedTable,
         spec: &DatasetSpec,
     ) -> Result<PathBuf, IngestFailure> {
         let dir = self.files.dataset_dir(dataset);
         if !dir.exists() {
-            self.encode(dataset, object, spec, Arc::default()).await?;
+            self.encode(dataset, table, spec, Arc::default()).await?;
         }
         Ok(dir)
     }
@@ -48,14 +48,13 @@ impl Shared {
     pub(super) async fn encode(
         &self,
         dataset: DatasetId,
-        object: &str,
+        table: &UploadedTable,
         spec: &DatasetSpec,
         rows: Arc<AtomicU64>,
     ) -> Result<Encoded, IngestFailure> {
         let started = Instant::now();
         let failed = |error: FilesError| IngestFailure::Failed(error.to_string());
-        let key = Key::upload(object).map_err(|error| IngestFailure::Failed(error.to_string()))?;
-        let source = self.files.fetch(&key, object).await.map_err(failed)?;
+        let source = self.files.fetch_table(table).await.map_err(failed)?;
         let folder = self.files.new_dataset_dir().await.map_err(failed)?;
         let out = folder.join("encoded");
         let stop = StopOnDrop(Arc::default());

@@ -1,11 +1,11 @@
 //! How a worker reads tables: by a function it is given, so that it needs no reader of its own.
 
-use crate::types::{DatasetSpec, FeatureMap, ProblemItem, Profile};
+use crate::types::{DatasetSpec, FeatureMap, ProblemItem, Profile, TableSource};
 use serde::{Deserialize, Serialize};
 use std::{ops::ControlFlow, path::Path};
 
-/// Reads a table: (uploaded file, how to read it, folder to make, progress in rows).
-pub type Ingest = dyn Fn(&Path, &DatasetSpec, &Path, &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<Encoded, IngestFailure>
+/// Reads a table: (uploaded files, how to read it, folder to make, progress in rows).
+pub type Ingest = dyn Fn(&TableSource, &DatasetSpec, &Path, &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<Encoded, IngestFailure>
     + Send
     + Sync;
 

@@ -227,7 +227,7 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
 async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> Result<Trainer, End> {
     let Lease { job: job_id, attempt } = claimed.lease;
     let died = |error: FilesError| End::failed(ErrorKind::Storage, error.to_string());
-    let read = shared.dataset_dir(claimed.spec.dataset_id, &claimed.object, &claimed.dataset_spec).await;
+    let read = shared.dataset_dir(claimed.spec.dataset_id, &claimed.table, &claimed.dataset_spec).await;
     let dataset_dir = read.map_err(|failure| match failure {
         IngestFailure::Invalid { total, .. } => {
             let message = format!("the dataset was ready before, and reading it again found {total} errors");
@@ -257,16 +257,18 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> R
         // Before the trainer can read a test row: one that was killed must not have read them uncounted.
         Some(_) => insist(|| take_test_read(shared, &claimed.lease)).await? - 1,
     };
-    let upload = Key::upload(&claimed.object).map_err(unnamed)?;
     let out_dir = shared.files.work_dir(job_id, attempt).await.map_err(died)?;
+    let source = shared.files.fetch_table_into(&out_dir, &claimed.table).await.map_err(died)?;
+    // The other splits stay as they are, in files of their own.
+    let output_form = if source.has_splits() { OutputForm::TrainFile } else { OutputForm::File };
     let job = TrainerJob {
         job_id,
         attempt,
         spec: claimed.spec.clone(),
         dataset_dir,
-        source: shared.files.fetch_into(&out_dir, &upload, &claimed.object).await.map_err(died)?.into(),
+        source,
         source_spec: claimed.dataset_spec.clone(),
-        output_form: OutputForm::File,
+        output_form,
         truth: None,
         earlier_reads,
         out_dir,

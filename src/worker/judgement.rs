@@ -179,13 +179,10 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJudgement, folder: &Path) -> 
     };
     let source = match &claimed.certify.trusted {
         None => None,
-        Some(_) => {
-            let key = Key::upload(&dataset.object).map_err(|error| End::Failed(error.to_string()))?;
-            Some(shared.files.fetch(&key, &dataset.object).await?)
-        }
+        Some(_) => Some(shared.files.fetch_table_into(folder, &dataset.table).await?),
     };
     Ok(JudgeTask {
-        dataset: shared.dataset_dir(dataset.id, &dataset.object, &dataset.spec).await?,
+        dataset: shared.dataset_dir(dataset.id, &dataset.table, &dataset.spec).await?,
         source,
         spec: dataset.spec.clone(),
         results,

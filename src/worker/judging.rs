@@ -1,6 +1,6 @@
 //! How a worker judges models that are trained elsewhere: by a function it is given, so that it knows nothing of proofs.
 
-use crate::types::{Certificate, Certification, Certify, DatasetSpec, JudgementManifest};
+use crate::types::{Certificate, Certification, Certify, DatasetSpec, JudgementManifest, TableSource};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -13,8 +13,8 @@ pub type Judge = dyn Fn(JudgeTask) -> BoxFuture<'static, Result<JudgeAnswer, Jud
 pub struct JudgeTask {
     /// Folder of the encoded dataset.
     pub dataset: PathBuf,
-    /// The uploaded file, where a rule over its columns says which labels are trusted.
-    pub source: Option<PathBuf>,
+    /// The uploaded table, where a rule over its columns says which labels are trusted.
+    pub source: Option<TableSource>,
     /// How it is read.
     pub spec: DatasetSpec,
     /// Folder of the job's results, under the names that they are downloaded by.

@@ -72,6 +72,7 @@ pub fn new_dataset(content: &str) -> datasets::NewDataset {
         name: Some("clicks".to_owned()),
         sha256: format!("{:0>64}", content.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()),
         bytes: content.len() as u64,
+        parts: vec![],
         spec: dataset_spec("click"),
         media_type: Some("text/csv".to_owned()),
         file_name: None,

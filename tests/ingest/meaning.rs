@@ -189,3 +189,42 @@ fn what_is_not_used_does_no_harm() {
     let digest = read(&doubled, &with(json!({"exclude": ["user"]}))).0.profile.digest;
     assert_eq!(read(&doubled, &with(json!({"fields": ["item"]}))).0.profile.digest, digest);
 }
+
+#[test]
+fn a_field_that_says_the_split_is_noted() {
+    let rows = |words: [&str; 3]| {
+        let row = |row: usize| format!("u{},{},{}\n", row % 9, words[row % 7 % 3], row / 3 % 2);
+        "user,set,click\n".to_owned() + &(0..300).map(row).collect::<String>()
+    };
+    let notes = |text: &str, more: Value| read(text, &with(more)).0.profile.notes;
+    for words in [["train", "valid", "test"], ["Train", "TEST", "Train"], ["train", "dev", ""]] {
+        let notes = notes(&rows(words), json!({}));
+        assert!(notes.iter().any(|note| note.contains("--split-column 'set'")), "{words:?}: {notes:?}");
+    }
+    for words in [["test", "valid", "test"], ["train", "bus", "test"]] {
+        assert_eq!(notes(&rows(words), json!({})), [""; 0], "{words:?}");
+    }
+    let split = json!({"split": {"column": "set"}});
+    assert_eq!(notes(&rows(["train", "valid", "test"]), split), [""; 0], "it is no field then");
+}
+
+#[test]
+fn values_with_blanks_around_them_are_noted_beside_the_bare_ones() {
+    let rows = |around: [&str; 3]| {
+        let row = |row: usize| format!("{}u{}{},{}\n", around[row % 3], row % 9, around[row % 3], row / 5 % 2);
+        "user,click\n".to_owned() + &(0..300).map(row).collect::<String>()
+    };
+    let notes = |text: &str| read(text, &with(json!({}))).0.profile.notes;
+    for around in ["\u{a0}", " ", "\u{3000}", "\u{feff}"] {
+        // One row of each hundred, so that each such value has its bare one too.
+        let row = |row: usize| {
+            let around = if row % 100 == 0 { around } else { "" };
+            format!("{around}u{}{around},{}\n", row % 9, row / 5 % 2)
+        };
+        let text = "user,click\n".to_owned() + &(0..300).map(row).collect::<String>();
+        let notes = notes(&text);
+        assert!(notes.len() == 1 && notes[0].contains("blanks or marks around"), "{around:?}: {notes:?}");
+    }
+    assert_eq!(notes(&rows(["", "", ""])), [""; 0]);
+    assert_eq!(notes(&rows([" ", " ", " "])), [""; 0], "all alike");
+}

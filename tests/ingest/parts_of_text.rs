@@ -99,6 +99,15 @@ fn every_part_has_its_title_and_one_file_has_that_of_the_first() {
 }
 
 #[test]
+fn parts_have_one_format_which_a_part_of_another_is_told() {
+    let objects = "{\"user\": \"u1\", \"click\": 1}\n{\"user\": \"u2\", \"click\": 0}\n";
+    let folder =
+        Folder::new([("a.csv", b"user,click\nu1,1\nu2,0\n".to_vec()), ("b.jsonl", objects.as_bytes().to_vec())]);
+    let rule = folder.refuse(&with(json!({}))).to_string();
+    assert!(rule.contains("b.jsonl: seems to be JSON lines, but the first part is CSV"), "{rule}");
+}
+
+#[test]
 fn parts_have_one_encoding_which_one_file_of_them_has() {
     let marked = |text: &str| utf16(&format!("\u{feff}{text}"));
     let spec = with(json!({}));

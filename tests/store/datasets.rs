@@ -5,8 +5,10 @@ use crate::common::{
     tenant,
 };
 use autodenoise::{
-    store::{StoreError, artifacts, datasets, endings, ingest_queue, jobs, testing::TestDb},
-    types::{DatasetStatus, ErrorKind, Failure, FieldError, ProblemItem, RowError},
+    store::{
+        StoreError, artifacts, datasets, datasets::Deletion, endings, ingest_queue, jobs, tenants, testing::TestDb,
+    },
+    types::{DatasetStatus, ErrorKind, Failure, FieldError, ProblemItem, RowError, Split, TenantId, UploadedPart},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
@@ -231,4 +233,59 @@ async fn a_dataset_that_kills_its_readers_is_invalid() {
     }
     let row = datasets::find(conn, &tenant(), other).await.unwrap().unwrap();
     assert_eq!((row.status, file_problem(&row)), (DatasetStatus::Invalid, "the disk is full"));
+}
+
+/// A part whose bytes are `content`.
+fn part(content: &str, name: &str) -> UploadedPart {
+    UploadedPart {
+        name: name.to_owned(),
+        sha256: new_dataset(content).sha256,
+        bytes: content.len() as u64,
+        split: None,
+        partitions: vec![("day".to_owned(), "1".to_owned())],
+    }
+}
+
+#[tokio::test]
+async fn the_parts_of_a_table_come_and_go_with_it() {
+    let db = TestDb::new().await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    // Two parts may have the same bytes, and so may two datasets.
+    let parts = vec![part("one", "b"), part("two", "a"), part("one", "c")];
+    let new = datasets::NewDataset { parts: parts.clone(), ..new_dataset("list") };
+    let made = datasets::create(conn, &new).await.unwrap();
+    let again = datasets::create(conn, &new).await.unwrap();
+    assert!(made.new && !again.new && made.row.id == again.row.id);
+    assert_eq!((&made.row.parts.0, &again.row.parts.0), (&parts, &parts));
+    assert_eq!((made.row.bytes(), made.row.table().parts.len()), (9, 3));
+    let splits = parts.iter().map(|part| UploadedPart { split: Some(Split::Train), ..part.clone() });
+    let otherwise = datasets::NewDataset { parts: splits.collect(), ..new.clone() };
+    let split = datasets::create(conn, &otherwise).await.unwrap();
+    assert!(split.new, "the same bytes, split otherwise");
+    let single = datasets::create(conn, &new_dataset("two")).await.unwrap();
+    assert!(single.row.parts.is_empty());
+    assert_eq!(tenants::usage(conn, &tenant()).await.unwrap().bytes, 4 + 3 + 3, "each object once");
+
+    let claimed = ingest_queue::claim(conn, "w", LEASE).await.unwrap().unwrap();
+    assert_eq!(claimed.table, made.row.table());
+    let named = async |conn: &mut sqlx::PgConnection| -> BTreeSet<String> {
+        sqlx::query_scalar("select sha256 from objects").fetch_all(conn).await.unwrap().into_iter().collect()
+    };
+    let sha256 = |content: &str| new_dataset(content).sha256;
+    assert_eq!(
+        datasets::delete(conn, &TenantId::try_from("other".to_owned()).unwrap(), made.row.id).await.unwrap(),
+        Deletion::Missing
+    );
+    let Deletion::Deleted(mut freed) = datasets::delete(conn, &tenant(), made.row.id).await.unwrap() else { panic!() };
+    freed.sort();
+    let mut objects = ["one", "two", "list"].map(sha256);
+    objects.sort();
+    assert_eq!(freed, objects);
+    assert_eq!(named(conn).await, objects.clone().into(), "the other datasets have them too");
+    datasets::delete(conn, &tenant(), split.row.id).await.unwrap();
+    assert_eq!(named(conn).await, [sha256("two")].into());
+    datasets::delete(conn, &tenant(), single.row.id).await.unwrap();
+    assert!(named(conn).await.is_empty());
+    let left: i64 = sqlx::query_scalar("select count(*) from dataset_parts").fetch_one(conn).await.unwrap();
+    assert_eq!(left, 0);
 }

@@ -50,7 +50,7 @@ async fn a_claim_brings_all_that_is_needed_to_run_the_job() {
     let job = create_job(&db.store, &spec).await;
     let claimed = claim(&db.store, "w1").await.unwrap();
     assert_eq!((claimed.lease.job, claimed.lease.attempt, claimed.spec), (job, 1, spec));
-    assert_eq!(claimed.object, crate::common::new_dataset("a").sha256);
+    assert_eq!(claimed.table.sha256, crate::common::new_dataset("a").sha256);
     assert_eq!((claimed.checkpoint, claimed.ran, claimed.deaths), (None, Duration::ZERO, 0));
     let row = find_job(&db.store, job).await;
     assert_eq!((row.state, row.worker.as_deref()), (JobState::Running, Some("w1")));

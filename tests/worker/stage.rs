@@ -130,7 +130,7 @@ impl Stage {
         let reads = self.reads.clone();
         Arc::new(move |source, spec, out, progress| {
             reads.fetch_add(1, Ordering::SeqCst);
-            assert_eq!(std::fs::read_to_string(source).unwrap(), "user,click\n");
+            assert_eq!(std::fs::read_to_string(&source.parts[0].path).unwrap(), "user,click\n");
             match spec.label.column.as_str() {
                 "bad" => {
                     let rule = "0 or 1".to_owned();

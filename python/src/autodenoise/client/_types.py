@@ -45,6 +45,7 @@ __all__ = [
     "CreatedWebhook",
     "DatasetFromUpload",
     "DatasetId",
+    "DatasetPart",
     "DatasetSpec",
     "DatasetStatus",
     "DatasetView",
@@ -126,6 +127,7 @@ __all__ = [
     "PageWebhookView",
     "PageWorkerView",
     "PartRows",
+    "PartUpload",
     "Phase",
     "Plan",
     "PolicyReduction",
@@ -163,6 +165,7 @@ __all__ = [
     "SelfCheckResult",
     "SkippedRows",
     "Slice",
+    "Split",
     "SplitCounts",
     "SplitSpec",
     "SplitSpecColumn",
@@ -460,6 +463,7 @@ RowRule = str
 Select = Literal["topk", "threshold", "sample", "topk_global"]
 # Row 18: what makes an epoch's subset the best. - `valid_auc` - `test_auc` - `valid_logloss`
 SelectBy = Literal["valid_auc", "test_auc", "valid_logloss"]
+Split = Literal["train", "valid", "test"]
 # How rows are divided.
 SplitSpec = Union["SplitSpecColumn", "SplitSpecRatio", "SplitSpecTime", "SplitSpecStratified", "SplitSpecGroup"]
 # How the cross or mask part of a model and its tower stand to each other. - `parallel` `dcnv2`, `gdcn`: side by side
@@ -889,73 +893,90 @@ class CorruptionFound(TypedDict):
     """First and last moment of a window, in the dataset's unit of time."""
 
 
-class DatasetFromUpload(TypedDict):
-    """A complete upload, and how the table is to be read: the whole spec, or its common parts one by one, which win
-    over it.
+class DatasetFromUpload(TypedDict, total=False):
+    """A complete upload, or several that are one table, and how the table is to be read: the whole spec, or its
+    common parts one by one, which win over it.
     """
 
-    category: NotRequired[list[str] | None]
+    category: list[str] | None
     """Fields whose every value is a category."""
-    columns: NotRequired[list[str] | None]
+    columns: list[str] | None
     """Names of the columns of a text table without a line of them."""
-    comment: NotRequired[str | None]
+    comment: str | None
     """What lines of a text table start with that are no rows, for example `#`."""
-    encoding: NotRequired[str | None]
+    encoding: str | None
     """Encoding of a text table, for example `windows-1252`. Absent: UTF-8, or UTF-16 where the first bytes say so."""
-    escape: NotRequired[str | None]
+    escape: str | None
     """The character that makes a quote or a separator behind it part of the cell."""
-    exclude: NotRequired[list[str] | None]
+    exclude: list[str] | None
     """Columns they do not see."""
-    features: NotRequired[list[str] | None]
+    features: list[str] | None
     """Columns the models see."""
-    format: NotRequired[str | None]
+    format: str | None
     """Format of the file: `csv`, `parquet` or `jsonl`. Absent: from its name and first bytes."""
-    label: NotRequired[str | None]
+    label: str | None
     """A column of 0 and 1 (`click`), or a rule (`rating > 3`)."""
-    max_bad_rows: NotRequired[int | None]
+    max_bad_rows: int | None
     """With `skip`: the most rows that are left out. Absent: one in a hundred, or ten."""
-    member: NotRequired[str | None]
+    member: str | None
     """The file in a zip archive that is the table. Absent: the only one."""
-    missing: NotRequired[list[str] | None]
+    missing: list[str] | None
     """Words that mean that a cell has no value."""
-    multi: NotRequired[list[str] | None]
+    multi: list[str] | None
     """Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N
     values, `COLUMN=SEPARATOR:last:N` for the last N.
     """
-    name: NotRequired[str | None]
+    name: str | None
     """Your own name for it, at most 200 bytes."""
-    numeric: NotRequired[list[str] | None]
+    numeric: list[str] | None
     """Fields that are numbers: `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`."""
-    on_bad_row: NotRequired[str | None]
+    on_bad_row: str | None
     """What becomes of a row that cannot be read: `error` (default) refuses the table, `skip` leaves the row out."""
-    quote: NotRequired[str | None]
+    quote: str | None
     """What its cells are quoted with: one character, or `none`."""
-    separator: NotRequired[str | None]
+    separator: str | None
     r"""Separator of a text table; `\t` is a tab, `\x01` a character by its number."""
-    sha256: str
+    sha256: str | None
     """sha256 of the whole file, hexadecimal."""
-    skip_lines: NotRequired[int | None]
+    skip_lines: int | None
     """Lines at the start of a text table that are neither names nor rows."""
-    spec: NotRequired[DatasetSpec | None]
-    split: NotRequired[list[float] | None]
+    spec: DatasetSpec | None
+    split: list[float] | None
     """Shares of train, valid and test."""
-    split_column: NotRequired[str | None]
+    split_column: str | None
     """Column that holds train, valid or test."""
-    split_group: NotRequired[str | None]
+    split_group: str | None
     """Column of which no value has rows in two splits, for example of users."""
-    split_seed: NotRequired[int | None]
+    split_seed: int | None
     """Seed of a random split."""
-    split_stratified: NotRequired[bool | None]
+    split_stratified: bool | None
     """Whether the rows of each label are split by the same shares."""
-    split_time: NotRequired[str | None]
+    split_time: str | None
     """Column of times: the earliest rows train, the latest test."""
-    strict: NotRequired[bool | None]
+    strict: bool | None
     """Whether a field that should perhaps be none, as an id of rows, is an error."""
-    time: NotRequired[str | None]
+    time: str | None
     """Column that says when a row happened: numbers, or ISO 8601 dates or times."""
-    upload_id: UploadId
-    vocabulary: NotRequired[str | None]
+    upload_id: UploadId | None
+    """The upload that is the table."""
+    uploads: list[PartUpload] | None
+    """In place of these two: the uploads that are one table, in the order of its rows, which keep one numbering; at
+    most 256. All have one format and the same columns.
+    """
+    vocabulary: str | None
     """Rows the vocabulary is taken from: `train` (default) or `all`."""
+
+
+class DatasetPart(TypedDict):
+    """One of the files of a dataset's table."""
+
+    bytes: int
+    name: str
+    """What messages and results call it."""
+    sha256: str
+    """sha256, hexadecimal."""
+    split: NotRequired[Split | None]
+    """The split of all its rows, where the parts say the split."""
 
 
 class DatasetSpec(TypedDict):
@@ -1031,7 +1052,7 @@ class DatasetView(TypedDict):
     """A DatasetView."""
 
     bytes: int
-    """Bytes of the upload."""
+    """Bytes of the upload, or of all parts."""
     created_at: str
     error_total: int
     errors: NotRequired[list[ProblemItem]]
@@ -1041,11 +1062,15 @@ class DatasetView(TypedDict):
     id: DatasetId
     name: NotRequired[str | None]
     """The client's name for it."""
+    parts: NotRequired[list[DatasetPart]]
+    """The files of a table in parts, in the order of its rows. `profile.parts` says which rows each has."""
     profile: NotRequired[Profile | None]
     """Present once `ready`."""
     ready_at: NotRequired[str | None]
     sha256: str
-    """sha256 of the upload, hexadecimal."""
+    """sha256 of the upload, hexadecimal; of a table in parts, that of the text `<sha256> <name>`, a line for each
+    part, as in a certificate.
+    """
     spec: DatasetSpec
     status: DatasetStatus
 
@@ -1829,6 +1854,23 @@ class PartRows(TypedDict):
     rows: int
 
 
+class PartUpload(TypedDict):
+    """A complete upload that is a part of a table."""
+
+    name: NotRequired[str | None]
+    """What messages and results call it, for example `day=2024-01-01/part-0.csv`: a path, whose folders named
+    `COLUMN=VALUE` add the column to all its rows. Absent: the file name that it was uploaded under, or `part-1`,
+    `part-2` by its place.
+    """
+    sha256: str
+    """sha256 of the whole file, hexadecimal."""
+    split: NotRequired[Split | None]
+    """The split of all its rows. All parts have one or none has, and there are some of each; those of `train` are
+    read first, then those of `valid`.
+    """
+    upload_id: UploadId
+
+
 class Plan(TypedDict):
     """A Plan."""
 
@@ -2508,6 +2550,8 @@ class UploadLimits(TypedDict):
     checksum_algorithms: list[str]
     expiry_seconds: float
     """An upload that nothing was sent to for this long is removed."""
+    max_parts: NotRequired[int]
+    """Uploads that one dataset may be made of."""
     max_unfinished: int
     """Unfinished uploads there may be at once."""
     tus_extensions: list[str]
