@@ -81,9 +81,9 @@ openapi: setup ## Write openapi/openapi.json anew from the code, and what of the
 	mv openapi/openapi.json.new openapi/openapi.json
 	scripts/python-client.py
 
-test-bucket: setup ## A job with its objects in a bucket, on an S3 server from PyPI (300 MB, into .bucket)
+test-bucket: setup ## Jobs with their objects in a bucket, one done by four workers, on an S3 server from PyPI (300 MB, into .bucket)
 	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }
-	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --locked --test bucket -- --ignored
+	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --locked --test bucket --test spread -- --ignored
 
 image: ## Build the image by docker, podman or buildah; TARGET=service, service-torch or standalone
 	@docker/build.sh $(or $(TARGET),standalone)

@@ -12,6 +12,8 @@ mod datasets;
 mod fairness;
 #[path = "store/jobs.rs"]
 mod jobs;
+#[path = "store/parts.rs"]
+mod parts;
 #[path = "store/queue.rs"]
 mod queue;
 #[path = "store/records.rs"]

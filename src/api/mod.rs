@@ -76,6 +76,7 @@ pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, AuditEntryView, Capabilities, CheckpointList, CheckpointView,
     CreatedWebhook, DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView, MetricsView,
-    OverlapView, Page, QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView, WorkerView,
+    OverlapView, Page, PartState, PartView, QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView,
+    WebhookView, WorkerView,
 };
 pub use webhooks::{SecretSpec, WebhookSpec};

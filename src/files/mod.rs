@@ -4,10 +4,12 @@
 //! <root>/objects/uploads/<sha256>                          uploaded bytes, named by their content
 //! <root>/objects/checkpoints/<job>/<attempt>-<number>
 //! <root>/objects/results/<job>/<attempt>/<name>
+//! <root>/objects/parts/<job>/<name>                        what a job's parts are about, and what came of them
 //! <root>/incoming/                                         uploads that have not ended
 //! <root>/partial/<upload>                                  uploads sent in parts
 //! <root>/datasets/<dataset>-v<format>/                     encoded tables; a cache, made again when missing
 //! <root>/work/<job>/<attempt>/                             a trainer's own folder
+//! <root>/work/<job>/part-<number>-<attempt>/               the same of a trainer that does a part
 //! ```
 //! An object is complete and on disk before its name exists. No part of a name comes from a client.
 //!

@@ -12,7 +12,9 @@ macro_rules! named {
     () => {
         "select $1 || sha256 as name, bytes, sha256 from objects
          union all select object, bytes, sha256 from checkpoints
-         union all select object, bytes, sha256 from artifacts"
+         union all select object, bytes, sha256 from artifacts
+         union all select distinct rows, rows_bytes, rows_sha256 from job_parts where rows is not null
+         union all select result, result_bytes, result_sha256 from job_parts where result is not null"
     };
 }
 

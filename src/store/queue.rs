@@ -37,6 +37,18 @@ pub struct Beat {
     pub pause: bool,
 }
 
+/// How many jobs and parts of jobs each tenant has at work.
+macro_rules! at_work {
+    () => {
+        "select tenant, count(*) as jobs from (
+             select tenant from jobs where lease_until is not null
+             union all
+             select j.tenant from job_parts p join jobs j on j.id = p.job_id where p.lease_until is not null
+         ) busy group by tenant"
+    };
+}
+pub(super) use at_work;
+
 /// Claims the job of the highest priority, of the tenant with the fewest jobs at work, that has waited longest, among those the
 /// worker can run. Claimers do not wait for each other.
 pub async fn claim(
@@ -45,10 +57,10 @@ pub async fn claim(
     ability: &Ability,
     lease: Duration,
 ) -> Result<Option<ClaimedJob>, StoreError> {
-    let row = sqlx::query(
-        "with at_work as (
-             select tenant, count(*) as jobs from jobs where lease_until is not null group by tenant
-         ), next as (
+    let row = sqlx::query(concat!(
+        "with at_work as (",
+        at_work!(),
+        "), next as (
              select id from jobs left join at_work using (tenant)
              where state = 'queued' and (not_before is null or not_before <= now()) and requires <@ $3
                and (device not like 'cuda:%' or device = any($4)) and ($5 or not needs_torch)
@@ -70,8 +82,8 @@ pub async fn claim(
                 k.sha256, k.created_at
          from claimed c
          join datasets d on d.id = c.dataset_id
-         left join lateral (select * from checkpoints where job_id = c.id order by seq desc limit 1) k on true",
-    )
+         left join lateral (select * from checkpoints where job_id = c.id order by seq desc limit 1) k on true"
+    ))
     .bind(worker)
     .bind(lease.as_secs_f64())
     .bind(Json(&ability.labels))

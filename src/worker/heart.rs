@@ -8,6 +8,7 @@ use crate::{
     store::{
         Lease, StoreError,
         ingest_queue::{self, DatasetLease},
+        parts::{self, PartLease},
         queue,
     },
     types::JobId,
@@ -72,6 +73,21 @@ impl Heart {
                 let conn = &mut *shared.heart_store.acquire().await?;
                 ingest_queue::heartbeat(conn, &lease, time, rows).await?;
                 Ok(None)
+            }
+        })
+    }
+
+    /// Starts the heart of a part. It beats at once when a client wants the job cancelled or paused, or the job has ended.
+    pub(super) fn start_for_part(shared: &Arc<Shared>, lease: PartLease) -> Self {
+        let time = shared.config.lease();
+        let cancels = Cancels { job: Some(lease.job), receiver: shared.cancels.subscribe() };
+        let shared = shared.clone();
+        Self::start(time, cancels, move || {
+            let shared = shared.clone();
+            async move {
+                let conn = &mut *shared.heart_store.acquire().await?;
+                let is_wanted = parts::heartbeat(conn, &lease, time).await?;
+                Ok((!is_wanted).then_some(Stop::Cancel))
             }
         })
     }

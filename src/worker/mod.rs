@@ -3,13 +3,15 @@
 //! ```text
 //! run        slots, and the loop that fills them
 //!  ├ dataset  one claimed dataset: read it on a thread
-//!  └ job      one claimed job: spawn a trainer (`trainer`), write down what it says (`ledger`)
-//!      heart  renews the lease beside either, and says when to stop
+//!  ├ job      one claimed job: spawn a trainer (`trainer`), write down what it says (`ledger`), say which part is next (`answer`)
+//!  └ part     one claimed part of another worker's job: spawn a trainer for it
+//!      heart  renews the lease beside each, and says when to stop
 //! pulse      says that the worker is there, whether it is fit (`fitness`), and who is not there any more
 //! ```
 //! The claim is one short transaction, the work runs outside of any, and every write asks for the lease. NOTIFY makes
 //! it quick, polling makes it certain.
 
+mod answer;
 mod certificate;
 mod dataset;
 mod encode;
@@ -19,6 +21,7 @@ mod ingest;
 mod job;
 mod ledger;
 mod lines;
+mod part;
 mod pulse;
 mod shared;
 mod sweep;
@@ -31,14 +34,16 @@ use crate::{
     config::WorkerConfig,
     files::Files,
     store::{
-        JOB_CANCEL, Store, StoreError, WORK, answered,
+        JOB_CANCEL, JOB_PART, Store, StoreError, WORK, answered,
         ingest_queue::{self, ClaimedDataset},
+        parts::{self, ClaimedPart},
         queue::{self, ClaimedJob},
     },
     trainer::Trainers,
     types::JobId,
 };
 use shared::{POLL, Shared};
+use sqlx::PgConnection;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -64,6 +69,7 @@ pub struct Worker {
 enum Claimed {
     Dataset(Box<ClaimedDataset>),
     Job(Box<ClaimedJob>),
+    Part(Box<ClaimedPart>),
 }
 
 impl Worker {
@@ -169,26 +175,45 @@ async fn fill_slots(
                 let span = info_span!("job", job_id = %claimed.lease.job, attempt = claimed.lease.attempt);
                 slots.spawn(job::run(shared, *claimed, shutdown).instrument(span));
             }
+            Claimed::Part(claimed) => {
+                let span = info_span!("part", job_id = %claimed.lease.job, part = claimed.lease.number);
+                slots.spawn(part::run(shared, *claimed, shutdown).instrument(span));
+            }
         }
     }
     Ok(None)
 }
 
-/// Datasets first: reading one is short, and a client waits for its errors.
+/// Datasets first: reading one is short, and a client waits for its errors. Then a part or a job, whichever is before the other
+/// in the queue.
 async fn claim_work(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     let lease = shared.config.lease();
     let conn = &mut *shared.store.acquire().await?;
     if let Some(dataset) = ingest_queue::claim(conn, &shared.name, lease).await? {
         return Ok(Some(Claimed::Dataset(Box::new(dataset))));
     }
-    let job = queue::claim(conn, &shared.name, &shared.ability, lease).await?;
-    Ok(job.map(|job| Claimed::Job(Box::new(job))))
+    if let Some(part) = claim_part(shared, conn, false).await? {
+        return Ok(Some(part));
+    }
+    if let Some(job) = queue::claim(conn, &shared.name, &shared.ability, lease).await? {
+        return Ok(Some(Claimed::Job(Box::new(job))));
+    }
+    // Another worker may just have claimed the job that was before a part.
+    claim_part(shared, conn, true).await
+}
+
+async fn claim_part(shared: &Shared, conn: &mut PgConnection, any: bool) -> Result<Option<Claimed>, StoreError> {
+    if !shared.config.spread {
+        return Ok(None);
+    }
+    let part = parts::claim(conn, &shared.name, &shared.ability, shared.config.lease(), any).await?;
+    Ok(part.map(|part| Claimed::Part(Box::new(part))))
 }
 
 /// Passes the database's notifications on. A failure here costs only time, because the slots also look by themselves.
 async fn pass_on_notifications(shared: Arc<Shared>) {
     loop {
-        match shared.store.listen(&[WORK, JOB_CANCEL]).await {
+        match shared.store.listen(&[WORK, JOB_CANCEL, JOB_PART]).await {
             Ok(mut listener) => {
                 // Something may have come before the listener did.
                 shared.wake.notify_waiters();
@@ -198,6 +223,12 @@ async fn pass_on_notifications(shared: Arc<Shared>) {
                             if let Ok(id) = Uuid::try_parse(said.payload()) {
                                 // No receiver: no job runs here.
                                 shared.cancels.send(JobId(id)).ok();
+                            }
+                        }
+                        Ok(Some(said)) if said.channel() == JOB_PART => {
+                            if let Ok(id) = Uuid::try_parse(said.payload()) {
+                                // No receiver: no job waits for parts here.
+                                shared.parts.send(JobId(id)).ok();
                             }
                         }
                         // None: reconnected, and what was said in between is gone.

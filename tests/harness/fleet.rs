@@ -38,6 +38,11 @@ impl Worker {
         Self { child, health: line.strip_prefix("health on ").unwrap().to_owned() }
     }
 
+    /// The status of an answer; none where the worker is gone.
+    pub fn get_status(&self, path: &str) -> Option<u16> {
+        reqwest::blocking::get(format!("{}{path}", self.health)).ok().map(|answer| answer.status().as_u16())
+    }
+
     pub fn get(&self, path: &str) -> reqwest::blocking::Response {
         reqwest::blocking::get(format!("{}{path}", self.health)).unwrap()
     }
