@@ -36,6 +36,9 @@ use tracing::{info, warn};
 /// stopped: the job goes on from its last checkpoint later.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// An answer that a trainer waits for.
+type Answering<'a> = Pin<Box<dyn Future<Output = Result<TrainerOrder, StoreError>> + Send + 'a>>;
+
 /// How an attempt ended.
 enum End {
     Succeeded(Box<Report>),
@@ -159,7 +162,7 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
     // When a trainer that was told to pause must have stopped; none before it is told.
     let mut time_to_pause = None;
     // The answer that the trainer waits for.
-    let mut answering: Option<Pin<Box<dyn Future<Output = Result<TrainerOrder, StoreError>> + Send + '_>>> = None;
+    let mut answering: Option<Answering> = None;
     loop {
         let out_of_time = async {
             match time_to_pause {

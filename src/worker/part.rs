@@ -15,7 +15,6 @@ use crate::{
     },
     types::{Device, ErrorKind, Failure, ResolvedSpec, TrainerEvent, TrainerPart, TrainerWork},
 };
-use metrics::{counter, histogram};
 use std::{sync::Arc, time::Instant};
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -70,8 +69,6 @@ pub(super) async fn run(shared: Arc<Shared>, claimed: ClaimedPart, shutdown: Can
         }
         (Ok(()), _) => info!(outcome, seconds, "the part ended"),
     }
-    counter!("autodenoise_parts_total", "outcome" => outcome).increment(1);
-    histogram!("autodenoise_part_seconds").record(seconds);
     if let Err(error) = shared.files.remove_part_dir(lease.job, lease.number, lease.attempt).await {
         warn!(%error, "the trainer's folder could not be removed");
     }

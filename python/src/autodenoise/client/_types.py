@@ -120,6 +120,9 @@ __all__ = [
     "PageWebhookView",
     "PageWorkerView",
     "PartRows",
+    "PartState",
+    "PartView",
+    "PartWork",
     "Phase",
     "Plan",
     "PolicyReduction",
@@ -413,6 +416,8 @@ OnFewSelected = Literal["skip", "adam_zero_grad", "select_all", "error"]
 Optimizer = Literal["adam", "lazy_adam", "sgd"]
 # A value of an option: what it takes is said in `Options` and by the method's own options.
 OptionValue = Union[bool, float, str, list[float]]
+# Where a part of a job stands.
+PartState = Literal["waiting", "running", "done"]
 # What a running job is doing. Searching and validation alternate, once each per outer epoch.
 Phase = Literal["warmup", "search", "validate", "select", "tune", "evaluate", "self_check", "certify", "export"]
 # Row 6. - `mean` - `sum`
@@ -1449,6 +1454,8 @@ class JobView(TypedDict):
     """Whether `status` will never change again."""
     last_event_seq: NotRequired[int]
     """Number of its last event: what follows in the stream comes after it."""
+    parts: NotRequired[list[PartView]]
+    """While it runs: its trainings that do not wait for each other, which any worker may do."""
     phase: NotRequired[Phase | None]
     """What a running job is doing, and in which outer epoch."""
     priority: NotRequired[int]
@@ -1755,6 +1762,16 @@ class PartRows(TypedDict):
     name: str
     """Its path below the folder that all files are in."""
     rows: int
+
+
+class PartWork(TypedDict):
+    """What a part trains, in words for people."""
+
+    arm: Arm
+    backbone: BackboneKind
+    phase: Phase
+    """`tune` where settings are raced, else the phase that the training belongs to."""
+    seed: int
 
 
 class Plan(TypedDict):
@@ -2531,6 +2548,14 @@ class CreatedWebhook(WebhookView):
 
     secret: str
     """The key its messages are signed with. It is shown this once."""
+
+
+class PartView(PartWork):
+    """A part of a running job: a training, or the race for its setting."""
+
+    state: PartState
+    worker: NotRequired[str | None]
+    """Who does it, or has done it."""
 
 
 class RowWithCells(RowView):
