@@ -10,6 +10,7 @@ mod choice;
 mod clusters;
 mod contend;
 mod denoised;
+mod desk;
 mod elsewhere;
 mod engines;
 mod evidence;

@@ -4,11 +4,11 @@
 use super::artifacts::ExportError;
 use super::board::{Alone, PartBoard};
 use super::checkpoint::CheckpointError;
+use super::desk::Desk;
 use super::export::export_results;
 use super::job::{Job, RunInput};
 use super::part::PartId;
 use super::passes::Passes;
-use super::share::Desk;
 use super::state::{Stage, State};
 use super::table::find_reference;
 use super::tasks::{Task, list_trainees};

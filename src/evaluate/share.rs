@@ -1,10 +1,10 @@
 //! Parts at work: which of them do not wait for another, who does which, and what comes of them. Results are taken in by the
 //! order of the tasks, whichever was there first, so that a job comes to the same however many do its parts.
 
-use super::board::{NextPart, PartBoard};
+use super::board::NextPart;
 use super::checkpoint::save_selected;
-use super::job::{Job, Work, WorkKind};
-use super::part::{Done, PartFile, PartId, PartOrder, PartResult, PartRows, Setting};
+use super::job::{Work, WorkKind};
+use super::part::{Done, PartFile, PartId, PartOrder, PartResult, Setting};
 use super::state::Outcome;
 use super::tasks::{Task, find_trainee};
 use super::training::Training;
@@ -13,23 +13,7 @@ use super::turn::Turn;
 use crate::backbone::TensorFile;
 use crate::selection::{SelectError, Selected};
 use crate::types::{Arm, OfferedPart, PartWork, Phase, TrainerEvent};
-use std::{collections::HashSet, path::Path};
-
-/// What this process knows of the parts that are handed round.
-pub(super) struct Desk<'a> {
-    pub board: Box<dyn PartBoard + 'a>,
-    /// The part that this process was told to do.
-    granted: Option<PartId>,
-    offered: HashSet<PartId>,
-    /// Files of rows that are written.
-    written: HashSet<String>,
-}
-
-impl<'a> Desk<'a> {
-    pub fn new(board: Box<dyn PartBoard + 'a>) -> Self {
-        Self { board, granted: None, offered: HashSet::new(), written: HashSet::new() }
-    }
-}
+use std::path::Path;
 
 /// A part that waits for nothing but to be done.
 struct OpenPart {
@@ -207,7 +191,7 @@ impl Turn<'_, '_> {
         let task = self.job.task(id.task);
         let Work { context, kind } = self.job.prepare(task)?;
         let WorkKind::Train(training) = kind else { unreachable!("a backbone is trained") };
-        let rows = find_rows(self.job, self.outcome, task, &training, context.seed);
+        let rows = self.outcome.find_rows(self.job, task, &training, context.seed);
         let who = told_of(task, setting, self.job.input.spec, &context);
         let done = self.passes.do_part((task, setting), who, &context, &training, rows.treatment())?;
         let Some(mut done) = done else { return Ok(()) };
@@ -289,20 +273,6 @@ fn needs_choice(task: Task, training: &Training) -> bool {
     match task {
         Task::Certify(trial) => matches!(trial.arm, Arm::Denoised | Arm::Random),
         _ => training.chooses_nothing(),
-    }
-}
-
-/// The rows of a task's training as they are treated.
-pub(super) fn find_rows<'o>(
-    job: &Job,
-    outcome: &'o Outcome,
-    task: Task,
-    training: &Training,
-    seed: u64,
-) -> PartRows<'o> {
-    match (task, job.input.planted) {
-        (Task::Oracle(_), Some(planted)) => PartRows::Made(Box::new(planted.clean_choice())),
-        _ => PartRows::new(task, training, job.data.train.labels, outcome.find_choice(job, task), seed),
     }
 }
 

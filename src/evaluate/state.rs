@@ -2,9 +2,10 @@
 
 use super::book::Book;
 use super::job::Job;
-use super::part::PartResult;
+use super::part::{PartResult, PartRows};
 use super::proof::Placed;
 use super::tasks::Task;
+use super::training::Training;
 use crate::backbone::{Fit, TensorFile};
 use crate::selection::{Race, Selected, Selector};
 use std::collections::BTreeMap;
@@ -51,6 +52,14 @@ impl Outcome {
                 Some(if reselects { &self.by_seed[trial.number as usize] } else { own })
             }
             _ => self.selected.as_ref(),
+        }
+    }
+
+    /// The rows of a task's training as they are treated.
+    pub fn find_rows(&self, job: &Job, task: Task, training: &Training, seed: u64) -> PartRows<'_> {
+        match (task, job.input.planted) {
+            (Task::Oracle(_), Some(planted)) => PartRows::Made(Box::new(planted.clean_choice())),
+            _ => PartRows::new(task, training, job.data.train.labels, self.find_choice(job, task), seed),
         }
     }
 

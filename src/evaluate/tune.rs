@@ -4,7 +4,6 @@
 use super::job::{Work, WorkKind};
 use super::part::{Raced, Setting};
 use super::passes::Passes;
-use super::share::find_rows;
 use super::state::Stage;
 use super::table::find_reference;
 use super::tasks::{Contender, Task};
@@ -206,7 +205,7 @@ impl Turn<'_, '_> {
         let task = self.job.task(number);
         let Work { context, kind } = self.job.prepare(task)?;
         let WorkKind::Train(training) = kind else { unreachable!("a backbone is trained") };
-        let rows = find_rows(self.job, self.outcome, task, &training, context.seed);
+        let rows = self.outcome.find_rows(self.job, task, &training, context.seed);
         let all_rows = training.is_plain() && rows.treatment().is_none(context.data.train.labels);
         Ok((context, all_rows))
     }

@@ -1,10 +1,10 @@
 //! One step of a run: the job, the passes it may do, and what it leaves behind.
 
 use super::book::shares;
+use super::desk::Desk;
 use super::job::Job;
 use super::part::Trained;
 use super::passes::Passes;
-use super::share::Desk;
 use super::state::Outcome;
 use super::tasks::Task;
 use crate::selection::{Reading, SelectError};

@@ -33,7 +33,7 @@ async fn running_job(store: &Store, numbers: &[i32]) -> Lease {
 
 async fn offer(store: &Store, lease: &Lease, numbers: &[i32]) -> Result<(), StoreError> {
     let new: Vec<NewPart> = numbers.iter().map(|number| part(*number)).collect();
-    parts::offer(&mut *store.acquire().await.unwrap(), lease, &new).await
+    parts::offer(&mut store.acquire().await.unwrap(), lease, &new).await
 }
 
 async fn claim_part(store: &Store, lease: Duration) -> Option<ClaimedPart> {
@@ -42,7 +42,7 @@ async fn claim_part(store: &Store, lease: Duration) -> Option<ClaimedPart> {
 }
 
 async fn claim_own(store: &Store, lease: &Lease, open: &[i32], begun: Option<i32>) -> Option<i32> {
-    parts::claim_own(&mut *store.acquire().await.unwrap(), lease, "own", open, begun).await.unwrap()
+    parts::claim_own(&mut store.acquire().await.unwrap(), lease, "own", open, begun).await.unwrap()
 }
 
 async fn recover_parts(store: &Store) -> u64 {
@@ -52,7 +52,7 @@ async fn recover_parts(store: &Store) -> u64 {
 }
 
 async fn states(store: &Store, job: JobId) -> Vec<(i32, String)> {
-    let rows = parts::list(&mut *store.acquire().await.unwrap(), &tenant(), job).await.unwrap();
+    let rows = parts::list(&mut store.acquire().await.unwrap(), &tenant(), job).await.unwrap();
     rows.into_iter().map(|row| (row.number, row.state)).collect()
 }
 
