@@ -40,7 +40,8 @@ impl PartBoard for Alone {
     fn offer(&mut self, _: Vec<OfferedPart>) {}
 
     fn next(&mut self, open: &[u32], begun: Option<u32>) -> NextPart {
-        NextPart::Do(begun.unwrap_or(open[0]))
+        // What was begun out of its turn, while others did parts too, is done again when its turn comes.
+        NextPart::Do(begun.filter(|begun| open.contains(begun)).unwrap_or(open[0]))
     }
 
     fn finish(&mut self, _: u32, _: &str) {}

@@ -116,19 +116,30 @@ fn sorted(events: &[TrainerEvent]) -> Vec<EpochRow> {
     rows
 }
 
-/// Runs the spec with its parts dealt out, taken up from a checkpoint after every `steps` steps.
-fn run_by_many(world: &World, spec: &ResolvedSpec, steps: usize) -> (Vec<TrainerEvent>, tempfile::TempDir, Crowd) {
+/// Runs the spec with its parts dealt out, taken up from a checkpoint after every `steps` steps; where `alone` says so every
+/// second time by a process that does all parts itself.
+fn run_by_many(
+    world: &World,
+    spec: &ResolvedSpec,
+    steps: usize,
+    alone: bool,
+) -> (Vec<TrainerEvent>, tempfile::TempDir, Crowd) {
     let (dataset, out) = (world.dataset(), tempfile::tempdir().unwrap());
     let crowd = Rc::<RefCell<Crowd>>::default();
     let (mut events, mut saved, mut ended) = (Vec::new(), None::<String>, false);
-    while !ended {
+    for process in 0.. {
+        if ended {
+            break;
+        }
         with_run(&dataset, spec, out.path(), |mut run| {
-            run.share_parts(CrowdBoard {
-                crowd: crowd.clone(),
-                dataset: world.dataset(),
-                spec: spec.clone(),
-                out: out.path().to_owned(),
-            });
+            if !(alone && process % 2 == 1) {
+                run.share_parts(CrowdBoard {
+                    crowd: crowd.clone(),
+                    dataset: world.dataset(),
+                    spec: spec.clone(),
+                    out: out.path().to_owned(),
+                });
+            }
             if let Some(saved) = &saved {
                 run.resume(&out.path().join(saved)).unwrap();
             }
@@ -159,17 +170,18 @@ fn a_job_done_by_many_comes_to_what_one_process_comes_to() {
     for spec in specs.map(job) {
         let alone = run(&world, &spec).unwrap();
         let expected = read_report(alone.out.path());
-        for steps in [usize::MAX, 3, 1] {
-            let (events, out, crowd) = run_by_many(&world, &spec, steps);
-            let place = format!("{} from {steps} steps to {steps} steps", spec.method.label);
+        for (steps, on_its_own) in [(usize::MAX, false), (3, false), (1, false), (5, true)] {
+            let (events, out, crowd) = run_by_many(&world, &spec, steps, on_its_own);
+            let place =
+                format!("{}, {steps} steps a process, every second on its own: {on_its_own}", spec.method.label);
             assert_eq!(sorted(&events), sorted(&alone.events), "{place}");
             assert_eq!(read_report(out.path()), expected, "{place}");
             for name in ["indices.parquet", "denoised.csv", "model.safetensors"] {
                 assert!(std::fs::read(out.path().join(name)).unwrap() == alone.file(name), "{place}: {name} differs");
             }
             let trained = |phase| crowd.elsewhere.iter().filter(|work| work.phase == phase).count();
-            assert!(trained(Phase::Certify) >= 3, "{place}: {:?}", crowd.elsewhere);
-            if !spec.transfer.is_empty() {
+            assert!(on_its_own || trained(Phase::Certify) >= 3, "{place}: {:?}", crowd.elsewhere);
+            if !on_its_own && !spec.transfer.is_empty() {
                 assert!(trained(Phase::Evaluate) > 0, "{place}: {:?}", crowd.elsewhere);
             }
         }
