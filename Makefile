@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: .python-environment help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test action-test python python-example python-large python-integrations check-stream clean
+.PHONY: .python-environment help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile scale check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test action-test python python-example python-large python-integrations check-stream clean
+comma := ,
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -94,9 +95,13 @@ openapi: setup ## Write openapi/openapi.json anew from the code, and what of the
 	mv openapi/openapi.json.new openapi/openapi.json
 	scripts/python-client.py
 
-test-bucket: setup ## A job with its objects in a bucket, on an S3 server from PyPI (300 MB, into .bucket)
+test-bucket: setup ## Jobs with their objects in a bucket, one done by four workers, on an S3 server from PyPI (300 MB, into .bucket)
 	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }
-	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --locked --test bucket -- --ignored
+	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --locked --test bucket --test spread -- --ignored a_job
+
+scale: setup ## Seconds of a verdict with one, two and four workers of a thread each, over an S3 server (minutes on a release build)
+	test -x .bucket/bin/moto_server || { python3 -m venv .bucket && .bucket/bin/pip install --quiet 'moto[s3,server]'; }
+	MOTO_SERVER="$(CURDIR)/.bucket/bin/moto_server" cargo test --release --locked --test spread -- --ignored --nocapture a_verdict
 
 image: ## Build the image by docker, podman or buildah; TARGET=service, service-torch or standalone
 	@docker/build.sh $(or $(TARGET),standalone)
@@ -148,8 +153,8 @@ gpu: ## The trainer on a GPU beside compiled PyTorch, into docs/performance.md (
 		scripts/gpu.py --python "$(PYTHON)" --write docs/performance.md; \
 	else python3 scripts/gpu.py; fi
 
-bench-large: build ## Seconds and memory of one epoch on 1, 3 and 10 million rows of 39 fields
-	scripts/bench-large.py
+bench-large: build ## Seconds and memory of one epoch on 1, 3 and 10 million rows of 39 fields; ROWS=100000000 FIELDS=6 for others
+	scripts/bench-large.py --rows $(or $(ROWS),1000000$(comma)3000000$(comma)10000000) --fields $(or $(FIELDS),39)
 
 wheel: $(if $(filter autodenoise,$(ONLY)),,setup-torch) ## Build the wheels autodenoise and autodenoise-torch, with their SBOMs, into dist; ONLY=autodenoise
 	@scripts/wheel.py $(ONLY)

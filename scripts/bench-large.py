@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Time and memory of one epoch on wide tables of growing size: `autodenoise synth` makes them, `autodenoise denoise` runs.
 
-    scripts/bench-large.py [--rows 1000000,3000000,10000000] [--optimizer lazy_adam] [--warmup-epochs 4] [--work-dir DIR]
+    scripts/bench-large.py [--rows 1000000,3000000,10000000] [--fields 39] [--optimizer lazy_adam] [--warmup-epochs 4] [--work-dir DIR]
 
-39 fields, about a million values in all. One outer epoch, retrains of one pass. Prints Markdown: seconds of the phases,
+39 fields, about a million values in all (fewer with fewer fields). One outer epoch, retrains of one pass. Prints Markdown: seconds of the phases,
 the trainer's peak memory, and what it may be: 1.3 times the encoded table, 16 bytes a row, and the models' state.
 """
 import argparse
@@ -16,13 +16,14 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-FIELDS, EMBED_DIM = 39, 16
+EMBED_DIM = 16
 MIB = 1 << 20
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", default="1000000,3000000,10000000")
+    arguments.add_argument("--fields", type=int, default=39, help="6 or more")
     arguments.add_argument("--optimizer", default="lazy_adam", choices=["adam", "lazy_adam"])
     arguments.add_argument("--warmup-epochs", type=int, default=4)
     arguments.add_argument("--program", default=str(HERE / "target/release/autodenoise"))
@@ -39,7 +40,7 @@ def main():
 def measure(a, rows, folder):
     table = folder / "wide.csv"
     subprocess.run([a.program, "synth", table, "--users", "200000", "--items", "100000", "--rows", str(rows),
-                    "--contexts", str(FIELDS - 5), "--context-values", "20600"], check=True)
+                    "--contexts", str(a.fields - 5), "--context-values", "20600"], check=True)
     started = time.monotonic()
     run = subprocess.Popen(
         [a.program, "denoise", table, "--out", folder / "kept.csv", "--results", folder / "results", "--label", "click",
@@ -58,7 +59,7 @@ def measure(a, rows, folder):
         sys.exit("denoise failed")
     report = json.loads((folder / "results/report.json").read_text())
     ids = cardinality(folder / "results")
-    encoded = rows * (FIELDS * 4 + 1 + 4)
+    encoded = rows * (a.fields * 4 + 1 + 4)
     # Parameters, two running means and a gradient, of the models alive at once: a warm-up row for each thread beside the
     # policy. The model's tables have EMBED_DIM + 1 columns, the policy's EMBED_DIM.
     side_by_side = min(report["threads"], a.warmup_epochs)

@@ -10,6 +10,8 @@ mod evidence;
 mod fused;
 #[path = "denoise/golden.rs"]
 mod golden;
+#[path = "denoise/parts.rs"]
+mod parts;
 #[path = "denoise/process.rs"]
 mod process;
 #[path = "denoise/race.rs"]

@@ -14,6 +14,8 @@ mod fairness;
 mod jobs;
 #[path = "store/judgements.rs"]
 mod judgements;
+#[path = "store/parts.rs"]
+mod parts;
 #[path = "store/queue.rs"]
 mod queue;
 #[path = "store/records.rs"]

@@ -10,7 +10,7 @@ use super::{
     places::Seat,
     prefer, quota,
     state::AppState,
-    views::{JobSummary, JobView, MetricsView, Page},
+    views::{JobSummary, JobView, MetricsView, Page, PartState, PartView},
     webhooks::check_webhook_ids,
     workers,
 };
@@ -20,6 +20,7 @@ use crate::{
         datasets::{self, DatasetRow},
         jobs::{self, CancelOutcome, Creation, Deletion, Idempotency, JobFilter, JobRow},
         metrics::{self, MetricFilter},
+        parts::{self, PartRow},
     },
     types::{
         Arm, DatasetFacts, DatasetId, DatasetStatus, FieldError, JobId, JobSpec, JobState, Phase, ResolvedSpec,
@@ -191,6 +192,7 @@ pub(super) fn view(row: JobRow) -> JobView {
         last_event_seq: row.last_event_seq,
         priority: row.spec.priority,
         waiting_for: None,
+        parts: Vec::new(),
         progress: row.progress.map(|progress| progress.0),
         error_kind: row.error.as_ref().and_then(|error| error.kind),
         error: row.error.map(|error| error.0.message),
@@ -206,6 +208,15 @@ pub(super) fn view(row: JobRow) -> JobView {
         started_at: row.started_at,
         finished_at: row.finished_at,
     }
+}
+
+fn view_part(row: PartRow) -> PartView {
+    let state = match row.state.as_str() {
+        "done" => PartState::Done,
+        "running" => PartState::Running,
+        _ => PartState::Waiting,
+    };
+    PartView { state, work: row.work.0, worker: row.worker }
 }
 
 /// A job without its spec, which may be long: a page of a hundred would be of megabytes.
@@ -276,16 +287,19 @@ pub async fn find_job(
     let mut waiter = state.events.subscribe();
     let (mut first, mut waiting) = (None, None);
     loop {
-        let (row, waiting_for) = {
+        let (row, waiting_for, parts) = {
             let conn = &mut *state.connection().await?;
             let row = jobs::find(conn, &caller.tenant, id).await?.ok_or_else(|| ApiError::not_found("job", id))?;
             let workers = workers::list_for_waiting(conn, &[&row]).await?;
             let waiting_for = workers::describe_wait(&row, &workers);
-            (row, waiting_for)
+            let parts =
+                if row.state.is_terminal() { Vec::new() } else { parts::list(conn, &caller.tenant, id).await? };
+            (row, waiting_for, parts)
         };
+        let parts = parts.into_iter().map(view_part).collect();
         let known = *first.get_or_insert(row.state);
         let moved = row.state != known || row.state.is_terminal();
-        let mut response = answer_with_etag(&headers, &JobView { waiting_for, ..view(row) });
+        let mut response = answer_with_etag(&headers, &JobView { waiting_for, parts, ..view(row) });
         let news = headers.contains_key(header::IF_NONE_MATCH) && response.status() != StatusCode::NOT_MODIFIED;
         if moved || news || Instant::now() >= until || state.draining.is_cancelled() {
             if let Some(wait) = wait {

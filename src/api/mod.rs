@@ -86,7 +86,7 @@ pub use state::{ApiConfig, AppState};
 pub use views::{
     ArtifactList, ArtifactView, AttemptPage, AttemptView, AuditEntryView, Capabilities, CheckpointList, CheckpointView,
     CreatedWebhook, DatasetPart, DatasetView, DeliveryView, EventPage, EventView, Health, JobSummary, JobView,
-    MetricsView, OverlapView, Page, QueuedMessage, Reproduction, UploadLimits, UploadSample, VerdictView, WebhookView,
-    WorkerView,
+    MetricsView, OverlapView, Page, PartState, PartView, QueuedMessage, Reproduction, UploadLimits, UploadSample,
+    VerdictView, WebhookView, WorkerView,
 };
 pub use webhooks::{SecretSpec, WebhookSpec};

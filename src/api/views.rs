@@ -2,12 +2,13 @@
 
 use crate::types::{
     AuditEntryId, AuditOutcome, BackboneKind, Certification, Compression, DatasetId, DatasetSpec, DatasetStatus,
-    EpochRow, ErrorKind, FeatureMap, FileFormat, JobId, JobState, KeyId, MessageId, MethodName, Phase, ProblemItem,
-    Profile, Progress, Quota, ResolvedSpec, SelfCheckResult, Split, TestRead, UploadedPart, Verdict, WebhookId,
+    EpochRow, ErrorKind, FeatureMap, FileFormat, JobId, JobState, KeyId, MessageId, MethodName, PartWork, Phase,
+    ProblemItem, Profile, Progress, Quota, ResolvedSpec, SelfCheckResult, Split, TestRead, UploadedPart, Verdict,
+    WebhookId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type, schema::AnyOfBuilder},
@@ -125,6 +126,9 @@ pub struct JobView {
     /// The job this one runs again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reproduces: Option<JobId>,
+    /// While it runs: its trainings that do not wait for each other, which any worker may do.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<PartView>,
     /// The spec with nothing left to a default.
     pub spec: ResolvedSpec,
     /// sha256 of the resolved spec, hexadecimal.
@@ -134,6 +138,43 @@ pub struct JobView {
     pub started_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl JobView {
+    /// How far its parts are, and on how many workers; none where it has none.
+    pub fn describe_parts(&self) -> Option<String> {
+        let count = |state| self.parts.iter().filter(|part| part.state == state).count();
+        let running = self.parts.iter().filter(|part| part.state == PartState::Running);
+        let workers: BTreeSet<_> = running.filter_map(|part| part.worker.as_ref()).collect();
+        let on = match workers.len() {
+            0 => String::new(),
+            1 => " on one worker".to_owned(),
+            many => format!(" on {many} workers"),
+        };
+        let (done, at_work) = (count(PartState::Done), count(PartState::Running));
+        let told = || format!("{done} of {} parts done, {at_work} at work{on}", self.parts.len());
+        (!self.parts.is_empty()).then(told)
+    }
+}
+
+/// A part of a running job: a training, or the race for its setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PartView {
+    pub state: PartState,
+    #[serde(flatten)]
+    pub work: PartWork,
+    /// Who does it, or has done it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub worker: Option<String>,
+}
+
+/// Where a part of a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartState {
+    Waiting,
+    Running,
+    Done,
 }
 
 /// A job in a list. `GET /v1/jobs/{id}` has the rest of it, its spec too.

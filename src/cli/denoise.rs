@@ -33,7 +33,7 @@ use crate::{
     trainer::{TrainerCommand, Trainers},
     types::{
         Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, EpochRow,
-        JobId, MethodName, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob,
+        JobId, MethodName, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob, TrainerWork,
     },
 };
 use clap::Args;
@@ -423,6 +423,7 @@ pub(super) fn trainer_job(
         checkpoint_seconds: f64::MAX,
         threads: threads.map_or_else(all_cores, usize::from),
         memory_cap: None,
+        spread: false,
     }
 }
 
@@ -472,7 +473,8 @@ pub(super) async fn train(
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().map_err(CliError::failed)?;
     let mut stdin = child.stdin.take().expect("piped");
-    let mut line = serde_json::to_vec(job).expect("a job is plain data");
+    let work = TrainerWork::Job(Box::new(job.clone()));
+    let mut line = serde_json::to_vec(&work).expect("a job is plain data");
     line.push(b'\n');
     stdin.write_all(&line).await.map_err(CliError::failed)?;
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -499,6 +501,8 @@ pub(super) async fn train(
             }
             TrainerEvent::Progress(progress) => view.show_progress(progress),
             TrainerEvent::Checkpoint { .. } | TrainerEvent::Paused => {}
+            // Parts are handed round by workers alone.
+            TrainerEvent::Parts { .. } | TrainerEvent::NextPart { .. } | TrainerEvent::PartDone { .. } => {}
             TrainerEvent::Warning(warning) => view.warn(&warning.message),
             TrainerEvent::Artifact(artifact) => artifacts.push(artifact),
             TrainerEvent::Finished(finished) => report = Some(*finished),

@@ -201,6 +201,7 @@ fn describe_job(job: &JobView) -> Vec<String> {
         let (epoch, done) = (job.epoch.unwrap_or(1), progress.done);
         lines.push(format!("{} {epoch}, pass {done} of {}{left}", phase.as_str(), progress.total));
     }
+    lines.extend(job.describe_parts());
     lines.extend(job.waiting_for.as_ref().map(|what| format!("waiting for {what}")));
     lines.extend(job.test_read.as_ref().map(|read| read.describe()));
     lines.extend(job.error.as_ref().map(ToString::to_string));

@@ -10,7 +10,7 @@ pub use listen::ListenAt;
 pub use receivers::{Receivers, ReceiversError};
 
 use crate::types::{Ability, Device};
-use clap::Args;
+use clap::{ArgAction, Args};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -129,6 +129,10 @@ pub struct WorkerConfig {
     /// Most memory that reading a table may take, in bytes: one that takes more cannot be used
     #[arg(long, env = "AUTODENOISE_TABLE_MAX_MEMORY", default_value_t = 2 << 30, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 28..))]
     pub table_max_memory: u64,
+
+    /// Lay the parts of jobs out for all workers, and do those that others lay out: yes or no
+    #[arg(long, env = "AUTODENOISE_SPREAD", default_value = "yes", value_name = "YES", value_parser = yes_or_no, action = ArgAction::Set)]
+    pub spread: bool,
 
     /// Remove results of jobs that ended this many days ago; their reports stay [default: keep all]
     #[arg(long, env = "AUTODENOISE_KEEP_RESULTS_DAYS", value_name = "DAYS", value_parser = days)]
@@ -253,6 +257,14 @@ impl DrainConfig {
 
     pub fn time(&self) -> Duration {
         Duration::from_secs_f64(self.drain_seconds)
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("expected yes or no".to_owned()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a job has done so far and what came of it: everything a checkpoint holds beside tensors and the stage.
 
+use super::part::PartId;
 use super::proof::{Proven, RowPart};
 use super::tune::Tuned;
 use crate::selection::Spent;
@@ -9,8 +10,11 @@ use std::time::Instant;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Book {
-    /// Number of the task under way, the passes before it, and its seconds so far.
+    /// Number of the first task that is not over.
     pub task: usize,
+    /// The part that this process does, which may be of a later task.
+    pub part: Option<PartId>,
+    /// The passes before what is under way, and its seconds so far.
     pub passes_before: u64,
     pub task_seconds: f64,
     /// Seconds of the current method's choice.
@@ -66,8 +70,23 @@ impl Book {
         self.test_reads = test_reads;
     }
 
+    /// Adds a setting; they stand in the order of their tasks, whichever was chosen first.
+    pub fn add_tuned(&mut self, tuned: Tuned) {
+        let place = self.tuned.partition_point(|other| other.task <= tuned.task);
+        self.tuned.insert(place, tuned);
+    }
+
+    /// Begins a part; `None`: what was begun is over.
+    pub fn begin_part(&mut self, part: Option<PartId>) {
+        (self.part, self.passes_before, self.task_seconds) = (part, self.spent.passes, 0.0);
+    }
+
     pub fn begin_next_task(&mut self) {
-        (self.task, self.passes_before, self.task_seconds) = (self.task + 1, self.spent.passes, 0.0);
+        self.task += 1;
+        // A part that is half done goes on.
+        if self.part.is_none() {
+            self.begin_part(None);
+        }
     }
 }
 

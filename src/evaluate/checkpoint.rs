@@ -3,6 +3,7 @@
 
 use super::book::Book;
 use super::job::{Job, Work, WorkKind};
+use super::part::{PartResult, SavedResult};
 use super::proof::{Differences, Placed};
 use super::state::{Outcome, Stage, State};
 use super::tasks::{Task, make_selector};
@@ -19,7 +20,7 @@ use std::{
 };
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -54,10 +55,12 @@ struct Document {
     by_seed: Vec<SelectedMeta>,
     /// Pairs of each of the proof's differences.
     placed: Option<[u32; 3]>,
+    /// Parts that are done before their turn.
+    parts: Vec<(u32, SavedResult)>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SelectedMeta {
+pub(super) struct SelectedMeta {
     note: SelectedNote,
     has_targets: bool,
     has_weights: bool,
@@ -78,7 +81,7 @@ impl State {
             Some(Stage::Racing(race)) => Some(race.save("stage/", &mut file)?),
             Some(Stage::Training(fit)) => Some(fit.save("stage/", &mut file)?),
         };
-        let Outcome { selected, own, model, reference, by_seed, placed } = &self.outcome;
+        let Outcome { selected, own, model, reference, by_seed, placed, parts } = &self.outcome;
         let selected = selected.as_ref().map(|selected| save_selected(selected, "selected/", &mut file));
         let own = own.as_ref().map(|own| save_selected(own, "own/", &mut file));
         for (prefix, weights) in [("model/", model), ("reference/", reference)] {
@@ -90,6 +93,9 @@ impl State {
             |(number, own): (usize, &Selected)| save_selected(own, &format!("by_seed/{number}/"), &mut file);
         let by_seed = by_seed.iter().enumerate().map(save_seed).collect();
         let placed = (!placed.full.is_empty()).then(|| save_placed(placed, &mut file));
+        let save_part =
+            |(number, part): (&u32, &PartResult)| (*number, part.save(&format!("parts/{number}/"), &mut file));
+        let parts = parts.iter().map(save_part).collect();
         file.describe(&Document {
             format: FORMAT,
             spec: job.input.spec.clone(),
@@ -101,6 +107,7 @@ impl State {
             has_reference: reference.is_some(),
             by_seed,
             placed,
+            parts,
         })?;
         let name = format!("checkpoint-{:08}.safetensors", self.book.spent.passes);
         file.write(&job.input.out_dir.join(&name))?;
@@ -122,6 +129,9 @@ impl State {
         // The attempt before may have ended before anyone heard what it announced, so it is announced again.
         let book = Book { announced: None, ..document.book };
         let stage = document.stage.map(|state| load_stage(job, &book, &file, state)).transpose()?;
+        let part = |(number, saved)| {
+            Ok::<_, WeightsError>((number, PartResult::load(saved, &format!("parts/{number}/"), &file)?))
+        };
         let seed = |(number, meta)| load_selected(meta, &format!("by_seed/{number}/"), &file);
         let outcome = Outcome {
             selected: document.selected.map(|meta| load_selected(meta, "selected/", &file)).transpose()?,
@@ -130,13 +140,14 @@ impl State {
             reference: document.has_reference.then(|| file.below("reference/")),
             by_seed: document.by_seed.into_iter().enumerate().map(seed).collect::<Result<_, _>>()?,
             placed: document.placed.map_or_else(|| Ok(Placed::default()), |pairs| load_placed(pairs, &file))?,
+            parts: document.parts.into_iter().map(part).collect::<Result<_, _>>()?,
         };
         Ok(Self { book, stage, outcome })
     }
 }
 
 fn load_stage(job: &Job, book: &Book, file: &TensorFile, state: Value) -> Result<Stage, CheckpointError> {
-    let task = job.task(book.task);
+    let task = job.task(book.part.map_or(book.task, |part| part.task));
     if task == Task::Export {
         return Err(WeightsError::Missing("stage of an export".to_owned()).into());
     }
@@ -186,7 +197,7 @@ fn load_placed([full, random, untuned]: [u32; 3], file: &TensorFile) -> Result<P
     })
 }
 
-fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> SelectedMeta {
+pub(super) fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> SelectedMeta {
     file.put_positions(format!("{prefix}kept"), &selected.kept);
     for (name, values) in [("targets", &selected.targets), ("weights", &selected.weights)] {
         if let Some(values) = values {
@@ -217,7 +228,7 @@ fn save_selected(selected: &Selected, prefix: &str, file: &mut TensorFile) -> Se
     }
 }
 
-fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<Selected, WeightsError> {
+pub(super) fn load_selected(meta: SelectedMeta, prefix: &str, file: &TensorFile) -> Result<Selected, WeightsError> {
     let values = |tensor: String| file.floats(&tensor).map(<[f32]>::to_vec);
     let scores =
         meta.scores.map(|name| Ok::<_, WeightsError>(Scores { name, values: values(format!("{prefix}scores"))? }));

@@ -1,13 +1,13 @@
 //! A contender at work: its method chooses rows, and every backbone is trained on them.
 
 use super::book::Tried;
-use super::job::{Work, WorkKind};
-use super::passes::Trained;
+use super::part::Trained;
 use super::table::find_reference;
-use super::tasks::{Contender, Task};
+use super::tasks::{Contender, Task, find_trainee};
+use super::training::Training;
 use super::turn::Turn;
-use crate::backbone::TrainingLoss;
-use crate::selection::{SelectError, Selected};
+use crate::backbone::Model;
+use crate::selection::{Context, SelectError, Selected};
 use crate::types::Warning;
 
 impl Turn<'_, '_> {
@@ -24,41 +24,30 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
-    /// A pass of the training of a backbone on the rows chosen.
-    pub fn train(&mut self, contender: Contender, number: usize) -> Result<(), SelectError> {
-        let task = Task::Train(contender, number);
-        let Work { context, kind } = self.job.prepare(task)?;
-        let WorkKind::Train(training) = kind else { unreachable!("a backbone is trained") };
-        // With a loss that chooses rows, every backbone is trained on all rows, whatever the first one chose.
-        let selected = self.outcome.selected.as_ref().filter(|_| training.loss == TrainingLoss::Bce);
-        let treatment = selected.map(Selected::treatment).unwrap_or_default();
-        let options = self.passes.tune(self.job, task, &context, &training, treatment)?;
-        let Some(options) = options else { return Ok(()) };
-        let place = self.passes.begin_training(contender.number, context.arm(), task);
-        let trained = self.passes.train(&context, place, &training, options, treatment)?;
-        let Some(mut trained) = trained else { return Ok(()) };
-        if number == 0
-            && let Some(induced) = training.induce_choice(&context, &mut *trained.fit.model)
-        {
+    /// Keeps what is needed of the model of a method's own backbone, once it is trained.
+    pub fn keep_model(&mut self, contender: Contender, context: &Context, training: &Training, model: &mut dyn Model) {
+        let spec = self.job.input.spec;
+        if let Some(induced) = training.induce_choice(context, model) {
             self.outcome.selected = Some(induced);
         }
-        self.record(contender, number, &trained);
-        Ok(())
+        if contender.seed == spec.seed && contender.number == 0 {
+            self.outcome.model = Some(model.weights());
+        }
+        if contender.seed == spec.seed && find_reference(spec) == Some(contender.number) {
+            self.outcome.reference = Some(model.weights());
+        }
     }
 
     /// Writes down what a training came to.
-    fn record(&mut self, contender: Contender, trainee: usize, trained: &Trained) {
+    pub fn record(&mut self, contender: Contender, trainee: usize, mut trained: Trained) -> Result<(), SelectError> {
         let spec = self.job.input.spec;
-        let first = contender.seed == spec.seed && trainee == 0;
-        if first && contender.number == 0 {
-            self.outcome.model = Some(trained.fit.model.weights());
-        }
-        if first && find_reference(spec) == Some(contender.number) {
-            self.outcome.reference = Some(trained.fit.model.weights());
-        }
+        let (_, options) = find_trainee(spec, contender.method(spec), trainee);
+        let logits = std::mem::take(&mut trained.test);
+        let reading = self.read_test(Task::Train(contender, trainee), logits, options)?;
         let selected = self.outcome.selected.as_ref();
         let note = selected.map(|selected| selected.note.clone()).unwrap_or_default();
-        let mut result = self.make_result(contender.seed, selected.map(|selected| &selected.kept[..]), trained);
+        let kept = selected.map(|selected| &selected.kept[..]);
+        let mut result = self.make_result(contender.seed, kept, &trained, &reading);
         if !contender.method(spec).name().chooses_first() {
             result.trained_rows = result.kept.of;
         }
@@ -70,6 +59,7 @@ impl Turn<'_, '_> {
         if !matches!(self.task(), Task::Train(next, _) if next == contender) {
             self.end_contender(contender);
         }
+        Ok(())
     }
 
     /// After the contender's last training: of the job's own method, the choice is kept.
@@ -99,7 +89,9 @@ impl Turn<'_, '_> {
         let message = format!("{} with seed {} is left out: {error}", contender.method(spec).label, contender.seed);
         let warning = Warning { code: "left_out".to_owned(), contender: contender.number as u32, message };
         self.passes.book.warn(warning, self.passes.emit);
-        (*self.passes.stage, self.outcome.selected) = (None, None);
+        self.outcome.selected = None;
+        self.outcome.parts.clear();
+        self.end_part();
         while matches!(self.task(), Task::Select(next) | Task::Train(next, _) if next == contender) {
             self.passes.book.begin_next_task();
         }

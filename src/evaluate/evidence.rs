@@ -2,59 +2,41 @@
 //! the oracle.
 
 use super::job::{Work, WorkKind};
+use super::part::Trained;
 use super::parts::{list_parts, read_parts};
-use super::passes::Trained;
-use super::proof::{Proven, Trial, treat_random_rows};
+use super::proof::{Proven, Trial};
 use super::tasks::Task;
-use super::training::Training;
 use super::trusted::recalibration;
 use super::turn::Turn;
-use crate::selection::{Context, Place, Reading, SelectError, Selected, Treatment};
+use crate::selection::{Context, Reading, SelectError, Selected};
 use crate::types::{Arm, CertifiedRun, Found, SelfCheckResult, TestedPart, Warning};
 
 impl Turn<'_, '_> {
-    /// A pass of a training of the proof. Where the method changed nothing, all that is shown is what tuning is worth.
-    pub fn certify(&mut self, trial: Trial) -> Result<(), SelectError> {
-        let labels = self.job.data.train.labels;
-        let own = self.outcome.change(labels);
-        let reselects = self.job.input.spec.reselected().is_some();
-        let chosen = own.map(|own| if reselects { &self.outcome.by_seed[trial.number as usize] } else { own });
-        if own.is_none() && matches!(trial.arm, Arm::Denoised | Arm::Random) {
-            self.passes.book.begin_next_task();
-            return Ok(());
-        }
+    /// Takes in a training of the proof.
+    pub fn add_run(&mut self, trial: Trial, mut trained: Trained) -> Result<(), SelectError> {
         let task = Task::Certify(trial);
         let context = self.job.prepare(task)?.context;
-        let drawn;
-        let treatment = match (trial.arm, chosen) {
-            (Arm::Denoised, Some(chosen)) => chosen.treatment(),
-            (Arm::Random, Some(chosen)) => {
-                drawn = treat_random_rows(labels, chosen, context.seed);
-                drawn.treatment()
-            }
-            _ => Treatment::default(),
-        };
-        let training = Training::plain();
-        let options = self.passes.tune(self.job, task, &context, &training, treatment)?;
-        let Some(options) = options else { return Ok(()) };
-        let place = self.passes.begin_training(0, trial.arm, task);
-        let trained = self.passes.train(&context, place, &training, options, treatment)?;
-        let Some(mut trained) = trained else { return Ok(()) };
-        let logloss = self.recalibrated_logloss(&context, place, treatment, &mut trained)?;
-        let parts = self.read_parts(&context, place, &trained.reading, own)?;
+        let reading = self.read_test(task, std::mem::take(&mut trained.test), context.options)?;
+        let of_choice = matches!(trial.arm, Arm::Denoised | Arm::Random);
+        let chosen = self.outcome.find_choice(self.job, task).filter(|_| of_choice);
+        let counted = chosen.and_then(|chosen| chosen.valid.as_deref());
+        let logits = trained.valid.as_deref().expect("a training of the proof says what it thinks of validation rows");
+        let logloss = self.recalibrated_logloss(&context, task, counted, logits, &reading)?;
+        let own = self.outcome.change(self.job.data.train.labels);
+        let parts = self.read_parts(&context, task, &reading, own)?;
         let run = CertifiedRun {
             seed: context.seed,
-            passes: Some(trained.fit.passes()),
+            passes: Some(trained.passes),
             best_pass: Some(trained.chosen.pass),
             valid: Some(trained.chosen.valid),
-            test: trained.reading.metrics,
+            test: reading.metrics,
             parts,
             logloss_recalibrated: Some(logloss),
-            calibration: trained.reading.calibration,
-            seconds: Some(self.passes.book.task_seconds),
+            calibration: reading.calibration,
+            seconds: Some(trained.seconds),
         };
         self.passes.book.proven.push(Proven { trainee: trial.trainee, arm: trial.arm, run });
-        self.outcome.placed.add(trial, trained.reading);
+        self.outcome.placed.add(trial, reading);
         self.passes.book.begin_next_task();
         let last = !matches!(self.task(), Task::Certify(next) if next.trainee == trial.trainee);
         if last {
@@ -69,10 +51,11 @@ impl Turn<'_, '_> {
     fn read_parts(
         &self,
         context: &Context,
-        Place { phase, epoch, .. }: Place,
+        task: Task,
         reading: &Reading,
         own: Option<&Selected>,
     ) -> Result<Vec<TestedPart>, SelectError> {
+        let (phase, epoch) = task.position();
         let (dataset, trusted) = (self.job.input.dataset, self.job.trusted.as_ref());
         let trusted = trusted.map(|trusted| &trusted.test[..]);
         let parts = list_parts(dataset, trusted, own.map_or(&[], |own| &own.note.places));
@@ -81,18 +64,19 @@ impl Turn<'_, '_> {
     }
 
     /// The log-loss on the test rows once the model is recalibrated on the validation rows: rows that were dropped shift the
-    /// predictions of all, which whoever uses the model puts right.
+    /// predictions of all, which whoever uses the model puts right. `counted` are the places of the validation rows that count
+    /// (absent: all), `logits` the model's of all of them.
     fn recalibrated_logloss(
         &self,
         context: &Context,
-        Place { phase, epoch, .. }: Place,
-        treatment: Treatment,
-        trained: &mut Trained,
+        task: Task,
+        counted: Option<&[u32]>,
+        logits: &[f32],
+        reading: &Reading,
     ) -> Result<f64, SelectError> {
-        let valid = &context.data.valid;
-        let logits = trained.fit.model.predict(valid);
-        let recalibration = recalibration(self.job.trusted.as_ref(), treatment.valid, &logits, valid.labels);
-        let logloss = self.passes.test.recalibrated_logloss(&trained.reading, recalibration, context.options);
+        let (phase, epoch) = task.position();
+        let recalibration = recalibration(self.job.trusted.as_ref(), counted, logits, context.data.valid.labels);
+        let logloss = self.passes.test.recalibrated_logloss(reading, recalibration, context.options);
         logloss.map_err(|error| SelectError::Fit { phase, epoch, source: error.into() })
     }
 
@@ -133,21 +117,14 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
-    /// Trains on the rows the noise left alone, judged by such validation rows: what a perfect choice would be worth.
-    pub fn train_oracle(&mut self, seed: u64) -> Result<(), SelectError> {
+    /// Writes down the training on the rows that the noise left alone, judged by such validation rows: what a perfect choice
+    /// would be worth.
+    pub fn record_oracle(&mut self, seed: u64, mut trained: Trained) -> Result<(), SelectError> {
         let planted = self.job.input.planted.expect("an oracle needs planted noise");
-        let task = Task::Oracle(seed);
-        let context = self.job.prepare(task)?.context;
-        // The oracle is no method of the job: its number is one above theirs.
-        let contender = self.job.input.spec.contenders().len();
-        let clean = Selected { valid: planted.clean_valid_rows(), ..Selected::rows(planted.clean_rows()) };
-        let (training, treatment) = (Training::plain(), clean.treatment());
-        let options = self.passes.tune(self.job, task, &context, &training, treatment)?;
-        let Some(options) = options else { return Ok(()) };
-        let place = self.passes.begin_training(contender, Arm::Denoised, task);
-        let trained = self.passes.quietly(|passes| passes.train(&context, place, &training, options, treatment))?;
-        let Some(trained) = trained else { return Ok(()) };
-        let mut result = self.make_result(seed, Some(&clean.kept), &trained);
+        let options = &self.job.input.spec.method.options;
+        let reading = self.read_test(Task::Oracle(seed), std::mem::take(&mut trained.test), options)?;
+        let clean = planted.clean_choice();
+        let mut result = self.make_result(seed, Some(&clean.kept), &trained, &reading);
         result.found = Some(planted.measure_choice(Some(&clean)));
         self.passes.book.oracle.push(result);
         self.passes.book.begin_next_task();

@@ -9,7 +9,7 @@ use super::trusted::Trusted;
 use crate::backbone::{BackboneConfig, Engines, TrainingData};
 use crate::ingest::{Dataset, ReadColumn};
 use crate::selection::{Context, SelectError};
-use crate::types::{JudgedRows, KeptShare, ResolvedSpec, Split};
+use crate::types::{FeatureMap, JudgedRows, KeptShare, ResolvedSpec, Split};
 use std::path::Path;
 
 /// What a run is about.
@@ -43,6 +43,15 @@ pub(super) struct Job<'a> {
     pub judged: JudgedRows,
     /// The rows that a rule trusts. Absent: there is no rule.
     pub trusted: Option<Trusted>,
+}
+
+/// What every training of a job stands on.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub spec: &'a ResolvedSpec,
+    pub map: &'a FeatureMap,
+    pub engines: &'a Engines,
+    pub threads: usize,
 }
 
 /// What the passes of a task are about.
@@ -84,15 +93,26 @@ impl<'a> Job<'a> {
 
     /// What the passes of a task work on, and how. An export has no passes.
     pub fn prepare(&self, task: Task) -> Result<Work<'_>, SelectError> {
-        let spec = self.input.spec;
-        let (contender, trainee) = task.subject(spec);
         let data = match task {
             Task::SelfCheck => self.check_data.as_ref().unwrap_or(&self.data),
             _ => &self.data,
         };
+        self.ground().prepare(task, data)
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        let RunInput { spec, dataset, engines, threads, .. } = self.input;
+        Ground { spec, map: &dataset.feature_map, engines, threads }
+    }
+}
+
+impl<'j> Ground<'j> {
+    /// What the passes of a task work on, and how.
+    pub fn prepare(self, task: Task, data: &'j TrainingData<'j>) -> Result<Work<'j>, SelectError> {
+        let (contender, trainee) = task.subject(self.spec);
         let context = self.make_context(contender, trainee, data)?;
         let kind = match task {
-            task if task.chooses_rows(spec) => WorkKind::Select,
+            task if task.chooses_rows(self.spec) => WorkKind::Select,
             Task::Train(..) | Task::SelfCheck | Task::Reselect(_) => {
                 WorkKind::Train(Box::new(Training::new(&context)?))
             }
@@ -101,20 +121,20 @@ impl<'a> Job<'a> {
         Ok(Work { context, kind })
     }
 
-    fn make_context<'j>(
-        &'j self,
+    fn make_context(
+        self,
         contender: Contender,
         trainee: usize,
         data: &'j TrainingData<'j>,
     ) -> Result<Context<'j>, SelectError> {
-        let (spec, map) = (self.input.spec, &self.input.dataset.feature_map);
+        let Self { spec, map, engines, threads } = self;
         let method = contender.method(spec);
         let (backbone, options) = find_trainee(spec, method, trainee);
         Ok(Context {
             data,
             map,
-            engine: self.input.engines.for_model(backbone)?,
-            threads: self.input.threads,
+            engine: engines.for_model(backbone)?,
+            threads,
             contender: contender.number as u32,
             method,
             options,

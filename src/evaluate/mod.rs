@@ -3,12 +3,15 @@
 //! [`Selector`](crate::selection::Selector)'s.
 
 mod artifacts;
+mod board;
 mod book;
 mod checkpoint;
 mod choice;
 mod clusters;
 mod contend;
 mod denoised;
+mod desk;
+mod elsewhere;
 mod engines;
 mod evidence;
 mod explain;
@@ -18,6 +21,7 @@ mod guard;
 mod job;
 mod names;
 mod outside;
+mod part;
 mod parts;
 mod passes;
 mod planted;
@@ -28,6 +32,7 @@ mod report;
 mod reselect;
 mod results;
 mod run;
+mod share;
 mod state;
 mod table;
 mod tasks;
@@ -38,8 +43,10 @@ mod turn;
 mod verdict;
 
 pub use artifacts::ExportError;
+pub use board::{NextPart, PartBoard};
 pub use checkpoint::{CheckpointError, newest_checkpoint};
 pub use denoised::DenoisedWriter;
+pub use elsewhere::{PartInput, run_part};
 pub use engines::describe_engines;
 pub use formats::write_npy;
 pub use job::RunInput;

@@ -1,11 +1,12 @@
 //! The passes of one step: a method's step towards its choice, or a pass of a training.
 
 use super::book::Book;
+use super::part::{Done, Setting, Trained};
 use super::state::Stage;
 use super::tasks::{Task, make_selector};
 use super::training::Training;
-use crate::backbone::{Chosen, Fit, FitOptions};
-use crate::selection::{Context, Place, Reading, Role, SealedTest, SelectError, Selected, Session, Treatment};
+use crate::backbone::{Fit, FitOptions};
+use crate::selection::{Context, Place, Role, SealedTest, SelectError, Selected, Session, Treatment};
 use crate::types::{Arm, Phase, TrainerEvent};
 use std::time::Instant;
 
@@ -17,13 +18,6 @@ pub(super) struct Passes<'p, 'a> {
     pub emit: &'p mut (dyn FnMut(TrainerEvent) + Send),
     /// Passes of the whole job, as far as foreseen.
     pub total: u64,
-}
-
-/// A training that has ended, and its one reading of the test rows.
-pub(super) struct Trained {
-    pub fit: Box<Fit>,
-    pub chosen: Chosen,
-    pub reading: Reading,
 }
 
 impl<'a> Passes<'_, 'a> {
@@ -64,25 +58,50 @@ impl<'a> Passes<'_, 'a> {
         Ok(selected)
     }
 
-    /// Trains the next pass on the rows as they are treated; a model whose training has ended is tested. Methods of a seed
-    /// start alike and go through the rows alike: their results are paired.
-    pub fn train(
+    /// The next pass of a part: what it came to, once it is done. `contender` and `arm` are whom its passes are told of.
+    pub fn do_part(
         &mut self,
+        (task, setting): (Task, &Setting),
+        (contender, arm): (usize, Arm),
+        context: &Context,
+        training: &Training,
+        treatment: Treatment,
+    ) -> Result<Option<Done>, SelectError> {
+        let (phase, epoch) = task.position();
+        if let Setting::Raced(grid) = setting {
+            self.announce(contender, (Phase::Tune, epoch));
+            return Ok(self.race(context, training, treatment, grid, (Phase::Tune, epoch))?.map(Done::Raced));
+        }
+        self.announce(contender, (phase, epoch));
+        let (place, options) = (Place { arm, phase, epoch }, setting.fit_options(training.fit_options(context)));
+        let train = |passes: &mut Passes| passes.train(task, context, place, training, options, treatment);
+        // What a perfect choice would be worth is no result of the job.
+        if let Task::Oracle(_) = task { self.quietly(train) } else { train(self) }
+    }
+
+    /// Trains the next pass on the rows as they are treated; a model whose training has ended says what it thinks of the test
+    /// rows. Methods of a seed start alike and go through the rows alike: their results are paired.
+    fn train(
+        &mut self,
+        task: Task,
         context: &Context,
         place: Place,
         training: &Training,
         options: FitOptions,
         treatment: Treatment,
-    ) -> Result<Option<Trained>, SelectError> {
+    ) -> Result<Option<Done>, SelectError> {
         let started = Instant::now();
-        let mut trained = None;
-        if let Some(mut fit) = self.run_pass(context, place, training, options, treatment)? {
+        let ended = self.run_pass(context, place, training, options, treatment)?.map(|mut fit| {
             let chosen = fit.finish()[0];
-            let reading = self.session().read_test(context, place, &mut *fit.model)?;
-            trained = Some(Trained { fit, chosen, reading });
-        }
+            let test = self.test.predict(&mut *fit.model);
+            let valid = matches!(task, Task::Certify(_)).then(|| fit.model.predict(&context.data.valid));
+            (fit, chosen, test, valid)
+        });
         self.book.count_pass(started, self.test.reads());
-        Ok(trained)
+        Ok(ended.map(|(fit, chosen, test, valid)| {
+            let trained = Trained { passes: fit.passes(), chosen, test, valid, seconds: self.book.task_seconds };
+            Done::Trained(fit, trained)
+        }))
     }
 
     /// Trains the next pass of a loss that chooses rows on the way; its choice, once the training has ended. The model is

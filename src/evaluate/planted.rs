@@ -57,13 +57,13 @@ impl<'a> Planted<'a> {
         }
     }
 
-    /// The training rows that were left alone.
-    pub fn clean_rows(&self) -> Vec<u32> {
-        list_clean(&self.corrupted)
+    /// The perfect choice: the rows that were left alone.
+    pub fn clean_choice(&self) -> Selected {
+        Selected { valid: self.clean_valid_rows(), ..Selected::rows(list_clean(&self.corrupted)) }
     }
 
     /// The validation rows that were left alone; absent where these are all, or of one label.
-    pub fn clean_valid_rows(&self) -> Option<Vec<u32>> {
+    fn clean_valid_rows(&self) -> Option<Vec<u32>> {
         let clean = list_clean(&self.corrupted_valid);
         let ones = clean.iter().filter(|row| self.valid[**row as usize] == 1).count();
         (clean.len() < self.valid.len() && (1..clean.len()).contains(&ones)).then_some(clean)

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const ARMS: [Arm; 4] = [Arm::Full, Arm::Denoised, Arm::Random, Arm::Untuned];
 
 /// One training of the proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Trial {
     /// Backbone: 0 the method's own, then those of `spec.transfer`.
     pub trainee: usize,

@@ -2,9 +2,12 @@
 //! checkpoint; every random number is keyed by what it is for, so a resumed run is the uninterrupted one.
 
 use super::artifacts::ExportError;
+use super::board::{Alone, PartBoard};
 use super::checkpoint::CheckpointError;
+use super::desk::Desk;
 use super::export::export_results;
 use super::job::{Job, RunInput};
+use super::part::PartId;
 use super::passes::Passes;
 use super::state::{Stage, State};
 use super::table::find_reference;
@@ -42,6 +45,7 @@ pub struct Run<'a> {
     job: Job<'a>,
     state: State,
     test: SealedTest<'a>,
+    desk: Desk<'a>,
 }
 
 impl<'a> Run<'a> {
@@ -58,12 +62,19 @@ impl<'a> Run<'a> {
         let rule = input.spec.certify.as_ref().and_then(|certify| certify.trusted.as_ref());
         let trusted = rule.map(|rule| Trusted::find(dataset, rule, input.read_column)).transpose()?;
         let test = SealedTest::new(dataset, trusted.as_ref().map(|trusted| trusted.test.clone()));
-        Ok(Self { job: Job::new(input, trusted), state: State::default(), test })
+        let desk = Desk::new(Box::new(Alone));
+        Ok(Self { job: Job::new(input, trusted), state: State::default(), test, desk })
+    }
+
+    /// Has a board say who does which part of the job. Without one this process does all of them.
+    pub fn share_parts(&mut self, board: impl PartBoard + 'a) {
+        self.desk = Desk::new(Box::new(board));
     }
 
     /// What the run is at: the phase and its epoch.
     pub fn position(&self) -> (Phase, u32) {
-        match (self.job.task(self.state.book.task), &self.state.stage) {
+        let book = &self.state.book;
+        match (self.job.task(book.part.map_or(book.task, |part| part.task)), &self.state.stage) {
             (Task::Select(_) | Task::Reselect(_), Some(Stage::Selecting(selector))) => selector.position(),
             (task, Some(Stage::Racing(_))) => (Phase::Tune, task.position().1),
             (task, _) => task.position(),
@@ -101,14 +112,13 @@ impl<'a> Run<'a> {
         };
         let State { book, stage, outcome } = &mut self.state;
         let passes = Passes { book, stage, test: &mut self.test, emit: &mut emit_and_keep, total };
-        let mut turn = Turn { job: &self.job, outcome, passes };
+        let mut turn = Turn { job: &self.job, outcome, passes, desk: &mut self.desk };
         let done = match task {
             Task::Select(of) => turn.select(of).or_else(|error| turn.leave_out(of, error)),
-            Task::Train(of, trainee) => turn.train(of, trainee).or_else(|error| turn.leave_out(of, error)),
-            Task::Oracle(seed) => turn.train_oracle(seed),
+            Task::Train(of, _) => turn.work_on_parts().or_else(|error| turn.leave_out(of, error)),
+            Task::Oracle(_) | Task::Certify(_) => turn.work_on_parts(),
             Task::SelfCheck => turn.run_self_check().or_else(|error| turn.skip_self_check(error)),
             Task::Reselect(number) => turn.reselect(number),
-            Task::Certify(trial) => turn.certify(trial),
             Task::Export => Ok(()),
         };
         self.state.book.drawn.extend(drawn);
@@ -125,12 +135,17 @@ impl<'a> Run<'a> {
             let untuned = Tunee::of(*task, spec).filter(|(tunee, _)| chosen.insert(*tunee));
             training + untuned.map_or(0, |(_, grid)| grid.passes(training))
         };
-        let current = match self.job.task(book.task) {
+        let under_way = book.part.map_or(book.task, |part| part.task);
+        let current = match self.job.task(under_way) {
             Task::Export => 0,
             task => expected(&task).saturating_sub(book.spent.passes - book.passes_before).max(1),
         };
-        let ahead = self.job.tasks.get(book.task + 1..).unwrap_or_default().iter().map(expected).sum::<u64>();
-        book.spent.passes + current + ahead
+        let is_ahead = |number: &usize| {
+            let is_done = self.state.outcome.parts.contains_key(&PartId::training(*number).number());
+            *number != under_way && !is_done
+        };
+        let ahead = (book.task..self.job.tasks.len()).filter(is_ahead).map(|number| expected(&self.job.tasks[number]));
+        book.spent.passes + current + ahead.sum::<u64>()
     }
 
     /// Writes `checkpoint-PASSES.safetensors` into the run's folder, removes all but the one before it, and returns its

@@ -1,9 +1,14 @@
 //! All that changes while a job runs: what a checkpoint holds.
 
 use super::book::Book;
+use super::job::Job;
+use super::part::{PartResult, PartRows};
 use super::proof::Placed;
+use super::tasks::Task;
+use super::training::Training;
 use crate::backbone::{Fit, TensorFile};
 use crate::selection::{Race, Selected, Selector};
+use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -33,9 +38,31 @@ pub(super) struct Outcome {
     /// What the job's own method chose with each seed, where there are several: how rows are treated, and no more.
     pub by_seed: Vec<Selected>,
     pub placed: Placed,
+    /// Parts that are done before their turn, by their numbers.
+    pub parts: BTreeMap<u32, PartResult>,
 }
 
 impl Outcome {
+    /// What a task's training is about, of what a method chose; absent where that changes nothing.
+    pub fn find_choice(&self, job: &Job, task: Task) -> Option<&Selected> {
+        match task {
+            Task::Certify(trial) => {
+                let own = self.change(job.data.train.labels)?;
+                let reselects = job.input.spec.reselected().is_some();
+                Some(if reselects { &self.by_seed[trial.number as usize] } else { own })
+            }
+            _ => self.selected.as_ref(),
+        }
+    }
+
+    /// The rows of a task's training as they are treated.
+    pub fn find_rows(&self, job: &Job, task: Task, training: &Training, seed: u64) -> PartRows<'_> {
+        match (task, job.input.planted) {
+            (Task::Oracle(_), Some(planted)) => PartRows::Made(Box::new(planted.clean_choice())),
+            _ => PartRows::new(task, training, job.data.train.labels, self.find_choice(job, task), seed),
+        }
+    }
+
     /// What the job's own method chose with the first seed, where that changes anything for rows with these labels.
     pub fn change(&self, labels: &[u8]) -> Option<&Selected> {
         self.own.as_ref().filter(|own| !own.treatment().is_none(labels))

@@ -5,9 +5,10 @@ use crate::baseline;
 use crate::denoise::{AutoDenoise, Robust};
 use crate::selection::{Context, Selector, Spent};
 use crate::types::{BackboneKind, Method, Options, Phase, ResolvedMethod, ResolvedSpec};
+use serde::{Deserialize, Serialize};
 
 /// A method of the job with one of its seeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Contender {
     /// Number of the method: 0 the job's own, then those of `spec.compare`.
     pub number: usize,
@@ -15,7 +16,7 @@ pub(super) struct Contender {
 }
 
 /// A part of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Task {
     /// A method chooses rows.
     Select(Contender),

@@ -48,6 +48,11 @@ impl<'a> Training<'a> {
         self.loss == TrainingLoss::Bce && self.sampled.is_none()
     }
 
+    /// Whether its loss leaves the choice of rows to others.
+    pub fn chooses_nothing(&self) -> bool {
+        self.loss == TrainingLoss::Bce
+    }
+
     /// As the method says, before anything is tuned.
     pub fn fit_options(&self, context: &Context) -> FitOptions {
         FitOptions { loss: self.loss, ..FitOptions::retrain(context.options) }

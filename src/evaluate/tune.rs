@@ -1,12 +1,14 @@
 //! What students are trained with: the options of their method, or a setting that was chosen for their rows and backbone on
 //! the validation rows. It is chosen once, with the first seed that comes to it, by a race over the grid.
 
-use super::job::Job;
+use super::job::{Work, WorkKind};
+use super::part::{Raced, Setting};
 use super::passes::Passes;
 use super::state::Stage;
 use super::table::find_reference;
 use super::tasks::{Contender, Task};
 use super::training::Training;
+use super::turn::Turn;
 use crate::backbone::FitOptions;
 use crate::selection::{Context, Entrant, Race, Role, SelectError, Track, Treatment};
 use crate::types::{Arm, Phase, ResolvedSpec, TunedCandidate, TunedStudent, TuningGrid};
@@ -32,6 +34,8 @@ pub(super) enum Tunee {
 /// A setting that was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tuned {
+    /// Number of the task that it was chosen for first.
+    pub task: usize,
     pub tunee: Tunee,
     /// Whether it was chosen for all rows as they are labelled.
     pub all_rows: bool,
@@ -64,6 +68,15 @@ impl Tunee {
         }
     }
 
+    /// Whom the passes of its race are told of.
+    fn who(self, spec: &ResolvedSpec, context: &Context) -> (usize, Arm) {
+        match self {
+            Self::Line { .. } => (context.contender as usize, context.arm()),
+            Self::Oracle => (spec.contenders().len(), Arm::Denoised),
+            Self::Arm { arm, .. } => (0, arm),
+        }
+    }
+
     /// Whether what was chosen for `other` on all rows holds for this too: the same backbone is trained with the same options.
     fn is_twin(self, other: Self, spec: &ResolvedSpec) -> bool {
         let (Self::Line { contender, trainee }, Self::Line { contender: number, trainee: of_other }) = (self, other)
@@ -80,6 +93,17 @@ pub(super) fn find_student(tuned: &[Tuned], tunee: Tunee) -> Option<&TunedStuden
     tuned.iter().find(|tuned| tuned.tunee == tunee).map(|tuned| &tuned.student)
 }
 
+/// Whom the passes of a part are told of: the number of a method, and an arm.
+pub(super) fn told_of(task: Task, setting: &Setting, spec: &ResolvedSpec, context: &Context) -> (usize, Arm) {
+    match (task, setting, Tunee::of(task, spec)) {
+        (_, Setting::Raced(_), Some((tunee, _))) => tunee.who(spec, context),
+        (Task::Certify(trial), ..) => (0, trial.arm),
+        // The oracle is no method of the job: its number is one above theirs.
+        (Task::Oracle(_), ..) => (spec.contenders().len(), Arm::Denoised),
+        _ => (context.contender as usize, context.arm()),
+    }
+}
+
 /// The options of a task's training; none while its setting is not chosen yet.
 pub(super) fn find_fit_options(
     spec: &ResolvedSpec,
@@ -93,92 +117,96 @@ pub(super) fn find_fit_options(
 }
 
 impl Passes<'_, '_> {
-    /// The options that a task's model is trained with. While the setting is still to be chosen, each call is a step of the
-    /// race for it, and there are none.
-    pub fn tune(
-        &mut self,
-        job: &Job,
-        task: Task,
-        context: &Context,
-        training: &Training,
-        treatment: Treatment,
-    ) -> Result<Option<FitOptions>, SelectError> {
-        let (spec, options) = (job.input.spec, training.fit_options(context));
-        if let Some(options) = find_fit_options(spec, &self.book.tuned, task, options) {
-            return Ok(Some(options));
-        }
-        let (tunee, grid) = Tunee::of(task, spec).expect("a task without a tunee has its options");
-        let all_rows = training.is_plain() && treatment.is_none(context.data.train.labels);
-        let twin = self.book.tuned.iter().find(|other| all_rows && other.all_rows && tunee.is_twin(other.tunee, spec));
-        let twin = twin.map(|other| TunedStudent {
-            contender: context.contender,
-            arm: context.arm(),
-            ..other.student.clone()
-        });
-        if let Some(student) = twin {
-            let tuned = options.tuned(student.weight_decay, student.patience);
-            self.book.tuned.push(Tuned { tunee, all_rows, student });
-            return Ok(Some(tuned));
-        }
-        let (contender, arm) = match tunee {
-            Tunee::Line { .. } => (context.contender, context.arm()),
-            Tunee::Oracle => (spec.contenders().len() as u32, Arm::Denoised),
-            Tunee::Arm { arm, .. } => (0, arm),
-        };
-        let (_, epoch) = task.position();
-        self.announce(contender as usize, (Phase::Tune, epoch));
-        let entrants = Entrant::of_grid(&grid, options, context.key(Role::Evaluate, 0), treatment);
-        let Some(race) = self.run_race(context, training, treatment, &entrants, (Phase::Tune, epoch))? else {
-            return Ok(None);
-        };
-        let candidates = grid.weight_decay.iter().zip(race.standings()).map(|(weight_decay, standing)| {
-            TunedCandidate { weight_decay: *weight_decay, passes: standing.passes, valid_auc: standing.score }
-        });
-        let student = TunedStudent {
-            contender,
-            arm,
-            backbone: context.config.kind,
-            weight_decay: grid.weight_decay[race.leader()],
-            patience: grid.patience,
-            candidates: candidates.collect(),
-            seconds: self.book.task_seconds,
-        };
-        self.book.tuned.push(Tuned { tunee, all_rows, student });
-        // What it took is told with the setting, and is no part of the training.
-        self.book.task_seconds = 0.0;
-        self.book.passes_before = self.book.spent.passes;
-        Ok(None)
-    }
-
-    /// The race, once it is over.
-    fn run_race(
+    /// A pass of the race for a setting: where everyone stands, once it is over.
+    pub fn race(
         &mut self,
         context: &Context,
         training: &Training,
         treatment: Treatment,
-        entrants: &[Entrant],
+        grid: &TuningGrid,
         (phase, epoch): (Phase, u32),
-    ) -> Result<Option<Box<Race>>, SelectError> {
+    ) -> Result<Option<Raced>, SelectError> {
         let started = Instant::now();
+        let options = training.fit_options(context);
+        let entrants = Entrant::of_grid(grid, options, context.key(Role::Evaluate, 0), treatment);
         let track = Track::new(context.engine, &context.config, context.data, context.threads);
         let mut race = match self.stage.take() {
             Some(Stage::Racing(race)) => race,
-            _ => Box::new(Race::new(&track, entrants)),
+            _ => Box::new(Race::new(&track, &entrants)),
         };
         let runners = race.runners() as u64;
         let is_over = treatment.with_valid(&context.data.valid, |valid| {
             training.with_rows(context, race.passes(), |rows| {
                 let track = Track { train: rows, valid, ..track };
-                self.session().with_ticks(|tick| race.step(&track, entrants, tick))
+                self.session().with_ticks(|tick| race.step(&track, &entrants, tick))
             })
         });
         let is_over = is_over.map_err(|source| SelectError::Fit { phase, epoch, source })?;
         self.book.count_pass(started, self.test.reads());
         self.book.spent.passes += runners - 1;
         if is_over {
-            return Ok(Some(race));
+            let (standings, leader) = (race.standings(), race.leader());
+            return Ok(Some(Raced { standings, leader, seconds: self.book.task_seconds }));
         }
         *self.stage = Some(Stage::Racing(race));
         Ok(None)
+    }
+}
+
+impl Turn<'_, '_> {
+    /// What a task's model is trained with. A setting that was chosen for the same training of another line is taken over.
+    pub fn find_setting(&mut self, number: usize) -> Result<Setting, SelectError> {
+        let (task, spec) = (self.job.task(number), self.job.input.spec);
+        let Some((tunee, grid)) = Tunee::of(task, spec) else { return Ok(Setting::AsGiven) };
+        let tuned =
+            |student: &TunedStudent| Setting::Tuned { weight_decay: student.weight_decay, patience: student.patience };
+        if let Some(student) = find_student(&self.passes.book.tuned, tunee) {
+            return Ok(tuned(student));
+        }
+        let is_twin = |other: &&Tuned| other.all_rows && tunee.is_twin(other.tunee, spec);
+        let Some(twin) = self.passes.book.tuned.iter().find(is_twin).map(|twin| twin.student.clone()) else {
+            return Ok(Setting::Raced(grid));
+        };
+        let (context, all_rows) = self.look_at(number)?;
+        if !all_rows {
+            return Ok(Setting::Raced(grid));
+        }
+        let student = TunedStudent { contender: context.contender, arm: context.arm(), ..twin };
+        let setting = tuned(&student);
+        self.passes.book.add_tuned(Tuned { task: number, tunee, all_rows, student });
+        Ok(setting)
+    }
+
+    /// Takes in the race for the setting of a task.
+    pub fn settle(&mut self, number: usize, raced: Raced) -> Result<(), SelectError> {
+        let (task, spec) = (self.job.task(number), self.job.input.spec);
+        let (tunee, grid) = Tunee::of(task, spec).expect("a task without a tunee has no race");
+        let (context, all_rows) = self.look_at(number)?;
+        let (contender, arm) = tunee.who(spec, &context);
+        let candidates = grid.weight_decay.iter().zip(&raced.standings).map(|(weight_decay, standing)| {
+            TunedCandidate { weight_decay: *weight_decay, passes: standing.passes, valid_auc: standing.score }
+        });
+        let student = TunedStudent {
+            contender: contender as u32,
+            arm,
+            backbone: context.config.kind,
+            weight_decay: grid.weight_decay[raced.leader],
+            patience: grid.patience,
+            candidates: candidates.collect(),
+            // Told with the setting, and no part of the training.
+            seconds: raced.seconds,
+        };
+        self.passes.book.add_tuned(Tuned { task: number, tunee, all_rows, student });
+        Ok(())
+    }
+
+    /// What a task's model is trained on, and whether that is all rows as they are labelled.
+    fn look_at(&self, number: usize) -> Result<(Context<'_>, bool), SelectError> {
+        let task = self.job.task(number);
+        let Work { context, kind } = self.job.prepare(task)?;
+        let WorkKind::Train(training) = kind else { unreachable!("a backbone is trained") };
+        let rows = self.outcome.find_rows(self.job, task, &training, context.seed);
+        let all_rows = training.is_plain() && rows.treatment().is_none(context.data.train.labels);
+        Ok((context, all_rows))
     }
 }

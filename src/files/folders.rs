@@ -48,7 +48,16 @@ impl Files {
 
     /// A trainer's own folder, made empty.
     pub async fn work_dir(&self, job: JobId, attempt: i32) -> Result<PathBuf, FilesError> {
-        let path = self.root.join("work").join(job.to_string()).join(attempt.to_string());
+        self.make_work_dir(job, &attempt.to_string()).await
+    }
+
+    /// The same of a trainer that does a part of a job.
+    pub async fn part_dir(&self, job: JobId, number: i32, attempt: i32) -> Result<PathBuf, FilesError> {
+        self.make_work_dir(job, &part_name(number, attempt)).await
+    }
+
+    async fn make_work_dir(&self, job: JobId, name: &str) -> Result<PathBuf, FilesError> {
+        let path = self.root.join("work").join(job.to_string()).join(name);
         self.remove_dir(&path).await?;
         tokio::fs::create_dir_all(&path).await.map_err(FilesError::io("create the folder", &path))?;
         Ok(path)
@@ -56,9 +65,18 @@ impl Files {
 
     /// Removes the folder of an attempt that ended; those of others stay.
     pub async fn remove_work_dir(&self, job: JobId, attempt: i32) -> Result<(), FilesError> {
+        self.unmake_work_dir(job, &attempt.to_string()).await
+    }
+
+    /// Removes the folder of a part that ended.
+    pub async fn remove_part_dir(&self, job: JobId, number: i32, attempt: i32) -> Result<(), FilesError> {
+        self.unmake_work_dir(job, &part_name(number, attempt)).await
+    }
+
+    async fn unmake_work_dir(&self, job: JobId, name: &str) -> Result<(), FilesError> {
         let folder = self.root.join("work").join(job.to_string());
-        self.remove_dir(&folder.join(attempt.to_string())).await?;
-        // Fails while another attempt has its folder in it.
+        self.remove_dir(&folder.join(name)).await?;
+        // Fails while another attempt or part has its folder in it.
         tokio::fs::remove_dir(&folder).await.ok();
         Ok(())
     }
@@ -78,4 +96,9 @@ impl Files {
             _ => Ok(()),
         }
     }
+}
+
+/// Name of the folder of a part.
+fn part_name(number: i32, attempt: i32) -> String {
+    format!("part-{number}-{attempt}")
 }

@@ -43,6 +43,14 @@ impl Key {
         Self(format!("judgements/{judgement}/{}", Uuid::now_v7().simple()))
     }
 
+    /// Something of a job's parts: which rows they are about, or what came of one.
+    pub fn part(job: JobId, name: &str) -> Result<Self, ParseKeyError> {
+        if name.contains('/') {
+            return Err(ParseKeyError(name.to_owned()));
+        }
+        Self::parse(format!("parts/{job}/{name}"))
+    }
+
     /// A name as the database keeps it.
     pub fn parse(name: impl Into<String>) -> Result<Self, ParseKeyError> {
         let name = name.into();

@@ -5,10 +5,12 @@
 //! <root>/objects/checkpoints/<job>/<attempt>-<number>
 //! <root>/objects/results/<job>/<attempt>/<name>
 //! <root>/objects/judgements/<judgement>/<file>             what is handed out to judges, and what they predict
+//! <root>/objects/parts/<job>/<name>                        what a job's parts are about, and what came of them
 //! <root>/incoming/                                         uploads that have not ended
 //! <root>/partial/<upload>                                  uploads sent in parts
 //! <root>/datasets/<dataset>-v<format>/                     encoded tables; a cache, made again when missing
 //! <root>/work/<job>/<attempt>/                             a trainer's own folder
+//! <root>/work/<job>/part-<number>-<attempt>/               the same of a trainer that does a part
 //! ```
 //! An object is complete and on disk before its name exists. No part of a name comes from a client.
 //!

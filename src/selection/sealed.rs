@@ -43,8 +43,13 @@ impl<'a> SealedTest<'a> {
 
     /// How a (single) model does on the test rows. The rows are on the device only while this runs.
     pub fn read(&mut self, model: &mut dyn Model, options: &Options) -> Result<Reading, FitError> {
-        let logits = model.predict(&Rows::new(self.dataset.split(Split::Test), self.dataset.fields()));
+        let logits = self.predict(model);
         self.read_logits(logits, options)
+    }
+
+    /// `[n]`: what a (single) model thinks of the test rows. Nothing is judged by it before [`Self::read_logits`] takes it in.
+    pub fn predict(&self, model: &mut dyn Model) -> Vec<f32> {
+        model.predict(&Rows::new(self.dataset.split(Split::Test), self.dataset.fields()))
     }
 
     /// The same of a model that is known by its logits `[n]` of the test rows alone.

@@ -110,7 +110,8 @@ pub async fn expire(conn: &mut PgConnection, age: Duration, limit: u32) -> Resul
     Ok(objects)
 }
 
-/// Those of `objects` that no upload, checkpoint, result or judgement refers to: leftovers of a process that died between writing
+/// Those of `objects` that no upload, checkpoint, result, judgement or part of a job refers to: leftovers of a process that died
+/// between writing
 /// a file and its row, or of what was deleted. What a leased job has stored is not among them: its worker writes the row
 /// after the file.
 /// `upload_prefix` stands before the sha256 in the name of uploaded bytes.
@@ -126,6 +127,7 @@ pub async fn unreferenced(
            and not exists (select from artifacts a where a.object = asked.object)
            and not exists (select from judgement_files f where f.object = asked.object)
            and not exists (select from judgement_predictions p where p.object = asked.object)
+           and not exists (select from job_parts p where asked.object in (p.rows, p.result))
            and not exists (select from jobs j where j.lease_until is not null
                            and split_part(asked.object, '/', 2) = 'job_' || replace(j.id::text, '-', ''))",
     )

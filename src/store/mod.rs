@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod objects;
 pub mod outbox;
 mod page;
+pub mod parts;
 pub mod queue;
 pub mod sessions;
 pub mod tenants;
@@ -58,8 +59,11 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 pub const JOB_EVENT: &str = "job_event";
 /// Channel that says there may be a job, a dataset or a judgement to claim.
 pub const WORK: &str = "work";
-/// Channel that carries the id (a bare UUID) of a running job to be cancelled or paused.
+/// Channel that carries the id (a bare UUID) of a running job to be cancelled or paused, or of one whose parts are needed no
+/// more.
 pub const JOB_CANCEL: &str = "job_cancel";
+/// Channel that carries the id (a bare UUID) of a job of which a part is done or waits.
+pub const JOB_PART: &str = "job_part";
 
 /// What `pg_stat_activity` calls our sessions, where the address names them not otherwise.
 const APPLICATION: &str = "autodenoise";

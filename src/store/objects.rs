@@ -14,7 +14,9 @@ macro_rules! named {
          union all select object, bytes, sha256 from checkpoints
          union all select object, bytes, sha256 from artifacts
          union all select object, bytes, sha256 from judgement_files
-         union all select object, bytes, sha256 from judgement_predictions"
+         union all select object, bytes, sha256 from judgement_predictions
+         union all select distinct rows, rows_bytes, rows_sha256 from job_parts where rows is not null
+         union all select result, result_bytes, result_sha256 from job_parts where result is not null"
     };
 }
 

@@ -37,6 +37,18 @@ pub struct Beat {
     pub pause: bool,
 }
 
+/// How many jobs and parts of jobs each tenant has at work.
+macro_rules! at_work {
+    () => {
+        "select tenant, count(*) as jobs from (
+             select tenant from jobs where lease_until is not null
+             union all
+             select j.tenant from job_parts p join jobs j on j.id = p.job_id where p.lease_until is not null
+         ) busy group by tenant"
+    };
+}
+pub(super) use at_work;
+
 /// Claims the job of the highest priority, of the tenant with the fewest jobs at work, that has waited longest, among those the
 /// worker can run. Claimers do not wait for each other.
 pub async fn claim(
@@ -46,9 +58,9 @@ pub async fn claim(
     lease: Duration,
 ) -> Result<Option<ClaimedJob>, StoreError> {
     let row = sqlx::query(concat!(
-        "with at_work as (
-             select tenant, count(*) as jobs from jobs where lease_until is not null group by tenant
-         ), next as (
+        "with at_work as (",
+        at_work!(),
+        "), next as (
              select id from jobs left join at_work using (tenant)
              where state = 'queued' and (not_before is null or not_before <= now()) and requires <@ $3
                and (device not like 'cuda:%' or device = any($4)) and ($5 or not needs_torch)

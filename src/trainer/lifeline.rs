@@ -9,11 +9,15 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
+    time::Duration,
 };
 
 /// About a tenth of the processor time of a process of the usual priority where both want all of it.
 const NICENESS: i32 = 10;
+/// How often whoever waits for an answer looks whether a pause is wanted.
+const GLANCE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -65,15 +69,44 @@ pub fn end_with_parent() {
     watch_parent();
 }
 
-/// Ends the process as soon as stdin does: the state is in the last checkpoint, so there is nothing to save. What is
-/// returned becomes true when the parent wants a pause.
-pub fn watch_parent() -> Arc<AtomicBool> {
+/// What the parent wants of this process.
+pub struct Orders {
+    pause: Arc<AtomicBool>,
+    answers: Receiver<TrainerOrder>,
+}
+
+impl Orders {
+    /// Whether the parent wants a pause.
+    pub fn is_pause_wanted(&self) -> bool {
+        self.pause.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the answer to a question; none where the parent wants a pause instead.
+    pub fn wait_for_answer(&self) -> Option<TrainerOrder> {
+        loop {
+            match self.answers.recv_timeout(GLANCE) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Timeout) if !self.is_pause_wanted() => {}
+                Err(RecvTimeoutError::Timeout) => return None,
+                // The thread that reads stdin ends with the process alone.
+                Err(RecvTimeoutError::Disconnected) => std::process::exit(EXIT_PARENT_GONE.into()),
+            }
+        }
+    }
+}
+
+/// Ends the process as soon as stdin does: the state is in the last checkpoint, so there is nothing to save. Until then it
+/// takes in what the parent wants.
+pub fn watch_parent() -> Orders {
     let pause = Arc::<AtomicBool>::default();
     let asked = pause.clone();
+    let (answer, answers) = mpsc::channel();
     let watch = move || {
         for line in io::stdin().lock().lines() {
             match line.map(|line| serde_json::from_str(&line)) {
                 Ok(Ok(TrainerOrder::Pause)) => asked.store(true, Ordering::Relaxed),
+                // Nobody waits for it any more: the process is about to end.
+                Ok(Ok(order)) => drop(answer.send(order)),
                 Ok(Err(error)) => tracing::warn!(%error, "an order that is not understood"),
                 Err(_) => break,
             }
@@ -81,5 +114,5 @@ pub fn watch_parent() -> Arc<AtomicBool> {
         std::process::exit(EXIT_PARENT_GONE.into());
     };
     std::thread::Builder::new().name("lifeline".to_owned()).spawn(watch).expect("a thread can be started");
-    pause
+    Orders { pause, answers }
 }

@@ -1,8 +1,10 @@
-//! The trainer process: one resolved job in on stdin, events out on stdout one JSON line each, logs on stderr.
+//! The trainer process: one resolved job, or a part of one, in on stdin, events out on stdout one JSON line each, logs on
+//! stderr.
 //!
 //! It is disposable: it has no database, keeps all it knows in checkpoints, dies with its parent, and may be killed at any
 //! moment. libtorch's thread pool and CUDA context live and end with it.
 
+mod board;
 pub(crate) mod lifeline;
 mod output;
 mod programs;
@@ -12,22 +14,25 @@ pub use programs::{Probe, TrainerCommand, Trainers};
 
 use crate::backbone::{EngineError, OpenEngines};
 use crate::evaluate::{
-    CheckpointError, DenoisedWriter, ExportError, Planted, Run, RunError, RunInput, Step, describe_engines,
+    CheckpointError, DenoisedWriter, ExportError, PartInput, Planted, Run, RunError, RunInput, Step, describe_engines,
+    run_part,
 };
 use crate::ingest::{self, Dataset, DatasetError, RowChanges};
 use crate::plant;
 use crate::selection::SelectError;
 use crate::telemetry::{self, LogConfig};
 use crate::types::{
-    Compression, DatasetSpec, ErrorKind, FileFormat, Noise, OutputForm, SelfCheck, TrainerEvent, TrainerJob,
+    Compression, DatasetSpec, ErrorKind, FileFormat, Noise, OutputForm, ResolvedSpec, SelfCheck, TrainerEvent,
+    TrainerJob, TrainerPart, TrainerWork,
 };
+use board::WorkersBoard;
+use lifeline::Orders;
 use output::Output;
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -92,15 +97,15 @@ pub fn main(log: &LogConfig, open: OpenEngines) -> ExitCode {
     lifeline::give_way();
     lifeline::offer_to_die();
     let output = Output::new();
-    let job: TrainerJob = match lifeline::read_job() {
-        Ok(job) => job,
+    let work: TrainerWork = match lifeline::read_job() {
+        Ok(work) => work,
         Err(error) => {
             let message = format!("the trainer's job: {error}");
             output.emit(&failed(message, ErrorKind::Protocol));
             return EXIT_BAD_JOB.into();
         }
     };
-    let pause = lifeline::watch_parent();
+    let orders = lifeline::watch_parent();
     let _telemetry = match telemetry::init(log) {
         Ok(telemetry) => telemetry,
         Err(error) => {
@@ -110,9 +115,15 @@ pub fn main(log: &LogConfig, open: OpenEngines) -> ExitCode {
     };
     // On the log, with the job's id, instead of bare on stderr.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    let span = tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt);
+    let span = match &work {
+        TrainerWork::Job(job) => tracing::info_span!("trainer", job_id = %job.job_id, attempt = job.attempt),
+        TrainerWork::Part(part) => tracing::info_span!("trainer", job_id = %part.job_id, part = part.number),
+    };
     let _entered = span.enter();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&job, open, &output, &pause)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| match &work {
+        TrainerWork::Job(job) => run(job, open, &output, &orders),
+        TrainerWork::Part(part) => do_part(part, open, &output),
+    }));
     let (message, kind, code) = match outcome {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -133,8 +144,28 @@ fn failed(message: String, kind: ErrorKind) -> TrainerEvent {
     TrainerEvent::Failed { message, retryable: kind.is_transient(), kind: Some(kind) }
 }
 
-/// Ends with the job, or after a checkpoint where `pause` is wanted.
-fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool) -> Result<(), TrainerError> {
+/// Does one part of a job that another trainer runs.
+fn do_part(part: &TrainerPart, open: OpenEngines, output: &Output) -> Result<(), TrainerError> {
+    let threads = part.threads.max(1);
+    let engines = open(part.spec.engine, part.spec.device, threads)?;
+    let dataset = Dataset::open(&part.dataset_dir)?;
+    lifeline::bound_memory(part.memory_cap.unwrap_or_else(|| memory_limit(&part.spec, threads, &dataset)));
+    let input = PartInput {
+        spec: &part.spec,
+        dataset: &dataset,
+        engines: &engines,
+        threads,
+        order: &part.order,
+        rows: part.rows.as_deref(),
+    };
+    let file = "part.safetensors";
+    run_part(&input, &part.out_dir.join(file)).map_err(RunError::from)?;
+    output.emit(&TrainerEvent::PartDone { number: part.number, file: file.to_owned() });
+    Ok(())
+}
+
+/// Ends with the job, or after a checkpoint where a pause is wanted.
+fn run(job: &TrainerJob, open: OpenEngines, output: &Output, orders: &Orders) -> Result<(), TrainerError> {
     let threads = job.threads.max(1);
     let engines = open(job.spec.engine, job.spec.device, threads)?;
     std::fs::create_dir_all(&job.out_dir)
@@ -142,7 +173,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     let dataset = Dataset::open(&job.dataset_dir)?;
     // A GPU's driver reserves address space as it likes.
     if !engines.device_name().starts_with("cuda") {
-        lifeline::bound_memory(memory_limit(job, &dataset));
+        lifeline::bound_memory(job.memory_cap.unwrap_or_else(|| memory_limit(&job.spec, threads, &dataset)));
     }
     let write = |changes: RowChanges, out: &Path| {
         let exported = ingest::write_denoised_as(job.output_form, &job.source, &job.source_spec, changes, out)?;
@@ -176,6 +207,9 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
         read_column: &*read_column,
         denoised: &denoised,
     })?;
+    if job.spread {
+        run.share_parts(WorkersBoard { output, orders });
+    }
     if let Some(checkpoint) = &job.resume_from {
         match run.resume(checkpoint) {
             // Of another version of the program: its work is lost, the job is not.
@@ -196,7 +230,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     let every = Duration::try_from_secs_f64(job.checkpoint_seconds).unwrap_or(Duration::MAX);
     let mut last = Instant::now();
     while run.step(&mut |event| output.emit(&event))? == Step::More {
-        let paused = pause.load(Ordering::Relaxed);
+        let paused = orders.is_pause_wanted();
         if paused || last.elapsed() >= every {
             let file = run.save_checkpoint().map_err(RunError::from)?;
             let (phase, epoch) = run.position();
@@ -211,12 +245,12 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, pause: &AtomicBool)
     Ok(())
 }
 
-/// Bytes of memory that the job may take: what the operator says, else far more than it is planned to.
-fn memory_limit(job: &TrainerJob, dataset: &Dataset) -> u64 {
+/// Bytes of memory that a job may take where the operator says nothing: far more than it is planned to.
+fn memory_limit(spec: &ResolvedSpec, threads: usize, dataset: &Dataset) -> u64 {
     let map = &dataset.feature_map;
-    let planned = job.spec.memory_bytes(map.rows, map.total_cardinality.into(), map.fields.len() as u64);
-    let spare = LEAST_SPARE + SPARE_OF_THREAD * job.threads as u64;
-    job.memory_cap.unwrap_or_else(|| (4 * planned).max(planned + spare))
+    let planned = spec.memory_bytes(map.rows, map.total_cardinality.into(), map.fields.len() as u64);
+    let spare = LEAST_SPARE + SPARE_OF_THREAD * threads as u64;
+    (4 * planned).max(planned + spare)
 }
 
 /// The denoised table's file name and media type: the source's format.

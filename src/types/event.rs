@@ -2,12 +2,21 @@
 //! on stdout), and the names of the events clients see.
 
 use super::{
-    Arm, DatasetSpec, ErrorKind, JobId, Metrics, OutputForm, Phase, Progress, Report, ResolvedSpec, TableSource,
-    Warning,
+    Arm, DatasetSpec, ErrorKind, JobId, Metrics, OfferedPart, OutputForm, Phase, Progress, Report, ResolvedSpec,
+    TableSource, TrainerPart, Warning,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use utoipa::ToSchema;
+
+/// What a trainer process is started for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "snake_case")]
+pub enum TrainerWork {
+    Job(Box<TrainerJob>),
+    /// A part of a job that another trainer runs.
+    Part(Box<TrainerPart>),
+}
 
 /// All a trainer needs: it has no database and reads nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +49,9 @@ pub struct TrainerJob {
     /// Most bytes of memory, where the operator has said so.
     #[serde(default)]
     pub memory_cap: Option<u64>,
+    /// Whether parts of the job are laid out for other workers too, and done in the order that the worker says.
+    #[serde(default)]
+    pub spread: bool,
 }
 
 /// What one pass over the training rows came to. (contender, arm, seed, phase, epoch, pass) names it in its job.
@@ -82,11 +94,15 @@ pub struct ArtifactFile {
 }
 
 /// What a worker tells a trainer that runs. One JSON object a line, after the job's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 pub enum TrainerOrder {
     /// End the pass under way, write a checkpoint, say `paused` and exit.
     Pause,
+    /// Answers `next_part`: do this part.
+    DoPart { number: u32 },
+    /// Answers `next_part`: this part is done, and the file has what came of it.
+    TakePart { number: u32, file: PathBuf },
 }
 
 /// What a trainer says. One JSON object a line; `{"event":"epoch", ...}`.
@@ -115,6 +131,21 @@ pub enum TrainerEvent {
     },
     Warning(Warning),
     Artifact(ArtifactFile),
+    /// Parts that whoever has a free slot may do. Said of each part once.
+    Parts {
+        parts: Vec<OfferedPart>,
+    },
+    /// The trainer has no part to do and waits for an order: which of the `open` ones it does next, or what came of one.
+    /// `begun` is one that an earlier attempt has half done.
+    NextPart {
+        open: Vec<u32>,
+        begun: Option<u32>,
+    },
+    /// A part is done; `file` below `out_dir` has what came of it. The last event of a trainer that was started for the part.
+    PartDone {
+        number: u32,
+        file: String,
+    },
     /// The last event of a run that ended well.
     Finished(Box<Report>),
     /// The last event of a run that was told to pause: its newest checkpoint covers all it did.

@@ -28,6 +28,7 @@ mod metrics;
 mod option_value;
 mod options;
 mod overrides;
+mod part;
 mod plan;
 mod problem;
 mod quote;
@@ -62,7 +63,7 @@ pub use dataset::{
 };
 pub use device::{Device, Engine};
 pub use digest::json_sha256;
-pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder};
+pub use event::{ArtifactFile, EpochRow, EventType, TrainerEvent, TrainerJob, TrainerOrder, TrainerWork};
 pub use evidence::{
     ArtifactDigest, Calibration, Certificate, Certification, CertifiedArm, CertifiedRun, Certify, Clusters, Corruption,
     CorruptionFound, Envelope, EnvelopeSignature, ExampleValue, Findings, Found, Gain, GainReading, Guard, JudgedRows,
@@ -84,6 +85,7 @@ pub use options::{
     Action, AucOn, DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options, PolicyReduction,
     Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };
+pub use part::{OfferedPart, PartWork, TrainerPart};
 pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};
 pub use quote::Quote;

@@ -11,11 +11,11 @@ use super::{
     words::{self, Badge, Moment},
 };
 use crate::{
-    api::{AttemptPage, JobSummary, JobView, MetricsView, Page, RowWithCells},
+    api::{AttemptPage, JobSummary, JobView, MetricsView, Page, PartState, PartView, RowWithCells},
     metrics::{mean, sample_sd},
     report::{ExplainedRow, SAMPLE_ROWS, describe_evidence, explain_finding},
     types::{
-        Corruption, CorruptionFound, EpochRow, Guard, JobId, JobState, KeptShare, MethodName, Report, RunResult,
+        Corruption, CorruptionFound, EpochRow, Guard, JobId, JobState, KeptShare, MethodName, Phase, Report, RunResult,
         TableLine, signed,
     },
 };
@@ -38,6 +38,9 @@ struct JobPage {
     result: Option<ResultView>,
     figures: Vec<Figure>,
     attempts: Vec<AttemptLine>,
+    /// How far the parts are; absent where there are none.
+    parts_done: Option<String>,
+    parts: Vec<PartLine>,
     settings: String,
     /// Where news of it comes from; absent where nothing will change.
     news: Option<String>,
@@ -87,6 +90,15 @@ struct AttemptLine {
     took: String,
     outcome: String,
     error: String,
+}
+
+/// A training that any worker may do.
+struct PartLine {
+    what: String,
+    backbone: String,
+    seed: u64,
+    state: &'static str,
+    worker: String,
 }
 
 /// What a finished job came to.
@@ -202,6 +214,8 @@ pub async fn show(shell: Shell, ask: Ask, Path(id): Path<JobId>) -> Result<Respo
         result,
         figures: job_charts::draw(&passes, &job.spec),
         attempts: attempts.data.iter().map(describe_attempt).collect(),
+        parts_done: job.describe_parts(),
+        parts: job.parts.iter().map(describe_part).collect(),
         settings: serde_json::to_string_pretty(&job.spec).expect("a spec is plain data"),
         news: (!job.is_terminal).then(|| format!("/jobs/{id}/events?after={}", job.last_event_seq)),
         passes: passes.len(),
@@ -257,6 +271,21 @@ fn describe_attempt(attempt: &crate::api::AttemptView) -> AttemptLine {
         took: words::seconds((end - attempt.started_at).num_milliseconds() as f64 / 1000.0),
         outcome: attempt.outcome.clone().unwrap_or_else(|| "running".to_owned()),
         error: attempt.error.clone().unwrap_or_default(),
+    }
+}
+
+fn describe_part(part: &PartView) -> PartLine {
+    let arm = words::arm(part.work.arm);
+    PartLine {
+        what: if part.work.phase == Phase::Tune { format!("tuning, {arm}") } else { arm.to_owned() },
+        backbone: part.work.backbone.to_string(),
+        seed: part.work.seed,
+        state: match part.state {
+            PartState::Waiting => "waiting",
+            PartState::Running => "at work",
+            PartState::Done => "done",
+        },
+        worker: part.worker.clone().unwrap_or_default(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
         Lease, StoreError,
         ingest_queue::{self, DatasetLease},
         judgement_queue::{self, JudgementLease},
+        parts::{self, PartLease},
         queue,
     },
     types::JobId,
@@ -87,6 +88,21 @@ impl Heart {
             async move {
                 judgement_queue::heartbeat(&mut *shared.heart_store.acquire().await?, &lease, time).await?;
                 Ok(None)
+            }
+        })
+    }
+
+    /// Starts the heart of a part. It beats at once when a client wants the job cancelled or paused, or the job has ended.
+    pub(super) fn start_for_part(shared: &Arc<Shared>, lease: PartLease) -> Self {
+        let time = shared.config.lease();
+        let cancels = Cancels { job: Some(lease.job), receiver: shared.cancels.subscribe() };
+        let shared = shared.clone();
+        Self::start(time, cancels, move || {
+            let shared = shared.clone();
+            async move {
+                let conn = &mut *shared.heart_store.acquire().await?;
+                let is_wanted = parts::heartbeat(conn, &lease, time).await?;
+                Ok((!is_wanted).then_some(Stop::Cancel))
             }
         })
     }

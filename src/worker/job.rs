@@ -1,22 +1,27 @@
 //! One claimed job, from the claim to its end or back into the queue.
 
 use super::{
+    answer::{Question, answer},
     certificate,
     heart::{Heart, Stop},
     ingest::IngestFailure,
     ledger::{Ledger, insist},
     shared::Shared,
-    trainer::{Alive, EXIT, Heard, Trainer, until_stalled},
+    trainer::{Alive, EXIT, Heard, Stored, Trainer, until_stalled},
 };
 use crate::{
     files::{FilesError, Key},
     store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob, test_reads},
-    types::{ArtifactDigest, ErrorKind, Failure, JobState, OutputForm, Report, TrainerEvent, TrainerJob},
+    types::{
+        ArtifactDigest, Device, Engine, ErrorKind, Failure, JobState, OutputForm, Report, ResolvedSpec, TrainerEvent,
+        TrainerJob, TrainerOrder, TrainerWork,
+    },
 };
 use metrics::{counter, histogram};
 use std::{
     future::pending,
-    pin::pin,
+    path::PathBuf,
+    pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,6 +35,9 @@ use tracing::{info, warn};
 /// How long a trainer that was told to pause may take to end its pass and write a checkpoint. One that takes longer is
 /// stopped: the job goes on from its last checkpoint later.
 const PAUSE: Duration = Duration::from_secs(60);
+
+/// An answer that a trainer waits for.
+type Answering<'a> = Pin<Box<dyn Future<Output = Result<TrainerOrder, StoreError>> + Send + 'a>>;
 
 /// How an attempt ended.
 enum End {
@@ -144,8 +152,8 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
         () = pause.cancelled() => return End::handed_back(PAUSED),
         prepared = start_trainer(shared, claimed, alive) => prepared,
     };
-    let mut trainer = match prepared {
-        Ok(trainer) => trainer,
+    let (mut trainer, folder) = match prepared {
+        Ok(prepared) => prepared,
         Err(end) => return end,
     };
     let mut ledger = Ledger::new(shared, claimed);
@@ -153,6 +161,8 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
     let mut results = Vec::new();
     // When a trainer that was told to pause must have stopped; none before it is told.
     let mut time_to_pause = None;
+    // The answer that the trainer waits for.
+    let mut answering: Option<Answering> = None;
     loop {
         let out_of_time = async {
             match time_to_pause {
@@ -160,20 +170,36 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
                 None => pending().await,
             }
         };
+        let is_asked = answering.is_some();
+        let answered = async {
+            match &mut answering {
+                Some(answering) => Pin::as_mut(answering).await,
+                None => pending().await,
+            }
+        };
         let stalled = until_stalled(trainer.pid(), shared.config.stall());
         let heard = tokio::select! {
             biased;
             () = pause.cancelled(), if time_to_pause.is_none() => {
-                trainer.ask_to_pause().await;
+                trainer.order(&TrainerOrder::Pause).await;
                 time_to_pause = Some(tokio::time::Instant::now() + PAUSE);
                 continue;
             }
             heard = trainer.next() => heard,
+            order = answered => {
+                answering = None;
+                match order {
+                    Ok(order) => trainer.order(&order).await,
+                    Err(error) => return error.into(),
+                }
+                continue;
+            }
             () = out_of_time => {
                 warn!("the trainer did not come to a checkpoint in time; the job goes on from the one before");
                 return End::handed_back(PAUSED);
             }
-            () = stalled => {
+            // One that waits for an answer has nothing to compute.
+            () = stalled, if !is_asked => {
                 let seconds = shared.config.stall_seconds;
                 let message = format!("the trainer said nothing and computed nothing for {seconds} seconds");
                 return End::failed(ErrorKind::Stalled, message);
@@ -193,6 +219,12 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
                 let unnamed = if retryable { ErrorKind::TrainerDied } else { ErrorKind::Invalid };
                 last_word = Some(End::failed(kind.unwrap_or(unnamed), message));
                 break;
+            }
+            Some(Heard::Event(TrainerEvent::NextPart { open, begun })) => {
+                let (lease, folder) = (claimed.lease, folder.clone());
+                answering =
+                    Some(Box::pin(async move { answer(shared, lease, &Question { open, begun }, &folder).await }));
+                continue;
             }
             Some(Heard::Died(failure)) => return End::Failed(failure),
             Some(Heard::Broken(reason)) => return End::failed(ErrorKind::Protocol, reason),
@@ -224,7 +256,8 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
     last_word.unwrap_or(End::Failed(failure))
 }
 
-async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> Result<Trainer, End> {
+/// The trainer, and its folder.
+async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> Result<(Trainer, PathBuf), End> {
     let Lease { job: job_id, attempt } = claimed.lease;
     let died = |error: FilesError| End::failed(ErrorKind::Storage, error.to_string());
     let read = shared.dataset_dir(claimed.spec.dataset_id, &claimed.table, &claimed.dataset_spec).await;
@@ -271,23 +304,33 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> R
         output_form,
         truth: None,
         earlier_reads,
-        out_dir,
+        out_dir: out_dir.clone(),
         resume_from,
         checkpoint_seconds: shared.config.checkpoint_seconds,
         threads: shared.config.threads(),
         memory_cap: shared.config.job_max_memory,
+        spread: may_spread(shared, &claimed.spec),
     };
     // The claim asked for a job that this worker can run.
     let trainer = shared
         .trainers
         .for_job(&job.spec, &shared.ability)
         .ok_or_else(|| End::handed_back("the job needs libtorch, which this worker has not"))?;
-    Trainer::spawn(trainer, &job, &shared.files, alive).await.map_err(|error| {
+    let stored = Stored::Job { job: job_id, attempt };
+    let work = TrainerWork::Job(Box::new(job));
+    let spawned = Trainer::spawn(trainer, &work, &out_dir, stored, &shared.files, alive).await.map_err(|error| {
         // That is the machine's fault, and no job would fare better here.
         let reason = format!("the trainer `{}` cannot be started: {error}", trainer.program.display());
         shared.fitness.note_trainer_failure(reason.clone());
         End::HandedBack { reason, pause: shared.config.retry() }
-    })
+    });
+    Ok((spawned?, out_dir))
+}
+
+/// Whether others may do parts of the job. Not of one that a GPU computes: another kind of device would come to other numbers.
+fn may_spread(shared: &Shared, spec: &ResolvedSpec) -> bool {
+    let has_no_gpu = || spec.engine == Engine::Fused || shared.ability.gpus.is_empty();
+    shared.config.spread && (spec.device == Device::Cpu || spec.device == Device::Auto && has_no_gpu())
 }
 
 async fn take_test_read(shared: &Shared, lease: &Lease) -> Result<u32, StoreError> {

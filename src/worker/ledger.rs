@@ -3,7 +3,7 @@
 use super::{shared::Shared, trainer::Heard};
 use crate::{
     files::Key,
-    store::{Lease, StoreError, answered, artifacts, checkpoints, events, metrics, queue},
+    store::{Lease, StoreError, answered, artifacts, checkpoints, events, metrics, parts, queue},
     types::{EventType, Progress, TrainerEvent},
 };
 use ::metrics::{counter, histogram};
@@ -82,6 +82,10 @@ impl<'a> Ledger<'a> {
             }
             Heard::Checkpoint(new) => return checkpoints::record(conn, lease, new).await,
             Heard::Artifact(new) => artifacts::record(conn, lease, new).await?,
+            Heard::Parts(new) => parts::offer(conn, lease, new).await?,
+            Heard::PartDone { number, result } => {
+                parts::finish_own(conn, lease, *number as i32, result.as_ref()).await?;
+            }
             Heard::Event(event) => debug!(?event, "nothing to write down"),
             Heard::Died(_) | Heard::Broken(_) => unreachable!("the end of an attempt is no entry of the ledger"),
         }

@@ -4,13 +4,15 @@
 //! run        slots, and the loop that fills them
 //!  ├ dataset  one claimed dataset: read it on a thread
 //!  ├ judgement  one claimed judgement: hand out what to train on, or judge what models predict (`judging`)
-//!  └ job      one claimed job: spawn a trainer (`trainer`), write down what it says (`ledger`)
-//!      heart  renews the lease beside either, and says when to stop
+//!  ├ job      one claimed job: spawn a trainer (`trainer`), write down what it says (`ledger`), say which part is next (`answer`)
+//!  └ part     one claimed part of another worker's job: spawn a trainer for it
+//!      heart  renews the lease beside each, and says when to stop
 //! pulse      says that the worker is there, whether it is fit (`fitness`), and who is not there any more
 //! ```
 //! The claim is one short transaction, the work runs outside of any, and every write asks for the lease. NOTIFY makes
 //! it quick, polling makes it certain.
 
+mod answer;
 mod certificate;
 mod dataset;
 mod encode;
@@ -22,6 +24,7 @@ mod judgement;
 mod judging;
 mod ledger;
 mod lines;
+mod part;
 mod pulse;
 mod shared;
 mod sweep;
@@ -36,15 +39,17 @@ use crate::{
     config::WorkerConfig,
     files::Files,
     store::{
-        JOB_CANCEL, Store, StoreError, WORK, answered,
+        JOB_CANCEL, JOB_PART, Store, StoreError, WORK, answered,
         ingest_queue::{self, ClaimedDataset},
         judgement_queue::{self, ClaimedJudgement},
+        parts::{self, ClaimedPart},
         queue::{self, ClaimedJob},
     },
     trainer::Trainers,
     types::JobId,
 };
 use shared::{POLL, Shared};
+use sqlx::PgConnection;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -71,6 +76,7 @@ enum Claimed {
     Dataset(Box<ClaimedDataset>),
     Judgement(Arc<Judge>, Box<ClaimedJudgement>),
     Job(Box<ClaimedJob>),
+    Part(Box<ClaimedPart>),
 }
 
 impl Worker {
@@ -188,12 +194,17 @@ async fn fill_slots(
                 let span = info_span!("job", job_id = %claimed.lease.job, attempt = claimed.lease.attempt);
                 slots.spawn(job::run(shared, *claimed, shutdown).instrument(span));
             }
+            Claimed::Part(claimed) => {
+                let span = info_span!("part", job_id = %claimed.lease.job, part = claimed.lease.number);
+                slots.spawn(part::run(shared, *claimed, shutdown).instrument(span));
+            }
         }
     }
     Ok(None)
 }
 
-/// Datasets first: reading one is short, and a client waits for its errors. A judgement is as short.
+/// Datasets first: reading one is short, and a client waits for its errors. A judgement is as short. Then a part or a job,
+/// whichever is before the other in the queue.
 async fn claim_work(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     let lease = shared.config.lease();
     let conn = &mut *shared.store.acquire().await?;
@@ -205,14 +216,28 @@ async fn claim_work(shared: &Shared) -> Result<Option<Claimed>, StoreError> {
     {
         return Ok(Some(Claimed::Judgement(judge.clone(), Box::new(judgement))));
     }
-    let job = queue::claim(conn, &shared.name, &shared.ability, lease).await?;
-    Ok(job.map(|job| Claimed::Job(Box::new(job))))
+    if let Some(part) = claim_part(shared, conn, false).await? {
+        return Ok(Some(part));
+    }
+    if let Some(job) = queue::claim(conn, &shared.name, &shared.ability, lease).await? {
+        return Ok(Some(Claimed::Job(Box::new(job))));
+    }
+    // Another worker may just have claimed the job that was before a part.
+    claim_part(shared, conn, true).await
+}
+
+async fn claim_part(shared: &Shared, conn: &mut PgConnection, any: bool) -> Result<Option<Claimed>, StoreError> {
+    if !shared.config.spread {
+        return Ok(None);
+    }
+    let part = parts::claim(conn, &shared.name, &shared.ability, shared.config.lease(), any).await?;
+    Ok(part.map(|part| Claimed::Part(Box::new(part))))
 }
 
 /// Passes the database's notifications on. A failure here costs only time, because the slots also look by themselves.
 async fn pass_on_notifications(shared: Arc<Shared>) {
     loop {
-        match shared.store.listen(&[WORK, JOB_CANCEL]).await {
+        match shared.store.listen(&[WORK, JOB_CANCEL, JOB_PART]).await {
             Ok(mut listener) => {
                 // Something may have come before the listener did.
                 shared.wake.notify_waiters();
@@ -222,6 +247,12 @@ async fn pass_on_notifications(shared: Arc<Shared>) {
                             if let Ok(id) = Uuid::try_parse(said.payload()) {
                                 // No receiver: no job runs here.
                                 shared.cancels.send(JobId(id)).ok();
+                            }
+                        }
+                        Ok(Some(said)) if said.channel() == JOB_PART => {
+                            if let Ok(id) = Uuid::try_parse(said.payload()) {
+                                // No receiver: no job waits for parts here.
+                                shared.parts.send(JobId(id)).ok();
                             }
                         }
                         // None: reconnected, and what was said in between is gone.

@@ -7,7 +7,7 @@
 
 use super::shared::{POLL, Shared};
 use crate::store::{
-    StoreError, endings, ingest_queue, judgement_queue,
+    StoreError, endings, ingest_queue, judgement_queue, parts,
     workers::{self, WorkerPulse},
 };
 use metrics::gauge;
@@ -68,6 +68,10 @@ async fn pulse(shared: &Shared, steady: bool, draining: bool) -> Result<(), Stor
     if steady {
         ingest_queue::recover_expired(conn, now, shared.config.max_attempts).await?;
         judgement_queue::recover_expired(conn, now, shared.config.max_attempts).await?;
+        match parts::recover_expired(conn, now).await? {
+            0 => {}
+            parts => warn!(parts, "the workers of parts were not heard of"),
+        }
         for (job_id, state) in endings::recover_expired(conn, now, shared.retries()).await? {
             warn!(%job_id, state = state.as_str(), "the job's worker was not heard of");
         }

@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// Longest wait before looking for work again; shorter where leases are.
 pub(super) const POLL: Duration = Duration::from_secs(5);
 
-/// Jobs told to stop or pause, kept for a slot that is slow to listen.
+/// Jobs told of, kept for a slot that is slow to listen.
 const CANCELS: usize = 1024;
 
 pub(super) struct Shared {
@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub(super) wake: Notify,
     /// Jobs a client wants stopped or paused.
     pub(super) cancels: broadcast::Sender<JobId>,
+    /// Jobs of which a part is done or waits.
+    pub(super) parts: broadcast::Sender<JobId>,
 }
 
 impl Shared {
@@ -80,6 +82,7 @@ impl Shared {
             config,
             wake: Notify::new(),
             cancels: broadcast::channel(CANCELS).0,
+            parts: broadcast::channel(CANCELS).0,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The trainer process: one `TrainerJob` on its stdin, one `TrainerEvent` a line from its stdout, log lines from its
+//! The trainer process: one `TrainerWork` on its stdin, one `TrainerEvent` a line from its stdout, log lines from its
 //! stderr.
 //!
 //! It runs in its own process group, which is killed whole when this value is dropped; whoever holds the other end of its
@@ -9,14 +9,19 @@
 use super::lines::{Line, Lines, MAX_LINE};
 use crate::{
     files::{Files, Key},
-    store::{artifacts::NewArtifact, checkpoints::NewCheckpoint},
+    store::{
+        artifacts::NewArtifact,
+        checkpoints::NewCheckpoint,
+        parts::{NewPart, PartObject},
+    },
     trainer::TrainerCommand,
-    types::{ErrorKind, Failure, TrainerEvent, TrainerJob, TrainerOrder},
+    types::{ErrorKind, Failure, JobId, OfferedPart, TrainerEvent, TrainerOrder, TrainerWork},
 };
 use std::{
+    collections::HashMap,
     io,
     os::unix::process::ExitStatusExt,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -46,10 +51,23 @@ pub(super) enum Heard {
     Event(TrainerEvent),
     Checkpoint(NewCheckpoint),
     Artifact(NewArtifact),
+    Parts(Vec<NewPart>),
+    PartDone {
+        number: u32,
+        /// Absent where it could not be stored.
+        result: Option<PartObject>,
+    },
     /// The attempt cannot go on; another may.
     Died(Failure),
     /// The trainer does not keep to the protocol; no attempt will do better.
     Broken(String),
+}
+
+/// Whose files a trainer's are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stored {
+    Job { job: JobId, attempt: i32 },
+    Part { job: JobId, number: i32, attempt: i32 },
 }
 
 /// Is dropped when the process is gone.
@@ -71,14 +89,16 @@ pub(super) struct Trainer {
 impl Trainer {
     pub(super) async fn spawn(
         command: &TrainerCommand,
-        job: &TrainerJob,
+        work: &TrainerWork,
+        folder: &Path,
+        stored: Stored,
         files: &Files,
         alive: Alive,
     ) -> io::Result<Self> {
         let oom_kills = oom_kills();
         let mut child = command
             .command()
-            .current_dir(&job.out_dir)
+            .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -92,11 +112,13 @@ impl Trainer {
         };
         let last_log_line = Arc::<Mutex<String>>::default();
         let (tell, heard) = mpsc::channel(BUFFERED_EVENTS);
-        let listener = Listener { files: files.clone(), job: job.clone(), tell, checkpoints: 0 };
+        let files = files.clone();
+        let listener =
+            Listener { files, folder: folder.to_owned(), stored, tell, checkpoints: 0, rows: HashMap::new() };
         let span = Span::current();
         let stdout = tokio::spawn(listener.run(stdout).instrument(span.clone()));
         let stderr = tokio::spawn(pass_on_log(stderr, last_log_line.clone()).instrument(span));
-        let mut line = serde_json::to_vec(job)?;
+        let mut line = serde_json::to_vec(work)?;
         line.push(b'\n');
         // One that ended before it read its job says why on its other pipes.
         match stdin.write_all(&line).await {
@@ -120,12 +142,12 @@ impl Trainer {
         self.heard.recv().await
     }
 
-    /// Tells it to write a checkpoint and end. A trainer that cannot be told any more is about to end by itself.
-    pub(super) async fn ask_to_pause(&mut self) {
-        let mut line = serde_json::to_vec(&TrainerOrder::Pause).expect("an order is plain data");
+    /// Tells it what to do. A trainer that cannot be told any more is about to end by itself.
+    pub(super) async fn order(&mut self, order: &TrainerOrder) {
+        let mut line = serde_json::to_vec(order).expect("an order is plain data");
         line.push(b'\n');
         if let Err(error) = self.stdin.write_all(&line).await {
-            warn!(%error, "the trainer cannot be told to pause");
+            warn!(%error, ?order, "the trainer cannot be told");
         }
     }
 
@@ -227,9 +249,13 @@ fn describe_exit(status: ExitStatus) -> String {
 /// Reads stdout.
 struct Listener {
     files: Files,
-    job: TrainerJob,
+    /// The trainer's own.
+    folder: PathBuf,
+    stored: Stored,
     tell: mpsc::Sender<Heard>,
     checkpoints: u64,
+    /// Files of rows that parts are about, by their names; absent where they could not be stored.
+    rows: HashMap<String, Option<PartObject>>,
 }
 
 impl Listener {
@@ -278,7 +304,8 @@ impl Listener {
         Some(match event {
             TrainerEvent::Checkpoint { file, phase, epoch } => {
                 self.checkpoints += 1;
-                let key = Key::checkpoint(self.job.job_id, self.job.attempt, self.checkpoints);
+                let Stored::Job { job, attempt } = self.stored else { return Some(out_of_place("a checkpoint")) };
+                let key = Key::checkpoint(job, attempt, self.checkpoints);
                 match self.store_file(&key, &file).await {
                     Ok((bytes, sha256)) => {
                         Heard::Checkpoint(NewCheckpoint { phase, epoch, object: key.to_string(), bytes, sha256 })
@@ -291,7 +318,8 @@ impl Listener {
                 }
             }
             TrainerEvent::Artifact(file) => {
-                let stored = match Key::result(self.job.job_id, self.job.attempt, &file.name) {
+                let Stored::Job { job, attempt } = self.stored else { return Some(out_of_place("a result")) };
+                let stored = match Key::result(job, attempt, &file.name) {
                     Ok(key) => self.store_file(&key, &file.file).await.map(|(bytes, sha256)| (key, bytes, sha256)),
                     Err(error) => return Some(Heard::Broken(error.to_string())),
                 };
@@ -310,8 +338,51 @@ impl Listener {
                     )),
                 }
             }
+            TrainerEvent::Parts { parts } => {
+                let Stored::Job { job, attempt } = self.stored else { return Some(out_of_place("parts")) };
+                let mut laid_out = Vec::with_capacity(parts.len());
+                for OfferedPart { number, work, order, rows } in parts {
+                    let stored = match &rows {
+                        None => None,
+                        Some(file) => self.store_rows(job, attempt, file).await,
+                    };
+                    // Without its rows nobody else can do it.
+                    let is_own = rows.is_some() && stored.is_none();
+                    laid_out.push(NewPart { number: number as i32, work, task: order, rows: stored, is_own });
+                }
+                Heard::Parts(laid_out)
+            }
+            TrainerEvent::PartDone { number, file } => {
+                let (job, name) = match self.stored {
+                    Stored::Job { job, attempt } => (job, format!("{number}-own-{attempt}")),
+                    Stored::Part { job, number, attempt } => (job, format!("{number}-{attempt}")),
+                };
+                Heard::PartDone { number, result: self.store_part(job, &name, &file).await }
+            }
             event => Heard::Event(event),
         })
+    }
+
+    /// Stores a file of rows, once.
+    async fn store_rows(&mut self, job: JobId, attempt: i32, file: &str) -> Option<PartObject> {
+        if !self.rows.contains_key(file) {
+            let stored = self.store_part(job, &format!("{attempt}-{file}"), file).await;
+            self.rows.insert(file.to_owned(), stored);
+        }
+        self.rows[file].clone()
+    }
+
+    /// Stores something of a job's parts; none where that is not possible, which others do without.
+    async fn store_part(&self, job: JobId, name: &str, file: &str) -> Option<PartObject> {
+        let stored = match Key::part(job, name) {
+            Ok(key) => self.store_file(&key, file).await.map(|(bytes, sha256)| PartObject {
+                name: key.to_string(),
+                bytes,
+                sha256,
+            }),
+            Err(error) => Err(error.to_string()),
+        };
+        stored.inspect_err(|error| warn!(error, "a file of a part could not be stored")).ok()
     }
 
     /// Stores a file below the trainer's folder; gives its size and sha256.
@@ -320,9 +391,14 @@ impl Listener {
         if !path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(format!("`{file}` is not below the trainer's folder"));
         }
-        let stored = self.files.put_file(key, &self.job.out_dir.join(path)).await.map_err(|error| error.to_string())?;
+        let stored = self.files.put_file(key, &self.folder.join(path)).await.map_err(|error| error.to_string())?;
         Ok((i64::try_from(stored.bytes).map_err(|error| error.to_string())?, stored.sha256))
     }
+}
+
+/// A trainer that does a part says this, which is no part's to say.
+fn out_of_place(what: &str) -> Heard {
+    Heard::Broken(format!("the trainer of a part told of {what}"))
 }
 
 /// Passes log lines on, under the level they name, and remembers the last.

@@ -304,7 +304,7 @@ fn an_inverted_score_is_worse_than_chance() {
     let (world, noise) = (World::new(), Noise::Flips { rate: 0.2 });
     let dataset = world.dataset();
     let planted = Planted::new(&dataset, &noise, 1).unwrap();
-    let clean = planted.clean_rows();
+    let clean = planted.clean_choice().kept;
     let mut scores = vec![0.1; ROWS.train as usize];
     clean.iter().for_each(|row| scores[*row as usize] = 0.9);
     // Some it does not know.

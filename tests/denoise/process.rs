@@ -1,7 +1,9 @@
 //! The trainer as the process it is.
 
 use crate::world::{World, run, spec};
-use autodenoise::types::{BackboneKind, DatasetSpec, Device, JobId, OutputForm, Preset, TrainerEvent, TrainerJob};
+use autodenoise::types::{
+    BackboneKind, DatasetSpec, Device, JobId, OutputForm, Preset, TrainerEvent, TrainerJob, TrainerWork,
+};
 use serde_json::json;
 use std::{
     io::{BufRead, BufReader, Lines, Write},
@@ -31,7 +33,7 @@ impl Trainer {
     }
 
     fn of(job: &TrainerJob) -> Self {
-        Self::start(&serde_json::to_string(job).unwrap())
+        Self::start(&serde_json::to_string(&TrainerWork::Job(Box::new(job.clone()))).unwrap())
     }
 
     /// The next event; none when the process has closed its output.
@@ -67,6 +69,7 @@ fn job(world: &World, out: &Path, resume_from: Option<PathBuf>, changes: serde_j
         checkpoint_seconds: 0.0,
         threads: 1,
         memory_cap: None,
+        spread: false,
     }
 }
 

@@ -16,19 +16,19 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Quick to notice a death and to go on, for tests that kill.
     pub fn start(data: &Path, database: &str, lease: &str) -> Self {
+        let quick = ["--lease-seconds", lease, "--checkpoint-seconds", "0", "--retry-seconds", "0.1"];
+        Self::start_with(data, database, &quick)
+    }
+
+    /// With one thread, these flags, and the defaults of whoever runs it.
+    pub fn start_with(data: &Path, database: &str, flags: &[&str]) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(data.with_extension("log")).unwrap();
         let mut child = Command::new(BIN)
-            .args(["worker", "--lease-seconds", lease, "--checkpoint-seconds", "0", "--threads", "1"])
-            .args([
-                "--retry-seconds",
-                "0.1",
-                "--health-listen",
-                "127.0.0.1:0",
-                "--database-url",
-                database,
-                "--data-dir",
-            ])
+            .args(["worker", "--threads", "1", "--health-listen", "127.0.0.1:0", "--database-url", database])
+            .args(flags)
+            .arg("--data-dir")
             .arg(data)
             .stdout(Stdio::piped())
             .stderr(log)
@@ -36,6 +36,11 @@ impl Worker {
             .unwrap();
         let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
         Self { child, health: line.strip_prefix("health on ").unwrap().to_owned() }
+    }
+
+    /// The status of an answer; none where the worker is gone.
+    pub fn get_status(&self, path: &str) -> Option<u16> {
+        reqwest::blocking::get(format!("{}{path}", self.health)).ok().map(|answer| answer.status().as_u16())
     }
 
     pub fn get(&self, path: &str) -> reqwest::blocking::Response {

@@ -79,6 +79,7 @@ impl Stage {
                 torch_trainer: None,
                 job_max_memory: None,
                 table_max_memory: 2 << 30,
+                spread: true,
                 keep_results_days: None,
             },
             reads: Arc::default(),
