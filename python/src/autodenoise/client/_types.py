@@ -45,6 +45,7 @@ __all__ = [
     "CreatedWebhook",
     "DatasetFromUpload",
     "DatasetId",
+    "DatasetPart",
     "DatasetSpec",
     "DatasetStatus",
     "DatasetView",
@@ -87,6 +88,11 @@ __all__ = [
     "JobSummary",
     "JobView",
     "JudgedRows",
+    "JudgementId",
+    "JudgementSpec",
+    "JudgementState",
+    "JudgementSummary",
+    "JudgementView",
     "KeptShare",
     "KeyId",
     "Knn",
@@ -116,16 +122,19 @@ __all__ = [
     "PageDatasetView",
     "PageDeliveryView",
     "PageJobSummary",
+    "PageJudgementSummary",
     "PageRowWithCells",
     "PageWebhookView",
     "PageWorkerView",
     "PartRows",
     "PartState",
+    "PartUpload",
     "PartView",
     "PartWork",
     "Phase",
     "Plan",
     "PolicyReduction",
+    "PredictionsView",
     "Preset",
     "Problem",
     "ProblemItem",
@@ -159,6 +168,7 @@ __all__ = [
     "SelfCheckResult",
     "SkippedRows",
     "Slice",
+    "Split",
     "SplitCounts",
     "SplitSpec",
     "SplitSpecColumn",
@@ -186,6 +196,8 @@ __all__ = [
     "TimeUnitMicroseconds",
     "TimeUnitNumber",
     "Trainee",
+    "Training",
+    "TrainingView",
     "TunedCandidate",
     "TunedStudent",
     "Tuning",
@@ -351,6 +363,9 @@ FileFormat = Literal["csv", "parquet", "jsonl"]
 JobId = str
 # Where a job stands. Terminal states never change.
 JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "succeeded", "failed", "cancelled"]
+JudgementId = str
+# Where a judgement stands.
+JudgementState = Literal["preparing", "open", "judging", "judged", "failed"]
 KeyId = str
 # How neighbours are searched for (section 0.2); each gives the same neighbours. - `brute` Every row of the block. -
 # `kdtree` A k-d tree: for any distance but `hamming`, and few dimensions. - `per_user` Rows that share a value, the
@@ -453,6 +468,7 @@ RowRule = str
 Select = Literal["topk", "threshold", "sample", "topk_global"]
 # Row 18: what makes an epoch's subset the best. - `valid_auc` - `test_auc` - `valid_logloss`
 SelectBy = Literal["valid_auc", "test_auc", "valid_logloss"]
+Split = Literal["train", "valid", "test"]
 # How rows are divided.
 SplitSpec = Union["SplitSpecColumn", "SplitSpecRatio", "SplitSpecTime", "SplitSpecStratified", "SplitSpecGroup"]
 # How the cross or mask part of a model and its tower stand to each other. - `parallel` `dcnv2`, `gdcn`: side by side
@@ -882,73 +898,90 @@ class CorruptionFound(TypedDict):
     """First and last moment of a window, in the dataset's unit of time."""
 
 
-class DatasetFromUpload(TypedDict):
-    """A complete upload, and how the table is to be read: the whole spec, or its common parts one by one, which win
-    over it.
+class DatasetFromUpload(TypedDict, total=False):
+    """A complete upload, or several that are one table, and how the table is to be read: the whole spec, or its
+    common parts one by one, which win over it.
     """
 
-    category: NotRequired[list[str] | None]
+    category: list[str] | None
     """Fields whose every value is a category."""
-    columns: NotRequired[list[str] | None]
+    columns: list[str] | None
     """Names of the columns of a text table without a line of them."""
-    comment: NotRequired[str | None]
+    comment: str | None
     """What lines of a text table start with that are no rows, for example `#`."""
-    encoding: NotRequired[str | None]
+    encoding: str | None
     """Encoding of a text table, for example `windows-1252`. Absent: UTF-8, or UTF-16 where the first bytes say so."""
-    escape: NotRequired[str | None]
+    escape: str | None
     """The character that makes a quote or a separator behind it part of the cell."""
-    exclude: NotRequired[list[str] | None]
+    exclude: list[str] | None
     """Columns they do not see."""
-    features: NotRequired[list[str] | None]
+    features: list[str] | None
     """Columns the models see."""
-    format: NotRequired[str | None]
+    format: str | None
     """Format of the file: `csv`, `parquet` or `jsonl`. Absent: from its name and first bytes."""
-    label: NotRequired[str | None]
+    label: str | None
     """A column of 0 and 1 (`click`), or a rule (`rating > 3`)."""
-    max_bad_rows: NotRequired[int | None]
+    max_bad_rows: int | None
     """With `skip`: the most rows that are left out. Absent: one in a hundred, or ten."""
-    member: NotRequired[str | None]
+    member: str | None
     """The file in a zip archive that is the table. Absent: the only one."""
-    missing: NotRequired[list[str] | None]
+    missing: list[str] | None
     """Words that mean that a cell has no value."""
-    multi: NotRequired[list[str] | None]
+    multi: list[str] | None
     """Fields of several values to a cell: `COLUMN=SEPARATOR` for one category, `COLUMN=SEPARATOR:N` for up to N
     values, `COLUMN=SEPARATOR:last:N` for the last N.
     """
-    name: NotRequired[str | None]
+    name: str | None
     """Your own name for it, at most 200 bytes."""
-    numeric: NotRequired[list[str] | None]
+    numeric: list[str] | None
     """Fields that are numbers: `COLUMN`, `COLUMN=log` or `COLUMN=quantile:N`."""
-    on_bad_row: NotRequired[str | None]
+    on_bad_row: str | None
     """What becomes of a row that cannot be read: `error` (default) refuses the table, `skip` leaves the row out."""
-    quote: NotRequired[str | None]
+    quote: str | None
     """What its cells are quoted with: one character, or `none`."""
-    separator: NotRequired[str | None]
+    separator: str | None
     r"""Separator of a text table; `\t` is a tab, `\x01` a character by its number."""
-    sha256: str
+    sha256: str | None
     """sha256 of the whole file, hexadecimal."""
-    skip_lines: NotRequired[int | None]
+    skip_lines: int | None
     """Lines at the start of a text table that are neither names nor rows."""
-    spec: NotRequired[DatasetSpec | None]
-    split: NotRequired[list[float] | None]
+    spec: DatasetSpec | None
+    split: list[float] | None
     """Shares of train, valid and test."""
-    split_column: NotRequired[str | None]
+    split_column: str | None
     """Column that holds train, valid or test."""
-    split_group: NotRequired[str | None]
+    split_group: str | None
     """Column of which no value has rows in two splits, for example of users."""
-    split_seed: NotRequired[int | None]
+    split_seed: int | None
     """Seed of a random split."""
-    split_stratified: NotRequired[bool | None]
+    split_stratified: bool | None
     """Whether the rows of each label are split by the same shares."""
-    split_time: NotRequired[str | None]
+    split_time: str | None
     """Column of times: the earliest rows train, the latest test."""
-    strict: NotRequired[bool | None]
+    strict: bool | None
     """Whether a field that should perhaps be none, as an id of rows, is an error."""
-    time: NotRequired[str | None]
+    time: str | None
     """Column that says when a row happened: numbers, or ISO 8601 dates or times."""
-    upload_id: UploadId
-    vocabulary: NotRequired[str | None]
+    upload_id: UploadId | None
+    """The upload that is the table."""
+    uploads: list[PartUpload] | None
+    """In place of these two: the uploads that are one table, in the order of its rows, which keep one numbering; at
+    most 256. All have one format and the same columns.
+    """
+    vocabulary: str | None
     """Rows the vocabulary is taken from: `train` (default) or `all`."""
+
+
+class DatasetPart(TypedDict):
+    """One of the files of a dataset's table."""
+
+    bytes: int
+    name: str
+    """What messages and results call it."""
+    sha256: str
+    """sha256, hexadecimal."""
+    split: NotRequired[Split | None]
+    """The split of all its rows, where the parts say the split."""
 
 
 class DatasetSpec(TypedDict):
@@ -1024,7 +1057,7 @@ class DatasetView(TypedDict):
     """A DatasetView."""
 
     bytes: int
-    """Bytes of the upload."""
+    """Bytes of the upload, or of all parts."""
     created_at: str
     error_total: int
     errors: NotRequired[list[ProblemItem]]
@@ -1034,11 +1067,15 @@ class DatasetView(TypedDict):
     id: DatasetId
     name: NotRequired[str | None]
     """The client's name for it."""
+    parts: NotRequired[list[DatasetPart]]
+    """The files of a table in parts, in the order of its rows. `profile.parts` says which rows each has."""
     profile: NotRequired[Profile | None]
     """Present once `ready`."""
     ready_at: NotRequired[str | None]
     sha256: str
-    """sha256 of the upload, hexadecimal."""
+    """sha256 of the upload, hexadecimal; of a table in parts, that of the text `<sha256> <name>`, a line for each
+    part, as in a certificate.
+    """
     spec: DatasetSpec
     status: DatasetStatus
 
@@ -1207,6 +1244,13 @@ class FieldReading(TypedDict):
     a label.
     """
     column: str
+    drift: NotRequired[float | None]
+    """Share of the test rows that would need another value for them to have its values as often as training rows do,
+    less what chance explains. From a sample of a large table; absent where there are fewer than ten rows of a
+    split.
+    """
+    examples: NotRequired[list[str]]
+    """The first different values in the table. Empty for numbers whose values were not kept."""
     missing: int
     """Rows without a value."""
     read_as: ReadAs
@@ -1486,6 +1530,57 @@ class JudgedRows(TypedDict):
     """The rule that trusts them; absent: the labels count as they are given."""
 
 
+class JudgementSpec(TypedDict):
+    """Asks for a verdict by models that you train, wherever that is."""
+
+    certify: NotRequired[Certify | None]
+    """What the verdict is to show. Absent: what the job was asked to show, with as many seeds as this verdict needs."""
+    model: str
+    """Whose models they are, as the report and the certificate name them: 1 to 200 characters."""
+
+
+class JudgementSummary(TypedDict):
+    """A judgement in a list."""
+
+    created_at: str
+    ended_at: NotRequired[str | None]
+    id: JudgementId
+    job_id: JobId
+    model: str
+    status: JudgementState
+    verdict: NotRequired[Verdict | None]
+
+
+class JudgementView(TypedDict):
+    """A verdict by models that somebody else trains."""
+
+    certification: NotRequired[Certification | None]
+    """What the verdict rests on. Nothing of it is shown before it is `judged`."""
+    certify: Certify
+    created_at: str
+    ended_at: NotRequired[str | None]
+    error: NotRequired[str | None]
+    """Why it `failed`."""
+    expires_at: NotRequired[str | None]
+    """When it is deleted, unless predictions come in before. Absent where none are awaited."""
+    files: list[ArtifactView]
+    """What is handed out: arrays from `open` on, report.json, report.html and certificate once it is `judged`."""
+    id: JudgementId
+    job_id: JobId
+    model: str
+    seeds_needed: NotRequired[int | None]
+    """The fewest seeds with which the verdict could be `certified` if it were asked for now. Absent once it was."""
+    status: JudgementState
+    test_read: NotRequired[TestRead | None]
+    """Which verdict on its table's test rows it is; counted once the verdict is asked for."""
+    test_rows: NotRequired[int | None]
+    """Rows to predict: those of the file `test`, and if you like of `valid`, in their order."""
+    trainings: list[TrainingView]
+    """The models to train; none before `open`, and none where the method changed nothing."""
+    valid_rows: NotRequired[int | None]
+    verdict: NotRequired[Verdict | None]
+
+
 class KeptShare(TypedDict):
     """A KeptShare."""
 
@@ -1727,6 +1822,15 @@ class PageJobSummary(TypedDict):
     """Give it as `after` for the next page."""
 
 
+class PageJudgementSummary(TypedDict):
+    """A page of a list, newest first."""
+
+    data: list[JudgementSummary]
+    has_more: bool
+    next: NotRequired[str | None]
+    """Give it as `after` for the next page."""
+
+
 class PageRowWithCells(TypedDict):
     """A page of a list, newest first."""
 
@@ -1764,6 +1868,23 @@ class PartRows(TypedDict):
     rows: int
 
 
+class PartUpload(TypedDict):
+    """A complete upload that is a part of a table."""
+
+    name: NotRequired[str | None]
+    """What messages and results call it, for example `day=2024-01-01/part-0.csv`: a path, whose folders named
+    `COLUMN=VALUE` add the column to all its rows. Absent: the file name that it was uploaded under, or `part-1`,
+    `part-2` by its place.
+    """
+    sha256: str
+    """sha256 of the whole file, hexadecimal."""
+    split: NotRequired[Split | None]
+    """The split of all its rows. All parts have one or none has, and there are some of each; those of `train` are
+    read first, then those of `valid`.
+    """
+    upload_id: UploadId
+
+
 class PartWork(TypedDict):
     """What a part trains, in words for people."""
 
@@ -1795,6 +1916,16 @@ class Plan(TypedDict):
     """How often the test labels would be read."""
     trainings: int
     """Models trained to early stopping, the proof's included; those that settings are tried on are not."""
+
+
+class PredictionsView(TypedDict):
+    """Predictions that were taken in."""
+
+    bytes: int
+    rows: int
+    sha256: str
+    """sha256, hexadecimal."""
+    training: str
 
 
 class Problem(TypedDict):
@@ -2385,6 +2516,22 @@ class Trainee(TypedDict):
     options: Options
 
 
+class Training(TypedDict):
+    """A model to train. Its rows, targets and weights are arrays (NPY) among the judgement's files."""
+
+    arm: Arm
+    name: str
+    """The last part of the address of its predictions."""
+    rows: str
+    """The file of the rows to train on: positions in the uploaded table, from 0, ascending."""
+    seed: int
+    """Models of one seed are compared with each other, so let it seed all that is random."""
+    targets: NotRequired[str | None]
+    """The file of what each of them counts as, from 0 to 1. Absent: as its label."""
+    weights: NotRequired[str | None]
+    """The file of how much each of them counts. Absent: 1."""
+
+
 class TunedCandidate(TypedDict):
     """A setting that was tried."""
 
@@ -2427,6 +2574,8 @@ class UploadLimits(TypedDict):
     checksum_algorithms: list[str]
     expiry_seconds: float
     """An upload that nothing was sent to for this long is removed."""
+    max_parts: NotRequired[int]
+    """Uploads that one dataset may be made of."""
     max_unfinished: int
     """Unfinished uploads there may be at once."""
     tus_extensions: list[str]
@@ -2565,3 +2714,12 @@ class RowWithCells(RowView):
     """With `cells=true`: the row as it stands in the uploaded file, a cell a column. None where the dataset was
     deleted.
     """
+
+
+class TrainingView(Training):
+    """A model to train, and whether its predictions are in."""
+
+    predicted: bool
+    """Of the test rows."""
+    predicted_valid: bool
+    """Of the validation rows."""
