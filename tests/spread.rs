@@ -175,15 +175,31 @@ fn a_job_done_by_four_workers_is_that_of_one_whoever_dies() {
     assert_gapless(&service.wait_for(&job, "job.succeeded"));
     assert_same(&service, [&alone, &job]);
 
-    // A cancel ends parts everywhere.
+    // A pause stops parts everywhere, and the job goes on from there.
     let left: Vec<&Worker> = workers.iter().filter(|worker| worker.get_status("/readyz") == Some(200)).collect();
     assert_eq!(left.len(), 2);
+    let no_trainer = || {
+        until("no trainer is left", || left.iter().all(|it| trainers_of(it.child.id()).is_empty()).then_some(()));
+    };
+    let job = service.submit(spec.clone());
+    let own = own_of(&job);
+    until_part(&service, &job, |part| part["state"] == "running" && part["worker"] != own.as_str());
+    service.expect(service.post(&format!("/v1/jobs/{job}/pause")), 202);
+    service.events_until(&job, |event| event["type"] == "job.paused");
+    no_trainer();
+    let parts = show(&service, &job)["parts"].as_array().unwrap().clone();
+    assert!(parts.iter().any(|part| part["state"] == "waiting"), "{parts:#?}");
+    service.expect(service.post(&format!("/v1/jobs/{job}/resume")), 202);
+    service.wait_for(&job, "job.succeeded");
+    assert_same(&service, [&alone, &job]);
+
+    // A cancel ends parts everywhere.
     let job = service.submit(spec);
     let own = own_of(&job);
     until_part(&service, &job, |part| part["state"] == "running" && part["worker"] != own.as_str());
     service.expect(service.post(&format!("/v1/jobs/{job}/cancel")), 202);
     service.wait_for(&job, "job.cancelled");
-    until("no trainer is left", || left.iter().all(|it| trainers_of(it.child.id()).is_empty()).then_some(()));
+    no_trainer();
     assert!(left.iter().all(|worker| worker.get_status("/readyz") == Some(200)));
 }
 
