@@ -28,7 +28,7 @@ pub fn describe_table(profile: &Profile) -> String {
 }
 
 fn field_table(profile: &Profile) -> comfy_table::Table {
-    let header = ["column", "read as", "values", "missing", "new later", "AUC alone", "why"];
+    let header = ["column", "read as", "values", "missing", "new later", "AUC alone", "drift", "for example", "why"];
     let lines = profile.fields.iter().map(|field: &FieldReading| {
         vec![
             field.column.clone(),
@@ -37,13 +37,15 @@ fn field_table(profile: &Profile) -> comfy_table::Table {
             number(field.missing),
             profile.unknown_cells.get(&field.column).copied().map(number).unwrap_or_default(),
             field.auc.map(|auc| format!("{auc:.3}")).unwrap_or_default(),
+            field.drift.map(|drift| format!("{:.1} %", 100.0 * drift)).unwrap_or_default(),
+            field.examples.join(", "),
             field.reason.clone().unwrap_or_default(),
         ]
     });
-    let mut table = table_that_fits(&header, lines, 2, &["why", "new later", "missing"]);
-    if table.column_count() == header.len() {
-        let why = table.column_mut(header.len() - 1).expect("the last column");
-        why.set_cell_alignment(comfy_table::CellAlignment::Left);
+    let mut table = table_that_fits(&header, lines, 2, &["why", "for example", "new later", "missing"]);
+    // Behind seven columns of names and numbers come words.
+    for words in table.column_iter_mut().skip(7) {
+        words.set_cell_alignment(comfy_table::CellAlignment::Left);
     }
     table
 }
