@@ -60,7 +60,7 @@ fn a_reading_is_stopped_though_nothing_is_heard_of_it() {
     let dir = scratch();
     let reader = impostor(dir.path(), "exec sleep 600");
     let mut asked = 0;
-    let read = reader.read(&dir.path().join("table"), &spec(), &dir.path().join("out"), &mut |_| {
+    let read = reader.read(dir.path().join("table"), &spec(), &dir.path().join("out"), &mut |_| {
         asked += 1;
         if asked < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
@@ -72,7 +72,7 @@ fn the_end_of_a_reader_is_told_for_what_it_is() {
     let dir = scratch();
     let read = |script: &str| {
         let reader = impostor(dir.path(), script).giving_up_after(Duration::from_secs(1));
-        reader.read(&dir.path().join("table"), &spec(), &dir.path().join("out"), &mut go_on)
+        reader.read(dir.path().join("table"), &spec(), &dir.path().join("out"), &mut go_on)
     };
     let blamed = |script: &str| match read(script) {
         Err(IngestFailure::Invalid { errors, total: 1 }) => match &errors[..] {

@@ -48,7 +48,8 @@ fn certified(report: &Report, own: &Certification) -> Summary {
         what += &format!(" with its columns {target} (the label) and {weight}");
     }
     if let Some(decay) = decay(own, Arm::Denoised) {
-        what += &format!(" and a weight decay of {decay}");
+        let join = if report.label_columns.is_some() { " and" } else { ", with" };
+        what += &format!("{join} a weight decay of {decay}");
     }
     Summary { verdict: "", outcome, next: vec![what + "."] }
 }

@@ -218,7 +218,7 @@ fn values_with_blanks_around_them_are_noted_beside_the_bare_ones() {
     for around in ["\u{a0}", " ", "\u{3000}", "\u{feff}"] {
         // One row of each hundred, so that each such value has its bare one too.
         let row = |row: usize| {
-            let around = if row % 100 == 0 { around } else { "" };
+            let around = if row.is_multiple_of(100) { around } else { "" };
             format!("{around}u{}{around},{}\n", row % 9, row / 5 % 2)
         };
         let text = "user,click\n".to_owned() + &(0..300).map(row).collect::<String>();
