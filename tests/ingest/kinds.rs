@@ -225,7 +225,8 @@ fn a_profile_shows_values_and_how_far_test_rows_differ() {
     assert_eq!(fields[2].examples, ["0", "4.625", "9.25"]);
     assert_eq!(fields[2].read_as, ReadAs::Quantile);
     let drift: Vec<f64> = fields.iter().map(|field| field.drift.unwrap()).collect();
-    assert!(drift[0] < 0.01 && (drift[1] - 0.5).abs() < 0.05 && drift[2] < 0.1, "{drift:?}");
+    // Half of the test rows, less what a hundred rows differ by anyway.
+    assert!(drift[0] < 0.01 && (0.4..0.5).contains(&drift[1]) && drift[2] < 0.1, "{drift:?}");
 }
 
 #[test]
