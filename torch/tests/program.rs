@@ -63,7 +63,7 @@ fn another_program_is_not_taken_for_it() {
 fn an_absent_gpu_fails_in_words() {
     let dir = tempfile::tempdir().unwrap();
     let job = json!({
-        "job_id": autodenoise::types::JobId::new(), "attempt": 1, "spec": spec(json!({"device": "cuda:999"})),
+        "work": "job", "job_id": autodenoise::types::JobId::new(), "attempt": 1, "spec": spec(json!({"device": "cuda:999"})),
         "dataset_dir": dir.path(), "source": autodenoise::types::TableSource::from(dir.path()), "source_spec": autodenoise::synth::dataset_spec(),
         "out_dir": dir.path(), "resume_from": null, "checkpoint_seconds": 1.0, "threads": 1,
     });
