@@ -37,6 +37,7 @@ pub struct ListRowsQuery {
     #[param(maximum = 1)]
     label: Option<u8>,
     /// Only the row at this position in the uploaded file, from 0.
+    #[param(maximum = 4294967295_u64)]
     row: Option<u64>,
     /// Only rows that belong to this finding: its number, from 0, in the report's `findings.corruptions`.
     finding: Option<u32>,
@@ -51,6 +52,9 @@ pub struct ListRowsQuery {
 impl ListRowsQuery {
     /// What rows must be, whatever they hold.
     fn filter(&self) -> Result<RowFilter, ApiError> {
+        if let Some(row) = self.row.filter(|row| *row > u64::from(u32::MAX)) {
+            return Err(ApiError::bad_request(format!("row is {row}; no table has more than {} rows", 1_u64 << 32)));
+        }
         match self.label {
             Some(label) if label > 1 => Err(ApiError::bad_request(format!("label is {label}; it must be 0 or 1"))),
             label => Ok(RowFilter { kept: self.kept, label, row: self.row, finding: self.finding, among: None }),
