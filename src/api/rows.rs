@@ -40,7 +40,8 @@ pub struct ListRowsQuery {
     #[param(maximum = 4294967295_u64)]
     row: Option<u64>,
     /// Only rows that belong to this finding: its number, from 0, in the report's `findings.corruptions`.
-    finding: Option<u32>,
+    #[param(maximum = 65535)]
+    finding: Option<u16>,
     /// Only rows whose cell in this column reads `value`.
     column: Option<String>,
     /// What the cell in `column` reads.
@@ -57,7 +58,13 @@ impl ListRowsQuery {
         }
         match self.label {
             Some(label) if label > 1 => Err(ApiError::bad_request(format!("label is {label}; it must be 0 or 1"))),
-            label => Ok(RowFilter { kept: self.kept, label, row: self.row, finding: self.finding, among: None }),
+            label => Ok(RowFilter {
+                kept: self.kept,
+                label,
+                row: self.row,
+                finding: self.finding.map(u32::from),
+                among: None,
+            }),
         }
     }
 
