@@ -36,7 +36,7 @@ ARGUMENTS = {
 BLOCKING = [
     (r"\basync (def|for|with) ", r"\1 "),
     (r"\bawait ", ""),
-    (r"\bAsync(Client|Transport|Datasets|Uploads|Jobs|Artifacts|Webhooks)\b", r"\1"),
+    (r"\bAsync(Client|Transport|Datasets|Uploads|Jobs|Judgements|Artifacts|Webhooks)\b", r"\1"),
     (r"\bhttpx\.Async(Client|BaseTransport)\b", r"httpx.\1"),
     (r"\bAsync(Iterator|Generator)\b", r"\1"),
     (r"\bGenerator\[([^\[\],]+(?:\[[^\]]*\])?), None\]", r"Generator[\1, None, None]"),

@@ -63,7 +63,7 @@ def test_both_clients_have_the_same_members() -> None:
 
     blocking, awaited = ad.Client("http://127.0.0.1:1"), ad.AsyncClient("http://127.0.0.1:1")
     assert members(blocking) == members(awaited)
-    for part in ("uploads", "datasets", "jobs", "artifacts", "webhooks"):
+    for part in ("uploads", "datasets", "jobs", "judgements", "artifacts", "webhooks"):
         assert members(getattr(blocking, part)) == members(getattr(awaited, part))
 
 

@@ -12,6 +12,7 @@ import httpx
 from autodenoise.client._async.artifacts import AsyncArtifacts
 from autodenoise.client._async.datasets import AsyncDatasets, pages
 from autodenoise.client._async.jobs import AsyncJobs
+from autodenoise.client._async.judgements import AsyncJudgements
 from autodenoise.client._async.transport import AsyncTransport
 from autodenoise.client._async.uploads import AsyncUploads
 from autodenoise.client._async.webhooks import AsyncWebhooks
@@ -76,6 +77,7 @@ class AsyncClient:
         """What is computed."""
         self.artifacts = AsyncArtifacts(self._transport)
         """The files that jobs leave."""
+        self.judgements = AsyncJudgements(self._transport)
         self.webhooks = AsyncWebhooks(self._transport)
         """Addresses that are told what becomes of jobs."""
 

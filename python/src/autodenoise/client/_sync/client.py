@@ -15,6 +15,7 @@ from autodenoise.client._retry import Retry
 from autodenoise.client._sync.artifacts import Artifacts
 from autodenoise.client._sync.datasets import Datasets, pages
 from autodenoise.client._sync.jobs import Jobs
+from autodenoise.client._sync.judgements import Judgements
 from autodenoise.client._sync.transport import Transport
 from autodenoise.client._sync.uploads import Uploads
 from autodenoise.client._sync.webhooks import Webhooks
@@ -77,6 +78,7 @@ class Client:
         """What is computed."""
         self.artifacts = Artifacts(self._transport)
         """The files that jobs leave."""
+        self.judgements = Judgements(self._transport)
         self.webhooks = Webhooks(self._transport)
         """Addresses that are told what becomes of jobs."""
 
