@@ -50,26 +50,17 @@ pub(super) struct Heart {
 impl Heart {
     /// Starts the heart of a job. It beats at once when a client wants the job cancelled or paused.
     pub(super) fn start_for_job(shared: &Arc<Shared>, lease: Lease) -> Self {
-        let time = shared.config.lease();
-        let cancels = Cancels { job: Some(lease.job), receiver: shared.cancels.subscribe() };
-        let shared = shared.clone();
-        Self::start(time, cancels, move || {
-            let shared = shared.clone();
-            async move {
-                let conn = &mut *shared.heart_store.acquire().await?;
-                let beat = queue::heartbeat(conn, &lease, time).await?;
-                Ok(if beat.cancel { Some(Stop::Cancel) } else { beat.pause.then_some(Stop::Pause) })
-            }
+        Self::start(shared, Some(lease.job), move |shared, time| async move {
+            let conn = &mut *shared.heart_store.acquire().await?;
+            let beat = queue::heartbeat(conn, &lease, time).await?;
+            Ok(if beat.cancel { Some(Stop::Cancel) } else { beat.pause.then_some(Stop::Pause) })
         })
     }
 
     /// Starts the heart of a dataset. It tells the database how many rows were read.
     pub(super) fn start_for_dataset(shared: &Arc<Shared>, lease: DatasetLease, rows: Arc<AtomicU64>) -> Self {
-        let time = shared.config.lease();
-        let cancels = Cancels { job: None, receiver: shared.cancels.subscribe() };
-        let shared = shared.clone();
-        Self::start(time, cancels, move || {
-            let (shared, rows) = (shared.clone(), rows.load(Ordering::Relaxed));
+        Self::start(shared, None, move |shared, time| {
+            let rows = rows.load(Ordering::Relaxed);
             async move {
                 let conn = &mut *shared.heart_store.acquire().await?;
                 ingest_queue::heartbeat(conn, &lease, time, rows).await?;
@@ -80,43 +71,39 @@ impl Heart {
 
     /// Starts the heart of a judgement.
     pub(super) fn start_for_judgement(shared: &Arc<Shared>, lease: JudgementLease) -> Self {
-        let time = shared.config.lease();
-        let cancels = Cancels { job: None, receiver: shared.cancels.subscribe() };
-        let shared = shared.clone();
-        Self::start(time, cancels, move || {
-            let shared = shared.clone();
-            async move {
-                judgement_queue::heartbeat(&mut *shared.heart_store.acquire().await?, &lease, time).await?;
-                Ok(None)
-            }
+        Self::start(shared, None, move |shared, time| async move {
+            judgement_queue::heartbeat(&mut *shared.heart_store.acquire().await?, &lease, time).await?;
+            Ok(None)
         })
     }
 
     /// Starts the heart of a part. It beats at once when a client wants the job cancelled or paused, or the job has ended.
     pub(super) fn start_for_part(shared: &Arc<Shared>, lease: PartLease) -> Self {
-        let time = shared.config.lease();
-        let cancels = Cancels { job: Some(lease.job), receiver: shared.cancels.subscribe() };
-        let shared = shared.clone();
-        Self::start(time, cancels, move || {
-            let shared = shared.clone();
-            async move {
-                let conn = &mut *shared.heart_store.acquire().await?;
-                let is_wanted = parts::heartbeat(conn, &lease, time).await?;
-                Ok((!is_wanted).then_some(Stop::Cancel))
-            }
+        Self::start(shared, Some(lease.job), move |shared, time| async move {
+            let conn = &mut *shared.heart_store.acquire().await?;
+            let is_wanted = parts::heartbeat(conn, &lease, time).await?;
+            Ok((!is_wanted).then_some(Stop::Cancel))
         })
     }
 
-    fn start<F>(time: Duration, mut cancels: Cancels, mut beat: impl FnMut() -> F + Send + 'static) -> Self
+    /// Beats at a third of a lease's length, and at once when something is wanted of `job`. `beat` renews the lease for so long.
+    fn start<F>(
+        shared: &Arc<Shared>,
+        job: Option<JobId>,
+        mut beat: impl FnMut(Arc<Shared>, Duration) -> F + Send + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<Option<Stop>, StoreError>> + Send,
     {
+        let time = shared.config.lease();
+        let mut cancels = Cancels { job, receiver: shared.cancels.subscribe() };
+        let shared = shared.clone();
         let interval = time / 3;
         let (tell, stop) = watch::channel(None);
         let beating = async move {
             loop {
                 // A connection that hangs must not keep the next beat from trying another.
-                match timeout(interval, beat()).await {
+                match timeout(interval, beat(shared.clone(), time)).await {
                     Ok(Ok(None)) => {}
                     Ok(Ok(Some(stop))) => {
                         tell.send(Some(stop)).ok();
