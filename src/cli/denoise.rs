@@ -529,5 +529,9 @@ pub(super) async fn train(
 
 pub(super) fn cannot_write(path: &Path, error: &std::io::Error) -> CliError {
     // The kind alone: the rest may name a temporary file.
-    CliError::failed_because(format!("cannot write {}: {}", path.display(), error.kind()))
+    let why = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such folder".to_owned(),
+        kind => kind.to_string(),
+    };
+    CliError::failed_because(format!("cannot write {}: {why}", path.display()))
 }

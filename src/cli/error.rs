@@ -1,5 +1,6 @@
 //! How a command fails: words for a person, an exit code for a script.
 
+use super::flags::flag_of;
 use crate::{
     api::{Chain, Problem, ProblemItem},
     types::{FieldError, RowError, Verdict},
@@ -38,7 +39,7 @@ impl CliError {
     }
 
     pub fn invalid_spec(errors: Vec<FieldError>) -> Self {
-        let lines: String = errors.iter().map(|error| format!("\n  {}: {}", error.pointer, error.rule)).collect();
+        let lines: String = errors.iter().map(|error| format!("\n  {}", describe_field(error))).collect();
         Self::invalid(format!("error: the spec is not valid{lines}"))
     }
 
@@ -188,10 +189,7 @@ impl From<Problem> for CliError {
 pub(super) fn describe_faults(errors: &[ProblemItem]) -> Vec<String> {
     let alike = errors.chunk_by(|one, next| cause(one).is_some() && cause(one) == cause(next));
     let describe = |alike: &[ProblemItem]| {
-        let mut text = match &alike[0] {
-            ProblemItem::Field(error) if error.pointer.is_empty() => error.rule.clone(),
-            item => describe_item(item),
-        };
+        let mut text = describe_item(&alike[0]);
         if alike.len() > 1 {
             let last = describe_place(&alike[alike.len() - 1]);
             text += &format!(" (and {} more rows like it, up to {last})", alike.len() - 1);
@@ -203,8 +201,16 @@ pub(super) fn describe_faults(errors: &[ProblemItem]) -> Vec<String> {
 
 fn describe_item(item: &ProblemItem) -> String {
     match item {
-        ProblemItem::Field(error) => format!("{}: {}", error.pointer, error.rule),
+        ProblemItem::Field(error) => describe_field(error),
         ProblemItem::Row(error) => describe_row(error),
+    }
+}
+
+/// `--label: no column `clik``
+fn describe_field(error: &FieldError) -> String {
+    match flag_of(&error.pointer).as_str() {
+        "" => error.rule.clone(),
+        flag => format!("{flag}: {}", error.rule),
     }
 }
 

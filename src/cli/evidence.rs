@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     metrics::{mean, sample_sd},
-    report::number,
+    report::{number, times},
     types::{
         Arm, Certification, CertifiedRun, Certify, Corruption, Findings, Guard, JobSpec, Plan, ReadGain, Report,
         RowRule, SelfCheck, SelfCheckResult, Stability, TestRows, Verdict, signed,
@@ -290,7 +290,7 @@ fn describe_reasons(certification: &Certification) -> String {
 pub fn describe_plan(plan: &Plan) -> String {
     let mut text = format!(
         "{} training, {} validation and {} test rows\nit takes about {} and {} MiB of memory\n{} models in {} passes over the \
-         training rows; the test labels are read {} times\nthe time is estimated from {}",
+         training rows; the test labels are read {}\nthe time is estimated from {}",
         number(plan.rows.train),
         number(plan.rows.valid),
         number(plan.rows.test),
@@ -298,7 +298,7 @@ pub fn describe_plan(plan: &Plan) -> String {
         number(plan.memory_bytes.div_ceil(1 << 20)),
         number(plan.trainings),
         number(plan.passes),
-        plan.test_reads,
+        times(plan.test_reads.into()),
         plan.seconds.basis,
     );
     if let Some(read) = &plan.test_read {

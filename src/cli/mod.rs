@@ -13,6 +13,7 @@ mod error;
 mod evidence;
 mod figures;
 mod first_key;
+mod flags;
 mod foresee;
 mod fsck;
 mod healthcheck;

@@ -264,9 +264,6 @@ impl MethodArgs {
         method.name = self.method.or(of_preset).unwrap_or(method.name);
         method.preset = self.preset.unwrap_or(method.preset);
         method.backbone = self.backbone.unwrap_or(method.backbone);
-        for text in &self.compare {
-            spec.compare.extend(compared(text, method.name)?);
-        }
         if !self.transfer.is_empty() {
             spec.transfer.clone_from(&self.transfer);
         }
@@ -301,16 +298,19 @@ impl MethodArgs {
             let (name, value) = assignment(option, "--option", "NAME=VALUE")?;
             set(name, Some(option_value(value)));
         }
-        if in_file || self.method.is_some() || self.preset.is_some() {
-            return Ok(None);
-        }
-        Ok(method.method_of_options().map(|meant| {
+        let named = in_file || self.method.is_some() || self.preset.is_some();
+        let meant = method.method_of_options().filter(|_| !named).map(|meant| {
             let default = std::mem::replace(&mut method.name, meant);
             let options = method.options.keys().filter(|name| !default.has(name));
             let named: Vec<_> = options.map(|name| format!("`{name}`")).collect();
             let named = enumerated(&named, "and");
             format!("{default} has no {named}, so the paper's method chooses the rows, as --method {meant} says it")
-        }))
+        });
+        let own = method.name;
+        for text in &self.compare {
+            spec.compare.extend(compared(text, own)?);
+        }
+        Ok(meant)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     metrics::{mean, sample_sd},
-    report::{Summary, number},
+    report::{Summary, number, times},
     types::{ArmResult, CorruptionFound, KeptShare, LabelColumns, MethodName, Report, RunResult, TableLine, Verdict},
 };
 use comfy_table::Table;
@@ -188,7 +188,7 @@ fn describe_all(report: &Report) -> String {
         n => format!("{n} seeds; +- is the standard deviation over them"),
     };
     text += &describe_evidence(report);
-    text += &format!("\nthe test labels were read {} times; {seeds}", report.test_reads);
+    text += &format!("\nthe test labels were read {}; {seeds}", times(report.test_reads.into()));
     for warning in &report.warnings {
         text += &format!("\nwarning: {}", warning.message);
     }

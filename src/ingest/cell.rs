@@ -44,6 +44,12 @@ pub(super) fn has_decimal_comma(cell: &[u8]) -> bool {
         && parse_number(&text.iter().map(|byte| if *byte == b',' { b'.' } else { *byte }).collect::<Vec<_>>()).is_some()
 }
 
+/// Whether the cell lists items with a label each: `N19-0 N20-1`.
+pub(super) fn lists_labels(cell: &[u8]) -> bool {
+    let mut items = cell.split(u8::is_ascii_whitespace).filter(|item| !item.is_empty()).peekable();
+    items.peek().is_some() && items.all(|item| item.len() > 2 && (item.ends_with(b"-0") || item.ends_with(b"-1")))
+}
+
 /// The split that a word names.
 pub(super) fn parse_split(cell: &[u8]) -> Option<Split> {
     let cell = cell.trim_ascii();

@@ -604,6 +604,11 @@ fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
         (None, Some(_)) => {
             "the label must be 0 or 1; for other numbers give a rule, for example `rating > 3`".to_owned()
         }
+        (None, None) if cell::lists_labels(value) => {
+            "the label must be 0 or 1; this cell lists items, each with a label; write a row for each, with the label in \
+             a column of its own"
+                .to_owned()
+        }
         (None, None) => format!(
             "the label must be 0 or 1; for words give a rule that names those for 1, for example `{column} = {}` or \
              `{column} in (cart, buy)`",

@@ -6,8 +6,8 @@ use crate::types::shorten;
 /// Cells of the first line that a message shows.
 const SHOWN: usize = 4;
 
-/// What the first line looks like, if it does not look like names, and what to do.
-pub(super) fn suspicion(columns: &[String]) -> Option<String> {
+/// What the first line looks like, if it does not look like names with the label's among them, and what to do.
+pub(super) fn suspicion(columns: &[String], label: &str) -> Option<String> {
     let first = columns.first()?.trim();
     let line = || {
         let cells: Vec<_> = columns.iter().take(SHOWN).map(|cell| format!("`{}`", shorten(cell))).collect();
@@ -48,6 +48,15 @@ pub(super) fn suspicion(columns: &[String]) -> Option<String> {
             line()
         ));
     }
+    let glued = |cell: &&String| cell.strip_prefix(label).is_some_and(|rest| !rest.is_empty());
+    if let Some(cell) = columns.iter().find(glued).filter(|_| looks_like_a_row(columns)) {
+        return Some(format!(
+            "{} goes on behind the label's name (`{}`): the line ends are gone, as `curl -d` takes them out; send the file with \
+             --data-binary",
+            line(),
+            shorten(cell)
+        ));
+    }
     looks_like_a_row(columns)
         .then(|| format!("{} looks like a row, not like names: name the columns in `columns` (--columns)", line()))
 }
@@ -82,7 +91,7 @@ mod tests {
     use super::*;
 
     fn suspected(line: &str) -> Option<String> {
-        suspicion(&line.split(',').map(str::to_owned).collect::<Vec<_>>())
+        suspicion(&line.split(',').map(str::to_owned).collect::<Vec<_>>(), "click")
     }
 
     #[test]
@@ -100,10 +109,18 @@ mod tests {
             ("# exported 2020", "--comment"),
             ("caf\u{fffd},click", "--encoding"),
             ("Clicks of March", "--skip-lines 1"),
+            ("user,item,click9,19,05,16,120,15,0", "--data-binary"),
         ] {
             assert!(suspected(line).unwrap().contains(part), "{line}: {:?}", suspected(line));
         }
-        for names in ["user,item,click", "0,1,2", "1,2,3", ",user,item,click", "2019,2020,user,item,click"] {
+        for names in [
+            "user,item,click",
+            "0,1,2",
+            "1,2,3",
+            ",user,item,click",
+            "2019,2020,user,item,click",
+            "click,clicks,clicked",
+        ] {
             assert_eq!(suspected(names), None, "{names}");
         }
     }

@@ -174,9 +174,12 @@ fn check_not_empty(pointer: &str, n: u64, rows: SplitCounts) -> Result<(), Inges
     if empty.is_empty() {
         return Ok(());
     }
-    let rule = format!(
-        "of {n} rows none is {}; every split needs rows of its own: give more rows, or other shares",
-        empty.join(" and none is ")
-    );
+    let way_out = match pointer {
+        "/split/column" => "mark some in the column, or divide the rows otherwise (`split`, --split 0.8,0.1,0.1)",
+        "" => "give files of that split, or none of any",
+        _ => "give more rows, or other shares",
+    };
+    let rule =
+        format!("of {n} rows none is {}; every split needs rows of its own: {way_out}", empty.join(" and none is "));
     Err(IngestError::field(pointer, rule))
 }

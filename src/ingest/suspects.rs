@@ -1,5 +1,6 @@
 //! Fields that should not be fields: named before a model is trained on them.
 
+use super::cell::{parse_number, parse_time};
 use crate::types::{FieldReading, FieldWarning, ReadAs, SplitCounts, Suspicion, shorten};
 
 /// A column of which so many of the rows with a value have one of their own names rows, and nothing that recurs.
@@ -32,9 +33,16 @@ pub(super) fn suspect(field: &FieldReading, rows: SplitCounts, unseen: f64) -> O
         && values as f64 >= OWN_VALUES * with_value as f64
         && with_value > 0
     {
-        let message = format!(
-            "has {values} different values in {with_value} rows, so it names rows and no value recurs; {leave_out}"
-        );
+        let message = if field.examples.iter().all(|value| looks_like_a_time(value)) {
+            format!(
+                "has {values} different times in {with_value} rows, so no value recurs; say that it holds times (`time`, --time \
+                 {name}), or {leave_out}"
+            )
+        } else {
+            format!(
+                "has {values} different values in {with_value} rows, so it names rows and no value recurs; {leave_out}"
+            )
+        };
         (Suspicion::DifferentOnEveryRow, message)
     } else if values == 0 || values == 1 && *missing == 0 {
         let what = if values == 0 { "no value in any row" } else { "the same value in every row" };
@@ -50,6 +58,13 @@ pub(super) fn suspect(field: &FieldReading, rows: SplitCounts, unseen: f64) -> O
         return None;
     };
     Some(FieldWarning { column: column.clone(), suspicion, message: format!("column `{}` {message}", shorten(column)) })
+}
+
+/// Whether the value is a date, or a number that counts seconds or less since 1970 and is at least of 1990.
+fn looks_like_a_time(value: &str) -> bool {
+    const SECONDS_OF_1990: f64 = 631_152_000.0;
+    let value = value.as_bytes();
+    parse_time(value).is_some() && parse_number(value).is_none_or(|number| number >= SECONDS_OF_1990)
 }
 
 #[cfg(test)]
@@ -75,6 +90,15 @@ mod tests {
         assert_eq!(found(&field("", 400, 0, None), 1.00), Some(Suspicion::Unnamed));
         assert_eq!(found(&field("id", 399, 0, None), 1.00), Some(Suspicion::DifferentOnEveryRow));
         assert_eq!(found(&field("id", 100, 300, None), 1.00), Some(Suspicion::DifferentOnEveryRow));
+        for (examples, is_time) in [
+            (["123456789", "1700000015"], false),
+            (["1700000015", "1700000048"], true),
+            (["2024-02-01", "2024-02-03"], true),
+        ] {
+            let field = FieldReading { examples: examples.map(str::to_owned).to_vec(), ..field("at", 400, 0, None) };
+            let warning = suspect(&field, rows, 1.0).unwrap();
+            assert_eq!(warning.message.contains("--time at"), is_time, "{examples:?}: {}", warning.message);
+        }
         assert_eq!(found(&field("country", 1, 0, None), 0.00), Some(Suspicion::Constant));
         assert_eq!(found(&field("flag", 1, 5, None), 0.00), None, "a value or none is two values");
         assert_eq!(found(&field("empty", 0, 400, None), 0.00), Some(Suspicion::Constant));

@@ -110,7 +110,7 @@ impl Table {
 
     /// What the first line looks like, if it was taken for names and does not look like names.
     pub fn header_suspicion(&self) -> Option<String> {
-        self.has_header().then(|| header::suspicion(&self.columns)).flatten()
+        self.has_header().then(|| header::suspicion(&self.columns, &self.spec.label.column)).flatten()
     }
 
     /// Whether the label is a column whose name looks like one of its values.

@@ -13,4 +13,4 @@ pub use explained::{EXPLANATIONS, ExplainedRow, ReadRowsError, RowCell, ShownRow
 pub use meaning::explain_finding;
 pub use page::{PAGE, SAMPLE_ROWS, SHOWN_ROWS, describe_evidence, report_page};
 pub use summary::Summary;
-pub use words::number;
+pub use words::{number, times};

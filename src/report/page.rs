@@ -4,7 +4,7 @@ use super::charts::{self, Figure};
 use super::explained::{ExplainedRow, ShownRows};
 use super::meaning::explain_finding;
 use super::summary::Summary;
-use super::words::{number, percent, signed};
+use super::words::{number, percent, signed, times};
 use crate::chart;
 use crate::metrics::{mean, sample_sd};
 use crate::types::{
@@ -171,7 +171,7 @@ fn list_facts(report: &Report) -> Vec<[String; 2]> {
         }
     }
     facts.push(["seeds".to_owned(), seeds.to_string()]);
-    facts.push(["test labels were read".to_owned(), format!("{} times", report.test_reads)]);
+    facts.push(["test labels were read".to_owned(), times(report.test_reads.into())]);
     facts
 }
 

@@ -15,6 +15,15 @@ pub fn number(count: u64) -> String {
     out
 }
 
+/// How often something was done: `once`, `twice`, `17 times`.
+pub fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{} times", number(count)),
+    }
+}
+
 /// A difference, to four digits.
 pub(super) fn signed(difference: f64) -> String {
     types::signed(difference, 4)
