@@ -160,3 +160,15 @@ fn explain(error: IngestError) -> CliError {
         other => CliError::failed(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intermediate_files_are_closed_to_other_users_of_the_machine() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = work_folder(&parent.path().join("new")).unwrap();
+        assert_eq!(std::fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

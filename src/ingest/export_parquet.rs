@@ -1,14 +1,16 @@
 //! Parquet files without the rows that are dropped: schema for schema. Several files may become one, in the schema of the first.
 
 use super::{
+    categories::Categories,
     copy::{CopyError, CopyPlan, Edit, ExportCounts},
     error::ReadError,
     parquet,
     part::Part,
+    row_groups::RowGroups,
     table::Table,
 };
 use ::parquet::{
-    arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+    arrow::arrow_writer::ArrowWriterOptions,
     errors::ParquetError,
     file::{metadata::ParquetMetaData, properties::WriterProperties},
 };
@@ -19,8 +21,6 @@ use std::{fs::File, io, sync::Arc};
 
 /// Where Arrow keeps its own schema in a Parquet file's metadata.
 const ARROW_SCHEMA: &str = "ARROW:schema";
-/// A row group is closed at this size even if the upload's were larger: bounds memory.
-const ROW_GROUP_BYTES: usize = 64 << 20;
 const MAX_ROW_GROUP_ROWS: usize = 1 << 20;
 
 /// Writes these parts of the table to one file: in the table's columns, of the types that the first part has.
@@ -31,12 +31,12 @@ pub(super) fn write_parquet(
     counts: &mut ExportCounts,
     out: &mut File,
 ) -> Result<(), CopyError> {
-    let mut parts = parts.iter().filter(|part| part.has_rows()).peekable();
-    let Some(first) = parts.peek() else { return Ok(()) };
+    let parts: Vec<&Part> = parts.iter().filter(|part| part.has_rows()).collect();
+    let Some(first) = parts.first() else { return Ok(()) };
     let named = &table.columns[table.own_columns().len()..];
     let schema = with_named(&schema_of(first)?, named);
-    let mut copy = ParquetCopy::new(first, &schema, plan, out)?;
-    for part in parts {
+    let mut copy = ParquetCopy::new(&parts, first, &schema, plan, out)?;
+    for part in &parts {
         copy.add(part, counts, |batch| shape(part, &batch, &schema))?;
     }
     copy.close()
@@ -49,7 +49,7 @@ pub(super) fn write_parquet_part(
     counts: &mut ExportCounts,
     out: &mut File,
 ) -> Result<(), CopyError> {
-    let mut copy = ParquetCopy::new(part, &schema_of(part)?, plan, out)?;
+    let mut copy = ParquetCopy::new(&[part], part, &schema_of(part)?, plan, out)?;
     copy.add(part, counts, Ok)?;
     copy.close()
 }
@@ -90,12 +90,18 @@ struct ParquetCopy<'a> {
     plan: &'a CopyPlan<'a>,
     /// Of the file: with the columns that the plan adds, or without the one that it withholds.
     schema: SchemaRef,
-    writer: ArrowWriter<&'a mut File>,
+    groups: RowGroups<'a>,
 }
 
 impl<'a> ParquetCopy<'a> {
-    /// Begins a file of rows of this schema, written as the part `like` is.
-    fn new(like: &Part, schema: &SchemaRef, plan: &'a CopyPlan<'a>, out: &'a mut File) -> Result<Self, CopyError> {
+    /// Begins a file of these parts' rows, in this schema and written as the part `like` is.
+    fn new(
+        parts: &[&Part],
+        like: &Part,
+        schema: &SchemaRef,
+        plan: &'a CopyPlan<'a>,
+        out: &'a mut File,
+    ) -> Result<Self, CopyError> {
         let builder = parquet::open(&like.path).map_err(CopyError::Source)?;
         let (properties, has_arrow_schema) = properties(builder.metadata());
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!has_arrow_schema);
@@ -104,8 +110,10 @@ impl<'a> ParquetCopy<'a> {
             Edit::Mark(marks) => marks.extend_schema(schema),
             Edit::Withhold(withheld) => withheld.cut_schema(schema).map_err(|error| unreadable(like, &error))?,
         };
-        let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options).map_err(unwritable)?;
-        Ok(Self { plan, schema, writer })
+        let categories = |field: &Arc<Field>| Categories::of_column(field, parts).map_err(CopyError::Source);
+        let categories = schema.fields().iter().map(categories).collect::<Result<_, _>>()?;
+        let groups = RowGroups::new(out, schema.clone(), options, categories).map_err(unwritable)?;
+        Ok(Self { plan, schema, groups })
     }
 
     /// Adds the rows of a part that are kept; `shape` makes them rows of the file's own schema.
@@ -121,10 +129,7 @@ impl<'a> ParquetCopy<'a> {
             let batch = batch.map_err(failed)?;
             let batch = shape(batch).map_err(|error| unreadable(part, &error))?;
             let kept = self.edit(&batch, counts).map_err(|error| unreadable(part, &error))?;
-            self.writer.write(&kept).map_err(unwritable)?;
-            if self.writer.in_progress_size() > ROW_GROUP_BYTES {
-                self.writer.flush().map_err(unwritable)?;
-            }
+            self.groups.write(&kept).map_err(unwritable)?;
         }
         Ok(())
     }
@@ -145,7 +150,7 @@ impl<'a> ParquetCopy<'a> {
     }
 
     fn close(self) -> Result<(), CopyError> {
-        self.writer.close().map(drop).map_err(unwritable)
+        self.groups.close().map_err(unwritable)
     }
 }
 

@@ -46,8 +46,8 @@ pub(super) fn open(path: &SourceFile) -> Result<Builder, IngestError> {
 
 /// The same, and what will be known of faults of the file itself while its rows are read.
 pub(super) fn open_noted(path: &SourceFile) -> Result<(Builder, FileFault), IngestError> {
-    let (file, fault) = (remote::open_columns(path).map_err(IngestError::io("open", path))?, FileFault::default());
-    let file = NotedFile::new(file, fault.clone());
+    let fault = FileFault::default();
+    let file = open_file(path, &fault)?;
     let opened = decoding(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|error| {
         let said = ReadError::Content(format!(
             "the Parquet file is damaged or cut short, for its footer cannot be read ({error}); upload it again"
@@ -55,6 +55,12 @@ pub(super) fn open_noted(path: &SourceFile) -> Result<(Builder, FileFault), Inge
         fault.or(said).at_start(path)
     });
     Ok((opened?, fault))
+}
+
+/// Opens the file alone; its faults are noted.
+pub(super) fn open_file(path: &SourceFile, fault: &FileFault) -> Result<NotedFile, IngestError> {
+    let file = remote::open_columns(path).map_err(IngestError::io("open", path))?;
+    Ok(NotedFile::new(file, fault.clone()))
 }
 
 pub(super) fn column_names(schema: &Schema) -> Vec<String> {
@@ -146,7 +152,7 @@ impl Parquet {
 
 /// Runs the decoder. Over some bytes that no writer makes it panics instead of returning an error; a panic is taken for the
 /// error that the file is damaged. What the decoder was working on is not used again.
-fn decoding<T, E: Into<ArrowError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, ArrowError> {
+pub(super) fn decoding<T, E: Into<ArrowError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, ArrowError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(Into::into),
         Err(_) => Err(ArrowError::ParquetError("the decoder met bytes it does not know".to_owned())),
@@ -157,7 +163,7 @@ fn too_large() -> ReadError {
     ReadError::Content("the Parquet file unpacks to more than this service reads; upload it in parts".to_owned())
 }
 
-fn damaged(error: ArrowError) -> ReadError {
+pub(super) fn damaged(error: ArrowError) -> ReadError {
     ReadError::Content(format!(
         "the Parquet file is damaged or of a kind that cannot be read ({error}); write it again"
     ))

@@ -258,6 +258,7 @@ fn denoised_name(spec: &DatasetSpec) -> (String, String) {
     let of_format = match spec.format {
         Some(FileFormat::Parquet) => "application/vnd.apache.parquet",
         Some(FileFormat::Jsonl) => "application/jsonl",
+        Some(FileFormat::Csv) | None if spec.has_tabs() => "text/tab-separated-values",
         Some(FileFormat::Csv) | None => "text/csv",
     };
     let media_type = spec.compression.and_then(Compression::media_type).unwrap_or(of_format);

@@ -206,11 +206,17 @@ impl DatasetSpec {
         }
     }
 
-    /// What the name of a file in the table's format ends in: `csv`, `parquet`, `jsonl.gz`.
+    /// Whether it is text whose columns tabs separate.
+    pub fn has_tabs(&self) -> bool {
+        matches!(self.format, Some(FileFormat::Csv) | None) && self.separator.as_deref() == Some("\t")
+    }
+
+    /// What the name of a file in the table's format ends in: `csv`, `tsv`, `parquet`, `jsonl.gz`.
     pub fn extension(&self) -> String {
         let format = match self.format {
             Some(FileFormat::Parquet) => "parquet",
             Some(FileFormat::Jsonl) => "jsonl",
+            Some(FileFormat::Csv) | None if self.has_tabs() => "tsv",
             Some(FileFormat::Csv) | None => "csv",
         };
         format!("{format}{}", self.compression.map_or("", Compression::ending))

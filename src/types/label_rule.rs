@@ -107,6 +107,18 @@ fn without_quotes(word: &str) -> &str {
     quoted('"').or_else(|| quoted('\'')).unwrap_or(word)
 }
 
+/// The word as a rule has it: in quotes where it would be read as another without them. A word that is `alone` behind its sign
+/// is no number unless it has quotes.
+fn with_quotes(word: &str, alone: bool) -> String {
+    let is_plain = without_quotes(word.trim()) == word
+        && !(alone && (word.parse().is_ok_and(f64::is_finite) || word.ends_with(')')));
+    if is_plain { word.to_owned() } else { format!("\"{word}\"") }
+}
+
+fn join_words(words: &[String]) -> String {
+    words.iter().map(|word| with_quotes(word, false)).collect::<Vec<_>>().join(", ")
+}
+
 impl TryFrom<String> for LabelRule {
     type Error = String;
 
@@ -145,10 +157,10 @@ impl From<LabelRule> for String {
             None => column,
             Some(LabelTest::Number(comparison, threshold)) => format!("{column} {} {threshold}", comparison.sign()),
             Some(LabelTest::Words { negated, words }) => match (&words[..], negated) {
-                ([word], false) => format!("{column} = {word}"),
-                ([word], true) => format!("{column} != {word}"),
-                (words, false) => format!("{column} in ({})", words.join(", ")),
-                (words, true) => format!("{column} not in ({})", words.join(", ")),
+                ([word], false) => format!("{column} = {}", with_quotes(word, true)),
+                ([word], true) => format!("{column} != {}", with_quotes(word, true)),
+                (words, false) => format!("{column} in ({})", join_words(words)),
+                (words, true) => format!("{column} not in ({})", join_words(words)),
             },
         }
     }
@@ -188,6 +200,12 @@ mod tests {
             ("kind != 'page view'", "kind", words(true, &["page view"])),
             ("kind in (cart, \"buy\")", "kind", words(false, &["cart", "buy"])),
             ("opt in NOT IN (a,2)", "opt in", words(true, &["a", "2"])),
+            // Quotes that matter are written again.
+            ("kind = ' buy'", "kind", words(false, &[" buy"])),
+            ("kind = '2'", "kind", words(false, &["2"])),
+            ("kind in (2)", "kind", words(false, &["2"])),
+            ("kind = 'in (a)'", "kind", words(false, &["in (a)"])),
+            ("kind in (' a', \"'b'\")", "kind", words(false, &[" a", "'b'"])),
             ("in (a)", "in (a)", None),
         ] {
             let label = LabelRule::try_from(text.to_owned()).unwrap();

@@ -34,8 +34,10 @@ pub enum BlockedUrl {
     Credentials,
     #[error("port 443, or one from 1024 on")]
     Port,
-    #[error("a host whose name resolves")]
-    Unresolved,
+    /// The same for a name that leads nowhere and for one that leads into the server's own network: whoever may name
+    /// addresses learns nothing of the names in it.
+    #[error("a host whose name leads to the public internet")]
+    Name,
     #[error("an address on the public internet; this one is {0}")]
     Address(&'static str),
 }
@@ -110,11 +112,17 @@ impl Guard {
         let owned = host.to_owned();
         let look_up = move || Some((owned.as_str(), 0).to_socket_addrs().ok()?.collect());
         let found = timeout(LOOKUP, LOOKUPS.run(look_up)).await;
-        let addresses: Vec<SocketAddr> = found.ok().flatten().ok_or(BlockedUrl::Unresolved)?;
+        let addresses: Vec<SocketAddr> = found.ok().flatten().unwrap_or_default();
         if addresses.is_empty() {
-            return Err(BlockedUrl::Unresolved);
+            tracing::debug!(host, "the name of a webhook's host does not resolve");
+            return Err(BlockedUrl::Name);
         }
-        addresses.iter().try_for_each(|address| self.check_address(host, address.ip()))?;
+        for address in &addresses {
+            self.check_address(host, address.ip()).map_err(|why| {
+                tracing::debug!(host, %why, "the name of a webhook's host leads to where nothing is sent");
+                BlockedUrl::Name
+            })?;
+        }
         Ok(addresses)
     }
 }
@@ -230,8 +238,9 @@ mod tests {
             ("https://:password@8.8.8.8/", BlockedUrl::Credentials),
             ("https://8.8.8.8:22/", BlockedUrl::Port),
             ("https://8.8.8.8:80/", BlockedUrl::Port),
-            ("https://no-such-host.invalid/", BlockedUrl::Unresolved),
-            ("https://localhost/", BlockedUrl::Address("loopback")),
+            // What a name leads to is not said.
+            ("https://no-such-host.invalid/", BlockedUrl::Name),
+            ("https://localhost/", BlockedUrl::Name),
             ("https://127.0.0.1/", BlockedUrl::Address("loopback")),
             // The same address in other spellings.
             ("https://127.1/", BlockedUrl::Address("loopback")),

@@ -40,9 +40,9 @@ fn uploads_of_other_clients_get_through() {
 #[test]
 fn answers_come_in_the_form_that_was_asked_for() {
     let dir = scratch();
-    let table = clicks(dir.path(), 60, 40);
+    let table = fs::read_to_string(clicks(dir.path(), 60, 40)).unwrap().replace(',', "\t");
     let service = Service::start(&dir.path().join("data"));
-    let dataset = service.upload_clicks(&table);
+    let dataset = service.upload_bytes(table.into_bytes(), "text/tab-separated-values", &CLICKS);
     let options = json!({"retrain_max_epoch": 1, "select_ratio": 0.9});
     let spec = json!({"dataset_id": dataset["id"], "method": {"name": "random_drop", "options": options}});
     let job = service.submit(spec);
@@ -64,6 +64,12 @@ fn answers_come_in_the_form_that_was_asked_for() {
     ] {
         assert_eq!(kind(accept), expected, "{accept}");
     }
+
+    let denoised = service.get(&format!("/v1/jobs/{job}/artifacts/denoised")).send().unwrap();
+    assert_eq!(denoised.headers()["content-type"], "text/tab-separated-values");
+    assert!(denoised.headers()["content-disposition"].to_str().unwrap().contains("denoised.tsv"), "as it came");
+    let table = denoised.text().unwrap();
+    assert!(table.lines().next().unwrap().ends_with("\tsplit"), "{table:.80}");
 
     let report = format!("/v1/jobs/{job}/artifacts/report.json");
     let whole = service.get(&report).send().unwrap();

@@ -1,9 +1,11 @@
 //! Tables that are made to harm whoever reads them. They bring down a process that has nothing but the table.
 
 use super::harness;
+use arrow_array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray, types::Int32Type};
 use harness::{Service, clicks, scratch};
+use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 use serde_json::Value;
-use std::{fs, io::Write};
+use std::{fs, io::Write, sync::Arc};
 
 /// A Parquet file of no rows and a column under so many groups, one in the other; written by hand in Thrift's compact
 /// protocol.
@@ -36,6 +38,20 @@ fn long_cells(rows: usize) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
+/// Parquet rows that all have one text of so many bytes, which the file holds once, in a dictionary.
+fn long_word(rows: usize, bytes: usize) -> Vec<u8> {
+    let word = Arc::new(StringArray::from(vec!["a".repeat(bytes)]));
+    let words: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(vec![0; rows].into(), word));
+    let clicks: ArrayRef = Arc::new(Int64Array::from_iter_values((0..rows as i64).map(|row| row % 2)));
+    let batch = RecordBatch::try_from_iter([("word", words), ("click", clicks)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(Default::default()))
+        .set_dictionary_page_size_limit(usize::MAX);
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
 /// What is wrong with the table as a whole.
 fn rule(dataset: &Value) -> &str {
     assert_eq!(dataset["status"], "invalid", "{dataset:#}");
@@ -65,6 +81,10 @@ fn a_table_that_kills_its_reader_is_invalid_and_the_service_goes_on() {
     let upload = begun.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let refused = service.expect(service.get(&format!("/v1/uploads/{upload}/sample")), 422);
     assert!(refused["detail"].as_str().unwrap().contains("the table cannot be read"), "{refused:#}");
+    let packed = long_word(8, 50 << 20);
+    assert!(packed.len() < 20_000, "{} bytes", packed.len());
+    let dataset = service.upload_bytes(packed, "application/vnd.apache.parquet", &label);
+    assert!(rule(&dataset).contains("more than 256 MiB of memory"), "{dataset:#}");
     let packed = long_cells(80);
     assert!(packed.len() < 200_000, "{} bytes", packed.len());
     let dataset = service.upload_bytes(packed, "text/csv", &label);

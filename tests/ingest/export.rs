@@ -1,16 +1,22 @@
 //! The denoised file is the upload minus the dropped rows, and nothing else.
 
 use crate::{click, gzip, read, spec, table, upload, zstd};
-use arrow_array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
-use arrow_schema::Schema;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float32Array, Int64Array, RecordBatch, StringArray, cast::AsArray,
+    types::Int8Type,
+};
+use arrow_schema::{DataType, Field, Schema};
 use autodenoise::{
     ingest::{ExportCounts, Exported, RowChanges, RowMark, write_denoised},
     types::{DatasetSpec, LabelColumns},
 };
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::{
+        ArrowWriter,
+        arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector},
+    },
     basic::Compression,
-    file::properties::WriterProperties,
+    file::{metadata::PageIndexPolicy, properties::WriterProperties},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -305,6 +311,66 @@ fn parquet_keeps_schema_metadata_codec_and_order() {
     let kept = arrow_array::BooleanArray::from_iter((0..5000).map(|row| Some(row < 10 || row % 7 != 0)));
     assert_eq!(found, arrow_select::filter::filter_record_batch(&batch, &kept).unwrap());
     assert_eq!(counts.kept, found.num_rows() as u64);
+}
+
+const SIZES: [&str; 4] = ["small", "middle", "large", "huge"];
+
+/// Rows with a size each, some of them unknown. The first four have the sizes in their order, and no other is `huge`.
+fn sizes(rows: i64, nullable: bool) -> RecordBatch {
+    let size = |row: i64| if row < 4 { row as i8 } else { [2, 0, 1][row as usize % 3] };
+    let keys = (0..rows).map(|row| (row < 4 || !nullable || row % 11 > 0).then(|| size(row)));
+    let sizes = DictionaryArray::<Int8Type>::new(keys.collect(), Arc::new(StringArray::from_iter_values(SIZES)));
+    let clicks = Int64Array::from_iter_values((0..rows).map(|row| row % 2));
+    let size = Field::new("size", sizes.data_type().clone(), nullable).with_dict_is_ordered(true);
+    let schema = Schema::new(vec![Field::new("click", DataType::Int64, false), size]);
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(clicks), Arc::new(sizes)]).unwrap()
+}
+
+#[test]
+fn categories_keep_their_order_and_those_without_a_row() {
+    let names = |batch: &RecordBatch| {
+        let texts = arrow_cast::cast(batch.column(1), &DataType::Utf8).unwrap();
+        texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    for (rows, nullable) in [(100, true), (50_000, true), (50_000, false)] {
+        let batch = sizes(rows, nullable);
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(30_000))
+            .build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        let dropped = |row: u32| row < 4 || row % 7 == 1;
+        let changes = RowChanges { dropped: &dropped, marks: Some(&mark) };
+        let (bytes, _) = exported(writer.into_inner().unwrap(), &spec(json!({"label": "click"})), changes);
+
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let bytes = bytes::Bytes::from(bytes);
+        let open = || ParquetRecordBatchReaderBuilder::try_new_with_options(bytes.clone(), options.clone()).unwrap();
+        let field = open().schema().field(1).clone();
+        assert_eq!((field.data_type(), field.dict_is_ordered()), (batch.column(1).data_type(), Some(true)));
+        let kept = |row: &u32| !dropped(*row);
+        let all = names(&batch);
+        let expected: Vec<_> = (0..rows as u32).filter(kept).map(|row| all[row as usize].clone()).collect();
+        let mut found = Vec::new();
+        for (group, metadata) in open().metadata().row_groups().iter().enumerate() {
+            assert_eq!(metadata.column(1).num_values(), metadata.num_rows());
+            assert_eq!(metadata.column(1).compression(), Compression::SNAPPY);
+            let before = found.len();
+            for batch in open().with_row_groups(vec![group]).build().unwrap() {
+                let batch = batch.unwrap();
+                let categories = batch.column(1).as_any_dictionary().values();
+                assert_eq!(categories.as_string::<i32>().iter().flatten().collect::<Vec<_>>(), SIZES);
+                found.extend(names(&batch));
+            }
+            assert_eq!((found.len() - before) as i64, metadata.num_rows());
+            // A reader that skips rows finds pages by the index.
+            let last = RowSelection::from(vec![RowSelector::skip(found.len() - before - 1), RowSelector::select(1)]);
+            let mut reader = open().with_row_groups(vec![group]).with_row_selection(last).build().unwrap();
+            assert_eq!(names(&reader.next().unwrap().unwrap()), found[found.len() - 1..]);
+        }
+        assert!(found == expected, "the rows are others");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::{
     same::{Cells, PLAIN, csv, jsonl, parquet, rows},
     spec, zstd,
 };
+use arrow_array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray, cast::AsArray, types::Int32Type};
 use autodenoise::{
     ingest::{
         Dataset, ExportCounts, IngestError, IngestLimits, Ingested, InvalidTable, RowChanges, RowMark, find_parts,
@@ -12,9 +13,10 @@ use autodenoise::{
     },
     types::{DatasetSpec, OutputForm, PartRows, Split, TableSource},
 };
+use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use proptest::prelude::*;
 use serde_json::json;
-use std::{collections::BTreeMap, fs, io::Read, ops::ControlFlow, path::Path};
+use std::{collections::BTreeMap, fs, io::Read, ops::ControlFlow, path::Path, sync::Arc};
 use tempfile::TempDir;
 
 /// Files below a folder, which are the parts of one table.
@@ -281,4 +283,29 @@ fn parquet_parts_become_one_file_of_the_firsts_schema() {
     assert_eq!((of_parts.digest, of_parts.columns), (of_whole.digest, of_whole.columns));
     let parts = folder.write(&folder.source(), OutputForm::Folder, false).0;
     assert_eq!(parts.keys().collect::<Vec<_>>(), ["a.parquet", "b.parquet"]);
+}
+
+#[test]
+fn one_file_of_parquet_parts_has_the_categories_of_all() {
+    let part = |words: [&str; 3]| {
+        let words: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::from_iter(words));
+        let clicks: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, 0]));
+        let batch = RecordBatch::try_from_iter([("word", words), ("click", clicks)]).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    };
+    let folder = Folder::new([("a.parquet", part(["b", "z", "a"])), ("b.parquet", part(["c", "a", "b"]))]);
+    let (mut files, counts) = folder.write(&folder.source(), OutputForm::File, false);
+    assert_eq!(counts, ExportCounts { kept: 5, dropped: 1 }, "`z` has no row any more");
+    let file = bytes::Bytes::from(files.remove("").unwrap());
+    let mut found = Vec::new();
+    for group in 0..2 {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap().with_row_groups(vec![group]);
+        let batch = reader.build().unwrap().next().unwrap().unwrap();
+        let words = batch.column(0).as_dictionary::<Int32Type>().downcast_dict::<StringArray>().unwrap();
+        assert_eq!(words.values().iter().flatten().collect::<Vec<_>>(), ["b", "z", "a", "c"]);
+        found.extend(words.into_iter().flatten().map(str::to_owned));
+    }
+    assert_eq!(found, ["b", "a", "c", "a", "b"]);
 }

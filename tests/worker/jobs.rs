@@ -7,7 +7,7 @@ use crate::{
 use autodenoise::{
     files::Key,
     store::{artifacts, checkpoints, jobs, metrics},
-    types::{Certify, JobState},
+    types::{Certify, ErrorKind, JobState},
 };
 use std::time::{Duration, Instant};
 
@@ -195,6 +195,16 @@ async fn a_job_that_kills_every_trainer_has_failed_with_the_reason() {
     assert_eq!((row.state, row.attempt, row.deaths), (JobState::Failed, 3, 3));
     let message = &row.error.unwrap().message;
     assert!(message.contains("code 3") && message.contains("no such column `user`"), "{message}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_trainer_that_is_refused_memory_says_so_by_its_last_words() {
+    let stage = Stage::new().await;
+    let job = stage.queue_job().await;
+    let worker = stage.start("gluttony");
+    let error = stage.until_ended(job).await.error.unwrap();
+    assert_eq!(error.kind, Some(ErrorKind::OutOfMemory), "{}", error.message);
     worker.stop().await;
 }
 

@@ -118,6 +118,9 @@ elif mode == "stall":
 elif mode == "poison":
     print(json.dumps({"level": "ERROR", "fields": {"message": "no such column `user`"}}), file=sys.stderr, flush=True)
     sys.exit(3)
+elif mode == "gluttony":
+    print("memory allocation of 9000000000 bytes failed", file=sys.stderr, flush=True)
+    os.abort()
 elif mode == "refuse":
     say("failed", message="the dataset is too small", retryable=False, kind="invalid")
 elif mode == "garbage":
