@@ -151,7 +151,7 @@ class _Tables:
         columns: Sequence[str] = pq.read_schema(file).names
         own = [column for column in columns if column in self._columns]
         more = [column for column in columns if column not in self._columns]
-        taken = self._kind.filter(self._kind.select(self._frame, own), self._keep(name))
+        taken = self._kind.filter(self._frame, self._keep(name), own)
         added = pq.read_table(file, columns=more)
         return self._kind.with_columns(taken, {column: added[column].to_numpy() for column in more})
 
