@@ -33,6 +33,8 @@ TARGET = f"{MACHINE}-unknown-linux-gnu"
 # know the second name.
 GLIBC = "2.17"
 TAG = f"manylinux_2_17_{MACHINE}.manylinux2014_{MACHINE}"
+# The machines that PyTorch 2.11 itself runs on. Of their GNU C++ library libtorch's interface takes what older ones lack.
+TORCH_TAG = f"manylinux_2_28_{MACHINE}"
 # What a wheel of the program may weigh.
 MAX_BYTES = 25_000_000
 # From the folder of autodenoise-torch within its package to the libraries of the PyTorch beside that package.
@@ -47,11 +49,13 @@ class Wheel:
     project: str
     # Libraries that it finds in the packages it depends on.
     libraries: frozenset[str] = frozenset()
+    # The machines that it claims to run on.
+    tag: str = TAG
 
 
 WHEELS = {
     "autodenoise": Wheel("autodenoise", "python"),
-    "autodenoise-torch": Wheel("autodenoise-torch", "python/torch", frozenset({"libtorch_cpu.so", "libc10.so"})),
+    "autodenoise-torch": Wheel("autodenoise-torch", "python/torch", frozenset({"libtorch_cpu.so", "libc10.so"}), TORCH_TAG),
 }
 
 
@@ -93,7 +97,7 @@ def build_program(wheel: Wheel) -> Path:
     link: list[str] = []
     if wheel.libraries:
         env |= {"AUTODENOISE_TORCH_RUNPATH": TORCH_RUNPATH, **gnu_cxx(env["CXXFLAGS"])}
-        link = ["--", *(f"-Clink-arg={argument}" for argument in gnu_cxx_libraries())]
+        link = ["--", f"-Lnative={openmp_folder()}", *(f"-Clink-arg={argument}" for argument in gnu_cxx_libraries())]
     cargo = ["--release", "--locked", "--package", wheel.name, "--bin", wheel.name, "--target", f"{TARGET}.{GLIBC}"]
     run(["cargo-zigbuild", "rustc", *cargo, *link], env=env)
     return ROOT / "target" / TARGET / "release" / wheel.name
@@ -117,6 +121,16 @@ def gnu_cxx_libraries() -> list[str]:
     paths = (output(["g++", f"-print-file-name={name}"]).strip() for name in ("libstdc++.so.6", "libgcc_s.so.1"))
     # What they need of this machine's glibc is not asked for: they are there in the user's own version.
     return [*(os.path.realpath(path) for path in paths), "-Wl,--allow-shlib-undefined"]
+
+
+def openmp_folder() -> Path:
+    """A folder with GNU's OpenMP library alone. torch-sys has the linker look for it, though nothing of it is used, so that
+    the program does not need it. In the library's own folder zig would find others that it must not take."""
+    folder = STAGE / "openmp"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "libgomp.so").symlink_to(os.path.realpath(output(["g++", "-print-file-name=libgomp.so.1"]).strip()))
+    return folder
 
 
 def build_environment() -> dict[str, str]:
@@ -149,7 +163,7 @@ def stage(wheel: Wheel, version: str, program: Path) -> Path:
     inside.mkdir()
     shutil.copy(program, inside / wheel.name)
     (inside / wheel.name).chmod(0o755)
-    (inside / "TAG").write_text(f"{TAG}\n")
+    (inside / "TAG").write_text(f"{wheel.tag}\n")
     crates, edges = linked_crates(ROOT, wheel.name, TARGET)
     parts = other_parts(wheel)
     (folder / "LICENSE-THIRD-PARTY").write_text(licenses(ROOT, crates, parts))
@@ -199,10 +213,16 @@ def check(wheel: Wheel, built: Path) -> None:
     if size > MAX_BYTES:
         sys.exit(f"wheel: {built.name} has {size} bytes, and {MAX_BYTES} are the most")
     found = json.loads(output([str(TOOLS / "bin" / "auditwheel"), "show", "--json", str(built)]))
-    if found["sym_tag"] not in TAG.split("."):
+    if glibc_of(found["sym_tag"]) > glibc_of(wheel.tag):
         sys.exit(f"wheel: {built.name} claims more machines than its program runs on: {found['sym_tag']}")
     if missing := set(found["external_libs"]) - wheel.libraries:
         sys.exit(f"wheel: {built.name} needs libraries that not every machine has: {', '.join(sorted(missing))}")
+
+
+def glibc_of(tag: str) -> tuple[int, int]:
+    """The oldest glibc of the machines that a tag names; of a tag that names any Linux none is old enough."""
+    named = re.match(r"manylinux_(\d+)_(\d+)_", tag)
+    return (int(named[1]), int(named[2])) if named else (sys.maxsize, 0)
 
 
 def digest(path: Path) -> str:

@@ -68,6 +68,12 @@ def test_errors_carry_the_words_of_the_program(frame):
     assert refused.value.code == 3
     with pytest.raises(ad.WrongOption, match="nix"):
         ad.denoise(frame, label="click", backbone="nix")
+    with pytest.raises(ad.WrongOption, match="no option `lable`; did you mean `label`"):
+        ad.denoise(frame, lable="click")
+    with pytest.raises(ad.WrongOption, match="`certify` is True or False, and not 5; .* `certify_seeds`"):
+        ad.denoise(frame, label="click", certify=5)
+    with pytest.raises(ad.WrongOption, match="there is no table"):
+        ad.denoise(label="click")
     with pytest.raises(ad.UnusableFrame, match="a dict"):
         ad.denoise({"click": [1]}, label="click")
 

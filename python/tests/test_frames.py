@@ -1,6 +1,7 @@
 """Frames of every index and type go in, and rows of them come back as they were. With `--rows 1000000` they are large."""
 
 import subprocess
+import tracemalloc
 from decimal import Decimal
 
 import numpy as np
@@ -13,6 +14,7 @@ from pandas.testing import assert_frame_equal
 from polars.testing import assert_frame_equal as assert_polars_equal
 
 import autodenoise as ad
+from autodenoise._frames import _pandas, find_kind
 
 # Columns that `rich` adds: no model sees them, and they must come back all the same.
 UNSEEN = ["timestamp", "day", "history", "seen", "note", "month", "price"]
@@ -130,3 +132,46 @@ def assert_are_softened(result, frame):
     np.testing.assert_array_equal(result.soft_labels > 0.5, clicks == 1)
     np.testing.assert_array_equal(result.soft_labels[~training], clicks[~training])
     assert (np.abs(result.soft_labels - clicks)[training] > 0).all()
+
+
+def test_rows_of_pandas_are_taken_without_a_second_copy_of_them(rich, dropped):
+    frame = rich[["user", "age", "timestamp", "click"]].set_axis(np.arange(len(rich)))
+    chunks = pa.chunked_array([["a"] * (len(frame) // 2), ["b"] * (len(frame) // 2)])
+    frame["note"] = pd.arrays.ArrowExtensionArray(chunks)
+    kind = find_kind(frame)
+    kind.filter(frame, dropped)
+    tracemalloc.start()
+    kept = kind.filter(frame, dropped)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Arrow's memory is not traced, and 40 kB are for Python's own objects.
+    assert peak < kept.drop(columns=["note"]).memory_usage().sum() + 4 * len(frame) + 40_000
+    assert kept["note"].array.__arrow_array__().num_chunks == 2
+    assert_frame_equal(kept, frame.iloc[np.flatnonzero(dropped)])
+
+
+@pytest.mark.parametrize("few_columns", [0, 50])
+def test_rows_of_pandas_keep_what_goes_with_the_frame(rich, dropped, few_columns, monkeypatch):
+    monkeypatch.setattr(_pandas, "FEW_COLUMNS", few_columns)
+    words = pd.Series(["a"] * len(rich), dtype=object)
+    frame = rich.assign(words=words).rename_axis(columns="names")
+    frame.attrs["source"] = {"day": 1}
+    kind = find_kind(frame)
+    clean = kind.filter(frame, dropped)
+    assert_frame_equal(clean, frame.iloc[np.flatnonzero(dropped)])
+    assert clean.attrs == frame.attrs
+    assert clean["words"].dtype == object
+    # The new frame shares no memory with the old one.
+    clean.loc[clean.index[0], "user"] = -1
+    assert (frame["user"] >= 0).all()
+    wanted = ["words", "item"]
+    assert_frame_equal(kind.filter(frame, dropped, wanted), frame[wanted].iloc[np.flatnonzero(dropped)])
+
+
+def test_a_frame_of_a_class_of_its_own_stays_one(rich, dropped):
+    class Clicks(pd.DataFrame):
+        @property
+        def _constructor(self):
+            return Clicks
+
+    assert type(find_kind(Clicks(rich)).filter(Clicks(rich), dropped)) is Clicks

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 import numpy as np
 import numpy.typing as npt
 
-from ._errors import Refused, UnusableFrame
+from ._errors import Refused, UnusableFrame, WrongOption
 from ._options import CertifyOptions, JudgeOptions, Progress, TableOptions, lists_options, names_of, to_flags
 from ._outcome import CERTIFICATE, FOLDER, PAGE, REPORT, Outcome
 from ._process import run_program
@@ -81,8 +81,11 @@ def judge(
     Raises:
         NotVerified: The frame is not the one that was denoised, or is read otherwise.
         Refused: The predictions cannot be used; the text says why.
+        WrongOption: It is not said how the table is read, or an option is none.
     """
     given: dict[str, Any] = {**result.table_options, **options}
+    if not result.table_options and given.get("label") is None and given.get("spec") is None:
+        raise WrongOption("a result of a folder does not know how its table was read: say `label` and what else it took again")
     with table_file(frame, given) as source:
         if source.kind is None:
             raise UnusableFrame("a frame is judged; for files there is `autodenoise judge arms`")
@@ -151,7 +154,7 @@ class _Tables:
         columns: Sequence[str] = pq.read_schema(file).names
         own = [column for column in columns if column in self._columns]
         more = [column for column in columns if column not in self._columns]
-        taken = self._kind.filter(self._kind.select(self._frame, own), self._keep(name))
+        taken = self._kind.filter(self._frame, self._keep(name), own)
         added = pq.read_table(file, columns=more)
         return self._kind.with_columns(taken, {column: added[column].to_numpy() for column in more})
 
@@ -169,11 +172,17 @@ class _Tables:
 
 
 def _write(file: Path, predicted: Numbers, rows: int, of: str) -> None:
-    """Writes predictions, a line each. The program checks their values."""
+    """Writes predictions, a line each. They are checked at once: the program looks at them only after all trainings."""
     values = np.asarray(predicted, dtype=np.float64)
     if values.shape == (rows, 1):
         values = values[:, 0]
     if values.shape != (rows,):
         hint = "; of `predict_proba` take the column of label 1, `[:, 1]`" if values.shape == (rows, 2) else ""
         raise Refused(f"the predictions of the {of} are of shape {values.shape} and must be of shape ({rows},){hint}")
+    wrong = np.flatnonzero(~((values >= 0) & (values <= 1)))
+    if len(wrong):
+        raise Refused(
+            f"the predictions of the {of} are probabilities of label 1, and that of row {wrong[0]} is {values[wrong[0]]}: "
+            "give no scores, no log-odds and no missing values"
+        )
     file.write_text("".join(f"{value!r}\n" for value in values.tolist()))

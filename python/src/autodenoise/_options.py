@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -20,6 +21,8 @@ from typing import (
     Union,
     cast,
 )
+
+import numpy as np
 
 from ._errors import WrongOption
 
@@ -235,7 +238,9 @@ def to_flags(options: Mapping[str, Any], known: Iterable[str], folder: Path) -> 
     flags: list[str] = []
     for name, value in options.items():
         if name not in known:
-            raise WrongOption(f"there is no option `{name}`; there are {', '.join(known)}")
+            alike = get_close_matches(name, known, n=1)
+            meant = f"; did you mean `{alike[0]}`?" if alike else ""
+            raise WrongOption(f"there is no option `{name}`{meant}; there are {', '.join(known)}")
         if value is not None:
             flags.extend(_flags_of(name, value, folder))
     return flags
@@ -244,6 +249,9 @@ def to_flags(options: Mapping[str, Any], known: Iterable[str], folder: Path) -> 
 def _flags_of(name: str, value: Any, folder: Path) -> list[str]:
     flag = "--" + name.replace("_", "-")
     if name == "certify":
+        # A number would pass for True, and is meant as that of the seeds.
+        if not isinstance(value, (bool, np.bool_)):
+            raise WrongOption(f"`certify` is True or False, and not {value!r}; how many seeds there are says `certify_seeds`")
         return [] if value else ["--no-certify"]
     if name in SWITCHES:
         return [flag] if value else []

@@ -92,6 +92,8 @@ class Outcome:
         """
         self.folder = folder
         self._owner = owner
+        if not (folder / REPORT).is_file():
+            raise FileNotFoundError(f"there is no result in {folder}: it has no {REPORT}")
         self.report = json.loads((folder / REPORT).read_text())
         summary: Mapping[str, Any] = (told or {}).get("summary", {})
         self.sentence = summary.get("outcome") or self._answer()

@@ -119,6 +119,7 @@ def _error_text(said: Sequence[str], code: int) -> str:
     """The program's last words, from where it says that something is wrong."""
     starts = [number for number, line in enumerate(said) if line.startswith(("error:", "not verified:"))]
     words = "\n".join(said[starts[-1] :] if starts else said[-5:]).strip()
-    words = words[len("error: ") :] if words.startswith("error: ") else words
+    for mark in ("error: ", "not verified: "):
+        words = words[len(mark) :] if words.startswith(mark) else words
     words = words.replace("\n\nFor more, try '--help'.", "").replace("\n\nFor more information, try '--help'.", "")
     return words or f"the program ended with exit code {code} and said nothing"

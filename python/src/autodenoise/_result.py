@@ -52,6 +52,9 @@ class Result(Outcome):
             options: How the table was read, for `judge`.
             given: What the denoised table says that rows count as, of shape (rows,); NaN for dropped rows.
             owner: The folder, where it is to go with this object.
+
+        Raises:
+            FileNotFoundError: There is no result in the folder.
         """
         super().__init__(Path(folder), told, warnings, owner)
         self._options: dict[str, Any] = dict(options or {})
@@ -117,7 +120,7 @@ class Result(Outcome):
             raise WrongOption(f"`if_refused` is `all` or `kept`, and not {if_refused!r}")
         kind = find_kind(frame)
         if kind is None:
-            raise UnusableFrame(f"rows are taken from a frame of pandas, polars or pyarrow, and this is {type(frame)!r}")
+            raise UnusableFrame(f"rows are taken from a frame of pandas, polars or pyarrow, and this is a {type(frame).__name__}")
         rows = kind.count_rows(frame)
         if rows != len(self.kept):
             raise UnusableFrame(f"the frame has {rows:,} rows and the table that was denoised has {len(self.kept):,}")

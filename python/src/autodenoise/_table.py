@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from ._errors import UnusableFrame, WrongOption
+from ._errors import AutodenoiseError, UnusableFrame, WrongOption
 from ._frames import FrameKind, find_kind
 
 
@@ -37,15 +37,23 @@ def table_file(table: Any, options: Mapping[str, Any]) -> Generator[TableFile, N
     with tempfile.TemporaryDirectory(prefix="autodenoise-", dir=options.get("work_dir")) as name:
         folder = Path(name)
         kind = find_kind(table)
+        parts = [part for part in ("train", "valid", "test") if options.get(part) is not None]
         if kind is None:
+            if table is None and not parts:
+                raise WrongOption("there is no table: give a frame, a path or an address, or files as `train`, `valid` and `test`")
             yield TableFile(_paths(table), folder, None, None)
             return
-        parts = [part for part in ("train", "valid", "test") if options.get(part) is not None]
         if parts:
             raise WrongOption(f"a frame is the whole table, so there can be no files for `{parts[0]}`")
         path = folder / "table.parquet"
         kind.write_parquet(table, path, unseen_columns(options))
-        yield TableFile([str(path)], folder, kind, kind.count_rows(table))
+        try:
+            yield TableFile([str(path)], folder, kind, kind.count_rows(table))
+        except AutodenoiseError as error:
+            # The file that the frame was written to means nothing to whoever handed the frame over.
+            error.text = error.text.replace(str(path), "the frame")
+            error.args = (error.text,)
+            raise
 
 
 def unseen_columns(options: Mapping[str, Any]) -> Sequence[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy.typing as npt
 import pyarrow as pa
@@ -42,12 +42,10 @@ class ArrowKind:
         pieces = (frame.slice(at, ROWS_AT_A_TIME) for at in range(0, max(frame.num_rows, 1), ROWS_AT_A_TIME))
         write_pieces(frame.schema, pieces, path)
 
-    def filter(self, frame: Any, keep: Bools) -> Any:
+    def filter(self, frame: Any, keep: Bools, columns: Optional[Sequence[str]] = None) -> Any:
+        wanted = frame if columns is None else frame.select(list(columns))
         # Chunk by chunk, where `take` would join the chunks of a column first.
-        return frame.filter(pa.array(keep))
-
-    def select(self, frame: Any, columns: Sequence[str]) -> Any:
-        return frame.select(list(columns))
+        return wanted.filter(pa.array(keep))
 
     def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
         for name, values in columns.items():

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .._errors import UnusableFrame
 
 # Rows that are written at a time: bounds the memory of writing, whatever the frame's size.
-ROWS_AT_A_TIME = 1 << 17
+ROWS_AT_A_TIME = 1 << 15
 
 Bools = npt.NDArray[np.bool_]
 
@@ -42,12 +42,14 @@ class FrameKind(Protocol):
         """
         ...
 
-    def filter(self, frame: Any, keep: Bools) -> Any:
-        """The rows that are to be kept, in their order, with their index and types; `keep` is of shape (rows,)."""
-        ...
+    def filter(self, frame: Any, keep: Bools, columns: Optional[Sequence[str]] = None) -> Any:
+        """The rows that are to be kept, in their order, with their index and types, in little more memory than their own.
 
-    def select(self, frame: Any, columns: Sequence[str]) -> Any:
-        """The columns of these names, as `column_names` has them."""
+        Args:
+            frame: The frame, which stays as it is.
+            keep: Whether each row is kept, of shape (rows,).
+            columns: The names of the columns that are wanted, as `column_names` has them; by default all.
+        """
         ...
 
     def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:

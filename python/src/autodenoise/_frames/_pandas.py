@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ import pyarrow as pa
 from .._errors import UnusableFrame
 from ._arrow import write_pieces
 from ._kind import ROWS_AT_A_TIME, Bools, as_text, check_names
+
+# Up to so many columns rows are taken column by column. What pandas would need beside the new frame, the memory of two columns,
+# is much for a narrow frame. For a wide one it is little, and a block of memory for each column would slow down what follows.
+FEW_COLUMNS = 50
 
 
 class PandasKind:
@@ -45,12 +49,12 @@ class PandasKind:
         schema = pa.schema(fields)
         write_pieces(schema, _pieces(frame, schema, texts), path)
 
-    def filter(self, frame: Any, keep: Bools) -> Any:
-        return frame.iloc[keep]
-
-    def select(self, frame: Any, columns: Sequence[str]) -> Any:
-        places = {name: place for place, name in enumerate(self.column_names(frame))}
-        return frame.iloc[:, [places[name] for name in columns]]
+    def filter(self, frame: Any, keep: Bools, columns: Optional[Sequence[str]] = None) -> Any:
+        place_of = {str(name): place for place, name in enumerate(frame.columns)}
+        places = range(frame.shape[1]) if columns is None else [place_of[name] for name in columns]
+        if type(frame) is pd.DataFrame and len(places) <= FEW_COLUMNS:
+            return _filter_columns(frame, keep, places)
+        return frame.iloc[keep] if columns is None else frame.iloc[keep, places]
 
     def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
         # A frame of its own with the same columns: `assign` would copy them, before pandas 3.
@@ -69,6 +73,19 @@ def _pieces(frame: Any, schema: Any, texts: set[int]) -> Iterator[Any]:
             for place, field in enumerate(schema)
         ]
         yield pa.Table.from_arrays(columns, schema=schema)
+
+
+def _filter_columns(frame: Any, keep: Bools, places: Sequence[int]) -> Any:
+    """The rows that are kept, as `frame.iloc[keep, places]`, which would write their positions out and join the chunks of
+    Arrow's columns first."""
+    index = frame.index.take(np.flatnonzero(keep))
+    columns = (frame.iloc[:, place] for place in places)
+    # Series, because of arrays pandas would guess the type anew.
+    taken = {place: pd.Series(column.array[keep], index, column.dtype, copy=False) for place, column in enumerate(columns)}
+    kept = pd.DataFrame(taken, index, copy=False)
+    kept.columns = frame.columns[list(places)]
+    # The frame's own flags and attributes.
+    return kept.__finalize__(frame)
 
 
 def _arrow_type(column: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy.typing as npt
 import polars as pl
@@ -38,11 +38,9 @@ class PolarsKind:
         except pl.exceptions.PolarsError as error:
             raise UnusableFrame(f"the frame cannot be written as Parquet: {error}; cast or drop the column") from error
 
-    def filter(self, frame: Any, keep: Bools) -> Any:
-        return frame.filter(keep)
-
-    def select(self, frame: Any, columns: Sequence[str]) -> Any:
-        return frame.select(list(columns))
+    def filter(self, frame: Any, keep: Bools, columns: Optional[Sequence[str]] = None) -> Any:
+        wanted = frame if columns is None else frame.select(list(columns))
+        return wanted.filter(keep)
 
     def with_columns(self, frame: Any, columns: dict[str, npt.NDArray[Any]]) -> Any:
         return frame.with_columns([pl.Series(name, values) for name, values in columns.items()])
