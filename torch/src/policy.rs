@@ -5,9 +5,10 @@
 use crate::backbone::layers::{Embedding, Mlp, MlpConfig};
 use crate::backbone::{Adam, Backbone, Gradients, Net, OnDevice, ParamsBuilder, Pass, on_device};
 use crate::host::{to_host, to_host_at_once};
+use crate::place::Place;
 use autodenoise::backbone::{ModelKey, Outlook, Picked, Policy, PolicyConfig, Rows, TensorFile, WeightsError};
 use autodenoise::types::PolicyReduction;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Rows of one scoring pass.
 const SCORE_ROWS: i64 = 4096;
@@ -30,14 +31,15 @@ pub struct TorchPolicy {
     key: ModelKey,
     reduction: PolicyReduction,
     label_field: Option<u32>,
-    device: Device,
+    place: Place,
     /// The pass to learn from, and its logits `[B, 2]`.
     explored: Option<(Tensor, Pass)>,
 }
 
 impl TorchPolicy {
-    pub fn new(config: &PolicyConfig, key: ModelKey, device: Device) -> Self {
-        let model = Backbone::with(&[key], device, |builder: &mut ParamsBuilder| {
+    pub fn new(config: &PolicyConfig, key: ModelKey, place: impl Into<Place>) -> Self {
+        let place = place.into();
+        let model = Backbone::with(&[key], place.device, |builder: &mut ParamsBuilder| {
             Box::new(PolicyNet {
                 embedding: Embedding::new(builder, config.cardinality() as i64, config.embed_dim as i64),
                 mlp: Mlp::new(
@@ -52,9 +54,9 @@ impl TorchPolicy {
                 ),
             })
         });
-        let optimizer = Adam::new(config.optimizer, &model.params);
+        let optimizer = Adam::new(config.optimizer, &model.params, place);
         let (reduction, label_field) = (config.reduction, config.label_field);
-        Self { model, optimizer, key, reduction, label_field, device, explored: None }
+        Self { model, optimizer, key, reduction, label_field, place, explored: None }
     }
 
     /// Rows as the policy sees them, `[B, F]`, or `[B, F + 1]` with the label.
@@ -77,8 +79,8 @@ impl TorchPolicy {
     /// -sum r log Θ(a | x) over the batch, or its mean over all B rows.
     pub fn loss(&self, logits: &Tensor, actions: &[bool], rewards: &[f32]) -> Tensor {
         let taken: Vec<i64> = actions.iter().map(|action| i64::from(*action)).collect();
-        let taken = Tensor::from_slice(&taken).to_device(self.device).unsqueeze(1);
-        let rewards = Tensor::from_slice(rewards).to_device(self.device);
+        let taken = Tensor::from_slice(&taken).to_device(self.place.device).unsqueeze(1);
+        let rewards = Tensor::from_slice(rewards).to_device(self.place.device);
         let log_prob = logits.log_softmax(1, Kind::Float).gather(1, &taken, false).squeeze_dim(1);
         let gained = -(rewards * log_prob);
         match self.reduction {
@@ -100,7 +102,7 @@ fn outlook(logits: &Tensor) -> Outlook {
 
 impl Policy for TorchPolicy {
     fn explore(&mut self, rows: &Rows, picked: Picked, pass: u32, batch: u32) -> Outlook {
-        let ids = self.ids(on_device(rows, self.device), picked);
+        let ids = self.ids(on_device(rows, self.place.device), picked);
         let mut pass = Pass::train(vec![self.key.dropout(pass, batch)]);
         let logits = self.model.forward(&ids, &mut pass);
         let seen = outlook(&logits);
@@ -115,11 +117,11 @@ impl Policy for TorchPolicy {
     }
 
     fn score_batch(&mut self, rows: &Rows, picked: Picked) -> Outlook {
-        outlook(&self.logits(&self.ids(on_device(rows, self.device), picked)))
+        outlook(&self.logits(&self.ids(on_device(rows, self.place.device), picked)))
     }
 
     fn keep_prob(&mut self, rows: &Rows) -> Vec<f32> {
-        let ids = self.ids(on_device(rows, self.device), Picked::From(0, rows.len()));
+        let ids = self.ids(on_device(rows, self.place.device), Picked::From(0, rows.len()));
         let parts: Vec<_> = ids.split(SCORE_ROWS, 0).iter().map(|ids| keep_prob(&self.logits(ids))).collect();
         to_host(&Tensor::cat(&parts, 0))
     }

@@ -10,9 +10,8 @@ use autodenoise::denoise::{History, SearchEpoch, search_epoch};
 use autodenoise::types::{BackboneKind, Optimizer, Options, Preset};
 use autodenoise_torch::{TorchEngine, read_backs};
 use table::{Table, config, keys, shuffled, weights};
-use tch::Device;
 
-const ENGINE: TorchEngine = TorchEngine { device: Device::Cpu };
+const ENGINE: TorchEngine = TorchEngine::CPU;
 const OPTIMIZER: OptimizerConfig = OptimizerConfig { kind: Optimizer::Adam, lr: 0.01, weight_decay: 1e-4 };
 
 #[test]
