@@ -18,6 +18,7 @@ mod measure;
 mod optimizer;
 mod pass;
 mod policy;
+mod searching;
 mod stopper;
 mod weights;
 
@@ -33,5 +34,6 @@ pub use measure::{Measure, Measured, first_not_finite};
 pub use optimizer::{OptimizerConfig, Update};
 pub use pass::{Recorded, Seen, SeenBatch, Tick, TrainPass};
 pub use policy::{Outlook, Policy, PolicyConfig};
+pub use searching::{SearchPass, Searched, SearchedBatch, action_stream};
 pub use stopper::Stopper;
 pub use weights::{Array, TensorFile, Values, WeightsError, write_durably};

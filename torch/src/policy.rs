@@ -4,9 +4,11 @@
 
 use crate::backbone::layers::{Embedding, Mlp, MlpConfig};
 use crate::backbone::{Adam, Backbone, Gradients, Net, OnDevice, ParamsBuilder, Pass, on_device};
-use crate::host::{to_host, to_host_at_once};
+use crate::host::{to_host, to_host_at_once, upload};
 use crate::place::Place;
-use autodenoise::backbone::{ModelKey, Outlook, Picked, Policy, PolicyConfig, Rows, TensorFile, WeightsError};
+use autodenoise::backbone::{
+    ModelKey, Outlook, Picked, Policy, PolicyConfig, Rows, SearchPass, Searched, TensorFile, Tick, WeightsError,
+};
 use autodenoise::types::PolicyReduction;
 use tch::{Kind, Tensor};
 
@@ -60,7 +62,7 @@ impl TorchPolicy {
     }
 
     /// Rows as the policy sees them, `[B, F]`, or `[B, F + 1]` with the label.
-    fn ids(&self, rows: &OnDevice, picked: Picked) -> Tensor {
+    pub(crate) fn ids(&self, rows: &OnDevice, picked: Picked) -> Tensor {
         let (ids, labels) = rows.pick(picked);
         match self.label_field {
             None => ids,
@@ -78,15 +80,32 @@ impl TorchPolicy {
 
     /// -sum r log Θ(a | x) over the batch, or its mean over all B rows.
     pub fn loss(&self, logits: &Tensor, actions: &[bool], rewards: &[f32]) -> Tensor {
-        let taken: Vec<i64> = actions.iter().map(|action| i64::from(*action)).collect();
-        let taken = Tensor::from_slice(&taken).to_device(self.place.device).unsqueeze(1);
-        let rewards = Tensor::from_slice(rewards).to_device(self.place.device);
-        let log_prob = logits.log_softmax(1, Kind::Float).gather(1, &taken, false).squeeze_dim(1);
+        let actions: Vec<i64> = actions.iter().map(|action| i64::from(*action)).collect();
+        self.loss_of(logits, &upload(&actions, self.place.device), &upload(rewards, self.place.device))
+    }
+
+    /// The same of actions `[B]`, 0 or 1, and rewards `[B]` that lie beside the logits.
+    fn loss_of(&self, logits: &Tensor, actions: &Tensor, rewards: &Tensor) -> Tensor {
+        let log_prob = logits.log_softmax(1, Kind::Float).gather(1, &actions.unsqueeze(1), false).squeeze_dim(1);
         let gained = -(rewards * log_prob);
         match self.reduction {
             PolicyReduction::Mean => gained.mean(Kind::Float),
             PolicyReduction::Sum => gained.sum(Kind::Float),
         }
+    }
+
+    /// One step on the rewards of actions; only where `taken`, a scalar, is 1.
+    pub(crate) fn learn(&mut self, logits: &Tensor, actions: &Tensor, rewards: &Tensor, pass: Pass, taken: &Tensor) {
+        let gradients = Gradients::of(&self.loss_of(logits, actions, rewards), &self.model.params, pass);
+        self.optimizer.step_where(&self.model.params, gradients, &[true], Some(taken));
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn key(&self) -> ModelKey {
+        self.key
     }
 }
 
@@ -118,6 +137,10 @@ impl Policy for TorchPolicy {
 
     fn score_batch(&mut self, rows: &Rows, picked: Picked) -> Outlook {
         outlook(&self.logits(&self.ids(on_device(rows, self.place.device), picked)))
+    }
+
+    fn search(&mut self, search: &SearchPass, tick: Tick) -> Option<Searched> {
+        self.place.resident.then(|| crate::search::run(self, search, tick))
     }
 
     fn keep_prob(&mut self, rows: &Rows) -> Vec<f32> {
