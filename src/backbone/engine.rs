@@ -49,6 +49,14 @@ pub trait Model: Send {
     fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError>;
 }
 
+/// Bytes of a device's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// What no program has taken.
+    pub free: u64,
+    pub total: u64,
+}
+
 /// What computes models and policies on one device.
 pub trait Engine: std::fmt::Debug + Send + Sync {
     /// For reports: the engine, and what it computes with.
@@ -56,6 +64,11 @@ pub trait Engine: std::fmt::Debug + Send + Sync {
 
     /// The device's name: `cpu` or `cuda:0`.
     fn device_name(&self) -> String;
+
+    /// Memory of the engine's own device. None: it computes in the machine's.
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        None
+    }
 
     /// Fresh replicas, one a key.
     fn model(&self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model>;

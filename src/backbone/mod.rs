@@ -24,7 +24,7 @@ mod weights;
 
 pub use config::{BackboneConfig, ConfigError};
 pub use data::{Picked, Rows, RowsApart, TrainingData, times};
-pub use engine::{Engine, Model};
+pub use engine::{DeviceMemory, Engine, Model};
 pub use engines::{EngineError, Engines, OpenEngines, start_threads};
 pub use fit::{Chosen, Fit, FitOptions, PassOptions, PassSummary, evaluate};
 pub use fit_error::FitError;

@@ -21,7 +21,8 @@ pub use place::Place;
 pub use policy::{TorchPolicy, keep_prob};
 
 use autodenoise::backbone::{
-    BackboneConfig, Engine, EngineError, Engines, Model, ModelKey, OptimizerConfig, Policy, PolicyConfig, start_threads,
+    BackboneConfig, DeviceMemory, Engine, EngineError, Engines, Model, ModelKey, OptimizerConfig, Policy, PolicyConfig,
+    start_threads,
 };
 use autodenoise::types;
 use tch::Device;
@@ -57,6 +58,13 @@ impl Engine for TorchEngine {
         match self.place.device {
             Device::Cuda(number) => format!("cuda:{number}"),
             _ => "cpu".to_owned(),
+        }
+    }
+
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        match self.place.device {
+            Device::Cuda(number) => device::memory(number),
+            _ => None,
         }
     }
 
