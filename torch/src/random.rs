@@ -50,8 +50,8 @@ fn words(streams: &[Stream], count: i64, device: Device) -> Tensor {
 fn keys(streams: &[Stream], device: Device) -> Tensor {
     let mut all = Vec::with_capacity(2 * ROUNDS * streams.len());
     for round in 0..ROUNDS as u32 {
-        for half in 0..2 {
-            let key = |stream: &Stream| stream.key()[half].wrapping_add(WEYL[half].wrapping_mul(round));
+        for (half, weyl) in WEYL.iter().enumerate() {
+            let key = |stream: &Stream| stream.key()[half].wrapping_add(weyl.wrapping_mul(round));
             all.extend(streams.iter().map(|stream| i64::from(key(stream))));
         }
     }

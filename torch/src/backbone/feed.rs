@@ -82,9 +82,9 @@ impl<'a> Feed<'a> {
         let weights = pass.weights.map(|weights| {
             let replicas = pass.keys.len() as i64;
             let size = if replicas == 1 { vec![-1] } else { vec![replicas, -1] };
-            Tensor::from_slice(weights).view(&size[..]).to_device(device)
+            upload(weights, device).view(&size[..])
         });
-        let targets = pass.targets.map(|targets| Tensor::from_slice(targets).to_device(device));
+        let targets = pass.targets.map(|targets| upload(targets, device));
         Self { pass, rows: on_device(pass.rows, device), weights, targets, gathered: None }
     }
 
