@@ -8,6 +8,8 @@ mod race;
 mod replicas;
 #[path = "../../tests/denoise/resume.rs"]
 mod resume;
+#[path = "../../tests/denoise/runs.rs"]
+mod runs;
 #[path = "../../tests/denoise/world.rs"]
 #[allow(dead_code, reason = "the tests of the other package use more of it")]
 mod world;
