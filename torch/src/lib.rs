@@ -13,7 +13,6 @@ mod native;
 mod place;
 mod policy;
 mod random;
-mod search;
 
 pub use device::{DeviceError, open as open_device};
 pub use host::{load_tensor, put_tensor, read_backs, to_host};

@@ -34,14 +34,17 @@ pub(super) fn step(
         let slot = slots[number].as_ref().expect("buffers have no gradient");
         [&params.entries[number].tensor, &slot.m, &slot.v]
     };
-    let before: Vec<_> = match lazy {
-        true => read.iter().map(|(number, _)| tables(*number).map(|tensor| tensor.detach().copy())).collect(),
-        false => Vec::new(),
-    };
-    dense.extend(scattered(params, &read));
+    let sums = scattered(params, &read);
+    let mut touched = Vec::new();
+    if lazy {
+        let of_table = |number: usize| read.iter().find(|table| table.0 == number).map(|(_, of)| of);
+        let rows = |(number, sum): &(usize, Tensor)| Some(ReadRows::new(tables(*number), sum, of_table(*number)?));
+        touched.extend(sums.iter().filter_map(rows));
+    } else {
+        dense.extend(sums);
+    }
     let mut parts = Parts::default();
-    for (number, gradient) in dense {
-        let [tensor, m, v] = tables(number);
+    let mut add = |[tensor, m, v]: [&Tensor; 3], gradient: &Tensor| {
         let own = [tensor, &gradient.contiguous(), m, v].map(|all| replicas(all, active.len()));
         let [tensors, gradients, ms, vs] = own.map(|all| all.into_iter().zip(active));
         let kept = |(tensor, active): (Tensor, &bool)| active.then_some(tensor);
@@ -52,6 +55,12 @@ pub(super) fn step(
             parts.squares.extend(vs.filter_map(kept));
             parts.steps.extend((0..active.len()).filter(|r| active[*r]).map(|r| steps.taken.get(r as i64)));
         }
+    };
+    for (number, gradient) in &dense {
+        add(tables(*number), gradient);
+    }
+    for rows in &touched {
+        add(rows.now.each_ref(), &rows.gradient);
     }
     let skip = taken.map(|taken| 1.0 - taken);
     match config.kind {
@@ -67,8 +76,50 @@ pub(super) fn step(
             native::adam(&parts, &numbers, skip.as_ref());
         }
     }
-    for ((number, of), before) in read.iter().zip(&before) {
-        keep_untouched(of, tables(*number), before);
+    for rows in &touched {
+        rows.write_back();
+    }
+}
+
+/// The rows of a table `[.., D, W]` that were read, as often as they were read, which are all that a lazy step may move. Copies of one row
+/// are stepped alike, so it makes no difference which of them is written back last.
+struct ReadRows {
+    /// The table, and what Adam keeps of it.
+    tables: [Tensor; 3],
+    /// `[n]`, 64-bit.
+    ids: Tensor,
+    /// `[.., n, 1]`: whether the row was read for one that counts.
+    moves: Tensor,
+    /// `[.., n, W]`: copies of the rows, which are stepped, and their gradients.
+    now: [Tensor; 3],
+    gradient: Tensor,
+}
+
+impl ReadRows {
+    /// `sum` `[.., D, W]` is the gradient of the table.
+    fn new(tables: [&Tensor; 3], sum: &Tensor, of: &RowGradients) -> Self {
+        let ids = of.ids.to_kind(Kind::Int64);
+        let mut size = tables[0].size();
+        *size.last_mut().expect("a table has two dimensions") = 1;
+        let counted = match &of.counted {
+            Some(counted) => counted.shallow_clone(),
+            None => of.rows.narrow(-1, 0, 1).ones_like(),
+        };
+        let reads = Tensor::zeros(&size[..], (Kind::Float, ids.device())).index_add(-2, &ids, &counted);
+        Self {
+            moves: reads.index_select(-2, &ids).gt(0.0),
+            now: tables.map(|table| table.detach().index_select(-2, &ids)),
+            gradient: sum.index_select(-2, &ids),
+            tables: tables.map(Tensor::detach),
+            ids,
+        }
+    }
+
+    fn write_back(&self) {
+        for (table, now) in self.tables.iter().zip(&self.now) {
+            let rows = now.where_self(&self.moves, &table.index_select(-2, &self.ids));
+            let _ = table.shallow_clone().index_copy_(-2, &self.ids, &rows);
+        }
     }
 }
 
@@ -115,20 +166,6 @@ fn add_rows(rows: &Tensor, ids: &Tensor, cardinality: i64) -> Tensor {
     Tensor::embedding_dense_backward(rows, ids, cardinality, -1, false)
 }
 
-/// Gives the rows of tables `[.., D, W]` that were not read for a row that counts their former values back.
-fn keep_untouched(of: &RowGradients, now: [&Tensor; 3], before: &[Tensor; 3]) {
-    let mut size = now[0].size();
-    *size.last_mut().expect("a table has two dimensions") = 1;
-    let counted = match &of.counted {
-        Some(counted) => counted.shallow_clone(),
-        None => of.rows.narrow(-1, 0, 1).ones_like(),
-    };
-    let reads = Tensor::zeros(&size[..], (tch::Kind::Float, now[0].device())).index_add(-2, &of.ids, &counted);
-    for (now, before) in now.into_iter().zip(before) {
-        now.shallow_clone().copy_(&now.where_self(&reads.gt(0.0), before));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,13 +177,12 @@ mod tests {
         // The second row of the batch, which reads 3 and 1, weighs nothing.
         let counted = Tensor::from_slice(&[1.0_f32, 1.0, 0.0, 0.0]).view([4, 1]);
         let of = RowGradients { ids, rows, counted: Some(counted) };
-        let (before, now) =
-            (Tensor::zeros([5, 2], tch::kind::FLOAT_CPU), || Tensor::ones([5, 2], tch::kind::FLOAT_CPU));
-        let after = [now(), now(), now()];
-        keep_untouched(&of, after.each_ref(), &[before.copy(), before.copy(), before]);
-        for tensor in &after {
-            let moved: Vec<f32> = Vec::try_from(tensor.select(1, 0)).unwrap();
-            assert_eq!(moved, [1.0, 0.0, 0.0, 1.0, 0.0]);
+        let tables = [0, 1, 2].map(|_| Tensor::ones([5, 2], tch::kind::FLOAT_CPU));
+        let read = ReadRows::new(tables.each_ref(), &Tensor::ones([5, 2], tch::kind::FLOAT_CPU), &of);
+        read.now.iter().for_each(|rows| rows.shallow_clone().copy_(&(rows * 7.0)));
+        read.write_back();
+        for table in &tables {
+            assert_eq!(Vec::<f32>::try_from(table.select(1, 0)).unwrap(), [7.0, 1.0, 1.0, 7.0, 1.0]);
         }
     }
 

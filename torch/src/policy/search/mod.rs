@@ -7,10 +7,10 @@
 mod rewards;
 mod uniforms;
 
+use super::TorchPolicy;
 use crate::backbone::{Gradients, Masks, OnDevice, Pass, TorchModel, batch_loss, bce, on_device};
 use crate::host::{fetch, upload};
 use crate::metrics::{SUMS, metrics_of, sums};
-use crate::policy::TorchPolicy;
 use autodenoise::backbone::{BatchLoss, Picked, SearchPass, Searched, SearchedBatch};
 use autodenoise::random::Stream;
 use autodenoise::types::{DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, RewardForward};
@@ -94,7 +94,7 @@ struct Updated {
 
 impl<'a> Epoch<'a> {
     fn new(policy: &TorchPolicy, search: &'a SearchPass<'a>) -> Self {
-        let (place, policy_key, key) = (policy.place(), policy.key(), search.key);
+        let (place, policy_key, key) = (policy.place, policy.key, search.key);
         let (device, options) = (place.device, search.options);
         let batches = search.rows.len().div_ceil(options.batch_size as usize);
         let masks = |streams: Box<dyn Fn(u32) -> Vec<Stream>>| Rc::new(RefCell::new(Masks::new(batches, streams)));

@@ -3,17 +3,12 @@
 //! Ids `[B, F]`, or `[B, F + 1]` with the label as one more field; logits `[B, 2]`; action 1 selects.
 
 use crate::backbone::layers::{Embedding, Mlp, MlpConfig};
-use crate::backbone::{Adam, Backbone, Gradients, Net, OnDevice, ParamsBuilder, Pass, on_device};
-use crate::host::{to_host, to_host_at_once, upload};
+use crate::backbone::{Adam, Backbone, Gradients, Net, OnDevice, ParamsBuilder, Pass};
+use crate::host::upload;
 use crate::place::Place;
-use autodenoise::backbone::{
-    ModelKey, Outlook, Picked, Policy, PolicyConfig, Rows, SearchPass, Searched, TensorFile, Tick, WeightsError,
-};
+use autodenoise::backbone::{ModelKey, Picked, PolicyConfig};
 use autodenoise::types::PolicyReduction;
 use tch::{Kind, Tensor};
-
-/// Rows of one scoring pass.
-const SCORE_ROWS: i64 = 4096;
 
 struct PolicyNet {
     embedding: Embedding,
@@ -30,12 +25,12 @@ impl Net for PolicyNet {
 pub struct TorchPolicy {
     pub model: Backbone,
     pub optimizer: Adam,
-    key: ModelKey,
+    pub(super) key: ModelKey,
     reduction: PolicyReduction,
     label_field: Option<u32>,
-    place: Place,
+    pub(super) place: Place,
     /// The pass to learn from, and its logits `[B, 2]`.
-    explored: Option<(Tensor, Pass)>,
+    pub(super) explored: Option<(Tensor, Pass)>,
 }
 
 impl TorchPolicy {
@@ -62,7 +57,7 @@ impl TorchPolicy {
     }
 
     /// Rows as the policy sees them, `[B, F]`, or `[B, F + 1]` with the label.
-    pub(crate) fn ids(&self, rows: &OnDevice, picked: Picked) -> Tensor {
+    pub(super) fn ids(&self, rows: &OnDevice, picked: Picked) -> Tensor {
         let (ids, labels) = rows.pick(picked);
         match self.label_field {
             None => ids,
@@ -95,73 +90,13 @@ impl TorchPolicy {
     }
 
     /// One step on the rewards of actions; only where `taken`, a scalar, is 1.
-    pub(crate) fn learn(&mut self, logits: &Tensor, actions: &Tensor, rewards: &Tensor, pass: Pass, taken: &Tensor) {
+    pub(super) fn learn(&mut self, logits: &Tensor, actions: &Tensor, rewards: &Tensor, pass: Pass, taken: &Tensor) {
         let gradients = Gradients::of(&self.loss_of(logits, actions, rewards), &self.model.params, pass);
         self.optimizer.step_where(&self.model.params, gradients, &[true], Some(taken));
-    }
-
-    pub(crate) fn place(&self) -> Place {
-        self.place
-    }
-
-    pub(crate) fn key(&self) -> ModelKey {
-        self.key
     }
 }
 
 /// Logits `[B, 2]` to the probability of action 1, `[B]`.
 pub fn keep_prob(logits: &Tensor) -> Tensor {
     logits.detach().softmax(1, Kind::Float).select(1, 1)
-}
-
-fn outlook(logits: &Tensor) -> Outlook {
-    let [each, keep_prob] = to_host_at_once([logits, &keep_prob(logits)]);
-    Outlook { logits: each.as_chunks::<2>().0.to_vec(), keep_prob }
-}
-
-impl Policy for TorchPolicy {
-    fn explore(&mut self, rows: &Rows, picked: Picked, pass: u32, batch: u32) -> Outlook {
-        let ids = self.ids(on_device(rows, self.place.device), picked);
-        let mut pass = Pass::train(vec![self.key.dropout(pass, batch)]);
-        let logits = self.model.forward(&ids, &mut pass);
-        let seen = outlook(&logits);
-        self.explored = Some((logits, pass));
-        seen
-    }
-
-    fn reinforce(&mut self, actions: &[bool], rewards: &[f32]) {
-        let (logits, pass) = self.explored.take().expect("`explore` comes before");
-        let gradients = Gradients::of(&self.loss(&logits, actions, rewards), &self.model.params, pass);
-        self.optimizer.step(&self.model.params, gradients, &[true]);
-    }
-
-    fn score_batch(&mut self, rows: &Rows, picked: Picked) -> Outlook {
-        outlook(&self.logits(&self.ids(on_device(rows, self.place.device), picked)))
-    }
-
-    fn search(&mut self, search: &SearchPass, tick: Tick) -> Option<Searched> {
-        self.place.resident.then(|| crate::search::run(self, search, tick))
-    }
-
-    fn keep_prob(&mut self, rows: &Rows) -> Vec<f32> {
-        let ids = self.ids(on_device(rows, self.place.device), Picked::From(0, rows.len()));
-        let parts: Vec<_> = ids.split(SCORE_ROWS, 0).iter().map(|ids| keep_prob(&self.logits(ids))).collect();
-        to_host(&Tensor::cat(&parts, 0))
-    }
-
-    fn weights(&self) -> TensorFile {
-        self.model.params.save()
-    }
-
-    fn load_weights(&mut self, weights: &TensorFile) -> Result<(), WeightsError> {
-        self.model.params.load(weights)
-    }
-
-    fn optimizer_state(&self) -> TensorFile {
-        self.optimizer.save(&self.model.params)
-    }
-
-    fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError> {
-        self.optimizer.load(&self.model.params, state)
-    }
 }
