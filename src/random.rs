@@ -76,6 +76,11 @@ impl Stream {
         Self { key }
     }
 
+    /// What the generator is keyed by: its counter (i, 0, 0, 0) gives words 4 i to 4 i + 3.
+    pub fn key(&self) -> [u32; 2] {
+        self.key
+    }
+
     /// The stream of a named thing.
     pub fn named(self, name: &str) -> Self {
         // FNV-1a: stable across versions and platforms, unlike the standard library's hashers.
@@ -209,8 +214,10 @@ kernel! {
     }
 }
 
-const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+/// Philox's multipliers of the counter's words 0 and 2.
+pub const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+/// What each round adds to the key.
+pub const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 #[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
 #[inline(always)]

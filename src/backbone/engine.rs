@@ -1,16 +1,26 @@
 //! What the training routine and a search ask of an engine.
 
 use super::{
-    BackboneConfig, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig, Rows, Seen, SeenBatch, TensorFile, Tick,
-    TrainPass, WeightsError,
+    BackboneConfig, FitError, Measure, Measured, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig, Rows, Seen,
+    SeenBatch, TensorFile, Tick, TrainPass, WeightsError,
 };
 use crate::random::Stream;
-use crate::types::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
+use crate::types::{Metrics, SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
 
 /// R replicas of a recommender model with their optimiser.
 pub trait Model: Send {
     /// Trains the active replicas for one pass; `tick` is called after every batch.
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen;
+
+    /// `train`, and the metrics of what it saw. An engine overrides it that can compute them where the logits are.
+    fn train_measured(&mut self, pass: &TrainPass, how: Measure, tick: Tick) -> Result<Measured, FitError> {
+        how.of_pass(pass, self.train(pass, tick))
+    }
+
+    /// Each replica's metrics over the rows, in evaluation mode. An engine overrides it as it does `train_measured`.
+    fn measure(&mut self, rows: &Rows, how: Measure) -> Result<Vec<Metrics>, FitError> {
+        how.of_predictions(rows, &self.predict(rows))
+    }
 
     /// Logits `[R, n]` in evaluation mode.
     fn predict(&mut self, rows: &Rows) -> Vec<f32>;
@@ -39,6 +49,14 @@ pub trait Model: Send {
     fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError>;
 }
 
+/// Bytes of a device's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// What no program has taken.
+    pub free: u64,
+    pub total: u64,
+}
+
 /// What computes models and policies on one device.
 pub trait Engine: std::fmt::Debug + Send + Sync {
     /// For reports: the engine, and what it computes with.
@@ -46,6 +64,11 @@ pub trait Engine: std::fmt::Debug + Send + Sync {
 
     /// The device's name: `cpu` or `cuda:0`.
     fn device_name(&self) -> String;
+
+    /// Memory of the engine's own device. None: it computes in the machine's.
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        None
+    }
 
     /// Fresh replicas, one a key.
     fn model(&self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model>;

@@ -1,7 +1,7 @@
 //! Which engine a job's models run on.
 
-use super::Engine;
 use super::fused::Fused;
+use super::{DeviceMemory, Engine};
 use crate::types::{self, BackboneKind};
 
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,11 @@ pub enum EngineError {
     FusedOnGpu(types::Device),
     #[error("engine fused cannot train {0}: run the job with engine {why}", why = .0.why_not_fused().unwrap_or_default())]
     NotFused(BackboneKind),
+    #[error(
+        "the job takes about {needed} MiB of {device}'s memory, and {free} of its {total} MiB are free: rows and models must all fit; run the job with device cpu, or give it a table with fewer rows or fields",
+        needed = .needed >> 20, free = .memory.free >> 20, total = .memory.total >> 20
+    )]
+    NoRoom { device: String, needed: u64, memory: DeviceMemory },
     #[error("{what} needs libtorch, which this program is built without: install {trainer} beside it", trainer = types::TORCH_TRAINER)]
     NoTorch { what: String },
 }
@@ -70,6 +75,18 @@ impl Engines {
         }
     }
 
+    /// Whether a job that takes `needed` bytes has room on the engine's own device; where it computes in the machine's memory there is
+    /// another limit.
+    pub fn check_room(&self, needed: u64) -> Result<(), EngineError> {
+        let memory = self.torch.as_ref().filter(|_| self.wanted != types::Engine::Fused);
+        match memory.and_then(|torch| torch.device_memory()) {
+            Some(memory) if needed > memory.free => {
+                Err(EngineError::NoRoom { device: self.device_name(), needed, memory })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The device's name: `cpu` or `cuda:0`.
     pub fn device_name(&self) -> String {
         match &self.torch {
@@ -89,8 +106,51 @@ pub fn start_threads(threads: usize) -> Result<(), EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::{BackboneConfig, Model, ModelKey, OptimizerConfig, Policy, PolicyConfig};
     use crate::types::Device::{Auto as AnyDevice, Cpu, Cuda};
     use crate::types::Engine::{Auto, Fused, Tch};
+
+    /// A device with 2 GiB, half of it free.
+    #[derive(Debug)]
+    struct Small;
+
+    impl Engine for Small {
+        fn describe(&self) -> String {
+            "small".to_owned()
+        }
+
+        fn device_name(&self) -> String {
+            "cuda:0".to_owned()
+        }
+
+        fn device_memory(&self) -> Option<DeviceMemory> {
+            Some(DeviceMemory { free: 1 << 30, total: 2 << 30 })
+        }
+
+        fn model(&self, _: &BackboneConfig, _: &[ModelKey], _: OptimizerConfig) -> Box<dyn Model> {
+            unreachable!("nothing is trained")
+        }
+
+        fn policy(&self, _: &PolicyConfig, _: ModelKey) -> Box<dyn Policy> {
+            unreachable!("nothing is trained")
+        }
+
+        fn most_side_by_side(&self, _: usize) -> usize {
+            1
+        }
+    }
+
+    #[test]
+    fn a_job_that_does_not_fit_the_device_is_told_what_it_takes_and_what_there_is() {
+        let engines = Engines::with_torch(Auto, Box::new(Small));
+        assert!(engines.check_room(1 << 30).is_ok());
+        let error = engines.check_room(3 << 30).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the job takes about 3072 MiB of cuda:0's memory, and 1024 of its 2048 MiB are free"),
+            "{error}"
+        );
+        assert!(Engines::fused(Auto, AnyDevice).unwrap().check_room(u64::MAX).is_ok());
+    }
 
     #[test]
     fn a_program_without_libtorch_says_what_it_cannot_run_and_what_to_install() {

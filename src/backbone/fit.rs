@@ -5,26 +5,11 @@
 
 use super::data::order;
 use super::{
-    BackboneConfig, Engine, Model, ModelKey, OptimizerConfig, Recorded, Rows, Seen, Stopper, TensorFile, Tick,
-    TrainPass, TrainingLoss, WeightsError,
+    BackboneConfig, Engine, FitError, Measure, Measured, Model, ModelKey, OptimizerConfig, Recorded, Rows, Stopper,
+    TensorFile, Tick, TrainPass, TrainingLoss, WeightsError,
 };
-use crate::metrics::{MetricsError, of_logits};
 use crate::types::{AucOn, Metrics, Options};
 use serde::{Deserialize, Serialize};
-
-#[derive(Debug, thiserror::Error)]
-pub enum FitError {
-    #[error("the loss of batch {batch} is not a finite number; a smaller lr usually helps")]
-    NotFinite { batch: usize },
-    #[error("a prediction of the trained model is not a finite number; a smaller lr usually helps")]
-    NotFinitePrediction,
-    #[error(
-        "all validation rows have the same label, so their AUC is undefined and no training can be judged; give the dataset a split with both labels"
-    )]
-    OneClass,
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitOptions {
@@ -68,6 +53,11 @@ impl FitOptions {
 }
 
 impl FitOptions {
+    /// How the fit's predictions are measured.
+    fn measure(&self) -> Measure {
+        Measure { auc_on: self.auc_on, logloss_eps: self.logloss_eps }
+    }
+
     /// The same with a setting that was chosen on validation rows, for which the best weights are kept.
     pub fn tuned(self, weight_decay: f64, patience: u32) -> Self {
         let optimizer = OptimizerConfig { weight_decay, ..self.optimizer };
@@ -192,36 +182,8 @@ impl Fit {
             active,
             record: what.record,
         };
-        let Seen { logits, losses } = self.model.train(&pass, tick);
-        let train = self.train_metrics(&pass, &logits)?;
-        if let Some(losses) = &losses {
-            first_not_finite(losses, pass.len(), self.options.batch_size)?;
-        }
+        let Measured { train, losses } = self.model.train_measured(&pass, self.options.measure(), tick)?;
         Ok(PassSummary { train, valid: Vec::new(), losses })
-    }
-
-    fn train_metrics(&self, pass: &TrainPass, logits: &[f32]) -> Result<Vec<Option<Metrics>>, FitError> {
-        let (n, labels) = (pass.len(), pass.rows.labels_in(pass.order));
-        let mut all = Vec::with_capacity(pass.active.len());
-        for (r, logits) in logits.chunks(n.max(1)).enumerate() {
-            if !pass.active[r] {
-                all.push(None);
-                continue;
-            }
-            first_not_finite(logits, n, self.options.batch_size)?;
-            let metrics = match pass.weights {
-                None => of_logits(&labels, logits, self.options.auc_on, self.options.logloss_eps),
-                Some(weights) => {
-                    let weights = &weights[r * pass.rows.len()..][..pass.rows.len()];
-                    let kept = |i: &usize| weights[pass.order.map_or(*i, |order| order[*i] as usize)] > 0.0;
-                    let labels: Vec<u8> = (0..n).filter(kept).map(|i| labels[i]).collect();
-                    let logits: Vec<f32> = (0..n).filter(kept).map(|i| logits[i]).collect();
-                    of_logits(&labels, &logits, self.options.auc_on, self.options.logloss_eps)
-                }
-            };
-            all.push(Some(metrics?));
-        }
-        Ok(all)
     }
 
     /// Scores the validation rows, advances early stopping, keeps the best weights.
@@ -299,18 +261,5 @@ impl Fit {
 
 /// Each replica's metrics over the rows, in evaluation mode.
 pub fn evaluate(model: &mut dyn Model, rows: &Rows, auc_on: AucOn, eps: f64) -> Result<Vec<Metrics>, FitError> {
-    let logits = model.predict(rows);
-    if logits.iter().any(|z| !z.is_finite()) {
-        return Err(FitError::NotFinitePrediction);
-    }
-    let metrics = logits.chunks(rows.len().max(1)).map(|logits| of_logits(rows.labels, logits, auc_on, eps));
-    Ok(metrics.collect::<Result<_, _>>()?)
-}
-
-/// Names the batch of the first value that is not finite. `values` are `rows` a replica.
-pub fn first_not_finite(values: &[f32], rows: usize, batch_size: usize) -> Result<(), FitError> {
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(FitError::NotFinite { batch: at % rows / batch_size + 1 }),
-    }
+    model.measure(rows, Measure { auc_on, logloss_eps: eps })
 }

@@ -30,6 +30,8 @@ pub enum Update {
 }
 
 impl Update {
+    /// beta1 and beta2 as they are, for an optimiser that rounds them itself.
+    pub const BETAS: [f64; 2] = [BETA1, BETA2];
     pub const BETA1: f32 = BETA1 as f32;
     pub const BETA2: f32 = BETA2 as f32;
     /// 1 - beta, rounded once.

@@ -1,7 +1,7 @@
 //! The policy network Θ on an engine: its own embedding table (not the model's), an MLP and two logits a row (spec
 //! `autodenoise.md`, equations 1 and 2), learning by REINFORCE (equations 6 to 8). Action 1 selects a row.
 
-use super::{OptimizerConfig, Picked, Rows, TensorFile, WeightsError};
+use super::{OptimizerConfig, Picked, Rows, SearchPass, Searched, TensorFile, Tick, WeightsError};
 use crate::types::{FeatureMap, Options, PolicyReduction};
 use std::ops::Range;
 
@@ -15,6 +15,12 @@ pub trait Policy {
 
     /// A batch in evaluation mode.
     fn score_batch(&mut self, rows: &Rows, picked: Picked) -> Outlook;
+
+    /// A whole search epoch, by an engine that does not wait for its device between batches; `tick` is called after each. None: the
+    /// caller goes from batch to batch by what is above.
+    fn search(&mut self, _search: &SearchPass, _tick: Tick) -> Option<Searched> {
+        None
+    }
 
     /// Probability `[n]` of keeping each row, in evaluation mode.
     fn keep_prob(&mut self, rows: &Rows) -> Vec<f32>;

@@ -1,12 +1,12 @@
 //! Actions of the policy over the rows of a batch: true selects a row (spec `autodenoise.md`, section 6, rows 1 and 2).
 
-use crate::random::{Purpose, Stream};
+use crate::backbone::action_stream;
 use crate::types::{Action, UpdateAction};
 
 /// The uniform numbers of one draw of actions.
 pub fn draw_uniforms(seed: u64, epoch: u32, batch: u32, draw: u32, rows: usize) -> Vec<f32> {
     let mut numbers = vec![0.0; rows];
-    Stream::new(seed, Purpose::Actions, &[epoch, batch, draw]).fill_uniform(&mut numbers);
+    action_stream(seed, epoch, batch, draw).fill_uniform(&mut numbers);
     numbers
 }
 

@@ -1,6 +1,9 @@
 //! A search epoch on any engine: for each batch the policy acts and learns from rewards, acts again, and the model takes one
 //! step on the rows it selects. Engines compute networks; what is done with their numbers is here, once.
 //!
+//! An engine whose networks live on a device runs an epoch by itself (`Policy::search`), so that nothing waits for the device between
+//! batches; it is tested by what is said here.
+//!
 //! Where both the reward and the history use evaluation-mode losses, one forward pass of the batch serves both: the model
 //! does not change between them.
 
@@ -8,8 +11,8 @@ use super::History;
 use super::actions::{act, act_again, draw_uniforms};
 use super::reward::compute_rewards;
 use crate::backbone::{
-    BackboneConfig, Engine, FitError, Model, ModelKey, OptimizerConfig, Outlook, Picked, Policy, Rows, Tick,
-    first_not_finite,
+    BackboneConfig, Engine, FitError, Model, ModelKey, OptimizerConfig, Outlook, Picked, Policy, Rows, SearchPass,
+    Searched, SearchedBatch, Tick, first_not_finite,
 };
 use crate::metrics::of_logits;
 use crate::types::{DeselectedReward, LmatDeselected, LmatLoss, Metrics, OnFewSelected, Options, RewardForward};
@@ -33,6 +36,12 @@ impl SearchEpoch<'_> {
     pub fn optimizer(&self) -> OptimizerConfig {
         let Options { optimizer: kind, lr, weight_decay, .. } = *self.options;
         OptimizerConfig { kind, lr, weight_decay }
+    }
+
+    /// The same for an engine that runs it by itself.
+    fn pass<'a>(&'a self, look_back: &'a [f32], entries: &'a [f32]) -> SearchPass<'a> {
+        let Self { options, config, rows, seed, epoch, key } = *self;
+        SearchPass { options, config, rows, seed, epoch, key, optimizer: self.optimizer(), look_back, entries }
     }
 }
 
@@ -63,6 +72,36 @@ struct Totals {
 }
 
 impl Totals {
+    /// Of what an engine did by itself. Fails as the epoch would have failed at the first batch that went wrong.
+    fn of(batches: &[SearchedBatch], options: &Options) -> Result<Self, SearchError> {
+        let mut totals = Self::default();
+        for (batch, came) in (1..).zip(batches) {
+            if !came.reward_squares.is_finite() {
+                return Err(FitError::NotFinite { batch }.into());
+            }
+            totals.rewarded += came.rewarded;
+            totals.reward_sum += came.reward_sum;
+            totals.reward_squares += came.reward_squares;
+            totals.skipped_policy += came.skipped_policy;
+            if !came.policy_is_finite {
+                return Err(SearchError::PolicyNotFinite { batch });
+            }
+            totals.selected += came.selected;
+            match options.on_few_selected {
+                OnFewSelected::Error if came.few => {
+                    let selected = came.selected as usize;
+                    return Err(SearchError::TooFewSelected { batch, selected, min: options.min_selected });
+                }
+                OnFewSelected::Skip | OnFewSelected::AdamZeroGrad if came.few => totals.skipped += 1,
+                _ => {}
+            }
+            if !came.model_is_finite {
+                return Err(FitError::NotFinite { batch }.into());
+            }
+        }
+        Ok(totals)
+    }
+
     /// Of an epoch over `rows` rows.
     fn summary(&self, rows: usize, train: Option<Metrics>) -> SearchSummary {
         let count = self.rewarded as f64;
@@ -102,10 +141,19 @@ pub fn search_epoch(
     history: &mut History,
     tick: Tick,
 ) -> Result<(SearchSummary, Box<dyn Model>), SearchError> {
-    let mut model = engine.model(search.config, &[search.key], search.optimizer());
     let look_back = history.look_back();
+    let entries = history.start(search.epoch, &look_back);
+    if let Some(searched) = policy.search(&search.pass(&look_back, &entries), tick) {
+        let Searched { model, entries, batches, train } = searched;
+        let totals = Totals::of(&batches, search.options)?;
+        first_not_finite(&entries, entries.len(), search.options.batch_size as usize)?;
+        let summary = totals.summary(entries.len(), train);
+        history.finish(search.epoch, entries);
+        return Ok((summary, model));
+    }
+    let mut model = engine.model(search.config, &[search.key], search.optimizer());
     let mut epoch = Epoch {
-        entries: history.start(search.epoch, &look_back),
+        entries,
         search,
         options: search.options,
         look_back,

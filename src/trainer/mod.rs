@@ -69,6 +69,10 @@ impl TrainerError {
             Self::Dataset(DatasetError::Io { .. }) => ErrorKind::Dataset,
             Self::Folder { .. } => ErrorKind::Storage,
             Self::Engine(EngineError::Threads { .. }) => ErrorKind::TrainerDied,
+            // Another program may have taken what is missing.
+            Self::Engine(EngineError::NoRoom { needed, memory, .. }) if *needed <= memory.total => {
+                ErrorKind::OutOfMemory
+            }
             Self::Engine(_) | Self::Dataset(DatasetError::Damaged { .. }) | Self::Noise(_) => ErrorKind::Invalid,
             Self::Run(error) => match error {
                 RunError::Export(ExportError::Dataset(DatasetError::Io { .. })) => ErrorKind::Dataset,
@@ -171,8 +175,12 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, orders: &Orders) ->
     std::fs::create_dir_all(&job.out_dir)
         .map_err(|source| TrainerError::Folder { folder: job.out_dir.display().to_string(), source })?;
     let dataset = Dataset::open(&job.dataset_dir)?;
-    // A GPU's driver reserves address space as it likes.
-    if !engines.device_name().starts_with("cuda") {
+    if engines.device_name().starts_with("cuda") {
+        // Its driver reserves address space as it likes, so there is no limit; but what does not fit fails in the middle.
+        let map = &dataset.feature_map;
+        let (ids, fields) = (map.total_cardinality.into(), map.fields.len() as u64);
+        engines.check_room(job.spec.device_bytes(map.rows, ids, fields))?;
+    } else {
         lifeline::bound_memory(job.memory_cap.unwrap_or_else(|| memory_limit(&job.spec, threads, &dataset)));
     }
     let write = |changes: RowChanges, out: &Path| {

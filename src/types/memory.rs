@@ -11,6 +11,8 @@ pub const SIDE_BY_SIDE_BYTES: u64 = 1 << 30;
 const NUMBER: u64 = 4;
 /// Copies of a model's numbers while it is trained: the weights, two running means, gradients.
 pub const TRAINED_COPIES: u64 = 4;
+/// Bytes of what is there of a row at once while the predictions of one model are sorted and counted on a GPU.
+const SORTED: u64 = 100;
 /// Numbers kept for each width of a layer and row of a batch: what went in, what came out, its derivative.
 const PER_ACTIVATION: u64 = 3;
 
@@ -109,6 +111,11 @@ impl ResolvedSpec {
         program + dataset + history + own.chain(others).max().unwrap_or(0)
     }
 
+    /// Most bytes of a GPU's memory, roughly: rows and models lie there as they do in the machine's, and predictions are sorted there.
+    pub fn device_bytes(&self, rows: SplitCounts, ids: u64, fields: u64) -> u64 {
+        self.memory_bytes(rows, ids, fields) + rows.train.max(rows.valid) * SORTED
+    }
+
     /// Models of one kind that are there at once.
     fn model_bytes(
         &self,
@@ -164,6 +171,13 @@ mod tests {
         let raced =
             of(json!({"weight_decay": [0.0, 0.1, 0.2, 0.3]}), json!([4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096]));
         assert!(raced > 2 * wide, "{raced}");
+    }
+
+    #[test]
+    fn a_gpu_sorts_the_predictions_of_every_row() {
+        let spec = serde_json::from_value::<JobSpec>(json!({"dataset_id": DatasetId::new()})).unwrap();
+        let spec = spec.resolve(&DatasetFacts::default()).unwrap();
+        assert_eq!(spec.device_bytes(ROWS, 1000, 4), spec.memory_bytes(ROWS, 1000, 4) + 800 * SORTED);
     }
 
     #[test]

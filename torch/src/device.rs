@@ -1,6 +1,7 @@
 //! Which device a job runs on. The program links only the CPU part of libtorch; the CUDA part is opened at run time, by
 //! the jobs that ask for a GPU.
 
+use autodenoise::backbone::DeviceMemory;
 use autodenoise::types;
 use std::{
     ffi::{CStr, CString, OsStr},
@@ -62,6 +63,38 @@ fn load_cuda() -> Result<(), String> {
     Err(reasons.join("; "))
 }
 
+/// Memory of a GPU, where libtorch's CUDA part is open and the driver answers.
+pub fn memory(number: usize) -> Option<DeviceMemory> {
+    type Ask = unsafe extern "C" fn(*mut usize, *mut usize) -> libc::c_int;
+    type Get = unsafe extern "C" fn(*mut libc::c_int) -> libc::c_int;
+    type Set = unsafe extern "C" fn(libc::c_int) -> libc::c_int;
+    let [ask, get, set] = [c"cudaMemGetInfo", c"cudaGetDevice", c"cudaSetDevice"].map(symbol);
+    // SAFETY: functions of CUDA's runtime with these signatures, as its documentation has them.
+    let (ask, get, set) = unsafe {
+        (
+            std::mem::transmute::<*mut libc::c_void, Ask>(ask?),
+            std::mem::transmute::<*mut libc::c_void, Get>(get?),
+            std::mem::transmute::<*mut libc::c_void, Set>(set?),
+        )
+    };
+    let (mut before, mut free, mut total) = (0, 0, 0);
+    // SAFETY: they write numbers of this function's own; the thread's device is as it was when it returns.
+    let answered = unsafe {
+        let chosen = get(&raw mut before) == 0 && set(number as libc::c_int) == 0;
+        let answered = chosen && ask(&raw mut free, &raw mut total) == 0;
+        set(before);
+        answered
+    };
+    answered.then_some(DeviceMemory { free: free as u64, total: total as u64 })
+}
+
+/// A function of a library that is open.
+fn symbol(name: &CStr) -> Option<*mut libc::c_void> {
+    // SAFETY: a C string; the answer is an address or null.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!address.is_null()).then_some(address)
+}
+
 fn dlopen(path: &OsStr) -> Result<(), String> {
     let path = CString::new(path.as_bytes()).map_err(|_| "a library path holds a zero byte".to_owned())?;
     // SAFETY: a valid C string; the library stays loaded for the life of the process.
@@ -93,6 +126,7 @@ mod tests {
     #[test]
     fn the_cpu_is_always_there_and_an_absent_gpu_is_named() {
         assert_eq!(open(types::Device::Cpu).unwrap(), Device::Cpu);
+        assert_eq!(memory(1000), None);
         let error = open(types::Device::Cuda(1000)).unwrap_err().to_string();
         assert!(error.starts_with("cuda:1000 was asked for"), "{error}");
         assert!(error.contains("device cpu"), "{error}");

@@ -5,7 +5,7 @@
 
 use autodenoise::backbone::{Array, TensorFile, Values, WeightsError};
 use std::cell::Cell;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, kind::Element};
 
 thread_local! {
     static READ_BACKS: Cell<u64> = const { Cell::new(0) };
@@ -33,6 +33,48 @@ pub fn to_host_at_once<const N: usize>(tensors: [&Tensor; N]) -> [Vec<f32>; N] {
         let later = rest.split_off(tensor.numel());
         std::mem::replace(&mut rest, later)
     })
+}
+
+/// The bytes of several tensors of any kinds, read back at once.
+pub struct Fetched {
+    bytes: Vec<u8>,
+    /// Bytes taken so far.
+    taken: usize,
+}
+
+/// Reads several tensors back at once. Each is then taken in its turn, as numbers of its own kind.
+pub fn fetch(tensors: &[&Tensor]) -> Fetched {
+    READ_BACKS.set(READ_BACKS.get() + 1);
+    let bytes_of = |tensor: &&Tensor| tensor.detach().reshape([-1]).view_dtype(Kind::Uint8);
+    let flat = Tensor::cat(&tensors.iter().map(bytes_of).collect::<Vec<_>>(), 0).to_device(Device::Cpu);
+    let mut bytes = vec![0; flat.numel()];
+    flat.copy_data(&mut bytes, flat.numel());
+    Fetched { bytes, taken: 0 }
+}
+
+impl Fetched {
+    /// The next `count` numbers, which are f32.
+    pub fn f32s(&mut self, count: usize) -> Vec<f32> {
+        self.next(count, f32::from_ne_bytes)
+    }
+
+    /// The next `count` numbers, which are f64.
+    pub fn f64s(&mut self, count: usize) -> Vec<f64> {
+        self.next(count, f64::from_ne_bytes)
+    }
+
+    fn next<T, const WIDTH: usize>(&mut self, count: usize, number: fn([u8; WIDTH]) -> T) -> Vec<T> {
+        let own = &self.bytes[self.taken..][..count * WIDTH];
+        self.taken += own.len();
+        own.as_chunks().0.iter().map(|bytes| number(*bytes)).collect()
+    }
+}
+
+/// A tensor of these numbers on a device, without a wait for the work that the device has been given.
+pub fn upload<T: Element>(values: &[T], device: Device) -> Tensor {
+    let here = Tensor::from_slice(values);
+    // The driver has taken a copy of memory that is not pinned when this returns, so the numbers need not outlive it.
+    if device == Device::Cpu { here } else { here.to_device_(device, T::KIND, true, false) }
 }
 
 /// Adds a copy of a float tensor to the file.

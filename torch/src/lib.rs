@@ -8,14 +8,20 @@ pub mod backbone;
 mod device;
 mod host;
 mod memory;
+mod metrics;
+mod native;
+mod place;
 mod policy;
+mod random;
 
 pub use device::{DeviceError, open as open_device};
 pub use host::{load_tensor, put_tensor, read_backs, to_host};
+pub use place::Place;
 pub use policy::{TorchPolicy, keep_prob};
 
 use autodenoise::backbone::{
-    BackboneConfig, Engine, EngineError, Engines, Model, ModelKey, OptimizerConfig, Policy, PolicyConfig, start_threads,
+    BackboneConfig, DeviceMemory, Engine, EngineError, Engines, Model, ModelKey, OptimizerConfig, Policy, PolicyConfig,
+    start_threads,
 };
 use autodenoise::types;
 use tch::Device;
@@ -26,32 +32,52 @@ pub const LIBTORCH: &str = "2.11.0";
 /// libtorch on a device.
 #[derive(Debug, Clone, Copy)]
 pub struct TorchEngine {
-    pub device: Device,
+    place: Place,
+}
+
+impl TorchEngine {
+    pub fn new(place: impl Into<Place>) -> Self {
+        Self { place: place.into() }
+    }
+
+    /// On the processor as on a GPU.
+    pub const LIKE_A_GPU: Self = Self { place: Place::like_a_gpu() };
+
+    /// On the processor, with tensors in the machine's memory.
+    pub const CPU: Self = Self { place: Place { device: Device::Cpu, resident: false } };
 }
 
 impl Engine for TorchEngine {
     fn describe(&self) -> String {
-        "tch".to_owned()
+        let rounds = self.place.device.is_cuda() && !native::has_full_precision();
+        if rounds { "tch with TF32" } else { "tch" }.to_owned()
     }
 
     fn device_name(&self) -> String {
-        match self.device {
+        match self.place.device {
             Device::Cuda(number) => format!("cuda:{number}"),
             _ => "cpu".to_owned(),
         }
     }
 
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        match self.place.device {
+            Device::Cuda(number) => device::memory(number),
+            _ => None,
+        }
+    }
+
     fn model(&self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model> {
-        Box::new(backbone::TorchModel::new(config, keys, optimizer, self.device))
+        Box::new(backbone::TorchModel::new(config, keys, optimizer, self.place))
     }
 
     fn policy(&self, config: &PolicyConfig, key: ModelKey) -> Box<dyn Policy> {
-        Box::new(TorchPolicy::new(config, key, self.device))
+        Box::new(TorchPolicy::new(config, key, self.place))
     }
 
     fn most_side_by_side(&self, _threads: usize) -> usize {
         // A GPU has room for all; on a CPU one model at a time already uses every core.
-        if self.device == Device::Cpu { 1 } else { usize::MAX }
+        if self.place.device == Device::Cpu { 1 } else { usize::MAX }
     }
 }
 
@@ -69,5 +95,6 @@ pub fn engines(wanted: types::Engine, device: types::Device) -> Result<Engines, 
         return Engines::fused(wanted, device);
     }
     let device = open_device(device).map_err(|error| EngineError::Device(error.into()))?;
-    Ok(Engines::with_torch(wanted, Box::new(TorchEngine { device })))
+    native::use_full_precision();
+    Ok(Engines::with_torch(wanted, Box::new(TorchEngine::new(device))))
 }

@@ -5,18 +5,16 @@
 #[allow(dead_code, reason = "the tests of the arithmetic use more of it")]
 mod table;
 
-use autodenoise::backbone::{Engine, OptimizerConfig, PolicyConfig, Recorded, TrainPass, TrainingLoss};
+use autodenoise::backbone::{Engine, Measure, OptimizerConfig, PolicyConfig, Recorded, TrainPass, TrainingLoss};
 use autodenoise::denoise::{History, SearchEpoch, search_epoch};
-use autodenoise::types::{BackboneKind, Optimizer, Options, Preset};
+use autodenoise::types::{AucOn, BackboneKind, Optimizer, Options, Preset};
 use autodenoise_torch::{TorchEngine, read_backs};
 use table::{Table, config, keys, shuffled, weights};
-use tch::Device;
 
-const ENGINE: TorchEngine = TorchEngine { device: Device::Cpu };
 const OPTIMIZER: OptimizerConfig = OptimizerConfig { kind: Optimizer::Adam, lr: 0.01, weight_decay: 1e-4 };
 
 #[test]
-fn a_pass_reads_back_once_however_many_batches_and_replicas_it_has() {
+fn a_pass_and_a_judgement_read_back_once_however_many_batches_and_replicas_it_has() {
     let table = Table::new(353);
     let rows = table.rows();
     for (replicas, record, weighed, shuffle) in [
@@ -26,7 +24,6 @@ fn a_pass_reads_back_once_however_many_batches_and_replicas_it_has() {
         (3, Some(Recorded::Train), true, false),
     ] {
         let keys = keys(replicas);
-        let mut model = ENGINE.model(&config(BackboneKind::DeepFm, 0.2), &keys, OPTIMIZER);
         let all: Vec<f32> = (0..replicas as u32).flat_map(|r| weights(r, rows.len(), true)).collect();
         let order = shuffled(rows.len(), 1, rows.len());
         let pass = TrainPass {
@@ -42,14 +39,21 @@ fn a_pass_reads_back_once_however_many_batches_and_replicas_it_has() {
             active: &vec![true; replicas],
             record,
         };
-        let before = read_backs();
-        model.train(&pass, &mut || ());
-        assert_eq!(read_backs() - before, 1, "{replicas} replicas, recorded {record:?}, weights {weighed}");
+        let how = Measure { auc_on: AucOn::Prob, logloss_eps: 1e-15 };
+        for engine in [TorchEngine::CPU, TorchEngine::LIKE_A_GPU] {
+            let mut model = engine.model(&config(BackboneKind::DeepFm, 0.2), &keys, OPTIMIZER);
+            let before = read_backs();
+            model.train_measured(&pass, how, &mut || ()).unwrap();
+            assert_eq!(read_backs() - before, 1, "{replicas} replicas, recorded {record:?}, weights {weighed}");
+            let before = read_backs();
+            model.measure(&rows, how).unwrap();
+            assert_eq!(read_backs() - before, 1, "{replicas} replicas are judged");
+        }
     }
 }
 
-#[test]
-fn a_search_reads_back_four_times_a_batch() {
+/// Read-backs of a search epoch of ten batches.
+fn of_search(engine: TorchEngine) -> u64 {
     let table = Table::new(320);
     let (rows, key) = (table.rows(), keys(1)[0]);
     let options = Options {
@@ -68,13 +72,23 @@ fn a_search_reads_back_four_times_a_batch() {
         reduction: options.policy_reduction,
         optimizer: OPTIMIZER,
     };
-    let mut policy = ENGINE.policy(&policy, key);
+    let mut policy = engine.policy(&policy, key);
     let mut history = History::new(1, rows.len(), options.lmat_deselected);
     history.set(0, vec![0.7; rows.len()]);
     let config = config(BackboneKind::DeepFm, 0.2);
     let search = SearchEpoch { options: &options, config: &config, rows: &rows, seed: 1, epoch: 1, key };
     let before = read_backs();
-    search_epoch(&ENGINE, &mut *policy, &search, &mut history, &mut || ()).unwrap();
-    // Of the batch's losses, what the policy thinks before its step and after it, and what the model's step saw.
-    assert_eq!(read_backs() - before, 4 * 10);
+    search_epoch(&engine, &mut *policy, &search, &mut history, &mut || ()).unwrap();
+    read_backs() - before
+}
+
+#[test]
+fn a_search_on_a_device_reads_back_once() {
+    assert_eq!(of_search(TorchEngine::LIKE_A_GPU), 1);
+}
+
+#[test]
+fn a_search_on_the_processor_reads_four_times_a_batch() {
+    // The batch's losses, what the policy thinks before its step and after it, and what the model's step saw.
+    assert_eq!(of_search(TorchEngine::CPU), 4 * 10);
 }

@@ -1,5 +1,6 @@
 //! Rows as tensors on the device, and a pass's batches of them.
 
+use crate::host::upload;
 use autodenoise::backbone::{Picked, Rows, TrainPass};
 use tch::{Device, Kind, Tensor};
 
@@ -28,7 +29,7 @@ impl OnDevice {
             Picked::From(start, len) => self.slice(start, len),
             Picked::Positions(positions) => {
                 let positions: Vec<i32> = positions.iter().map(|row| *row as i32).collect();
-                let index = Tensor::from_slice(&positions).to_device(self.ids.device());
+                let index = upload(&positions, self.ids.device());
                 (self.ids.index_select(0, &index), self.labels.index_select(0, &index))
             }
         }
@@ -81,9 +82,9 @@ impl<'a> Feed<'a> {
         let weights = pass.weights.map(|weights| {
             let replicas = pass.keys.len() as i64;
             let size = if replicas == 1 { vec![-1] } else { vec![replicas, -1] };
-            Tensor::from_slice(weights).view(&size[..]).to_device(device)
+            upload(weights, device).view(&size[..])
         });
-        let targets = pass.targets.map(|targets| Tensor::from_slice(targets).to_device(device));
+        let targets = pass.targets.map(|targets| upload(targets, device));
         Self { pass, rows: on_device(pass.rows, device), weights, targets, gathered: None }
     }
 
@@ -98,6 +99,15 @@ impl<'a> Feed<'a> {
             batch.clone().filter(|at| weight(*at) > 0.0).count()
         };
         Some(weights.chunks(pass.rows.len().max(1)).map(of_replica).collect())
+    }
+
+    /// What the pass's predictions are judged by, in its order: labels `[n]`, and which rows count `[.., n]` where they are weighed.
+    pub fn judged(&self) -> (Tensor, Option<Tensor>) {
+        let counted = self.weights.as_ref().map(|weights| weights.gt(0.0));
+        let Some(order) = self.pass.order else { return (self.rows.labels.shallow_clone(), counted) };
+        let positions: Vec<i32> = order.iter().map(|row| *row as i32).collect();
+        let index = upload(&positions, self.rows.ids.device());
+        (self.rows.labels.index_select(0, &index), counted.map(|counted| counted.index_select(-1, &index)))
     }
 
     pub fn batch(&mut self, number: usize) -> Batch {
@@ -115,7 +125,7 @@ impl<'a> Feed<'a> {
             let from = first * size;
             let to = order.len().min(from + GATHER * size);
             let positions: Vec<i32> = order[from..to].iter().map(|row| *row as i32).collect();
-            let index = Tensor::from_slice(&positions).to_device(self.rows.ids.device());
+            let index = upload(&positions, self.rows.ids.device());
             let batch = Batch {
                 ids: self.rows.ids.index_select(0, &index),
                 labels: self.rows.labels.index_select(0, &index),

@@ -2,35 +2,55 @@
 
 use super::feed::{Feed, on_device};
 use super::step::train_batch;
-use super::{Adam, Backbone, Gradients, Pass, bce, predict, train_step};
-use crate::host::{to_host, to_host_at_once};
+use super::{Adam, Backbone, Gradients, Masks, Pass, bce, predict, train_step};
+use crate::host::{fetch, to_host, to_host_at_once};
+use crate::metrics::{SUMS, metrics_of, sums_of_replicas};
+use crate::place::Place;
 use autodenoise::backbone::{
-    BackboneConfig, Model, ModelKey, OptimizerConfig, Picked, Recorded, Rows, Seen, SeenBatch, TensorFile, Tick,
-    TrainPass, WeightsError,
+    BackboneConfig, FitError, Measure, Measured, Model, ModelKey, OptimizerConfig, Picked, Recorded, Rows, Seen,
+    SeenBatch, TensorFile, Tick, TrainPass, WeightsError, first_not_finite,
 };
 use autodenoise::random::Stream;
+use autodenoise::types::Metrics;
+use std::{cell::RefCell, rc::Rc};
 use tch::{Device, Kind, Tensor};
 
 pub struct TorchModel {
     pub backbone: Backbone,
     pub optimizer: Adam,
-    device: Device,
+    place: Place,
 }
 
 impl TorchModel {
-    pub fn new(config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig, device: Device) -> Self {
-        let backbone = Backbone::new(config, keys, device);
-        let optimizer = Adam::new(optimizer, &backbone.params);
-        Self { backbone, optimizer, device }
+    pub fn new(
+        config: &BackboneConfig,
+        keys: &[ModelKey],
+        optimizer: OptimizerConfig,
+        place: impl Into<Place>,
+    ) -> Self {
+        let place = place.into();
+        let backbone = Backbone::new(config, keys, place.device);
+        let optimizer = Adam::new(optimizer, &backbone.params, place);
+        Self { backbone, optimizer, place }
     }
 }
 
-impl Model for TorchModel {
-    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen {
-        let mut feed = Feed::new(pass, self.device);
-        let replicas = self.backbone.replicas();
-        let logits = stacked(replicas, pass.len(), self.device);
-        let losses = pass.record.map(|_| stacked(replicas, pass.len(), self.device));
+/// What a pass saw, before each batch's update, in the order of the pass: `[.., n]` each, on the device.
+struct SeenThere {
+    logits: Tensor,
+    losses: Option<Tensor>,
+}
+
+impl TorchModel {
+    fn run_pass(&mut self, pass: &TrainPass, feed: &mut Feed, tick: Tick) -> SeenThere {
+        let (replicas, device) = (self.backbone.replicas(), self.place.device);
+        let logits = stacked(replicas, pass.len(), device);
+        let losses = pass.record.map(|_| stacked(replicas, pass.len(), device));
+        let masks = self.place.resident.then(|| {
+            let (keys, number) = (pass.keys.to_vec(), pass.number);
+            let streams = move |batch| keys.iter().map(|key| key.dropout(number, batch)).collect();
+            Rc::new(RefCell::new(Masks::new(pass.len().div_ceil(pass.batch_size), streams)))
+        });
         for (number, (first, len)) in pass.batches().enumerate() {
             let batch = feed.batch(number);
             let keep = |into: &Tensor, values: &Tensor| into.narrow(-1, first as i64, len as i64).copy_(values);
@@ -41,8 +61,11 @@ impl Model for TorchModel {
             }
             let active = trainable(pass.active, feed.counted(number), len);
             let (seen, own_losses) = if active.contains(&true) {
-                let streams = pass.keys.iter().map(|key| key.dropout(pass.number, number as u32)).collect();
-                let (loss, mode) = (pass.loss_of(number), Pass::train(streams));
+                let mode = match &masks {
+                    Some(masks) => Pass::train_with(masks, number as u32),
+                    None => Pass::train(pass.keys.iter().map(|key| key.dropout(pass.number, number as u32)).collect()),
+                };
+                let loss = pass.loss_of(number);
                 let step = train_batch(&self.backbone, &mut self.optimizer, &batch, loss, mode, &active);
                 (step.logits, step.losses)
             } else {
@@ -56,6 +79,13 @@ impl Model for TorchModel {
             }
             tick();
         }
+        SeenThere { logits, losses }
+    }
+}
+
+impl Model for TorchModel {
+    fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen {
+        let SeenThere { logits, losses } = self.run_pass(pass, &mut Feed::new(pass, self.place.device), tick);
         match losses {
             None => Seen { logits: to_host(&logits), losses: None },
             Some(losses) => {
@@ -65,24 +95,67 @@ impl Model for TorchModel {
         }
     }
 
+    fn train_measured(&mut self, pass: &TrainPass, how: Measure, tick: Tick) -> Result<Measured, FitError> {
+        if !self.place.resident {
+            return how.of_pass(pass, self.train(pass, tick));
+        }
+        let (rows, replicas) = (pass.len(), pass.active.len());
+        let mut feed = Feed::new(pass, self.place.device);
+        let SeenThere { logits, losses } = self.run_pass(pass, &mut feed, tick);
+        let (labels, counted) = feed.judged();
+        let sums = sums_of_replicas(&logits, &labels, counted.as_ref(), how);
+        let mut fetched = fetch(&[Some(&sums), losses.as_ref()].into_iter().flatten().collect::<Vec<_>>());
+        let mut train = Vec::with_capacity(replicas);
+        for (sums, active) in fetched.f64s(replicas * SUMS).chunks(SUMS).zip(pass.active) {
+            if !active {
+                train.push(None);
+                continue;
+            }
+            let (not_finite, metrics) = metrics_of(sums, rows);
+            if let Some(at) = not_finite {
+                return Err(FitError::NotFinite { batch: at / pass.batch_size + 1 });
+            }
+            train.push(Some(metrics?));
+        }
+        let losses = losses.map(|_| fetched.f32s(replicas * rows));
+        if let Some(losses) = &losses {
+            first_not_finite(losses, rows, pass.batch_size)?;
+        }
+        Ok(Measured { train, losses })
+    }
+
+    fn measure(&mut self, rows: &Rows, how: Measure) -> Result<Vec<Metrics>, FitError> {
+        if !self.place.resident {
+            return how.of_predictions(rows, &self.predict(rows));
+        }
+        let there = on_device(rows, self.place.device);
+        let sums = sums_of_replicas(&predict(&self.backbone, &there.ids), &there.labels, None, how);
+        let sums = fetch(&[&sums]).f64s(self.backbone.replicas() * SUMS);
+        let each = sums.chunks(SUMS).map(|sums| match metrics_of(sums, rows.len()) {
+            (Some(_), _) => Err(FitError::NotFinitePrediction),
+            (None, metrics) => metrics,
+        });
+        each.collect()
+    }
+
     fn predict(&mut self, rows: &Rows) -> Vec<f32> {
-        to_host(&predict(&self.backbone, &on_device(rows, self.device).ids))
+        to_host(&predict(&self.backbone, &on_device(rows, self.place.device).ids))
     }
 
     fn evaluate_batch(&mut self, rows: &Rows, picked: Picked) -> Vec<f32> {
-        let (ids, labels) = on_device(rows, self.device).pick(picked);
+        let (ids, labels) = on_device(rows, self.place.device).pick(picked);
         to_host(&tch::no_grad(|| bce(&self.backbone.forward(&ids, &mut Pass::eval()), &labels)))
     }
 
     fn rehearse_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> Vec<f32> {
-        let (ids, labels) = on_device(rows, self.device).pick(picked);
+        let (ids, labels) = on_device(rows, self.place.device).pick(picked);
         let mut pass = Pass::train(vec![dropout]);
         pass.update_stats = false;
         to_host(&tch::no_grad(|| bce(&self.backbone.forward(&ids, &mut pass), &labels)))
     }
 
     fn train_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> SeenBatch {
-        let (ids, labels) = on_device(rows, self.device).pick(picked);
+        let (ids, labels) = on_device(rows, self.place.device).pick(picked);
         let pass = Pass::train(vec![dropout]);
         let step = train_step(&self.backbone, &mut self.optimizer, &ids, &labels, None, pass, &[true]);
         let [logits, losses] = to_host_at_once([&step.logits, &step.losses]);

@@ -1,7 +1,9 @@
 //! What one forward pass needs beside ids and parameters: the mode, the rows and replicas that count, the dropout
 //! streams; and what it leaves behind for the backward pass: the table rows it read.
 
+use super::Masks;
 use autodenoise::random::Stream;
+use std::{cell::RefCell, rc::Rc};
 use tch::{Device, Kind, Tensor};
 
 /// A forward pass. Shapes: R replicas, B rows; `[.., B]` is `[R, B]`, or `[B]` for R = 1.
@@ -14,11 +16,26 @@ pub struct Pass {
     pub counted: Option<Tensor>,
     /// Replicas whose running statistics move. Absent: all.
     pub active: Option<Vec<bool>>,
-    /// One a replica; empty for no dropout.
-    dropout: Vec<Stream>,
+    /// A scalar, 1 or 0: whether running statistics move, where only the device knows. Absent: they do.
+    pub moves: Option<Tensor>,
+    /// `[B]`, for R = 1: the row of the dropout masks that each row takes. Absent: its own.
+    pub mask_rows: Option<Tensor>,
+    dropout: Dropout,
     dropout_layers: u32,
     /// Rows read of each table, in train mode.
     pub(super) lookups: Vec<Lookup>,
+}
+
+/// Where dropout masks come from.
+enum Dropout {
+    None,
+    /// Drawn by the processor; a stream a replica.
+    Streams(Vec<Stream>),
+    /// Drawn where the activations are.
+    Drawn {
+        masks: Rc<RefCell<Masks>>,
+        batch: u32,
+    },
 }
 
 /// Rows of a table, read in a training forward pass.
@@ -40,15 +57,23 @@ impl Pass {
             update_stats: false,
             counted: None,
             active: None,
-            dropout: Vec::new(),
+            moves: None,
+            mask_rows: None,
+            dropout: Dropout::None,
             dropout_layers: 0,
             lookups: Vec::new(),
         }
     }
 
-    /// Batch statistics and dropout.
+    /// Batch statistics, and dropout by a stream a replica; none for no dropout.
     pub fn train(dropout: Vec<Stream>) -> Self {
+        let dropout = if dropout.is_empty() { Dropout::None } else { Dropout::Streams(dropout) };
         Self { train: true, update_stats: true, dropout, ..Self::eval() }
+    }
+
+    /// The same with the masks of a batch, drawn on the device.
+    pub fn train_with(masks: &Rc<RefCell<Masks>>, batch: u32) -> Self {
+        Self { dropout: Dropout::Drawn { masks: masks.clone(), batch }, ..Self::train(Vec::new()) }
     }
 
     /// Normalises by the running BatchNorm statistics, though gradients are wanted.
@@ -86,18 +111,31 @@ impl Pass {
 
     /// The next dropout layer's mask for activations of this size, or none where there is no dropout.
     fn dropout_mask(&mut self, p: f64, size: &[i64], device: Device) -> Option<Tensor> {
-        if !self.train || p == 0.0 || self.dropout.is_empty() {
+        if !self.train || p == 0.0 {
             return None;
         }
         let layer = self.dropout_layers;
+        let mask = match &self.dropout {
+            Dropout::None => return None,
+            Dropout::Streams(streams) => drawn_by_processor(streams, layer, p, size).to_device(device),
+            Dropout::Drawn { masks, batch } => masks.borrow_mut().mask(*batch, layer, p, size, device),
+        };
         self.dropout_layers += 1;
-        let mask = Tensor::empty(size, (Kind::Float, Device::Cpu));
-        let count = mask.numel();
-        // SAFETY: a fresh, contiguous CPU tensor of `count` f32 that nothing else can see yet.
-        let values = unsafe { std::slice::from_raw_parts_mut(mask.data_ptr().cast::<f32>(), count) };
-        for (stream, values) in self.dropout.iter().zip(values.chunks_mut(count / self.dropout.len())) {
-            stream.child(&[layer]).fill_dropout(p, values);
-        }
-        Some(mask.to_device(device))
+        Some(match &self.mask_rows {
+            None => mask,
+            Some(rows) => mask.index_select(0, rows),
+        })
     }
+}
+
+/// A dropout mask of this size, a stream a replica.
+fn drawn_by_processor(streams: &[Stream], layer: u32, p: f64, size: &[i64]) -> Tensor {
+    let mask = Tensor::empty(size, (Kind::Float, Device::Cpu));
+    let count = mask.numel();
+    // SAFETY: a fresh, contiguous CPU tensor of `count` f32 that nothing else can see yet.
+    let values = unsafe { std::slice::from_raw_parts_mut(mask.data_ptr().cast::<f32>(), count) };
+    for (stream, values) in streams.iter().zip(values.chunks_mut(count / streams.len())) {
+        stream.child(&[layer]).fill_dropout(p, values);
+    }
+    mask
 }

@@ -3,7 +3,7 @@
 use autodenoise::backbone::{self, Engines};
 use autodenoise::types::{BackboneKind, Device, Engine};
 
-pub const ENGINE: &dyn backbone::Engine = &autodenoise_torch::TorchEngine { device: tch::Device::Cpu };
+pub const ENGINE: &dyn backbone::Engine = &autodenoise_torch::TorchEngine::CPU;
 /// Those that it has.
 pub const BACKBONES: &[BackboneKind] = BackboneKind::ALL;
 

@@ -8,7 +8,6 @@ use autodenoise::backbone::fused::Fused;
 use autodenoise::backbone::{Engine, Model, OptimizerConfig, Recorded, Rows, TrainingLoss};
 use autodenoise::types::{BackboneKind, Optimizer};
 use autodenoise_torch::TorchEngine;
-use tch::Device;
 
 /// T-CE whose ramp lasts as long as half of a trajectory.
 pub const TRUNCATED: TrainingLoss =
@@ -23,7 +22,12 @@ const STEPS: u32 = 24;
 const BETWEEN: u32 = 4;
 
 pub fn engine(name: &str) -> &'static dyn Engine {
-    if name == "fused" { &Fused } else { &TorchEngine { device: Device::Cpu } }
+    match name {
+        "fused" => &Fused,
+        "libtorch" => &TorchEngine::CPU,
+        "libtorch as on a GPU" => &TorchEngine::LIKE_A_GPU,
+        _ => panic!("no engine {name}"),
+    }
 }
 
 pub fn optimizer(kind: Optimizer) -> OptimizerConfig {
@@ -99,7 +103,7 @@ fn compare_all(kind: BackboneKind) {
         (Optimizer::Adam, 300, TRUNCATED),
         (Optimizer::Sgd, 32, REWEIGHTED),
     ] {
-        compare(kind, &["libtorch", "fused"], optimizer(of), batch_size, loss);
+        compare(kind, &["libtorch", "fused", "libtorch as on a GPU"], optimizer(of), batch_size, loss);
     }
 }
 
@@ -133,7 +137,9 @@ fn rows_of_weight_0_are_as_good_as_absent() {
     let table = Table::new(353);
     let (rows, keys) = (table.rows(), keys(1));
     let config = config(BackboneKind::DeepFm, 0.0);
-    for (name, of) in ["libtorch", "fused"].into_iter().flat_map(|name| ALL.map(|of| (name, of))) {
+    for (name, of) in
+        ["libtorch", "fused", "libtorch as on a GPU"].into_iter().flat_map(|name| ALL.map(|of| (name, of)))
+    {
         let mut model = engine(name).model(&config, &keys, optimizer(of));
         let mut checker = Checker::new(Reference::new(&config), optimizer(of));
         for t in 0..STEPS {
@@ -161,7 +167,7 @@ fn every_backbone_of_both_engines_is_compared() {
 #[test]
 fn the_others_take_the_exact_steps() {
     for kind in BackboneKind::ALL.iter().filter(|kind| !kind.is_fused()) {
-        compare(*kind, &["libtorch"], optimizer(Optimizer::Adam), 32, TrainingLoss::Bce);
-        compare(*kind, &["libtorch"], optimizer(Optimizer::Sgd), 300, TrainingLoss::Bce);
+        compare(*kind, &["libtorch", "libtorch as on a GPU"], optimizer(Optimizer::Adam), 32, TrainingLoss::Bce);
+        compare(*kind, &["libtorch", "libtorch as on a GPU"], optimizer(Optimizer::Sgd), 300, TrainingLoss::Bce);
     }
 }

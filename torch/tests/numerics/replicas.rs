@@ -29,15 +29,15 @@ fn plan(t: u32, rows: &Rows) -> Plan {
     Plan { order, batch_size, weights: all.map(|all| all.concat()), loss, number: t, active, record: None }
 }
 
-fn compare(kind: BackboneKind, optimizer: Optimizer) {
+fn compare(engine: &str, kind: BackboneKind, optimizer: Optimizer) {
     let table = Table::new(353);
     let (rows, keys) = (table.rows(), keys(REPLICAS));
     let (config, optimizer) = (config(kind, 0.2), crate::engines::optimizer(optimizer));
-    let torch = crate::engines::engine("libtorch");
+    let torch = crate::engines::engine(engine);
     let mut stacked = torch.model(&config, &keys, optimizer);
     let mut single = torch.model(&config, &keys[..1], optimizer);
     let mut checker = Checker::new(Reference::new(&config), optimizer);
-    let what = format!("{kind} {:?}", optimizer.kind);
+    let what = format!("{engine}, {kind} {:?}", optimizer.kind);
     for t in 0..STEPS {
         let plan = plan(t, &rows);
         let before = states(&*stacked, REPLICAS);
@@ -81,10 +81,19 @@ fn compare(kind: BackboneKind, optimizer: Optimizer) {
 
 #[test]
 fn stacked_replicas_take_the_exact_steps_with_adam() {
-    BackboneKind::ALL.iter().for_each(|kind| compare(*kind, Optimizer::Adam));
+    BackboneKind::ALL.iter().for_each(|kind| compare("libtorch", *kind, Optimizer::Adam));
 }
 
 #[test]
 fn stacked_replicas_take_the_exact_steps_with_sgd() {
-    BackboneKind::ALL.iter().for_each(|kind| compare(*kind, Optimizer::Sgd));
+    BackboneKind::ALL.iter().for_each(|kind| compare("libtorch", *kind, Optimizer::Sgd));
+}
+
+#[test]
+fn stacked_replicas_take_the_exact_steps_as_on_a_gpu() {
+    for kind in BackboneKind::FUSED {
+        for optimizer in [Optimizer::Adam, Optimizer::Sgd, Optimizer::LazyAdam] {
+            compare("libtorch as on a GPU", *kind, optimizer);
+        }
+    }
 }

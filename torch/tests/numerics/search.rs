@@ -17,7 +17,7 @@ use autodenoise::types::{
 use autodenoise_torch::TorchPolicy;
 use tch::Device;
 
-const ENGINES: [&str; 2] = ["libtorch", "fused"];
+const ENGINES: [&str; 3] = ["libtorch", "fused", "libtorch as on a GPU"];
 /// Batches of each trajectory.
 const STEPS: u32 = 24;
 /// One batch in so many may have an action that rounding decides.

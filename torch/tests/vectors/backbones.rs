@@ -209,7 +209,7 @@ fn adam_steps_as_the_reference_steps_also_on_zero_gradients() {
             let start = Tensor::from_slice(&numbers(&vector["theta0"])).to_kind(Kind::Float);
             theta.shallow_clone().copy_(&start)
         });
-        let mut adam = Adam::new(config, &params);
+        let mut adam = Adam::new(config, &params, Device::Cpu);
         let grads = vector["grads"].as_array().unwrap();
         for (grad, after) in grads.iter().zip(vector[case]["theta_after_each_step"].as_array().unwrap()) {
             // The gradient of theta . g is g.

@@ -93,7 +93,11 @@ impl BatchNorm {
                         }
                     }
                     _ => {
-                        let _ = running.lerp_(&batch.detach(), MOMENTUM);
+                        let batch = batch.detach();
+                        let _ = match &pass.moves {
+                            None => running.lerp_(&batch, MOMENTUM),
+                            Some(moves) => running.lerp_tensor_(&batch, &(moves * MOMENTUM)),
+                        };
                     }
                 }
             }

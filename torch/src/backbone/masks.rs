@@ -1,0 +1,65 @@
+//! Dropout masks that a device draws for many batches at once.
+
+use crate::random::dropout_masks;
+use autodenoise::random::Stream;
+use tch::{Device, Tensor};
+
+/// Batches drawn at once.
+const BATCHES: u32 = 32;
+/// Most numbers of one draw, unless a single batch has more.
+const NUMBERS: i64 = 1 << 24;
+
+/// The masks of a run of batches whose layers drop out.
+pub struct Masks {
+    /// The streams of a batch, one a replica.
+    streams: Box<dyn Fn(u32) -> Vec<Stream>>,
+    /// How many batches there are.
+    batches: u32,
+    /// What was drawn last for each layer.
+    drawn: Vec<Option<Drawn>>,
+}
+
+struct Drawn {
+    /// Number of the first batch.
+    first: u32,
+    p: f64,
+    /// `[batches, R, numbers]`.
+    masks: Tensor,
+}
+
+impl Drawn {
+    fn covers(&self, batch: u32, p: f64, count: i64) -> bool {
+        let size = self.masks.size();
+        let end = self.first + size[0] as u32;
+        (self.first..end).contains(&batch) && self.p == p && size[1] * size[2] == count
+    }
+}
+
+impl Masks {
+    /// Of so many batches, each with these streams.
+    pub fn new(batches: usize, streams: impl Fn(u32) -> Vec<Stream> + 'static) -> Self {
+        Self { streams: Box::new(streams), batches: batches as u32, drawn: Vec::new() }
+    }
+
+    /// The mask of a layer in a batch, for activations of this size.
+    pub fn mask(&mut self, batch: u32, layer: u32, p: f64, size: &[i64], device: Device) -> Tensor {
+        let (at, count) = (layer as usize, size.iter().product::<i64>());
+        self.drawn.resize_with(self.drawn.len().max(at + 1), || None);
+        if !self.drawn[at].as_ref().is_some_and(|drawn| drawn.covers(batch, p, count)) {
+            self.drawn[at] = Some(self.draw(batch, layer, p, count, device));
+        }
+        let drawn = self.drawn[at].as_ref().expect("just drawn");
+        drawn.masks.get(i64::from(batch - drawn.first)).view(size)
+    }
+
+    fn draw(&self, first: u32, layer: u32, p: f64, count: i64, device: Device) -> Drawn {
+        let fitting = (NUMBERS / count.max(1)).clamp(1, i64::from(BATCHES)) as u32;
+        let batches = fitting.min(self.batches.saturating_sub(first)).max(1);
+        let streams: Vec<Vec<Stream>> = (first..first + batches).map(&self.streams).collect();
+        let replicas = streams[0].len() as i64;
+        let streams: Vec<Stream> = streams.concat().iter().map(|stream| stream.child(&[layer])).collect();
+        let each = count / replicas;
+        let masks = dropout_masks(&streams, p, each, device).view([i64::from(batches), replicas, each]);
+        Drawn { first, p, masks }
+    }
+}

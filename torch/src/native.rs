@@ -1,0 +1,141 @@
+//! What libtorch has and tch does not expose: `native/libtorch.cpp`.
+
+use std::ffi::{CStr, c_char};
+use tch::Tensor;
+
+/// libtorch's own tensor.
+#[repr(C)]
+struct Opaque {
+    _private: [u8; 0],
+}
+
+unsafe extern "C" {
+    fn autodenoise_adam(
+        parameters: *const *const Opaque,
+        gradients: *const *const Opaque,
+        means: *const *const Opaque,
+        squares: *const *const Opaque,
+        steps: *const *const Opaque,
+        count: usize,
+        rate: f64,
+        beta1: f64,
+        beta2: f64,
+        decay: f64,
+        eps: f64,
+        skip: *const Opaque,
+    ) -> *mut c_char;
+    fn autodenoise_sgd(
+        parameters: *const *const Opaque,
+        gradients: *const *const Opaque,
+        count: usize,
+        rate: f64,
+        decay: f64,
+        skip: *const Opaque,
+    ) -> *mut c_char;
+    fn autodenoise_use_full_precision() -> *mut c_char;
+    fn autodenoise_has_full_precision(answer: *mut bool) -> *mut c_char;
+}
+
+/// The parameters of one step, each with its gradient and what Adam keeps of it: contiguous, f32, on one device.
+#[derive(Default)]
+pub struct Parts {
+    pub parameters: Vec<Tensor>,
+    pub gradients: Vec<Tensor>,
+    /// Of gradients and of their squares; empty for gradient descent.
+    pub means: Vec<Tensor>,
+    pub squares: Vec<Tensor>,
+    /// The number of the step, counted from 1, as a scalar; several parameters may share one.
+    pub steps: Vec<Tensor>,
+}
+
+/// The numbers of Adam that are the same for all parameters.
+pub struct AdamNumbers {
+    pub rate: f64,
+    pub decay: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+}
+
+/// One step of Adam with coupled decay for all parameters, in as few kernels as hold them. Nothing moves where the scalar `skip`
+/// is 1.
+pub fn adam(parts: &Parts, numbers: &AdamNumbers, skip: Option<&Tensor>) {
+    let of = |tensors: &[Tensor]| {
+        assert_eq!(tensors.len(), parts.parameters.len(), "one a parameter");
+        pointers(tensors)
+    };
+    let (parameters, gradients) = (of(&parts.parameters), of(&parts.gradients));
+    let (means, squares, steps) = (of(&parts.means), of(&parts.squares), of(&parts.steps));
+    // SAFETY: five lists of as many tensors, which live until the call returns.
+    check(unsafe {
+        autodenoise_adam(
+            parameters.as_ptr(),
+            gradients.as_ptr(),
+            means.as_ptr(),
+            squares.as_ptr(),
+            steps.as_ptr(),
+            parameters.len(),
+            numbers.rate,
+            numbers.beta1,
+            numbers.beta2,
+            numbers.decay,
+            numbers.eps,
+            skip.map_or(std::ptr::null(), pointer),
+        )
+    });
+}
+
+/// The same of plain gradient descent.
+pub fn sgd(parts: &Parts, rate: f64, decay: f64, skip: Option<&Tensor>) {
+    assert_eq!(parts.parameters.len(), parts.gradients.len(), "one a parameter");
+    let (parameters, gradients) = (pointers(&parts.parameters), pointers(&parts.gradients));
+    let skip = skip.map_or(std::ptr::null(), pointer);
+    // SAFETY: two lists of as many tensors, which live until the call returns.
+    check(unsafe { autodenoise_sgd(parameters.as_ptr(), gradients.as_ptr(), parameters.len(), rate, decay, skip) });
+}
+
+/// Products and convolutions of f32 are computed in f32. As libtorch comes, cuDNN's convolutions are not: they round their inputs to
+/// the 10 bits of TF32.
+pub fn use_full_precision() {
+    // SAFETY: sets three flags of the process.
+    check(unsafe { autodenoise_use_full_precision() });
+}
+
+/// Whether they are.
+pub fn has_full_precision() -> bool {
+    let mut answer = false;
+    // SAFETY: writes one bool.
+    check(unsafe { autodenoise_has_full_precision(&raw mut answer) });
+    answer
+}
+
+fn pointer(tensor: &Tensor) -> *const Opaque {
+    tensor.as_ptr().cast()
+}
+
+fn pointers(tensors: &[Tensor]) -> Vec<*const Opaque> {
+    tensors.iter().map(pointer).collect()
+}
+
+/// Panics with libtorch's message, as tch does.
+fn check(message: *mut c_char) {
+    if message.is_null() {
+        return;
+    }
+    // SAFETY: a C string that malloc made and nobody else frees.
+    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
+    // SAFETY: as above, and it is not read again.
+    unsafe { libc::free(message.cast()) };
+    panic!("libtorch: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_computed_in_tf32_once_that_was_said() {
+        use_full_precision();
+        assert!(has_full_precision());
+    }
+}

@@ -1,0 +1,25 @@
+//! Where tensors lie.
+
+use tch::Device;
+
+/// A device, and whether numbers stay on it until a pass or an epoch ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub device: Device,
+    /// Whether the host hands out work without waiting for its results: random numbers, rewards, metrics and the optimiser are
+    /// then the device's own work. It is how a GPU is used.
+    pub resident: bool,
+}
+
+impl Place {
+    /// Works on CPU tensors as on a GPU. It is how tests see what a GPU would do.
+    pub const fn like_a_gpu() -> Self {
+        Self { device: Device::Cpu, resident: true }
+    }
+}
+
+impl From<Device> for Place {
+    fn from(device: Device) -> Self {
+        Self { device, resident: device != Device::Cpu }
+    }
+}
