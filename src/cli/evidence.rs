@@ -298,7 +298,7 @@ pub fn describe_plan(plan: &Plan) -> String {
         number(plan.memory_bytes.div_ceil(1 << 20)),
         number(plan.trainings),
         number(plan.passes),
-        times(plan.test_reads.into()),
+        times(plan.test_reads),
         plan.seconds.basis,
     );
     if let Some(read) = &plan.test_read {

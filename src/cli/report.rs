@@ -188,7 +188,7 @@ fn describe_all(report: &Report) -> String {
         n => format!("{n} seeds; +- is the standard deviation over them"),
     };
     text += &describe_evidence(report);
-    text += &format!("\nthe test labels were read {}; {seeds}", times(report.test_reads.into()));
+    text += &format!("\nthe test labels were read {}; {seeds}", times(report.test_reads));
     for warning in &report.warnings {
         text += &format!("\nwarning: {}", warning.message);
     }

@@ -171,7 +171,7 @@ fn list_facts(report: &Report) -> Vec<[String; 2]> {
         }
     }
     facts.push(["seeds".to_owned(), seeds.to_string()]);
-    facts.push(["test labels were read".to_owned(), times(report.test_reads.into())]);
+    facts.push(["test labels were read".to_owned(), times(report.test_reads)]);
     facts
 }
 
