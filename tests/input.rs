@@ -217,11 +217,11 @@ fn the_command_line_says_what_is_wrong_and_exits_with_its_code() {
         (&["denoise", &many, "-o", &out, "--label", "click"], 3, "(and 99 more rows like it, up to line 101)"),
         (&["denoise", &bad, "-o", &out, "--label", "click"], 3, "line 52, click = \"maybe\""),
         (&["denoise", &good, "-o", &out, "--label", "clik"], 3, "did you mean `click`"),
-        (&["denoise", &good, "-o", &out, "--label", "click", "-O", "epochz=3"], 3, "/method/options/epochz"),
+        (&["denoise", &good, "-o", &out, "--label", "click", "-O", "epochz=3"], 3, "--option epochz: "),
         (&["denoise", &good, "-o", &out, "--label", "click", "--spec", &spec], 3, "unknown field `sede`"),
         (&["denoise", &missing, "-o", &out, "--label", "click"], 1, "there is no file"),
         (&["denoise", &good, "-o", &good, "--label", "click"], 2, "is the input itself"),
-        (&["denoise", &good, "-o", &nowhere, "--label", "click"], 1, "cannot write"),
+        (&["denoise", &good, "-o", &nowhere, "--label", "click"], 1, "there is no such folder"),
         (&["submit", &good, "--label", "click", "-O", "epochs"], 2, "write NAME=VALUE"),
         (&["status", "--server", "http://127.0.0.1:9"], 4, "autodenoise serve"),
     ];

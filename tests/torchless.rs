@@ -20,13 +20,10 @@ fn a_command_says_what_to_install_before_it_reads_the_table() {
     let dir = scratch();
     let program = alone(dir.path());
     for (flags, what) in [
-        (
-            ["--backbone", "afm"],
-            "/method/backbone: one of fm, wide_deep, dcn, ipnn, deepfm, or install autodenoise-torch",
-        ),
-        (["--engine", "tch"], "/engine: auto, or install autodenoise-torch"),
-        (["--device", "cuda:0"], "/device: cpu, or install autodenoise-torch"),
-        (["--transfer", "lr"], "/transfer/0: one of fm"),
+        (["--backbone", "afm"], "--backbone: one of fm, wide_deep, dcn, ipnn, deepfm, or install autodenoise-torch"),
+        (["--engine", "tch"], "--engine: auto, or install autodenoise-torch"),
+        (["--device", "cuda:0"], "--device: cpu, or install autodenoise-torch"),
+        (["--transfer", "lr"], "--transfer: one of fm"),
     ] {
         let command = ["denoise", "no-such-table.csv", "-o", "out.csv", "--label", "click"];
         let output = Command::new(&program).args(command).args(flags).env("PATH", "/usr/bin:/bin").output().unwrap();

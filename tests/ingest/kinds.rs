@@ -194,7 +194,8 @@ fn fields_that_should_not_be_are_named_before_anything_is_trained() {
     ];
     assert_eq!(found, expected);
     assert!(
-        warnings[1].message.contains("600 different values in 600 rows")
+        warnings[1].message.contains("600 different times in 600 rows")
+            && warnings[1].message.contains("--time request")
             && warnings[1].message.contains("--exclude request")
     );
     assert_eq!(ingested.profile.fields[2].auc, Some(1.0));

@@ -126,7 +126,7 @@ fn what_is_not_what_was_handed_out_is_refused() {
     refused("clicks.csv", 9, "are not those of 5 seeds from 42 on");
     put_back("arms/manifest.json", right);
     let right = change("arms/manifest.json", &|text| text.replacen("\"alpha\": 0.05", "\"alpha\": 0.9", 1));
-    refused("clicks.csv", 3, "/certify/alpha");
+    refused("clicks.csv", 3, "above 0 and at most 0.5");
     put_back("arms/manifest.json", right);
 
     // Predictions that are not those of the test rows.
