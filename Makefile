@@ -86,7 +86,7 @@ load: setup ## 200 clients polling, 20 uploading, 50 listening, beside two jobs 
 hostile: setup ## 50 clients of a hostile tenant at its limits, and what another tenant sees of it (3 minutes on a release build)
 	cargo test --release --locked --test load -- --ignored --nocapture a_hostile_tenant
 
-deny: ## Licences, sources and known vulnerabilities of the dependencies
+deny: ## Licences, sources and known vulnerabilities of the dependencies; ADVISORIES=required fails where their list is out of reach
 	@scripts/deny.sh
 
 openapi: setup ## Write openapi/openapi.json anew from the code, and what of the Python client follows from it
