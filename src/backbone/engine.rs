@@ -6,9 +6,10 @@ use super::{
 };
 use crate::random::Stream;
 use crate::types::{Metrics, SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
+use std::any::Any;
 
-/// R replicas of a recommender model with their optimiser.
-pub trait Model: Send {
+/// R replicas of a recommender model with their optimiser. An engine that is handed models it made knows their type again.
+pub trait Model: Any + Send {
     /// Trains the active replicas for one pass; `tick` is called after every batch.
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen;
 
@@ -49,6 +50,18 @@ pub trait Model: Send {
     fn load_optimizer_state(&mut self, state: &TensorFile) -> Result<(), WeightsError>;
 }
 
+/// A single model that is trained for a pass together with others, over the same rows.
+pub struct Member<'p> {
+    pub model: &'p mut (dyn Model + 'static),
+    pub pass: TrainPass<'p>,
+    /// Places of the validation rows that it is judged by, ascending. Absent: all.
+    pub judged: Option<&'p [u32]>,
+    pub measure: Measure,
+}
+
+/// What a member's pass came to: metrics of the predictions made on the way, and of the validation rows after it.
+pub type Joined = Result<[Metrics; 2], FitError>;
+
 /// Bytes of a device's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceMemory {
@@ -82,6 +95,19 @@ pub trait Engine: std::fmt::Debug + Send + Sync {
     /// Whether passes of several models gain by being run on several threads at once.
     fn trains_in_parallel(&self) -> bool {
         false
+    }
+
+    /// How many single models over so many training rows `train_together` may be handed: as many as have room. 1: models
+    /// gain nothing by it.
+    fn most_together(&self, _config: &BackboneConfig, _rows: usize) -> usize {
+        1
+    }
+
+    /// Trains models of one config for a pass each, with every batch of all at once, and judges each by validation rows. Their
+    /// batches are as many rows, and of one loss; which rows, and in which order, is each one's own. `tick` is called after
+    /// every batch.
+    fn train_together(&self, _members: &mut [Member], _valid: &Rows, _tick: Tick) -> Vec<Joined> {
+        unreachable!("this engine trains one model at a time")
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     BackboneConfig, Engine, FitError, Measure, Measured, Model, ModelKey, OptimizerConfig, Recorded, Rows, Stopper,
     TensorFile, Tick, TrainPass, TrainingLoss, WeightsError,
 };
+use crate::random::Stream;
 use crate::types::{AucOn, Metrics, Options};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,7 @@ impl FitOptions {
 
 impl FitOptions {
     /// How the fit's predictions are measured.
-    fn measure(&self) -> Measure {
+    pub(super) fn measure(&self) -> Measure {
         Measure { auc_on: self.auc_on, logloss_eps: self.logloss_eps }
     }
 
@@ -66,7 +67,7 @@ impl FitOptions {
 }
 
 /// What a pass runs over.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct PassOptions<'a> {
     /// Positions of the rows to train on, ascending. Absent: all.
     pub subset: Option<&'a [u32]>,
@@ -76,6 +77,13 @@ pub struct PassOptions<'a> {
     pub targets: Option<&'a [f32]>,
     /// For passes over all rows in their order.
     pub record: Option<Recorded>,
+}
+
+impl PassOptions<'_> {
+    /// The share of so many rows that the pass runs over.
+    pub fn share_of(&self, rows: usize) -> f64 {
+        self.subset.map_or(1.0, |subset| subset.len() as f64 / rows as f64)
+    }
 }
 
 /// What a pass came to, a replica.
@@ -97,7 +105,7 @@ pub struct Chosen {
 /// A training run between two passes.
 pub struct Fit {
     pub model: Box<dyn Model>,
-    options: FitOptions,
+    pub(super) options: FitOptions,
     state: State,
     /// Each replica's weights at its best pass.
     best: Option<TensorFile>,
@@ -158,22 +166,45 @@ impl Fit {
     ) -> Result<PassSummary, FitError> {
         let active = self.active();
         let mut summary = self.train(rows, what, &active, tick)?;
-        self.state.pass += 1;
+        self.end_pass();
         summary.valid = self.judge(valid, &active)?;
         Ok(summary)
     }
 
+    /// Counts a pass.
+    pub(super) fn end_pass(&mut self) {
+        self.state.pass += 1;
+    }
+
     fn train(&mut self, rows: &Rows, what: &PassOptions, active: &[bool], tick: Tick) -> Result<PassSummary, FitError> {
-        let number = self.state.pass;
-        let shuffle = self.options.shuffle.then(|| self.state.keys[0].shuffle(number));
-        let order = order(rows.len(), what.subset, shuffle);
-        let batches = order.as_ref().map_or(rows.len(), |order| order.len()).div_ceil(self.options.batch_size);
+        let order = order(rows.len(), what.subset, self.next_shuffle());
+        let how = self.options.measure();
+        let (model, pass) = self.next_pass(rows, order.as_deref(), what, active);
+        let Measured { train, losses } = model.train_measured(&pass, how, tick)?;
+        Ok(PassSummary { train, valid: Vec::new(), losses })
+    }
+
+    /// The stream that the next pass is shuffled by; none where rows keep their order.
+    pub(super) fn next_shuffle(&self) -> Option<Stream> {
+        self.options.shuffle.then(|| self.state.keys[0].shuffle(self.state.pass))
+    }
+
+    /// The model and what its next pass is, in this order.
+    pub(super) fn next_pass<'p>(
+        &'p mut self,
+        rows: &'p Rows<'p>,
+        order: Option<&'p [u32]>,
+        what: &PassOptions<'p>,
+        active: &'p [bool],
+    ) -> (&'p mut (dyn Model + 'static), TrainPass<'p>) {
+        let (number, batch_size) = (self.state.pass, self.options.batch_size);
+        let batches = order.map_or(rows.len(), <[u32]>::len).div_ceil(batch_size);
         let pass = TrainPass {
             rows,
-            order: order.as_deref(),
+            order,
             weights: what.weights,
             targets: what.targets,
-            batch_size: self.options.batch_size,
+            batch_size,
             loss: self.options.loss,
             // All passes of a fit have as many batches.
             first_batch: u64::from(number) * batches as u64,
@@ -182,13 +213,18 @@ impl Fit {
             active,
             record: what.record,
         };
-        let Measured { train, losses } = self.model.train_measured(&pass, self.options.measure(), tick)?;
-        Ok(PassSummary { train, valid: Vec::new(), losses })
+        (&mut *self.model, pass)
     }
 
-    /// Scores the validation rows, advances early stopping, keeps the best weights.
+    /// Scores the validation rows.
     fn judge(&mut self, valid: &Rows, active: &[bool]) -> Result<Vec<Option<Metrics>>, FitError> {
-        let metrics = evaluate(&mut *self.model, valid, self.options.auc_on, self.options.logloss_eps)?;
+        let metrics = self.model.measure(valid, self.options.measure())?;
+        self.take_in(metrics, active)
+    }
+
+    /// Takes in a pass and how the replicas did on the validation rows after it: advances early stopping, keeps the best
+    /// weights.
+    pub(super) fn take_in(&mut self, metrics: Vec<Metrics>, active: &[bool]) -> Result<Vec<Option<Metrics>>, FitError> {
         let mut all = vec![None; active.len()];
         for (r, metrics) in metrics.into_iter().enumerate().filter(|(r, _)| active[*r]) {
             let auc = metrics.auc.ok_or(FitError::OneClass)?;

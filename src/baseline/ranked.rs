@@ -110,11 +110,12 @@ fn reliability(ranks: &[f64], ids: &[u32]) -> Vec<f64> {
 
 impl Selector for Ranked {
     fn step(&mut self, context: &Context, session: &mut Session) -> Result<Option<Selected>, SelectError> {
-        let part = u32::from(self.models.done());
-        let place = Place::denoised(Phase::Select, part + 1);
-        let key = context.key(Role::CrossFit, part);
+        let name = |part| {
+            let part = u32::from(part);
+            (context.key(Role::CrossFit, part), Place::denoised(Phase::Select, part + 1))
+        };
         let plan = CrossFitPlan::of_job(context, &self.folds, self.count);
-        let over = self.models.step(&plan, key, place, context, session)?;
+        let over = self.models.step(&plan, name, context, session)?;
         Ok(over.then(|| self.make_choice(context)))
     }
 

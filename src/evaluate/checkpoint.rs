@@ -2,6 +2,7 @@
 //! all, so that a killed trainer always leaves a usable one behind.
 
 use super::book::Book;
+use super::crew::Crew;
 use super::job::{Job, Work, WorkKind};
 use super::part::{PartResult, SavedResult};
 use super::proof::{Differences, Placed};
@@ -20,7 +21,7 @@ use std::{
 };
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
-const FORMAT: u32 = 9;
+const FORMAT: u32 = 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -48,6 +49,8 @@ struct Document {
     book: Book,
     /// Of the selector or the training under way.
     stage: Option<Value>,
+    /// Whether that is of parts which go through their passes together.
+    together: bool,
     selected: Option<SelectedMeta>,
     own: Option<SelectedMeta>,
     has_model: bool,
@@ -80,6 +83,7 @@ impl State {
             Some(Stage::Selecting(selector)) => Some(selector.save("stage/", &mut file)?),
             Some(Stage::Racing(race)) => Some(race.save("stage/", &mut file)?),
             Some(Stage::Training(fit)) => Some(fit.save("stage/", &mut file)?),
+            Some(Stage::Together(crew)) => Some(crew.save("stage/", &mut file)?),
         };
         let Outcome { selected, own, model, reference, by_seed, placed, parts } = &self.outcome;
         let selected = selected.as_ref().map(|selected| save_selected(selected, "selected/", &mut file));
@@ -101,6 +105,7 @@ impl State {
             spec: job.input.spec.clone(),
             book: self.book.clone(),
             stage,
+            together: matches!(self.stage, Some(Stage::Together(_))),
             selected,
             own,
             has_model: model.is_some(),
@@ -128,7 +133,11 @@ impl State {
         }
         // The attempt before may have ended before anyone heard what it announced, so it is announced again.
         let book = Book { announced: None, ..document.book };
-        let stage = document.stage.map(|state| load_stage(job, &book, &file, state)).transpose()?;
+        let load_stage = |state| match document.together {
+            true => Ok(Stage::Together(Crew::load(job, "stage/", &file, state)?)),
+            false => load_stage(job, &book, &file, state),
+        };
+        let stage = document.stage.map(load_stage).transpose()?;
         let part = |(number, saved)| {
             Ok::<_, WeightsError>((number, PartResult::load(saved, &format!("parts/{number}/"), &file)?))
         };

@@ -77,6 +77,7 @@ impl<'a> Run<'a> {
         match (self.job.task(book.part.map_or(book.task, |part| part.task)), &self.state.stage) {
             (Task::Select(_) | Task::Reselect(_), Some(Stage::Selecting(selector))) => selector.position(),
             (task, Some(Stage::Racing(_))) => (Phase::Tune, task.position().1),
+            (task, Some(Stage::Together(crew))) if crew.races() => (Phase::Tune, task.position().1),
             (task, _) => task.position(),
         }
     }
@@ -136,15 +137,25 @@ impl<'a> Run<'a> {
             training + untuned.map_or(0, |(_, grid)| grid.passes(training))
         };
         let under_way = book.part.map_or(book.task, |part| part.task);
+        // Of parts that go on together each has made some of its passes.
+        let made = |number: usize| match &self.state.stage {
+            Some(Stage::Together(crew)) => {
+                let parts = [PartId::race(number), PartId::training(number)];
+                parts.into_iter().filter_map(|id| crew.passes_of(id)).sum()
+            }
+            _ if number == under_way => book.spent.passes - book.passes_before,
+            _ => 0,
+        };
         let current = match self.job.task(under_way) {
             Task::Export => 0,
-            task => expected(&task).saturating_sub(book.spent.passes - book.passes_before).max(1),
+            task => expected(&task).saturating_sub(made(under_way)).max(1),
         };
         let is_ahead = |number: &usize| {
             let is_done = self.state.outcome.parts.contains_key(&PartId::training(*number).number());
             *number != under_way && !is_done
         };
-        let ahead = (book.task..self.job.tasks.len()).filter(is_ahead).map(|number| expected(&self.job.tasks[number]));
+        let ahead = (book.task..self.job.tasks.len()).filter(is_ahead);
+        let ahead = ahead.map(|number| expected(&self.job.tasks[number]).saturating_sub(made(number)));
         book.spent.passes + current + ahead.sum::<u64>()
     }
 

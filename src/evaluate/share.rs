@@ -16,10 +16,10 @@ use crate::types::{Arm, OfferedPart, PartWork, Phase, TrainerEvent};
 use std::path::Path;
 
 /// A part that waits for nothing but to be done.
-struct OpenPart {
-    id: PartId,
-    task: Task,
-    setting: Setting,
+pub(super) struct OpenPart {
+    pub id: PartId,
+    pub task: Task,
+    pub setting: Setting,
 }
 
 impl OpenPart {
@@ -35,6 +35,9 @@ impl Turn<'_, '_> {
         if self.is_needless(self.task()) {
             self.passes.book.begin_next_task();
             return Ok(());
+        }
+        if self.works_together()? {
+            return self.work_together();
         }
         let Some((id, setting)) = self.find_work()? else { return Ok(()) };
         match self.do_part(id, &setting) {
@@ -60,7 +63,7 @@ impl Turn<'_, '_> {
         if let Some(id) = begun.filter(|id| self.desk.granted == Some(*id)) {
             return Ok(Some((id, self.find_setting(id.task)?)));
         }
-        let open = self.list_open()?;
+        let open = self.list_open(self.desk.board.is_shared())?;
         self.offer(&open)?;
         let numbers: Vec<u32> = open.iter().map(|part| part.id.number()).collect();
         let put_off = self.outcome.parts.contains_key(&numbers[0]);
@@ -87,12 +90,13 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// What can be done now; never nothing. The first is what the first task that is not over needs.
-    fn list_open(&mut self) -> Result<Vec<OpenPart>, SelectError> {
+    /// What can be done now, ahead of its turn too where `ahead` says so; never nothing. The first is what the first task that is not
+    /// over needs.
+    pub fn list_open(&mut self, ahead: bool) -> Result<Vec<OpenPart>, SelectError> {
         let head = self.passes.book.task;
         let mut open = Vec::new();
         let mut raced: Vec<Tunee> = Vec::new();
-        for number in head..self.end_of_reach() {
+        for number in head..self.end_of_reach(ahead) {
             let task = self.job.task(number);
             let waits = |outcome: &Outcome, id: PartId| match outcome.parts.get(&id.number()) {
                 None => false,
@@ -123,9 +127,9 @@ impl Turn<'_, '_> {
     }
 
     /// Number of the task behind the last one that does not wait for what the tasks before it come to.
-    fn end_of_reach(&self) -> usize {
+    fn end_of_reach(&self, ahead: bool) -> usize {
         let (head, tasks) = (self.passes.book.task, &self.job.tasks);
-        if !self.desk.board.is_shared() {
+        if !ahead {
             return head + 1;
         }
         let follows = |task: &&Task| match (self.job.task(head), task) {
@@ -242,7 +246,7 @@ impl Turn<'_, '_> {
         self.take_in(id, result)
     }
 
-    fn take_in(&mut self, id: PartId, result: PartResult) -> Result<(), SelectError> {
+    pub fn take_in(&mut self, id: PartId, result: PartResult) -> Result<(), SelectError> {
         if let PartResult::Raced(raced) = result {
             return self.settle(id.task, raced);
         }

@@ -1,6 +1,7 @@
 //! All that changes while a job runs: what a checkpoint holds.
 
 use super::book::Book;
+use super::crew::Crew;
 use super::job::Job;
 use super::part::{PartResult, PartRows};
 use super::proof::Placed;
@@ -23,6 +24,8 @@ pub(super) enum Stage {
     Selecting(Box<dyn Selector>),
     Racing(Box<Race>),
     Training(Box<Fit>),
+    /// Parts of the proof.
+    Together(Crew),
 }
 
 /// What finished tasks have left for those that follow.

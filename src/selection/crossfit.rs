@@ -3,19 +3,21 @@
 
 use super::{Context, Place, SelectError, Session};
 use crate::backbone::{
-    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, PassOptions, TensorFile, WeightsError,
+    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, PassOptions, Runner, TensorFile, WeightsError,
+    run_passes,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Instant;
 
 /// A cross-fitting between two passes.
 pub struct CrossFit {
-    /// Parts judged.
-    done: u8,
+    /// Parts whose model has been begun.
+    begun: u8,
     /// `[N]`: by the model that has not seen the row; 0 for parts not judged yet.
     logits: Vec<f32>,
-    /// The training under way, on the rows outside of part `done`.
-    fit: Option<Fit>,
+    /// The trainings under way, by the part that each will judge, ascending: one, or as many as the engine trains at once.
+    fits: Vec<(u8, Fit)>,
 }
 
 /// How its models are trained.
@@ -38,53 +40,87 @@ impl<'m> CrossFitPlan<'m> {
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    done: u8,
-    fit: Option<Value>,
+    begun: u8,
+    fits: Vec<(u8, Value)>,
 }
 
 impl CrossFit {
     pub fn new(rows: usize) -> Self {
-        Self { done: 0, logits: vec![0.0; rows], fit: None }
+        Self { begun: 0, logits: vec![0.0; rows], fits: Vec::new() }
     }
 
-    /// Parts judged.
+    /// Parts judged before the first one that is not.
     pub fn done(&self) -> u8 {
-        self.done
+        self.fits.first().map_or(self.begun, |(part, _)| *part)
     }
 
-    /// Trains the next pass of the model that judges the part under way; its streams are those of `key`. After its last
-    /// pass the part is judged. Whether all parts are.
+    /// Trains the next pass of the models under way. `name` has the streams of the model that judges a part (from 0), and what
+    /// its passes belong to. After a model's last pass its part is judged. Whether all parts are.
     pub fn step(
         &mut self,
         plan: &CrossFitPlan,
-        key: ModelKey,
-        place: Place,
+        name: impl Fn(u8) -> (ModelKey, Place),
         context: &Context,
         session: &mut Session,
     ) -> Result<bool, SelectError> {
         let rows = &context.data.train;
-        let mut fit = self.fit.take().unwrap_or_else(|| Fit::new(plan.engine, plan.config, &[key], plan.options));
-        let is_other = |row: &u32| plan.parts[*row as usize] != self.done;
-        let others: Vec<u32> = (0..rows.len() as u32).filter(is_other).collect();
-        let what = PassOptions { subset: Some(&others), ..PassOptions::default() };
-        session.train_pass(context, place, &mut fit, [rows, &context.data.valid], &what)?;
-        if !fit.is_done() {
-            self.fit = Some(fit);
-            return Ok(false);
+        let most = plan.engine.most_together(plan.config, rows.len());
+        while self.fits.len() < most && self.begun < plan.count {
+            self.fits.push((self.begun, Fit::new(plan.engine, plan.config, &[name(self.begun).0], plan.options)));
+            self.begun += 1;
         }
-        fit.finish();
-        let logits = fit.model.predict(rows);
+        self.train_pass(plan, &name, context, session)?;
+        let (ended, under_way) = std::mem::take(&mut self.fits).into_iter().partition(|(_, fit)| fit.is_done());
+        self.fits = under_way;
+        for (part, mut fit) in Vec::from(ended) {
+            fit.finish();
+            self.judge(plan, part, &fit.model.predict(rows)).map_err(|source| {
+                let Place { phase, epoch, .. } = name(part).1;
+                SelectError::Fit { phase, epoch, source }
+            })?;
+        }
+        Ok(self.begun == plan.count && self.fits.is_empty())
+    }
+
+    /// A pass of every model under way, and their rows of metrics.
+    fn train_pass(
+        &mut self,
+        plan: &CrossFitPlan,
+        name: &impl Fn(u8) -> (ModelKey, Place),
+        context: &Context,
+        session: &mut Session,
+    ) -> Result<(), SelectError> {
+        let (started, rows) = (Instant::now(), &context.data.train);
+        let others = |part: u8| (0..rows.len() as u32).filter(move |row| plan.parts[*row as usize] != part);
+        let subsets: Vec<Vec<u32>> = self.fits.iter().map(|(part, _)| others(*part).collect()).collect();
+        let what: Vec<_> =
+            subsets.iter().map(|subset| PassOptions { subset: Some(subset), ..PassOptions::default() }).collect();
+        let fits = self.fits.iter_mut().map(|(_, fit)| fit);
+        let runners: Vec<_> = fits.zip(&what).map(|(fit, what)| Runner { fit, what: *what, judged: None }).collect();
+        session.spent.passes += runners.len() as u64 - 1;
+        let both = [rows, &context.data.valid];
+        let ended = session.with_ticks(|tick| run_passes(plan.engine, plan.config, both, runners, tick));
+        let seconds = started.elapsed().as_secs_f64() / ended.len() as f64;
+        for (((part, fit), what), ended) in self.fits.iter().zip(&what).zip(ended) {
+            let place = name(*part).1;
+            let failed = |source| SelectError::Fit { phase: place.phase, epoch: place.epoch, source };
+            let summary = ended.map_err(failed)?;
+            session.report_pass(context, place, fit, what.share_of(rows.len()), &summary, seconds);
+        }
+        Ok(())
+    }
+
+    /// Takes in what the model that has not seen a part says of all rows.
+    fn judge(&mut self, plan: &CrossFitPlan, part: u8, logits: &[f32]) -> Result<(), FitError> {
         if logits.iter().any(|z| !z.is_finite()) {
-            let source = FitError::NotFinitePrediction;
-            return Err(SelectError::Fit { phase: place.phase, epoch: place.epoch, source });
+            return Err(FitError::NotFinitePrediction);
         }
-        for ((own, part), z) in self.logits.iter_mut().zip(plan.parts).zip(logits) {
-            if *part == self.done {
-                *own = z;
+        for ((own, of), z) in self.logits.iter_mut().zip(plan.parts).zip(logits) {
+            if *of == part {
+                *own = *z;
             }
         }
-        self.done += 1;
-        Ok(self.done == plan.count)
+        Ok(())
     }
 
     /// `[N]`, once all parts are judged.
@@ -94,8 +130,9 @@ impl CrossFit {
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
         file.put_values(format!("{prefix}logits"), &[self.logits.len()], &self.logits);
-        let fit = self.fit.as_ref().map(|fit| fit.save(&format!("{prefix}fit/"), file)).transpose()?;
-        Ok(serde_json::to_value(Saved { done: self.done, fit })?)
+        let save = |(part, fit): &(u8, Fit)| Ok((*part, fit.save(&format!("{prefix}fit/{part}/"), file)?));
+        let fits = self.fits.iter().map(save).collect::<Result<_, WeightsError>>()?;
+        Ok(serde_json::to_value(Saved { begun: self.begun, fits })?)
     }
 
     /// Takes up what `save` left, to go on with models of the same plan.
@@ -107,10 +144,13 @@ impl CrossFit {
         state: Value,
     ) -> Result<(), WeightsError> {
         let saved: Saved = serde_json::from_value(state)?;
-        self.done = saved.done;
+        self.begun = saved.begun;
         self.logits = file.values(&format!("{prefix}logits"), &[self.logits.len()])?;
-        let load = |state| Fit::load(plan.engine, plan.config, plan.options, &format!("{prefix}fit/"), file, state);
-        self.fit = saved.fit.map(load).transpose()?;
+        let load = |(part, state)| {
+            let prefix = format!("{prefix}fit/{part}/");
+            Ok((part, Fit::load(plan.engine, plan.config, plan.options, &prefix, file, state)?))
+        };
+        self.fits = saved.fits.into_iter().map(load).collect::<Result<_, WeightsError>>()?;
         Ok(())
     }
 }

@@ -8,7 +8,8 @@
 
 use super::{SelectError, Treatment};
 use crate::backbone::{
-    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, Rows, TensorFile, TrainingData, WeightsError,
+    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, Rows, Runner, TensorFile, TrainingData, WeightsError,
+    run_passes,
 };
 use crate::types::{FIRST_CUT, LAST_RUNNERS, TuningGrid};
 use rayon::prelude::*;
@@ -161,15 +162,26 @@ impl Race {
         let lanes = self.lanes.iter_mut().zip(entrants);
         let runners = lanes.flat_map(|(lane, entrant)| lane.fits.iter_mut().map(|(_, fit)| (fit, entrant.treatment)));
         train(runners.collect(), track, tick)?;
+        Ok(self.end_pass(track.valid))
+    }
+
+    /// The trainings of everyone who runs, in the order of the entrants, for whoever has them trained for a pass.
+    pub fn fits(&mut self) -> impl Iterator<Item = &mut Fit> {
+        self.lanes.iter_mut().flat_map(|lane| lane.fits.iter_mut().map(|(_, fit)| fit))
+    }
+
+    /// Takes in the pass that everyone who runs was trained for, and gives up those who have fallen behind. Whether the race is
+    /// over. Logits that are kept are of the rows `valid`.
+    pub fn end_pass(&mut self, valid: &Rows) -> bool {
         self.passes += 1;
         for lane in &mut self.lanes {
-            lane.judge(track.valid);
+            lane.judge(valid);
         }
         if self.passes == self.next_cut {
             self.cut();
             self.next_cut *= 2;
         }
-        Ok(self.runners() == 0)
+        self.runners() == 0
     }
 
     /// Gives up the worse half, of equals the later.
@@ -253,10 +265,12 @@ fn train(
 ) -> Result<(), FitError> {
     let Track { engine, config, train, valid, threads } = *track;
     if !engine.trains_in_parallel() {
-        for (fit, treatment) in &mut runners {
-            fit.run_pass(train, valid, &treatment.pass(), tick)?;
-        }
-        return Ok(());
+        let runners = runners.into_iter();
+        let runners = runners.map(|(fit, treatment)| Runner { fit, what: treatment.pass(), judged: None }).collect();
+        return run_passes(engine, config, [train, valid], runners, tick)
+            .into_iter()
+            .map(|ended| ended.map(drop))
+            .collect();
     }
     let side_by_side = engine.side_by_side(config, threads);
     // Rows are not shared between threads, because an engine may put a copy into them; what they are made of is.

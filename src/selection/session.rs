@@ -57,9 +57,23 @@ impl Session<'_, '_> {
         let summary = self
             .with_ticks(|tick| fit.run_pass(rows, valid, what, tick))
             .map_err(|source| SelectError::Fit { phase, epoch, source })?;
-        let share = what.subset.map_or(1.0, |subset| subset.len() as f64 / rows.len() as f64);
+        let share = what.share_of(rows.len());
+        self.report_pass(context, place, fit, share, &summary, started.elapsed().as_secs_f64());
+        Ok(summary)
+    }
+
+    /// The row of metrics of a pass that a training of one replica has just made over a share of the rows, in so many seconds.
+    pub fn report_pass(
+        &mut self,
+        context: &Context,
+        place: Place,
+        fit: &Fit,
+        share: f64,
+        summary: &PassSummary,
+        seconds: f64,
+    ) {
         self.report_row(EpochRow {
-            seconds: started.elapsed().as_secs_f64(),
+            seconds,
             train: summary.train[0],
             valid: summary.valid[0],
             kept: Some(share),
@@ -69,7 +83,6 @@ impl Session<'_, '_> {
             self.spent.retrains += 1;
             self.spent.retrain_passes += u64::from(fit.passes());
         }
-        Ok(summary)
     }
 
     pub fn report_row(&mut self, row: EpochRow) {

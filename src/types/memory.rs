@@ -77,6 +77,13 @@ impl Options {
         NUMBER * (self.table_numbers(backbone, ids, fields) + self.layer_numbers(backbone, fields))
     }
 
+    /// Bytes that a model takes on a GPU which goes through a pass of so many rows together with others: its numbers, what a step
+    /// keeps of its batch, and what the pass has seen.
+    pub fn joined_bytes(&self, backbone: BackboneKind, ids: u64, fields: u64, rows: u64) -> u64 {
+        let seen = rows * NUMBER;
+        TRAINED_COPIES * self.weight_bytes(backbone, ids, fields) + self.activation_bytes(fields) + seen
+    }
+
     /// Bytes of what a step keeps of every row of its batch.
     fn activation_bytes(&self, fields: u64) -> u64 {
         let flat = fields * u64::from(self.embed_dim);

@@ -20,8 +20,8 @@ pub use place::Place;
 pub use policy::{TorchPolicy, keep_prob};
 
 use autodenoise::backbone::{
-    BackboneConfig, DeviceMemory, Engine, EngineError, Engines, Model, ModelKey, OptimizerConfig, Policy, PolicyConfig,
-    start_threads,
+    BackboneConfig, DeviceMemory, Engine, EngineError, Engines, Joined, Member, Model, ModelKey, OptimizerConfig,
+    Policy, PolicyConfig, Rows, Tick, start_threads,
 };
 use autodenoise::types;
 use tch::Device;
@@ -33,18 +33,31 @@ pub const LIBTORCH: &str = "2.11.0";
 #[derive(Debug, Clone, Copy)]
 pub struct TorchEngine {
     place: Place,
+    /// Bytes that models may take which go through a pass together.
+    for_joined: u64,
 }
 
 impl TorchEngine {
+    /// On a device as it is now: half of the memory that is free is for models that are trained together.
     pub fn new(place: impl Into<Place>) -> Self {
-        Self { place: place.into() }
+        let place = place.into();
+        let free = match place.device {
+            Device::Cuda(number) => device::memory(number).map(|memory| memory.free),
+            _ => None,
+        };
+        Self { place, for_joined: free.map_or(u64::MAX, |free| free / 2) }
     }
 
     /// On the processor as on a GPU.
-    pub const LIKE_A_GPU: Self = Self { place: Place::like_a_gpu() };
+    pub const LIKE_A_GPU: Self = Self { place: Place::like_a_gpu(), for_joined: u64::MAX };
 
     /// On the processor, with tensors in the machine's memory.
-    pub const CPU: Self = Self { place: Place { device: Device::Cpu, resident: false } };
+    pub const CPU: Self = Self { place: Place { device: Device::Cpu, resident: false }, for_joined: 0 };
+
+    /// The same where models that are trained together may take so many bytes.
+    pub const fn with_room_for_joined(self, bytes: u64) -> Self {
+        Self { for_joined: bytes, ..self }
+    }
 }
 
 impl Engine for TorchEngine {
@@ -78,6 +91,20 @@ impl Engine for TorchEngine {
     fn most_side_by_side(&self, _threads: usize) -> usize {
         // A GPU has room for all; on a CPU one model at a time already uses every core.
         if self.place.device == Device::Cpu { 1 } else { usize::MAX }
+    }
+
+    fn most_together(&self, config: &BackboneConfig, rows: usize) -> usize {
+        if !self.place.resident {
+            return 1;
+        }
+        let (ids, fields) = (config.cardinality() as u64, config.fields() as u64);
+        let each = config.options.joined_bytes(config.kind, ids, fields, rows as u64).max(1);
+        // Places of ids in the tables of all are 32-bit numbers.
+        (self.for_joined / each).min(i32::MAX as u64 / ids.max(1)).max(1) as usize
+    }
+
+    fn train_together(&self, members: &mut [Member], valid: &Rows, tick: Tick) -> Vec<Joined> {
+        backbone::train_together(members, valid, tick)
     }
 }
 

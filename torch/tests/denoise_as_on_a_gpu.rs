@@ -10,6 +10,8 @@ mod replicas;
 mod resume;
 #[path = "../../tests/denoise/runs.rs"]
 mod runs;
+#[path = "denoise/together.rs"]
+mod together;
 #[path = "../../tests/denoise/world.rs"]
 #[allow(dead_code, reason = "the tests of the other package use more of it")]
 mod world;

@@ -23,7 +23,7 @@ impl Judge {
         u32::from(self.cross.done()) + 1
     }
 
-    /// Trains a pass of a judge; `[N]` logits, after the last.
+    /// Trains a pass of the judges under way; `[N]` logits, after the last.
     pub fn step(
         &mut self,
         options: &RobustOptions,
@@ -32,9 +32,11 @@ impl Judge {
     ) -> Result<Option<Vec<f32>>, SelectError> {
         let teacher = Machine::teacher(options, context)?;
         let parts = divide_rows(context.data.train.len(), options.folds as u8, context.seed);
-        let part = self.part();
-        let (plan, key) = (plan(&teacher, &parts, options, context), context.key(Role::CrossFit, part));
-        let is_over = self.cross.step(&plan, key, Place::denoised(Phase::Warmup, part), context, session)?;
+        let name = |part| {
+            let part = u32::from(part) + 1;
+            (context.key(Role::CrossFit, part), Place::denoised(Phase::Warmup, part))
+        };
+        let is_over = self.cross.step(&plan(&teacher, &parts, options, context), name, context, session)?;
         Ok(is_over.then(|| self.cross.logits().to_vec()))
     }
 

@@ -5,7 +5,7 @@ use autodenoise::backbone::{Picked, Rows, TrainPass};
 use tch::{Device, Kind, Tensor};
 
 /// Batches gathered at once where rows are not fed in their own order.
-const GATHER: usize = 32;
+pub(super) const GATHER: usize = 32;
 
 /// The rows of a split on a device.
 pub struct OnDevice {
@@ -48,7 +48,7 @@ pub fn on_device<'r>(rows: &'r Rows, device: Device) -> &'r OnDevice {
 
 /// A batch of a pass.
 pub(super) struct Batch {
-    /// `[B, F]`.
+    /// `[B, F]`; or `[R, B, F]`, and what follows `[R, B]`, where each replica has its own rows.
     pub ids: Tensor,
     /// `[B]`.
     pub labels: Tensor,
@@ -59,7 +59,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// `[B]`: what the rows are trained on.
+    /// `[B]` or `[R, B]`: what the rows are trained on.
     pub fn targets(&self) -> &Tensor {
         self.targets.as_ref().unwrap_or(&self.labels)
     }

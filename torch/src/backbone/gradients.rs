@@ -11,7 +11,8 @@ pub(super) enum Gradient {
 }
 
 pub(super) struct RowGradients {
-    /// `[n]`; an id may come more than once.
+    /// `[n]`; an id may come more than once. Or `[R, n]`, where each replica read rows of its own: those of replica r count on
+    /// from r D.
     pub ids: Tensor,
     /// `[.., n, W]`.
     pub rows: Tensor,
@@ -49,7 +50,8 @@ impl Gradients {
                 None => (number, Gradient::Dense(gradient)),
                 Some(ids) => {
                     let each = counted.as_ref().map(|counted| {
-                        let fields = ids.size()[0] / counted.size()[counted.dim() - 2];
+                        let read = ids.size()[ids.dim() - 1];
+                        let fields = read / counted.size()[counted.dim() - 2];
                         counted.repeat_interleave_self_int(fields, -2, None)
                     });
                     (number, Gradient::Rows(RowGradients { ids, rows: gradient, counted: each }))

@@ -1,6 +1,7 @@
 //! The models on libtorch: autograd, any device, R replicas in one pass.
 //!
-//! Parameters and buffers are `[R, ...]`, one batch of ids `[B, F]` is shared by all replicas, and logits are `[R, B]`.
+//! Parameters and buffers are `[R, ...]`, one batch of ids `[B, F]` is shared by all replicas (or each has its own, `[R, B, F]`),
+//! and logits are `[R, B]`.
 //! With R = 1 the leading dimension is left out everywhere, so that a single model runs on PyTorch's fused operators and
 //! its tensors have the shapes PyTorch users know. Below, `[.., B, X]` stands for both.
 
@@ -21,6 +22,8 @@ mod gdcn;
 mod gradients;
 mod hofm;
 mod ipnn;
+mod joined;
+mod joint_feed;
 pub mod layers;
 mod lr;
 mod masknet;
@@ -38,6 +41,7 @@ mod xdeepfm;
 pub use adam::Adam;
 pub use feed::{OnDevice, on_device};
 pub use gradients::Gradients;
+pub(crate) use joined::train_together;
 pub use masks::Masks;
 pub use model::TorchModel;
 pub use params::{ParamKind, Params, ParamsBuilder};
@@ -50,7 +54,8 @@ use tch::{Device, Tensor};
 
 /// A network: what a model computes from ids, without its parameters' life.
 pub trait Net: Send {
-    /// Ids `[B, F]` to logits `[.., B]` (or `[.., B, out]` of a net with several outputs).
+    /// Ids `[B, F]`, or `[R, B, F]` where each replica has its own rows, to logits `[.., B]` (or `[.., B, out]` of a net with
+    /// several outputs).
     fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor;
 }
 
@@ -63,29 +68,14 @@ pub struct Backbone {
 impl Backbone {
     /// Fresh replicas, one a key.
     pub fn new(config: &BackboneConfig, keys: &[ModelKey], device: Device) -> Self {
-        Self::with(keys, device, |builder| match config.kind {
-            BackboneKind::Fm => Box::new(fm::Fm::new(builder, config)),
-            BackboneKind::WideDeep => Box::new(wide_deep::WideDeep::new(builder, config)),
-            BackboneKind::Dcn => Box::new(dcn::Dcn::new(builder, config)),
-            BackboneKind::Ipnn => Box::new(ipnn::Ipnn::new(builder, config)),
-            BackboneKind::DeepFm => Box::new(deepfm::DeepFm::new(builder, config)),
-            BackboneKind::Lr => Box::new(lr::Lr::new(builder, config)),
-            BackboneKind::Hofm => Box::new(hofm::Hofm::new(builder, config)),
-            BackboneKind::Ffm => Box::new(ffm::Ffm::new(builder, config)),
-            BackboneKind::Fnn => Box::new(fnn::Fnn::new(builder, config)),
-            BackboneKind::Opnn => Box::new(opnn::Opnn::new(builder, config)),
-            BackboneKind::Nfm => Box::new(nfm::Nfm::new(builder, config)),
-            BackboneKind::Fnfm => Box::new(fnfm::Fnfm::new(builder, config)),
-            BackboneKind::Ncf => Box::new(ncf::Ncf::new(builder, config)),
-            BackboneKind::XDeepFm => Box::new(xdeepfm::XDeepFm::new(builder, config)),
-            BackboneKind::Afm => Box::new(afm::Afm::new(builder, config)),
-            BackboneKind::AutoInt => Box::new(autoint::AutoInt::new(builder, config)),
-            BackboneKind::Afn => Box::new(afn::Afn::new(builder, config)),
-            BackboneKind::DcnV2 => Box::new(dcnv2::DcnV2::new(builder, config)),
-            BackboneKind::Gdcn => Box::new(gdcn::Gdcn::new(builder, config)),
-            BackboneKind::MaskNet => Box::new(masknet::MaskNet::new(builder, config)),
-            BackboneKind::FinalMlp => Box::new(finalmlp::FinalMlp::new(builder, config)),
-        })
+        Self::with(keys, device, |builder| network(config, builder))
+    }
+
+    /// Single models of this config as the replicas of one: what it learns, they do.
+    pub fn joining(config: &BackboneConfig, models: Vec<&Params>) -> Self {
+        let mut builder = ParamsBuilder::joining(models);
+        let net = network(config, &mut builder);
+        Self { params: builder.finish(), net }
     }
 
     /// A model of any network.
@@ -102,6 +92,33 @@ impl Backbone {
     /// R.
     pub fn replicas(&self) -> usize {
         self.params.replicas()
+    }
+}
+
+/// The network of a backbone.
+fn network(config: &BackboneConfig, builder: &mut ParamsBuilder) -> Box<dyn Net> {
+    match config.kind {
+        BackboneKind::Fm => Box::new(fm::Fm::new(builder, config)),
+        BackboneKind::WideDeep => Box::new(wide_deep::WideDeep::new(builder, config)),
+        BackboneKind::Dcn => Box::new(dcn::Dcn::new(builder, config)),
+        BackboneKind::Ipnn => Box::new(ipnn::Ipnn::new(builder, config)),
+        BackboneKind::DeepFm => Box::new(deepfm::DeepFm::new(builder, config)),
+        BackboneKind::Lr => Box::new(lr::Lr::new(builder, config)),
+        BackboneKind::Hofm => Box::new(hofm::Hofm::new(builder, config)),
+        BackboneKind::Ffm => Box::new(ffm::Ffm::new(builder, config)),
+        BackboneKind::Fnn => Box::new(fnn::Fnn::new(builder, config)),
+        BackboneKind::Opnn => Box::new(opnn::Opnn::new(builder, config)),
+        BackboneKind::Nfm => Box::new(nfm::Nfm::new(builder, config)),
+        BackboneKind::Fnfm => Box::new(fnfm::Fnfm::new(builder, config)),
+        BackboneKind::Ncf => Box::new(ncf::Ncf::new(builder, config)),
+        BackboneKind::XDeepFm => Box::new(xdeepfm::XDeepFm::new(builder, config)),
+        BackboneKind::Afm => Box::new(afm::Afm::new(builder, config)),
+        BackboneKind::AutoInt => Box::new(autoint::AutoInt::new(builder, config)),
+        BackboneKind::Afn => Box::new(afn::Afn::new(builder, config)),
+        BackboneKind::DcnV2 => Box::new(dcnv2::DcnV2::new(builder, config)),
+        BackboneKind::Gdcn => Box::new(gdcn::Gdcn::new(builder, config)),
+        BackboneKind::MaskNet => Box::new(masknet::MaskNet::new(builder, config)),
+        BackboneKind::FinalMlp => Box::new(finalmlp::FinalMlp::new(builder, config)),
     }
 }
 

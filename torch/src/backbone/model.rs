@@ -18,7 +18,8 @@ use tch::{Device, Kind, Tensor};
 pub struct TorchModel {
     pub backbone: Backbone,
     pub optimizer: Adam,
-    place: Place,
+    pub(super) config: BackboneConfig,
+    pub(super) place: Place,
 }
 
 impl TorchModel {
@@ -31,7 +32,7 @@ impl TorchModel {
         let place = place.into();
         let backbone = Backbone::new(config, keys, place.device);
         let optimizer = Adam::new(optimizer, &backbone.params, place);
-        Self { backbone, optimizer, place }
+        Self { backbone, optimizer, config: config.clone(), place }
     }
 }
 
@@ -191,7 +192,7 @@ fn trainable(active: &[bool], counted: Option<Vec<usize>>, rows: usize) -> Vec<b
     active.iter().zip(counted).map(|(active, counted)| *active && counted >= 2).collect()
 }
 
-fn stacked(replicas: usize, rows: usize, device: Device) -> Tensor {
+pub(super) fn stacked(replicas: usize, rows: usize, device: Device) -> Tensor {
     let size = if replicas == 1 { vec![rows as i64] } else { vec![replicas as i64, rows as i64] };
     Tensor::zeros(size, (Kind::Float, device))
 }

@@ -5,7 +5,7 @@
 
 use crate::host::{load_tensor, put_tensor};
 use autodenoise::backbone::{Init, ModelKey, TensorFile, WeightsError};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamKind {
@@ -64,20 +64,38 @@ impl Params {
 
 /// Makes a model's tensors, in the order its layers ask for them.
 pub struct ParamsBuilder<'a> {
-    keys: &'a [ModelKey],
+    start: Start<'a>,
     device: Device,
     entries: Vec<Entry>,
+}
+
+/// What the replicas start as.
+enum Start<'a> {
+    /// Fresh, one a key.
+    Fresh(&'a [ModelKey]),
+    /// Single models of the same network, which share their numbers with the replicas from then on.
+    Single(Vec<&'a Params>),
 }
 
 impl<'a> ParamsBuilder<'a> {
     pub fn new(keys: &'a [ModelKey], device: Device) -> Self {
         assert!(!keys.is_empty(), "at least one replica");
-        Self { keys, device, entries: Vec::new() }
+        Self { start: Start::Fresh(keys), device, entries: Vec::new() }
+    }
+
+    /// Of several single models of one network, on their device: whatever is made of them changes them.
+    pub fn joining(models: Vec<&'a Params>) -> Self {
+        assert!(models.len() > 1, "a single model is one already");
+        let device = models[0].entries[0].tensor.device();
+        Self { start: Start::Single(models), device, entries: Vec::new() }
     }
 
     /// R.
     pub fn replicas(&self) -> usize {
-        self.keys.len()
+        match &self.start {
+            Start::Fresh(keys) => keys.len(),
+            Start::Single(models) => models.len(),
+        }
     }
 
     pub fn device(&self) -> Device {
@@ -99,23 +117,48 @@ impl<'a> ParamsBuilder<'a> {
     }
 
     fn add(&mut self, name: String, shape: &[i64], init: Init, kind: ParamKind) -> (usize, Tensor) {
-        let count = shape.iter().product::<i64>() as usize;
-        let mut values = vec![0.0_f32; count * self.keys.len()];
-        for (key, values) in self.keys.iter().zip(values.chunks_mut(count)) {
-            init.fill(key, &name, values);
-        }
-        let mut size = shape.to_vec();
-        if self.keys.len() > 1 {
-            size.insert(0, self.keys.len() as i64);
-        }
-        let tensor = Tensor::from_slice(&values).view(&size[..]).to_device(self.device).to_kind(Kind::Float);
+        let number = self.entries.len();
+        let tensor = match &self.start {
+            Start::Fresh(keys) => fresh(keys, &name, shape, init).to_device(self.device),
+            Start::Single(models) => {
+                let own: Vec<&Tensor> = models.iter().map(|model| &model.entries[number].tensor).collect();
+                assert_eq!(models[0].entries[number].name, name, "models of one network");
+                join(&own)
+            }
+        };
         // Rows of a table are leaves of their own (see `Pass::lookup`), so the table itself is not in the graph.
         let tensor = tensor.set_requires_grad(kind == ParamKind::Dense);
         self.entries.push(Entry { name, kind, tensor: tensor.shallow_clone() });
-        (self.entries.len() - 1, tensor)
+        (number, tensor)
     }
 
     pub fn finish(self) -> Params {
-        Params { entries: self.entries, replicas: self.keys.len() }
+        let replicas = self.replicas();
+        Params { entries: self.entries, replicas }
     }
+}
+
+/// A parameter `[R, ...]` as it starts, or `[...]` for one key.
+fn fresh(keys: &[ModelKey], name: &str, shape: &[i64], init: Init) -> Tensor {
+    let count = shape.iter().product::<i64>() as usize;
+    let mut values = vec![0.0_f32; count * keys.len()];
+    for (key, values) in keys.iter().zip(values.chunks_mut(count)) {
+        init.fill(key, name, values);
+    }
+    let mut size = shape.to_vec();
+    if keys.len() > 1 {
+        size.insert(0, keys.len() as i64);
+    }
+    Tensor::from_slice(&values).view(&size[..])
+}
+
+/// Tensors `[...]` of R single models as one `[R, ...]`. They become its parts, so that there is one copy of the numbers.
+pub(super) fn join(own: &[&Tensor]) -> Tensor {
+    tch::no_grad(|| {
+        let joined = Tensor::stack(own, 0);
+        for (r, own) in own.iter().enumerate() {
+            own.shallow_clone().set_data(&joined.get(r as i64));
+        }
+        joined
+    })
 }

@@ -22,6 +22,9 @@ pub struct Pass {
     pub mask_rows: Option<Tensor>,
     dropout: Dropout,
     dropout_layers: u32,
+    /// Where replicas read rows of their own: the places of their ids in tables that stand one behind the other, with the
+    /// rows of one table. All tables of a network have as many.
+    places: Option<(i64, Tensor)>,
     /// Rows read of each table, in train mode.
     pub(super) lookups: Vec<Lookup>,
 }
@@ -42,7 +45,7 @@ enum Dropout {
 pub(super) struct Lookup {
     /// Number of the table in the store.
     pub table: usize,
-    /// `[B * F]`.
+    /// `[B * F]`, of all replicas; or `[R, B * F]`, of each: then those of replica r count on from r D.
     pub ids: Tensor,
     /// `[.., B * F, W]`: a leaf of the graph.
     pub rows: Tensor,
@@ -61,6 +64,7 @@ impl Pass {
             mask_rows: None,
             dropout: Dropout::None,
             dropout_layers: 0,
+            places: None,
             lookups: Vec::new(),
         }
     }
@@ -86,18 +90,40 @@ impl Pass {
         self.train && !self.running_stats
     }
 
-    /// Rows `ids` `[B * F]` of a table `[.., D, W]`, as `[.., B * F, W]`.
+    /// Rows `ids` `[B * F]` of a table `[.., D, W]`, as `[.., B * F, W]`; where ids are `[R, B * F]`, of each replica its own.
     ///
     /// In train mode the rows themselves are the leaves of the graph: the optimiser adds their gradients into the
     /// table's, which costs B F W instead of the D W of a dense gradient tensor.
     pub fn lookup(&mut self, number: usize, table: &Tensor, ids: &Tensor) -> Tensor {
-        let rows = tch::no_grad(|| table.index_select(-2, ids));
+        let (ids, rows) = tch::no_grad(|| match ids.dim() {
+            1 => (ids.shallow_clone(), table.index_select(-2, ids)),
+            _ => {
+                let ids = self.places_of(ids, table);
+                let rows = table.flatten(0, 1).index_select(0, &ids.reshape([-1]));
+                let width = *table.size().last().expect("a table has two dimensions");
+                let rows = rows.view([ids.size()[0], ids.size()[1], width]);
+                (ids, rows)
+            }
+        });
         if !self.train {
             return rows;
         }
         let rows = rows.set_requires_grad(true);
-        self.lookups.push(Lookup { table: number, ids: ids.shallow_clone(), rows: rows.shallow_clone() });
+        self.lookups.push(Lookup { table: number, ids, rows: rows.shallow_clone() });
         rows
+    }
+
+    /// The places of ids `[R, n]` in a table `[R, D, W]` whose replicas stand one behind the other; made once a pass.
+    fn places_of(&mut self, ids: &Tensor, table: &Tensor) -> Tensor {
+        let (replicas, cardinality, _) = table.size3().expect("a table of each replica");
+        if let Some((of, places)) = &self.places {
+            assert_eq!(*of, cardinality, "all tables of a network have as many rows");
+            return places.shallow_clone();
+        }
+        let starts = Tensor::arange(replicas, (ids.kind(), ids.device())) * cardinality;
+        let places = ids + starts.unsqueeze(-1);
+        self.places = Some((cardinality, places.shallow_clone()));
+        places
     }
 
     /// The next dropout layer over activations `[.., B, ..]`.

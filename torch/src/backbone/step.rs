@@ -8,7 +8,7 @@ use tch::{Kind, Reduction, Tensor};
 /// Rows of one forward pass in evaluation mode: enough that overhead vanishes, few enough that activations stay in cache.
 const EVAL_ROWS: i64 = 4096;
 
-/// Per-row loss of logits `[.., B]` against labels `[B]` in f32: max(z, 0) - z y + ln(1 + e^-|z|).
+/// Per-row loss of logits `[.., B]` against labels `[B]` or `[.., B]` in f32: max(z, 0) - z y + ln(1 + e^-|z|).
 pub fn bce(logits: &Tensor, labels: &Tensor) -> Tensor {
     let labels = if logits.dim() > 1 { labels.expand_as(logits) } else { labels.shallow_clone() };
     logits.binary_cross_entropy_with_logits::<Tensor>(&labels, None, None, Reduction::None)
@@ -61,7 +61,7 @@ pub(super) fn train_batch(
     Step { logits: logits.detach(), losses: losses.detach() }
 }
 
-/// The loss `[..]` of a batch from its rows' losses `[.., B]`; labels `[B]`, weights `[.., B]`. `BatchLoss::shares` says
+/// The loss `[..]` of a batch from its rows' losses `[.., B]`; labels `[B]` or `[.., B]`, weights `[.., B]`. `BatchLoss::shares` says
 /// the same over slices.
 pub fn batch_loss(loss: BatchLoss, losses: &Tensor, labels: &Tensor, weights: Option<&Tensor>) -> Tensor {
     if let (BatchLoss::Mean, None) = (loss, weights) {
@@ -94,7 +94,7 @@ fn truncation(drop_rate: f64, protect_negatives: bool, losses: &Tensor, labels: 
     }
     // Rows that do not count come last.
     let (_, order) = keys.where_scalarother(&counted, f64::INFINITY).sort_stable(true, -1, false);
-    let rank = Tensor::arange(labels.numel() as i64, (Kind::Double, losses.device()));
+    let rank = Tensor::arange(*losses.size().last().expect("losses of rows"), (Kind::Double, losses.device()));
     let kept = rank.lt_tensor(&stay).to_kind(Kind::Float);
     losses.zeros_like().scatter(-1, &order, &kept)
 }

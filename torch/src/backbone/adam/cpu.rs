@@ -14,14 +14,14 @@ const PARALLEL: usize = 1 << 20;
 
 /// One step of the active replicas, whose `steps` have been counted.
 pub(super) fn step(
-    config: &OptimizerConfig,
+    configs: &[OptimizerConfig],
     steps: &[u32],
     active: &[bool],
     params: &Params,
     slots: &mut [Option<Slot>],
     gradients: Gradients,
 ) {
-    let lazy = config.kind == Optimizer::LazyAdam;
+    let lazy = configs[0].kind == Optimizer::LazyAdam;
     for (number, gradient) in gradients.of {
         let tensor = &params.entries[number].tensor;
         let slot = slots[number].as_mut().expect("buffers have no gradient");
@@ -30,13 +30,13 @@ pub(super) fn step(
             Gradient::Dense(_) if lazy && params.entries[number].kind == ParamKind::Table => {}
             Gradient::Dense(gradient) => {
                 let gradient = gradient.contiguous();
-                update_cpu(config, steps, active, tensor, slot, &gradient, None);
+                update_cpu(configs, steps, active, tensor, slot, &gradient, None);
             }
             Gradient::Rows(of) => {
                 let sum = slot.sum.as_ref().expect("a table has a buffer").shallow_clone();
                 add_rows(&sum, &of.ids, &of.rows.contiguous());
                 let touched = lazy.then(|| touched(&of, active.len()));
-                update_cpu(config, steps, active, tensor, slot, &sum, touched.as_deref());
+                update_cpu(configs, steps, active, tensor, slot, &sum, touched.as_deref());
                 // The loop zeroes what it reads; replicas that are not updated are not read.
                 if active.iter().any(|active| !active) {
                     let _ = sum.shallow_clone().zero_();
@@ -99,7 +99,7 @@ fn touched(of: &RowGradients, replicas: usize) -> Vec<Vec<u32>> {
 
 /// One step of the active replicas, of all rows of a table or of the `touched` ones; gradients read are left at zero.
 fn update_cpu(
-    config: &OptimizerConfig,
+    configs: &[OptimizerConfig],
     steps: &[u32],
     active: &[bool],
     tensor: &Tensor,
@@ -117,7 +117,7 @@ fn update_cpu(
         .zip(v.chunks_mut(per_replica).zip(g.chunks_mut(per_replica)));
     let replicas = steps.iter().zip(active).enumerate();
     for (((p, m), (v, g)), (r, (steps, _))) in parts.zip(replicas).filter(|(_, (_, (_, active)))| **active) {
-        let with = Update::new(config, *steps);
+        let with = Update::new(&configs[r], *steps);
         if let Some(touched) = touched {
             update_rows(isa, with, &touched[r], 0, width, p, m, v, g);
             continue;

@@ -9,9 +9,9 @@ use autodenoise::backbone::{OptimizerConfig, Update};
 use autodenoise::types::Optimizer;
 use tch::{Kind, Tensor};
 
-/// One step of the active replicas. With `taken`, a scalar, only where that is 1.
+/// One step of the active replicas, each by its own config. With `taken`, a scalar, only where that is 1.
 pub(super) fn step(
-    config: &OptimizerConfig,
+    configs: &[OptimizerConfig],
     steps: &mut StepsOnDevice,
     active: &[bool],
     params: &Params,
@@ -20,7 +20,8 @@ pub(super) fn step(
     taken: Option<&Tensor>,
 ) {
     steps.count(active, taken);
-    let lazy = config.kind == Optimizer::LazyAdam;
+    let kind = configs[0].kind;
+    let lazy = kind == Optimizer::LazyAdam;
     let (mut dense, mut read) = (Vec::new(), Vec::new());
     for (number, gradient) in gradients.of {
         match gradient {
@@ -43,17 +44,24 @@ pub(super) fn step(
     } else {
         dense.extend(sums);
     }
-    let mut parts = Parts::default();
+    // A kernel has one rate and one decay.
+    let mut parts: Vec<(OptimizerConfig, Parts)> = Vec::new();
     let mut add = |[tensor, m, v]: [&Tensor; 3], gradient: &Tensor| {
         let own = [tensor, &gradient.contiguous(), m, v].map(|all| replicas(all, active.len()));
-        let [tensors, gradients, ms, vs] = own.map(|all| all.into_iter().zip(active));
-        let kept = |(tensor, active): (Tensor, &bool)| active.then_some(tensor);
-        parts.parameters.extend(tensors.filter_map(kept));
-        parts.gradients.extend(gradients.filter_map(kept));
-        if config.kind != Optimizer::Sgd {
-            parts.means.extend(ms.filter_map(kept));
-            parts.squares.extend(vs.filter_map(kept));
-            parts.steps.extend((0..active.len()).filter(|r| active[*r]).map(|r| steps.taken.get(r as i64)));
+        for (r, config) in configs.iter().enumerate().filter(|(r, _)| active[*r]) {
+            let at = parts.iter().position(|(other, _)| other == config).unwrap_or_else(|| {
+                parts.push((*config, Parts::default()));
+                parts.len() - 1
+            });
+            let (parts, [tensor, gradient, m, v]) =
+                (&mut parts[at].1, own.each_ref().map(|all| all[r].shallow_clone()));
+            parts.parameters.push(tensor);
+            parts.gradients.push(gradient);
+            if kind != Optimizer::Sgd {
+                parts.means.push(m);
+                parts.squares.push(v);
+                parts.steps.push(steps.taken.get(r as i64));
+            }
         }
     };
     for (number, gradient) in &dense {
@@ -63,17 +71,19 @@ pub(super) fn step(
         add(rows.now.each_ref(), &rows.gradient);
     }
     let skip = taken.map(|taken| 1.0 - taken);
-    match config.kind {
-        Optimizer::Sgd => native::sgd(&parts, config.lr, config.weight_decay, skip.as_ref()),
-        Optimizer::Adam | Optimizer::LazyAdam => {
-            let numbers = AdamNumbers {
-                rate: config.lr,
-                decay: config.weight_decay,
-                beta1: Update::BETAS[0],
-                beta2: Update::BETAS[1],
-                eps: f64::from(Update::EPS),
-            };
-            native::adam(&parts, &numbers, skip.as_ref());
+    for (config, parts) in &parts {
+        match kind {
+            Optimizer::Sgd => native::sgd(parts, config.lr, config.weight_decay, skip.as_ref()),
+            Optimizer::Adam | Optimizer::LazyAdam => {
+                let numbers = AdamNumbers {
+                    rate: config.lr,
+                    decay: config.weight_decay,
+                    beta1: Update::BETAS[0],
+                    beta2: Update::BETAS[1],
+                    eps: f64::from(Update::EPS),
+                };
+                native::adam(parts, &numbers, skip.as_ref());
+            }
         }
     }
     for rows in &touched {
@@ -84,9 +94,9 @@ pub(super) fn step(
 /// The rows of a table `[.., D, W]` that were read, as often as they were read, which are all that a lazy step may move. Copies of one row
 /// are stepped alike, so it makes no difference which of them is written back last.
 struct ReadRows {
-    /// The table, and what Adam keeps of it.
+    /// The table, and what Adam keeps of it; replicas that read rows of their own stand one behind the other, `[R D, W]`.
     tables: [Tensor; 3],
-    /// `[n]`, 64-bit.
+    /// `[n]`, 64-bit; `[R n]` where each replica has its own.
     ids: Tensor,
     /// `[.., n, 1]`: whether the row was read for one that counts.
     moves: Tensor,
@@ -98,26 +108,32 @@ struct ReadRows {
 impl ReadRows {
     /// `sum` `[.., D, W]` is the gradient of the table.
     fn new(tables: [&Tensor; 3], sum: &Tensor, of: &RowGradients) -> Self {
-        let ids = of.ids.to_kind(Kind::Int64);
+        let own = of.ids.dim() > 1;
+        let behind = |all: &Tensor| if own { all.flatten(0, 1) } else { all.shallow_clone() };
+        let ids = of.ids.to_kind(Kind::Int64).reshape([-1]);
+        let tables = tables.map(|table| behind(&table.detach()));
         let mut size = tables[0].size();
         *size.last_mut().expect("a table has two dimensions") = 1;
         let counted = match &of.counted {
             Some(counted) => counted.shallow_clone(),
             None => of.rows.narrow(-1, 0, 1).ones_like(),
         };
-        let reads = Tensor::zeros(&size[..], (Kind::Float, ids.device())).index_add(-2, &ids, &counted);
+        let reads = Tensor::zeros(&size[..], (Kind::Float, ids.device())).index_add(-2, &ids, &behind(&counted));
+        let apart = |rows: Tensor| if own { rows.unflatten(0, &of.ids.size()[..]) } else { rows };
         Self {
-            moves: reads.index_select(-2, &ids).gt(0.0),
-            now: tables.map(|table| table.detach().index_select(-2, &ids)),
-            gradient: sum.index_select(-2, &ids),
-            tables: tables.map(Tensor::detach),
+            moves: apart(reads.index_select(-2, &ids).gt(0.0)),
+            now: tables.each_ref().map(|table| apart(table.index_select(-2, &ids))),
+            gradient: apart(behind(sum).index_select(-2, &ids)),
+            tables,
             ids,
         }
     }
 
     fn write_back(&self) {
         for (table, now) in self.tables.iter().zip(&self.now) {
-            let rows = now.where_self(&self.moves, &table.index_select(-2, &self.ids));
+            let before = table.index_select(-2, &self.ids).view_as(now);
+            let rows = now.where_self(&self.moves, &before);
+            let rows = if table.dim() < now.dim() { rows.flatten(0, 1) } else { rows };
             let _ = table.shallow_clone().index_copy_(-2, &self.ids, &rows);
         }
     }
@@ -153,12 +169,17 @@ fn scattered(params: &Params, read: &[(usize, RowGradients)]) -> Vec<(usize, Ten
     all
 }
 
-/// Sums `[.., D, W]` of rows `[.., n, W]` by their ids `[n]`.
+/// Sums `[.., D, W]` of rows `[.., n, W]` by their ids `[n]`, or `[R, n]` that count on from replica to replica.
 fn add_rows(rows: &Tensor, ids: &Tensor, cardinality: i64) -> Tensor {
     let size = rows.size();
     if let [replicas, _, width] = size[..] {
-        let starts = Tensor::arange(replicas, (Kind::Int64, ids.device())) * cardinality;
-        let ids = (ids.unsqueeze(0) + starts.unsqueeze(1)).reshape([-1]);
+        let ids = match ids.dim() {
+            1 => {
+                let starts = Tensor::arange(replicas, (Kind::Int64, ids.device())) * cardinality;
+                (ids.unsqueeze(0) + starts.unsqueeze(1)).reshape([-1])
+            }
+            _ => ids.reshape([-1]),
+        };
         let rows = rows.reshape([-1, width]);
         let sums = Tensor::embedding_dense_backward(&rows, &ids, replicas * cardinality, -1, false);
         return sums.view([replicas, cardinality, width]);

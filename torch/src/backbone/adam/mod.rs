@@ -10,6 +10,7 @@ mod cpu;
 mod device;
 
 use super::gradients::Gradients;
+use super::params::join;
 use super::{ParamKind, Params};
 use crate::host::{load_tensor, put_tensor, to_host, upload};
 use crate::place::Place;
@@ -18,7 +19,8 @@ use tch::{Device, Kind, Tensor};
 
 /// The optimiser of one model (of either kind; named after the usual one).
 pub struct Adam {
-    config: OptimizerConfig,
+    /// `[R]`, all of one kind.
+    configs: Vec<OptimizerConfig>,
     /// By the parameters' numbers; none for buffers.
     slots: Vec<Option<Slot>>,
     steps: Steps,
@@ -41,6 +43,13 @@ impl StepsOnDevice {
     fn new(replicas: usize, device: Device) -> Self {
         let ones = Tensor::ones([replicas as i64], (Kind::Float, device));
         Self { taken: ones.zeros_like(), active: (vec![true; replicas], ones) }
+    }
+
+    /// Those of single models, in their order.
+    fn joining(models: &[&Self]) -> Self {
+        let taken: Vec<&Tensor> = models.iter().map(|model| &model.taken).collect();
+        let taken = Tensor::cat(&taken, 0);
+        Self { active: (vec![true; models.len()], taken.ones_like()), taken }
     }
 
     /// Counts a step of the active replicas; with `taken`, a scalar, only where that is 1.
@@ -82,7 +91,37 @@ impl Adam {
             false => Steps::OnHost(vec![0; params.replicas()]),
             true => Steps::OnDevice(StepsOnDevice::new(params.replicas(), place.device)),
         };
-        Self { config, slots, steps }
+        Self { configs: vec![config; params.replicas()], slots, steps }
+    }
+
+    /// The optimisers of single models of one network as that of replicas, on a device that is not waited for: what it
+    /// remembers, they do. Their steps are theirs again by `part`.
+    pub(super) fn joining(models: Vec<&mut Self>) -> Self {
+        let join_slots = |number: usize| {
+            let own = models.iter().map(|model| model.slots[number].as_ref());
+            let own: Vec<&Slot> = own.collect::<Option<_>>()?;
+            let joined = |of: fn(&Slot) -> &Tensor| join(&own.iter().map(|slot| of(slot)).collect::<Vec<_>>());
+            Some(Slot { m: joined(|slot| &slot.m), v: joined(|slot| &slot.v), sum: None })
+        };
+        let steps = models.iter().map(|model| match &model.steps {
+            Steps::OnDevice(steps) => steps,
+            Steps::OnHost(_) => unreachable!("the host counts the steps of models that it trains one by one"),
+        });
+        Self {
+            configs: models.iter().map(|model| model.configs[0]).collect(),
+            slots: (0..models[0].slots.len()).map(join_slots).collect(),
+            steps: Steps::OnDevice(StepsOnDevice::joining(&steps.collect::<Vec<_>>())),
+        }
+    }
+
+    /// Hands the single models that were joined their steps.
+    pub(super) fn part<'m>(self, models: impl Iterator<Item = &'m mut Self>) {
+        let Steps::OnDevice(joined) = self.steps else { unreachable!("they were joined on a device") };
+        for (r, model) in models.enumerate() {
+            if let Steps::OnDevice(steps) = &mut model.steps {
+                steps.taken = joined.taken.narrow(0, r as i64, 1);
+            }
+        }
     }
 
     /// Updates the active replicas.
@@ -93,16 +132,16 @@ impl Adam {
     /// The same; on a device that is not waited for with `taken`, a scalar, only where that is 1.
     pub fn step_where(&mut self, params: &Params, gradients: Gradients, active: &[bool], taken: Option<&Tensor>) {
         assert_eq!(active.len(), params.replicas(), "a flag for each replica");
-        let Self { config, slots, steps } = self;
+        let Self { configs, slots, steps } = self;
         tch::no_grad(|| match steps {
             Steps::OnHost(steps) => {
                 assert!(taken.is_none(), "the host decides which steps it takes");
                 for (steps, _) in steps.iter_mut().zip(active).filter(|(_, active)| **active) {
                     *steps += 1;
                 }
-                cpu::step(config, steps, active, params, slots, gradients);
+                cpu::step(configs, steps, active, params, slots, gradients);
             }
-            Steps::OnDevice(steps) => device::step(config, steps, active, params, slots, gradients, taken),
+            Steps::OnDevice(steps) => device::step(configs, steps, active, params, slots, gradients, taken),
         });
     }
 

@@ -4,7 +4,7 @@ use crate::backbone::{ParamsBuilder, Pass};
 use autodenoise::backbone::{BackboneConfig, Init};
 use tch::Tensor;
 
-/// EMB: ids `[B, F]` to `[.., B, F, E]`.
+/// EMB: ids `[B, F]`, or `[R, B, F]`, to `[.., B, F, E]`.
 pub struct Embedding {
     number: usize,
     table: Tensor,
@@ -33,16 +33,16 @@ impl Embedding {
     }
 
     pub fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
-        let (rows, fields) = ids.size2().expect("ids are [B, F]");
+        let (rows, fields) = rows_and_fields(ids);
         let mut size = self.table.size();
         let dim = size.pop().expect("a table has two dimensions");
         size.pop();
         size.extend([rows, fields, dim]);
-        pass.lookup(self.number, &self.table, &ids.reshape([-1])).view(&size[..])
+        pass.lookup(self.number, &self.table, &ids.flatten(-2, -1)).view(&size[..])
     }
 }
 
-/// LINEAR: ids `[B, F]` to the sum of their first-order weights and a bias, `[.., B]`.
+/// LINEAR: ids `[B, F]`, or `[R, B, F]`, to the sum of their first-order weights and a bias, `[.., B]`.
 pub struct FirstOrder {
     number: usize,
     table: Tensor,
@@ -57,11 +57,17 @@ impl FirstOrder {
     }
 
     pub fn forward(&self, ids: &Tensor, pass: &mut Pass) -> Tensor {
-        let (rows, fields) = ids.size2().expect("ids are [B, F]");
+        let (rows, fields) = rows_and_fields(ids);
         let mut size = self.table.size();
         size.truncate(size.len() - 2);
         size.extend([rows, fields]);
-        let weights = pass.lookup(self.number, &self.table, &ids.reshape([-1])).view(&size[..]);
+        let weights = pass.lookup(self.number, &self.table, &ids.flatten(-2, -1)).view(&size[..]);
         weights.sum_dim_intlist(-1, false, None) + &self.bias
     }
+}
+
+/// B and F of ids `[.., B, F]`.
+fn rows_and_fields(ids: &Tensor) -> (i64, i64) {
+    let size = ids.size();
+    (size[size.len() - 2], size[size.len() - 1])
 }

@@ -1,0 +1,226 @@
+//! A pass of all parts of a proof that can be done now, where the engine gains by training their models together. A part joins
+//! once nothing that it needs is missing and there is room, races first, and leaves when it is over. What comes of it is taken in
+//! by the order of the tasks, as where parts are done one by one.
+
+use super::crew::{Crew, Effort, Member, list_entrants};
+use super::job::{Job, Work, WorkKind};
+use super::part::{PartId, PartResult, PartRows, Raced, Setting, Trained};
+use super::proof::treat_random_rows;
+use super::state::{Outcome, Stage};
+use super::tasks::Task;
+use super::training::Training;
+use super::tune::told_of;
+use super::turn::Turn;
+use crate::backbone::{Fit, FitError, PassSummary, Runner, run_passes};
+use crate::selection::{Context, Place, Race, Role, SelectError, Selected, Track, Treatment};
+use crate::types::{Arm, Phase};
+use std::time::Instant;
+
+impl Turn<'_, '_> {
+    /// Whether the parts of the proof are done together: no other process is to do any, and the engine likes it.
+    pub fn works_together(&self) -> Result<bool, SelectError> {
+        let task = self.task();
+        if self.desk.board.is_shared() || !matches!(task, Task::Certify(_)) {
+            return Ok(false);
+        }
+        Ok(match &*self.passes.stage {
+            Some(Stage::Together(_)) => true,
+            Some(_) => false,
+            None => {
+                let context = self.job.prepare(task)?.context;
+                context.engine.most_together(&context.config, context.data.train.len()) > 1
+            }
+        })
+    }
+
+    /// A pass of every part under way.
+    pub fn work_together(&mut self) -> Result<(), SelectError> {
+        let started = Instant::now();
+        let mut crew = match self.passes.stage.take() {
+            Some(Stage::Together(crew)) => crew,
+            _ => Crew::default(),
+        };
+        self.fill(&mut crew)?;
+        self.announce(&crew)?;
+        let runners = crew.runners();
+        let ended = self.train(&mut crew)?;
+        let seconds = started.elapsed().as_secs_f64();
+        for (member, ended) in crew.members.iter_mut().zip(&ended) {
+            member.seconds += seconds * ended.len() as f64 / runners as f64;
+        }
+        self.passes.book.count_pass(started, self.passes.test.reads());
+        self.passes.book.spent.passes += runners as u64 - 1;
+        self.sort_out(crew, ended, seconds / runners as f64)
+    }
+
+    /// Has those parts join that can be done now, as far as there is room.
+    fn fill(&mut self, crew: &mut Crew) -> Result<(), SelectError> {
+        let Task::Certify(head) = self.task() else { unreachable!("parts of a proof are done together") };
+        let mut open = self.list_open(true)?;
+        // Trainings wait for races.
+        open.sort_by_key(|part| (!part.id.races, part.id.number()));
+        let job = self.job;
+        for part in open {
+            let of_head = matches!(part.task, Task::Certify(trial) if trial.trainee == head.trainee);
+            if crew.has(part.id) || !of_head {
+                continue;
+            }
+            let (context, training) = prepare(job, part.id)?;
+            let most = context.engine.most_together(&context.config, context.data.train.len());
+            let options = training.fit_options(&context);
+            let more = match &part.setting {
+                Setting::Raced(grid) => grid.weight_decay.len(),
+                _ => 1,
+            };
+            if crew.runners() > 0 && crew.runners() + more > most {
+                break;
+            }
+            let effort = match &part.setting {
+                Setting::Raced(grid) => {
+                    let track = Track::new(context.engine, &context.config, context.data, context.threads);
+                    Effort::Race(Box::new(Race::new(&track, &list_entrants(grid, options, &context))))
+                }
+                setting => {
+                    let (key, options) = (context.key(Role::Evaluate, 0), setting.fit_options(options));
+                    Effort::Train(Box::new(Fit::new(context.engine, &context.config, &[key], options)))
+                }
+            };
+            let drawn = draw_rows(job, self.outcome, part.id, &context);
+            crew.members.push(Member { id: part.id, setting: part.setting, effort, seconds: 0.0, drawn });
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, crew: &Crew) -> Result<(), SelectError> {
+        let first = crew.members.iter().find(|member| member.id.races == crew.races()).expect("someone is under way");
+        let task = self.job.task(first.id.task);
+        let context = self.job.prepare(task)?.context;
+        let (contender, _) = told_of(task, &first.setting, self.job.input.spec, &context);
+        let (phase, epoch) = task.position();
+        self.passes.announce(contender, (if crew.races() { Phase::Tune } else { phase }, epoch));
+        Ok(())
+    }
+
+    /// A pass of all: what it came to, of each member's models.
+    fn train(&mut self, crew: &mut Crew) -> Result<Vec<Vec<Result<PassSummary, FitError>>>, SelectError> {
+        let job = self.job;
+        let (context, _) = prepare(job, crew.members[0].id)?;
+        for member in crew.members.iter_mut().filter(|member| member.drawn.is_none()) {
+            member.drawn = draw_rows(job, self.outcome, member.id, &prepare(job, member.id)?.0);
+        }
+        let (mut runners, mut counts) = (Vec::new(), Vec::with_capacity(crew.members.len()));
+        for Member { id, effort, drawn, .. } in &mut crew.members {
+            let treatment = match drawn {
+                Some(drawn) => drawn.treatment(),
+                None => find_treatment(job, self.outcome, *id)?,
+            };
+            let runner = |fit| Runner { fit, what: treatment.pass(), judged: treatment.valid };
+            counts.push(effort.runners());
+            match effort {
+                Effort::Race(race) => runners.extend(race.fits().map(runner)),
+                Effort::Train(fit) => runners.push(runner(&mut **fit)),
+            }
+        }
+        let both = [&context.data.train, &context.data.valid];
+        let mut ended = self
+            .passes
+            .session()
+            .with_ticks(|tick| run_passes(context.engine, &context.config, both, runners, tick))
+            .into_iter();
+        Ok(counts.into_iter().map(|count| ended.by_ref().take(count).collect()).collect())
+    }
+
+    /// Takes in the pass: its rows of metrics, and what is over.
+    fn sort_out(
+        &mut self,
+        crew: Crew,
+        ended: Vec<Vec<Result<PassSummary, FitError>>>,
+        seconds: f64,
+    ) -> Result<(), SelectError> {
+        let mut left = Crew::default();
+        let mut results = Vec::new();
+        for (mut member, ended) in crew.members.into_iter().zip(ended) {
+            let id = member.id;
+            match self.end_pass(&mut member, ended, seconds) {
+                Ok(None) => left.members.push(member),
+                Ok(Some(result)) => results.push((id, result)),
+                Err(error) if id.task == self.passes.book.task => return Err(error),
+                // Whether it fails its job is for its turn to say.
+                Err(_) => results.push((id, PartResult::PutOff)),
+            }
+        }
+        *self.passes.stage = (!left.members.is_empty()).then_some(Stage::Together(left));
+        results.into_iter().try_for_each(|(id, result)| match result {
+            PartResult::PutOff => {
+                self.outcome.parts.insert(id.number(), PartResult::PutOff);
+                Ok(())
+            }
+            result => self.take_in(id, result),
+        })
+    }
+
+    /// Takes in the pass of one part: what it came to, once it is over.
+    fn end_pass(
+        &mut self,
+        member: &mut Member,
+        ended: Vec<Result<PassSummary, FitError>>,
+        seconds: f64,
+    ) -> Result<Option<PartResult>, SelectError> {
+        let task = self.job.task(member.id.task);
+        let ((phase, epoch), context) = (task.position(), self.job.prepare(task)?.context);
+        let phase = if member.id.races { Phase::Tune } else { phase };
+        let mut summaries = Vec::with_capacity(ended.len());
+        for ended in ended {
+            summaries.push(ended.map_err(|source| SelectError::Fit { phase, epoch, source })?);
+        }
+        let fit = match &mut member.effort {
+            Effort::Race(race) => {
+                let is_over = race.end_pass(&context.data.valid);
+                let (standings, leader) = (race.standings(), race.leader());
+                let seconds = member.seconds;
+                return Ok(is_over.then_some(PartResult::Raced(Raced { standings, leader, seconds })));
+            }
+            Effort::Train(fit) => fit,
+        };
+        let (_, arm) = told_of(task, &member.setting, self.job.input.spec, &context);
+        let share = match &member.drawn {
+            Some(drawn) => drawn.treatment().pass().share_of(context.data.train.len()),
+            None => find_treatment(self.job, self.outcome, member.id)?.pass().share_of(context.data.train.len()),
+        };
+        let place = Place { arm, phase, epoch };
+        self.passes.session().report_pass(&context, place, fit, share, &summaries[0], seconds);
+        if !fit.is_done() {
+            return Ok(None);
+        }
+        let chosen = fit.finish()[0];
+        let test = self.passes.test.predict(&mut *fit.model);
+        let valid = Some(fit.model.predict(&context.data.valid));
+        let trained = Trained { passes: fit.passes(), chosen, test, valid, seconds: member.seconds };
+        Ok(Some(PartResult::Trained(trained)))
+    }
+}
+
+/// What a part works on, and how its model is trained.
+fn prepare<'j>(job: &'j Job, id: PartId) -> Result<(Context<'j>, Box<Training<'j>>), SelectError> {
+    let Work { context, kind } = job.prepare(job.task(id.task))?;
+    let WorkKind::Train(training) = kind else { unreachable!("a backbone is trained") };
+    Ok((context, training))
+}
+
+/// The rows of a random arm as they are treated; none of other arms, whose rows are known.
+fn draw_rows(job: &Job, outcome: &Outcome, id: PartId, context: &Context) -> Option<Box<Selected>> {
+    let task = job.task(id.task);
+    let is_random = matches!(task, Task::Certify(trial) if trial.arm == Arm::Random);
+    let chosen = outcome.find_choice(job, task).filter(|_| is_random)?;
+    Some(Box::new(treat_random_rows(job.data.train.labels, chosen, context.seed)))
+}
+
+/// How the rows of a part are treated, of an arm that is no draw.
+fn find_treatment<'o>(job: &Job, outcome: &'o Outcome, id: PartId) -> Result<Treatment<'o>, SelectError> {
+    let (task, (context, training)) = (job.task(id.task), prepare(job, id)?);
+    Ok(match PartRows::new(task, &training, job.data.train.labels, outcome.find_choice(job, task), context.seed) {
+        PartRows::Chosen(chosen) => chosen.treatment(),
+        PartRows::All => Treatment::default(),
+        PartRows::Made(_) => unreachable!("the rows of a draw are kept"),
+    })
+}
