@@ -83,6 +83,12 @@ pub trait Engine: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// Bytes that the ids of a split may take on the engine's device. If they take more they come in pieces, and predictions are
+    /// measured in the machine's memory.
+    fn bytes_for_rows(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Fresh replicas, one a key.
     fn model(&self, config: &BackboneConfig, keys: &[ModelKey], optimizer: OptimizerConfig) -> Box<dyn Model>;
 

@@ -18,7 +18,7 @@ pub enum EngineError {
     #[error("engine fused cannot train {0}: run the job with engine {why}", why = .0.why_not_fused().unwrap_or_default())]
     NotFused(BackboneKind),
     #[error(
-        "the job takes about {needed} MiB of {device}'s memory, and {free} of its {total} MiB are free: rows and models must all fit; run the job with device cpu, or give it a table with fewer rows or fields",
+        "the job takes about {needed} MiB of {device}'s memory, and {free} of its {total} MiB are free: models must fit, and what is known of each row; run the job with device cpu, or give it a table with fewer rows or values",
         needed = .needed >> 20, free = .memory.free >> 20, total = .memory.total >> 20
     )]
     NoRoom { device: String, needed: u64, memory: DeviceMemory },
@@ -85,6 +85,11 @@ impl Engines {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Bytes that the ids of a split may take on libtorch's device.
+    pub fn bytes_for_rows(&self) -> u64 {
+        self.torch.as_ref().map_or(u64::MAX, |torch| torch.bytes_for_rows())
     }
 
     /// The device's name: `cpu` or `cuda:0`.

@@ -179,7 +179,8 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, orders: &Orders) ->
         // Its driver reserves address space as it likes, so there is no limit; but what does not fit fails in the middle.
         let map = &dataset.feature_map;
         let (ids, fields) = (map.total_cardinality.into(), map.fields.len() as u64);
-        engines.check_room(job.spec.device_bytes(map.rows, ids, fields))?;
+        let needed = job.spec.device_bytes(map.rows, ids, fields, engines.bytes_for_rows());
+        engines.check_room(needed)?;
     } else {
         lifeline::bound_memory(job.memory_cap.unwrap_or_else(|| memory_limit(&job.spec, threads, &dataset)));
     }

@@ -119,8 +119,12 @@ impl ResolvedSpec {
     }
 
     /// Most bytes of a GPU's memory, roughly: rows and models lie there as they do in the machine's, and predictions are sorted there.
-    pub fn device_bytes(&self, rows: SplitCounts, ids: u64, fields: u64) -> u64 {
-        self.memory_bytes(rows, ids, fields) + rows.train.max(rows.valid) * SORTED
+    /// Where the ids of a split would take more than `for_rows` bytes, they stay in the machine's memory and so do its predictions.
+    pub fn device_bytes(&self, rows: SplitCounts, ids: u64, fields: u64, for_rows: u64) -> u64 {
+        let streams = |rows: &u64| rows * NUMBER * fields > for_rows;
+        let elsewhere: u64 = [rows.train, rows.valid, rows.test].iter().filter(|rows| streams(rows)).sum();
+        let sorted = [rows.train, rows.valid].into_iter().filter(|rows| !streams(rows)).max().unwrap_or(0);
+        self.memory_bytes(rows, ids, fields) - elsewhere * NUMBER * fields + sorted * SORTED
     }
 
     /// Models of one kind that are there at once.
@@ -181,10 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_sorts_the_predictions_of_every_row() {
+    fn a_gpu_sorts_the_predictions_of_every_row_that_lies_there() {
         let spec = serde_json::from_value::<JobSpec>(json!({"dataset_id": DatasetId::new()})).unwrap();
         let spec = spec.resolve(&DatasetFacts::default()).unwrap();
-        assert_eq!(spec.device_bytes(ROWS, 1000, 4), spec.memory_bytes(ROWS, 1000, 4) + 800 * SORTED);
+        let in_all = spec.memory_bytes(ROWS, 1000, 4);
+        assert_eq!(spec.device_bytes(ROWS, 1000, 4, u64::MAX), in_all + 800 * SORTED);
+        // The ids of the training rows take 12,800 bytes.
+        assert_eq!(spec.device_bytes(ROWS, 1000, 4, 12_800), in_all + 800 * SORTED);
+        assert_eq!(spec.device_bytes(ROWS, 1000, 4, 12_799), in_all - 12_800 + 100 * SORTED);
+        assert_eq!(spec.device_bytes(ROWS, 1000, 4, 0), in_all - 16_000);
     }
 
     #[test]

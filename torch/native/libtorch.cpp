@@ -4,10 +4,15 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -35,9 +40,45 @@ template <typename Work> char *guarded(Work work) {
     }
 }
 
+// A copy under way: the tensor, the stream it is made on, and the moment from which on it is there.
+struct Sent {
+    at::Tensor there;
+    c10::Event ready;
+};
+
 } // namespace
 
 extern "C" {
+
+// Begins a copy of `count` numbers to a GPU, by a stream of its own, from memory that is pinned.
+char *autodenoise_send(const int32_t *values, int64_t count, int8_t gpu, Sent **answer) {
+    return guarded([&] {
+        at::Tensor pinned = at::empty({count}, at::TensorOptions().dtype(at::kInt).pinned_memory(true));
+        std::memcpy(pinned.mutable_data_ptr<int32_t>(), values, count * sizeof(int32_t));
+        const c10::Device device(c10::DeviceType::CUDA, gpu);
+        const c10::impl::VirtualGuardImpl streams(device.type());
+        // One stream for all copies of a thread: they are made in their order.
+        thread_local std::optional<c10::Stream> beside;
+        if (!beside || beside->device() != device) beside = streams.getStreamFromGlobalPool(device);
+        const c10::StreamGuard guard(*beside);
+        auto sent = std::make_unique<Sent>(Sent{pinned.to(device, /*non_blocking=*/true), c10::Event(device.type())});
+        sent->ready.record(*beside);
+        *answer = sent.release();
+    });
+}
+
+// Has the device's present stream wait for a copy, and hands over the tensor.
+char *autodenoise_arrive(Sent *sent, at::Tensor **answer) {
+    return guarded([&] {
+        const c10::Stream here = c10::impl::VirtualGuardImpl(sent->there.device().type()).getStream(sent->there.device());
+        sent->ready.block(here);
+        // Its memory is not to be used again before this stream is done with it.
+        sent->there.record_stream(here);
+        *answer = new at::Tensor(sent->there);
+    });
+}
+
+void autodenoise_forget(Sent *sent) { delete sent; }
 
 // One step of Adam for `count` parameters, in as few kernels as hold them. `steps` has the number of the step for each, f32.
 // Nothing is changed where `skip`, f32, is 1.

@@ -3,6 +3,7 @@
 //! Whatever is read back from a device comes through `to_host`: it makes the host wait for all the work that the device has been
 //! given, so it is counted, and tests say how often a pass and a search may do it.
 
+use crate::native;
 use autodenoise::backbone::{Array, TensorFile, Values, WeightsError};
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor, kind::Element};
@@ -75,6 +76,31 @@ pub fn upload<T: Element>(values: &[T], device: Device) -> Tensor {
     let here = Tensor::from_slice(values);
     // The driver has taken a copy of memory that is not pinned when this returns, so the numbers need not outlive it.
     if device == Device::Cpu { here } else { here.to_device_(device, T::KIND, true, false) }
+}
+
+/// Ids `[.., F]` on their way to the device.
+pub enum Sent {
+    Here(Tensor),
+    /// A copy that the device makes beside its other work, and F.
+    OnTheWay(native::Sent, i64),
+}
+
+impl Sent {
+    /// Begins the copy of ids of so many fields.
+    pub fn new(ids: &[i32], fields: usize, device: Device) -> Self {
+        match device {
+            Device::Cuda(number) => Self::OnTheWay(native::Sent::new(ids, number), fields as i64),
+            _ => Self::Here(upload(ids, device).view([-1, fields as i64])),
+        }
+    }
+
+    /// The ids: whatever the device is given from now on waits for them.
+    pub fn arrive(self) -> Tensor {
+        match self {
+            Self::Here(ids) => ids,
+            Self::OnTheWay(sent, fields) => sent.arrive().view([-1, fields]),
+        }
+    }
 }
 
 /// Adds a copy of a float tensor to the file.

@@ -38,13 +38,17 @@ pub struct TorchEngine {
 }
 
 impl TorchEngine {
-    /// On a device as it is now: half of the memory that is free is for models that are trained together.
+    /// On a device as it is now: of the memory that is free half is for models that are trained together, and a quarter for the ids of a
+    /// split.
     pub fn new(place: impl Into<Place>) -> Self {
-        let place = place.into();
+        let mut place = place.into();
         let free = match place.device {
             Device::Cuda(number) => device::memory(number).map(|memory| memory.free),
             _ => None,
         };
+        if let Some(free) = free {
+            place.for_rows = free / 4;
+        }
         Self { place, for_joined: free.map_or(u64::MAX, |free| free / 2) }
     }
 
@@ -52,7 +56,12 @@ impl TorchEngine {
     pub const LIKE_A_GPU: Self = Self { place: Place::like_a_gpu(), for_joined: u64::MAX };
 
     /// On the processor, with tensors in the machine's memory.
-    pub const CPU: Self = Self { place: Place { device: Device::Cpu, resident: false }, for_joined: 0 };
+    pub const CPU: Self = Self { place: Place { resident: false, ..Place::like_a_gpu() }, for_joined: 0 };
+
+    /// The same where the ids of a split may take so many bytes on the device.
+    pub const fn with_room_for_rows(self, bytes: u64) -> Self {
+        Self { place: Place { for_rows: bytes, ..self.place }, ..self }
+    }
 
     /// The same where models that are trained together may take so many bytes.
     pub const fn with_room_for_joined(self, bytes: u64) -> Self {
@@ -91,6 +100,10 @@ impl Engine for TorchEngine {
     fn most_side_by_side(&self, _threads: usize) -> usize {
         // A GPU has room for all; on a CPU one model at a time already uses every core.
         if self.place.device == Device::Cpu { 1 } else { usize::MAX }
+    }
+
+    fn bytes_for_rows(&self) -> u64 {
+        self.place.for_rows
     }
 
     fn most_together(&self, config: &BackboneConfig, rows: usize) -> usize {

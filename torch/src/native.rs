@@ -32,8 +32,48 @@ unsafe extern "C" {
         decay: f64,
         skip: *const Opaque,
     ) -> *mut c_char;
+    fn autodenoise_send(values: *const i32, count: i64, device: i8, answer: *mut *mut SentThere) -> *mut c_char;
+    fn autodenoise_arrive(sent: *mut SentThere, answer: *mut *mut Opaque) -> *mut c_char;
+    fn autodenoise_forget(sent: *mut SentThere);
     fn autodenoise_use_full_precision() -> *mut c_char;
     fn autodenoise_has_full_precision(answer: *mut bool) -> *mut c_char;
+}
+
+/// A copy under way, as the other side knows it.
+#[repr(C)]
+struct SentThere {
+    _private: [u8; 0],
+}
+
+/// Numbers that a GPU copies from pinned memory beside its other work. No GPU was at hand: this was compiled, and never run.
+pub struct Sent {
+    there: *mut SentThere,
+}
+
+impl Sent {
+    /// Begins the copy to the GPU of this number; the numbers need not outlive the call.
+    pub fn new(values: &[i32], gpu: usize) -> Self {
+        let mut there = std::ptr::null_mut();
+        // SAFETY: reads so many numbers, and writes one pointer.
+        check(unsafe { autodenoise_send(values.as_ptr(), values.len() as i64, gpu as i8, &raw mut there) });
+        Self { there }
+    }
+
+    /// The copy, `[n]`: whatever the GPU is given from now on waits for it.
+    pub fn arrive(self) -> Tensor {
+        let mut answer = std::ptr::null_mut();
+        // SAFETY: a copy that `autodenoise_send` began and `drop` has not ended.
+        check(unsafe { autodenoise_arrive(self.there, &raw mut answer) });
+        // SAFETY: a tensor of the caller's own.
+        unsafe { Tensor::from_ptr(answer.cast()) }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it any more.
+        unsafe { autodenoise_forget(self.there) }
+    }
 }
 
 /// The parameters of one step, each with its gradient and what Adam keeps of it: contiguous, f32, on one device.

@@ -9,17 +9,19 @@ pub struct Place {
     /// Whether the host hands out work without waiting for its results: random numbers, rewards, metrics and the optimiser are
     /// then the device's own work. It is how a GPU is used.
     pub resident: bool,
+    /// Bytes that the ids of a split may take there. If they take more they stay in the machine's memory and come in pieces.
+    pub for_rows: u64,
 }
 
 impl Place {
     /// Works on CPU tensors as on a GPU. It is how tests see what a GPU would do.
     pub const fn like_a_gpu() -> Self {
-        Self { device: Device::Cpu, resident: true }
+        Self { device: Device::Cpu, resident: true, for_rows: u64::MAX }
     }
 }
 
 impl From<Device> for Place {
     fn from(device: Device) -> Self {
-        Self { device, resident: device != Device::Cpu }
+        Self { device, resident: device != Device::Cpu, for_rows: u64::MAX }
     }
 }

@@ -10,6 +10,8 @@ mod replicas;
 mod resume;
 #[path = "../../tests/denoise/runs.rs"]
 mod runs;
+#[path = "denoise/streaming.rs"]
+mod streaming;
 #[path = "denoise/together.rs"]
 mod together;
 #[path = "../../tests/denoise/world.rs"]

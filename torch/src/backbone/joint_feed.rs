@@ -1,18 +1,27 @@
 //! The rows of several passes over one table, batch by batch: replica r has those of pass r.
 
-use super::feed::{Batch, GATHER, OnDevice, on_device};
-use crate::host::upload;
+use super::feed::{Batch, GATHER, Table, on_device};
+use crate::host::{Sent, upload};
+use crate::place::Place;
 use autodenoise::backbone::{BatchLoss, TrainPass};
 use autodenoise::random::Stream;
 use tch::{Device, Tensor};
 
 pub(super) struct JointFeed<'a> {
     passes: &'a [&'a TrainPass<'a>],
-    rows: &'a OnDevice,
-    device: Device,
+    table: Table<'a>,
     /// Rows of the longest pass.
     len: usize,
     gathered: Option<Gathered>,
+    /// Of a table that streams: the batches behind them.
+    next: Option<Gathering>,
+}
+
+/// Batches whose ids are on their way.
+struct Gathering {
+    ids: Sent,
+    /// All but the ids.
+    rest: Gathered,
 }
 
 /// Batches gathered at once.
@@ -26,17 +35,22 @@ struct Gathered {
 }
 
 impl<'a> JointFeed<'a> {
-    pub fn new(passes: &'a [&'a TrainPass<'a>], device: Device) -> Self {
+    pub fn new(passes: &'a [&'a TrainPass<'a>], place: Place) -> Self {
         let rows = passes[0].rows;
         assert!(passes.iter().all(|pass| std::ptr::eq(pass.rows, rows)), "passes over one table");
         assert!(passes.iter().all(|pass| pass.batch_size == passes[0].batch_size), "batches of one size");
         assert!(passes.iter().all(|pass| pass.record.is_none()), "no losses of single rows are kept");
         let len = passes.iter().map(|pass| pass.len()).max().unwrap_or(0);
-        Self { passes, rows: on_device(rows, device), device, len, gathered: None }
+        Self { passes, table: on_device(rows, place), len, gathered: None, next: None }
     }
 
     pub fn device(&self) -> Device {
-        self.device
+        self.table.device
+    }
+
+    /// Whether the table's ids stream.
+    pub fn streams(&self) -> bool {
+        self.table.streams()
     }
 
     /// R.
@@ -78,7 +92,12 @@ impl<'a> JointFeed<'a> {
     pub fn batch(&mut self, number: usize) -> (Batch, Vec<usize>) {
         let first = number - number % GATHER;
         if self.gathered.as_ref().is_none_or(|gathered| gathered.first != first) {
-            self.gathered = Some(self.gather(first));
+            let now = self.next.take().filter(|next| next.rest.first == first);
+            let Gathering { ids, mut rest } = now.unwrap_or_else(|| self.gather(first));
+            rest.rows.ids = ids.arrive().view([self.replicas() as i64, -1, self.table.fields()]);
+            self.gathered = Some(rest);
+            let is_more = (first + GATHER) * self.size() < self.len;
+            self.next = (self.streams() && is_more).then(|| self.gather(first + GATHER));
         }
         let Gathered { rows, counted, .. } = self.gathered.as_ref().expect("just gathered");
         let ((start, len), counted) = (self.range(number), counted[number - first].clone());
@@ -99,7 +118,7 @@ impl<'a> JointFeed<'a> {
     }
 
     /// The rows of some batches from the one of this number on.
-    fn gather(&self, first: usize) -> Gathered {
+    fn gather(&self, first: usize) -> Gathering {
         let (from, to) = (first * self.size(), self.len.min((first + GATHER) * self.size()));
         let (each, size) = (to - from, [self.passes.len() as i64, (to - from) as i64]);
         let mut index = Vec::with_capacity(self.passes.len() * each);
@@ -121,28 +140,27 @@ impl<'a> JointFeed<'a> {
                 }
             }
         }
-        let index = upload(&index, self.device);
+        let ids = self.table.send(&index);
+        let index = upload(&index, self.device());
         let is_ragged = self.passes.iter().any(|pass| pass.len() < to);
-        let matrix = |values: &[f32]| upload(values, self.device).view(size);
-        Gathered {
-            first,
-            rows: Batch {
-                ids: self.rows.ids.index_select(0, &index).view([size[0], size[1], -1]),
-                labels: self.rows.labels.index_select(0, &index).view(size),
-                targets: is_targeted.then(|| matrix(&targets)),
-                weights: (is_ragged || self.are_weighed()).then(|| matrix(&weights)),
-            },
-            counted,
-        }
+        let matrix = |values: &[f32]| upload(values, self.device()).view(size);
+        let rows = Batch {
+            // In the place of the ids until those are there.
+            ids: index.shallow_clone(),
+            labels: self.table.labels().index_select(0, &index).view(size),
+            targets: is_targeted.then(|| matrix(&targets)),
+            weights: (is_ragged || self.are_weighed()).then(|| matrix(&weights)),
+        };
+        Gathering { ids, rest: Gathered { first, rows, counted } }
     }
 
     /// What the predictions of a pass are judged by, in its order: labels `[n]`, and which rows count `[n]` where they are weighed.
     pub fn judged(&self, r: usize) -> (Tensor, Option<Tensor>) {
         let pass = self.passes[r];
-        let counted = pass.weights.map(|weights| upload(weights, self.device).gt(0.0));
-        let Some(order) = pass.order else { return (self.rows.labels.shallow_clone(), counted) };
+        let counted = pass.weights.map(|weights| upload(weights, self.device()).gt(0.0));
+        let Some(order) = pass.order else { return (self.table.labels().shallow_clone(), counted) };
         let positions: Vec<i32> = order.iter().map(|row| *row as i32).collect();
-        let index = upload(&positions, self.device);
-        (self.rows.labels.index_select(0, &index), counted.map(|counted| counted.index_select(0, &index)))
+        let index = upload(&positions, self.device());
+        (self.table.labels().index_select(0, &index), counted.map(|counted| counted.index_select(0, &index)))
     }
 }

@@ -39,14 +39,14 @@ mod wide_deep;
 mod xdeepfm;
 
 pub use adam::Adam;
-pub use feed::{OnDevice, on_device};
+pub use feed::{Table, on_device};
 pub use gradients::Gradients;
 pub(crate) use joined::train_together;
 pub use masks::Masks;
 pub use model::TorchModel;
 pub use params::{ParamKind, Params, ParamsBuilder};
 pub use pass::Pass;
-pub use step::{batch_loss, bce, predict, train_step};
+pub use step::{batch_loss, bce, predict, predict_rows, train_step};
 
 use autodenoise::backbone::{BackboneConfig, ModelKey};
 use autodenoise::types::BackboneKind;

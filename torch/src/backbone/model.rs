@@ -2,7 +2,7 @@
 
 use super::feed::{Feed, on_device};
 use super::step::train_batch;
-use super::{Adam, Backbone, Gradients, Masks, Pass, bce, predict, train_step};
+use super::{Adam, Backbone, Gradients, Masks, Pass, bce, predict_rows, train_step};
 use crate::host::{fetch, to_host, to_host_at_once};
 use crate::metrics::{SUMS, metrics_of, sums_of_replicas};
 use crate::place::Place;
@@ -86,7 +86,7 @@ impl TorchModel {
 
 impl Model for TorchModel {
     fn train(&mut self, pass: &TrainPass, tick: Tick) -> Seen {
-        let SeenThere { logits, losses } = self.run_pass(pass, &mut Feed::new(pass, self.place.device), tick);
+        let SeenThere { logits, losses } = self.run_pass(pass, &mut Feed::new(pass, self.place), tick);
         match losses {
             None => Seen { logits: to_host(&logits), losses: None },
             Some(losses) => {
@@ -97,11 +97,12 @@ impl Model for TorchModel {
     }
 
     fn train_measured(&mut self, pass: &TrainPass, how: Measure, tick: Tick) -> Result<Measured, FitError> {
-        if !self.place.resident {
+        let (rows, replicas) = (pass.len(), pass.active.len());
+        let mut feed = Feed::new(pass, self.place);
+        // Where not even the ids have room there is none to sort predictions.
+        if !self.place.resident || feed.streams() {
             return how.of_pass(pass, self.train(pass, tick));
         }
-        let (rows, replicas) = (pass.len(), pass.active.len());
-        let mut feed = Feed::new(pass, self.place.device);
         let SeenThere { logits, losses } = self.run_pass(pass, &mut feed, tick);
         let (labels, counted) = feed.judged();
         let sums = sums_of_replicas(&logits, &labels, counted.as_ref(), how);
@@ -126,11 +127,11 @@ impl Model for TorchModel {
     }
 
     fn measure(&mut self, rows: &Rows, how: Measure) -> Result<Vec<Metrics>, FitError> {
-        if !self.place.resident {
+        let table = on_device(rows, self.place);
+        if !self.place.resident || table.streams() {
             return how.of_predictions(rows, &self.predict(rows));
         }
-        let there = on_device(rows, self.place.device);
-        let sums = sums_of_replicas(&predict(&self.backbone, &there.ids), &there.labels, None, how);
+        let sums = sums_of_replicas(&predict_rows(&self.backbone, table), table.labels(), None, how);
         let sums = fetch(&[&sums]).f64s(self.backbone.replicas() * SUMS);
         let each = sums.chunks(SUMS).map(|sums| match metrics_of(sums, rows.len()) {
             (Some(_), _) => Err(FitError::NotFinitePrediction),
@@ -140,23 +141,23 @@ impl Model for TorchModel {
     }
 
     fn predict(&mut self, rows: &Rows) -> Vec<f32> {
-        to_host(&predict(&self.backbone, &on_device(rows, self.place.device).ids))
+        to_host(&predict_rows(&self.backbone, on_device(rows, self.place)))
     }
 
     fn evaluate_batch(&mut self, rows: &Rows, picked: Picked) -> Vec<f32> {
-        let (ids, labels) = on_device(rows, self.place.device).pick(picked);
+        let (ids, labels) = on_device(rows, self.place).pick(picked);
         to_host(&tch::no_grad(|| bce(&self.backbone.forward(&ids, &mut Pass::eval()), &labels)))
     }
 
     fn rehearse_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> Vec<f32> {
-        let (ids, labels) = on_device(rows, self.place.device).pick(picked);
+        let (ids, labels) = on_device(rows, self.place).pick(picked);
         let mut pass = Pass::train(vec![dropout]);
         pass.update_stats = false;
         to_host(&tch::no_grad(|| bce(&self.backbone.forward(&ids, &mut pass), &labels)))
     }
 
     fn train_batch(&mut self, rows: &Rows, picked: Picked, dropout: Stream) -> SeenBatch {
-        let (ids, labels) = on_device(rows, self.place.device).pick(picked);
+        let (ids, labels) = on_device(rows, self.place).pick(picked);
         let pass = Pass::train(vec![dropout]);
         let step = train_step(&self.backbone, &mut self.optimizer, &ids, &labels, None, pass, &[true]);
         let [logits, losses] = to_host_at_once([&step.logits, &step.losses]);

@@ -1,6 +1,6 @@
 //! One training step and one prediction: forward, loss, backward, update.
 
-use super::feed::Batch;
+use super::feed::{Batch, Table};
 use super::{Adam, Backbone, Gradients, Pass};
 use autodenoise::backbone::BatchLoss;
 use tch::{Kind, Reduction, Tensor};
@@ -97,6 +97,11 @@ fn truncation(drop_rate: f64, protect_negatives: bool, losses: &Tensor, labels: 
     let rank = Tensor::arange(*losses.size().last().expect("losses of rows"), (Kind::Double, losses.device()));
     let kept = rank.lt_tensor(&stay).to_kind(Kind::Float);
     losses.zeros_like().scatter(-1, &order, &kept)
+}
+
+/// Logits `[.., n]` of all rows of a table in evaluation mode.
+pub fn predict_rows(model: &Backbone, table: Table) -> Tensor {
+    Tensor::cat(&table.map_ids(|_, ids| predict(model, ids)), -1)
 }
 
 /// Logits `[.., n]` of ids `[n, F]` in evaluation mode.

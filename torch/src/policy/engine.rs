@@ -15,9 +15,17 @@ fn outlook(logits: &Tensor) -> Outlook {
     Outlook { logits: each.as_chunks::<2>().0.to_vec(), keep_prob }
 }
 
+impl TorchPolicy {
+    /// Some rows as the policy sees them.
+    fn pick(&self, rows: &Rows, picked: Picked) -> Tensor {
+        let (ids, labels) = on_device(rows, self.place).pick(picked);
+        self.ids(&ids, &labels)
+    }
+}
+
 impl Policy for TorchPolicy {
     fn explore(&mut self, rows: &Rows, picked: Picked, pass: u32, batch: u32) -> Outlook {
-        let ids = self.ids(on_device(rows, self.place.device), picked);
+        let ids = self.pick(rows, picked);
         let mut pass = Pass::train(vec![self.key.dropout(pass, batch)]);
         let logits = self.model.forward(&ids, &mut pass);
         let seen = outlook(&logits);
@@ -32,7 +40,7 @@ impl Policy for TorchPolicy {
     }
 
     fn score_batch(&mut self, rows: &Rows, picked: Picked) -> Outlook {
-        outlook(&self.logits(&self.ids(on_device(rows, self.place.device), picked)))
+        outlook(&self.logits(&self.pick(rows, picked)))
     }
 
     fn search(&mut self, pass: &SearchPass, tick: Tick) -> Option<Searched> {
@@ -40,8 +48,13 @@ impl Policy for TorchPolicy {
     }
 
     fn keep_prob(&mut self, rows: &Rows) -> Vec<f32> {
-        let ids = self.ids(on_device(rows, self.place.device), Picked::From(0, rows.len()));
-        let parts: Vec<_> = ids.split(SCORE_ROWS, 0).iter().map(|ids| keep_prob(&self.logits(ids))).collect();
+        let table = on_device(rows, self.place);
+        let of_piece = |first: usize, ids: &Tensor| {
+            let labels = table.labels().narrow(0, first as i64, ids.size()[0]);
+            let ids = self.ids(ids, &labels).split(SCORE_ROWS, 0);
+            ids.iter().map(|ids| keep_prob(&self.logits(ids))).collect::<Vec<_>>()
+        };
+        let parts = table.map_ids(of_piece).into_iter().flatten().collect::<Vec<_>>();
         to_host(&Tensor::cat(&parts, 0))
     }
 

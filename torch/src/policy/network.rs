@@ -3,10 +3,10 @@
 //! Ids `[B, F]`, or `[B, F + 1]` with the label as one more field; logits `[B, 2]`; action 1 selects.
 
 use crate::backbone::layers::{Embedding, Mlp, MlpConfig};
-use crate::backbone::{Adam, Backbone, Gradients, Net, OnDevice, ParamsBuilder, Pass};
+use crate::backbone::{Adam, Backbone, Gradients, Net, ParamsBuilder, Pass};
 use crate::host::upload;
 use crate::place::Place;
-use autodenoise::backbone::{ModelKey, Picked, PolicyConfig};
+use autodenoise::backbone::{ModelKey, PolicyConfig};
 use autodenoise::types::PolicyReduction;
 use tch::{Kind, Tensor};
 
@@ -56,14 +56,13 @@ impl TorchPolicy {
         Self { model, optimizer, key, reduction, label_field, place, explored: None }
     }
 
-    /// Rows as the policy sees them, `[B, F]`, or `[B, F + 1]` with the label.
-    pub(super) fn ids(&self, rows: &OnDevice, picked: Picked) -> Tensor {
-        let (ids, labels) = rows.pick(picked);
+    /// Rows `[B, F]` with labels `[B]` as the policy sees them, `[B, F]`, or `[B, F + 1]` with the label.
+    pub(super) fn ids(&self, ids: &Tensor, labels: &Tensor) -> Tensor {
         match self.label_field {
-            None => ids,
+            None => ids.shallow_clone(),
             Some(start) => {
                 let label = (labels.to_kind(Kind::Int) + i64::from(start)).to_kind(Kind::Int).unsqueeze(1);
-                Tensor::cat(&[&ids, &label], 1)
+                Tensor::cat(&[ids, &label], 1)
             }
         }
     }

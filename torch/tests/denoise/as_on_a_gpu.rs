@@ -6,14 +6,14 @@ use autodenoise_torch::TorchEngine;
 use std::cell::Cell;
 
 thread_local! {
-    static ROOM: Cell<u64> = const { Cell::new(u64::MAX) };
+    static OPENED: Cell<TorchEngine> = const { Cell::new(TorchEngine::LIKE_A_GPU) };
 }
 
-/// Calls `work`, in whose jobs models that are trained together have room of so many bytes.
-pub fn with_room<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
-    let before = ROOM.replace(bytes);
+/// Calls `work`, whose jobs run on this engine.
+pub fn on<T>(engine: TorchEngine, work: impl FnOnce() -> T) -> T {
+    let before = OPENED.replace(engine);
     let done = work();
-    ROOM.set(before);
+    OPENED.set(before);
     done
 }
 
@@ -27,5 +27,5 @@ pub const ENGINES: [Engine; 1] = [Engine::Tch];
 pub fn open(engine: Engine, _: Device) -> Engines {
     // Sums over threads round differently; and tests run side by side.
     tch::set_num_threads(1);
-    Engines::with_torch(engine, Box::new(TorchEngine::LIKE_A_GPU.with_room_for_joined(ROOM.get())))
+    Engines::with_torch(engine, Box::new(OPENED.get()))
 }

@@ -8,10 +8,10 @@ mod rewards;
 mod uniforms;
 
 use super::TorchPolicy;
-use crate::backbone::{Gradients, Masks, OnDevice, Pass, TorchModel, batch_loss, bce, on_device};
+use crate::backbone::{Gradients, Masks, Pass, Table, TorchModel, batch_loss, bce, on_device};
 use crate::host::{fetch, upload};
 use crate::metrics::{SUMS, metrics_of, sums};
-use autodenoise::backbone::{BatchLoss, Picked, SearchPass, Searched, SearchedBatch};
+use autodenoise::backbone::{BatchLoss, SearchPass, Searched, SearchedBatch};
 use autodenoise::random::Stream;
 use autodenoise::types::{DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, RewardForward};
 use rewards::{Rewards, act, act_again, rewards};
@@ -60,7 +60,7 @@ struct Repeat {
 /// An epoch under way.
 struct Epoch<'a> {
     search: &'a SearchPass<'a>,
-    rows: &'a OnDevice,
+    rows: Table<'a>,
     device: Device,
     model: TorchModel,
     repeats: Vec<Repeat>,
@@ -117,7 +117,7 @@ impl<'a> Epoch<'a> {
         let entries = upload(search.entries, device);
         Self {
             search,
-            rows: on_device(search.rows, device),
+            rows: on_device(search.rows, place),
             device,
             model: TorchModel::new(search.config, &[key], search.optimizer, place),
             repeats: (0..options.policy_repeats).map(repeat).collect(),
@@ -133,7 +133,7 @@ impl<'a> Epoch<'a> {
 
     fn run_batch(&mut self, policy: &mut TorchPolicy, batch: Batch) {
         let (ids, labels) = self.rows.slice(batch.first, batch.len);
-        let seen = policy.ids(self.rows, Picked::From(batch.first, batch.len));
+        let seen = policy.ids(&ids, &labels);
         let evaluated = self
             .search
             .options
@@ -268,7 +268,7 @@ impl<'a> Epoch<'a> {
 
     fn finish(self) -> Searched {
         let (rows, batches) = (self.search.rows.len(), self.kept.len());
-        let sums = sums(&self.logits, &self.rows.labels, Some(&self.trained), self.search.measure());
+        let sums = sums(&self.logits, self.rows.labels(), Some(&self.trained), self.search.measure());
         let kept = Tensor::stack(&self.kept, 0);
         let mut fetched = fetch(&[&self.entries, &kept, &sums]);
         let entries = fetched.f32s(rows);
