@@ -70,9 +70,10 @@ impl CrossFit {
             self.begun += 1;
         }
         self.train_pass(plan, &name, context, session)?;
-        let (ended, under_way) = std::mem::take(&mut self.fits).into_iter().partition(|(_, fit)| fit.is_done());
+        let (ended, under_way): (Vec<_>, _) =
+            std::mem::take(&mut self.fits).into_iter().partition(|(_, fit)| fit.is_done());
         self.fits = under_way;
-        for (part, mut fit) in Vec::from(ended) {
+        for (part, mut fit) in ended {
             fit.finish();
             self.judge(plan, part, &fit.model.predict(rows)).map_err(|source| {
                 let Place { phase, epoch, .. } = name(part).1;

@@ -267,10 +267,8 @@ fn train(
     if !engine.trains_in_parallel() {
         let runners = runners.into_iter();
         let runners = runners.map(|(fit, treatment)| Runner { fit, what: treatment.pass(), judged: None }).collect();
-        return run_passes(engine, config, [train, valid], runners, tick)
-            .into_iter()
-            .map(|ended| ended.map(drop))
-            .collect();
+        let mut ended = run_passes(engine, config, [train, valid], runners, tick).into_iter();
+        return ended.try_for_each(|ended| ended.map(drop));
     }
     let side_by_side = engine.side_by_side(config, threads);
     // Rows are not shared between threads, because an engine may put a copy into them; what they are made of is.

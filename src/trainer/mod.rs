@@ -12,7 +12,7 @@ mod programs;
 pub(crate) use programs::environment as pass_environment;
 pub use programs::{Probe, TrainerCommand, Trainers};
 
-use crate::backbone::{EngineError, OpenEngines};
+use crate::backbone::{BackboneConfig, EngineError, OpenEngines};
 use crate::evaluate::{
     CheckpointError, DenoisedWriter, ExportError, PartInput, Planted, Run, RunError, RunInput, Step, describe_engines,
     run_part,
@@ -181,6 +181,12 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, orders: &Orders) ->
         let (ids, fields) = (map.total_cardinality.into(), map.fields.len() as u64);
         let needed = job.spec.device_bytes(map.rows, ids, fields, engines.bytes_for_rows());
         engines.check_room(needed)?;
+        let method = &job.spec.method;
+        let config = BackboneConfig::new(method.backbone, map, &method.options);
+        if let (Ok(engine), Ok(config)) = (engines.for_model(method.backbone), config) {
+            let most = engine.most_together(&config, map.rows.train as usize);
+            tracing::info!("as many as {most} models of {} have room to share a pass", method.backbone);
+        }
     } else {
         lifeline::bound_memory(job.memory_cap.unwrap_or_else(|| memory_limit(&job.spec, threads, &dataset)));
     }

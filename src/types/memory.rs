@@ -16,6 +16,13 @@ const SORTED: u64 = 100;
 /// Numbers kept for each width of a layer and row of a batch: what went in, what came out, its derivative.
 const PER_ACTIVATION: u64 = 3;
 
+/// Bytes that a split of so many rows takes of a GPU's memory: what is known of each row, its ids unless they would take more than
+/// `for_rows` bytes, and what sorts its predictions, which is in the machine's memory where the ids are.
+pub fn split_bytes(rows: u64, fields: u64, for_rows: u64) -> u64 {
+    let streams = rows * NUMBER * fields > for_rows;
+    rows * (2 * NUMBER + if streams { 0 } else { NUMBER * fields + SORTED })
+}
+
 impl Options {
     /// Numbers in a model's tables: embeddings and first-order weights, for `ids` values of `fields` fields.
     fn table_numbers(&self, backbone: BackboneKind, ids: u64, fields: u64) -> u64 {

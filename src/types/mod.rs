@@ -77,7 +77,7 @@ pub use ids::{AuditEntryId, DatasetId, JobId, JudgementId, KeyId, MessageId, Par
 pub use job::{Arm, JobState, Phase, Progress};
 pub use judgement::{JudgementManifest, JudgementState, Training};
 pub use label_rule::{Comparison, LabelRule, LabelTest};
-pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES};
+pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES, split_bytes};
 pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};
 pub use metrics::{KeptShare, Metrics};
 pub use option_value::OptionValue;

@@ -23,7 +23,7 @@ use autodenoise::backbone::{
     BackboneConfig, DeviceMemory, Engine, EngineError, Engines, Joined, Member, Model, ModelKey, OptimizerConfig,
     Policy, PolicyConfig, Rows, Tick, start_threads,
 };
-use autodenoise::types;
+use autodenoise::types::{self, split_bytes};
 use tch::Device;
 
 /// The version that this program is built for.
@@ -33,39 +33,36 @@ pub const LIBTORCH: &str = "2.11.0";
 #[derive(Debug, Clone, Copy)]
 pub struct TorchEngine {
     place: Place,
-    /// Bytes that models may take which go through a pass together.
-    for_joined: u64,
+    /// Bytes of the device's memory that were free.
+    free: u64,
 }
 
 impl TorchEngine {
-    /// On a device as it is now: of the memory that is free half is for models that are trained together, and a quarter for the ids of a
-    /// split.
+    /// On a device as it is now.
     pub fn new(place: impl Into<Place>) -> Self {
-        let mut place = place.into();
-        let free = match place.device {
-            Device::Cuda(number) => device::memory(number).map(|memory| memory.free),
+        let place = place.into();
+        let memory = match place.device {
+            Device::Cuda(number) => device::memory(number),
             _ => None,
         };
-        if let Some(free) = free {
-            place.for_rows = free / 4;
-        }
-        Self { place, for_joined: free.map_or(u64::MAX, |free| free / 2) }
+        let engine = Self { place, free: u64::MAX };
+        memory.map_or(engine, |memory| engine.with_memory(memory.free))
     }
 
     /// On the processor as on a GPU.
-    pub const LIKE_A_GPU: Self = Self { place: Place::like_a_gpu(), for_joined: u64::MAX };
+    pub const LIKE_A_GPU: Self = Self { place: Place::like_a_gpu(), free: u64::MAX };
 
     /// On the processor, with tensors in the machine's memory.
-    pub const CPU: Self = Self { place: Place { resident: false, ..Place::like_a_gpu() }, for_joined: 0 };
+    pub const CPU: Self = Self { place: Place { resident: false, ..Place::like_a_gpu() }, free: u64::MAX };
+
+    /// The same with so many bytes of memory: a quarter of them is for the ids of a split.
+    pub const fn with_memory(self, free: u64) -> Self {
+        Self { place: Place { for_rows: free / 4, ..self.place }, free }
+    }
 
     /// The same where the ids of a split may take so many bytes on the device.
     pub const fn with_room_for_rows(self, bytes: u64) -> Self {
-        Self { place: Place { for_rows: bytes, ..self.place }, ..self }
-    }
-
-    /// The same where models that are trained together may take so many bytes.
-    pub const fn with_room_for_joined(self, bytes: u64) -> Self {
-        Self { for_joined: bytes, ..self }
+        Self { place: Place { for_rows: bytes, ..self.place }, free: self.free }
     }
 }
 
@@ -112,8 +109,10 @@ impl Engine for TorchEngine {
         }
         let (ids, fields) = (config.cardinality() as u64, config.fields() as u64);
         let each = config.options.joined_bytes(config.kind, ids, fields, rows as u64).max(1);
+        // Half of what the rows leave; the other half is for whatever the job does beside.
+        let room = self.free.saturating_sub(split_bytes(rows as u64, fields, self.place.for_rows)) / 2;
         // Places of ids in the tables of all are 32-bit numbers.
-        (self.for_joined / each).min(i32::MAX as u64 / ids.max(1)).max(1) as usize
+        (room / each).min(i32::MAX as u64 / ids.max(1)).max(1) as usize
     }
 
     fn train_together(&self, members: &mut [Member], valid: &Rows, tick: Tick) -> Vec<Joined> {

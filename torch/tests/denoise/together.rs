@@ -4,12 +4,15 @@ use crate::engines::{BACKBONES, ENGINE, on};
 use crate::replicas::{TRUNCATED, config, options};
 use crate::world::{Outcome, ROWS, World, interrupted_at_every_step, job, run, untimed};
 use autodenoise::backbone::{
-    Fit, FitOptions, ModelKey, OptimizerConfig, PassOptions, PassSummary, Rows, Runner, TrainingData, TrainingLoss,
-    run_passes,
+    Engine, Fit, FitOptions, ModelKey, OptimizerConfig, PassOptions, PassSummary, Rows, Runner, TrainingData,
+    TrainingLoss, run_passes,
 };
 use autodenoise::types::{BackboneKind, EpochRow, Optimizer, Phase, ResolvedSpec};
 use autodenoise_torch::{TorchEngine, read_backs};
 use serde_json::json;
+
+/// Without room for a second model.
+const ALONE: TorchEngine = TorchEngine::LIKE_A_GPU.with_memory(0).with_room_for_rows(u64::MAX);
 
 /// How one of several models is trained.
 struct Way {
@@ -139,11 +142,6 @@ fn a_pass_of_many_reads_back_once() {
     assert_eq!((read_backs() - before, batches), (1, 12));
 }
 
-/// Where models that are trained together have room of so many bytes.
-fn with_room(bytes: u64) -> TorchEngine {
-    TorchEngine::LIKE_A_GPU.with_room_for_joined(bytes)
-}
-
 /// Jobs of whose parts many share passes: a proof with races for its settings, folds of a cross-fitting, and judges.
 fn jobs() -> [ResolvedSpec; 3] {
     let grid = json!({"weight_decay": [0.0, 0.001, 0.1]});
@@ -167,12 +165,10 @@ fn a_job_comes_to_the_same_whether_its_parts_share_passes_or_not() {
     let world = World::new();
     for spec in jobs() {
         let together = run(&world, &spec).unwrap();
-        let alone = on(with_room(0), || run(&world, &spec).unwrap());
+        let alone = on(ALONE, || run(&world, &spec).unwrap());
         let (found, expected) = (sorted(&together), sorted(&alone));
         let names = |rows: &[EpochRow]| -> Vec<_> {
-            rows.iter()
-                .map(|row| (row.contender, row.phase, row.epoch, row.arm, row.seed, row.pass, row.kept))
-                .collect()
+            rows.iter().map(|row| (row.contender, row.phase, row.epoch, row.arm, row.seed, row.pass)).collect()
         };
         assert_eq!(names(&found), names(&expected), "{}", spec.method.label);
         for (found, expected) in found.iter().zip(&expected) {
@@ -190,9 +186,13 @@ fn a_job_comes_to_the_same_whether_its_parts_share_passes_or_not() {
 #[test]
 fn a_job_whose_parts_share_passes_goes_on_from_any_checkpoint() {
     let world = World::new();
-    // Room for about five models at once, so that parts wait for room too.
-    for room in [u64::MAX, 65_000] {
-        on(with_room(room), || {
+    let config = config(BackboneKind::DeepFm, &[8], 0.2);
+    // Parts wait for room too.
+    let few = TorchEngine::LIKE_A_GPU.with_memory(200_000);
+    let room = few.most_together(&config, ROWS.train as usize);
+    assert!((3..8).contains(&room), "{room}");
+    for engine in [TorchEngine::LIKE_A_GPU, few] {
+        on(engine, || {
             for spec in jobs() {
                 let whole = run(&world, &spec).unwrap();
                 let (events, out, interruptions) = interrupted_at_every_step(&world, &spec);
@@ -217,7 +217,7 @@ fn all_trainings_of_a_proof_share_its_passes_where_there_is_room() {
     };
     let first_passes = |rows: &[(_, _, u32)]| rows.iter().take_while(|(.., pass)| *pass == 1).count();
     let together = of_proof(&run(&world, &spec).unwrap());
-    let alone = on(with_room(0), || of_proof(&run(&world, &spec).unwrap()));
+    let alone = on(ALONE, || of_proof(&run(&world, &spec).unwrap()));
     assert_eq!(first_passes(&alone), 1);
     assert!(first_passes(&together) > 1, "{together:?}");
 }
