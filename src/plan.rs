@@ -2,7 +2,7 @@
 //! far seeds and draws of test rows differ.
 
 use crate::metrics::{hanley_mcneil, normal_quantile};
-use crate::types::{Certify, Estimate, FeatureMap, Plan, Profile, ResolvedSpec, TestRead};
+use crate::types::{Certify, Estimate, FeatureMap, Plan, Profile, ResolvedSpec, TestRead, TrainingPasses};
 
 /// Starting a trainer, opening the dataset and writing the results, in seconds.
 const START_SECONDS: f64 = 0.7;
@@ -34,9 +34,7 @@ pub fn make_plan(
     pace: Option<&Pace>,
     test_read: Option<TestRead>,
 ) -> Plan {
-    let shown = pace.and_then(|pace| pace.passes).unwrap_or_else(|| spec.method.backbone.usual_passes());
-    let training = shown.min(f64::from(spec.method.options.retrain_max_epoch));
-    let (trainings, passes, test_reads) = spec.work(training.ceil() as u64);
+    let (trainings, passes, test_reads) = spec.work(training_passes(&spec, pace.and_then(|pace| pace.passes)));
     let fields = map.fields.len() as u64;
     Plan {
         rows: profile.rows,
@@ -53,6 +51,16 @@ pub fn make_plan(
             .and_then(|(certify, read)| detectable_gain(certify, read, profile)),
         spec,
     }
+}
+
+/// Passes that a training of the job's own model takes; `shown` is what earlier ones took.
+fn training_passes(spec: &ResolvedSpec, shown: Option<f64>) -> TrainingPasses {
+    let (backbone, options) = (spec.method.backbone, &spec.method.options);
+    let of = |patience: u32| {
+        let passes = shown.map_or_else(|| backbone.usual_passes(patience), |shown| shown.ceil() as u64);
+        passes.min(options.retrain_max_epoch.into())
+    };
+    TrainingPasses { fixed: of(options.patience), tuned: of(spec.tuning.grid().cloned().unwrap_or_default().patience) }
 }
 
 fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<&Pace>, cells: u64) -> Estimate {

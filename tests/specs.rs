@@ -1,12 +1,12 @@
 //! What is stored of a job: every method with every preset resolves to the text that jobs in the database and checkpoints
 //! have, and is read from it; its plan has the same numbers, and what is wrong with a spec is said in the same words.
 
-use autodenoise::types::{DatasetFacts, JobSpec, ResolvedSpec};
+use autodenoise::types::{DatasetFacts, JobSpec, ResolvedSpec, TrainingPasses};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// Passes of a training, for the numbers of a plan.
-const TRAINING: u64 = 5;
+const TRAINING: TrainingPasses = TrainingPasses::all(5);
 
 /// A line of `tests/golden/specs.jsonl`.
 #[derive(Deserialize)]

@@ -214,7 +214,7 @@ impl<'a> Copies<'a> {
     async fn copy_pipe(&mut self, view: &JobView, file: &Path) -> Result<FoundPart, CliError> {
         let stdin = file == Path::new("-");
         let name = if stdin { "standard input".to_owned() } else { file.display().to_string() };
-        view.show_waiting(format!("reading {name}"));
+        view.show_waiting(format!("copying {name}"));
         let path = self.next("table")?;
         let (from, to) = (file.to_owned(), path.clone());
         let (send, copied) = tokio::sync::oneshot::channel();

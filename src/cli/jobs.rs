@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{JobSummary, JobView, MetricsView, Page},
-    types::{DatasetFacts, DatasetId, EpochRow, JobId, JobState, Report, WebhookId},
+    types::{DatasetFacts, DatasetId, DenoisedForm, EpochRow, JobId, JobState, Report, WebhookId},
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub struct SubmitArgs {
     #[arg(value_name = "DATASET|FILE", required_unless_present = "train", conflicts_with_all = ["train", "valid", "test"])]
     input: Vec<PathBuf>,
     /// JSON file with `dataset`, a dataset's spec, and any part of a job's: `method`, `compare`, `transfer`, `sweep`, `seed`,
-    /// `seeds`, `certify`, `self_check`, `device`, `engine`, `deadline_seconds`, `priority`, `requires`, `labels`,
+    /// `seeds`, `certify`, `self_check`, `denoised`, `device`, `engine`, `deadline_seconds`, `priority`, `requires`, `labels`,
     /// `webhook_ids`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
@@ -46,6 +46,9 @@ pub struct SubmitArgs {
     /// Priority, from -100 to 100; jobs of a higher priority run first
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
+    /// What becomes of a table of several files: one file, or a zip archive with each of them again, without the rows dropped
+    #[arg(long, value_enum, value_name = "FORM")]
+    denoised: Option<DenoisedForm>,
     /// Run the job only on workers with this label: NAME=VALUE (repeatable)
     #[arg(long = "require", value_name = "NAME=VALUE")]
     requires: Vec<String>,
@@ -117,6 +120,7 @@ pub async fn submit(args: SubmitArgs) -> Result<(), CliError> {
     spec.deadline_seconds = args.deadline.or(spec.deadline_seconds);
     spec.webhook_ids.extend(&args.webhooks);
     spec.priority = args.priority.unwrap_or(spec.priority);
+    spec.denoised = args.denoised.unwrap_or(spec.denoised);
     for (flag, words, into) in
         [("--tag", &args.tags, &mut spec.labels), ("--require", &args.requires, &mut spec.requires)]
     {

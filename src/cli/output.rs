@@ -78,7 +78,7 @@ impl Output {
             _ => {}
         }
         let compressions = match form {
-            OutputForm::Folder => [Compression::None; 2],
+            OutputForm::Folder | OutputForm::Archive => [Compression::None; 2],
             OutputForm::File | OutputForm::TrainFile => find_compressions(out, &source.parts[0].path, spec)?,
         };
         let name = match target {

@@ -2,8 +2,8 @@
 
 use super::error::CliError;
 use crate::types::{
-    BackboneKind, Certify, CompareSpec, DatasetId, DatasetSpec, Device, Engine, JobSpec, MethodSpec, SelfCheck, Sweep,
-    Tuning, WebhookId,
+    BackboneKind, Certify, CompareSpec, DatasetId, DatasetSpec, DenoisedForm, Device, Engine, JobSpec, MethodSpec,
+    SelfCheck, Sweep, Tuning, WebhookId,
 };
 use serde::Deserialize;
 use std::{
@@ -28,6 +28,8 @@ pub struct SpecFile {
     pub tuning: Tuning,
     pub certify: Option<Certify>,
     pub self_check: Option<SelfCheck>,
+    #[serde(default)]
+    pub denoised: DenoisedForm,
     #[serde(default)]
     pub device: Device,
     #[serde(default)]
@@ -68,6 +70,7 @@ impl SpecFile {
             tuning: self.tuning.clone(),
             certify: self.certify.clone(),
             self_check: self.self_check,
+            denoised: self.denoised,
             device: self.device,
             engine: self.engine,
             deadline_seconds: self.deadline_seconds,
@@ -101,6 +104,7 @@ mod tests {
             "tuning": {"weight_decay": [1e-5, 0.001], "patience": 4},
             "certify": {"seeds": 6, "alpha": 0.1, "min_delta_auc": 0.001, "max_delta_logloss": 0.002},
             "self_check": {"planted_rate": 0.2},
+            "denoised": "parts",
             "device": "cpu",
             "engine": "fused",
             "deadline_seconds": 60,

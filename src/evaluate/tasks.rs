@@ -110,7 +110,8 @@ impl Task {
         } else if self.chooses_rows(spec) {
             spent.expected_selection(method)
         } else {
-            spent.expected_training(find_trainee(spec, method, trainee).1, spec.tuning.grid())
+            let (backbone, options) = find_trainee(spec, method, trainee);
+            spent.expected_training(backbone, options, spec.tuning.grid())
         }
     }
 }

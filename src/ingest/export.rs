@@ -10,6 +10,7 @@ use super::{
     error::IngestError,
     export_parquet::{write_parquet, write_parquet_part},
     export_text::TextCopy,
+    file_archive::FileArchive,
     jsonl::discover_keys,
     layout::sync_folder,
     limits::IngestLimits,
@@ -54,7 +55,8 @@ pub fn write_denoised(
     write_denoised_as(OutputForm::File, &source.into(), spec, changes, out)
 }
 
-/// The same in any form. A folder must not be there yet, and is not removed where writing it fails.
+/// The same in any form. A folder must not be there yet, and is not removed where writing it fails. The files of an archive pass
+/// through the folder of `out`, one after the other.
 pub fn write_denoised_as(
     form: OutputForm,
     source: &TableSource,
@@ -81,9 +83,16 @@ pub fn write_denoised_as(
                 let out = out.join(&named.name);
                 let folder = out.parent().unwrap_or(Path::new("."));
                 std::fs::create_dir_all(folder).map_err(IngestError::io("create", folder))?;
-                write_part(&table, part, &plan, &mut counts, &out, &limits)?;
+                write_file(&out, |file| write_part(&table, part, &plan, &mut counts, file, &limits))?;
             }
         }
+        OutputForm::Archive => write_file(out, |file| {
+            let mut archive = FileArchive::new(file, folder_of(out));
+            for (part, named) in table.parts.iter().zip(&source.parts) {
+                archive.add(&named.name, |file| write_part(&table, part, &plan, &mut counts, file, &limits))?;
+            }
+            archive.finish()
+        })?,
     }
     let label_columns = match plan.edit {
         Edit::Mark(marks) => Some(marks.columns),
@@ -151,17 +160,17 @@ fn write_part(
     part: &Part,
     plan: &CopyPlan,
     counts: &mut ExportCounts,
-    out: &Path,
+    file: &mut File,
     limits: &IngestLimits,
-) -> Result<(), IngestError> {
-    write_file(out, |file| match part.spec.format {
+) -> Result<(), CopyError> {
+    match part.spec.format {
         _ if !part.has_rows() => Ok(()),
         Some(FileFormat::Parquet) => write_parquet_part(part, plan, counts, file),
         _ => write_text(file, &part.spec, part.spec.member.as_deref(), |out| {
             let copy = TextCopy { table, part, plan, reshape: None, first: true };
             copy.write(counts, out, limits)
         }),
-    })
+    }
 }
 
 /// Hands `write` where text in UTF-8 goes: to a file that is compressed and encoded as the spec says. `member` is the text's name in
@@ -187,7 +196,7 @@ fn write_text(
 
 /// Makes a file that appears under its name when `write` has written it.
 fn write_file(out: &Path, write: impl FnOnce(&mut File) -> Result<(), CopyError>) -> Result<(), IngestError> {
-    let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(out);
     let temporary = tempfile::Builder::new().prefix(".export-").tempfile_in(folder);
     let mut temporary = temporary.map_err(IngestError::io("create a file in", folder))?;
     write(temporary.as_file_mut()).map_err(|error| match error {
@@ -212,4 +221,8 @@ fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, Inge
         }
     }
     Ok(names)
+}
+
+fn folder_of(out: &Path) -> &Path {
+    out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

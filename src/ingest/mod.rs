@@ -24,6 +24,7 @@ mod export;
 mod export_parquet;
 mod export_text;
 mod faults;
+mod file_archive;
 mod find_parts;
 mod finish;
 mod foreign;

@@ -1,6 +1,6 @@
 //! How far a run is: passes done and foreseen, time used, and when to say so.
 
-use crate::types::{Options, Progress, ResolvedMethod, TuningGrid};
+use crate::types::{BackboneKind, Options, Progress, ResolvedMethod, TrainingPasses, TuningGrid};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -18,20 +18,18 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Passes that a training to early stopping is expected to take: as many as those before took on average.
-    pub fn expected_training(&self, options: &Options, tuned: Option<&TuningGrid>) -> u64 {
-        let most = u64::from(options.retrain_max_epoch);
+    /// Passes that a training to early stopping is expected to take: as many as those before took on average, or as is usual.
+    pub fn expected_training(&self, backbone: BackboneKind, options: &Options, tuned: Option<&TuningGrid>) -> u64 {
         let patience = tuned.map_or(options.patience, |grid| grid.patience);
-        match self.retrain_passes.checked_div(self.retrains) {
-            // No training has ended: a few passes that improve, then the patience.
-            None => most.min(u64::from(patience) + 3),
-            Some(mean) => most.min(mean.max(1)),
-        }
+        let usual = || backbone.usual_passes(patience);
+        let passes = self.retrain_passes.checked_div(self.retrains).map_or_else(usual, |mean| mean.max(1));
+        passes.min(options.retrain_max_epoch.into())
     }
 
     /// Passes (and other steps) in which a method chooses its rows.
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
-        method.cost(self.expected_training(&method.options, None)).passes
+        let expected = |tuned| self.expected_training(method.backbone, &method.options, tuned);
+        method.cost(TrainingPasses { fixed: expected(None), tuned: expected(Some(&TuningGrid::default())) }).passes
     }
 
     /// The progress at the end of a pass, of a run of `total` passes.

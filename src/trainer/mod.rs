@@ -195,9 +195,11 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, orders: &Orders) ->
         Ok(exported.label_columns)
     };
     let read_column = ingest::column_reader(&job.source, &job.source_spec);
-    let (mut file_name, media_type) = denoised_name(&job.source_spec);
-    if job.output_form == OutputForm::Folder {
-        file_name = "denoised".to_owned();
+    let (mut file_name, mut media_type) = denoised_name(&job.source_spec);
+    match job.output_form {
+        OutputForm::File | OutputForm::TrainFile => {}
+        OutputForm::Folder => file_name = "denoised".to_owned(),
+        OutputForm::Archive => (file_name, media_type) = ("denoised.zip".to_owned(), "application/zip".to_owned()),
     }
     let denoised = DenoisedWriter { file_name, media_type, write: &write };
     let seed = job.spec.seed;

@@ -1,6 +1,6 @@
 //! How much memory a job's trainer takes: an estimate from the spec and the size of the table, for plans and limits.
 
-use super::{BackboneKind, Options, ResolvedMethod, ResolvedSpec, SplitCounts};
+use super::{BackboneKind, Options, ResolvedMethod, ResolvedSpec, SplitCounts, TrainingPasses};
 
 /// The program with the engine fused, and with libtorch.
 const PROGRAM_BYTES: u64 = 48 << 20;
@@ -115,7 +115,8 @@ impl ResolvedSpec {
     pub fn memory_bytes(&self, rows: SplitCounts, ids: u64, fields: u64) -> u64 {
         let dataset = rows.total() * (NUMBER * fields + 5);
         let methods = self.contenders();
-        let history = methods.iter().map(|method| method.cost(0).numbers_per_row).max().unwrap_or(0);
+        let history =
+            methods.iter().map(|method| method.cost(TrainingPasses::all(0)).numbers_per_row).max().unwrap_or(0);
         let history = rows.train * NUMBER * history;
         let own = methods.iter().map(|method| self.model_bytes(method.backbone, &method.options, method, ids, fields));
         let transferred = self.transfer.iter();

@@ -78,7 +78,7 @@ pub use job::{Arm, JobState, Phase, Progress};
 pub use judgement::{JudgementManifest, JudgementState, Training};
 pub use label_rule::{Comparison, LabelRule, LabelTest};
 pub use memory::{SIDE_BY_SIDE_BYTES, TRAINED_COPIES, split_bytes};
-pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName};
+pub use method::{BdisInit, CeData, ClFilter, Cost, Distance, EnemyTies, Knn, Method, MethodName, TrainingPasses};
 pub use metrics::{KeptShare, Metrics};
 pub use option_value::OptionValue;
 pub use options::{
@@ -96,7 +96,7 @@ pub use signed::signed;
 pub use source_file::{RemoteFile, SourceFile};
 pub use spec::{CompareSpec, JobSpec, MethodSpec, ResolvedSpec, Sweep};
 pub use table_parts::{TableParts, WrongParts};
-pub use table_source::{OutputForm, SourcePart, TableSource};
+pub use table_source::{DenoisedForm, OutputForm, SourcePart, TableSource};
 pub use tenant::{ParseTenantError, TenantId};
 pub use test_read::{TestRead, two_digits};
 pub use text_encoding::TextEncoding;

@@ -1,6 +1,6 @@
 //! What a job would take and could show, before any of it is computed.
 
-use super::{ResolvedSpec, SplitCounts, TestRead};
+use super::{ResolvedSpec, SplitCounts, TestRead, TrainingPasses};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,13 +36,15 @@ pub struct Estimate {
 }
 
 impl ResolvedSpec {
-    /// Models trained, passes over the training rows, and readings of the test labels, where a training takes so many passes.
-    pub fn work(&self, training: u64) -> (u64, u64, u64) {
+    /// Models trained, passes over the training rows, and readings of the test labels, where trainings take so many passes.
+    pub fn work(&self, training: TrainingPasses) -> (u64, u64, u64) {
         let seeds = u64::from(self.seeds);
         let backbones = 1 + self.transfer.len() as u64;
         let methods = self.contenders();
         let table = seeds * backbones * methods.len() as u64;
-        let proof = self.certify.as_ref().map_or(0, |certify| 4 * u64::from(certify.seeds) * backbones);
+        // Of the four arms of a proof one is not tuned.
+        let untuned = self.certify.as_ref().map_or(0, |certify| u64::from(certify.seeds) * backbones);
+        let proof = 4 * untuned;
         let checks = u64::from(self.self_check.is_some());
         let reselected = self.reselected().map_or(0, |numbers| numbers.len() as u64);
         // The job's own method chooses once more for the self-check, and with further seeds where the verdict reruns it.
@@ -52,8 +54,10 @@ impl ResolvedSpec {
             (trainings + times * cost.trainings, passes + times * cost.passes)
         });
         let trained = table + proof;
-        let tuning = self.races() * self.tuning.grid().cloned().unwrap_or_default().passes(training);
-        (trainings + trained, passes + trained * training + tuning, trained)
+        let tuning = self.races() * self.tuning.grid().cloned().unwrap_or_default().passes(training.tuned);
+        let of_table = if self.tuning.grid().is_some() { training.tuned } else { training.fixed };
+        let students = table * of_table + (proof - untuned) * training.tuned + untuned * training.fixed;
+        (trainings + trained, passes + students + tuning, trained)
     }
 
     /// Times that a setting is chosen for the students of some rows.

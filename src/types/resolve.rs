@@ -89,6 +89,7 @@ impl JobSpec {
             tuning: self.tuning.clone(),
             certify: self.certify.clone(),
             self_check: self.self_check,
+            denoised: self.denoised,
             device: self.device,
             engine: self.engine,
             deadline_seconds: self.deadline_seconds,

@@ -1,7 +1,7 @@
 //! A method as it is run, and its flat form in stored specs, reports and the API.
 
 use super::method::AnyOwnOptions;
-use super::{BackboneKind, Cost, Method, MethodName, Options, Preset};
+use super::{BackboneKind, Cost, Method, MethodName, Options, Preset, TrainingPasses};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::{Map, Value};
 use utoipa::{
@@ -35,8 +35,8 @@ impl ResolvedMethod {
         self.kind.name()
     }
 
-    /// What choosing rows takes, where a training to early stopping takes `training` passes.
-    pub fn cost(&self, training: u64) -> Cost {
+    /// What choosing rows takes, where trainings to early stopping take so many passes.
+    pub fn cost(&self, training: TrainingPasses) -> Cost {
         self.kind.cost(&self.options, training)
     }
 

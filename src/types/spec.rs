@@ -2,8 +2,8 @@
 //! to compare it with, values of an option to sweep over, and backbones to try the chosen rows on.
 
 use super::{
-    BackboneKind, Certify, DatasetId, Device, Engine, MethodName, OptionValue, Preset, ResolvedMethod, SelfCheck,
-    Trainee, Tuning, WebhookId,
+    BackboneKind, Certify, DatasetId, DenoisedForm, Device, Engine, MethodName, OptionValue, Preset, ResolvedMethod,
+    SelfCheck, Trainee, Tuning, WebhookId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -41,6 +41,9 @@ pub struct JobSpec {
     /// Plant noise and see whether the method finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_check: Option<SelfCheck>,
+    /// Whether `denoised` is one file or, of a dataset of several files, each of them again.
+    #[serde(default, skip_serializing_if = "DenoisedForm::is_default")]
+    pub denoised: DenoisedForm,
     #[serde(default)]
     pub device: Device,
     #[serde(default)]
@@ -171,6 +174,8 @@ pub struct ResolvedSpec {
     pub certify: Option<Certify>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_check: Option<SelfCheck>,
+    #[serde(default, skip_serializing_if = "DenoisedForm::is_default")]
+    pub denoised: DenoisedForm,
     pub device: Device,
     /// Absent in jobs of versions that had only `tch`.
     #[serde(default)]
@@ -237,6 +242,7 @@ impl JobSpec {
             tuning: Tuning::default(),
             certify: None,
             self_check: None,
+            denoised: DenoisedForm::default(),
             device: Device::default(),
             engine: Engine::default(),
             deadline_seconds: None,

@@ -1,8 +1,10 @@
 //! Where a table's rows are: one file, or several that are read as one table.
 
 use super::{dataset::Split, source_file::SourceFile};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use utoipa::ToSchema;
 
 /// The files of a table, in the order of its rows. A row's number counts over all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,23 @@ pub struct SourcePart {
     pub split: Option<Split>,
 }
 
+/// What a job's `denoised` is, where its dataset has several files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DenoisedForm {
+    /// One file of all rows; of the training rows alone, where files say the split.
+    #[default]
+    File,
+    /// A zip archive with each file of the dataset under its own name, in its own format and compression.
+    Parts,
+}
+
+impl DenoisedForm {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The form that a table of several files is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +55,8 @@ pub enum OutputForm {
     TrainFile,
     /// A folder with a file for each part, of the same name.
     Folder,
+    /// A zip archive of such files.
+    Archive,
 }
 
 impl TableSource {

@@ -13,8 +13,8 @@ use crate::{
     files::{FilesError, Key},
     store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob, test_reads},
     types::{
-        ArtifactDigest, Device, Engine, ErrorKind, Failure, JobState, OutputForm, Report, ResolvedSpec, TrainerEvent,
-        TrainerJob, TrainerOrder, TrainerWork,
+        ArtifactDigest, DenoisedForm, Device, Engine, ErrorKind, Failure, JobState, OutputForm, Report, ResolvedSpec,
+        TrainerEvent, TrainerJob, TrainerOrder, TrainerWork,
     },
 };
 use metrics::{counter, histogram};
@@ -292,8 +292,12 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> R
     };
     let out_dir = shared.files.work_dir(job_id, attempt).await.map_err(died)?;
     let source = shared.files.fetch_table_into(&out_dir, &claimed.table).await.map_err(died)?;
-    // The other splits stay as they are, in files of their own.
-    let output_form = if source.has_splits() { OutputForm::TrainFile } else { OutputForm::File };
+    let output_form = match claimed.spec.denoised {
+        DenoisedForm::Parts => OutputForm::Archive,
+        // The other splits stay as they are, in files of their own.
+        DenoisedForm::File if source.has_splits() => OutputForm::TrainFile,
+        DenoisedForm::File => OutputForm::File,
+    };
     let job = TrainerJob {
         job_id,
         attempt,

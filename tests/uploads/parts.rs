@@ -5,7 +5,11 @@ use super::harness::{Service, autodenoise, autodenoise_ok, scratch};
 use super::{Session, table};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs,
+    io::{Cursor, Write as _},
+    path::Path,
+};
 
 /// Rows of `user,item,click` without their header, cut into lines.
 fn rows() -> Vec<String> {
@@ -83,6 +87,20 @@ fn a_table_in_several_uploads_is_the_table_that_they_are_together() {
     let (header, kept) = denoised.split_once('\n').unwrap();
     assert_eq!(header, "user,item,click");
     assert!(kept.lines().all(|line| known.contains(&line)) && kept.lines().count() <= rows.len());
+    // Or each part again, under its name.
+    let mut spec = service.job(&dataset).in_small_batches().spec();
+    spec["denoised"] = json!("parts");
+    let again = service.submit(spec);
+    service.wait_for(&again, "job.succeeded");
+    let mut archive = zip::ZipArchive::new(Cursor::new(service.artifact(&again, "denoised"))).unwrap();
+    let mut read = |name| std::io::read_to_string(archive.by_name(name).unwrap()).unwrap();
+    let [one_kept, two_kept] =
+        ["one.csv", "two.csv"].map(|name| read(name).strip_prefix("user,item,click\n").unwrap().to_owned());
+    assert_eq!(one_kept.clone() + &two_kept, kept);
+    assert!(one_kept.lines().all(|line| known[..30].contains(&line)), "{one_kept}");
+    let artifacts = service.expect(service.get(&format!("/v1/jobs/{again}/artifacts")), 200);
+    let listed = artifacts["data"].as_array().unwrap().iter().find(|own| own["name"] == "denoised").unwrap();
+    assert_eq!([&listed["download_name"], &listed["media_type"]], ["denoised.zip", "application/zip"]);
     let files = [("c.json", service.artifact(&job, "certificate")), ("one.csv", one), ("two.csv", two)];
     let paths = files.map(|(name, bytes)| {
         let path = dir.path().join(name);

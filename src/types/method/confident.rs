@@ -1,6 +1,6 @@
 //! Confident learning (spec `baselines.md`, section 7).
 
-use super::own::{Cost, OwnOptions};
+use super::own::{Cost, OwnOptions, TrainingPasses};
 use crate::types::Options;
 use crate::types::faults::Faults;
 use crate::types::words::choice;
@@ -43,8 +43,8 @@ impl OwnOptions for ConfidentOptions {
         faults.check("folds", (2..=20).contains(&self.folds), "from 2 to 20");
     }
 
-    fn cost(&self, options: &Options, training: u64) -> Cost {
+    fn cost(&self, options: &Options, training: TrainingPasses) -> Cost {
         let folds = u64::from(self.folds);
-        Cost { passes: folds * training, trainings: folds, ..Cost::none(options) }
+        Cost { passes: folds * training.fixed, trainings: folds, ..Cost::none(options) }
     }
 }

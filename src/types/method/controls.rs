@@ -1,6 +1,6 @@
 //! All rows, and the controls (spec `baselines.md`, section 8).
 
-use super::own::{Cost, OwnOptions, is_of_search, is_of_warmup};
+use super::own::{Cost, OwnOptions, TrainingPasses, is_of_search, is_of_warmup};
 use crate::types::Options;
 use crate::types::faults::Faults;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ impl OwnOptions for AllRowsOptions {
     const TITLE: &'static str = "w/o";
     const CHOOSES_FIRST: bool = false;
 
-    fn cost(&self, options: &Options, _training: u64) -> Cost {
+    fn cost(&self, options: &Options, _training: TrainingPasses) -> Cost {
         Cost::none(options)
     }
 }
@@ -61,11 +61,11 @@ impl OwnOptions for RandomDropOptions {
     }
 
     /// A single draw is kept untried.
-    fn cost(&self, options: &Options, training: u64) -> Cost {
+    fn cost(&self, options: &Options, training: TrainingPasses) -> Cost {
         let tries = u64::from(self.tries);
         match tries {
             1 => Cost { passes: 1, ..Cost::none(options) },
-            _ => Cost { passes: tries * training, trainings: tries, ..Cost::none(options) },
+            _ => Cost { passes: tries * training.fixed, trainings: tries, ..Cost::none(options) },
         }
     }
 }
@@ -83,7 +83,7 @@ impl OwnOptions for LossDropOptions {
         !is_of_search(option)
     }
 
-    fn cost(&self, options: &Options, _training: u64) -> Cost {
+    fn cost(&self, options: &Options, _training: TrainingPasses) -> Cost {
         Cost { passes: Cost::warmup(options), ..Cost::none(options) }
     }
 }

@@ -1,6 +1,6 @@
 //! The losses T-CE and R-CE (spec `baselines.md`, section 6).
 
-use super::own::{Cost, OwnOptions, Setting};
+use super::own::{Cost, OwnOptions, Setting, TrainingPasses};
 use crate::types::Options;
 use crate::types::faults::{Faults, not_negative};
 use crate::types::words::choice;
@@ -119,7 +119,7 @@ impl OwnOptions for TCeOptions {
         self.data.check_setting(setting, faults);
     }
 
-    fn cost(&self, options: &Options, _training: u64) -> Cost {
+    fn cost(&self, options: &Options, _training: TrainingPasses) -> Cost {
         Cost::none(options)
     }
 }
@@ -143,7 +143,7 @@ impl OwnOptions for RCeOptions {
         self.data.check_setting(setting, faults);
     }
 
-    fn cost(&self, options: &Options, _training: u64) -> Cost {
+    fn cost(&self, options: &Options, _training: TrainingPasses) -> Cost {
         Cost::none(options)
     }
 }

@@ -19,7 +19,7 @@ pub use instance::{
     LsboOptions, LssmOptions, NeighbourOptions, SpaceOptions,
 };
 pub use losses::{CeData, RCeOptions, SampledOptions, TCeOptions};
-pub use own::Cost;
+pub use own::{Cost, TrainingPasses};
 pub use ranked::{AumOptions, EardOptions, TrimOptions};
 pub use robust::RobustOptions;
 pub use search::{AblationOptions, SearchOptions};
@@ -65,7 +65,7 @@ macro_rules! methods {
             }
 
             /// What choosing rows takes, where a training to early stopping takes `training` passes.
-            pub fn cost(&self, options: &Options, training: u64) -> Cost {
+            pub fn cost(&self, options: &Options, training: TrainingPasses) -> Cost {
                 match self { $(Self::$variant(own) => own.cost(options, training)),+ }
             }
 

@@ -61,8 +61,8 @@ pub trait OwnOptions: Default + Serialize + DeserializeOwned + ToSchema {
     /// What does not suit the dataset or the backbone.
     fn check_setting(&self, _setting: &Setting, _faults: &mut Faults) {}
 
-    /// What choosing rows takes, where a training to early stopping takes `training` passes.
-    fn cost(&self, options: &Options, _training: u64) -> Cost {
+    /// What choosing rows takes, where trainings to early stopping take so many passes.
+    fn cost(&self, options: &Options, _training: TrainingPasses) -> Cost {
         Cost { passes: 1, ..Cost::none(options) }
     }
 }
@@ -74,6 +74,22 @@ pub struct Setting<'s> {
     pub method: &'static str,
     pub backbone: BackboneKind,
     pub dataset: &'s DatasetFacts,
+}
+
+/// Passes that a training to early stopping takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrainingPasses {
+    /// With the patience of the options, as it is.
+    pub fixed: u64,
+    /// With the patience of the tuning.
+    pub tuned: u64,
+}
+
+impl TrainingPasses {
+    /// So many, however patient.
+    pub const fn all(passes: u64) -> Self {
+        Self { fixed: passes, tuned: passes }
+    }
 }
 
 /// What it takes a method to choose rows.

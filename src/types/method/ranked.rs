@@ -1,6 +1,6 @@
 //! Choices by the rank of a row's loss or margin: simple methods that any other ought to be better than.
 
-use super::own::{Cost, OwnOptions, Setting, is_of_search, trains};
+use super::own::{Cost, OwnOptions, Setting, TrainingPasses, is_of_search, trains};
 use crate::types::Options;
 use crate::types::faults::Faults;
 use serde::{Deserialize, Serialize};
@@ -35,9 +35,9 @@ fn check_folds(folds: u32, faults: &mut Faults) {
 }
 
 /// Of a cross-fitting.
-fn cost_of_folds(folds: u32, options: &Options, training: u64) -> Cost {
+fn cost_of_folds(folds: u32, options: &Options, training: TrainingPasses) -> Cost {
     let folds = u64::from(folds);
-    Cost { passes: folds * training, trainings: folds, ..Cost::none(options) }
+    Cost { passes: folds * training.fixed, trainings: folds, ..Cost::none(options) }
 }
 
 impl Default for TrimOptions {
@@ -54,7 +54,7 @@ impl OwnOptions for TrimOptions {
         faults.check("trim_rate", self.trim_rate > 0.0 && self.trim_rate < 1.0, "above 0 and below 1");
     }
 
-    fn cost(&self, options: &Options, training: u64) -> Cost {
+    fn cost(&self, options: &Options, training: TrainingPasses) -> Cost {
         cost_of_folds(self.folds, options, training)
     }
 }
@@ -85,7 +85,7 @@ impl OwnOptions for EardOptions {
         }
     }
 
-    fn cost(&self, options: &Options, training: u64) -> Cost {
+    fn cost(&self, options: &Options, training: TrainingPasses) -> Cost {
         cost_of_folds(self.folds, options, training)
     }
 }
@@ -97,7 +97,7 @@ impl OwnOptions for AumOptions {
         !is_of_search(option)
     }
 
-    fn cost(&self, options: &Options, _training: u64) -> Cost {
+    fn cost(&self, options: &Options, _training: TrainingPasses) -> Cost {
         Cost { passes: Cost::warmup(options), ..Cost::none(options) }
     }
 }

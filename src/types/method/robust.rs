@@ -1,6 +1,6 @@
 //! Ours: what can be told to `robust`, and the numbers of its models, which a plan counts and the method trains.
 
-use super::own::{Cost, OwnOptions, trains};
+use super::own::{Cost, OwnOptions, TrainingPasses, trains};
 use crate::types::faults::{Faults, not_negative};
 use crate::types::{BackboneKind, Options};
 use serde::{Deserialize, Serialize};
@@ -52,12 +52,12 @@ impl OwnOptions for RobustOptions {
         faults.check("judges", (2..=20).contains(&self.judges), "from 2 to 20");
     }
 
-    fn cost(&self, _options: &Options, training: u64) -> Cost {
+    fn cost(&self, _options: &Options, training: TrainingPasses) -> Cost {
         let (folds, judges) = (u64::from(self.folds), u64::from(self.judges));
         let tried = (1 + Self::TRIED) * judges;
         Cost {
             // A teacher stops after about half as many passes as a model of the job.
-            passes: folds * training / 2 + Self::AUDIT + (Self::TUNING + tried) * training,
+            passes: folds * training.tuned / 2 + Self::AUDIT + (Self::TUNING + tried) * training.tuned,
             trainings: folds + Self::TUNING + tried,
             numbers_per_row: Self::NUMBERS_PER_ROW,
         }

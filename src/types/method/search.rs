@@ -1,6 +1,6 @@
 //! AutoDenoise, and the paper's ablation of it: all they can be told is among the options of the training.
 
-use super::own::{Cost, OwnOptions};
+use super::own::{Cost, OwnOptions, TrainingPasses};
 use crate::types::Options;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,7 +19,7 @@ impl OwnOptions for SearchOptions {
         true
     }
 
-    fn cost(&self, options: &Options, training: u64) -> Cost {
+    fn cost(&self, options: &Options, training: TrainingPasses) -> Cost {
         search_cost(options, training)
     }
 }
@@ -32,13 +32,13 @@ impl OwnOptions for AblationOptions {
         true
     }
 
-    fn cost(&self, options: &Options, training: u64) -> Cost {
+    fn cost(&self, options: &Options, training: TrainingPasses) -> Cost {
         search_cost(options, training)
     }
 }
 
 /// Each epoch is a pass of the search, and a model trained on what the policy selects.
-fn search_cost(options: &Options, training: u64) -> Cost {
+fn search_cost(options: &Options, training: TrainingPasses) -> Cost {
     let epochs = u64::from(options.epochs);
-    Cost { passes: Cost::warmup(options) + epochs * (1 + training), trainings: epochs, ..Cost::none(options) }
+    Cost { passes: Cost::warmup(options) + epochs * (1 + training.fixed), trainings: epochs, ..Cost::none(options) }
 }

@@ -50,6 +50,7 @@ __all__ = [
     "DatasetStatus",
     "DatasetView",
     "DeliveryView",
+    "DenoisedForm",
     "DeselectedReward",
     "Device",
     "Distance",
@@ -307,6 +308,8 @@ Corruption = Literal[
 DatasetId = str
 # Where a dataset stands.
 DatasetStatus = Literal["processing", "ready", "invalid"]
+# What a job's `denoised` is, where its dataset has several files.
+DenoisedForm = Literal["file", "parts"]
 # Row 5: the reward of a deselected row. - `zero` - `negate` Minus the reward it would have had. - `batch` The batch's.
 DeselectedReward = Literal["zero", "negate", "batch"]
 # `auto` takes a GPU where the worker has one.
@@ -1377,6 +1380,8 @@ class JobOptions(TypedDict, total=False):
     """Other methods, on the same split, trained alike and judged alike."""
     deadline_seconds: int | None
     """The job is stopped and failed when it has run this long, waiting not counted."""
+    denoised: DenoisedForm
+    """Whether `denoised` is one file or, of a dataset of several files, each of them again."""
     device: Device
     engine: Engine
     labels: dict[str, str]
@@ -1416,6 +1421,8 @@ class JobSpec(TypedDict):
     dataset_id: DatasetId
     deadline_seconds: NotRequired[int | None]
     """The job is stopped and failed when it has run this long, waiting not counted."""
+    denoised: NotRequired[DenoisedForm]
+    """Whether `denoised` is one file or, of a dataset of several files, each of them again."""
     device: NotRequired[Device]
     engine: NotRequired[Engine]
     labels: NotRequired[dict[str, str]]
@@ -2127,6 +2134,7 @@ class ResolvedSpec(TypedDict):
     """`Profile::digest` of the dataset."""
     dataset_id: DatasetId
     deadline_seconds: NotRequired[int | None]
+    denoised: NotRequired[DenoisedForm]
     device: Device
     engine: NotRequired[Engine]
     """Absent in jobs of versions that had only `tch`."""

@@ -153,7 +153,7 @@ class Jobs:
         Args:
             job_id: the job.
             timeout: seconds to wait at most. The job goes on.
-            progress: called with the job when something happened to it, at most once a second, and at its end.
+            progress: called with the job at once, when something happened to it, at most once a second, and at its end.
             on_event: called with each event from now on.
             cancel_on_interrupt: whether Ctrl-C cancels the job.
             check: whether a job that failed or was cancelled is an error.
@@ -246,8 +246,11 @@ class Jobs:
         on_event: Optional[Callable[[EventView], None]],
     ) -> JobView:
         job = self.get(job_id)
-        shown = -math.inf
         if not job["is_terminal"]:
+            # A job that waits for a worker may say nothing for long.
+            if progress is not None:
+                progress(job)
+            shown = monotonic()
             events = self._follow(job_id, job.get("last_event_seq", 0), deadline)
             try:
                 for event in events:
