@@ -1,5 +1,6 @@
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +16,23 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def program():
-    built = Path(__file__).parents[2] / "target/debug/autodenoise"
-    os.environ.setdefault("AUTODENOISE_PROGRAM", str(built))
+def program(pytestconfig, tmp_path_factory):
+    """The program that is named, else that of the wheel under test, else the one of `cargo build`."""
+    if "AUTODENOISE_PROGRAM" not in os.environ:
+        wheel = pytestconfig.getoption("wheel")
+        built = Path(__file__).parents[2] / "target/debug/autodenoise"
+        os.environ["AUTODENOISE_PROGRAM"] = str(unpack_program(wheel, tmp_path_factory.mktemp("program")) if wheel else built)
     return ad.find_program()
+
+
+def unpack_program(wheel, folder):
+    """Takes the program out of a wheel, so that what is made for it to work on is of one program."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".data/scripts/autodenoise")]
+        program = folder / "autodenoise"
+        program.write_bytes(archive.read(name))
+    program.chmod(0o755)
+    return program
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,10 @@ fn with_quotes(word: &str, alone: bool) -> String {
     if is_plain { word.to_owned() } else { format!("\"{word}\"") }
 }
 
+fn has_sign(column: &str) -> bool {
+    Comparison::divide(column).is_some()
+}
+
 fn join_words(words: &[String]) -> String {
     words.iter().map(|word| with_quotes(word, false)).collect::<Vec<_>>().join(", ")
 }
@@ -156,9 +160,10 @@ impl From<LabelRule> for String {
         match label.rule {
             None => column,
             Some(LabelTest::Number(comparison, threshold)) => format!("{column} {} {threshold}", comparison.sign()),
+            // A column with a sign in its name stands before a list alone: before another sign it would end at its own.
             Some(LabelTest::Words { negated, words }) => match (&words[..], negated) {
-                ([word], false) => format!("{column} = {}", with_quotes(word, true)),
-                ([word], true) => format!("{column} != {}", with_quotes(word, true)),
+                ([word], false) if !has_sign(&column) => format!("{column} = {}", with_quotes(word, true)),
+                ([word], true) if !has_sign(&column) => format!("{column} != {}", with_quotes(word, true)),
                 (words, false) => format!("{column} in ({})", join_words(words)),
                 (words, true) => format!("{column} not in ({})", join_words(words)),
             },
@@ -206,6 +211,10 @@ mod tests {
             ("kind in (2)", "kind", words(false, &["2"])),
             ("kind = 'in (a)'", "kind", words(false, &["in (a)"])),
             ("kind in (' a', \"'b'\")", "kind", words(false, &[" a", "'b'"])),
+            // So is the list of one word, where the column has a sign in its name.
+            ("a=b in (c)", "a=b", words(false, &["c"])),
+            ("a > b not in (c)", "a > b", words(true, &["c"])),
+            ("a=b in (' c')", "a=b", words(false, &[" c"])),
             ("in (a)", "in (a)", None),
         ] {
             let label = LabelRule::try_from(text.to_owned()).unwrap();
