@@ -135,6 +135,8 @@ pub(super) async fn recheck_scope(request: Request, next: Next) -> Response {
 fn scope_needed(method: &Method, route: &str) -> Scope {
     match *method {
         _ if OPERATOR.contains(&route) => Scope::Admin,
+        // Whoever may come in may leave.
+        _ if route == "/sign-out" => Scope::Read,
         Method::GET | Method::HEAD => Scope::Read,
         _ => Scope::Write,
     }
@@ -160,6 +162,7 @@ mod tests {
     fn a_request_needs_what_it_does() {
         assert_eq!(scope_needed(&Method::GET, "/v1/jobs/{id}"), Scope::Read);
         assert_eq!(scope_needed(&Method::HEAD, "/v1/jobs/{id}"), Scope::Read);
+        assert_eq!(scope_needed(&Method::POST, "/sign-out"), Scope::Read);
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
             assert_eq!(scope_needed(&method, "/v1/jobs/{id}"), Scope::Write, "{method}");
         }

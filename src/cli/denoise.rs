@@ -258,7 +258,11 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     if let Some(page) = args.report.clone().or_else(|| Some(args.results.as_ref()?.join(PAGE))) {
         wrote += &format!("\nwrote the report to {}", page.display());
     }
-    view.print_line(&wrote);
+    match refused.is_some() && args.if_refused == IfRefused::Nothing {
+        // An earlier night's table may lie there, and would be taken for this one's.
+        true => view.print_remark(&wrote),
+        false => view.print_line(&wrote),
+    }
     let exit_code = refused.as_ref().filter(|_| args.if_refused != IfRefused::All).map_or(0, CliError::code);
     match output.is_stdout() {
         // What went to standard output is nowhere now, so the same command must do it again.

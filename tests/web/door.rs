@@ -123,6 +123,8 @@ fn a_key_opens_a_session_that_is_good_for_pages_alone_and_ends() {
     let jobs = reader.get("/jobs").text().unwrap();
     assert!(!jobs.contains("href=\"/new\""), "what it may not do is not offered");
     assert_eq!(reader.post(&job, &[]).status(), 403);
+    assert_eq!(reader.post("/sign-out", &[]).status(), 303);
+    assert_eq!(reader.get("/jobs").status(), 303, "and may leave");
 
     // Out: the cookie is worth nothing from then on, wherever it was copied to.
     let mut second = Visitor::new(&service);
