@@ -260,7 +260,7 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     }
     match refused.is_some() && args.if_refused == IfRefused::Nothing {
         // An earlier night's table may lie there, and would be taken for this one's.
-        true => view.print_remark(&wrote),
+        true => view.warn(&wrote),
         false => view.print_line(&wrote),
     }
     let exit_code = refused.as_ref().filter(|_| args.if_refused != IfRefused::All).map_or(0, CliError::code);
