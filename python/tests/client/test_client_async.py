@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any, Callable
 
@@ -73,6 +73,15 @@ def test_waiting_keeps_nobody_else_waiting(service: Service, key: str, dataset: 
     run(work, service.url, key)
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """A shell starts what runs in the background deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("how", ["a task is cancelled", "ctrl-c"])
 def test_a_run_that_is_broken_off_cancels_its_job(service: Service, key: str, dataset: str, how: str) -> None:
     ids: list[str] = []
