@@ -2,7 +2,7 @@
 
 use super::{address::Address, denoise::cannot_write, error::CliError};
 use crate::{
-    ingest::{self, SNIFF_BYTES},
+    ingest::{self, SNIFF_BYTES, folder_of},
     remote,
     types::{Compression, DatasetSpec, FileFormat, OutputForm, SourceFile, SourcePart, TableSource},
 };
@@ -219,11 +219,6 @@ pub fn place(from: &Path, to: &Path) -> Result<(), CliError> {
         Ok(())
     });
     copied.map_err(|error| cannot_write(to, &error))
-}
-
-/// The folder that a file is in.
-pub fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

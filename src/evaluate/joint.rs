@@ -5,7 +5,6 @@
 use super::crew::{Crew, Effort, Member, list_entrants};
 use super::job::{Job, Work, WorkKind};
 use super::part::{PartId, PartResult, PartRows, Raced, Setting, Trained};
-use super::proof::treat_random_rows;
 use super::state::{Outcome, Stage};
 use super::tasks::Task;
 use super::training::Training;
@@ -13,7 +12,7 @@ use super::tune::told_of;
 use super::turn::Turn;
 use crate::backbone::{Fit, FitError, PassSummary, Runner, run_passes};
 use crate::selection::{Context, Place, Race, Role, SelectError, Selected, Track, Treatment};
-use crate::types::{Arm, Phase};
+use crate::types::Phase;
 use std::time::Instant;
 
 impl Turn<'_, '_> {
@@ -110,10 +109,7 @@ impl Turn<'_, '_> {
         }
         let (mut runners, mut counts) = (Vec::new(), Vec::with_capacity(crew.members.len()));
         for Member { id, effort, drawn, .. } in &mut crew.members {
-            let treatment = match drawn {
-                Some(drawn) => drawn.treatment(),
-                None => find_treatment(job, self.outcome, *id)?,
-            };
+            let treatment = find_treatment(job, self.outcome, *id, drawn.as_deref())?;
             let runner = |fit| Runner { fit, what: treatment.pass(), judged: treatment.valid };
             counts.push(effort.runners());
             match effort {
@@ -183,10 +179,8 @@ impl Turn<'_, '_> {
             Effort::Train(fit) => fit,
         };
         let (_, arm) = told_of(task, &member.setting, self.job.input.spec, &context);
-        let share = match &member.drawn {
-            Some(drawn) => drawn.treatment().pass().share_of(context.data.train.len()),
-            None => find_treatment(self.job, self.outcome, member.id)?.pass().share_of(context.data.train.len()),
-        };
+        let treatment = find_treatment(self.job, self.outcome, member.id, member.drawn.as_deref())?;
+        let share = treatment.pass().share_of(context.data.train.len());
         let place = Place { arm, phase, epoch };
         self.passes.session().report_pass(&context, place, fit, share, &summaries[0], seconds);
         if !fit.is_done() {
@@ -209,16 +203,24 @@ fn prepare<'j>(job: &'j Job, id: PartId) -> Result<(Context<'j>, Box<Training<'j
 
 /// The rows of a random arm as they are treated; none of other arms, whose rows are known.
 fn draw_rows(job: &Job, outcome: &Outcome, id: PartId, context: &Context) -> Option<Box<Selected>> {
-    let task = job.task(id.task);
-    let is_random = matches!(task, Task::Certify(trial) if trial.arm == Arm::Random);
-    let chosen = outcome.find_choice(job, task).filter(|_| is_random)?;
-    Some(Box::new(treat_random_rows(job.data.train.labels, chosen, context.seed)))
+    match outcome.find_rows(job, job.task(id.task), &Training::plain(), context.seed) {
+        PartRows::Made(drawn) => Some(drawn),
+        PartRows::All | PartRows::Chosen(_) => None,
+    }
 }
 
-/// How the rows of a part are treated, of an arm that is no draw.
-fn find_treatment<'o>(job: &Job, outcome: &'o Outcome, id: PartId) -> Result<Treatment<'o>, SelectError> {
-    let (task, (context, training)) = (job.task(id.task), prepare(job, id)?);
-    Ok(match PartRows::new(task, &training, job.data.train.labels, outcome.find_choice(job, task), context.seed) {
+/// How the rows of a part are treated; those of a random arm as they were `drawn`.
+fn find_treatment<'o>(
+    job: &Job,
+    outcome: &'o Outcome,
+    id: PartId,
+    drawn: Option<&'o Selected>,
+) -> Result<Treatment<'o>, SelectError> {
+    if let Some(drawn) = drawn {
+        return Ok(drawn.treatment());
+    }
+    let (context, training) = prepare(job, id)?;
+    Ok(match outcome.find_rows(job, job.task(id.task), &training, context.seed) {
         PartRows::Chosen(chosen) => chosen.treatment(),
         PartRows::All => Treatment::default(),
         PartRows::Made(_) => unreachable!("the rows of a draw are kept"),

@@ -1,6 +1,7 @@
 //! Raw rows kept on disk until all are there, to be read in another order. Memory: 4 bytes for each row that is written.
 
-use super::{error::ImportError, table::folder_of};
+use super::error::ImportError;
+use crate::ingest::folder_of;
 use crate::random::{Purpose, Stream};
 use memmap2::Mmap;
 use std::{

@@ -1,6 +1,7 @@
 //! The table an import writes: CSV, compressed where its name says so. The values of its columns are counted on the way.
 
 use super::error::ImportError;
+use crate::ingest::folder_of;
 use hashbrown::HashSet;
 use std::{
     fs::{File, Permissions},
@@ -124,9 +125,4 @@ fn write_line(out: &mut impl Write, cells: &[&str]) -> io::Result<()> {
 /// Names of columns as a table's own.
 pub(super) fn column_names(columns: &[&str]) -> Vec<String> {
     columns.iter().map(|column| (*column).to_owned()).collect()
-}
-
-/// The folder that a file is in.
-pub(super) fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -12,7 +12,7 @@ use super::{
     export_text::TextCopy,
     file_archive::FileArchive,
     jsonl::discover_keys,
-    layout::sync_folder,
+    layout::{folder_of, sync_folder},
     limits::IngestLimits,
     line_ends::LineEnds,
     marks::{Marks, RowMark, TARGET, WEIGHT},
@@ -221,8 +221,4 @@ fn taken_names(table: &Table, limits: &IngestLimits) -> Result<Vec<String>, Inge
         }
     }
     Ok(names)
-}
-
-fn folder_of(out: &Path) -> &Path {
-    out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -111,7 +111,7 @@ impl Layout {
         std::fs::rename(folder, out_dir).map_err(IngestError::io("create", out_dir))?;
         // The folder is gone under its temporary name, so there is nothing to delete.
         let _ = self.folder.keep();
-        let parent = out_dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = folder_of(out_dir);
         sync_folder(parent).map_err(IngestError::io("write", parent))
     }
 
@@ -124,6 +124,11 @@ impl Layout {
         };
         write().map_err(IngestError::io("write", &path))
     }
+}
+
+/// The folder that a file is in.
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the names in a folder durable.

@@ -88,6 +88,7 @@ pub use find_parts::{
     partitions_of,
 };
 pub use format::{SNIFF_BYTES, format_by_name, resolve_format};
+pub use layout::folder_of;
 pub use limits::IngestLimits;
 pub(crate) use lines::Lines;
 pub use marks::RowMark;

@@ -10,6 +10,7 @@ use super::{
     encode::{Encoded, Encoder},
     error::{IngestError, ReadError},
     finish::write_dataset,
+    layout::folder_of,
     limits::IngestLimits,
     plan::Plan,
     progress::{IngestProgress, Ticker},
@@ -42,7 +43,7 @@ pub fn ingest(
     if out_dir.exists() {
         return Err(IngestError::io("create", out_dir)(io::ErrorKind::AlreadyExists.into()));
     }
-    let parent = out_dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder_of(out_dir);
     std::fs::create_dir_all(parent).map_err(IngestError::io("create", parent))?;
 
     let source = source.into();

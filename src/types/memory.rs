@@ -19,8 +19,12 @@ const PER_ACTIVATION: u64 = 3;
 /// Bytes that a split of so many rows takes of a GPU's memory: what is known of each row, its ids unless they would take more than
 /// `for_rows` bytes, and what sorts its predictions, which is in the machine's memory where the ids are.
 pub fn split_bytes(rows: u64, fields: u64, for_rows: u64) -> u64 {
-    let streams = rows * NUMBER * fields > for_rows;
-    rows * (2 * NUMBER + if streams { 0 } else { NUMBER * fields + SORTED })
+    rows * (2 * NUMBER + if streams(rows, fields, for_rows) { 0 } else { NUMBER * fields + SORTED })
+}
+
+/// Whether the ids of so many rows would take more than `for_rows` bytes.
+fn streams(rows: u64, fields: u64, for_rows: u64) -> bool {
+    rows * NUMBER * fields > for_rows
 }
 
 impl Options {
@@ -129,7 +133,7 @@ impl ResolvedSpec {
     /// Most bytes of a GPU's memory, roughly: rows and models lie there as they do in the machine's, and predictions are sorted there.
     /// Where the ids of a split would take more than `for_rows` bytes, they stay in the machine's memory and so do its predictions.
     pub fn device_bytes(&self, rows: SplitCounts, ids: u64, fields: u64, for_rows: u64) -> u64 {
-        let streams = |rows: &u64| rows * NUMBER * fields > for_rows;
+        let streams = |rows: &u64| streams(*rows, fields, for_rows);
         let elsewhere: u64 = [rows.train, rows.valid, rows.test].iter().filter(|rows| streams(rows)).sum();
         let sorted = [rows.train, rows.valid].into_iter().filter(|rows| !streams(rows)).max().unwrap_or(0);
         self.memory_bytes(rows, ids, fields) - elsewhere * NUMBER * fields + sorted * SORTED
