@@ -34,7 +34,9 @@ pub fn make_plan(
     pace: Option<&Pace>,
     test_read: Option<TestRead>,
 ) -> Plan {
-    let (trainings, passes, test_reads) = spec.work(training_passes(&spec, pace.and_then(|pace| pace.passes)));
+    let seen = pace.and_then(|pace| pace.passes).map(|passes| passes.ceil() as u64);
+    let training = TrainingPasses::expect(spec.method.backbone, &spec.method.options, spec.tuning.grid(), seen);
+    let (trainings, passes, test_reads) = spec.work(training);
     let fields = map.fields.len() as u64;
     Plan {
         rows: profile.rows,
@@ -51,16 +53,6 @@ pub fn make_plan(
             .and_then(|(certify, read)| detectable_gain(certify, read, profile)),
         spec,
     }
-}
-
-/// Passes that a training of the job's own model takes; `shown` is what earlier ones took.
-fn training_passes(spec: &ResolvedSpec, shown: Option<f64>) -> TrainingPasses {
-    let (backbone, options) = (spec.method.backbone, &spec.method.options);
-    let of = |patience: u32| {
-        let passes = shown.map_or_else(|| backbone.usual_passes(patience), |shown| shown.ceil() as u64);
-        passes.min(options.retrain_max_epoch.into())
-    };
-    TrainingPasses { fixed: of(options.patience), tuned: of(spec.tuning.grid().cloned().unwrap_or_default().patience) }
 }
 
 fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<&Pace>, cells: u64) -> Estimate {

@@ -111,7 +111,8 @@ impl Task {
             spent.expected_selection(method)
         } else {
             let (backbone, options) = find_trainee(spec, method, trainee);
-            spent.expected_training(backbone, options, spec.tuning.grid())
+            let training = spent.expected_training(backbone, options, spec.tuning.grid());
+            if spec.tuning.grid().is_some() { training.tuned } else { training.fixed }
         }
     }
 }

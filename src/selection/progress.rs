@@ -18,18 +18,20 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Passes that a training to early stopping is expected to take: as many as those before took on average, or as is usual.
-    pub fn expected_training(&self, backbone: BackboneKind, options: &Options, tuned: Option<&TuningGrid>) -> u64 {
-        let patience = tuned.map_or(options.patience, |grid| grid.patience);
-        let usual = || backbone.usual_passes(patience);
-        let passes = self.retrain_passes.checked_div(self.retrains).map_or_else(usual, |mean| mean.max(1));
-        passes.min(options.retrain_max_epoch.into())
+    /// Passes that trainings to early stopping are expected to take: as many as those before took on average, or as is usual.
+    pub fn expected_training(
+        &self,
+        backbone: BackboneKind,
+        options: &Options,
+        grid: Option<&TuningGrid>,
+    ) -> TrainingPasses {
+        let mean = self.retrain_passes.checked_div(self.retrains);
+        TrainingPasses::expect(backbone, options, grid, mean.map(|mean| mean.max(1)))
     }
 
     /// Passes (and other steps) in which a method chooses its rows.
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
-        let expected = |tuned| self.expected_training(method.backbone, &method.options, tuned);
-        method.cost(TrainingPasses { fixed: expected(None), tuned: expected(Some(&TuningGrid::default())) }).passes
+        method.cost(self.expected_training(method.backbone, &method.options, None)).passes
     }
 
     /// The progress at the end of a pass, of a run of `total` passes.

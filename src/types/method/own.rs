@@ -1,7 +1,7 @@
 //! What a job must know of a method before it runs.
 
 use crate::types::faults::Faults;
-use crate::types::{BackboneKind, DatasetFacts, Options};
+use crate::types::{BackboneKind, DatasetFacts, Options, TuningGrid};
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
@@ -86,6 +86,15 @@ pub struct TrainingPasses {
 }
 
 impl TrainingPasses {
+    /// Of a backbone with these options: so many as trainings are seen to take (`seen`), or as is usual for their patience.
+    pub fn expect(backbone: BackboneKind, options: &Options, grid: Option<&TuningGrid>, seen: Option<u64>) -> Self {
+        let of = |patience: u32| {
+            seen.unwrap_or_else(|| backbone.usual_passes(patience)).min(options.retrain_max_epoch.into())
+        };
+        let tuned = grid.map_or_else(|| TuningGrid::default().patience, |grid| grid.patience);
+        Self { fixed: of(options.patience), tuned: of(tuned) }
+    }
+
     /// So many, however patient.
     pub const fn all(passes: u64) -> Self {
         Self { fixed: passes, tuned: passes }
