@@ -1,5 +1,7 @@
 //! Whole runs of the method on a small generated dataset, and the properties a result must have.
 
+#[path = "denoise/beside.rs"]
+mod beside;
 #[path = "denoise/contenders.rs"]
 mod contenders;
 #[path = "denoise/engines.rs"]

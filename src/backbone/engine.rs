@@ -122,8 +122,15 @@ impl dyn Engine + '_ {
     /// they would take more than `SIDE_BY_SIDE_BYTES` together. The results are the same.
     pub fn side_by_side(&self, config: &BackboneConfig, threads: usize) -> usize {
         let (ids, fields) = (config.cardinality() as u64, config.fields() as u64);
-        let state = TRAINED_COPIES * config.options.weight_bytes(config.kind, ids, fields);
+        // The best weights so far stand beside those being trained.
+        let state = (TRAINED_COPIES + 1) * config.options.weight_bytes(config.kind, ids, fields);
         let fitting = usize::try_from(SIDE_BY_SIDE_BYTES / state.max(1)).unwrap_or(usize::MAX);
         self.most_side_by_side(threads).min(fitting).max(1)
+    }
+
+    /// How many single models over so many training rows `run_passes` is best handed at once: as many as train side by side
+    /// on the threads, or as share a pass.
+    pub fn most_at_once(&self, config: &BackboneConfig, rows: usize, threads: usize) -> usize {
+        if self.trains_in_parallel() { self.side_by_side(config, threads) } else { self.most_together(config, rows) }
     }
 }

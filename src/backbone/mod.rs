@@ -37,5 +37,5 @@ pub use pass::{Recorded, Seen, SeenBatch, Tick, TrainPass};
 pub use policy::{Outlook, Policy, PolicyConfig};
 pub use searching::{SearchPass, Searched, SearchedBatch, action_stream};
 pub use stopper::Stopper;
-pub use together::{Runner, run_passes};
+pub use together::{Runner, Track, run_passes};
 pub use weights::{Array, TensorFile, Values, WeightsError, write_durably};

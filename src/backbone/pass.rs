@@ -3,7 +3,7 @@
 use super::{BatchLoss, ModelKey, Rows, TrainingLoss};
 
 /// Called after every batch.
-pub type Tick<'a> = &'a mut dyn FnMut();
+pub type Tick<'a> = &'a mut (dyn FnMut() + Send);
 
 /// Which loss of every row a pass is to keep: spec section 6 row 9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,31 @@
-//! Passes of several trainings that share nothing but their rows. An engine that gains by it goes through them with every batch of
-//! all at once; each is trained on its own rows in its own order, as it would be alone.
+//! Passes of several trainings that share nothing but their rows. An engine goes through them in the way that it gains most by:
+//! each on a thread of its own, with every batch of all at once, or one after the other. Each is trained on its own rows in its
+//! own order, as it would be alone.
 
 use super::data::order;
 use super::{
-    BackboneConfig, Engine, Fit, FitError, Member, PassOptions, PassSummary, Rows, RowsApart, Tick, TrainingLoss,
+    BackboneConfig, Engine, Fit, FitError, Member, PassOptions, PassSummary, Rows, RowsApart, Tick, TrainingData,
+    TrainingLoss,
 };
 use rayon::prelude::*;
+use std::sync::Mutex;
+
+/// What the models of several trainings are, and what they are trained and judged on.
+pub struct Track<'r> {
+    pub engine: &'r dyn Engine,
+    pub config: &'r BackboneConfig,
+    pub train: &'r Rows<'r>,
+    /// The rows that models are judged by.
+    pub valid: &'r Rows<'r>,
+    /// Threads that a pass may use.
+    pub threads: usize,
+}
+
+impl<'r> Track<'r> {
+    pub fn new(engine: &'r dyn Engine, config: &'r BackboneConfig, data: &'r TrainingData<'r>, threads: usize) -> Self {
+        Self { engine, config, train: &data.train, valid: &data.valid, threads }
+    }
+}
 
 /// One of several trainings of a single model, and what its next pass runs over.
 pub struct Runner<'p> {
@@ -16,13 +36,11 @@ pub struct Runner<'p> {
 }
 
 /// Trains models of one config for a pass each, and judges each by validation rows: what each pass came to, in their order.
-pub fn run_passes(
-    engine: &dyn Engine,
-    config: &BackboneConfig,
-    [rows, valid]: [&Rows; 2],
-    mut runners: Vec<Runner>,
-    tick: Tick,
-) -> Vec<Result<PassSummary, FitError>> {
+pub fn run_passes(track: &Track, mut runners: Vec<Runner>, tick: Tick) -> Vec<Result<PassSummary, FitError>> {
+    let Track { engine, config, train: rows, valid, .. } = *track;
+    if engine.trains_in_parallel() {
+        return run_side_by_side(track, &mut runners, tick);
+    }
     let most = engine.most_together(config, rows.len());
     let mut summaries = Vec::with_capacity(runners.len());
     let mut rest = &mut runners[..];
@@ -36,6 +54,20 @@ pub fn run_passes(
         rest = later;
     }
     summaries
+}
+
+/// A thread each, as many as the engine likes at once. Threads that have done theirs help the others.
+fn run_side_by_side(track: &Track, runners: &mut [Runner], tick: Tick) -> Vec<Result<PassSummary, FitError>> {
+    let Track { engine, config, train, valid, threads } = *track;
+    // Rows are not shared between threads, because an engine may put a copy into them; what they are made of is.
+    let (fields, train, valid) = (train.fields, train.split(), valid.split());
+    let tick = Mutex::new(tick);
+    let pass = |runner: &mut Runner| {
+        let mut tick = || (tick.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))();
+        run_alone(runner, [&Rows::new(train, fields), &Rows::new(valid, fields)], &mut tick)
+    };
+    let side_by_side = runners.chunks_mut(engine.side_by_side(config, threads));
+    side_by_side.flat_map(|runners| runners.par_iter_mut().map(pass).collect::<Vec<_>>()).collect()
 }
 
 /// Whether two trainings can go through a pass together.

@@ -1,14 +1,14 @@
 //! A contender at work: its method chooses rows, and every backbone is trained on them.
 
 use super::book::Tried;
-use super::part::Trained;
-use super::table::find_reference;
+use super::part::{PartId, PartResult, Trained};
 use super::tasks::{Contender, Task, find_trainee};
 use super::training::Training;
+use super::tune::Tunee;
 use super::turn::Turn;
 use crate::backbone::Model;
 use crate::selection::{Context, SelectError, Selected};
-use crate::types::Warning;
+use crate::types::{Arm, Warning};
 
 impl Turn<'_, '_> {
     /// A step of the contender's method towards its choice.
@@ -33,7 +33,7 @@ impl Turn<'_, '_> {
         if contender.seed == spec.seed && contender.number == 0 {
             self.outcome.model = Some(model.weights());
         }
-        if contender.seed == spec.seed && find_reference(spec) == Some(contender.number) {
+        if contender.seed == spec.seed && spec.reference() == Some(contender.number) {
             self.outcome.reference = Some(model.weights());
         }
     }
@@ -42,6 +42,7 @@ impl Turn<'_, '_> {
     pub fn record(&mut self, contender: Contender, trainee: usize, mut trained: Trained) -> Result<(), SelectError> {
         let spec = self.job.input.spec;
         let (_, options) = find_trainee(spec, contender.method(spec), trainee);
+        self.keep_for_proof(Task::Train(contender, trainee), &trained);
         let logits = std::mem::take(&mut trained.test);
         let reading = self.read_test(Task::Train(contender, trainee), logits, options)?;
         let selected = self.outcome.selected.as_ref();
@@ -60,6 +61,24 @@ impl Turn<'_, '_> {
             self.end_contender(contender);
         }
         Ok(())
+    }
+
+    /// Keeps what a training of the table came to for the trial that would repeat it.
+    fn keep_for_proof(&mut self, task: Task, trained: &Trained) {
+        let (spec, labels) = (self.job.input.spec, self.job.data.train.labels);
+        let repeats = |other: &Task| match other {
+            Task::Certify(trial) => {
+                // A choice that changes nothing is not put to the proof.
+                let is_needed = trial.arm != Arm::Denoised
+                    || self.outcome.selected.as_ref().is_some_and(|own| !own.treatment().is_none(labels));
+                is_needed && Tunee::repeated_by(*trial, spec) == Some(task)
+            }
+            _ => false,
+        };
+        if let Some(number) = self.job.tasks.iter().position(repeats) {
+            let id = PartId::training(number).number();
+            self.outcome.parts.insert(id, PartResult::Trained(trained.clone()));
+        }
     }
 
     /// After the contender's last training: of the job's own method, the choice is kept.
@@ -82,7 +101,7 @@ impl Turn<'_, '_> {
     /// are worth having. The job's own method may not, nor the reference that it is judged against.
     pub fn leave_out(&mut self, contender: Contender, error: SelectError) -> Result<(), SelectError> {
         let spec = self.job.input.spec;
-        let is_needed = contender.number == 0 || find_reference(spec) == Some(contender.number);
+        let is_needed = contender.number == 0 || spec.reference() == Some(contender.number);
         if is_needed || matches!(error, SelectError::Weights(_)) {
             return Err(error);
         }

@@ -3,8 +3,8 @@
 
 use super::job::{Job, Work, WorkKind};
 use super::part::{PartId, Setting};
-use crate::backbone::{Fit, FitOptions, TensorFile, WeightsError};
-use crate::selection::{Context, Entrant, Race, Role, SelectError, Selected, Track, Treatment};
+use crate::backbone::{Fit, FitOptions, TensorFile, Track, WeightsError};
+use crate::selection::{Context, Entrant, Race, Role, SelectError, Selected, Treatment};
 use crate::types::TuningGrid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

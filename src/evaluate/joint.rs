@@ -10,8 +10,8 @@ use super::tasks::Task;
 use super::training::Training;
 use super::tune::told_of;
 use super::turn::Turn;
-use crate::backbone::{Fit, FitError, PassSummary, Runner, run_passes};
-use crate::selection::{Context, Place, Race, Role, SelectError, Selected, Track, Treatment};
+use crate::backbone::{Fit, FitError, PassSummary, Runner, Track, run_passes};
+use crate::selection::{Context, Place, Race, Role, SelectError, Selected, Treatment};
 use crate::types::Phase;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ impl Turn<'_, '_> {
             Some(_) => false,
             None => {
                 let context = self.job.prepare(task)?.context;
-                context.engine.most_together(&context.config, context.data.train.len()) > 1
+                count_at_once(&context) > 1
             }
         })
     }
@@ -65,7 +65,7 @@ impl Turn<'_, '_> {
                 continue;
             }
             let (context, training) = prepare(job, part.id)?;
-            let most = context.engine.most_together(&context.config, context.data.train.len());
+            let most = count_at_once(&context);
             let options = training.fit_options(&context);
             let more = match &part.setting {
                 Setting::Raced(grid) => grid.weight_decay.len(),
@@ -117,12 +117,8 @@ impl Turn<'_, '_> {
                 Effort::Train(fit) => runners.push(runner(&mut **fit)),
             }
         }
-        let both = [&context.data.train, &context.data.valid];
-        let mut ended = self
-            .passes
-            .session()
-            .with_ticks(|tick| run_passes(context.engine, &context.config, both, runners, tick))
-            .into_iter();
+        let track = Track::new(context.engine, &context.config, context.data, context.threads);
+        let mut ended = self.passes.session().with_ticks(|tick| run_passes(&track, runners, tick)).into_iter();
         Ok(counts.into_iter().map(|count| ended.by_ref().take(count).collect()).collect())
     }
 
@@ -192,6 +188,11 @@ impl Turn<'_, '_> {
         let trained = Trained { passes: fit.passes(), chosen, test, valid, seconds: member.seconds };
         Ok(Some(PartResult::Trained(trained)))
     }
+}
+
+/// How many models the engine likes to train at once.
+fn count_at_once(context: &Context) -> usize {
+    context.engine.most_at_once(&context.config, context.data.train.len(), context.threads)
 }
 
 /// What a part works on, and how its model is trained.

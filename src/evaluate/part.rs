@@ -126,7 +126,7 @@ pub(super) struct Trained {
     pub chosen: Chosen,
     /// `[n]`: the model's logits of the test rows, which nothing has been judged by yet.
     pub test: Vec<f32>,
-    /// `[n]` of the validation rows, of a training of the proof.
+    /// `[n]` of the validation rows, of a training that the proof may rest on.
     pub valid: Option<Vec<f32>>,
     pub seconds: f64,
 }

@@ -94,7 +94,7 @@ impl<'a> Passes<'_, 'a> {
         let ended = self.run_pass(context, place, training, options, treatment)?.map(|mut fit| {
             let chosen = fit.finish()[0];
             let test = self.test.predict(&mut *fit.model);
-            let valid = matches!(task, Task::Certify(_)).then(|| fit.model.predict(&context.data.valid));
+            let valid = (!matches!(task, Task::Oracle(_))).then(|| fit.model.predict(&context.data.valid));
             (fit, chosen, test, valid)
         });
         self.book.count_pass(started, self.test.reads());

@@ -10,7 +10,6 @@ use super::job::{Job, RunInput};
 use super::part::PartId;
 use super::passes::Passes;
 use super::state::{Stage, State};
-use super::table::find_reference;
 use super::tasks::{Task, list_trainees};
 use super::trusted::{Trusted, TrustedError};
 use super::tune::Tunee;
@@ -152,11 +151,18 @@ impl<'a> Run<'a> {
         };
         let is_ahead = |number: &usize| {
             let is_done = self.state.outcome.parts.contains_key(&PartId::training(*number).number());
-            *number != under_way && !is_done
+            *number != under_way && !is_done && !self.is_still_to_be_kept(self.job.tasks[*number])
         };
         let ahead = (book.task..self.job.tasks.len()).filter(is_ahead);
         let ahead = ahead.map(|number| expected(&self.job.tasks[number]).saturating_sub(made(number)));
         book.spent.passes + current + ahead.sum::<u64>()
+    }
+
+    /// Whether a task is a trial that will be taken over from a training of the table, which is not over.
+    fn is_still_to_be_kept(&self, task: Task) -> bool {
+        let Task::Certify(trial) = task else { return false };
+        let repeated = Tunee::repeated_by(trial, self.job.input.spec);
+        repeated.is_some_and(|repeated| self.job.tasks[self.state.book.task..].contains(&repeated))
     }
 
     /// Writes `checkpoint-PASSES.safetensors` into the run's folder, removes all but the one before it, and returns its
@@ -179,6 +185,6 @@ pub fn is_drawn(row: &EpochRow, spec: &ResolvedSpec) -> bool {
     let contender = row.contender as usize;
     let is_choice = matches!(row.phase, Phase::Warmup | Phase::Search | Phase::Validate) && contender == 0;
     let is_training = row.phase == Phase::Evaluate && row.epoch == 1;
-    let is_compared = contender == 0 || find_reference(spec) == Some(contender);
+    let is_compared = contender == 0 || spec.reference() == Some(contender);
     row.seed == spec.seed && (is_choice || is_training && is_compared)
 }

@@ -36,6 +36,9 @@ impl Turn<'_, '_> {
             self.passes.book.begin_next_task();
             return Ok(());
         }
+        if self.take_waiting()? {
+            return Ok(());
+        }
         if self.works_together()? {
             return self.work_together();
         }
@@ -251,16 +254,22 @@ impl Turn<'_, '_> {
             return self.settle(id.task, raced);
         }
         self.outcome.parts.insert(id.number(), result);
-        // As many trainings as are there in a row.
+        self.take_waiting().map(drop)
+    }
+
+    /// Takes in what is there of the first task that is not over and of those behind it, as many trainings as are there in a row.
+    /// Whether there was any.
+    fn take_waiting(&mut self) -> Result<bool, SelectError> {
+        let head = self.passes.book.task;
         loop {
             let number = PartId::training(self.passes.book.task).number();
             let trained = match self.outcome.parts.remove(&number) {
                 Some(PartResult::Trained(trained)) => trained,
                 Some(other) => {
                     self.outcome.parts.insert(number, other);
-                    return Ok(());
+                    break;
                 }
-                None => return Ok(()),
+                None => break,
             };
             match self.task() {
                 Task::Train(contender, trainee) => self.record(contender, trainee, trained)?,
@@ -269,6 +278,7 @@ impl Turn<'_, '_> {
                 task => unreachable!("{task:?} trains no model"),
             }
         }
+        Ok(self.passes.book.task > head)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::book::Tried;
 use super::tasks::find_trainee;
-use crate::types::{Arm, ArmResult, MethodName, ResolvedMethod, ResolvedSpec, TableLine};
+use crate::types::{Arm, ArmResult, MethodName, ResolvedSpec, TableLine};
 
 /// All trainings: a line for each method and backbone, in their order, with the results of all seeds.
 pub(super) fn make_table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLine> {
@@ -26,12 +26,6 @@ pub(super) fn make_table(spec: &ResolvedSpec, results: &[Tried]) -> Vec<TableLin
     lines
 }
 
-/// Number of the contender that keeps all rows and trains as the job's own method does.
-pub(super) fn find_reference(spec: &ResolvedSpec) -> Option<usize> {
-    let fits = |method: &&ResolvedMethod| method.name() == MethodName::None && method.trains_like(&spec.method);
-    spec.contenders().iter().position(fits)
-}
-
 /// The first seed's results with the job's own backbone: all rows, and the rows its method kept.
 pub(super) fn list_arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResult> {
     let arm = |arm, line: &TableLine| {
@@ -51,7 +45,7 @@ pub(super) fn list_arms(spec: &ResolvedSpec, table: &[TableLine]) -> Vec<ArmResu
         let direct = |line: &&TableLine| line.backbone == line.chosen_with && Some(line.contender as usize) == number;
         table.iter().find(direct)
     };
-    let full = of(find_reference(spec));
+    let full = of(spec.reference());
     let own = of(Some(0)).filter(|line| line.method != MethodName::None);
     full.map(|line| arm(Arm::Full, line)).into_iter().chain(own.map(|line| arm(Arm::Denoised, line))).collect()
 }

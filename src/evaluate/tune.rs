@@ -4,13 +4,13 @@
 use super::job::{Work, WorkKind};
 use super::part::{Raced, Setting};
 use super::passes::Passes;
+use super::proof::Trial;
 use super::state::Stage;
-use super::table::find_reference;
 use super::tasks::{Contender, Task};
 use super::training::Training;
 use super::turn::Turn;
-use crate::backbone::FitOptions;
-use crate::selection::{Context, Entrant, Race, Role, SelectError, Track, Treatment};
+use crate::backbone::{FitOptions, Track};
+use crate::selection::{Context, Entrant, Race, Role, SelectError, Treatment};
 use crate::types::{Arm, Phase, ResolvedSpec, TunedCandidate, TunedStudent, TuningGrid};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -55,7 +55,7 @@ impl Tunee {
             (Task::Certify(trial), grid) => {
                 let as_line = match trial.arm {
                     Arm::Untuned => return None,
-                    Arm::Full => find_reference(spec),
+                    Arm::Full => spec.reference(),
                     // A loss that chooses rows is trained on all of them in the table.
                     Arm::Denoised => spec.method.name().chooses_first().then_some(0),
                     Arm::Random => None,
@@ -66,6 +66,17 @@ impl Tunee {
             }
             _ => None,
         }
+    }
+
+    /// The training of the table that a trial would repeat: of the same rows, with the same seed and the same setting.
+    pub fn repeated_by(trial: Trial, spec: &ResolvedSpec) -> Option<Task> {
+        let number = match Self::of(Task::Certify(trial), spec) {
+            Some((Self::Line { contender, .. }, _)) => Some(contender),
+            None if spec.tuning.grid().is_none() => spec.reference(),
+            _ => None,
+        };
+        let number = number.filter(|_| trial.number == 0)?;
+        Some(Task::Train(Contender { number, seed: spec.seed }, trial.trainee))
     }
 
     /// Whom the passes of its race are told of.

@@ -3,7 +3,7 @@
 
 use super::{Context, Place, SelectError, Session};
 use crate::backbone::{
-    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, PassOptions, Runner, TensorFile, WeightsError,
+    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, PassOptions, Runner, TensorFile, Track, WeightsError,
     run_passes,
 };
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ impl CrossFit {
         session: &mut Session,
     ) -> Result<bool, SelectError> {
         let rows = &context.data.train;
-        let most = plan.engine.most_together(plan.config, rows.len());
+        let most = plan.engine.most_at_once(plan.config, rows.len(), context.threads);
         while self.fits.len() < most && self.begun < plan.count {
             self.fits.push((self.begun, Fit::new(plan.engine, plan.config, &[name(self.begun).0], plan.options)));
             self.begun += 1;
@@ -99,8 +99,8 @@ impl CrossFit {
         let fits = self.fits.iter_mut().map(|(_, fit)| fit);
         let runners: Vec<_> = fits.zip(&what).map(|(fit, what)| Runner { fit, what: *what, judged: None }).collect();
         session.spent.passes += runners.len() as u64 - 1;
-        let both = [rows, &context.data.valid];
-        let ended = session.with_ticks(|tick| run_passes(plan.engine, plan.config, both, runners, tick));
+        let track = Track::new(plan.engine, plan.config, context.data, context.threads);
+        let ended = session.with_ticks(|tick| run_passes(&track, runners, tick));
         let seconds = started.elapsed().as_secs_f64() / ended.len() as f64;
         for (((part, fit), what), ended) in self.fits.iter().zip(&what).zip(ended) {
             let place = name(*part).1;

@@ -21,7 +21,7 @@ pub use crossfit::{CrossFit, CrossFitPlan};
 pub use error::SelectError;
 pub use pick::{keep_count, top_k, top_k_per_batch};
 pub use progress::Spent;
-pub use race::{Entrant, Race, Standing, Track};
+pub use race::{Entrant, Race, Standing};
 pub use sealed::{Reading, SealedTest};
 pub use selected::{CorruptPlace, Scores, Selected, SelectedNote};
 pub use selector::Selector;

@@ -8,14 +8,11 @@
 
 use super::{SelectError, Treatment};
 use crate::backbone::{
-    BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, Rows, Runner, TensorFile, TrainingData, WeightsError,
-    run_passes,
+    Fit, FitError, FitOptions, ModelKey, Rows, Runner, TensorFile, Tick, Track, WeightsError, run_passes,
 };
 use crate::types::{FIRST_CUT, LAST_RUNNERS, TuningGrid};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Mutex;
 
 /// A way to train: with which options, and on what. It has the same place in every call.
 #[derive(Clone)]
@@ -36,17 +33,6 @@ impl<'e> Entrant<'e> {
         };
         grid.weight_decay.iter().map(entrant).collect()
     }
-}
-
-/// What the models of a race are, and what they are trained and judged on.
-pub struct Track<'r> {
-    pub engine: &'r dyn Engine,
-    pub config: &'r BackboneConfig,
-    pub train: &'r Rows<'r>,
-    /// The rows that entrants are judged on.
-    pub valid: &'r Rows<'r>,
-    /// Threads that a pass may use.
-    pub threads: usize,
 }
 
 /// Where an entrant stands.
@@ -95,12 +81,6 @@ struct SavedLane {
     judged: Option<Vec<usize>>,
     fits: Vec<(usize, Value)>,
     best: Vec<f64>,
-}
-
-impl<'r> Track<'r> {
-    pub fn new(engine: &'r dyn Engine, config: &'r BackboneConfig, data: &'r TrainingData<'r>, threads: usize) -> Self {
-        Self { engine, config, train: &data.train, valid: &data.valid, threads }
-    }
 }
 
 impl Race {
@@ -153,15 +133,13 @@ impl Race {
 
     /// Trains everyone who runs for a pass, and gives up those who have fallen behind. Whether the race is over: then
     /// nobody runs, and the leader has won.
-    pub fn step(
-        &mut self,
-        track: &Track,
-        entrants: &[Entrant],
-        tick: &mut (dyn FnMut() + Send),
-    ) -> Result<bool, FitError> {
+    pub fn step(&mut self, track: &Track, entrants: &[Entrant], tick: Tick) -> Result<bool, FitError> {
         let lanes = self.lanes.iter_mut().zip(entrants);
-        let runners = lanes.flat_map(|(lane, entrant)| lane.fits.iter_mut().map(|(_, fit)| (fit, entrant.treatment)));
-        train(runners.collect(), track, tick)?;
+        let runners = lanes.flat_map(|(lane, entrant)| {
+            let what = entrant.treatment.pass();
+            lane.fits.iter_mut().map(move |(_, fit)| Runner { fit, what, judged: None })
+        });
+        run_passes(track, runners.collect(), tick).into_iter().try_for_each(|ended| ended.map(drop))?;
         Ok(self.end_pass(track.valid))
     }
 
@@ -255,32 +233,4 @@ impl Lane {
         self.standing.score = self.best.iter().sum::<f64>() / self.best.len() as f64;
         self.fits.retain(|(_, fit)| !fit.is_done());
     }
-}
-
-/// Trains each for a pass, as many side by side as the engine likes.
-fn train(
-    mut runners: Vec<(&mut Fit, Treatment)>,
-    track: &Track,
-    tick: &mut (dyn FnMut() + Send),
-) -> Result<(), FitError> {
-    let Track { engine, config, train, valid, threads } = *track;
-    if !engine.trains_in_parallel() {
-        let runners = runners.into_iter();
-        let runners = runners.map(|(fit, treatment)| Runner { fit, what: treatment.pass(), judged: None }).collect();
-        let mut ended = run_passes(engine, config, [train, valid], runners, tick).into_iter();
-        return ended.try_for_each(|ended| ended.map(drop));
-    }
-    let side_by_side = engine.side_by_side(config, threads);
-    // Rows are not shared between threads, because an engine may put a copy into them; what they are made of is.
-    let (fields, train, valid) = (train.fields, train.split(), valid.split());
-    let tick = Mutex::new(tick);
-    let pass = |(fit, treatment): &mut (&mut Fit, Treatment)| {
-        let mut tick = || (tick.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))();
-        fit.run_pass(&Rows::new(train, fields), &Rows::new(valid, fields), &treatment.pass(), &mut tick).map(drop)
-    };
-    for runners in runners.chunks_mut(side_by_side) {
-        let ended: Vec<_> = runners.par_iter_mut().map(pass).collect();
-        ended.into_iter().collect::<Result<(), _>>()?;
-    }
-    Ok(())
 }

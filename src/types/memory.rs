@@ -151,14 +151,19 @@ impl ResolvedSpec {
         let weights = options.weight_bytes(backbone, ids, fields);
         // The best weights so far stand beside those being trained.
         let trained = (TRAINED_COPIES + 1) * weights;
-        let beside = u64::from(options.warmup_epochs.saturating_sub(1)) * TRAINED_COPIES * weights;
+        let searches = method.name().searches();
+        // Rows of the warm-up, models that choose rows, and trainings of a proof.
+        let of_choice = if searches { 0 } else { method.cost(TrainingPasses::all(0)).trainings };
+        let of_proof = self.certify.as_ref().map_or(0, |certify| 3 * u64::from(certify.seeds));
+        let at_once = u64::from(options.warmup_epochs).max(of_choice).max(of_proof);
+        let beside = at_once.saturating_sub(1) * (TRAINED_COPIES + 1) * weights;
         let raced = if self.races() > 0 {
             let runners = self.tuning.grid().cloned().unwrap_or_default().weight_decay.len() as u64;
             runners.saturating_sub(1) * TRAINED_COPIES * weights
         } else {
             0
         };
-        let policy = if method.name().searches() {
+        let policy = if searches {
             let tables = Options { mlp_dims: options.policy_mlp_dims.clone(), ..options.clone() };
             TRAINED_COPIES * tables.weight_bytes(BackboneKind::DeepFm, ids, fields + 1)
         } else {

@@ -53,11 +53,21 @@ impl ResolvedSpec {
         let (trainings, passes) = costs.fold((0, 0), |(trainings, passes), (times, cost)| {
             (trainings + times * cost.trainings, passes + times * cost.passes)
         });
+        // With the first seed a proof takes over the trainings of the table that are its own.
+        let own = u64::from(methods[0].name().chooses_first());
+        let of_reference = u64::from(self.reference().is_some());
+        let first_seed = if self.certify.is_some() { backbones } else { 0 };
+        let (tuned_once, untuned_once) = match self.tuning.grid() {
+            Some(_) => (first_seed * (own + of_reference), 0),
+            None => (0, first_seed * of_reference),
+        };
         let trained = table + proof;
         let tuning = self.races() * self.tuning.grid().cloned().unwrap_or_default().passes(training.tuned);
         let of_table = if self.tuning.grid().is_some() { training.tuned } else { training.fixed };
-        let students = table * of_table + (proof - untuned) * training.tuned + untuned * training.fixed;
-        (trainings + trained, passes + students + tuning, trained)
+        let students = table * of_table
+            + (proof - untuned - tuned_once) * training.tuned
+            + (untuned - untuned_once) * training.fixed;
+        (trainings + trained - tuned_once - untuned_once, passes + students + tuning, trained)
     }
 
     /// Times that a setting is chosen for the students of some rows.

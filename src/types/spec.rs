@@ -198,6 +198,12 @@ impl ResolvedSpec {
         std::iter::once(&self.method).chain(&self.compare).collect()
     }
 
+    /// Number of the contender that keeps all rows and trains as the job's own method does.
+    pub fn reference(&self) -> Option<usize> {
+        let fits = |method: &&ResolvedMethod| method.name() == MethodName::None && method.trains_like(&self.method);
+        self.contenders().iter().position(fits)
+    }
+
     /// Numbers of the seeds with which the method chooses for the verdict alone, beside those the job runs with; none where the
     /// verdict is about one choice.
     pub fn reselected(&self) -> Option<std::ops::Range<u32>> {

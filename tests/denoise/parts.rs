@@ -1,18 +1,13 @@
 //! Jobs whose parts are done by several processes, in any order.
 
 use crate::engines;
-use crate::world::{World, job, run, untimed, with_run};
+use crate::world::{World, job, read_report, run, sorted, with_run};
 use autodenoise::evaluate::{NextPart, PartBoard, PartInput, Step, run_part};
 use autodenoise::ingest::Dataset;
 use autodenoise::random::{Purpose, Stream};
-use autodenoise::types::{EpochRow, OfferedPart, PartWork, Phase, ResolvedSpec, TrainerEvent};
-use serde_json::{Value, json};
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    rc::Rc,
-};
+use autodenoise::types::{OfferedPart, PartWork, Phase, ResolvedSpec, TrainerEvent};
+use serde_json::json;
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc};
 
 /// What is known of a job's parts outside of its process: it outlives the process.
 #[derive(Default)]
@@ -90,30 +85,6 @@ impl PartBoard for CrowdBoard {
         let before = self.crowd.borrow_mut().done.insert(number, self.out.join(file));
         assert!(before.is_none(), "part {number} was done twice");
     }
-}
-
-/// Everything of a report but what differs from run to run.
-fn timeless(mut report: Value) -> Value {
-    match &mut report {
-        Value::Object(fields) => {
-            fields.retain(|name, _| !name.ends_with("seconds") && name != "peak_memory_bytes");
-            fields.values_mut().for_each(|value| *value = timeless(value.take()));
-        }
-        Value::Array(values) => values.iter_mut().for_each(|value| *value = timeless(value.take())),
-        _ => {}
-    }
-    report
-}
-
-fn read_report(folder: &Path) -> Value {
-    timeless(serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap())
-}
-
-fn sorted(events: &[TrainerEvent]) -> Vec<EpochRow> {
-    let mut rows = untimed(events);
-    rows.sort_by_key(|row| (row.contender, row.phase, row.epoch, row.arm, row.seed, row.pass));
-    rows.dedup();
-    rows
 }
 
 /// Runs the spec with its parts dealt out, taken up from a checkpoint after every `steps` steps; where `alone` says so every

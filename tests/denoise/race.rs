@@ -3,8 +3,8 @@
 use crate::engines::ENGINE;
 use crate::replicas::{config, key, options};
 use crate::world::World;
-use autodenoise::backbone::{Fit, FitOptions, TensorFile, TrainingData};
-use autodenoise::selection::{Entrant, Race, Standing, Track, Treatment};
+use autodenoise::backbone::{Fit, FitOptions, TensorFile, Track, TrainingData};
+use autodenoise::selection::{Entrant, Race, Standing, Treatment};
 use autodenoise::types::BackboneKind;
 
 const DECAYS: [f64; 5] = [1e-6, 1e-3, 1e-2, 1.0, 10.0];

@@ -274,6 +274,33 @@ pub fn untimed(events: &[TrainerEvent]) -> Vec<EpochRow> {
     events.iter().filter_map(row).collect()
 }
 
+/// The same in an order that does not depend on what was trained beside what, each once.
+pub fn sorted(events: &[TrainerEvent]) -> Vec<EpochRow> {
+    let mut rows = untimed(events);
+    rows.sort_by_key(|row| (row.contender, row.phase, row.epoch, row.arm, row.seed, row.pass));
+    rows.dedup();
+    rows
+}
+
+/// Everything of a report but what differs from run to run.
+fn timeless(mut report: Value) -> Value {
+    match &mut report {
+        Value::Object(fields) => {
+            let of_machine = ["peak_memory_bytes", "threads"];
+            fields.retain(|name, _| !name.ends_with("seconds") && !of_machine.contains(&&name[..]));
+            fields.values_mut().for_each(|value| *value = timeless(value.take()));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| *value = timeless(value.take())),
+        _ => {}
+    }
+    report
+}
+
+/// The report in a folder, without what differs from run to run.
+pub fn read_report(folder: &Path) -> Value {
+    timeless(serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap())
+}
+
 /// Runs to the end, but after every step saves, forgets everything, and goes on from the file. Returns the number of steps
 /// after which it was interrupted.
 pub fn interrupted_at_every_step(world: &World, spec: &ResolvedSpec) -> (Vec<TrainerEvent>, tempfile::TempDir, usize) {

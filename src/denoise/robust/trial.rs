@@ -5,9 +5,9 @@
 use super::audited::Audited;
 use super::cure::Cure;
 use crate::audit::{Finding, Remedy};
-use crate::backbone::{FitOptions, RowsApart, TensorFile, WeightsError};
+use crate::backbone::{FitOptions, RowsApart, TensorFile, Track, WeightsError};
 use crate::metrics::{MetricsError, RowDifferences, auc, mean, placements, sample_sd};
-use crate::selection::{Context, CorruptPlace, Entrant, Race, Role, SelectError, Selected, Session, Track, Treatment};
+use crate::selection::{Context, CorruptPlace, Entrant, Race, Role, SelectError, Selected, Session, Treatment};
 use crate::types::method::RobustOptions;
 use crate::types::{Corruption, CorruptionFound, ExampleValue, Findings, Phase, RemedyKind, TuningGrid};
 use serde::{Deserialize, Serialize};

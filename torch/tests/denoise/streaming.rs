@@ -3,7 +3,7 @@
 use crate::engines::on;
 use crate::replicas::{config, key, options, weights};
 use crate::world::{World, job, run, untimed};
-use autodenoise::backbone::{Engine, Fit, FitOptions, ModelKey, PassOptions, Runner, TrainingData, run_passes};
+use autodenoise::backbone::{Engine, Fit, FitOptions, ModelKey, PassOptions, Runner, Track, TrainingData, run_passes};
 use autodenoise::types::{BackboneKind, EpochRow, Metrics, ResolvedSpec};
 use autodenoise_torch::{TorchEngine, read_backs};
 use serde_json::json;
@@ -27,7 +27,8 @@ fn train(engine: TorchEngine, shuffle: bool, weighed: bool, together: bool) -> V
             let what = PassOptions { weights: weighed.then_some(weights), ..PassOptions::default() };
             Runner { fit, what, judged: None }
         });
-        let run = |runners| run_passes(&engine, &config, [&data.train, &data.valid], runners, &mut || ());
+        let track = Track::new(&engine, &config, &data, 1);
+        let run = |runners| run_passes(&track, runners, &mut || ());
         let ended: Vec<_> = match together {
             true => run(runners.collect()),
             false => runners.flat_map(|runner| run(vec![runner])).collect(),
@@ -89,8 +90,8 @@ fn predictions_of_a_table_that_streams_are_read_back_once() {
     assert!(STREAMED.most_together(&config, data.train.len()) > 1);
     let runner = |fit| Runner { fit, what: PassOptions::default(), judged: None };
     let before = read_backs();
-    let ended =
-        run_passes(&STREAMED, &config, [&data.train, &data.valid], fits.iter_mut().map(runner).collect(), &mut || ());
+    let track = Track::new(&STREAMED, &config, &data, 1);
+    let ended = run_passes(&track, fits.iter_mut().map(runner).collect(), &mut || ());
     assert!(ended.iter().all(Result::is_ok));
     assert_eq!(read_backs() - before, 1);
 }

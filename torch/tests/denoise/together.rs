@@ -2,9 +2,9 @@
 
 use crate::engines::{BACKBONES, ENGINE, on};
 use crate::replicas::{TRUNCATED, config, options};
-use crate::world::{Outcome, ROWS, World, interrupted_at_every_step, job, run, untimed};
+use crate::world::{Outcome, ROWS, World, interrupted_at_every_step, job, run, sorted, untimed};
 use autodenoise::backbone::{
-    BackboneConfig, Engine, Fit, FitOptions, ModelKey, OptimizerConfig, PassOptions, PassSummary, Rows, Runner,
+    BackboneConfig, Engine, Fit, FitOptions, ModelKey, OptimizerConfig, PassOptions, PassSummary, Rows, Runner, Track,
     TrainingData, TrainingLoss, run_passes,
 };
 use autodenoise::types::{BackboneKind, EpochRow, Optimizer, Phase, ResolvedSpec};
@@ -83,10 +83,11 @@ fn ways(optimizer: Optimizer, loss: TrainingLoss, labels: &[u8]) -> Vec<Way> {
 fn train(kind: BackboneKind, ways: &[Way], [rows, valid]: [&Rows; 2], together: bool) -> Vec<(PassSummary, Vec<f32>)> {
     let mut fits: Vec<Fit> = ways.iter().map(|way| way.fit(kind)).collect();
     let config = config(kind, &[8, 6], 0.2);
+    let track = Track { engine: ENGINE, config: &config, train: rows, valid, threads: 1 };
     let mut ended = Vec::new();
     for _ in 0..2 {
         let runners: Vec<Runner> = ways.iter().zip(&mut fits).map(|(way, fit)| way.runner(fit)).collect();
-        let run = |runners| run_passes(ENGINE, &config, [rows, valid], runners, &mut || ());
+        let run = |runners| run_passes(&track, runners, &mut || ());
         ended = match together {
             true => run(runners),
             false => runners.into_iter().flat_map(|runner| run(vec![runner])).collect(),
@@ -137,7 +138,8 @@ fn a_pass_of_many_reads_back_once() {
     let runners = ways.iter().zip(&mut fits).map(|(way, fit)| way.runner(fit)).collect();
     let config = config(BackboneKind::DeepFm, &[8, 6], 0.2);
     let (before, mut batches) = (read_backs(), 0);
-    let ended = run_passes(ENGINE, &config, [&data.train, &data.valid], runners, &mut || batches += 1);
+    let track = Track::new(ENGINE, &config, &data, 1);
+    let ended = run_passes(&track, runners, &mut || batches += 1);
     assert!(ended.iter().all(Result::is_ok));
     assert_eq!((read_backs() - before, batches), (1, 12));
 }
@@ -153,20 +155,13 @@ fn jobs() -> [ResolvedSpec; 3] {
     .map(|spec| ResolvedSpec { engine: autodenoise::types::Engine::Tch, ..job(spec) })
 }
 
-/// Rows of metrics in an order that does not depend on who was trained beside whom.
-fn sorted(outcome: &Outcome) -> Vec<EpochRow> {
-    let mut rows = untimed(&outcome.events);
-    rows.sort_by_key(|row| (row.contender, row.phase, row.epoch, row.arm, row.seed, row.pass));
-    rows
-}
-
 #[test]
 fn a_job_comes_to_the_same_whether_its_parts_share_passes_or_not() {
     let world = World::new();
     for spec in jobs() {
         let together = run(&world, &spec).unwrap();
         let alone = on(ALONE, || run(&world, &spec).unwrap());
-        let (found, expected) = (sorted(&together), sorted(&alone));
+        let (found, expected) = (sorted(&together.events), sorted(&alone.events));
         let names = |rows: &[EpochRow]| -> Vec<_> {
             rows.iter().map(|row| (row.contender, row.phase, row.epoch, row.arm, row.seed, row.pass)).collect()
         };
