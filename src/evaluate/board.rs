@@ -10,7 +10,9 @@ pub enum NextPart {
     Do(u32),
     /// Take in what another came to with this part.
     Take { number: u32, file: PathBuf },
-    /// Nothing: the run is to be paused.
+    /// All are with others.
+    Nothing,
+    /// The run is to be paused.
     Pause,
 }
 
@@ -22,8 +24,9 @@ pub trait PartBoard {
     /// Lays parts out for whoever has a free slot; each once.
     fn offer(&mut self, parts: Vec<OfferedPart>);
 
-    /// What is next, of the parts `open` (never none). `begun` is one that an earlier process has half done. Waits where all are with others.
-    fn next(&mut self, open: &[u32], begun: Option<u32>) -> NextPart;
+    /// What is next, of the parts `open` (never none). `begun` is one that an earlier process has half done. Where `waits` says so,
+    /// it is never nothing: it waits where all are with others.
+    fn next(&mut self, open: &[u32], begun: Option<u32>, waits: bool) -> NextPart;
 
     /// Says that the part which was to be done is done. `file`, below the run's folder, has what came of it.
     fn finish(&mut self, number: u32, file: &str);
@@ -39,7 +42,7 @@ impl PartBoard for Alone {
 
     fn offer(&mut self, _: Vec<OfferedPart>) {}
 
-    fn next(&mut self, open: &[u32], begun: Option<u32>) -> NextPart {
+    fn next(&mut self, open: &[u32], begun: Option<u32>, _: bool) -> NextPart {
         // What was begun out of its turn, while others did parts too, is done again when its turn comes.
         NextPart::Do(begun.filter(|begun| open.contains(begun)).unwrap_or(open[0]))
     }

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 /// What this process knows of the parts that are handed round.
 pub(super) struct Desk<'a> {
     pub board: Box<dyn PartBoard + 'a>,
-    /// The part that this process was told to do.
-    pub granted: Option<PartId>,
+    /// The parts that this process was told to do.
+    pub granted: HashSet<PartId>,
     /// The parts that were laid out.
     pub offered: HashSet<PartId>,
     /// Files of rows that are written.
@@ -17,6 +17,6 @@ pub(super) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub fn new(board: Box<dyn PartBoard + 'a>) -> Self {
-        Self { board, granted: None, offered: HashSet::new(), written: HashSet::new() }
+        Self { board, granted: HashSet::new(), offered: HashSet::new(), written: HashSet::new() }
     }
 }

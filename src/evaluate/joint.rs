@@ -1,10 +1,12 @@
-//! A pass of all parts of a proof that can be done now, where the engine gains by training their models together. A part joins
-//! once nothing that it needs is missing and there is room, races first, and leaves when it is over. What comes of it is taken in
-//! by the order of the tasks, as where parts are done one by one.
+//! A pass of all parts of a proof that can be done now, where the engine gains by training their models at once. A part joins
+//! once nothing that it needs is missing, nobody else does it and there is room, races first, and leaves when it is over. What
+//! comes of it is taken in by the order of the tasks, as where parts are done one by one.
 
+use super::board::NextPart;
 use super::crew::{Crew, Effort, Member, list_entrants};
 use super::job::{Job, Work, WorkKind};
 use super::part::{PartId, PartResult, PartRows, Raced, Setting, Trained};
+use super::share::OpenPart;
 use super::state::{Outcome, Stage};
 use super::tasks::Task;
 use super::training::Training;
@@ -16,30 +18,30 @@ use crate::types::Phase;
 use std::time::Instant;
 
 impl Turn<'_, '_> {
-    /// Whether the parts of the proof are done together: no other process is to do any, and the engine likes it.
+    /// Whether the parts of the proof are done together: the engine likes it.
     pub fn works_together(&self) -> Result<bool, SelectError> {
         let task = self.task();
-        if self.desk.board.is_shared() || !matches!(task, Task::Certify(_)) {
+        if !matches!(task, Task::Certify(_)) {
             return Ok(false);
         }
         Ok(match &*self.passes.stage {
             Some(Stage::Together(_)) => true,
             Some(_) => false,
-            None => {
-                let context = self.job.prepare(task)?.context;
-                count_at_once(&context) > 1
-            }
+            None => count_at_once(&self.job.prepare(task)?.context) > 1,
         })
     }
 
     /// A pass of every part under way.
     pub fn work_together(&mut self) -> Result<(), SelectError> {
-        let started = Instant::now();
         let mut crew = match self.passes.stage.take() {
             Some(Stage::Together(crew)) => crew,
             _ => Crew::default(),
         };
         self.fill(&mut crew)?;
+        if crew.members.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
         self.announce(&crew)?;
         let runners = crew.runners();
         let ended = self.train(&mut crew)?;
@@ -52,42 +54,100 @@ impl Turn<'_, '_> {
         self.sort_out(crew, ended, seconds / runners as f64)
     }
 
-    /// Has those parts join that can be done now, as far as there is room.
+    /// Has those parts join that can be done now, as far as there is room. Where others do parts too, they come by the board, and
+    /// what others came to is taken in; nobody joins where that ended the proof, or where the run is to be paused.
     fn fill(&mut self, crew: &mut Crew) -> Result<(), SelectError> {
-        let Task::Certify(head) = self.task() else { unreachable!("parts of a proof are done together") };
-        let mut open = self.list_open(true)?;
-        // Trainings wait for races.
-        open.sort_by_key(|part| (!part.id.races, part.id.number()));
-        let job = self.job;
-        for part in open {
-            let of_head = matches!(part.task, Task::Certify(trial) if trial.trainee == head.trainee);
-            if crew.has(part.id) || !of_head {
+        let is_shared = self.desk.board.is_shared();
+        if is_shared {
+            let open = self.list_open(true)?;
+            self.offer(&open)?;
+            self.claim_again(crew)?;
+        }
+        while matches!(self.task(), Task::Certify(_)) && !self.is_needless(self.task()) {
+            let open = self.list_open(true)?;
+            self.offer(&open)?;
+            let fitting = self.list_fitting(open, crew)?;
+            let numbers: Vec<u32> = fitting.iter().map(|part| part.id.number()).collect();
+            let Some(first) = numbers.first() else { return Ok(()) };
+            // Nobody else does what has failed out of its turn.
+            let put_off = numbers.iter().find(|number| self.outcome.parts.contains_key(number));
+            let next = match put_off {
+                Some(number) => NextPart::Do(*number),
+                None if !is_shared => NextPart::Do(*first),
+                None => self.desk.board.next(&numbers, None, crew.members.is_empty()),
+            };
+            match next {
+                NextPart::Do(number) => {
+                    let part = fitting.into_iter().find(|part| part.id.number() == number);
+                    let member = self.begin(part.expect("a board hands out open parts"))?;
+                    self.desk.granted.insert(member.id);
+                    crew.members.push(member);
+                }
+                NextPart::Take { number, file } => self.take_file(PartId::of_number(number), &file)?,
+                NextPart::Nothing | NextPart::Pause => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the parts that an earlier process had begun. Those that others do now leave.
+    fn claim_again(&mut self, crew: &mut Crew) -> Result<(), SelectError> {
+        for member in std::mem::take(&mut crew.members) {
+            let number = member.id.number();
+            if self.desk.granted.contains(&member.id) {
+                crew.members.push(member);
                 continue;
             }
-            let (context, training) = prepare(job, part.id)?;
-            let most = count_at_once(&context);
-            let options = training.fit_options(&context);
+            match self.desk.board.next(&[number], Some(number), false) {
+                NextPart::Do(_) => {
+                    self.desk.granted.insert(member.id);
+                    crew.members.push(member);
+                }
+                NextPart::Pause => crew.members.push(member),
+                NextPart::Take { file, .. } => self.take_file(member.id, &file)?,
+                NextPart::Nothing => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the open parts that may join, races first: of the backbone under way, and as many as there is room for. With nobody
+    /// under way it is that of the first task that is not over; others come last, where parts are shared.
+    fn list_fitting(&self, open: Vec<OpenPart>, crew: &Crew) -> Result<Vec<OpenPart>, SelectError> {
+        let trainee = |task: Task| task.subject(self.job.input.spec).1;
+        let current = crew.members.first().map_or(self.task(), |member| self.job.task(member.id.task));
+        let may_be_other = crew.members.is_empty() && self.desk.board.is_shared();
+        let most = count_at_once(&self.job.prepare(current)?.context);
+        let fits = |part: &OpenPart| {
             let more = match &part.setting {
                 Setting::Raced(grid) => grid.weight_decay.len(),
                 _ => 1,
             };
-            if crew.runners() > 0 && crew.runners() + more > most {
-                break;
+            !crew.has(part.id)
+                && (trainee(part.task) == trainee(current) || may_be_other)
+                && (crew.members.is_empty() || crew.runners() + more <= most)
+        };
+        let mut fitting: Vec<_> = open.into_iter().filter(fits).collect();
+        // Trainings wait for races.
+        fitting.sort_by_key(|part| (trainee(part.task) != trainee(current), !part.id.races, part.id.number()));
+        Ok(fitting)
+    }
+
+    fn begin(&mut self, OpenPart { id, setting, .. }: OpenPart) -> Result<Member, SelectError> {
+        let (context, training) = prepare(self.job, id)?;
+        let options = training.fit_options(&context);
+        let effort = match &setting {
+            Setting::Raced(grid) => {
+                let track = Track::new(context.engine, &context.config, context.data, context.threads);
+                Effort::Race(Box::new(Race::new(&track, &list_entrants(grid, options, &context))))
             }
-            let effort = match &part.setting {
-                Setting::Raced(grid) => {
-                    let track = Track::new(context.engine, &context.config, context.data, context.threads);
-                    Effort::Race(Box::new(Race::new(&track, &list_entrants(grid, options, &context))))
-                }
-                setting => {
-                    let (key, options) = (context.key(Role::Evaluate, 0), setting.fit_options(options));
-                    Effort::Train(Box::new(Fit::new(context.engine, &context.config, &[key], options)))
-                }
-            };
-            let drawn = draw_rows(job, self.outcome, part.id, &context);
-            crew.members.push(Member { id: part.id, setting: part.setting, effort, seconds: 0.0, drawn });
-        }
-        Ok(())
+            setting => {
+                let (key, options) = (context.key(Role::Evaluate, 0), setting.fit_options(options));
+                Effort::Train(Box::new(Fit::new(context.engine, &context.config, &[key], options)))
+            }
+        };
+        let drawn = draw_rows(self.job, self.outcome, id, &context);
+        Ok(Member { id, setting, effort, seconds: 0.0, drawn })
     }
 
     fn announce(&mut self, crew: &Crew) -> Result<(), SelectError> {
@@ -147,7 +207,7 @@ impl Turn<'_, '_> {
                 self.outcome.parts.insert(id.number(), PartResult::PutOff);
                 Ok(())
             }
-            result => self.take_in(id, result),
+            result => self.finish_part(id, result),
         })
     }
 

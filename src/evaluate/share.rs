@@ -55,7 +55,7 @@ impl Turn<'_, '_> {
     }
 
     /// Whether a training would show nothing, because the method changed nothing.
-    fn is_needless(&self, task: Task) -> bool {
+    pub fn is_needless(&self, task: Task) -> bool {
         let of_choice = matches!(task, Task::Certify(trial) if matches!(trial.arm, Arm::Denoised | Arm::Random));
         of_choice && self.outcome.change(self.job.data.train.labels).is_none()
     }
@@ -63,7 +63,7 @@ impl Turn<'_, '_> {
     /// The part to do a pass of; none where what another came to was taken in, or the run is to be paused.
     fn find_work(&mut self) -> Result<Option<(PartId, Setting)>, SelectError> {
         let begun = self.passes.book.part;
-        if let Some(id) = begun.filter(|id| self.desk.granted == Some(*id)) {
+        if let Some(id) = begun.filter(|id| self.desk.granted.contains(id)) {
             return Ok(Some((id, self.find_setting(id.task)?)));
         }
         let open = self.list_open(self.desk.board.is_shared())?;
@@ -71,7 +71,7 @@ impl Turn<'_, '_> {
         let numbers: Vec<u32> = open.iter().map(|part| part.id.number()).collect();
         let put_off = self.outcome.parts.contains_key(&numbers[0]);
         let next = match open[0].is_shared() && !put_off {
-            true => self.desk.board.next(&numbers, begun.map(PartId::number)),
+            true => self.desk.board.next(&numbers, begun.map(PartId::number), true),
             false => NextPart::Do(numbers[0]),
         };
         match next {
@@ -82,14 +82,14 @@ impl Turn<'_, '_> {
                     *self.passes.stage = None;
                     self.passes.book.begin_part(Some(id));
                 }
-                self.desk.granted = Some(id);
+                self.desk.granted.insert(id);
                 Ok(Some((id, setting)))
             }
             NextPart::Take { number, file } => {
                 self.take_file(PartId::of_number(number), &file)?;
                 Ok(None)
             }
-            NextPart::Pause => Ok(None),
+            NextPart::Nothing | NextPart::Pause => Ok(None),
         }
     }
 
@@ -144,7 +144,7 @@ impl Turn<'_, '_> {
     }
 
     /// Lays out what has not been laid out yet.
-    fn offer(&mut self, open: &[OpenPart]) -> Result<(), SelectError> {
+    pub fn offer(&mut self, open: &[OpenPart]) -> Result<(), SelectError> {
         if !self.desk.board.is_shared() {
             return Ok(());
         }
@@ -206,27 +206,31 @@ impl Turn<'_, '_> {
             self.keep_model(contender, &context, &training, &mut *fit.model);
         }
         self.end_part();
-        let result = PartResult::from(done);
-        if self.desk.offered.contains(&id) {
-            let name = format!("part-{}.safetensors", id.number());
-            // The rows of its passes were told as they came.
-            let file = PartFile { result, rows: Vec::new() };
-            file.write(&self.job.input.out_dir.join(&name))?;
-            self.desk.board.finish(id.number(), &name);
-            return self.take_in(id, file.result);
+        self.finish_part(id, done.into())
+    }
+
+    /// Takes in a part that this process has done, and tells those who hand parts round.
+    pub fn finish_part(&mut self, id: PartId, result: PartResult) -> Result<(), SelectError> {
+        if !self.desk.offered.contains(&id) {
+            return self.take_in(id, result);
         }
-        self.take_in(id, result)
+        let name = format!("part-{}.safetensors", id.number());
+        // The rows of its passes were told as they came.
+        let file = PartFile { result, rows: Vec::new() };
+        file.write(&self.job.input.out_dir.join(&name))?;
+        self.desk.board.finish(id.number(), &name);
+        self.take_in(id, file.result)
     }
 
     /// Nothing is under way any more.
     pub fn end_part(&mut self) {
         *self.passes.stage = None;
         self.passes.book.begin_part(None);
-        self.desk.granted = None;
+        self.desk.granted.clear();
     }
 
     /// Takes in what another process came to.
-    fn take_file(&mut self, id: PartId, path: &Path) -> Result<(), SelectError> {
+    pub fn take_file(&mut self, id: PartId, path: &Path) -> Result<(), SelectError> {
         let PartFile { result, rows } = PartFile::read(path)?;
         if self.passes.book.part == Some(id) {
             self.end_part();

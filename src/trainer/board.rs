@@ -18,11 +18,12 @@ impl PartBoard for WorkersBoard<'_> {
         self.output.emit(&TrainerEvent::Parts { parts });
     }
 
-    fn next(&mut self, open: &[u32], begun: Option<u32>) -> NextPart {
-        self.output.emit(&TrainerEvent::NextPart { open: open.to_vec(), begun });
+    fn next(&mut self, open: &[u32], begun: Option<u32>, waits: bool) -> NextPart {
+        self.output.emit(&TrainerEvent::NextPart { open: open.to_vec(), begun, waits });
         match self.orders.wait_for_answer() {
             Some(TrainerOrder::DoPart { number }) => NextPart::Do(number),
             Some(TrainerOrder::TakePart { number, file }) => NextPart::Take { number, file },
+            Some(TrainerOrder::NoPart) => NextPart::Nothing,
             Some(TrainerOrder::Pause) | None => NextPart::Pause,
         }
     }

@@ -103,6 +103,8 @@ pub enum TrainerOrder {
     DoPart { number: u32 },
     /// Answers `next_part`: this part is done, and the file has what came of it.
     TakePart { number: u32, file: PathBuf },
+    /// Answers `next_part` where the trainer does not wait: all are with others.
+    NoPart,
 }
 
 /// What a trainer says. One JSON object a line; `{"event":"epoch", ...}`.
@@ -135,11 +137,12 @@ pub enum TrainerEvent {
     Parts {
         parts: Vec<OfferedPart>,
     },
-    /// The trainer has no part to do and waits for an order: which of the `open` ones it does next, or what came of one.
-    /// `begun` is one that an earlier attempt has half done.
+    /// The trainer has room for a part and waits for an order: which of the `open` ones it does next, or what came of one.
+    /// `begun` is one that an earlier attempt has half done. Where it `waits` it has nothing else to do.
     NextPart {
         open: Vec<u32>,
         begun: Option<u32>,
+        waits: bool,
     },
     /// A part is done; `file` below `out_dir` has what came of it. The last event of a trainer that was started for the part.
     PartDone {

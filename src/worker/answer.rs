@@ -23,10 +23,12 @@ pub(super) struct Question {
     pub open: Vec<u32>,
     /// The part that an earlier attempt has half done.
     pub begun: Option<u32>,
+    /// Whether to wait until there is one.
+    pub waits: bool,
 }
 
-/// Waits until one of the open parts is done, or is free for the trainer to do. Files of others' results go into `folder`, the
-/// trainer's own.
+/// One of the open parts that is done, or is free for the trainer to do; where it waits, not before there is one. Files of others'
+/// results go into `folder`, the trainer's own.
 pub(super) async fn answer(
     shared: &Shared,
     lease: Lease,
@@ -49,6 +51,9 @@ pub(super) async fn answer(
         let begun = question.begun.map(|number| number as i32);
         if let Some(number) = insist(|| claim_own(shared, lease, &open, begun)).await? {
             return Ok(TrainerOrder::DoPart { number: number as u32 });
+        }
+        if !question.waits {
+            return Ok(TrainerOrder::NoPart);
         }
         let longest = POLL.min(shared.config.lease() / 3);
         timeout(longest, hear_of(&mut told, lease.job)).await.ok();

@@ -220,10 +220,10 @@ async fn run_attempt(shared: &Shared, claimed: &ClaimedJob, pause: &Cancellation
                 last_word = Some(End::failed(kind.unwrap_or(unnamed), message));
                 break;
             }
-            Some(Heard::Event(TrainerEvent::NextPart { open, begun })) => {
+            Some(Heard::Event(TrainerEvent::NextPart { open, begun, waits })) => {
                 let (lease, folder) = (claimed.lease, folder.clone());
-                answering =
-                    Some(Box::pin(async move { answer(shared, lease, &Question { open, begun }, &folder).await }));
+                let question = Question { open, begun, waits };
+                answering = Some(Box::pin(async move { answer(shared, lease, &question, &folder).await }));
                 continue;
             }
             Some(Heard::Died(failure)) => return End::Failed(failure),
