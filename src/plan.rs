@@ -25,7 +25,7 @@ pub struct Pace {
     pub basis: String,
 }
 
-/// What a job would take and could show on a dataset of this profile and these fields. `pace` is absent where nothing was
+/// What a job would take and could show on a dataset of this profile and these fields, with so many threads. `pace` is absent where nothing was
 /// measured; `test_read` where no verdict is asked for.
 pub fn make_plan(
     spec: ResolvedSpec,
@@ -33,6 +33,7 @@ pub fn make_plan(
     map: &FeatureMap,
     pace: Option<&Pace>,
     test_read: Option<TestRead>,
+    threads: usize,
 ) -> Plan {
     let seen = pace.and_then(|pace| pace.passes).map(|passes| passes.ceil() as u64);
     let training = TrainingPasses::expect(spec.method.backbone, &spec.method.options, spec.tuning.grid(), seen);
@@ -43,7 +44,7 @@ pub fn make_plan(
         trainings,
         passes,
         test_reads,
-        memory_bytes: spec.memory_bytes(profile.rows, u64::from(map.total_cardinality), fields),
+        memory_bytes: spec.memory_bytes(profile.rows, u64::from(map.total_cardinality), fields, threads),
         seconds: seconds(&spec, passes, pace, profile.rows.train * fields),
         test_read,
         detectable_gain: spec

@@ -102,7 +102,8 @@ fn check_memory(state: &AppState, dataset: &DatasetRow, spec: &ResolvedSpec) -> 
     else {
         return Ok(());
     };
-    let planned = spec.memory_bytes(profile.rows, map.total_cardinality.into(), map.fields.len() as u64);
+    let (ids, fields) = (map.total_cardinality.into(), map.fields.len() as u64);
+    let planned = spec.memory_bytes(profile.rows, ids, fields, state.config.job_threads);
     if planned <= most {
         return Ok(());
     }

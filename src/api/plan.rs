@@ -46,5 +46,5 @@ pub async fn plan_job(
         passes: Some(pace.passes),
         basis: format!("the pace of {} earlier passes on this dataset with this backbone", pace.count),
     });
-    Ok(Json(make_plan(spec, &profile, &map, pace.as_ref(), test_read)))
+    Ok(Json(make_plan(spec, &profile, &map, pace.as_ref(), test_read, state.config.job_threads)))
 }

@@ -40,6 +40,8 @@ pub struct ApiConfig {
     pub tenant_max_waits: usize,
     /// Most bytes of memory that a job's trainer may be planned to take, where there is a limit.
     pub job_max_memory: Option<u64>,
+    /// Threads of a job's engine, as far as this machine's workers run it.
+    pub job_threads: usize,
     /// Highest priority of a job.
     pub max_priority: i32,
     /// Longest that a job may run, in seconds.

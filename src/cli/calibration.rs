@@ -2,13 +2,16 @@
 
 use super::denoise::all_cores;
 use crate::{
-    backbone::{BackboneConfig, Engines, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss, evaluate},
+    backbone::{
+        BackboneConfig, Engines, Model, ModelKey, OptimizerConfig, Recorded, Rows, TrainPass, TrainingLoss, evaluate,
+    },
     ingest::{Dataset, SplitData},
     metrics::of_logits,
     plan::Pace,
     report::number,
     types::{ResolvedSpec, Split},
 };
+use rayon::prelude::*;
 use std::{
     hint::black_box,
     time::{Duration, Instant},
@@ -25,46 +28,50 @@ const MORE: usize = 4;
 /// Most rows of a part. Of several passes over as many rows the fastest counts, which other programs disturbed least.
 const MOST: usize = 1 << 17;
 /// How much longer work takes than its processor time divided by the threads, at most, on a machine that does nothing else:
-/// threads wait for each other.
+/// threads wait for each other within a batch, and hardly where each has a model of its own.
 const UNEVEN: f64 = 1.5;
+const UNEVEN_SIDE_BY_SIDE: f64 = 1.1;
 /// A training for a proof needs the logits of the test rows, writes results and the like: beside its passes.
 const BESIDE: f64 = 1.1;
 
 /// The seconds of a pass with the job's own backbone on the engine of the CPU, on a machine that does nothing else; none where
-/// only libtorch has that backbone.
+/// only libtorch has that backbone. Most trainings of a job go side by side, and so are they timed; but a search goes pass by pass.
 pub fn calibrate(dataset: &Dataset, spec: &ResolvedSpec, threads: usize) -> Option<Pace> {
     let engines = Engines::open_fused(spec.engine, spec.device, threads).ok()?;
     let (backbone, options) = (spec.method.backbone, &spec.method.options);
     let engine = engines.for_model(backbone).ok()?;
     let config = BackboneConfig::new(backbone, &dataset.feature_map, options).ok()?;
     let optimizer = OptimizerConfig { kind: options.optimizer, lr: options.lr, weight_decay: options.weight_decay };
-    let mut model = engine.model(&config, &[KEY], optimizer);
+    let at_once = if spec.method.name().searches() { 1 } else { engine.side_by_side(&config, threads) };
+    let mut models: Vec<_> = (0..at_once).map(|_| engine.model(&config, &[KEY], optimizer)).collect();
     let batch = options.batch_size as usize;
     let (all, tried) = (dataset.len(Split::Train), dataset.len(Split::Valid));
     let (mut rows, began, mut spent) = (all.min(MORE * batch), Instant::now(), Duration::ZERO);
     let mut fastest: Option<Duration> = None;
     let training = loop {
-        let part = first_rows(dataset, Split::Train, rows);
-        let pass = TrainPass {
-            rows: &part,
-            order: None,
-            weights: None,
-            targets: None,
-            batch_size: batch,
-            loss: TrainingLoss::Bce,
-            first_batch: 0,
-            keys: &[KEY],
-            number: 0,
-            active: &[true],
-            record: Some(Recorded::Train),
-        };
-        // A job measures every pass on its training rows too.
-        let took = Took::by(|| {
+        let train = |model: &mut Box<dyn Model>| {
+            let part = first_rows(dataset, Split::Train, rows);
+            let pass = TrainPass {
+                rows: &part,
+                order: None,
+                weights: None,
+                targets: None,
+                batch_size: batch,
+                loss: TrainingLoss::Bce,
+                first_batch: 0,
+                keys: &[KEY],
+                number: 0,
+                active: &[true],
+                record: Some(Recorded::Train),
+            };
+            // A job measures every pass on its training rows too.
             let seen = model.train(&pass, &mut || ());
             black_box(of_logits(part.labels, &seen.logits, options.auc_on, options.logloss_eps).ok());
-        });
+        };
+        let took = Took::by(|| models.par_iter_mut().for_each(train));
         spent += took.processor;
-        let alone = took.alone(threads).min(fastest.unwrap_or(Duration::MAX));
+        let uneven = if at_once > 1 { UNEVEN_SIDE_BY_SIDE } else { UNEVEN };
+        let alone = took.alone(threads, uneven).div_f64(at_once as f64).min(fastest.unwrap_or(Duration::MAX));
         if spent >= ENOUGH || began.elapsed() >= PATIENCE {
             break alone;
         }
@@ -74,10 +81,11 @@ pub fn calibrate(dataset: &Dataset, spec: &ResolvedSpec, threads: usize) -> Opti
     };
     let valid = first_rows(dataset, Split::Valid, rows);
     let mut evaluated = None;
-    let evaluating = Took::by(|| evaluated = evaluate(&mut *model, &valid, options.auc_on, options.logloss_eps).ok());
+    let evaluating =
+        Took::by(|| evaluated = evaluate(&mut *models[0], &valid, options.auc_on, options.logloss_eps).ok());
     evaluated?;
     let of_row = |took: Duration, rows: usize| took.as_secs_f64() / rows.max(1) as f64;
-    let evaluating = of_row(evaluating.alone(threads), valid.len()) * tried as f64;
+    let evaluating = of_row(evaluating.alone(threads, UNEVEN), valid.len()) * tried as f64;
     let seconds = BESIDE * (of_row(training, rows) * all as f64 + evaluating);
     let basis = format!(
         "a pass over {} rows: {} on this machine, if nothing else runs",
@@ -102,9 +110,9 @@ impl Took {
     }
 
     /// How long it would have taken if no other program had wanted the processors.
-    fn alone(&self, threads: usize) -> Duration {
+    fn alone(&self, threads: usize, uneven: f64) -> Duration {
         let threads = threads.min(all_cores()) as f64;
-        self.wall.min(self.processor.mul_f64(UNEVEN / threads))
+        self.wall.min(self.processor.mul_f64(uneven / threads))
     }
 }
 
@@ -138,8 +146,8 @@ mod tests {
     fn other_programs_are_reckoned_out() {
         let took =
             |wall, processor| Took { wall: Duration::from_millis(wall), processor: Duration::from_millis(processor) };
-        assert_eq!(took(100, 90).alone(1), Duration::from_millis(100), "nothing else ran");
-        assert_eq!(took(1360, 30).alone(1), Duration::from_millis(45));
+        assert_eq!(took(100, 90).alone(1, UNEVEN), Duration::from_millis(100), "nothing else ran");
+        assert_eq!(took(1360, 30).alone(1, UNEVEN), Duration::from_millis(45));
         assert_eq!([1, 90, 1250].map(|ms| describe_duration(Duration::from_millis(ms))), ["1 ms", "90 ms", "1.25 s"]);
     }
 }

@@ -37,6 +37,7 @@ pub async fn plan_job(
     let spec = job_spec.resolve(&facts).map_err(CliError::invalid_spec)?;
     let test_read = spec.certify.as_ref().map(|certify| TestRead::new(args.earlier_reads + 1, certify.alpha));
     let dataset = Dataset::open(&dataset_dir).map_err(CliError::failed)?;
-    let pace = calibrate(&dataset, &spec, args.threads.map_or_else(all_cores, usize::from));
-    Ok(make_plan(spec, &ingested.profile, &ingested.feature_map, pace.as_ref(), test_read))
+    let threads = args.threads.map_or_else(all_cores, usize::from);
+    let pace = calibrate(&dataset, &spec, threads);
+    Ok(make_plan(spec, &ingested.profile, &ingested.feature_map, pace.as_ref(), test_read, threads))
 }

@@ -260,6 +260,7 @@ fn api_config(
         max_waits: args.access.max_waits as usize,
         tenant_max_waits: args.access.tenant_max_waits as usize,
         job_max_memory: args.worker.job_max_memory,
+        job_threads: args.worker.threads(),
         max_priority: args.server.max_priority,
         max_run_seconds: args.server.max_run_seconds,
         cors_origins: args.access.cors_origins.clone(),

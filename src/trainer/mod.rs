@@ -265,7 +265,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, orders: &Orders) ->
 /// Bytes of memory that a job may take where the operator says nothing: far more than it is planned to.
 fn memory_limit(spec: &ResolvedSpec, threads: usize, dataset: &Dataset) -> u64 {
     let map = &dataset.feature_map;
-    let planned = spec.memory_bytes(map.rows, map.total_cardinality.into(), map.fields.len() as u64);
+    let planned = spec.memory_bytes(map.rows, map.total_cardinality.into(), map.fields.len() as u64, threads);
     let spare = LEAST_SPARE + SPARE_OF_THREAD * threads as u64;
     (4 * planned).max(planned + spare)
 }

@@ -114,18 +114,20 @@ fn layers(input: u64, dims: &[u32]) -> u64 {
 }
 
 impl ResolvedSpec {
-    /// Most bytes of the trainer's memory, roughly: the program, the dataset, the loss history, and the models that are there
-    /// at once with what their training keeps.
-    pub fn memory_bytes(&self, rows: SplitCounts, ids: u64, fields: u64) -> u64 {
+    /// Most bytes of the memory of a trainer with so many threads, roughly: the program, the dataset, the loss history, and the
+    /// models that are there at once with what their training keeps.
+    pub fn memory_bytes(&self, rows: SplitCounts, ids: u64, fields: u64, threads: usize) -> u64 {
         let dataset = rows.total() * (NUMBER * fields + 5);
         let methods = self.contenders();
         let history =
             methods.iter().map(|method| method.cost(TrainingPasses::all(0)).numbers_per_row).max().unwrap_or(0);
         let history = rows.train * NUMBER * history;
-        let own = methods.iter().map(|method| self.model_bytes(method.backbone, &method.options, method, ids, fields));
+        let own = methods
+            .iter()
+            .map(|method| self.model_bytes(method.backbone, &method.options, method, [ids, fields], threads));
         let transferred = self.transfer.iter();
-        let others =
-            transferred.map(|trainee| self.model_bytes(trainee.backbone, &trainee.options, &self.method, ids, fields));
+        let others = transferred
+            .map(|trainee| self.model_bytes(trainee.backbone, &trainee.options, &self.method, [ids, fields], threads));
         let program = if self.needs_torch() { TORCH_BYTES } else { PROGRAM_BYTES };
         program + dataset + history + own.chain(others).max().unwrap_or(0)
     }
@@ -136,7 +138,7 @@ impl ResolvedSpec {
         let streams = |rows: &u64| streams(*rows, fields, for_rows);
         let elsewhere: u64 = [rows.train, rows.valid, rows.test].iter().filter(|rows| streams(rows)).sum();
         let sorted = [rows.train, rows.valid].into_iter().filter(|rows| !streams(rows)).max().unwrap_or(0);
-        self.memory_bytes(rows, ids, fields) - elsewhere * NUMBER * fields + sorted * SORTED
+        self.memory_bytes(rows, ids, fields, usize::MAX) - elsewhere * NUMBER * fields + sorted * SORTED
     }
 
     /// Models of one kind that are there at once.
@@ -145,8 +147,8 @@ impl ResolvedSpec {
         backbone: BackboneKind,
         options: &Options,
         method: &ResolvedMethod,
-        ids: u64,
-        fields: u64,
+        [ids, fields]: [u64; 2],
+        threads: usize,
     ) -> u64 {
         let weights = options.weight_bytes(backbone, ids, fields);
         // The best weights so far stand beside those being trained.
@@ -155,7 +157,7 @@ impl ResolvedSpec {
         // Rows of the warm-up, models that choose rows, and trainings of a proof.
         let of_choice = if searches { 0 } else { method.cost(TrainingPasses::all(0)).trainings };
         let of_proof = self.certify.as_ref().map_or(0, |certify| 3 * u64::from(certify.seeds));
-        let at_once = u64::from(options.warmup_epochs).max(of_choice).max(of_proof);
+        let at_once = u64::from(options.warmup_epochs).max(of_choice).max(of_proof).min(threads as u64);
         let beside = at_once.saturating_sub(1) * (TRAINED_COPIES + 1) * weights;
         let raced = if self.races() > 0 {
             let runners = self.tuning.grid().cloned().unwrap_or_default().weight_decay.len() as u64;
@@ -184,7 +186,7 @@ mod tests {
     fn memory(mut spec: Value) -> u64 {
         spec["dataset_id"] = json!(DatasetId::new());
         let spec = serde_json::from_value::<JobSpec>(spec).unwrap();
-        spec.resolve(&DatasetFacts::default()).unwrap().memory_bytes(ROWS, 1000, 4)
+        spec.resolve(&DatasetFacts::default()).unwrap().memory_bytes(ROWS, 1000, 4, 2)
     }
 
     #[test]
@@ -205,7 +207,7 @@ mod tests {
     fn a_gpu_sorts_the_predictions_of_every_row_that_lies_there() {
         let spec = serde_json::from_value::<JobSpec>(json!({"dataset_id": DatasetId::new()})).unwrap();
         let spec = spec.resolve(&DatasetFacts::default()).unwrap();
-        let in_all = spec.memory_bytes(ROWS, 1000, 4);
+        let in_all = spec.memory_bytes(ROWS, 1000, 4, usize::MAX);
         assert_eq!(spec.device_bytes(ROWS, 1000, 4, u64::MAX), in_all + 800 * SORTED);
         // The ids of the training rows take 12,800 bytes.
         assert_eq!(spec.device_bytes(ROWS, 1000, 4, 12_800), in_all + 800 * SORTED);
