@@ -29,11 +29,12 @@ use crate::{
     ingest::{Dataset, RowChanges, column_reader, folder_of, write_denoised_as},
     judge::{JudgedTable, REPORT},
     remote,
-    report::{PAGE, report_page},
+    report::{Heading, PAGE, report_page},
     trainer::{TrainerCommand, Trainers},
     types::{
         Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, EpochRow,
-        JobId, MethodName, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob, TrainerWork,
+        JobId, MethodName, Origin, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob,
+        TrainerWork,
     },
 };
 use clap::Args;
@@ -240,7 +241,8 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
         held.check()?;
         let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
-        let page = report_page(&report, &read_rows_to_show(&out_dir, &report).map_err(CliError::failed)?, &epochs);
+        let shown = read_rows_to_show(&out_dir, &report).map_err(CliError::failed)?;
+        let page = report_page(&report, Heading::new(&job.origin, &dataset.profile), &shown, &epochs);
         std::fs::write(out_dir.join(PAGE), page).map_err(CliError::failed)?;
     }
 
@@ -412,12 +414,14 @@ pub(super) fn trainer_job(
     out_dir: PathBuf,
     threads: Option<u16>,
 ) -> TrainerJob {
+    let source = source.into();
     TrainerJob {
         job_id: JobId::new(),
         attempt: 1,
         spec,
+        origin: Origin::of_files(&source),
         dataset_dir,
-        source: source.into(),
+        source,
         source_spec,
         output_form: OutputForm::File,
         truth: None,

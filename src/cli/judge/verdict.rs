@@ -17,8 +17,8 @@ use crate::{
     evaluate::{Predictions, read_rows_to_show},
     judge::{Manifest, ManifestRun, REPORT, put_verdict},
     predictions::{PredictionsError, read_predictions},
-    report::{PAGE, report_page},
-    types::Split,
+    report::{Heading, PAGE, report_page},
+    types::{Origin, Split, TableSource},
 };
 use clap::Args;
 use std::{
@@ -84,7 +84,9 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         .map_err(|error| cannot_write(&written, &error))?;
     let page = folder.path().join(PAGE);
     // Nobody who has only results knows the passes of the search.
-    let text = report_page(&report, &read_rows_to_show(&args.results, &report).map_err(CliError::failed)?, &[]);
+    let shown = read_rows_to_show(&args.results, &report).map_err(CliError::failed)?;
+    let origin = Origin::of_files(&TableSource::from(&args.table));
+    let text = report_page(&report, Heading::new(&origin, &inputs.dataset.profile), &shown, &[]);
     std::fs::write(&page, text).map_err(|error| cannot_write(&page, &error))?;
     let artifacts = inputs.results.digests_with_report(folder.path()).map_err(CliError::failed)?;
     let source = inputs.results.source_digest();
