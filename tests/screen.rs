@@ -120,7 +120,7 @@ fn nothing_is_wider_than_a_terminal_of_80_columns_and_colour_is_left_out_where_i
     lines.iter().for_each(|line| assert_fits(line));
     let all: Vec<String> = lines.iter().map(|line| seen(line)).collect();
     let text = all.join("\n");
-    assert!(text.contains("training models for the verdict") && text.contains("passes"), "{text}");
+    assert!(text.contains("training models for the verdict") && text.contains(" %  "), "{text}");
     assert!(text.contains("found: ") && text.contains("Next: Train on ") && text.contains("\nverdict: "), "{text}");
     assert!(!text.contains("judged at 0.032"), "what the verdict rests on is for -v");
     assert!(lines.iter().any(|line| line.contains("\x1b[1m")), "the outcome is bold");

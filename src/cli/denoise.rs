@@ -12,7 +12,7 @@ use super::{
     options::{MethodArgs, TableArgs},
     output::{IfRefused, Output, place},
     reading,
-    report::{ToldReport, describe_label_columns, describe_report},
+    report::{Telling, ToldReport, describe_label_columns, describe_report},
     run_folder::{Resumable, RunFolder, read_record},
     run_record::{Ended, RunRecord, describe_asked},
     runtime,
@@ -260,10 +260,16 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     if let Some(page) = args.report.clone().or_else(|| Some(args.results.as_ref()?.join(PAGE))) {
         wrote += &format!("\nwrote the report to {}", page.display());
     }
+    // On a terminal what came out stands together, at the end.
+    let files = match !output.is_stdout() && !args.shown.json.json && Screen::stdout().is_terminal() {
+        true => name_files(&args, &output, refused.is_some()),
+        false => String::new(),
+    };
     match refused.is_some() && args.if_refused == IfRefused::Nothing {
         // An earlier night's table may lie there, and would be taken for this one's.
         true => view.warn(&wrote),
-        false => view.print_line(&wrote),
+        false if files.is_empty() => view.print_line(&wrote),
+        false => {}
     }
     let exit_code = refused.as_ref().filter(|_| args.if_refused != IfRefused::All).map_or(0, CliError::code);
     match output.is_stdout() {
@@ -274,12 +280,26 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     }
     let verbose = args.shown.verbosity.verbose;
     match output.is_stdout() {
-        true => eprintln!("{}", describe_report(&report, Screen::stderr(), verbose)),
+        true => eprintln!("{}", describe_report(&report, Telling { screen: Screen::stderr(), verbose, files: "" })),
         false => {
-            args.shown.json.print(&ToldReport::new(&report), || describe_report(&report, Screen::stdout(), verbose))
+            let how = Telling { files: &files, ..Telling::on_stdout(verbose) };
+            args.shown.json.print(&ToldReport::new(&report), || describe_report(&report, how));
         }
     }
     refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
+}
+
+/// Where the results are, in a line.
+fn name_files(args: &DenoiseArgs, output: &Output, refused: bool) -> String {
+    let table = match (refused, args.if_refused) {
+        (true, IfRefused::Nothing) => None,
+        (true, IfRefused::All) => Some(format!("{} (every row of the input)", output.name())),
+        _ => Some(output.name().to_string()),
+    };
+    let report = args.report.as_ref().map(|page| format!("{} (the report)", page.display()));
+    let results = args.results.as_ref().map(|folder| format!("{}/ (all results)", folder.display()));
+    let files: Vec<String> = [table, report, results].into_iter().flatten().collect();
+    if files.is_empty() { String::new() } else { format!("Files: {}", files.join(", ")) }
 }
 
 /// Whether a run in the folder can be gone on with.

@@ -166,6 +166,13 @@ struct RowLine {
     values: Vec<String>,
 }
 
+impl RowLine {
+    /// Its values with the names of their fields.
+    fn named<'a>(&'a self, fields: &'a [String]) -> impl Iterator<Item = (&'a String, &'a String)> {
+        fields.iter().zip(&self.values)
+    }
+}
+
 /// A method with a backbone.
 struct MethodLine {
     method: String,
