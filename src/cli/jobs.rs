@@ -222,13 +222,16 @@ fn describe_share(progress: Progress) -> String {
     format!("{} %", progress.percent())
 }
 
-/// A cell of a table that has others beside it.
-fn shorten(text: &str) -> String {
-    const MOST: usize = 24;
-    if text.chars().count() <= MOST {
+/// Letters of a cell that has others beside it: so many that the job, its state, its verdict and its table fit 80 columns.
+fn most_letters() -> usize {
+    if Screen::columns_of_stdout().is_some_and(|columns| columns < 120) { 15 } else { 32 }
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(MOST - 1).chain(['…']).collect()
+    text.chars().take(most - 1).chain(['…']).collect()
 }
 
 /// Every pass of a job so far.
@@ -248,14 +251,18 @@ async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
         print_json(&page);
         return Ok(());
     }
+    let most = most_letters();
     let lines = page.data.iter().map(|job| {
         vec![
             job.id.to_string(),
             job.status.as_str().to_owned(),
             // Without one there is nothing to say: `not_evaluated` is a state of the report.
             job.verdict.filter(|verdict| *verdict != Verdict::NotEvaluated).map_or("", Verdict::as_str).to_owned(),
-            shorten(job.dataset_name.as_deref().unwrap_or_default()),
-            shorten(&job.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")),
+            shorten(job.dataset_name.as_deref().unwrap_or_default(), most),
+            shorten(
+                &job.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "),
+                most,
+            ),
             job.method.to_string(),
             job.backbone.to_string(),
             job.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),

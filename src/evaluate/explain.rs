@@ -190,7 +190,7 @@ fn take_turns(rows: usize, finding: impl Fn(usize) -> Option<usize>) -> Vec<u32>
 /// Of each row of an order, whether its values stand beside the reason: a finding may have none of the first.
 fn choose_valued(order: &[u32], finding: impl Fn(usize) -> Option<usize>) -> Vec<bool> {
     let mut seen: HashMap<usize, usize> = HashMap::new();
-    let mut is_valued = |(place, row): (usize, &u32)| {
+    let is_valued = |(place, row): (usize, &u32)| {
         let before = finding(*row as usize).map(|number| {
             let seen = seen.entry(number).or_default();
             *seen += 1;
@@ -198,7 +198,7 @@ fn choose_valued(order: &[u32], finding: impl Fn(usize) -> Option<usize>) -> Vec
         });
         place < WITH_VALUES || before.is_some_and(|before| before < WITH_VALUES_EACH)
     };
-    order.iter().enumerate().map(|pair| is_valued(pair)).collect()
+    order.iter().enumerate().map(is_valued).collect()
 }
 
 /// The hash of a row's ids. The chance that two of n different rows have the same is n^2 / 2^65.

@@ -15,7 +15,7 @@ use crate::{
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Filters of the list, and where its page begins. An empty one is none, as an empty field of the form has it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -116,8 +116,8 @@ pub async fn show(shell: Shell, ask: Ask, Query(query): Query<JobListQuery>) -> 
 async fn name_datasets(ask: &Ask, jobs: &[JobSummary]) -> Result<BTreeMap<DatasetId, String>, PageError> {
     let mut names = BTreeMap::new();
     for job in jobs {
-        if !names.contains_key(&job.dataset_id) {
-            names.insert(job.dataset_id, name_dataset(ask, job.dataset_id, job.dataset_name.as_ref()).await?);
+        if let Entry::Vacant(unnamed) = names.entry(job.dataset_id) {
+            unnamed.insert(name_dataset(ask, job.dataset_id, job.dataset_name.as_ref()).await?);
         }
     }
     Ok(names)

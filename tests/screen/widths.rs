@@ -156,11 +156,11 @@ fn every_command_of_a_client_and_of_an_operator() {
     }
     // The list tells jobs apart by what came of them, their tables and their tags; where there is no room, the tags go first.
     let wide = fits(dir.path(), 200, &format!("status {at}"));
-    for part in ["verdict", "night=1", "a name that somebody to…", "random_drop"] {
+    for part in ["verdict", "night=1", "a name that somebody took a goo…", "random_drop"] {
         assert!(wide.text().contains(part), "{part}: {}", wide.text());
     }
     let narrow = fits(dir.path(), 80, &format!("status {at}"));
-    assert!(narrow.text().contains("verdict") && narrow.text().contains("table"), "{}", narrow.text());
+    assert!(narrow.text().contains("verdict") && narrow.text().contains("a name that so…"), "{}", narrow.text());
     // A pager has a width, too.
     let piped = Command::new(env!("CARGO_BIN_EXE_autodenoise"))
         .args(format!("status {job} --passes {at}").split_whitespace())
