@@ -44,7 +44,7 @@ export AUTODENOISE_SERVER
 [ -n "$AUTODENOISE_SERVER" ] || { echo "the service did not say where it listens:"; tail -5 serve.log; exit 1; }
 echo "listening on $AUTODENOISE_SERVER (log: demo-out/serve.log)"
 
-step "2. A table of clicks with two kinds of corruption in its training and validation rows"
+step "2. A table of clicks with two kinds of corruption, none in its test rows"
 run synth clicks.csv --truth truth.csv --users 300 --items 300 --rows 72000 --seed 1 \
     --plant inverted:item:0.1 --plant random:user:0.15
 head -3 clicks.csv
