@@ -227,8 +227,9 @@ async fn show_form(
 /// What can choose rows, by kinds: what is recommended first, then the paper's settings, then what is published elsewhere, and
 /// last what others are measured by.
 fn list_methods(methods: &[String]) -> Vec<MethodGroup> {
-    use MethodName::{Autodenoise, AutodenoiseV, LabelSmoothing, LossDrop, None as AllRows, RandomDrop, Robust, Trim};
-    const CONTROLS: [MethodName; 5] = [AllRows, RandomDrop, LossDrop, Trim, LabelSmoothing];
+    use MethodName::{Autodenoise, AutodenoiseV, None as AllRows, Robust};
+    // What a method says of itself is where it belongs.
+    let is_control = |it: &MethodName| *it == AllRows || it.purpose().starts_with("Control");
     const OWN: [MethodName; 3] = [Robust, Autodenoise, AutodenoiseV];
     let known: Vec<MethodName> = methods.iter().filter_map(|word| word.parse().ok()).collect();
     let line = |method: &MethodName| (method.to_string(), format!("{method}: {}", first_sentence(method.purpose())));
@@ -239,8 +240,8 @@ fn list_methods(methods: &[String]) -> Vec<MethodGroup> {
     let groups = [
         ("Recommended", vec![("robust".to_owned(), "robust: finds what is corrupt, and mends it".to_owned())]),
         ("The paper's method", paper.into_iter().chain(of(&|it| *it == AutodenoiseV)).collect()),
-        ("Published elsewhere", of(&|it| !CONTROLS.contains(it) && !OWN.contains(it))),
-        ("To compare with", of(&|it| CONTROLS.contains(it))),
+        ("Published elsewhere", of(&|it| !is_control(it) && !OWN.contains(it))),
+        ("To compare with", of(&is_control)),
     ];
     groups.into_iter().map(|(title, methods)| MethodGroup { title, methods }).collect()
 }
