@@ -9,11 +9,16 @@ out=$PWD/demo-out
 rm -rf "$out"
 mkdir -p "$out"
 
+# In its folder names are short, and a line fits a terminal of 80 columns.
+cd "$out"
+
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-run() { printf '$ autodenoise %s\n' "$*"; "$bin" "$@"; }
+# A command as a shell reads it, on lines that fit; then what comes of it.
+show() { printf '%s' "$ autodenoise $*" | fold -s -w 76 | sed -e 's/ *$//' -e '$!s/$/ \\/' -e '2,$s/^/    /'; echo; }
+run() { show "$@"; "$bin" "$@"; }
 
 # As root the private PostgreSQL runs as another user, which must be able to reach its folder.
-state=$(mktemp -d /tmp/autodenoise-demo.XXXXXX)
+state=$(mktemp -d /tmp/demo.XXXXXX)
 chmod 755 "$state"
 server=""
 stop() {
@@ -26,42 +31,42 @@ stop() {
 trap stop EXIT
 
 step "1. The service, on its own private PostgreSQL"
-echo "$ autodenoise serve --listen 127.0.0.1:0 --data-dir $state/data"
-"$bin" serve --listen 127.0.0.1:0 --data-dir "$state/data" >"$state/address" 2>"$out/serve.log" &
+show serve --listen 127.0.0.1:0 --data-dir "$state/data"
+"$bin" serve --listen 127.0.0.1:0 --data-dir "$state/data" >"$state/address" 2>serve.log &
 server=$!
 for _ in $(seq 600); do
     grep -q '^listening on ' "$state/address" && break
-    kill -0 "$server" 2>/dev/null || { echo "the service did not start:"; tail -5 "$out/serve.log"; exit 1; }
+    kill -0 "$server" 2>/dev/null || { echo "the service did not start:"; tail -5 serve.log; exit 1; }
     sleep 0.1
 done
 AUTODENOISE_SERVER=$(sed -n 's/^listening on //p' "$state/address")
 export AUTODENOISE_SERVER
-[ -n "$AUTODENOISE_SERVER" ] || { echo "the service did not say where it listens:"; tail -5 "$out/serve.log"; exit 1; }
+[ -n "$AUTODENOISE_SERVER" ] || { echo "the service did not say where it listens:"; tail -5 serve.log; exit 1; }
 echo "listening on $AUTODENOISE_SERVER (log: demo-out/serve.log)"
 
-step "2. A table of clicks with two kinds of corruption in its training and validation rows"
-run synth "$out/clicks.csv" --truth "$out/truth.csv" --users 300 --items 300 --rows 72000 --seed 1 \
+step "2. A table of clicks with two kinds of corruption, none in its test rows"
+run synth clicks.csv --truth truth.csv --users 300 --items 300 --rows 72000 --seed 1 \
     --plant inverted:item:0.1 --plant random:user:0.15
-head -3 "$out/clicks.csv"
+head -3 clicks.csv
 
 step "3. Upload it"
-dataset=$(run datasets upload "$out/clicks.csv" --name demo --label click --split-column split --time timestamp | tee >(cat >&2) | tail -1)
+dataset=$(run datasets upload clicks.csv --label click --split-column split --time timestamp | tee >(cat >&2) | tail -1)
 
 step "4. Submit a job that asks for a verdict, and follow it"
 job=$(run submit "$dataset" --backbone fm --certify --seed 42 --tag demo=1 | tee >(cat >&2) | tail -1)
 # The exit status is the verdict's: 0 certified, 7 not better, 8 inconclusive. The table is handed out in the first case only.
 verdict=0
-run watch "$job" >"$out/result.txt" || verdict=$?
+run watch "$job" >result.txt || verdict=$?
 case $verdict in 0|7|8) ;; *) exit "$verdict" ;; esac
-sed -i 1d "$out/result.txt"
+sed -i 1d result.txt
 
 step "5. Download the results"
-run download "$job" --out "$out" 2>"$out/files.txt"
-echo "$(wc -l <"$out/files.txt") files are in demo-out"
+run download "$job" --out . 2>files.txt
+echo "$(wc -l <files.txt) files are in demo-out"
 
 # The corruption is known here, so what was found can be held against it. It is printed as it is, good or bad.
 step "What was wrong, what was found, and what it gained"
-python3 - "$out" <<'PY'
+python3 - . <<'PY'
 import csv, os, sys, textwrap
 out = sys.argv[1]
 table = lambda name: list(csv.DictReader(open(f"{out}/{name}")))
@@ -92,6 +97,8 @@ say(f"{share(corrupt, touched)} of the {len(touched):,} rows that were dropped o
 print()
 # The end of the result is what came out and what to do next.
 for line in "\n".join(result).rsplit("\n\n", 1)[-1].splitlines():
-    say(line)
+    # The files are here already.
+    if not line.startswith("Files: "):
+        say(line)
 PY
-printf '\nThe report, with charts and rows: \033[1m%s\033[0m\n' "$out/report.html"
+printf '\nThe report, with charts and rows: \033[1m%s\033[0m\n' demo-out/report.html

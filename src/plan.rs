@@ -61,7 +61,8 @@ fn seconds(spec: &ResolvedSpec, passes: u64, pace: Option<&Pace>, cells: u64) ->
         Some(pace) => Estimate { value: START_SECONDS + passes as f64 * pace.seconds, basis: pace.basis.clone() },
         None => Estimate {
             value: START_SECONDS + passes as f64 * cells as f64 * 1e-9 * spec.method.backbone.nanoseconds_per_cell(),
-            basis: "the pace of a two-core machine; good to a factor of three".to_owned(),
+            basis: "the pace of two cores that are not this machine's: it may take several times as long, or as short"
+                .to_owned(),
         },
     }
 }

@@ -15,7 +15,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A table in which every tenth item has its labels turned round.
+/// A table in which every tenth item has inverted labels.
 fn world() -> TempDir {
     let dir = scratch();
     let table = dir.path().join("clicks.csv");
@@ -95,11 +95,17 @@ fn the_report_is_a_page_of_its_own_with_the_verdict_the_findings_and_the_rows() 
     assert!(text.trim_start_matches(['{', '\n', ' ']).starts_with("\"verdict\""), "the verdict is first");
     let verdict = report["verdict"].as_str().unwrap().replace('_', " ");
     assert!(page.contains(&format!(">{verdict}</p>")), "{verdict}");
-    // What was turned round is named, and so are rows of it, each with its reason and its values.
-    assert!(page.contains("values of item: labels turned round"));
-    assert!(page.contains("judged unreliable: its labels are turned round") && page.contains("counts as "));
+    // Which table it is about, and what made it when.
+    assert!(page.contains("<strong>clicks.csv</strong>") && page.contains("<title>clicks.csv: "));
+    let today = chrono::Utc::now().format("%Y-%m-%d").to_string();
+    for fact in ["14,000 rows", "robust with fm, seed 42", &today, concat!("AutoDenoise ", env!("CARGO_PKG_VERSION"))] {
+        assert!(page.contains(&format!("<span>{fact}")), "{fact}");
+    }
+    // What was inverted is named, and so are rows of it, each with its reason and its values.
+    assert!(page.contains("values of item: labels inverted"));
+    assert!(page.contains("judged unreliable: its labels are inverted") && page.contains("counts as "));
     // The first fifty, and three beside what was found.
-    assert!(page.contains("<h3>Some rows: ") && page.contains("values of item: labels turned round</h3>"));
+    assert!(page.contains("<h3>Some rows: ") && page.contains("values of item: labels inverted</h3>"));
     assert_eq!(page.matches("class=\"why\"").count(), 53);
     assert!(page.contains("<th scope=\"col\">item</th>") && page.contains("<th scope=\"col\">genre</th>"));
     // A dot a seed on each of the lines of gains, in the wide and in the narrow chart.
@@ -114,7 +120,7 @@ fn nothing_is_wider_than_a_terminal_of_80_columns_and_colour_is_left_out_where_i
     lines.iter().for_each(|line| assert_fits(line));
     let all: Vec<String> = lines.iter().map(|line| seen(line)).collect();
     let text = all.join("\n");
-    assert!(text.contains("training models for the verdict") && text.contains("passes"), "{text}");
+    assert!(text.contains("training models for the verdict") && text.contains(" %  "), "{text}");
     assert!(text.contains("found: ") && text.contains("Next: Train on ") && text.contains("\nverdict: "), "{text}");
     assert!(!text.contains("judged at 0.032"), "what the verdict rests on is for -v");
     assert!(lines.iter().any(|line| line.contains("\x1b[1m")), "the outcome is bold");

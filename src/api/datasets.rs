@@ -109,6 +109,7 @@ fn view(row: DatasetRow) -> DatasetView {
         id: row.id,
         status: row.status,
         name: row.name,
+        file_name: row.file_name,
         bytes,
         sha256: row.object,
         parts: row.parts.0.into_iter().map(DatasetPart::from).collect(),

@@ -185,6 +185,7 @@ pub(super) fn view(row: JobRow) -> JobView {
     JobView {
         id: row.id,
         dataset_id: row.spec.dataset_id,
+        dataset_name: row.dataset_name,
         status: row.state,
         is_terminal: row.state.is_terminal(),
         phase: row.phase,

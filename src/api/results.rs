@@ -4,7 +4,7 @@ use super::{
     access::Caller,
     error::{ApiError, Kind},
     extract::{Json, Path},
-    jobs::{answer_created, find_succeeded},
+    jobs::{answer_created, find, find_succeeded},
     quota,
     state::AppState,
     views::{JobView, Reproduction, VerdictView},
@@ -79,7 +79,8 @@ async fn compare_results(
     Ok(Some(Reproduction { of, identical: differing.is_empty(), differing }))
 }
 
-/// Run a finished job again: a new job with the same resolved spec. Its verdict says whether the results are the same.
+/// Run an ended job again, one that failed or was cancelled too: a new job with the same resolved spec. Where both have results,
+/// its verdict says whether they are the same.
 #[utoipa::path(post, path = "/v1/jobs/{id}/reproductions", tag = "results", params(("id" = JobId, Path)),
     responses(
         (status = 201, body = JobView), (status = 404),
@@ -90,7 +91,11 @@ pub async fn create_reproduction(
     caller: Caller,
     Path(id): Path<JobId>,
 ) -> Result<Response, ApiError> {
-    let job = find_succeeded(&state, &caller.tenant, id).await?;
+    let job = find(&state, &caller.tenant, id).await?;
+    if !job.state.is_terminal() {
+        let detail = format!("{id} is {}; it can be run again once it has ended", job.state.as_str());
+        return Err(ApiError::new(Kind::NotFinished, detail));
+    }
     let mut spec = job.spec.0;
     // The program that will run it may be another version than the one that ran the first.
     env!("CARGO_PKG_VERSION").clone_into(&mut spec.engine_version);

@@ -45,6 +45,9 @@ pub struct DatasetView {
     /// The client's name for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
+    /// The name of the uploaded file, where the client gave it one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file_name: Option<String>,
     /// Bytes of the upload, or of all parts.
     pub bytes: u64,
     /// sha256 of the upload, hexadecimal; of a table in parts, that of the text `<sha256>  <name>`, a line for each part, as in a certificate.
@@ -91,6 +94,9 @@ impl From<UploadedPart> for DatasetPart {
 pub struct JobView {
     pub id: JobId,
     pub dataset_id: DatasetId,
+    /// The dataset's name, else that of the uploaded file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dataset_name: Option<String>,
     pub status: JobState,
     /// Whether `status` will never change again.
     pub is_terminal: bool,
@@ -182,6 +188,9 @@ pub enum PartState {
 pub struct JobSummary {
     pub id: JobId,
     pub dataset_id: DatasetId,
+    /// The dataset's name, else that of the uploaded file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dataset_name: Option<String>,
     pub status: JobState,
     /// Whether `status` will never change again.
     pub is_terminal: bool,
@@ -231,6 +240,7 @@ impl From<JobView> for JobSummary {
         Self {
             id: job.id,
             dataset_id: job.dataset_id,
+            dataset_name: job.dataset_name,
             status: job.status,
             is_terminal: job.is_terminal,
             method: job.spec.method.name(),

@@ -63,7 +63,7 @@ impl Chart for LineChart {
             canvas.line("grid", (LEFT, y.position(tick)), (end, y.position(tick)), "");
             canvas.words((LEFT - 8.0, y.position(tick) + 4.0), "soft", Anchor::End, &text);
         }
-        for place in thin_out(&places, &x) {
+        for place in place_numbers(&places, &x) {
             canvas.words((x(place), bottom + 16.0), "soft", Anchor::Middle, &place.to_string());
         }
         let spreads = points().any(|(_, value)| value.sd.is_some());
@@ -106,12 +106,23 @@ impl LineChart {
     }
 }
 
-/// As many of the ascending places as have room for their numbers, evenly many left out between two; the first is one of them.
-fn thin_out(places: &[f64], x: &dyn Fn(f64) -> f64) -> impl Iterator<Item = f64> {
+/// Numbers along the axis: the ascending places, where each has room for its own, else round numbers from the first to the last.
+fn place_numbers(places: &[f64], x: &dyn Fn(f64) -> f64) -> Vec<f64> {
     let width = places.iter().map(|place| text_width(&place.to_string())).fold(0.0, f64::max) + 10.0;
     let room = places.windows(2).map(|pair| x(pair[1]) - x(pair[0])).fold(f64::INFINITY, f64::min);
-    let step = if room < width { (width / room).ceil() as usize } else { 1 };
-    places.iter().copied().step_by(step)
+    let (Some(first), Some(last)) = (places.first(), places.last()) else { return Vec::new() };
+    if room >= width {
+        return places.to_vec();
+    }
+    let least = width * (last - first) / (x(*last) - x(*first));
+    let size = 10_f64.powf(least.log10().floor());
+    let step = [1.0, 2.0, 5.0].map(|times| times * size).into_iter().find(|step| *step >= least).unwrap_or(10.0 * size);
+    // Passes and epochs are whole.
+    let step = if places.iter().all(|place| place.fract() == 0.0) { step.max(1.0) } else { step };
+    let numbers = ((first / step).ceil() as i64..=(last / step).floor() as i64).map(|number| number as f64 * step);
+    let digits = (-step.log10().floor()).max(0.0) as i32;
+    // A product of a step such as 0.1 has more digits than it means.
+    numbers.map(|number| (number * 10_f64.powi(digits)).round() / 10_f64.powi(digits)).collect()
 }
 
 #[cfg(test)]
@@ -121,9 +132,13 @@ mod tests {
     #[test]
     fn numbers_along_the_axis_have_room() {
         let places: Vec<f64> = (1..=50).map(f64::from).collect();
-        let kept: Vec<f64> = thin_out(&places, &|place| 13.0 * place).collect();
-        assert_eq!(kept[..3], [1.0, 3.0, 5.0]);
-        assert_eq!(thin_out(&places[..5], &|place| 100.0 * place).count(), 5);
-        assert_eq!(thin_out(&places[..1], &|place| place).count(), 1);
+        let numbers = place_numbers(&places, &|place| 13.0 * place);
+        assert_eq!((&numbers[..3], numbers.last()), (&[2.0, 4.0, 6.0][..], Some(&50.0)), "round ones");
+        assert_eq!(place_numbers(&places, &|place| 3.0 * place), [10.0, 20.0, 30.0, 40.0, 50.0]);
+        let every_seventh: Vec<f64> = (0..40).map(|number| f64::from(1 + 7 * number)).collect();
+        assert_eq!(place_numbers(&every_seventh, &|place| place), [50.0, 100.0, 150.0, 200.0, 250.0]);
+        assert_eq!(place_numbers(&[0.1, 0.11, 0.5], &|place| 100.0 * place), [0.5]);
+        assert_eq!(place_numbers(&places[..5], &|place| 100.0 * place).len(), 5);
+        assert_eq!(place_numbers(&places[..1], &|place| place), [1.0]);
     }
 }

@@ -12,7 +12,7 @@ use super::{
     options::{MethodArgs, TableArgs},
     output::{IfRefused, Output, place},
     reading,
-    report::{ToldReport, describe_label_columns, describe_report},
+    report::{Telling, ToldReport, describe_label_columns, describe_report},
     run_folder::{Resumable, RunFolder, read_record},
     run_record::{Ended, RunRecord, describe_asked},
     runtime,
@@ -29,11 +29,12 @@ use crate::{
     ingest::{Dataset, RowChanges, column_reader, folder_of, write_denoised_as},
     judge::{JudgedTable, REPORT},
     remote,
-    report::{PAGE, report_page},
+    report::{Heading, PAGE, report_page},
     trainer::{TrainerCommand, Trainers},
     types::{
         Ability, ArtifactFile, Certificate, Certify, DatasetFacts, DatasetId, DatasetSpec, Device, Envelope, EpochRow,
-        JobId, MethodName, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob, TrainerWork,
+        JobId, MethodName, Origin, OutputForm, Report, ResolvedSpec, Split, TableSource, TrainerEvent, TrainerJob,
+        TrainerWork,
     },
 };
 use clap::Args;
@@ -240,7 +241,8 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
         held.check()?;
         let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         std::fs::write(out_dir.join(REPORT), text).map_err(CliError::failed)?;
-        let page = report_page(&report, &read_rows_to_show(&out_dir, &report).map_err(CliError::failed)?, &epochs);
+        let shown = read_rows_to_show(&out_dir, &report).map_err(CliError::failed)?;
+        let page = report_page(&report, Heading::new(&job.origin, &dataset.profile), &shown, &epochs);
         std::fs::write(out_dir.join(PAGE), page).map_err(CliError::failed)?;
     }
 
@@ -258,10 +260,16 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     if let Some(page) = args.report.clone().or_else(|| Some(args.results.as_ref()?.join(PAGE))) {
         wrote += &format!("\nwrote the report to {}", page.display());
     }
+    // On a terminal what came out stands together, at the end.
+    let files = match !output.is_stdout() && !args.shown.json.json && Screen::stdout().is_terminal() {
+        true => name_files(&args, &output, refused.is_some()),
+        false => String::new(),
+    };
     match refused.is_some() && args.if_refused == IfRefused::Nothing {
         // An earlier night's table may lie there, and would be taken for this one's.
         true => view.warn(&wrote),
-        false => view.print_line(&wrote),
+        false if files.is_empty() => view.print_line(&wrote),
+        false => {}
     }
     let exit_code = refused.as_ref().filter(|_| args.if_refused != IfRefused::All).map_or(0, CliError::code);
     match output.is_stdout() {
@@ -272,12 +280,26 @@ async fn run(args: DenoiseArgs, interrupted: Arc<AtomicBool>, resumable: Resumab
     }
     let verbose = args.shown.verbosity.verbose;
     match output.is_stdout() {
-        true => eprintln!("{}", describe_report(&report, Screen::stderr(), verbose)),
+        true => eprintln!("{}", describe_report(&report, Telling { screen: Screen::stderr(), verbose, files: "" })),
         false => {
-            args.shown.json.print(&ToldReport::new(&report), || describe_report(&report, Screen::stdout(), verbose))
+            let how = Telling { files: &files, ..Telling::on_stdout(verbose) };
+            args.shown.json.print(&ToldReport::new(&report), || describe_report(&report, how));
         }
     }
     refused.filter(|_| args.if_refused != IfRefused::All).map_or(Ok(()), Err)
+}
+
+/// Where the results are, in a line.
+fn name_files(args: &DenoiseArgs, output: &Output, refused: bool) -> String {
+    let table = match (refused, args.if_refused) {
+        (true, IfRefused::Nothing) => None,
+        (true, IfRefused::All) => Some(format!("{} (every row of the input)", output.name())),
+        _ => Some(output.name().to_string()),
+    };
+    let report = args.report.as_ref().map(|page| format!("{} (the report)", page.display()));
+    let results = args.results.as_ref().map(|folder| format!("{}/ (all results)", folder.display()));
+    let files: Vec<String> = [table, report, results].into_iter().flatten().collect();
+    if files.is_empty() { String::new() } else { format!("Files: {}", files.join(", ")) }
 }
 
 /// Whether a run in the folder can be gone on with.
@@ -412,12 +434,14 @@ pub(super) fn trainer_job(
     out_dir: PathBuf,
     threads: Option<u16>,
 ) -> TrainerJob {
+    let source = source.into();
     TrainerJob {
         job_id: JobId::new(),
         attempt: 1,
         spec,
+        origin: Origin::of_files(&source),
         dataset_dir,
-        source: source.into(),
+        source,
         source_spec,
         output_form: OutputForm::File,
         truth: None,

@@ -187,7 +187,7 @@ fn describe_check(check: &SelfCheckResult) -> String {
     let found = &check.found;
     let share = |share: Option<f64>| share.map_or("nan".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let auroc = match (found.auroc, found.auroc_standard_error) {
-        (Some(auroc), Some(error)) => format!("{auroc:.3} +- {error:.3}"),
+        (Some(auroc), Some(error)) => format!("{auroc:.3} ± {error:.3}"),
         _ => "nan".to_owned(),
     };
     format!(
@@ -209,12 +209,34 @@ pub fn describe_gains(certification: &Certification) -> String {
     text
 }
 
+/// The tuned models that were compared for a verdict, a line each: for a screen with little room.
+pub fn describe_arms_shortly(certification: &Certification) -> String {
+    let compared = certification.arms.iter().filter(|arm| arm.arm != Arm::Untuned);
+    let rows = compared.map(|arm| {
+        let auc = arm.runs.iter().map(|run| run.test.auc.unwrap_or(f64::NAN)).collect::<Vec<_>>();
+        let logloss = arm.runs.iter().map(|run| run.test.logloss).collect::<Vec<_>>();
+        vec![arm_words(arm.arm).to_owned(), number(arm.rows), with_deviation(&auc), with_deviation(&logloss)]
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let model = certification.judged_by.clone().unwrap_or_else(|| certification.backbone.to_string());
+    let trained = format!("{model}, {} seeds", certification.asked.seeds);
+    let header = [trained.as_str(), "rows", "test AUC", "test log-loss"];
+    format!("{}\n", table_that_fits(&header, rows, 1, &["rows", "test log-loss"]))
+}
+
+/// A mean, and the standard deviation where there are several.
+fn with_deviation(values: &[f64]) -> String {
+    let deviation = sample_sd(values).map(|sd| format!(" ± {sd:.4}")).unwrap_or_default();
+    format!("{:.4}{deviation}", mean(values))
+}
+
 /// What was compared for a verdict, and what regularisation and denoising gain.
-pub fn describe_arms(certification: &Certification) -> String {
+fn describe_arms(certification: &Certification) -> String {
     let spread = |runs: &[CertifiedRun], of: &dyn Fn(&CertifiedRun) -> f64| {
-        let values: Vec<f64> = runs.iter().map(of).collect();
-        let sd = sample_sd(&values).map(|sd| format!(" +- {sd:.4}")).unwrap_or_default();
-        format!("{:.4}{sd}", mean(&values))
+        with_deviation(&runs.iter().map(of).collect::<Vec<_>>())
     };
     // What models of others are trained with is not known.
     let tuned = certification.judged_by.is_none();

@@ -17,14 +17,13 @@ use std::{
 };
 
 const AFTER: &str = "\
-Beside the table comes its spec, named alike with .spec.json at the end, for `--spec` of the
-other commands:
+Beside the table comes its spec, named alike with .spec.json at the end, for `--spec` of the other commands:
 
   autodenoise import movielens-1m ml-1m --out ml-1m.csv.zst
   autodenoise denoise ml-1m.csv.zst --spec ml-1m.spec.json -o clean.csv.zst
 
-Raw files may be gzip or zstd, lines may end in CRLF. Archives are to be unpacked first. What is
-wrong with a raw file is said with its line; then nothing is written.";
+Raw files may be gzip or zstd, lines may end in CRLF. Archives are to be unpacked first. What is wrong with a raw file is said \
+with its line; then nothing is written.";
 
 /// Turns a raw public dataset into a table (CSV) with its spec: label, fields, split; prints rows, the share of label
 /// 1, the number of values of each field, and the density.

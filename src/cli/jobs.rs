@@ -8,7 +8,7 @@ use super::{
     inputs::{UploadedFiles, may_be_files},
     json::{JsonArgs, print_json},
     options::{MethodArgs, TableArgs},
-    report::describe_report,
+    report::{Telling, describe_report},
     screen::{Screen, Tone, note},
     spec_file::SpecFile,
     tables,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{JobSummary, JobView, MetricsView, Page},
-    types::{DatasetFacts, DatasetId, DenoisedForm, EpochRow, JobId, JobState, Report, WebhookId},
+    types::{DatasetFacts, DatasetId, DenoisedForm, EpochRow, JobId, JobState, Progress, Report, Verdict, WebhookId},
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct SubmitArgs {
     /// `webhook_ids`; flags win over it
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
-    /// Label to find the job by: NAME=VALUE (repeatable), for example commit=3fe1
+    /// Tag to find the job by: NAME=VALUE (repeatable), for example commit=3fe1; the API calls tags `labels`
     #[arg(long = "tag", value_name = "NAME=VALUE")]
     tags: Vec<String>,
     /// Webhook to notify about the job (repeatable)
@@ -188,7 +188,7 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
     }
     if job.status == JobState::Succeeded {
         let report: Report = client.json(client.get(&format!("/v1/jobs/{id}/report"))).await?;
-        println!("\n{}", describe_report(&report, screen, args.verbose));
+        println!("\n{}", describe_report(&report, Telling::on_stdout(args.verbose)));
     }
     Ok(())
 }
@@ -196,20 +196,42 @@ pub async fn status(args: StatusArgs) -> Result<(), CliError> {
 /// What a job is, and what it is at.
 fn describe_job(job: &JobView) -> Vec<String> {
     let (method, seed) = (&job.spec.method, job.spec.seed);
-    let mut lines =
-        vec![format!("dataset {}", job.dataset_id), format!("{} with {}, seed {seed}", method.label, method.backbone)];
+    let mut lines = vec![describe_table(job), format!("{} with {}, seed {seed}", method.label, method.backbone)];
     if let (Some(phase), Some(progress)) = (job.phase, job.progress)
         && !job.is_terminal
     {
         let left = progress.eta_seconds.map(|s| format!(", about {} left", human_seconds(s))).unwrap_or_default();
-        let (epoch, done) = (job.epoch.unwrap_or(1), progress.done);
-        lines.push(format!("{} {epoch}, pass {done} of {}{left}", phase.as_str(), progress.total));
+        lines.push(format!("{}: {} done{left}", phase.as_waited_for().words(), describe_share(progress)));
     }
     lines.extend(job.describe_parts());
     lines.extend(job.waiting_for.as_ref().map(|what| format!("waiting for {what}")));
     lines.extend(job.test_read.as_ref().map(|read| read.describe()));
     lines.extend(job.error.as_ref().map(ToString::to_string));
     lines
+}
+
+/// The table, by its name where it has one, and the tags.
+fn describe_table(job: &JobView) -> String {
+    let name = job.dataset_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let tags: String = job.spec.labels.iter().map(|(name, value)| format!(", {name}={value}")).collect();
+    format!("dataset {}{name}{tags}", job.dataset_id)
+}
+
+/// How much of a job is done, in percent.
+fn describe_share(progress: Progress) -> String {
+    format!("{} %", progress.percent())
+}
+
+/// Letters of a cell that has others beside it: so many that the job, its state, its verdict and its table fit 80 columns.
+fn most_letters() -> usize {
+    if Screen::columns_of_stdout().is_some_and(|columns| columns < 120) { 15 } else { 32 }
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
 }
 
 /// Every pass of a job so far.
@@ -229,19 +251,29 @@ async fn list(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
         print_json(&page);
         return Ok(());
     }
+    let most = most_letters();
     let lines = page.data.iter().map(|job| {
         vec![
             job.id.to_string(),
             job.status.as_str().to_owned(),
+            // Without one there is nothing to say: `not_evaluated` is a state of the report.
+            job.verdict.filter(|verdict| *verdict != Verdict::NotEvaluated).map_or("", Verdict::as_str).to_owned(),
+            shorten(job.dataset_name.as_deref().unwrap_or_default(), most),
+            shorten(
+                &job.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "),
+                most,
+            ),
             job.method.to_string(),
             job.backbone.to_string(),
             job.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
             job.attempt.to_string(),
-            job.progress.map_or(String::new(), |p| format!("{}/{}", p.done, p.total)),
+            job.progress.filter(|_| !job.is_terminal).map_or(String::new(), describe_share),
         ]
     });
-    let header = ["job", "status", "method", "backbone", "created (UTC)", "attempt", "passes"];
-    println!("{}", tables::table_that_fits(&header, lines, 5, &["attempt", "backbone", "passes", "method"]));
+    let header =
+        ["job", "status", "verdict", "table", "tags", "method", "backbone", "created (UTC)", "attempt", "done"];
+    let spare = ["attempt", "backbone", "method", "created (UTC)", "done", "tags", "table"];
+    println!("{}", tables::table_that_fits(&header, lines, 8, &spare));
     Ok(())
 }
 

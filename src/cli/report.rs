@@ -1,7 +1,7 @@
 //! What a finished job came to, in words and tables.
 
 use super::{
-    evidence::{describe_arms, describe_evidence, describe_findings, describe_gains},
+    evidence::{describe_arms_shortly, describe_evidence, describe_findings, describe_gains},
     screen::{Screen, Tone},
     tables::{format_auc, format_logloss, table_that_fits},
     view::arm_words,
@@ -48,7 +48,7 @@ fn method_table(lines: &[TableLine]) -> Table {
     let rows = lines.iter().map(|line| {
         let over = |digits: usize, number: &dyn Fn(&RunResult) -> f64| {
             let values: Vec<f64> = line.runs.iter().map(number).collect();
-            let spread = sample_sd(&values).map(|sd| format!(" +- {sd:.digits$}")).unwrap_or_default();
+            let spread = sample_sd(&values).map(|sd| format!(" ± {sd:.digits$}")).unwrap_or_default();
             format!("{:.digits$}{spread}", mean(&values))
         };
         let share = |kept: KeptShare| 100.0 * kept.share();
@@ -75,56 +75,63 @@ fn method_table(lines: &[TableLine]) -> Table {
     table_that_fits(&header, rows, 2, &["choosing s", "training s", "of labels 1 / 0", "test log-loss"])
 }
 
-/// Kept training rows that are trained on otherwise than they are given, and validation rows that do not count: how many
-/// there are, a line a kind.
-fn list_changes(report: &Report) -> Vec<String> {
+/// Kept training rows that are trained on otherwise than they are given: how many there are and what is done, kind by kind.
+fn list_changes(report: &Report) -> Vec<(u64, &'static str)> {
     let kinds = [
-        (report.relabelled, "count as of the other label"),
-        (report.softened, "count as between the labels"),
-        (report.reweighted, "weigh more or less than others"),
+        (report.relabelled, "given the other label"),
+        (report.softened, "given a probability between 0 and 1 as label"),
+        (report.reweighted, "given another weight"),
     ];
-    let changes = kinds.into_iter().filter(|(rows, _)| *rows > 0);
-    let changes = changes
-        .map(|(rows, what)| format!("{} of {} kept training rows {what}", number(rows), number(report.kept.rows)));
-    let left_out = report.kept_valid.map(|valid| {
-        format!(
-            "left out {} of {} validation rows, which lie in what was found",
-            number(valid.of - valid.rows),
-            number(valid.of)
-        )
-    });
-    changes.chain(left_out).collect()
+    kinds.into_iter().filter(|(rows, _)| *rows > 0).collect()
 }
 
 /// What to train on, to be said behind the name of a denoised table; empty where its rows are to be taken as they are.
 pub fn describe_label_columns(report: &Report) -> String {
     let Some(LabelColumns { target, weight }) = &report.label_columns else { return String::new() };
-    let Report { relabelled, softened, reweighted, .. } = report;
-    let softened = if *softened > 0 { format!(", {softened} count as between the labels") } else { String::new() };
-    format!(
-        ": {relabelled} rows are relabelled{softened} and {reweighted} weigh more or less than 1: train on its last two columns, \
-         {target} and {weight}"
-    )
+    let changes: Vec<_> = list_changes(report).iter().map(|(rows, what)| format!("{} {what}", number(*rows))).collect();
+    format!(": {}: train on its last two columns, {target} (the label) and {weight}", changes.join(", "))
+}
+
+/// How a result is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling<'a> {
+    pub screen: Screen,
+    /// All of it; without, a terminal gets what fits it.
+    pub verbose: bool,
+    /// Where the results are, to be said with what to do; empty where it is said elsewhere.
+    pub files: &'a str,
+}
+
+impl Telling<'_> {
+    /// On standard output.
+    pub fn on_stdout(verbose: bool) -> Self {
+        Self { screen: Screen::stdout(), verbose, files: "" }
+    }
 }
 
 /// What a finished job came to: on a terminal the essence, elsewhere and where `verbose` all of it; the last lines say what
-/// came out and what to do next.
-pub fn describe_report(report: &Report, screen: Screen, verbose: bool) -> String {
-    let text = if verbose || !screen.is_terminal() { describe_all(report) } else { describe_essence(report) };
+/// came out, what to do next and where the results are.
+pub fn describe_report(report: &Report, how: Telling) -> String {
+    let Telling { screen, verbose, files } = how;
+    let is_short = !verbose && screen.is_terminal();
+    let text = if is_short { describe_essence(report) } else { describe_all(report) };
     let mut text = screen.wrap(text.trim_end(), 2);
     text += "\n\n";
-    text += &close(report, screen);
+    text += &close(report, screen, files);
     text
 }
 
-/// What came out, what to do next, and the verdict.
-fn close(report: &Report, screen: Screen) -> String {
+/// What came out, what to do next, where the results are, and the verdict.
+fn close(report: &Report, screen: Screen, files: &str) -> String {
     let summary = Summary::new(report);
     let outcome = screen.wrap(&summary.outcome, 0);
     let mut text: Vec<String> = outcome.lines().map(|line| screen.paint(Tone::Strong, line)).collect();
     for (number, step) in summary.next.iter().enumerate() {
         let heading = if number == 0 { "Next: " } else { "      " };
         text.push(screen.wrap(&format!("{heading}{step}"), 6));
+    }
+    if !files.is_empty() {
+        text.push(screen.wrap(files, 6));
     }
     if report.spec.method.name() != MethodName::None {
         let tone = match report.verdict {
@@ -137,28 +144,34 @@ fn close(report: &Report, screen: Screen) -> String {
     text.join("\n")
 }
 
-/// What fits a screen.
+/// Findings that are told where there is little room.
+const FEW: usize = 4;
+
+/// What fits a screen, with what follows it: the models in a line each, what was found, and what became of the rows.
 fn describe_essence(report: &Report) -> String {
-    let mut text = String::new();
-    if let Some(findings) = &report.findings {
-        text += &describe_findings(findings);
-    }
-    text += &format!("{}\n", describe_dropped("rows", report.kept));
-    for change in list_changes(report) {
-        text += &format!("{change}\n");
-    }
-    match &report.certification {
-        Some(own) => text += &format!("\n{}", describe_arms(own)),
-        None => text += &format!("\n{}\n", arm_table(&report.arms)),
-    }
+    let mut text = match &report.certification {
+        Some(own) => describe_arms_shortly(own),
+        None => format!("{}\n", arm_table(&report.arms)),
+    };
     if report.table.len() > 2 || report.spec.seeds > 1 {
-        text += &format!("\n{}\n", method_table(&report.table));
+        text += &format!("\n{}\n\n", method_table(&report.table));
     }
+    if let Some(findings) = &report.findings {
+        let told = describe_findings(findings);
+        let lines: Vec<&str> = told.lines().collect();
+        text += &format!("{}\n", lines[..lines.len().min(FEW)].join("\n"));
+        if lines.len() > FEW {
+            text += &format!("and {} more, which -v and the report tell\n", lines.len() - FEW);
+        }
+    }
+    let changes = list_changes(report);
+    let changes: String = changes.iter().map(|(rows, what)| format!("; {} {what}", number(*rows))).collect();
+    text += &format!("{}{changes}\n", describe_dropped("rows", report.kept));
     for transfer in &report.transfers {
-        text += &format!("\n{}: {}", transfer.backbone, transfer.answer);
+        text += &format!("{}: {}\n", transfer.backbone, transfer.answer);
     }
     for warning in &report.warnings {
-        text += &format!("\nwarning: {}", warning.message);
+        text += &format!("warning: {}\n", warning.message);
     }
     text
 }
@@ -174,18 +187,22 @@ fn describe_all(report: &Report) -> String {
     ] {
         text += &format!("\n{}", describe_dropped(what, kept));
     }
-    for change in list_changes(report) {
-        text += &format!("\n{change}");
+    for (rows, what) in list_changes(report) {
+        text += &format!("\n{} of {} kept training rows {what}", number(rows), number(report.kept.rows));
+    }
+    if let Some(valid) = report.kept_valid {
+        let [out, all] = [valid.of - valid.rows, valid.of].map(number);
+        text += &format!("\nleft out {out} of {all} validation rows, which lie in what was found");
     }
     if report.table.len() > 2 || report.spec.seeds > 1 {
         text += &format!("\n\n{}\n", method_table(&report.table));
     }
     let seeds = match report.spec.seeds {
-        1 if report.certification.is_some() => {
-            "the numbers by method are of one seed, those of the verdict of its own".to_owned()
+        1 if let Some(own) = &report.certification => {
+            format!("each method was trained with one seed, and for the verdict with {}", own.asked.seeds)
         }
         1 => "one seed, so no claim about a difference can be made from it".to_owned(),
-        n => format!("{n} seeds; +- is the standard deviation over them"),
+        n => format!("{n} seeds; ± is the standard deviation over them"),
     };
     text += &describe_evidence(report);
     text += &format!("\nthe test labels were read {}; {seeds}", times(report.test_reads));

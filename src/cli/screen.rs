@@ -32,6 +32,13 @@ impl Screen {
         Self::of(&std::io::stderr())
     }
 
+    /// Columns that a table on standard output may take: those of the terminal, else those that the environment names, as for
+    /// a pager.
+    pub fn columns_of_stdout() -> Option<usize> {
+        let named = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+        Self::stdout().width.or_else(named)
+    }
+
     fn of(stream: &impl IsTerminal) -> Self {
         if !stream.is_terminal() {
             return Self { width: None, colour: false };

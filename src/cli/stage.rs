@@ -1,47 +1,6 @@
-//! What a job is at, in words: phases that alternate are one stage.
+//! What the methods and the backbones of a job are called where its work is told.
 
-use crate::types::{BackboneKind, MethodName, Phase, ResolvedMethod, ResolvedSpec};
-
-/// A part of a job that is shown as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    Warmup,
-    Search,
-    Select,
-    Tune,
-    Train,
-    SelfCheck,
-    Certify,
-    Export,
-}
-
-impl Stage {
-    pub fn of(phase: Phase) -> Self {
-        match phase {
-            Phase::Warmup => Self::Warmup,
-            Phase::Search | Phase::Validate => Self::Search,
-            Phase::Select => Self::Select,
-            Phase::Tune => Self::Tune,
-            Phase::Evaluate => Self::Train,
-            Phase::SelfCheck => Self::SelfCheck,
-            Phase::Certify => Self::Certify,
-            Phase::Export => Self::Export,
-        }
-    }
-
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Warmup => "learning what rows look like",
-            Self::Search => "searching for the rows to keep",
-            Self::Select => "choosing rows",
-            Self::Tune => "tuning weight decay",
-            Self::Train => "training a model",
-            Self::SelfCheck => "looking for labels flipped on purpose",
-            Self::Certify => "training models for the verdict",
-            Self::Export => "writing results",
-        }
-    }
-}
+use crate::types::{BackboneKind, MethodName, ResolvedMethod, ResolvedSpec};
 
 /// What the methods and backbones of a job are called.
 #[derive(Debug, Default)]

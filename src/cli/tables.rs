@@ -16,7 +16,7 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, first
     for column in table.column_iter_mut().skip(first_number) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    if let Some(width) = Screen::stdout().width {
+    if let Some(width) = Screen::columns_of_stdout() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width as u16);
     }
     table
@@ -31,7 +31,7 @@ pub fn table_that_fits(
 ) -> Table {
     let mut rows: Vec<Vec<String>> = rows.into_iter().collect();
     let (mut header, mut first_number) = (header.to_vec(), first_number);
-    let Some(width) = Screen::stdout().width else { return table(&header, rows, first_number) };
+    let Some(width) = Screen::columns_of_stdout() else { return table(&header, rows, first_number) };
     for name in spare {
         if natural_width(&header, &rows) <= width {
             break;

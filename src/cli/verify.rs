@@ -63,7 +63,10 @@ pub fn verify(args: VerifyArgs) -> Result<(), CliError> {
     if unknown.is_empty() {
         return Ok(());
     }
-    let text = format!("{} differs from every file of the job: it was changed, or is of another", unknown.join(", "));
+    let text = format!(
+        "{}: no file of this job has this content: it was changed, or belongs to another job",
+        unknown.join(", ")
+    );
     Err(CliError::not_verified(text))
 }
 

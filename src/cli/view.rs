@@ -3,7 +3,7 @@
 use super::{
     countdown::Countdown,
     screen::{Screen, Tone},
-    stage::{JobNames, Stage},
+    stage::JobNames,
     verbosity::Verbosity,
 };
 use crate::types::{Arm, EpochRow, Metrics, Phase, Progress, ResolvedSpec};
@@ -12,7 +12,7 @@ use std::{
     fmt::Write,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -23,11 +23,13 @@ pub struct JobView {
     verbosity: Verbosity,
     names: JobNames,
     started: Instant,
-    /// What was last said to be begun.
-    stage: Option<(u32, Stage)>,
+    /// What was last said to be begun: phases that alternate are told as one.
+    stage: Option<(u32, &'static str)>,
     /// Validation AUC last seen.
     auc: Option<f64>,
     countdown: Arc<Mutex<Countdown>>,
+    /// How much is done.
+    percent: Arc<AtomicU64>,
     /// Whether the bar shows passes.
     shows_passes: AtomicBool,
 }
@@ -48,6 +50,7 @@ impl JobView {
             stage: None,
             auc: None,
             countdown: Arc::default(),
+            percent: Arc::default(),
             shows_passes: AtomicBool::new(false),
         }
     }
@@ -96,15 +99,16 @@ impl JobView {
 
     /// A stage that begins: the line that stands still, or a line of its own.
     pub fn show_phase(&mut self, contender: u32, phase: Phase, epoch: u32) {
-        let stage = Stage::of(phase);
-        let begins = self.stage.replace((contender, stage)) != Some((contender, stage));
-        let mut what = self.names.name_work(contender, stage.words());
-        if let Some(backbone) = self.names.transferred(epoch).filter(|_| matches!(stage, Stage::Train | Stage::Certify))
+        let words = phase.as_waited_for().words();
+        let begins = self.stage.replace((contender, words)) != Some((contender, words));
+        let mut what = self.names.name_work(contender, words);
+        if let Some(backbone) =
+            self.names.transferred(epoch).filter(|_| matches!(phase, Phase::Evaluate | Phase::Certify))
         {
             what += &format!(" ({backbone})");
         }
         if self.is_live() {
-            if stage == Stage::Search {
+            if matches!(phase, Phase::Search | Phase::Validate) {
                 what += &format!(", epoch {epoch}");
             }
             self.bar.set_message(what);
@@ -122,6 +126,7 @@ impl JobView {
         if !self.is_live() {
             return;
         }
+        self.percent.store(progress.percent(), Ordering::Relaxed);
         self.bar.set_prefix(self.auc.map(|auc| format!("AUC {auc:.4}")).unwrap_or_default());
         self.bar.set_length(progress.total);
         self.bar.set_position(progress.done);
@@ -138,9 +143,13 @@ impl JobView {
             // Where nothing can be shown, nothing is lost.
             let _ = out.write_str(&left.unwrap_or_default());
         };
-        let template = "{wide_msg} {prefix}\n{wide_bar} {pos}/{len} passes  {left}";
+        let percent = Arc::clone(&self.percent);
+        let write_percent = move |_: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{} %", percent.load(Ordering::Relaxed));
+        };
+        let template = "{wide_msg} {prefix}\n{wide_bar} {share}  {left}";
         let style = ProgressStyle::with_template(template).expect("a fixed template");
-        self.bar.set_style(style.with_key("left", write_left).progress_chars("━╸─"));
+        self.bar.set_style(style.with_key("left", write_left).with_key("share", write_percent).progress_chars("━╸─"));
         self.bar.enable_steady_tick(Duration::from_millis(500));
     }
 

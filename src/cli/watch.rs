@@ -5,8 +5,7 @@ use super::{
     error::CliError,
     evidence::check_verdict,
     json::JsonArgs,
-    report::describe_report,
-    screen::Screen,
+    report::{Telling, describe_report},
     verbosity::Verbosity,
     view,
 };
@@ -112,9 +111,10 @@ async fn show_event(
         | EventType::VerdictIssued => {}
         EventType::JobSucceeded => {
             view.finish();
-            view.print_line(&format!("the report is a page: autodenoise download {id} --artifacts report.html"));
             let report: Report = get_patiently(client, &format!("/v1/jobs/{id}/report")).await?;
-            shown.json.print(&report, || describe_report(&report, Screen::stdout(), shown.verbosity.verbose));
+            let files = format!("Files: autodenoise download {id} (the report is report.html)");
+            let how = Telling { files: &files, ..Telling::on_stdout(shown.verbosity.verbose) };
+            shown.json.print(&report, || describe_report(&report, how));
             return Ok(Some(check_verdict(&report)));
         }
         EventType::JobFailed => {

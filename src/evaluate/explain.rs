@@ -22,8 +22,9 @@ use std::{
 /// Most rows that are explained, the ones least worth keeping: bounds the memory and the file.
 const MOST: usize = 1_000_000;
 
-/// Of so many, the first, the values stand beside the reason.
+/// Of so many, the first, the values stand beside the reason; and of so many of each finding.
 const WITH_VALUES: usize = 10_000;
+const WITH_VALUES_EACH: usize = 50;
 
 pub(super) struct Explanations<'a> {
     dataset: &'a Dataset,
@@ -35,6 +36,8 @@ pub(super) struct Explanations<'a> {
     reasons: &'a Reasons<'a>,
     /// Positions within the training split, those least worth keeping first.
     order: Vec<u32>,
+    /// Of each of them, whether its values stand beside the reason.
+    valued: Vec<bool>,
     /// Of each of them, the field and id that the fewest training rows have, and how many have it.
     rarest: Vec<(usize, u32, u32)>,
     /// What those ids stand for, and the ids of the first rows.
@@ -85,10 +88,11 @@ impl<'a> Explanations<'a> {
             })
             .collect();
         let mut named: HashSet<u32> = rarest.iter().map(|(_, id, _)| *id).collect();
-        let first = order.iter().take(WITH_VALUES);
+        let valued = choose_valued(&order, |row| reasons.finding(row));
+        let first = order.iter().zip(&valued).filter(|(_, valued)| **valued).map(|(row, _)| row);
         named.extend(first.flat_map(|row| &train.ids[*row as usize * fields..][..fields]).map(|id| *id as u32));
         let names = dataset.values(&named)?;
-        Ok(Self { dataset, labels, kept, selected, votes, reasons, order, rarest, names, twins })
+        Ok(Self { dataset, labels, kept, selected, votes, reasons, order, valued, rarest, names, twins })
     }
 
     pub fn len(&self) -> usize {
@@ -143,15 +147,15 @@ impl<'a> Explanations<'a> {
             .map_err(io::Error::other)
     }
 
-    /// The names of the fields and what the rows at these places of the order have in them; nothing for rows that are not among
-    /// the first.
+    /// The names of the fields and what the rows at these places of the order have in them; nothing for rows that come
+    /// without them.
     fn values(&self, range: Range<usize>) -> (ArrayRef, ArrayRef) {
         let fields = &self.dataset.feature_map.fields;
         let ids = self.dataset.split(Split::Train).ids;
         let mut lists = [ListBuilder::new(StringBuilder::new()), ListBuilder::new(StringBuilder::new())];
         for place in range {
-            let is_first = place < WITH_VALUES;
-            if is_first {
+            let is_valued = self.valued[place];
+            if is_valued {
                 let own = &ids[self.order[place] as usize * fields.len()..][..fields.len()];
                 for (field, id) in fields.iter().zip(own) {
                     let id = *id as u32;
@@ -162,7 +166,7 @@ impl<'a> Explanations<'a> {
                     }
                 }
             }
-            lists.iter_mut().for_each(|list| list.append(is_first));
+            lists.iter_mut().for_each(|list| list.append(is_valued));
         }
         let [names, values] = lists.map(|mut list| Arc::new(list.finish()) as ArrayRef);
         (names, values)
@@ -181,6 +185,20 @@ fn take_turns(rows: usize, finding: impl Fn(usize) -> Option<usize>) -> Vec<u32>
         seen[number] - 1
     };
     (0..rows).map(turn).collect()
+}
+
+/// Of each row of an order, whether its values stand beside the reason: a finding may have none of the first.
+fn choose_valued(order: &[u32], finding: impl Fn(usize) -> Option<usize>) -> Vec<bool> {
+    let mut seen: HashMap<usize, usize> = HashMap::new();
+    let is_valued = |(place, row): (usize, &u32)| {
+        let before = finding(*row as usize).map(|number| {
+            let seen = seen.entry(number).or_default();
+            *seen += 1;
+            *seen - 1
+        });
+        place < WITH_VALUES || before.is_some_and(|before| before < WITH_VALUES_EACH)
+    };
+    order.iter().enumerate().map(is_valued).collect()
 }
 
 /// The hash of a row's ids. The chance that two of n different rows have the same is n^2 / 2^65.

@@ -11,7 +11,7 @@ use super::report::make_report;
 use super::results::{KEEP_MASK, LABELS, read_rows_to_show};
 use super::state::State;
 use crate::ingest::{RowChanges, RowMark};
-use crate::report::{EXPLANATIONS, PAGE, report_page};
+use crate::report::{EXPLANATIONS, Heading, PAGE, report_page};
 use crate::selection::Scores;
 use crate::types::{Report, Stability, TrainerEvent};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, UInt32Array, UInt64Array};
@@ -72,7 +72,9 @@ pub(super) fn export_results(job: &Job, state: &State, emit: &mut dyn FnMut(Trai
     let counts = relabelling.map(|relabelling| relabelling.counts).unwrap_or_default();
     let report = make_report(job, state, &choice, counts, label_columns)?;
     files.write("report.json", "report.json", "application/json", |out| write_report(&report, out))?;
-    let page = report_page(&report, &read_rows_to_show(input.out_dir, &report)?, &state.book.drawn);
+    let (heading, shown) =
+        (Heading::new(input.origin, &input.dataset.profile), read_rows_to_show(input.out_dir, &report)?);
+    let page = report_page(&report, heading, &shown, &state.book.drawn);
     files.write(PAGE, PAGE, "text/html; charset=utf-8", |out| out.write_all(page.as_bytes()))?;
     emit(TrainerEvent::Finished(Box::new(report)));
     Ok(())

@@ -9,12 +9,14 @@ use super::trusted::Trusted;
 use crate::backbone::{BackboneConfig, Engines, TrainingData};
 use crate::ingest::{Dataset, ReadColumn};
 use crate::selection::{Context, SelectError};
-use crate::types::{FeatureMap, JudgedRows, KeptShare, ResolvedSpec, Split};
+use crate::types::{FeatureMap, JudgedRows, KeptShare, Origin, ResolvedSpec, Split};
 use std::path::Path;
 
 /// What a run is about.
 pub struct RunInput<'a> {
     pub spec: &'a ResolvedSpec,
+    /// What the readers of its report call the table and the job.
+    pub origin: &'a Origin,
     pub dataset: &'a Dataset,
     pub engines: &'a Engines,
     pub threads: usize,

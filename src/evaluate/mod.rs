@@ -22,6 +22,7 @@ mod guard;
 mod job;
 mod joint;
 mod names;
+mod outlook;
 mod outside;
 mod part;
 mod parts;
@@ -52,7 +53,9 @@ pub use elsewhere::{PartInput, run_part};
 pub use engines::describe_engines;
 pub use formats::write_npy;
 pub use job::RunInput;
-pub use outside::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, with_arm_rows};
+pub use outside::{
+    OutsideError, OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, with_arm_rows,
+};
 pub use planted::Planted;
 pub use results::{KEEP_MASK, LABELS, ResultsError, read_choice, read_rows_to_show};
 pub use run::{Run, RunError, Step, is_drawn};

@@ -36,6 +36,23 @@ pub struct Predictions {
     pub seconds: Option<f64>,
 }
 
+/// Why the predictions of a training are no part of a proof.
+#[derive(Debug, thiserror::Error)]
+pub enum OutsideError {
+    #[error(transparent)]
+    Reading(#[from] FitError),
+    /// A proof weighs how far models of several seeds differ. Of models that are one it would say that they never do, and be
+    /// surer of a gain than it can be.
+    #[error(
+        "the models of seeds {first} and {second} ({}) are the same: their predictions agree in every test row, so the training \
+         does not use the seed, and nothing tells how much of a gain is chance. Let the seed decide all that is random in the \
+         training: the initial weights, the order of the rows. Where nothing is random, draw the training rows with the seed, as \
+         many as there are, with replacement",
+        match .arm { Arm::Denoised => "kept rows", _ => "all rows" }
+    )]
+    SeedIgnored { arm: Arm, first: u64, second: u64 },
+}
+
 /// All trainings of a proof that is `asked` for, in the order that they are judged in. `seed` is the job's, the first.
 pub fn list_outside_runs(seed: u64, asked: &Certify) -> Vec<OutsideRun> {
     let arms = || ARMS.into_iter().filter(|arm| *arm != Arm::Untuned);
@@ -80,6 +97,8 @@ pub struct OutsideProof<'a> {
     judged: JudgedRows,
     placed: Placed,
     proven: Vec<Proven>,
+    /// What the first model of each arm predicts whose rows are the same with every seed.
+    first: Vec<(OutsideRun, Vec<f64>)>,
 }
 
 impl<'a> OutsideProof<'a> {
@@ -107,11 +126,17 @@ impl<'a> OutsideProof<'a> {
             trusted,
             placed: Placed::default(),
             proven: Vec::new(),
+            first: Vec::new(),
         })
     }
 
     /// Takes in what the model of a run predicts. Runs come in the order of [`list_outside_runs`].
-    pub fn add(&mut self, run: OutsideRun, predictions: &Predictions) -> Result<(), FitError> {
+    pub fn add(&mut self, run: OutsideRun, predictions: &Predictions) -> Result<(), OutsideError> {
+        self.check_seed(run, &predictions.test)?;
+        Ok(self.take_in(run, predictions)?)
+    }
+
+    fn take_in(&mut self, run: OutsideRun, predictions: &Predictions) -> Result<(), FitError> {
         let options = &self.spec.method.options;
         let reading = self.test.read_logits(to_logits(&predictions.test), options)?;
         let labels = self.dataset.split(Split::Valid).labels;
@@ -140,6 +165,24 @@ impl<'a> OutsideProof<'a> {
         let number = (run.seed - self.spec.seed) as u32;
         self.placed.add(Trial { trainee: 0, number, arm: run.arm }, reading);
         Ok(())
+    }
+
+    /// An error where a model on the same rows predicts what that of another seed does.
+    fn check_seed(&mut self, run: OutsideRun, test: &[f64]) -> Result<(), OutsideError> {
+        // Each seed has other random rows.
+        if run.arm == Arm::Random {
+            return Ok(());
+        }
+        match self.first.iter().find(|(first, _)| first.arm == run.arm) {
+            Some((first, same)) if same == test => {
+                Err(OutsideError::SeedIgnored { arm: run.arm, first: first.seed, second: run.seed })
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.first.push((run, test.to_vec()));
+                Ok(())
+            }
+        }
     }
 
     /// How often the test labels were read.

@@ -16,7 +16,7 @@ pub(super) struct Passes<'p, 'a> {
     pub stage: &'p mut Option<Stage>,
     pub test: &'p mut SealedTest<'a>,
     pub emit: &'p mut (dyn FnMut(TrainerEvent) + Send),
-    /// Passes of the whole job, as far as foreseen.
+    /// Passes so far and the one under way; how far the job is, says `Outlook`.
     pub total: u64,
 }
 

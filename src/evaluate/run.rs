@@ -7,6 +7,7 @@ use super::checkpoint::CheckpointError;
 use super::desk::Desk;
 use super::export::export_results;
 use super::job::{Job, RunInput};
+use super::outlook::{Outlook, Stand};
 use super::part::PartId;
 use super::passes::Passes;
 use super::state::{Stage, State};
@@ -16,8 +17,8 @@ use super::tune::Tunee;
 use super::turn::Turn;
 use crate::backbone::BackboneConfig;
 use crate::selection::{SealedTest, SelectError};
-use crate::types::{EpochRow, Phase, ResolvedSpec, Split, TrainerEvent};
-use std::{collections::HashSet, path::Path};
+use crate::types::{EpochRow, Phase, Progress, ResolvedSpec, Split, TrainerEvent};
+use std::{path::Path, time::Instant};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -42,6 +43,7 @@ pub enum Step {
 
 pub struct Run<'a> {
     job: Job<'a>,
+    outlook: Outlook,
     state: State,
     test: SealedTest<'a>,
     desk: Desk<'a>,
@@ -62,7 +64,9 @@ impl<'a> Run<'a> {
         let trusted = rule.map(|rule| Trusted::find(dataset, rule, input.read_column)).transpose()?;
         let test = SealedTest::new(dataset, trusted.as_ref().map(|trusted| trusted.test.clone()));
         let desk = Desk::new(Box::new(Alone));
-        Ok(Self { job: Job::new(input, trusted), state: State::default(), test, desk })
+        let job = Job::new(input, trusted);
+        let outlook = Outlook::new(job.input.spec, &job.tasks);
+        Ok(Self { job, outlook, state: State::default(), test, desk })
     }
 
     /// Has a board say who does which part of the job. Without one this process does all of them.
@@ -94,15 +98,23 @@ impl<'a> Run<'a> {
             return Ok(Step::Done);
         }
         self.run_pass(task, emit)?;
-        emit(TrainerEvent::Progress(self.state.book.spent.progress(self.expected_passes())));
+        emit(TrainerEvent::Progress(self.progress()));
         Ok(Step::More)
     }
 
     fn run_pass(&mut self, task: Task, emit: &mut (dyn FnMut(TrainerEvent) + Send)) -> Result<(), SelectError> {
-        let total = self.expected_passes();
+        let (before, started) = (self.progress(), Instant::now());
+        let spent = &self.state.book.spent;
+        let (total, pace) = (spent.passes + 1, spent.seconds / spent.passes.max(1) as f64);
         let mut drawn = Vec::new();
         let spec = self.job.input.spec;
         let mut emit_and_keep = |event| {
+            if let TrainerEvent::Progress(_) = &event {
+                // A pass that takes longer than usual counts as one pass all the same.
+                let passed = started.elapsed().as_secs_f64().min(pace);
+                let eta_seconds = before.eta_seconds.map(|left| (left - passed).max(0.0));
+                return emit(TrainerEvent::Progress(Progress { eta_seconds, ..before }));
+            }
             if let TrainerEvent::Epoch(row) = &event
                 && is_drawn(row, spec)
             {
@@ -125,44 +137,32 @@ impl<'a> Run<'a> {
         done
     }
 
-    /// Passes of the whole run, as far as can be foreseen.
-    fn expected_passes(&self) -> u64 {
-        let (spec, book) = (self.job.input.spec, &self.state.book);
-        let mut chosen: HashSet<Tunee> = book.tuned.iter().map(|tuned| tuned.tunee).collect();
-        let mut expected = |task: &Task| {
-            let training = task.expected_passes(spec, &book.spent);
-            // The first training of a tunee waits for its setting.
-            let untuned = Tunee::of(*task, spec).filter(|(tunee, _)| chosen.insert(*tunee));
-            training + untuned.map_or(0, |(_, grid)| grid.passes(training))
-        };
+    /// How far the run is.
+    fn progress(&self) -> Progress {
+        let State { book, stage, outcome } = &self.state;
         let under_way = book.part.map_or(book.task, |part| part.task);
-        // Of parts that go on together each has made some of its passes.
-        let made = |number: usize| match &self.state.stage {
-            Some(Stage::Together(crew)) => {
-                let parts = [PartId::race(number), PartId::training(number)];
-                parts.into_iter().filter_map(|id| crew.passes_of(id)).sum()
+        let made = |id: PartId| match stage {
+            // Of parts that go on together each has made some of its passes.
+            Some(Stage::Together(crew)) => crew.passes_of(id).unwrap_or(0),
+            _ if id.task == under_way && book.part.is_some_and(|part| part.races) == id.races => {
+                book.spent.passes - book.passes_before
             }
-            _ if number == under_way => book.spent.passes - book.passes_before,
             _ => 0,
         };
-        let current = match self.job.task(under_way) {
-            Task::Export => 0,
-            task => expected(&task).saturating_sub(made(under_way)).max(1),
+        let is_tuned = |number: usize| {
+            let tunee = Tunee::of(self.job.task(number), self.job.input.spec);
+            tunee.is_some_and(|(tunee, _)| book.tuned.iter().any(|tuned| tuned.tunee == tunee))
         };
-        let is_ahead = |number: &usize| {
-            let is_done = self.state.outcome.parts.contains_key(&PartId::training(*number).number());
-            *number != under_way && !is_done && !self.is_still_to_be_kept(self.job.tasks[*number])
-        };
-        let ahead = (book.task..self.job.tasks.len()).filter(is_ahead);
-        let ahead = ahead.map(|number| expected(&self.job.tasks[number]).saturating_sub(made(number)));
-        book.spent.passes + current + ahead.sum::<u64>()
-    }
-
-    /// Whether a task is a trial that will be taken over from a training of the table, which is not over.
-    fn is_still_to_be_kept(&self, task: Task) -> bool {
-        let Task::Certify(trial) = task else { return false };
-        let repeated = Tunee::repeated_by(trial, self.job.input.spec);
-        repeated.is_some_and(|repeated| self.job.tasks[self.state.book.task..].contains(&repeated))
+        self.outlook.progress(book.spent.seconds, |number| {
+            let (race, training) = (PartId::race(number), PartId::training(number));
+            if number < book.task || outcome.parts.contains_key(&training.number()) {
+                Stand::Over
+            } else if is_tuned(number) {
+                Stand::Raced(made(training))
+            } else {
+                Stand::Begun(made(race), made(training))
+            }
+        })
     }
 
     /// Writes `checkpoint-PASSES.safetensors` into the run's folder, removes all but the one before it, and returns its

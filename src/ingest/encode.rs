@@ -291,7 +291,9 @@ impl<'a> Encoder<'a> {
             Some(label) => self.spill.put(record, [label]),
             None => {
                 let header = is_header(plan, text, cells);
-                self.report_cell_with(line, plan.label, value, || label_fault(plan, value, header));
+                let is_lone = self.rows > self.faults.rejected_rows();
+                let way_out = if self.skips() { "" } else { WAY_OUT };
+                self.report_cell_with(line, plan.label, value, || label_fault(plan, value, header, is_lone, way_out));
             }
         }
     }
@@ -582,8 +584,9 @@ fn is_header(plan: &Plan, text: &[u8], cells: &[Span]) -> bool {
     cells.iter().zip(&plan.columns).all(|(cell, name)| cell.slice(text) == name.as_bytes())
 }
 
-/// Why a cell is no label, and what to do.
-fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
+/// Why a cell is no label, and what to do. `is_lone`: there were good rows before; `way_out` is what else can be done about a bad
+/// row.
+fn label_fault(plan: &Plan, value: &[u8], header: bool, is_lone: bool, way_out: &str) -> String {
     let column = &plan.columns[plan.label];
     if header || value == column.as_bytes() {
         return "this is the column's name: a header stands here; take the line out of the table, or, where it is the \
@@ -591,7 +594,7 @@ fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
             .to_owned();
     }
     if value.trim_ascii().is_empty() {
-        return "a row without a label; take it out of the table".to_owned();
+        return format!("a row without a label{way_out}");
     }
     let (column, number) = (shorten(column), cell::parse_number(value));
     match (&plan.rule, number) {
@@ -609,6 +612,11 @@ fn label_fault(plan: &Plan, value: &[u8], header: bool) -> String {
              a column of its own"
                 .to_owned()
         }
+        // Where other rows hold 0 and 1, a word is a fault of its row, and no rule for the column.
+        (None, None) if is_lone => format!(
+            "the label must be 0 or 1, as in the rows before{way_out}; where such words mean a label, give a rule that \
+             names all that mean 1, for example `{column} in (1, cart, buy)`"
+        ),
         (None, None) => format!(
             "the label must be 0 or 1; for words give a rule that names those for 1, for example `{column} = {}` or \
              `{column} in (cart, buy)`",

@@ -8,7 +8,7 @@ use crate::evaluate::{
 use crate::ingest::{Dataset, RowMark, column_reader};
 use crate::judge::{JobResults, REPORT, put_verdict};
 use crate::predictions::read_predictions;
-use crate::report::{PAGE, report_page};
+use crate::report::{Heading, PAGE, report_page};
 use crate::selection::Selected;
 use crate::types::{Arm, Certification, JudgementManifest, Split, TableSource, Training};
 use crate::worker::{JudgeAnswer, JudgeFailure, JudgeStep, JudgeTask, PredictionFiles};
@@ -151,7 +151,8 @@ impl Inputs<'_> {
         let text = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         std::fs::write(out.join(REPORT), text).map_err(failed)?;
         // The passes of the job's search are not among its results.
-        std::fs::write(out.join(PAGE), report_page(&report, &shown, &[])).map_err(failed)?;
+        let heading = Heading::new(&self.task.origin, &self.dataset.profile);
+        std::fs::write(out.join(PAGE), report_page(&report, heading, &shown, &[])).map_err(failed)?;
         let artifacts = self.results.digests_with_report(out).map_err(failed)?;
         let job = self.results.certificate.job_id;
         let certificate = describe_job(job, &report.spec, &report, self.results.source_digest(), artifacts);

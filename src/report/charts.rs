@@ -57,8 +57,12 @@ pub(super) fn kept(report: &Report) -> Option<Figure> {
     let row = |name: &str, counts: Vec<u64>| SharedRow { name: name.to_owned(), counts };
     let (parts, rows) = if changed > 0 {
         let counts = vec![report.kept.rows - changed, report.relabelled, report.softened, dropped];
-        let parts =
-            vec![part("kept as it is", 1), part("other label", 2), part("between the labels", 4), part("dropped", 0)];
+        let parts = vec![
+            part("kept as it is", 1),
+            part("other label", 2),
+            part("a probability as label", 4),
+            part("dropped", 0),
+        ];
         (parts, vec![row("training rows", counts)])
     } else {
         let shares = [("all rows", report.kept), ("label 1", report.kept_positive), ("label 0", report.kept_negative)];

@@ -55,8 +55,10 @@ fn describe_done(found: &CorruptionFound) -> String {
         (false, _) if found.gain.is_some() => format!("It is about {rows}; a remedy was tried and did not help."),
         (false, _) => format!("It is about {rows}; no remedy was tried."),
         (true, RemedyKind::Drop) => format!("So {rows} were dropped."),
-        (true, RemedyKind::Relabel) => format!("So {rows} count as the other label."),
-        (true, RemedyKind::SoftLabels) => format!("So {rows} count as something between 0 and 1."),
+        (true, RemedyKind::Relabel) => format!("So {rows} count as of the other label."),
+        (true, RemedyKind::SoftLabels) => {
+            format!("So {rows} are trained on a probability between 0 and 1 in place of their label.")
+        }
         (true, RemedyKind::Weigh) => format!("So {rows} count by how likely each of them is real."),
     }
 }

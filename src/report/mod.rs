@@ -11,6 +11,6 @@ mod words;
 
 pub use explained::{EXPLANATIONS, ExplainedRow, ReadRowsError, RowCell, ShownRows, read_rows, read_shown_rows};
 pub use meaning::explain_finding;
-pub use page::{PAGE, SAMPLE_ROWS, SHOWN_ROWS, describe_evidence, report_page};
+pub use page::{Heading, PAGE, SAMPLE_ROWS, SHOWN_ROWS, describe_evidence, report_page};
 pub use summary::Summary;
 pub use words::{number, times};

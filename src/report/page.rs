@@ -9,9 +9,11 @@ use crate::chart;
 use crate::metrics::{mean, sample_sd};
 use crate::types::{
     Arm, Certification, CertifiedArm, CertifiedRun, Corruption, CorruptionFound, EpochRow, ExampleValue, GainReading,
-    Guard, KeptShare, MethodName, ReadGain, Report, RunResult, Slice, TableLine, TestRows, Verdict,
+    Guard, JobId, KeptShare, MethodName, Origin, Profile, ReadGain, Report, RunResult, Slice, TableLine, TestRows,
+    Verdict,
 };
 use askama::Template;
+use chrono::Utc;
 
 /// The file of the page, and the name of the artifact.
 pub const PAGE: &str = "report.html";
@@ -22,14 +24,32 @@ pub const SHOWN_ROWS: usize = 50;
 /// Rows of each finding that it shows beside it.
 pub const SAMPLE_ROWS: usize = 3;
 
+/// What may become of the labels and the weights of rows.
+const CHANGED: [&str; 3] = ["given the other label", "given a probability as label", "given another weight"];
+
 /// Values that it shows of those that lose far more or fewer rows than the rest.
 const SHOWN_SLICES: usize = 8;
 
+/// What a report is about: the table, and the job where a service ran it.
+#[derive(Debug, Clone, Copy)]
+pub struct Heading<'a> {
+    table: &'a str,
+    rows: u64,
+    job: Option<JobId>,
+}
+
+impl<'a> Heading<'a> {
+    pub fn new(origin: &'a Origin, profile: &Profile) -> Self {
+        let table = if origin.table.is_empty() { "a table without a name" } else { &origin.table };
+        Self { table, rows: profile.rows_of_file(), job: origin.job }
+    }
+}
+
 /// The page of a report. `rows` are of the explanations, and `epochs` the passes of the job's own method and of the
 /// training on all rows with the first seed; either may be empty where nobody has them.
-pub fn report_page(report: &Report, rows: &ShownRows, epochs: &[EpochRow]) -> String {
+pub fn report_page(report: &Report, heading: Heading, rows: &ShownRows, epochs: &[EpochRow]) -> String {
     let certification = report.certification.as_ref();
-    let shown: Vec<&ExplainedRow> = rows.first.iter().filter(|row| row.is_touched()).take(SHOWN_ROWS).collect();
+    let shown: Vec<&ExplainedRow> = rows.spread.iter().collect();
     let page = Page {
         palette: chart::PALETTE,
         chart_style: chart::STYLE,
@@ -40,6 +60,8 @@ pub fn report_page(report: &Report, rows: &ShownRows, epochs: &[EpochRow]) -> St
             Verdict::Inconclusive | Verdict::NotEvaluated => "badge unsure",
         },
         summary: Summary::new(report),
+        table: heading.table.to_owned(),
+        made: describe_making(report, heading),
         facts: list_facts(report),
         gains: certification.and_then(charts::gains),
         kept: charts::kept(report),
@@ -70,6 +92,10 @@ struct Page {
     /// Classes of the verdict.
     badge: &'static str,
     summary: Summary,
+    /// What the table is called.
+    table: String,
+    /// How large it is, and what made the report when.
+    made: Vec<String>,
     /// A name and a value each.
     facts: Vec<[String; 2]>,
     gains: Option<Figure>,
@@ -140,6 +166,13 @@ struct RowLine {
     values: Vec<String>,
 }
 
+impl RowLine {
+    /// Its values with the names of their fields.
+    fn named<'a>(&'a self, fields: &'a [String]) -> impl Iterator<Item = (&'a String, &'a String)> {
+        fields.iter().zip(&self.values)
+    }
+}
+
 /// A method with a backbone.
 struct MethodLine {
     method: String,
@@ -147,6 +180,18 @@ struct MethodLine {
     kept: String,
     auc: String,
     logloss: String,
+}
+
+/// The size of the table, the date, the program, and the job where a service knows it.
+fn describe_making(report: &Report, heading: Heading) -> Vec<String> {
+    let mut made = vec![
+        format!("{} rows", number(heading.rows)),
+        format!("{} with {}, seed {}", report.spec.method.label, report.spec.method.backbone, report.spec.seed),
+        Utc::now().format("%Y-%m-%d %H:%M UTC").to_string(),
+        format!("AutoDenoise {}", env!("CARGO_PKG_VERSION")),
+    ];
+    made.extend(heading.job.map(|job| job.to_string()));
+    made
 }
 
 fn list_facts(report: &Report) -> Vec<[String; 2]> {
@@ -164,7 +209,7 @@ fn list_facts(report: &Report) -> Vec<[String; 2]> {
         ["dropped".to_owned(), format!("{} ({})", number(of - rows), percent(1.0 - report.kept.share()))],
     ];
     for (name, count) in
-        [("relabelled", report.relabelled), ("softened", report.softened), ("weighed", report.reweighted)]
+        [(CHANGED[0], report.relabelled), (CHANGED[1], report.softened), (CHANGED[2], report.reweighted)]
     {
         if count > 0 {
             facts.push([name.to_owned(), number(count)]);

@@ -62,7 +62,12 @@ fn table(out: &mut String, grid: &Grid) -> fmt::Result {
             GridRow::Cells(cells) => {
                 out.push_str("<tr>");
                 for (column, cell) in cells.iter().enumerate() {
-                    write!(out, "<td{}>{}</td>", class(column), escape(cell))?;
+                    // What stands beside the cell where there is no room for the heading over it.
+                    let name = match (column, &grid.header[column][..]) {
+                        (0, _) | (_, "") => String::new(),
+                        (_, name) => format!(" data-name=\"{}\"", escape(name)),
+                    };
+                    write!(out, "<td{name}{}>{}</td>", class(column), escape(cell))?;
                 }
                 out.push_str("</tr>\n");
             }

@@ -33,12 +33,6 @@ impl Spent {
     pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
         method.cost(self.expected_training(method.backbone, &method.options, None)).passes
     }
-
-    /// The progress at the end of a pass, of a run of `total` passes.
-    pub fn progress(&self, total: u64) -> Progress {
-        let pace = self.seconds / self.passes.max(1) as f64;
-        Progress { done: self.passes, total, eta_seconds: Some((total - self.passes) as f64 * pace) }
-    }
 }
 
 /// Reports from time to time how far a pass is.

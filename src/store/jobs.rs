@@ -17,7 +17,8 @@ macro_rules! columns {
     (listed) => {
         "id, state, phase, epoch, spec, spec_sha256, labels, attempt, deaths, not_before, lease_until, worker, \
          cancel_requested_at, progress, last_event_seq, error, verdict, test_read, reproduces, created_at, started_at, \
-         finished_at"
+         finished_at, \
+         (select coalesce(d.name, d.file_name) from datasets d where d.id = dataset_id) as dataset_name"
     };
 }
 
@@ -30,6 +31,8 @@ pub struct JobRow {
     /// Names the dataset too; it may have been deleted since.
     pub spec: Json<ResolvedSpec>,
     pub spec_sha256: String,
+    /// What the client or the uploaded file called the dataset's table.
+    pub dataset_name: Option<String>,
     pub labels: Json<BTreeMap<String, String>>,
     /// How often the job was claimed.
     pub attempt: i32,

@@ -33,6 +33,8 @@ pub struct JudgedDataset {
     pub id: DatasetId,
     pub table: UploadedTable,
     pub spec: DatasetSpec,
+    /// What the client or the uploaded file called it.
+    pub name: Option<String>,
 }
 
 /// A judgement to prepare, or to judge.
@@ -91,7 +93,8 @@ pub async fn claim(
              from next where g.id = next.id
              returning g.id, g.attempt, g.tenant, g.job_id, g.state, g.model, g.certify, g.test_read
          )
-         select c.*, d.id as dataset, d.object, d.spec as dataset_spec, ",
+         select c.*, d.id as dataset, d.object, d.spec as dataset_spec,
+                coalesce(d.name, d.file_name) as table_name, ",
         parts_of!("d.id"),
         " as parts
          from claimed c join jobs j on j.id = c.job_id left join datasets d on d.id = j.dataset_id",
@@ -107,6 +110,7 @@ pub async fn claim(
             id,
             table: UploadedTable { sha256: row.try_get("object")?, parts: row.try_get::<Json<_>, _>("parts")?.0 },
             spec: row.try_get::<Json<_>, _>("dataset_spec")?.0,
+            name: row.try_get("table_name")?,
         }),
     };
     Ok(Some(ClaimedJudgement {

@@ -19,6 +19,8 @@ pub struct ClaimedJob {
     /// The dataset's uploaded bytes, and how they are to be read.
     pub table: UploadedTable,
     pub dataset_spec: DatasetSpec,
+    /// What the client or the uploaded file called the table.
+    pub table_name: Option<String>,
     /// The newest checkpoint of an earlier attempt.
     pub checkpoint: Option<CheckpointRow>,
     /// Training rows of the dataset.
@@ -76,7 +78,7 @@ pub async fn claim(
          )
          select c.id, c.attempt, c.spec, c.deaths, d.object, ",
         parts_of!("d.id"),
-        " as parts, d.spec as dataset_spec,
+        " as parts, d.spec as dataset_spec, coalesce(d.name, d.file_name) as table_name,
                 coalesce((d.profile #>> '{rows,train}')::bigint, 0) as train_rows,
                 (select coalesce(extract(epoch from sum(a.ended_at - a.started_at)), 0)::float8
                  from job_attempts a where a.job_id = c.id) as ran_seconds,
@@ -130,6 +132,7 @@ fn read_claimed(row: &PgRow) -> Result<ClaimedJob, StoreError> {
         spec: row.try_get::<Json<_>, _>("spec")?.0,
         table: UploadedTable { sha256: row.try_get("object")?, parts: row.try_get::<Json<_>, _>("parts")?.0 },
         dataset_spec: row.try_get::<Json<_>, _>("dataset_spec")?.0,
+        table_name: row.try_get("table_name")?,
         checkpoint,
         train_rows: row.try_get::<i64, _>("train_rows")?.max(0) as u64,
         ran: Duration::from_secs_f64(row.try_get::<f64, _>("ran_seconds")?.max(0.0)),

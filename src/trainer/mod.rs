@@ -214,6 +214,7 @@ fn run(job: &TrainerJob, open: OpenEngines, output: &Output, orders: &Orders) ->
     let check = job.spec.self_check.map(flip).transpose()?;
     let mut run = Run::new(RunInput {
         spec: &job.spec,
+        origin: &job.origin,
         dataset: &dataset,
         engines: &engines,
         threads,

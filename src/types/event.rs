@@ -2,8 +2,8 @@
 //! on stdout), and the names of the events clients see.
 
 use super::{
-    Arm, DatasetSpec, ErrorKind, JobId, Metrics, OfferedPart, OutputForm, Phase, Progress, Report, ResolvedSpec,
-    TableSource, TrainerPart, Warning,
+    Arm, DatasetSpec, ErrorKind, JobId, Metrics, OfferedPart, Origin, OutputForm, Phase, Progress, Report,
+    ResolvedSpec, TableSource, TrainerPart, Warning,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -24,6 +24,9 @@ pub struct TrainerJob {
     pub job_id: JobId,
     pub attempt: i32,
     pub spec: ResolvedSpec,
+    /// What its readers call the table and the job.
+    #[serde(default)]
+    pub origin: Origin,
     /// Folder of the encoded dataset (see `ingest::Dataset`).
     pub dataset_dir: PathBuf,
     /// The table's file or files, as they came.

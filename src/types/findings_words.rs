@@ -13,14 +13,15 @@ impl CorruptionFound {
             let done = if self.taken { "trained on" } else { "tried, and not worth it" };
             let rate = 100.0 * self.strength;
             return format!(
-                "soft labels by judges that have not seen the rows (at most {rate:.0} % of labels wrong): {done}{gain}"
+                "a probability in place of each label, by models that have not seen the row (at most {rate:.0} % of labels wrong): \
+                 {done}{gain}"
             );
         }
         let share = format!("{:.1} % of the rows", 100.0 * self.share);
         format!("{} ({}; {share}): {}{gain}", self.place(), self.extent(), self.action())
     }
 
-    /// What is wrong, in a line: `12 values of item: labels turned round`.
+    /// What is wrong, in a line: `12 values of item: labels inverted`.
     pub fn what(&self) -> String {
         self.place()
     }
@@ -35,14 +36,14 @@ impl CorruptionFound {
         };
         match self.kind {
             Corruption::RandomValues => unreliable("its labels are at random"),
-            Corruption::InvertedValues => unreliable("its labels are turned round"),
+            Corruption::InvertedValues => unreliable("its labels are inverted"),
             Corruption::AddedOnes => unreliable("rows of label 1 were added to it"),
             Corruption::AddedZeros => unreliable("rows of label 0 were added to it"),
             Corruption::TurnedOnes => unreliable("labels 0 became 1"),
             Corruption::TurnedZeros => unreliable("labels 1 became 0"),
             Corruption::ZeroWindow => window("all 0"),
             Corruption::OneWindow => window("all 1"),
-            Corruption::InvertedWindow => window("turned round"),
+            Corruption::InvertedWindow => window("inverted"),
             Corruption::RandomWindow => window("at random"),
             Corruption::Immature => "so late that a label 1 may not have arrived yet".to_owned(),
             Corruption::Repeats => "written more than once".to_owned(),
@@ -64,14 +65,14 @@ impl CorruptionFound {
         };
         match self.kind {
             Corruption::RandomValues => of("at random"),
-            Corruption::InvertedValues => of("turned round"),
+            Corruption::InvertedValues => of("inverted"),
             Corruption::AddedOnes => added(1),
             Corruption::AddedZeros => added(0),
             Corruption::TurnedOnes => cell(0),
             Corruption::TurnedZeros => cell(1),
             Corruption::ZeroWindow => window("all 0"),
             Corruption::OneWindow => window("all 1"),
-            Corruption::InvertedWindow => window("turned round"),
+            Corruption::InvertedWindow => window("inverted"),
             Corruption::RandomWindow => window("at random"),
             Corruption::Immature => "labels that are not there yet towards the end of time".to_owned(),
             Corruption::Repeats => "rows that were written more than once".to_owned(),
@@ -103,8 +104,8 @@ impl CorruptionFound {
             (false, None, _) => "not tried",
             (false, Some(_), _) => "left alone, because doing something about it did not help",
             (true, _, RemedyKind::Drop) => "dropped",
-            (true, _, RemedyKind::Relabel) => "relabelled",
-            (true, _, RemedyKind::SoftLabels) => "given soft labels",
+            (true, _, RemedyKind::Relabel) => "given the other label",
+            (true, _, RemedyKind::SoftLabels) => "given a probability as label",
             (true, _, RemedyKind::Weigh) => "weighed by how probably each belongs",
         }
     }

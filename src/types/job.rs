@@ -127,6 +127,28 @@ impl Phase {
     }
 }
 
+impl Phase {
+    /// What a job is at, to whoever waits for it: phases that alternate are one.
+    pub fn as_waited_for(self) -> Self {
+        if self == Self::Validate { Self::Search } else { self }
+    }
+
+    /// What a job is doing, in words: the same on pages, on a terminal and in drawings.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Warmup => "learning what rows look like",
+            Self::Search => "searching for the rows to keep",
+            Self::Validate => "trying the rows found",
+            Self::Select => "choosing rows",
+            Self::Tune => "tuning weight decay",
+            Self::Evaluate => "training a model",
+            Self::SelfCheck => "looking for labels flipped on purpose",
+            Self::Certify => "training models for the verdict",
+            Self::Export => "writing results",
+        }
+    }
+}
+
 /// Which rows a model was trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -153,14 +175,22 @@ impl Arm {
     }
 }
 
-/// How far a running job is. One unit of work is one pass over the training rows; a retrain that stops early finishes
-/// in fewer than foreseen, so `total` may shrink.
+/// How far a running job is, on a scale that stands from its first pass to its last: `total` is the passes over the training
+/// rows that were foreseen at its beginning, and every part of the job counts in `done` for those foreseen of it, whether it
+/// takes more or fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     pub done: u64,
     pub total: u64,
-    /// Seconds left at the pace so far; absent before there is one.
+    /// Seconds left at the pace so far; absent before it can be told.
     pub eta_seconds: Option<f64>,
+}
+
+impl Progress {
+    /// What is done, in whole percent: 100 only once all is.
+    pub fn percent(self) -> u64 {
+        (100 * self.done).checked_div(self.total).unwrap_or(100).min(100)
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub mod method;
 mod metrics;
 mod option_value;
 mod options;
+mod origin;
 mod overrides;
 mod part;
 mod plan;
@@ -85,6 +86,7 @@ pub use options::{
     Action, AucOn, DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options, PolicyReduction,
     Preset, Reinit, Reward, RewardForward, RewardNorm, Select, SelectBy, UpdateAction,
 };
+pub use origin::Origin;
 pub use part::{OfferedPart, PartWork, TrainerPart};
 pub use plan::{Estimate, Plan};
 pub use problem::{FieldError, ProblemItem, RowError};

@@ -74,6 +74,17 @@ impl TableSource {
         }
     }
 
+    /// The table in a word or two: a file's name, or how many files it is.
+    pub fn describe(&self) -> String {
+        match &self.parts[..] {
+            [part] => part.name.clone(),
+            parts => {
+                let first = parts.first().map_or("", |part| &part.name);
+                format!("{} files, the first is {first}", parts.len())
+            }
+        }
+    }
+
     /// Whether it is read over the network, where it is.
     pub fn is_remote(&self) -> bool {
         self.parts.iter().any(|part| matches!(part.path, SourceFile::Remote(_)))

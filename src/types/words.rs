@@ -21,10 +21,9 @@ macro_rules! choice {
             type Err = String;
 
             fn from_str(word: &str) -> Result<Self, String> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(crate::types::words::no_such_word(word, &[$($word),+])),
-                }
+                // Words of several parts are written `loss_drop`, and by habit of the command line `loss-drop`.
+                let found = Self::ALL.iter().copied().find(|one| crate::types::words::is_same_word(one.as_str(), word));
+                found.ok_or_else(|| crate::types::words::no_such_word(word, &[$($word),+]))
             }
         }
 
@@ -58,6 +57,12 @@ macro_rules! choice {
     };
 }
 pub(super) use choice;
+
+/// Whether two words are the same but for hyphens in place of underscores.
+pub(super) fn is_same_word(one: &str, other: &str) -> bool {
+    let dashless = |byte: u8| if byte == b'-' { b'_' } else { byte };
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| dashless(a) == dashless(b))
+}
 
 /// That the word is none of those known, with the one that may be meant.
 pub(super) fn no_such_word(word: &str, known: &[&str]) -> String {

@@ -71,6 +71,7 @@ struct ColumnChoice {
 }
 
 pub async fn show(shell: Shell, ask: Ask, Path(upload): Path<UploadId>) -> Result<Response, PageError> {
+    shell.check_write()?;
     let sample: UploadSample = ask.get(&format!("/v1/uploads/{upload}/sample")).await?;
     let format = serde_json::to_value(sample.format).ok().and_then(|word| word.as_str().map(str::to_uppercase));
     Ok(render(&ColumnsPage {
@@ -112,7 +113,7 @@ fn guess(sample: &UploadSample) -> Vec<ColumnChoice> {
     sample.columns.iter().enumerate().map(choice).collect()
 }
 
-/// Makes the dataset. Its columns are named by their places, because their names may hold anything.
+/// Makes the dataset, and leads on to its job. Its columns are named by their places, because their names may hold anything.
 pub async fn choose(
     ask: Ask,
     Path(upload): Path<UploadId>,
@@ -121,7 +122,7 @@ pub async fn choose(
     let sample: UploadSample = ask.get(&format!("/v1/uploads/{upload}/sample")).await?;
     let body = describe(upload, &sample, &fields.into_iter().collect())?;
     let dataset: DatasetView = ask.post("/v1/datasets", &body).await?;
-    Ok(Redirect::to(&format!("/datasets/{}", dataset.id)))
+    Ok(Redirect::to(&format!("/datasets/{}/new-job", dataset.id)))
 }
 
 /// What the API is asked for.
@@ -170,6 +171,7 @@ fn describe(upload: UploadId, sample: &UploadSample, form: &BTreeMap<String, Str
     add("name", said("name").map(str::to_owned));
     add("split_column", split.clone());
     add("time", time.clone());
+    add("on_bad_row", said("bad").map(str::to_owned));
     match (split, time, said("divide")) {
         (None, Some(time), Some("time")) => {
             let split = json!({"time": {"column": time, "ratios": [0.8, 0.1, 0.1]}});
@@ -224,10 +226,12 @@ mod tests {
         );
         assert!(body["split_column"].is_null() && body["spec"].is_null());
 
-        let by_time = [&chosen[..], &[("divide", "time"), ("rule", "> 0"), ("name", " demo ")]].concat();
+        let by_time =
+            [&chosen[..], &[("divide", "time"), ("rule", "> 0"), ("name", " demo "), ("bad", "skip")]].concat();
         let body = describe(upload, &sample(), &form(&by_time)).unwrap();
         assert_eq!(body["spec"]["split"]["time"]["column"], "ts");
         assert_eq!((&body["label"], &body["name"]), (&json!("Click > 0"), &json!("demo")));
+        assert_eq!(body["on_bad_row"], "skip");
 
         let none = describe(upload, &sample(), &form(&[("role.0", "field")])).unwrap_err();
         assert!(none.detail.contains("No column is the label"), "{}", none.detail);

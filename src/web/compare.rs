@@ -1,4 +1,4 @@
-//! `/compare`: jobs beside each other, those of a label over nights for example.
+//! `/compare`: jobs beside each other, those of a tag over nights for example.
 
 use super::{
     ask::Ask,
@@ -23,7 +23,9 @@ const MOST: usize = 30;
 #[template(path = "compare.html", config = "src/web/askama.toml")]
 struct ComparePage {
     shell: Shell,
-    label: String,
+    tag: String,
+    /// What is wrong with what was asked for.
+    slip: Option<String>,
     /// Jobs to choose from, where none were chosen.
     choices: Vec<Choice>,
     jobs: Vec<ComparedJob>,
@@ -67,14 +69,19 @@ struct Found {
 
 pub async fn show(shell: Shell, ask: Ask, Query(query): Query<Vec<(String, String)>>) -> Result<Response, PageError> {
     let value = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim());
-    let label = value("label").unwrap_or_default().to_owned();
+    // Links of earlier versions say `label`, as the API does.
+    let tag = value("tag").or_else(|| value("label")).unwrap_or_default().to_owned();
+    let slip = (!tag.is_empty() && !tag.contains('=')).then(|| {
+        format!("A tag is a name and its value, and `{tag}` is a name alone: write {tag}=value, as night=12. Or choose jobs below.")
+    });
+    let asked = if slip.is_some() { "" } else { &tag[..] };
     let ids: Vec<&str> = query.iter().filter(|(name, _)| name == "job").map(|(_, id)| id.as_str()).collect();
-    let chosen = match (&ids[..], label.is_empty()) {
+    let chosen = match (&ids[..], asked.is_empty()) {
         ([], true) => Vec::new(),
-        ([], false) => list(&ask, &format!("&label={}", words::encode(&label))).await?,
+        ([], false) => list(&ask, &format!("&label={}", words::encode(asked))).await?,
         (ids, _) => find(&ask, ids).await?,
     };
-    let choices = if chosen.is_empty() && label.is_empty() { list_choices(&ask).await? } else { Vec::new() };
+    let choices = if chosen.is_empty() && asked.is_empty() { list_choices(&ask).await? } else { Vec::new() };
     // The oldest first: what changed from night to night reads downwards.
     let mut found = Vec::new();
     for job in chosen.into_iter().rev().take(MOST) {
@@ -89,7 +96,14 @@ pub async fn show(shell: Shell, ask: Ask, Query(query): Query<Vec<(String, Strin
         let overlap = overlap(&ask, &found[0], one).await;
         jobs.push(describe(one, overlap));
     }
-    Ok(render(&ComparePage { shell, label, choices, gains: draw_gains(&found), jobs }))
+    Ok(render(&ComparePage {
+        shell,
+        tag: if slip.is_some() { String::new() } else { tag },
+        slip,
+        choices,
+        gains: draw_gains(&found),
+        jobs,
+    }))
 }
 
 async fn list(ask: &Ask, filter: &str) -> Result<Vec<JobSummary>, PageError> {
@@ -115,7 +129,7 @@ async fn list_choices(ask: &Ask) -> Result<Vec<Choice>, PageError> {
         choices.push(Choice {
             id: job.id.to_string(),
             name: job_list::name_job(&job),
-            dataset: job_list::name_dataset(ask, job.dataset_id).await?,
+            dataset: job_list::name_dataset(ask, job.dataset_id, job.dataset_name.as_ref()).await?,
             verdict: job.verdict.and_then(words::verdict_badge),
             created: Moment::new(job.created_at),
             labels: job.labels.clone().into_iter().collect(),
@@ -168,7 +182,7 @@ fn describe(found: &Found, overlap: String) -> ComparedJob {
 
 /// The gain that each job's verdict is about.
 fn draw_gains(all: &[Found]) -> Option<String> {
-    // A label that all have tells none of them from another.
+    // A tag that all have tells none of them from another.
     let is_shared =
         |(name, value): &(&String, &String)| all.iter().all(|one| one.job.labels.get(*name) == Some(*value));
     let interval = |found: &Found| {

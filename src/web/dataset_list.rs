@@ -67,9 +67,17 @@ fn describe(dataset: &DatasetView) -> DatasetLine {
     }
 }
 
-/// The client's name, else the end of the id.
+/// The client's name, else that of the uploaded file or of the first of several, else the end of the id.
 pub fn name(dataset: &DatasetView) -> String {
-    dataset.name.clone().unwrap_or_else(|| format!("dataset …{}", words::short_id(dataset.id)))
+    let of_parts = || match &dataset.parts[..] {
+        [] => None,
+        [only] => Some(only.name.clone()),
+        [first, others @ ..] => {
+            Some(format!("{} and {}", first.name, words::counted(others.len() as u64, "other file")))
+        }
+    };
+    let named = dataset.name.clone().or_else(|| dataset.file_name.clone()).or_else(of_parts);
+    named.unwrap_or_else(|| format!("dataset …{}", words::short_id(dataset.id)))
 }
 
 pub fn status_badge(status: DatasetStatus) -> Badge {

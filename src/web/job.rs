@@ -44,7 +44,6 @@ struct JobPage {
     settings: String,
     /// Where news of it comes from; absent where nothing will change.
     news: Option<String>,
-    passes: usize,
 }
 
 /// What stands above every page of a job.
@@ -69,7 +68,7 @@ impl JobHead {
             id: job.id.to_string(),
             name: job_list::name_job(&job.clone().into()),
             dataset_id: job.dataset_id.to_string(),
-            dataset: job_list::name_dataset(ask, job.dataset_id).await?,
+            dataset: job_list::name_dataset(ask, job.dataset_id, job.dataset_name.as_ref()).await?,
             state: words::state_badge(job.status),
             verdict: job.verdict.and_then(words::verdict_badge),
             labels: job.spec.labels.clone().into_iter().collect(),
@@ -141,6 +140,13 @@ struct RowSample {
     fields: Vec<String>,
     rows: Vec<SampleRow>,
     address: String,
+}
+
+impl RowSample {
+    /// The values of a row with the names of their fields.
+    fn named<'a>(&'a self, row: &'a SampleRow) -> impl Iterator<Item = (&'a String, &'a String)> {
+        self.fields.iter().zip(&row.values)
+    }
 }
 
 struct SampleRow {
@@ -218,7 +224,6 @@ pub async fn show(shell: Shell, ask: Ask, Path(id): Path<JobId>) -> Result<Respo
         parts: job.parts.iter().map(describe_part).collect(),
         settings: serde_json::to_string_pretty(&job.spec).expect("a spec is plain data"),
         news: (!job.is_terminal).then(|| format!("/jobs/{id}/events?after={}", job.last_event_seq)),
-        passes: passes.len(),
     };
     Ok(render(&page))
 }
@@ -376,7 +381,7 @@ fn list_kept(report: &Report) -> Vec<KeptLine> {
 fn list_changed(report: &Report) -> Vec<String> {
     let kinds = [
         (report.relabelled, "count as of the other label"),
-        (report.softened, "count as between the labels"),
+        (report.softened, "have a probability between 0 and 1 as label"),
         (report.reweighted, "weigh more or less than others"),
     ];
     let changed = kinds.into_iter().filter(|(rows, _)| *rows > 0);

@@ -72,7 +72,7 @@ fn run(rows: &[EpochRow]) -> Option<Figure> {
         }
     }
     let series = phases.into_iter().enumerate().map(|(style, (phase, points))| Series {
-        name: words::phase(phase).to_owned(),
+        name: phase.words().to_owned(),
         style: style % 6,
         starts: (1..points.len()).filter(|at| points[at - 1].0 != points[*at].0).collect(),
         points: points.into_iter().map(|(_, at, auc)| (at, Value::exact(auc))).collect(),
@@ -81,7 +81,7 @@ fn run(rows: &[EpochRow]) -> Option<Figure> {
     figure(
         "chart-run",
         "The run, pass by pass",
-        "AUC on the validation rows after each pass over the training rows; where a pass has none, on the rows trained on.",
+        "AUC on the validation rows after each pass over the training rows; where a pass has none, on the rows trained on. Tuning tries several settings at once, and its passes are not drawn: the curve rests meanwhile.",
         ["pass of the job", "AUC"],
         series.collect(),
     )

@@ -2,6 +2,7 @@
 
 use super::{
     ask::Ask,
+    dataset_list,
     error::PageError,
     extract::Query,
     shell::{Shell, render},
@@ -14,15 +15,16 @@ use crate::{
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Filters of the list, and where its page begins. An empty one is none, as an empty field of the form has it.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct JobListQuery {
     #[serde(default)]
     status: String,
-    #[serde(default)]
-    label: String,
+    /// A name and its value; the API calls tags labels, and so did links of earlier versions.
+    #[serde(default, alias = "label")]
+    tag: String,
     #[serde(default)]
     dataset_id: String,
     #[serde(default)]
@@ -30,16 +32,25 @@ pub struct JobListQuery {
 }
 
 impl JobListQuery {
-    /// The query of the API, or of this page.
+    /// The query of this page.
     fn to_query(&self, after: &str) -> String {
+        self.pairs("tag", after)
+    }
+
+    /// The query of the API.
+    fn of_api(&self) -> String {
+        self.pairs("label", &self.after)
+    }
+
+    fn pairs(&self, tag: &str, after: &str) -> String {
         let pairs =
-            [("status", &self.status[..]), ("label", &self.label), ("dataset_id", &self.dataset_id), ("after", after)];
+            [("status", &self.status[..]), (tag, &self.tag), ("dataset_id", &self.dataset_id), ("after", after)];
         let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         given.map(|(name, value)| format!("{name}={}", words::encode(value))).collect::<Vec<_>>().join("&")
     }
 
     fn filters(&self) -> bool {
-        !(self.status.is_empty() && self.label.is_empty() && self.dataset_id.is_empty())
+        !(self.status.is_empty() && self.tag.is_empty() && self.dataset_id.is_empty())
     }
 }
 
@@ -72,8 +83,7 @@ struct JobLine {
 
 /// How far something is.
 pub struct Bar {
-    pub done: u64,
-    pub total: u64,
+    pub percent: u64,
     pub left: Option<String>,
 }
 
@@ -83,15 +93,14 @@ impl Bar {
         let progress = job.progress.filter(|progress| !job.is_terminal && progress.total > 0)?;
         let left = progress.eta_seconds.filter(|_| job.status == JobState::Running);
         Some(Self {
-            done: progress.done,
-            total: progress.total,
+            percent: progress.percent(),
             left: left.map(|seconds| format!("about {} left", words::seconds(seconds))),
         })
     }
 }
 
 pub async fn show(shell: Shell, ask: Ask, Query(query): Query<JobListQuery>) -> Result<Response, PageError> {
-    let page: Page<JobSummary> = ask.get(&format!("/v1/jobs?{}", query.to_query(&query.after))).await?;
+    let page: Page<JobSummary> = ask.get(&format!("/v1/jobs?{}", query.of_api())).await?;
     let names = name_datasets(&ask, &page.data).await?;
     Ok(render(&JobListPage {
         shell,
@@ -103,21 +112,24 @@ pub async fn show(shell: Shell, ask: Ask, Query(query): Query<JobListQuery>) -> 
     }))
 }
 
-/// What the datasets of jobs are called; those that were deleted have no name.
+/// What the datasets of jobs are called; one that was deleted has no name but the end of its id.
 async fn name_datasets(ask: &Ask, jobs: &[JobSummary]) -> Result<BTreeMap<DatasetId, String>, PageError> {
-    let ids: BTreeSet<DatasetId> = jobs.iter().map(|job| job.dataset_id).collect();
     let mut names = BTreeMap::new();
-    for id in ids {
-        names.insert(id, name_dataset(ask, id).await?);
+    for job in jobs {
+        if let Entry::Vacant(unnamed) = names.entry(job.dataset_id) {
+            unnamed.insert(name_dataset(ask, job.dataset_id, job.dataset_name.as_ref()).await?);
+        }
     }
     Ok(names)
 }
 
-/// The client's name of a dataset, else the end of its id.
-pub async fn name_dataset(ask: &Ask, id: DatasetId) -> Result<String, PageError> {
+/// The name of a dataset that the job knows, else that of its files.
+pub async fn name_dataset(ask: &Ask, id: DatasetId, known: Option<&String>) -> Result<String, PageError> {
+    if let Some(name) = known {
+        return Ok(name.clone());
+    }
     let dataset: Option<DatasetView> = ask.find(&format!("/v1/datasets/{id}")).await?;
-    let name = dataset.and_then(|dataset| dataset.name);
-    Ok(name.unwrap_or_else(|| format!("dataset …{}", words::short_id(id))))
+    Ok(dataset.map_or_else(|| format!("dataset …{}", words::short_id(id)), |dataset| dataset_list::name(&dataset)))
 }
 
 fn describe(job: &JobSummary, datasets: &BTreeMap<DatasetId, String>) -> JobLine {
@@ -144,7 +156,7 @@ pub fn name_job(job: &JobSummary) -> String {
 pub fn describe_doing(job: &JobSummary) -> String {
     match (job.status, &job.waiting_for, job.phase, &job.error) {
         (JobState::Queued, Some(what), ..) => format!("waits for {what}"),
-        (JobState::Running, _, Some(phase), _) => words::phase(phase).to_owned(),
+        (JobState::Running, _, Some(phase), _) => phase.as_waited_for().words().to_owned(),
         (JobState::Failed, _, _, Some(error)) => error.clone(),
         _ => String::new(),
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{Capabilities, DatasetView, JobView},
-    types::{Certify, DatasetId, JobSpec, Plan},
+    types::{Certify, DatasetId, DatasetStatus, JobSpec, MethodName, Plan},
 };
 use askama::Template;
 use axum::response::{Redirect, Response};
@@ -32,8 +32,8 @@ pub struct JobForm {
     seeds: String,
     #[serde(default)]
     seed: String,
-    #[serde(default)]
-    labels: String,
+    #[serde(default, alias = "labels")]
+    tags: String,
     #[serde(default)]
     options: String,
     #[serde(default)]
@@ -76,7 +76,7 @@ impl JobForm {
                 .map_err(|error| PageError::bad_request(format!("Further options are no JSON object: {error}.")))?;
             method["options"] = options.into();
         }
-        let mut spec = json!({"dataset_id": dataset, "method": method, "labels": self.read_labels()?});
+        let mut spec = json!({"dataset_id": dataset, "method": method, "labels": self.read_tags()?});
         if let Some(seed) = number("The seed", &self.seed)? {
             spec["seed"] = seed.into();
         }
@@ -87,11 +87,11 @@ impl JobForm {
         Ok(spec)
     }
 
-    fn read_labels(&self) -> Result<Map<String, Value>, PageError> {
-        let pairs = self.labels.split([',', ' ', '\n']).map(str::trim).filter(|pair| !pair.is_empty());
+    fn read_tags(&self) -> Result<Map<String, Value>, PageError> {
+        let pairs = self.tags.split([',', ' ', '\n']).map(str::trim).filter(|pair| !pair.is_empty());
         let read = |pair: &str| match pair.split_once('=') {
             Some((name, value)) => Ok((name.to_owned(), Value::from(value))),
-            None => Err(PageError::bad_request(format!("The label `{pair}` has no value; write name=value."))),
+            None => Err(PageError::bad_request(format!("The tag `{pair}` has no value; write name=value."))),
         };
         pairs.map(read).collect()
     }
@@ -104,10 +104,45 @@ struct NewJobPage {
     id: String,
     name: String,
     form: JobForm,
-    methods: Vec<(String, String)>,
+    methods: Vec<MethodGroup>,
     backbones: Vec<String>,
+    /// Where the table is on its way, which it has to end before there can be a job.
+    reading: Reading,
     plan: Option<PlanView>,
     refusal: Option<PageError>,
+}
+
+/// How far the reading of a table is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Reading {
+    is_under_way: bool,
+    /// How much is wrong with a table that cannot be used.
+    errors: Option<String>,
+    /// How many rows it has, and what its owner should look at.
+    rows: String,
+    notes: Vec<String>,
+}
+
+impl Reading {
+    fn of(dataset: &DatasetView) -> Self {
+        match (dataset.status, &dataset.profile) {
+            (DatasetStatus::Invalid, _) => {
+                Self { errors: Some(words::counted(dataset.error_total, "error")), ..Self::default() }
+            }
+            (DatasetStatus::Ready, Some(profile)) => {
+                let notes = profile.warnings.iter().map(|warning| warning.message.clone()).chain(profile.notes.clone());
+                let rows = words::counted(profile.rows.total(), "row");
+                Self { rows, notes: notes.collect(), ..Self::default() }
+            }
+            _ => Self { is_under_way: true, ..Self::default() },
+        }
+    }
+}
+
+/// Methods of a kind: their words, and what each does.
+struct MethodGroup {
+    title: &'static str,
+    methods: Vec<(String, String)>,
 }
 
 /// What the job would take and could show.
@@ -129,6 +164,7 @@ pub async fn show(
     Path(id): Path<DatasetId>,
     Query(query): Query<JobForm>,
 ) -> Result<Response, PageError> {
+    shell.check_write()?;
     let form = if query.method.is_empty() { JobForm::usual() } else { query };
     let planned = if form.plan.is_empty() { None } else { Some(make_plan(&ask, id, &form).await) };
     let (plan, refusal) = match planned {
@@ -180,23 +216,40 @@ async fn show_form(
         id: id.to_string(),
         name: dataset_list::name(&dataset),
         form,
-        methods: list_methods(&capabilities),
+        methods: list_methods(&capabilities.methods),
         backbones: capabilities.backbones,
+        reading: Reading::of(&dataset),
         plan,
         refusal,
     }))
 }
 
-/// Words and titles of what can choose rows: what is recommended first, then the paper's settings, then the rest.
-fn list_methods(capabilities: &Capabilities) -> Vec<(String, String)> {
-    let first = [
-        ("robust", "robust: finds what is corrupt and mends it (recommended)"),
-        ("paper", "autodenoise as in the paper"),
-        ("released_code", "autodenoise as in the released code"),
+/// What can choose rows, by kinds: what is recommended first, then the paper's settings, then what is published elsewhere, and
+/// last what others are measured by.
+fn list_methods(methods: &[String]) -> Vec<MethodGroup> {
+    use MethodName::{Autodenoise, AutodenoiseV, None as AllRows, Robust};
+    // What a method says of itself is where it belongs.
+    let is_control = |it: &MethodName| *it == AllRows || it.purpose().starts_with("Control");
+    const OWN: [MethodName; 3] = [Robust, Autodenoise, AutodenoiseV];
+    let known: Vec<MethodName> = methods.iter().filter_map(|word| word.parse().ok()).collect();
+    let line = |method: &MethodName| (method.to_string(), format!("{method}: {}", first_sentence(method.purpose())));
+    let of =
+        |belongs: &dyn Fn(&MethodName) -> bool| known.iter().filter(|it| belongs(it)).map(line).collect::<Vec<_>>();
+    let paper = [("paper", "autodenoise as in the paper"), ("released_code", "autodenoise as in the released code")];
+    let paper = paper.map(|(word, title)| (word.to_owned(), title.to_owned()));
+    let groups = [
+        ("Recommended", vec![("robust".to_owned(), "robust: finds what is corrupt, and mends it".to_owned())]),
+        ("The paper's method", paper.into_iter().chain(of(&|it| *it == AutodenoiseV)).collect()),
+        ("Published elsewhere", of(&|it| !is_control(it) && !OWN.contains(it))),
+        ("To compare with", of(&is_control)),
     ];
-    let known = first.iter().map(|(word, title)| ((*word).to_owned(), (*title).to_owned()));
-    let others = capabilities.methods.iter().filter(|word| !["robust", "autodenoise"].contains(&word.as_str()));
-    known.chain(others.map(|word| (word.clone(), word.replace('_', " ")))).collect()
+    groups.into_iter().map(|(title, methods)| MethodGroup { title, methods }).collect()
+}
+
+/// Without the stop at its end, as it stands in a list.
+fn first_sentence(text: &str) -> &str {
+    let end = text.match_indices(". ").map(|(at, _)| at).find(|at| !text[..*at].ends_with(" al"));
+    text[..end.unwrap_or(text.len())].trim_end_matches('.')
 }
 
 impl PlanView {
@@ -234,9 +287,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_method_is_offered_once_with_what_it_does() {
+        let methods: Vec<String> = MethodName::ALL.iter().map(ToString::to_string).collect();
+        let groups = list_methods(&methods);
+        let words: Vec<&str> = groups.iter().flat_map(|group| &group.methods).map(|(word, _)| word.as_str()).collect();
+        // `autodenoise` goes by its presets.
+        assert_eq!(words.len(), MethodName::ALL.len() + 1);
+        assert!(
+            MethodName::ALL.iter().all(|method| *method == MethodName::Autodenoise || words.contains(&method.as_str()))
+        );
+        let lines: Vec<&str> = groups.iter().flat_map(|group| &group.methods).map(|(_, line)| line.as_str()).collect();
+        assert!(
+            lines.contains(&"cnn: Condensed nearest neighbours (Hart 1968): keeps what a nearest-neighbour rule needs")
+        );
+        assert!(lines.iter().all(|line| line.len() < 160), "{lines:?}");
+    }
+
+    #[test]
     fn the_form_becomes_the_spec_of_a_job() {
         let id = DatasetId::new();
-        let form = JobForm { labels: "commit=3fe1, night=1".to_owned(), ..JobForm::usual() };
+        let form = JobForm { tags: "commit=3fe1, night=1".to_owned(), ..JobForm::usual() };
         let spec: JobSpec = serde_json::from_value(form.spec(id).unwrap()).unwrap();
         assert_eq!((spec.seed, spec.certify.unwrap().seeds, spec.labels["night"].as_str()), (42, 5, "1"));
 
@@ -252,7 +322,7 @@ mod tests {
 
         for (wrong, says) in [
             (JobForm { seed: "x".to_owned(), ..JobForm::usual() }, "The seed"),
-            (JobForm { labels: "commit".to_owned(), ..JobForm::usual() }, "name=value"),
+            (JobForm { tags: "commit".to_owned(), ..JobForm::usual() }, "name=value"),
             (JobForm { options: "[1]".to_owned(), ..JobForm::usual() }, "no JSON object"),
         ] {
             let detail = wrong.spec(id).unwrap_err().detail;

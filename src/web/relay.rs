@@ -4,13 +4,17 @@
 use super::{ask::Ask, error::PageError, extract::Path, words};
 use crate::{
     api::Problem,
+    report::PAGE,
     types::{JobId, UploadId},
 };
 use axum::{
     extract::Request,
-    http::{HeaderMap, Uri, header},
+    http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
+
+/// What a report may do in a browser: nothing but its own styles.
+const OF_A_STRANGER: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
 
 /// The events of a job, as a stream.
 pub async fn follow_events(ask: Ask, Path(id): Path<JobId>, request: Request) -> Response {
@@ -20,6 +24,20 @@ pub async fn follow_events(ask: Ask, Path(id): Path<JobId>, request: Request) ->
 /// One result of a job.
 pub async fn download_result(ask: Ask, Path((id, name)): Path<(JobId, String)>, request: Request) -> Response {
     hand_on(&ask, &format!("/v1/jobs/{id}/artifacts/{}", words::encode(&name)), request).await
+}
+
+/// The report as a page to look at. It is a file of a job, made of what a table holds, so the browser is told to take it for a
+/// stranger's: no script, nothing from elsewhere, an origin of its own that has no session, and no other page around it.
+pub async fn show_report(ask: Ask, Path(id): Path<JobId>, request: Request) -> Response {
+    let mut response = hand_on(&ask, &format!("/v1/jobs/{id}/artifacts/{PAGE}"), request).await;
+    if response.status().is_success() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline; filename=\"report.html\""));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(OF_A_STRANGER));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    response
 }
 
 /// The beginning of an upload in parts.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     api::{ArtifactList, ArtifactView, JobView},
+    report::PAGE,
     types::{JobId, Verdict},
 };
 use askama::Template;
@@ -40,6 +41,8 @@ struct FileLine {
     media_type: String,
     /// Where it is to be had; absent where the verdict keeps it back.
     address: Option<String>,
+    /// Where it is shown, if it is a page.
+    shown_at: Option<String>,
 }
 
 pub async fn show(shell: Shell, ask: Ask, Path(id): Path<JobId>, headers: HeaderMap) -> Result<Response, PageError> {
@@ -50,7 +53,7 @@ pub async fn show(shell: Shell, ask: Ask, Path(id): Path<JobId>, headers: Header
     let with_key = shell.has_session;
     Ok(render(&ResultsPage {
         head: JobHead::of(&ask, &job).await?,
-        files: files.data.iter().map(|file| describe(id, file, kept_back.is_some())).collect(),
+        files: in_order(&files.data).into_iter().map(|file| describe(id, file, kept_back.is_some())).collect(),
         kept_back: kept_back.and_then(words::verdict_badge).map(|badge| badge.word),
         curl: curl_lines(&server, id, with_key),
         command: command_lines(&server, id, with_key),
@@ -68,29 +71,43 @@ fn describe(job: JobId, file: &ArtifactView, kept_back: bool) -> FileLine {
         bytes: words::bytes(file.bytes),
         sha256: file.sha256.clone(),
         media_type: file.media_type.clone(),
+        shown_at: (file.name == PAGE).then(|| format!("/jobs/{job}/report")),
         address: (!(kept_back && file.name == "denoised")).then_some(address),
     }
 }
 
+/// Results and what they are for, the first to be looked for first.
+const PURPOSES: [(&str, &str); 15] = [
+    ("denoised", "The uploaded table without the dropped rows: what to train on."),
+    ("report.html", "Everything the job came to, for people: one page."),
+    ("certificate", "The verdict, signed."),
+    ("report.json", "Everything the job came to, for programs."),
+    ("explanations", "Why rows were dropped or changed; the page Rows shows it."),
+    ("labels", "What each training row's label counts as, and what it weighs."),
+    ("weights", "What each training row weighs in training."),
+    ("scores", "How much each training row is worth keeping."),
+    ("stability", "How many seeds kept each training row."),
+    ("keep_mask", "For NumPy, a number for each row of the uploaded file: 0 where it was dropped, else 1."),
+    ("indices", "Positions of the training rows kept, counted from 0 in the uploaded file, as Parquet."),
+    ("indices.csv", "The same positions as CSV."),
+    ("indices.npy", "The same positions for NumPy."),
+    ("model", "The model trained on the rows kept."),
+    ("reference_model", "The model trained on all rows."),
+];
+
+/// The files as a reader looks for them; what is not known stands last.
+fn in_order(files: &[ArtifactView]) -> Vec<&ArtifactView> {
+    let mut files: Vec<_> = files.iter().collect();
+    files.sort_by_key(|file| PURPOSES.iter().position(|(name, _)| *name == file.name).unwrap_or(PURPOSES.len()));
+    files
+}
+
 /// What a result is for, by its name.
 fn purpose(name: &str) -> &'static str {
-    match name {
-        "denoised" => "The uploaded table without the dropped rows: what to train on.",
-        "indices" => "Positions of the rows kept, in the order of the file.",
-        "indices.csv" => "The same as CSV.",
-        "indices.npy" => "The same for NumPy.",
-        "keep_mask" => "A yes or no for each training row.",
-        "scores" => "How much each row is worth keeping.",
-        "weights" => "What each row weighs in training.",
-        "labels" => "What each row's label counts as.",
-        "explanations" => "Why rows were dropped; the page Rows shows it.",
-        "policy" => "The network that chose the rows.",
-        "model" => "The model trained on the rows kept.",
-        "reference_model" => "The model trained on all rows.",
-        "report.json" => "Everything the job came to, for programs.",
-        "report.html" => "Everything the job came to, for people: one file.",
-        "certificate" => "The verdict, signed.",
-        _ => "",
+    match PURPOSES.iter().find(|(known, _)| *known == name) {
+        Some((_, purpose)) => purpose,
+        None if name == "policy" => "The network that chose the rows.",
+        None => "",
     }
 }
 

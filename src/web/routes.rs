@@ -49,6 +49,7 @@ fn closed() -> Vec<Route> {
         route(Method::POST, "/jobs/{id}/cancel", job_actions::cancel),
         route(Method::POST, "/jobs/{id}/again", job_actions::run_again),
         route(Method::POST, "/jobs/{id}/delete", job_actions::delete),
+        route(Method::GET, "/jobs/{id}/report", relay::show_report),
         route(Method::GET, "/jobs/{id}/results", results::show),
         route(Method::GET, "/jobs/{id}/results/{name}", relay::download_result),
         route(Method::GET, "/jobs/{id}/rows", rows::show),

@@ -90,6 +90,7 @@ struct RowLine {
 }
 
 struct CellText {
+    column: String,
     text: String,
     /// Whether a finding is about this value.
     is_found: bool,
@@ -102,6 +103,8 @@ struct FindingLink {
     meaning: String,
     address: String,
     values: Vec<(String, String)>,
+    /// Values that are not among those.
+    more: u64,
 }
 
 pub async fn show(
@@ -141,9 +144,13 @@ fn describe(it: &RowWithCells, columns: &[String], found: &[CorruptionFound]) ->
     let losses: Vec<f64> = row.losses.iter().map(|loss| f64::from(*loss)).collect();
     let cell = |column: &String| cells.iter().find(|cell| cell.column == *column);
     let value = |column: &String| cell(column).map(|cell| cell.value.as_str());
+    // A finding names the first of its values only; the job says of every row to which finding it belongs.
+    let own = row.finding.and_then(|number| found.get(number as usize));
     let text = |column: &String| CellText {
+        column: column.clone(),
         text: cell(column).map(|cell| cell.value.clone()).unwrap_or_default(),
-        is_found: found.iter().any(|found| found.fields.contains(column) && names(found, &value)),
+        is_found: own.is_some_and(|own| own.fields.contains(column))
+            || found.iter().any(|found| found.fields.contains(column) && names(found, &value)),
     };
     RowLine {
         number: row.row.to_string(),
@@ -203,6 +210,7 @@ fn link_finding(job: JobId, number: usize, found: &CorruptionFound) -> FindingLi
         what: found.what(),
         meaning: explain_finding(found),
         address: format!("/jobs/{job}/rows?finding={number}"),
+        more: if values.is_empty() { 0 } else { found.values.saturating_sub(values.len() as u64) },
         values,
     }
 }

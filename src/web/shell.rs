@@ -42,6 +42,16 @@ impl Shell {
         self.caller.as_ref().is_some_and(|caller| caller.scope >= Scope::Write)
     }
 
+    /// An error unless they may: a form that cannot be sent is not shown.
+    pub fn check_write(&self) -> Result<(), PageError> {
+        if self.can_write() {
+            return Ok(());
+        }
+        let detail = "Your key may only read: it shows jobs, datasets and results, and makes none. Sign in with a key of scope \
+                      `write` to begin a job, or ask whoever made your key for one.";
+        Err(PageError::new(StatusCode::FORBIDDEN, "A key that may only read", detail))
+    }
+
     /// Whether they are the operator, who sees what belongs to no tenant.
     pub fn is_operator(&self) -> bool {
         self.caller.as_ref().is_some_and(|caller| caller.scope >= Scope::Admin)

@@ -32,6 +32,7 @@ struct UploadPage {
 }
 
 pub async fn show(shell: Shell, ask: Ask) -> Result<Response, PageError> {
+    shell.check_write()?;
     let capabilities: Capabilities = ask.get("/v1/capabilities").await?;
     Ok(render(&UploadPage { shell, most: words::bytes(capabilities.max_upload_bytes) }))
 }
@@ -43,7 +44,7 @@ pub async fn send(ask: Ask, mut form: Multipart) -> Result<Response, PageError> 
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
             let id = send_file(&ask, &parts, field).await?;
-            return Ok(Redirect::to(&format!("/datasets/{id}")).into_response());
+            return Ok(Redirect::to(&format!("/datasets/{id}/new-job")).into_response());
         }
         let value = field.text().await.map_err(refuse)?;
         if !value.trim().is_empty() {
@@ -59,8 +60,13 @@ fn refuse(error: axum::extract::multipart::MultipartError) -> PageError {
 
 /// Hands the file on to the API while it arrives; gives the dataset that it becomes.
 async fn send_file(ask: &Ask, parts: &[(String, String)], mut file: Field<'_>) -> Result<DatasetId, PageError> {
-    let query: Vec<String> =
-        parts.iter().map(|(name, value)| format!("{}={}", words::encode(name), words::encode(value))).collect();
+    let own_name = parts.iter().all(|(name, _)| name != "name").then(|| file.file_name().map(str::to_owned)).flatten();
+    let own_name = own_name.filter(|name| !name.is_empty()).map(|name| ("name".to_owned(), name));
+    let query: Vec<String> = parts
+        .iter()
+        .chain(&own_name)
+        .map(|(name, value)| format!("{}={}", words::encode(name), words::encode(value)))
+        .collect();
     let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
     let body = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
     let request = Request::builder()

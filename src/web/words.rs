@@ -1,6 +1,6 @@
 //! Numbers, times and states as pages write them.
 
-use crate::types::{Arm, JobState, Phase, Verdict, signed};
+use crate::types::{Arm, JobState, Verdict, signed};
 use chrono::{DateTime, Utc};
 
 /// `1,234,567`
@@ -104,21 +104,6 @@ pub fn verdict_badge(verdict: Verdict) -> Option<Badge> {
         Verdict::NotEvaluated => return None,
     };
     Some(Badge { word, tone })
-}
-
-/// What a job is doing.
-pub fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Warmup => "warming up",
-        Phase::Search => "searching",
-        Phase::Validate => "validating",
-        Phase::Select => "choosing rows",
-        Phase::Tune => "tuning",
-        Phase::Evaluate => "training the models compared",
-        Phase::SelfCheck => "checking itself on planted noise",
-        Phase::Certify => "training for the verdict",
-        Phase::Export => "writing results",
-    }
 }
 
 /// What a model was trained on.

@@ -13,8 +13,8 @@ use crate::{
     files::{FilesError, Key},
     store::{Lease, StoreError, artifacts::NewArtifact, endings, queue::ClaimedJob, test_reads},
     types::{
-        ArtifactDigest, DenoisedForm, Device, Engine, ErrorKind, Failure, JobState, OutputForm, Report, ResolvedSpec,
-        TrainerEvent, TrainerJob, TrainerOrder, TrainerWork,
+        ArtifactDigest, DenoisedForm, Device, Engine, ErrorKind, Failure, JobState, Origin, OutputForm, Report,
+        ResolvedSpec, TrainerEvent, TrainerJob, TrainerOrder, TrainerWork,
     },
 };
 use metrics::{counter, histogram};
@@ -292,6 +292,8 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> R
     };
     let out_dir = shared.files.work_dir(job_id, attempt).await.map_err(died)?;
     let source = shared.files.fetch_table_into(&out_dir, &claimed.table).await.map_err(died)?;
+    // Of one file the bytes alone are known, whose name is their digest.
+    let name = claimed.table_name.clone().or_else(|| (source.parts.len() > 1).then(|| source.describe()));
     let output_form = match claimed.spec.denoised {
         DenoisedForm::Parts => OutputForm::Archive,
         // The other splits stay as they are, in files of their own.
@@ -302,6 +304,7 @@ async fn start_trainer(shared: &Shared, claimed: &ClaimedJob, alive: Alive) -> R
         job_id,
         attempt,
         spec: claimed.spec.clone(),
+        origin: Origin::of_job(job_id, name),
         dataset_dir,
         source,
         source_spec: claimed.dataset_spec.clone(),

@@ -15,7 +15,7 @@ use crate::{
         judgement_queue::{self, ClaimedJudgement, JudgementLease},
         judgements::{self, FileRow},
     },
-    types::{Certification, JudgementManifest, JudgementState},
+    types::{Certification, JudgementManifest, JudgementState, Origin},
 };
 use metrics::counter;
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -184,6 +184,7 @@ async fn prepare(shared: &Shared, claimed: &ClaimedJudgement, folder: &Path) -> 
     Ok(JudgeTask {
         dataset: shared.dataset_dir(dataset.id, &dataset.table, &dataset.spec).await?,
         source,
+        origin: Origin::of_job(claimed.job, dataset.name.clone()),
         spec: dataset.spec.clone(),
         results,
         certify: claimed.certify.clone(),

@@ -1,6 +1,6 @@
 //! How a worker judges models that are trained elsewhere: by a function it is given, so that it knows nothing of proofs.
 
-use crate::types::{Certificate, Certification, Certify, DatasetSpec, JudgementManifest, TableSource};
+use crate::types::{Certificate, Certification, Certify, DatasetSpec, JudgementManifest, Origin, TableSource};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ pub struct JudgeTask {
     pub dataset: PathBuf,
     /// The uploaded table, where a rule over its columns says which labels are trusted.
     pub source: Option<TableSource>,
+    /// What its readers call the table and the job.
+    pub origin: Origin,
     /// How it is read.
     pub spec: DatasetSpec,
     /// Folder of the job's results, under the names that they are downloaded by.

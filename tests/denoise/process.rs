@@ -2,7 +2,7 @@
 
 use crate::world::{World, run, spec};
 use autodenoise::types::{
-    BackboneKind, DatasetSpec, Device, JobId, OutputForm, Preset, TrainerEvent, TrainerJob, TrainerWork,
+    BackboneKind, DatasetSpec, Device, JobId, Origin, OutputForm, Preset, TrainerEvent, TrainerJob, TrainerWork,
 };
 use serde_json::json;
 use std::{
@@ -57,6 +57,7 @@ fn job(world: &World, out: &Path, resume_from: Option<PathBuf>, changes: serde_j
     TrainerJob {
         job_id: JobId(uuid::Uuid::nil()),
         attempt: 1,
+        origin: Origin::default(),
         spec: spec(Preset::Paper, BackboneKind::DeepFm, 7, changes),
         dataset_dir: world.dir.path().to_owned(),
         source: world.dir.path().join("upload").into(),

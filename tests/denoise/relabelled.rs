@@ -64,14 +64,13 @@ fn a_table_with_relabelled_rows_says_what_to_train_on() {
     let report: Report = serde_json::from_slice(&std::fs::read(path("results/report.json")).unwrap()).unwrap();
     assert!(report.relabelled > 1200, "{said}");
     assert_eq!((report.softened, report.reweighted), (0, 0), "{said}");
+    let [relabelled, rows] = [report.relabelled, report.kept.rows].map(autodenoise::report::number);
     let end = format!(
-        "kept.csv: {} rows are relabelled and 0 weigh more or less than 1: train on its last two columns, autodenoise_target \
-         and autodenoise_weight",
-        report.relabelled
+        "kept.csv: {relabelled} given the other label: train on its last two columns, autodenoise_target (the label) and \
+         autodenoise_weight"
     );
     assert!(told.contains(&end), "{told}");
-    let [relabelled, rows] = [report.relabelled, report.kept.rows].map(autodenoise::report::number);
-    let line = format!("{relabelled} of {rows} kept training rows count as of the other label");
+    let line = format!("{relabelled} of {rows} kept training rows given the other label");
     assert!(said.contains(&line), "{said}");
 
     // The rows are the upload's, each with what it counts as behind it.

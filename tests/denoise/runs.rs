@@ -91,13 +91,31 @@ fn a_run_goes_through_its_phases_and_its_files_agree() {
             assert!(!outcome.file(name).is_empty());
         }
         assert!(matches!(outcome.events.last(), Some(TrainerEvent::Finished(_))));
-        let progress = outcome.events.iter().rev().find_map(|event| match event {
-            TrainerEvent::Progress(progress) => Some(*progress),
-            _ => None,
-        });
-        let progress = progress.unwrap();
-        assert_eq!(progress.done, progress.total, "the last pass is the last foreseen");
+        assert_progress_is_steady(&outcome.events);
     }
+}
+
+/// What is foreseen stands still, what is done grows, and at the end all is done.
+fn assert_progress_is_steady(events: &[TrainerEvent]) {
+    let told = |event: &TrainerEvent| match event {
+        TrainerEvent::Progress(progress) => Some(*progress),
+        _ => None,
+    };
+    let all: Vec<_> = events.iter().filter_map(told).collect();
+    assert!(all.iter().all(|progress| progress.total == all[0].total), "{all:?}");
+    assert!(all.is_sorted_by_key(|progress| progress.done), "{all:?}");
+    let last = all.last().unwrap();
+    assert_eq!((last.done, last.percent()), (last.total, 100));
+}
+
+/// A search whose length nobody knows beforehand, and a proof whose models stop when they will.
+#[test]
+fn the_progress_of_a_job_that_takes_what_it_takes_is_steady() {
+    let world = World::new();
+    let options = json!({"batch_size": 128, "retrain_max_epoch": 9, "teacher": "fm", "folds": 2});
+    let asked = json!({"method": {"preset": "robust", "backbone": "fm", "options": options}, "certify": {"seeds": 2}});
+    let outcome = run(&world, &job(asked)).unwrap();
+    assert_progress_is_steady(&outcome.events);
 }
 
 #[test]

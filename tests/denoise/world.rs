@@ -7,7 +7,7 @@ use autodenoise::random::{Purpose, Stream};
 use autodenoise::synth::{self, SynthSpec};
 use autodenoise::types::{
     BackboneKind, DatasetFacts, DatasetId, DatasetSpec, EpochRow, FeatureMap, Field, FieldKind, JobSpec, LabelColumns,
-    LabelRule, Noise, Preset, Profile, ResolvedSpec, SkippedRows, SplitCounts, TrainerEvent, Vocabulary,
+    LabelRule, Noise, Origin, Preset, Profile, ResolvedSpec, SkippedRows, SplitCounts, TrainerEvent, Vocabulary,
 };
 use serde_json::{Value, json};
 use std::{
@@ -233,8 +233,10 @@ fn try_run_of<T>(
     let check = spec.self_check.map(|check| plant(Noise::Flips { rate: check.planted_rate }));
     let planted = planted.cloned().map(plant);
     let engines = engines::open(spec.engine, spec.device);
+    let origin = Origin::default();
     let run = Run::new(RunInput {
         spec,
+        origin: &origin,
         dataset,
         engines: &engines,
         threads,

@@ -45,6 +45,8 @@ fn a_run_that_comes_to_nothing_is_named_by_its_seed_and_arm() {
         ),
         ("kill -9 $$".to_owned(), &[], "(signal: 9 (SIGKILL)); it wrote nothing to its standard error"),
         (in_second("exit 1"), &[], "the judge, seed 43, all rows: the command failed"),
+        // One model, whatever the seed: a proof could not tell a gain from chance, and would be sure of it.
+        (half.to_owned(), &[], "the models of seeds 42 and 43 (all rows) are the same"),
         ("true".to_owned(), &[], "there is no file"),
         (format!("{half}; echo 0.5 >> \"$4\""), &[], "predictions, and there are"),
         (
@@ -63,7 +65,7 @@ fn a_run_that_comes_to_nothing_is_named_by_its_seed_and_arm() {
         let run = world.denoise(&shell(&script), &[&QUICK[..], flags].concat());
         assert_eq!(run.status.code(), Some(5), "{script}: {}", said(&run));
         assert!(
-            said(&run).contains("error: the job failed: the judge, seed 4") && said(&run).contains(words),
+            said(&run).contains("error: the job failed: the judge") && said(&run).contains(words),
             "{script}: {}",
             said(&run)
         );

@@ -6,7 +6,7 @@ use crate::{
     terminal::Terminal,
     world,
 };
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 /// A column whose name and values are long.
 const LONG: &str = "a_column_whose_name_alone_takes_more_than_half_of_a_terminal";
@@ -44,7 +44,15 @@ fn a_run_with_everything_that_it_prints() {
         assert!(told.text().contains("it takes about ") && told.text().contains("MiB of memory"), "{}", told.text());
     }
     let told = fits(dir.path(), 80, &format!("denoise clicks.csv -o kept.csv --results out {ROBUST}"));
-    assert!(told.seen().len() < 40, "a screen or a little more: {}", told.text());
+    // What came out fits a screen of 24 lines, and what matters most is seen last.
+    let seen: Vec<String> = told.seen().into_iter().filter(|line| !line.starts_with("Script done")).collect();
+    let seen = &seen[..seen.iter().rposition(|line| !line.is_empty()).unwrap() + 1];
+    let from = seen.iter().position(|line| line.trim_start().starts_with("fm, 2 seeds")).unwrap();
+    assert!(seen.len() - from <= 20, "{} lines: {}", seen.len() - from, told.text());
+    assert!(seen.last().unwrap().starts_with("verdict: "), "{}", told.text());
+    let end = seen[seen.len() - 5..].join("\n");
+    assert!(end.contains("Next: ") && end.contains("Files: kept.csv, out/ (all results)"), "{}", told.text());
+    assert!(seen[from..].iter().any(|line| line.starts_with("found: ")), "{}", told.text());
     let told = fits(dir.path(), 80, &format!("denoise clicks.csv -o kept.csv -v {ROBUST}"));
     assert!(told.seen().iter().any(|line| line.contains("certify 42, all rows, pass 1") && line.contains("valid AUC")));
     let others = "--compare loss_drop,confident_learning,trim --transfer ipnn --seeds 2 --no-certify";
@@ -146,6 +154,22 @@ fn every_command_of_a_client_and_of_an_operator() {
             );
         }
     }
+    // The list tells jobs apart by what came of them, their tables and their tags; where there is no room, the tags go first.
+    let wide = fits(dir.path(), 200, &format!("status {at}"));
+    for part in ["verdict", "night=1", "a name that somebody took a goo…", "random_drop"] {
+        assert!(wide.text().contains(part), "{part}: {}", wide.text());
+    }
+    let narrow = fits(dir.path(), 80, &format!("status {at}"));
+    assert!(narrow.text().contains("verdict") && narrow.text().contains("a name that so…"), "{}", narrow.text());
+    // A pager has a width, too.
+    let piped = Command::new(env!("CARGO_BIN_EXE_autodenoise"))
+        .args(format!("status {job} --passes {at}").split_whitespace())
+        .env("COLUMNS", "60")
+        .output()
+        .unwrap();
+    let piped = String::from_utf8(piped.stdout).unwrap();
+    let passes = piped.lines().skip_while(|line| !line.contains("phase")).take_while(|line| !line.is_empty());
+    assert!(passes.clone().count() > 3 && passes.clone().all(|line| line.chars().count() <= 60), "{piped}");
     fits(dir.path(), 80, &format!("pause {waits} {at}"));
     fits(dir.path(), 80, &format!("resume {waits} {at}"));
     fits(dir.path(), 80, &format!("cancel {waits} {at}"));

@@ -122,6 +122,11 @@ fn a_key_opens_a_session_that_is_good_for_pages_alone_and_ends() {
     reader.sign_in(&make_key(&data, &["--scope", "read"]));
     let jobs = reader.get("/jobs").text().unwrap();
     assert!(!jobs.contains("href=\"/new\""), "what it may not do is not offered");
+    // Nor is a form that could not be sent.
+    let refused = reader.get("/new");
+    assert_eq!(refused.status(), 403);
+    let said = refused.text().unwrap();
+    assert!(said.contains("Your key may only read") && !said.contains("<form class=\"card upload\""), "{said}");
     assert_eq!(reader.post(&job, &[]).status(), 403);
     assert_eq!(reader.post("/sign-out", &[]).status(), 303);
     assert_eq!(reader.get("/jobs").status(), 303, "and may leave");

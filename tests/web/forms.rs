@@ -45,9 +45,11 @@ fn a_table_and_a_job_come_by_forms_alone() {
 
     let made = send(&[("label", "click"), ("split_column", "split"), ("name", "by form")]);
     assert_eq!(made.status(), 303, "{}", service.log());
-    let page = header(&made, "location").to_owned();
+    // The way leads on to the job, which waits for the table to be read.
+    let form = header(&made, "location").to_owned();
+    let page = form.strip_suffix("/new-job").unwrap().to_owned();
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !visitor.get(&page).text().unwrap().contains("/new-job\"") {
+    while !visitor.get(&form).text().unwrap().contains("select name=\"method\"") {
         assert!(Instant::now() < deadline, "{}", service.log());
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -57,7 +59,6 @@ fn a_table_and_a_job_come_by_forms_alone() {
     }
 
     // What the plan says is on the page; what cannot be is said, and the form stays as it was filled in.
-    let form = format!("{page}/new-job");
     let planned =
         visitor.get(&format!("{form}?method=paper&backbone=fm&certify=on&seeds=5&seed=7&plan=1")).text().unwrap();
     assert!(planned.contains("What it would take") && planned.contains("Smallest gain"), "{planned}");
@@ -66,7 +67,7 @@ fn a_table_and_a_job_come_by_forms_alone() {
     assert!(wrong.text().unwrap().contains("{&#34;epoch&#34;: 2}"));
     let options =
         r#"{"epochs": 2, "warmup_epochs": 2, "batch_size": 512, "retrain_max_epoch": 3, "select_ratio": 0.9}"#;
-    let fields = [("method", "paper"), ("backbone", "fm"), ("seed", "7"), ("labels", "by=form"), ("options", options)];
+    let fields = [("method", "paper"), ("backbone", "fm"), ("seed", "7"), ("tags", "by=form"), ("options", options)];
     let started = visitor.post(&form, &fields);
     assert_eq!(started.status(), 303, "{}", service.log());
     let job_page = header(&started, "location").to_owned();
@@ -78,8 +79,15 @@ fn a_table_and_a_job_come_by_forms_alone() {
     {
         assert!(html.contains(part), "{part}");
     }
-    let listed = visitor.get("/jobs?label=by%3Dform&status=succeeded").text().unwrap();
-    assert!(listed.contains(&job_page), "{listed}");
+    // What the API calls a label is a tag to people; links of earlier versions lead on.
+    for link in ["/jobs?tag=by%3Dform&status=succeeded", "/jobs?label=by%3Dform", "/compare?tag=by%3Dform"] {
+        let listed = visitor.get(link).text().unwrap();
+        assert!(listed.contains(&job_page) && listed.contains("/jobs?tag=by%3Dform"), "{listed}");
+    }
+    assert!(!visitor.get("/jobs?tag=by%3Dnobody").text().unwrap().contains(&job_page));
+    let slip = visitor.get("/compare?label=night");
+    assert_eq!(slip.status(), 200);
+    assert!(slip.text().unwrap().contains("write night=value"));
     assert!(!visitor.get("/jobs?status=failed").text().unwrap().contains(&job_page));
 
     // Results: the same bytes as the API's.
@@ -89,6 +97,20 @@ fn a_table_and_a_job_come_by_forms_alone() {
     let download = visitor.get(&format!("{job_page}/results/denoised"));
     assert!(header(&download, "content-disposition").contains("attachment"));
     assert_eq!(download.bytes().unwrap(), service.artifact(&job, "denoised"));
+    // What is looked for first stands first; the report can be looked at, and may do nothing in the browser.
+    let at = |name: &str| results.find(&format!("<span class=\"strong\">{name}</span>")).unwrap();
+    assert!(at("denoised") < at("report.html") && at("report.html") < at("indices") && at("keep_mask") < at("model"));
+    let report = visitor.get(&format!("{job_page}/report"));
+    assert_eq!((report.status().as_u16(), header(&report, "content-type")), (200, "text/html; charset=utf-8"));
+    assert_eq!(header(&report, "content-disposition"), "inline; filename=\"report.html\"");
+    let policy = header(&report, "content-security-policy").to_owned();
+    for part in ["default-src 'none'", "sandbox", "frame-ancestors 'none'", "form-action 'none'"] {
+        assert!(policy.contains(part) && !policy.contains("allow-") && !policy.contains("script-src"), "{policy}");
+    }
+    assert_eq!(header(&report, "x-content-type-options"), "nosniff");
+    let report = report.text().unwrap();
+    // It says which table it is about, and which job.
+    assert!(report.contains("<strong>by form</strong>") && report.contains(&format!("<span>{job}</span>")), "{report}");
     let missing = visitor.get(&format!("{job_page}/results/nothing"));
     assert_eq!((missing.status().as_u16(), header(&missing, "content-type")), (404, "text/html; charset=utf-8"));
 
@@ -96,6 +118,15 @@ fn a_table_and_a_job_come_by_forms_alone() {
     let again = visitor.post(&format!("{job_page}/again"), &[]);
     let second = header(&again, "location").to_owned();
     service.wait_for(second.rsplit('/').next().unwrap(), "job.succeeded");
+    // One that was cancelled can be run again too, and one that goes on cannot.
+    let third = header(&visitor.post(&format!("{second}/again"), &[]), "location").to_owned();
+    visitor.post(&format!("{third}/cancel"), &[]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !visitor.get(&third).text().unwrap().contains(&format!("{third}/again")) {
+        assert!(Instant::now() < deadline, "{}", service.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(visitor.post(&format!("{third}/again"), &[]).status(), 303);
     let ended = visitor.post(&format!("{second}/pause"), &[]);
     assert_eq!(ended.status(), 409);
     assert!(ended.text().unwrap().contains("it cannot be paused"));
@@ -160,7 +191,9 @@ fn columns_of_an_upload_in_parts_are_chosen_by_a_form() {
     let made = visitor.post(&page, &fields);
     assert_eq!(made.status(), 303, "{}", service.log());
     // It is the dataset that the same file becomes when it is sent at once.
-    let id = header(&made, "location").rsplit('/').next().unwrap().to_owned();
+    let id = header(&made, "location").strip_suffix("/new-job").unwrap().rsplit('/').next().unwrap().to_owned();
+    // Nobody named it: it goes by the name of its file.
+    assert!(visitor.get("/datasets").text().unwrap().contains(">clicks.csv</a>"));
     let at_once = service.post("/v1/datasets").query(&CLICKS).header("content-type", "text/csv").body(table);
     assert_eq!(service.expect(at_once, 200)["id"], id);
     assert_eq!(service.get(&sample).send().unwrap().status(), 409, "a dataset was made of it");

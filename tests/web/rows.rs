@@ -66,7 +66,7 @@ fn rows_are_found_by_what_they_are_and_hold() {
     // The page shows the same, and pages on.
     let visitor = Visitor::new(&service);
     let page = visitor.get(&format!("/jobs/{job}/rows?kept=false")).text().unwrap();
-    assert!(page.contains(&format!(">{}</td>", dropped[0]["row"])), "{page}");
+    assert!(page.contains(&format!("class=\"number mono\">{}</td>", dropped[0]["row"])), "{page}");
     let page = visitor.get(&format!("/jobs/{job}/rows")).text().unwrap();
     assert!(page.contains("rel=\"next\""), "{page}");
     let empty = visitor.get(&format!("/jobs/{job}/rows?row=99999999")).text().unwrap();

@@ -52,8 +52,10 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
     assert_eq!(browser.count("input[value=label]:checked"), 1, "there is one label");
     browser.run("document.querySelectorAll('table.columns tbody tr').forEach((row) => { if (row.cells[0].innerText === 'click') row.querySelector('input[value=label] + span').click(); })");
     browser.click("main form button.main");
-    browser.wait_for("a[href$=new-job]");
-    browser.goto(&browser.path());
+    // The form of the job comes by itself, once the table is read.
+    browser.wait_for("select[name=method]");
+    let form = browser.path();
+    browser.goto(form.strip_suffix("/new-job").unwrap());
     browser.picture("dataset");
     browser.check();
 
@@ -61,7 +63,7 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
     browser.click("a[href$=new-job]");
     browser.select("select[name=method]", "paper");
     browser.select("select[name=backbone]", "fm");
-    browser.fill("input[name=labels]", "night=1");
+    browser.fill("input[name=tags]", "night=1");
     browser.click("details summary");
     let options =
         r#"{"epochs": 6, "warmup_epochs": 3, "batch_size": 256, "retrain_max_epoch": 8, "select_ratio": 0.9}"#;
@@ -98,6 +100,10 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
 
     // Its rows: a page, the next one, and those of one user.
     browser.goto(&job);
+    browser.goto(&format!("{job}/report"));
+    assert!(browser.text("header").contains("clicks.csv"), "{}", browser.text("header"));
+    browser.picture("report");
+    browser.goto(&job);
     browser.click(".tabs a[href$=rows]");
     let first = browser.text("table.rows tbody td");
     browser.picture("rows");
@@ -116,7 +122,7 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
     browser.click(".tabs a[href$=results]");
     browser.wait_for("table.files");
     browser.picture("results");
-    browser.goto("/compare?label=night%3D1");
+    browser.goto("/compare?tag=night%3D1");
     browser.picture("compare");
     browser.goto("/datasets");
     browser.picture("datasets");
@@ -125,7 +131,7 @@ fn from_the_sign_in_to_the_verdict_and_out_again() {
     // By keys alone.
     browser.goto("/jobs");
     browser.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true}))");
-    assert_eq!(browser.run("return document.activeElement.name"), "label");
+    assert_eq!(browser.run("return document.activeElement.name"), "tag");
 
     // Out: nothing is shown any more, by going back neither. Another tenant sees nothing.
     browser.click(".menu summary");

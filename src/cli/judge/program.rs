@@ -5,7 +5,7 @@ use crate::{
         error::CliError,
         view::{JobView, arm_words},
     },
-    evaluate::{OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, read_choice},
+    evaluate::{OutsideError, OutsideProof, OutsideRun, Predictions, changes_rows, list_outside_runs, read_choice},
     ingest::column_reader,
     judge::{JudgeCommand, JudgedTable, JudgedTableError, Program, ProgramError, RunFiles, put_verdict},
     predictions::{PredictionsError, read_predictions},
@@ -78,7 +78,10 @@ pub async fn judge_report(
             let what = format!("seed {}, {}", run.seed, arm_words(run.arm));
             view.show_waiting(format!("judge: {what} ({number} of {})", runs.len()));
             let predictions = trainings.run(*run).await.map_err(|error| error.in_run(&what))?;
-            proof.add(*run, &predictions).map_err(CliError::failed)?;
+            proof.add(*run, &predictions).map_err(|error| match error {
+                OutsideError::SeedIgnored { .. } => CliError::job_failed(format!("the judge: {error}")),
+                OutsideError::Reading(error) => CliError::failed(error),
+            })?;
         }
         view.finish();
     }

@@ -8,17 +8,16 @@ use crate::{
         error::CliError,
         evidence::check_verdict,
         output::place,
-        report::{ToldReport, describe_report},
+        report::{Telling, ToldReport, describe_report},
         runtime,
-        screen::Screen,
         view::JobView,
         watch::ShownArgs,
     },
-    evaluate::{Predictions, read_rows_to_show},
+    evaluate::{OutsideError, Predictions, read_rows_to_show},
     judge::{Manifest, ManifestRun, REPORT, put_verdict},
     predictions::{PredictionsError, read_predictions},
-    report::{PAGE, report_page},
-    types::Split,
+    report::{Heading, PAGE, report_page},
+    types::{Origin, Split, TableSource},
 };
 use clap::Args;
 use std::{
@@ -70,7 +69,7 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let mut report = inputs.results.report.clone();
     let mut proof = inputs.begin_proof(&asked)?;
     for (run, predictions) in manifest.runs.iter().zip(&predictions) {
-        proof.add(run.run(), predictions).map_err(CliError::failed)?;
+        proof.add(run.run(), predictions).map_err(refuse_predictions)?;
     }
     let reads = proof.reads();
     let own_read = report.certification.as_ref().and_then(|own| own.test_read).map_or(0, |read| read.number);
@@ -84,7 +83,9 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
         .map_err(|error| cannot_write(&written, &error))?;
     let page = folder.path().join(PAGE);
     // Nobody who has only results knows the passes of the search.
-    let text = report_page(&report, &read_rows_to_show(&args.results, &report).map_err(CliError::failed)?, &[]);
+    let shown = read_rows_to_show(&args.results, &report).map_err(CliError::failed)?;
+    let origin = Origin::of_files(&TableSource::from(&args.table));
+    let text = report_page(&report, Heading::new(&origin, &inputs.dataset.profile), &shown, &[]);
     std::fs::write(&page, text).map_err(|error| cannot_write(&page, &error))?;
     let artifacts = inputs.results.digests_with_report(folder.path()).map_err(CliError::failed)?;
     let source = inputs.results.source_digest();
@@ -95,10 +96,17 @@ async fn run(args: VerdictArgs, interrupted: Arc<AtomicBool>) -> Result<(), CliE
     let written = folder.path().join(certificate::FILE);
     std::fs::write(&written, certificate::file_text(&envelope)).map_err(|error| cannot_write(&written, &error))?;
     place(&written, &args.arms.join(certificate::FILE))?;
-    args.shown
-        .json
-        .print(&ToldReport::new(&report), || describe_report(&report, Screen::stdout(), args.shown.verbosity.verbose));
+    let how = Telling::on_stdout(args.shown.verbosity.verbose);
+    let files = format!("Files: report.html, report.json and certificate.json in {}", args.arms.display());
+    args.shown.json.print(&ToldReport::new(&report), || describe_report(&report, Telling { files: &files, ..how }));
     check_verdict(&report)
+}
+
+fn refuse_predictions(error: OutsideError) -> CliError {
+    match error {
+        OutsideError::SeedIgnored { .. } => CliError::invalid_predictions(error),
+        OutsideError::Reading(error) => CliError::failed(error),
+    }
 }
 
 /// The predictions of every run. Those of validation rows count where all runs have them.

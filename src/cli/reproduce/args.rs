@@ -14,12 +14,11 @@ use clap::Args;
 use std::path::PathBuf;
 
 const AFTER: &str = "\
-Writes NAME.md, NAME.html (one file, no script) and NAME.json to --out, where NAME is what is
-made. They hold numbers only; the case study alone shows rows.
+Writes NAME.md, NAME.html (one file, no script) and NAME.json to --out, where NAME is what is made. They hold numbers only; the \
+case study alone shows rows.
 
-Finished jobs are kept in the folder `jobs` of --out. None is run again by what needs it, as long
-as the rows, the options and the version of the program are the same; so the same command goes on
-with a run that was cut short.
+Finished jobs are kept in the folder `jobs` of --out. None is run again by what needs it, as long as the rows, the options and \
+the version of the program are the same; so the same command goes on with a run that was cut short.
 
   autodenoise import movielens-1m ml-1m --out ml-1m.csv.zst
   autodenoise reproduce table1 ml-1m.csv.zst --spec ml-1m.spec.json \\

@@ -76,6 +76,11 @@ macro_rules! methods {
         }
 
         impl MethodName {
+            /// What it keeps or does, in a sentence.
+            pub fn purpose(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii()),+ }
+            }
+
             /// What it is called in tables for people.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => <$own>::TITLE),+ }

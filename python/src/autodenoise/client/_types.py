@@ -1067,6 +1067,8 @@ class DatasetView(TypedDict):
     """Why it is `invalid`: up to a cap; `error_total` counts all."""
     feature_map: NotRequired[FeatureMap | None]
     """Present once `ready`."""
+    file_name: NotRequired[str | None]
+    """The name of the uploaded file, where the client gave it one."""
     id: DatasetId
     name: NotRequired[str | None]
     """The client's name for it."""
@@ -1458,6 +1460,8 @@ class JobSummary(TypedDict):
     backbone: BackboneKind
     created_at: str
     dataset_id: DatasetId
+    dataset_name: NotRequired[str | None]
+    """The dataset's name, else that of the uploaded file."""
     epoch: NotRequired[int | None]
     error: NotRequired[str | None]
     """Why it failed."""
@@ -1495,6 +1499,8 @@ class JobView(TypedDict):
     """How many times a worker has started it."""
     created_at: str
     dataset_id: DatasetId
+    dataset_name: NotRequired[str | None]
+    """The dataset's name, else that of the uploaded file."""
     epoch: NotRequired[int | None]
     error: NotRequired[str | None]
     """Why it failed."""
@@ -1991,13 +1997,14 @@ class Profile(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far a running job is. One unit of work is one pass over the training rows; a retrain that stops early
-    finishes in fewer than foreseen, so `total` may shrink.
+    """How far a running job is, on a scale that stands from its first pass to its last: `total` is the passes over
+    the training rows that were foreseen at its beginning, and every part of the job counts in `done` for those
+    foreseen of it, whether it takes more or fewer.
     """
 
     done: int
     eta_seconds: NotRequired[float | None]
-    """Seconds left at the pace so far; absent before there is one."""
+    """Seconds left at the pace so far; absent before it can be told."""
     total: int
 
 
@@ -2202,7 +2209,7 @@ class RowView(TypedDict):
     target: NotRequired[float | None]
     """What a kept row is trained on, where that is not its label, and what it weighs, where that is not 1."""
     values: NotRequired[list[RowCell]]
-    """Its values, field by field, of the first 10,000 rows."""
+    """Its values, field by field: of the first 10,000 rows, and of the first 50 of each finding."""
     weight: NotRequired[float | None]
 
 
