@@ -54,7 +54,7 @@ fn a_run_with_everything_that_it_prints() {
     assert!(end.contains("Next: ") && end.contains("Files: kept.csv, out/ (all results)"), "{}", told.text());
     assert!(seen[from..].iter().any(|line| line.starts_with("found: ")), "{}", told.text());
     let told = fits(dir.path(), 80, &format!("denoise clicks.csv -o kept.csv -v {ROBUST}"));
-    assert!(told.seen().iter().any(|line| line.contains("certify 42, all rows, pass 1") && line.contains("valid AUC")));
+    assert!(told.seen().iter().any(|line| line.contains("certify 43, all rows, pass 1") && line.contains("valid AUC")));
     let others = "--compare loss_drop,confident_learning,trim --transfer ipnn --seeds 2 --no-certify";
     let told = fits(
         dir.path(),
