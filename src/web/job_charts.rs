@@ -106,7 +106,7 @@ fn verdict(rows: &[EpochRow]) -> Option<Figure> {
     figure(
         "chart-verdict",
         "Models of the verdict",
-        "AUC on the validation rows by pass of the training: the mean over the seeds that came so far.",
+        "AUC on the validation rows by pass of the training: the mean over the seeds trained so far. The first seed's models of all rows and of the kept rows may be those of the table, drawn above.",
         ["pass of the training", "AUC on validation rows"],
         series.collect(),
     )
