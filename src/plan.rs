@@ -25,8 +25,8 @@ pub struct Pace {
     pub basis: String,
 }
 
-/// What a job would take and could show on a dataset of this profile and these fields, with so many threads. `pace` is absent where nothing was
-/// measured; `test_read` where no verdict is asked for.
+/// What a job would take and could show on a dataset of this profile and these fields, with so many threads. `pace` is absent
+/// where nothing was measured; `test_read` where no verdict is asked for.
 pub fn make_plan(
     spec: ResolvedSpec,
     profile: &Profile,

@@ -27,3 +27,7 @@ pub const STYLE: &str = include_str!("chart.css");
 
 /// The colours of charts and of the pages around them, light and dark.
 pub const PALETTE: &str = include_str!("palette.css");
+
+/// Tables on a narrow screen: a row is a card, in which a cell with a `data-name` says its column by it. It comes after the page's
+/// own rules for tables.
+pub const CARDS: &str = include_str!("cards.css");

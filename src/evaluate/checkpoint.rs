@@ -21,7 +21,7 @@ use std::{
 };
 
 /// To be raised whenever what is saved changes: a checkpoint of another format is not read, and its job starts anew.
-const FORMAT: u32 = 10;
+const FORMAT: u32 = 11;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {

@@ -9,7 +9,7 @@ use super::tune::told_of;
 use crate::backbone::{Engines, TensorFile, TrainingData, WeightsError};
 use crate::ingest::Dataset;
 use crate::selection::{SealedTest, SelectError, Selected};
-use crate::types::{ResolvedSpec, TrainerEvent};
+use crate::types::{Progress, ResolvedSpec, TrainerEvent};
 use serde_json::Value;
 use std::path::Path;
 
@@ -40,15 +40,16 @@ pub fn run_part(input: &PartInput, out: &Path) -> Result<(), SelectError> {
     let who = told_of(task, &setting, spec, &context);
     let (mut book, mut stage, mut test) = (Book::default(), None, SealedTest::new(dataset, None));
     let mut told = Vec::new();
+    // It is told to nobody.
+    let progress = Progress { done: 0, total: 1, eta_seconds: None };
     let result = loop {
         let mut keep_row = |event| {
             if let TrainerEvent::Epoch(row) = event {
                 told.push(row);
             }
         };
-        let total = book.spent.passes + 1;
         let (book, stage) = (&mut book, &mut stage);
-        let mut passes = Passes { book, stage, test: &mut test, emit: &mut keep_row, total };
+        let mut passes = Passes { book, stage, test: &mut test, emit: &mut keep_row, progress };
         if let Some(done) = passes.do_part((task, &setting), who, &context, &training, rows.treatment())? {
             break PartResult::from(done);
         }

@@ -58,7 +58,7 @@ impl Turn<'_, '_> {
     /// what others came to is taken in; nobody joins where that ended the proof, or where the run is to be paused.
     fn fill(&mut self, crew: &mut Crew) -> Result<(), SelectError> {
         let is_shared = self.desk.board.is_shared();
-        if is_shared {
+        if is_shared && crew.members.iter().any(|member| !self.desk.granted.contains(&member.id)) {
             let open = self.list_open(true)?;
             self.offer(&open)?;
             self.claim_again(crew)?;

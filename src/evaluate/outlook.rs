@@ -4,7 +4,6 @@
 
 use super::tasks::Task;
 use super::tune::Tunee;
-use crate::selection::Spent;
 use crate::types::{Progress, ResolvedSpec};
 use std::collections::HashSet;
 
@@ -38,7 +37,6 @@ pub(super) enum Stand {
 
 impl Outlook {
     pub fn new(spec: &ResolvedSpec, tasks: &[Task]) -> Self {
-        let nothing = Spent::default();
         let mut tunees = HashSet::new();
         let share = |task: &Task| {
             if let Task::Certify(trial) = task
@@ -47,7 +45,7 @@ impl Outlook {
                 // It is taken over from the table.
                 return Share::default();
             }
-            let work = task.expected_passes(spec, &nothing);
+            let work = task.expected_passes(spec);
             // The first training of a tunee waits for its setting.
             let race = Tunee::of(*task, spec).filter(|(tunee, _)| tunees.insert(*tunee));
             Share { race: race.map_or(0, |(_, grid)| grid.passes(work)), work }

@@ -7,7 +7,7 @@ use super::tasks::{Task, make_selector};
 use super::training::Training;
 use crate::backbone::{Fit, FitOptions};
 use crate::selection::{Context, Place, Role, SealedTest, SelectError, Selected, Session, Treatment};
-use crate::types::{Arm, Phase, TrainerEvent};
+use crate::types::{Arm, Phase, Progress, TrainerEvent};
 use std::time::Instant;
 
 /// What the passes of a step may change, and whom they tell.
@@ -16,8 +16,8 @@ pub(super) struct Passes<'p, 'a> {
     pub stage: &'p mut Option<Stage>,
     pub test: &'p mut SealedTest<'a>,
     pub emit: &'p mut (dyn FnMut(TrainerEvent) + Send),
-    /// Passes so far and the one under way; how far the job is, says `Outlook`.
-    pub total: u64,
+    /// How far the job was before the step.
+    pub progress: Progress,
 }
 
 impl<'a> Passes<'_, 'a> {
@@ -136,7 +136,7 @@ impl<'a> Passes<'_, 'a> {
             stage: self.stage,
             test: self.test,
             emit: &mut emit_progress,
-            total: self.total,
+            progress: self.progress,
         })
     }
 
@@ -172,6 +172,6 @@ impl<'a> Passes<'_, 'a> {
 
     pub fn session(&mut self) -> Session<'_, 'a> {
         let (spent, warnings) = (&mut self.book.spent, &mut self.book.warnings);
-        Session { emit: self.emit, spent, warnings, test: self.test, total: self.total }
+        Session { emit: self.emit, spent, warnings, test: self.test, progress: self.progress }
     }
 }

@@ -18,7 +18,7 @@ use super::turn::Turn;
 use crate::backbone::BackboneConfig;
 use crate::selection::{SealedTest, SelectError};
 use crate::types::{EpochRow, Phase, Progress, ResolvedSpec, Split, TrainerEvent};
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -103,18 +103,10 @@ impl<'a> Run<'a> {
     }
 
     fn run_pass(&mut self, task: Task, emit: &mut (dyn FnMut(TrainerEvent) + Send)) -> Result<(), SelectError> {
-        let (before, started) = (self.progress(), Instant::now());
-        let spent = &self.state.book.spent;
-        let (total, pace) = (spent.passes + 1, spent.seconds / spent.passes.max(1) as f64);
+        let progress = self.progress();
         let mut drawn = Vec::new();
         let spec = self.job.input.spec;
         let mut emit_and_keep = |event| {
-            if let TrainerEvent::Progress(_) = &event {
-                // A pass that takes longer than usual counts as one pass all the same.
-                let passed = started.elapsed().as_secs_f64().min(pace);
-                let eta_seconds = before.eta_seconds.map(|left| (left - passed).max(0.0));
-                return emit(TrainerEvent::Progress(Progress { eta_seconds, ..before }));
-            }
             if let TrainerEvent::Epoch(row) = &event
                 && is_drawn(row, spec)
             {
@@ -123,7 +115,7 @@ impl<'a> Run<'a> {
             emit(event);
         };
         let State { book, stage, outcome } = &mut self.state;
-        let passes = Passes { book, stage, test: &mut self.test, emit: &mut emit_and_keep, total };
+        let passes = Passes { book, stage, test: &mut self.test, emit: &mut emit_and_keep, progress };
         let mut turn = Turn { job: &self.job, outcome, passes, desk: &mut self.desk };
         let done = match task {
             Task::Select(of) => turn.select(of).or_else(|error| turn.leave_out(of, error)),

@@ -244,8 +244,6 @@ impl Turn<'_, '_> {
             PartResult::Trained(trained) => {
                 spent.passes += u64::from(trained.passes);
                 spent.seconds += trained.seconds;
-                spent.retrains += 1;
-                spent.retrain_passes += u64::from(trained.passes);
             }
             PartResult::PutOff => {}
         }

@@ -3,8 +3,8 @@
 use super::proof::{Trial, list_trials};
 use crate::baseline;
 use crate::denoise::{AutoDenoise, Robust};
-use crate::selection::{Context, Selector, Spent};
-use crate::types::{BackboneKind, Method, Options, Phase, ResolvedMethod, ResolvedSpec};
+use crate::selection::{Context, Selector};
+use crate::types::{BackboneKind, Method, Options, Phase, ResolvedMethod, ResolvedSpec, TrainingPasses};
 use serde::{Deserialize, Serialize};
 
 /// A method of the job with one of its seeds.
@@ -102,16 +102,16 @@ impl Task {
     }
 
     /// Passes that a task takes, as far as can be foreseen.
-    pub fn expected_passes(self, spec: &ResolvedSpec, spent: &Spent) -> u64 {
+    pub fn expected_passes(self, spec: &ResolvedSpec) -> u64 {
         let (contender, trainee) = self.subject(spec);
         let method = contender.method(spec);
         if self == Self::Export {
             0
         } else if self.chooses_rows(spec) {
-            spent.expected_selection(method)
+            method.cost(TrainingPasses::expect(method.backbone, &method.options, None, None)).passes
         } else {
             let (backbone, options) = find_trainee(spec, method, trainee);
-            let training = spent.expected_training(backbone, options, spec.tuning.grid());
+            let training = TrainingPasses::expect(backbone, options, spec.tuning.grid(), None);
             if spec.tuning.grid().is_some() { training.tuned } else { training.fixed }
         }
     }

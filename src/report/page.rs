@@ -54,6 +54,7 @@ pub fn report_page(report: &Report, heading: Heading, rows: &ShownRows, epochs: 
         palette: chart::PALETTE,
         chart_style: chart::STYLE,
         style: include_str!("templates/report.css"),
+        cards: chart::CARDS,
         badge: match report.verdict {
             Verdict::Certified => "badge good",
             Verdict::NotBetter => "badge bad",
@@ -89,6 +90,7 @@ struct Page {
     palette: &'static str,
     chart_style: &'static str,
     style: &'static str,
+    cards: &'static str,
     /// Classes of the verdict.
     badge: &'static str,
     summary: Summary,

@@ -19,9 +19,10 @@ fn write(out: &mut String, page: &Page) -> fmt::Result {
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <title>{title}</title>\n<style>\n{}{STYLE}{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
+         <title>{title}</title>\n<style>\n{}{STYLE}{}{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
         chart::PALETTE,
         chart::STYLE,
+        chart::CARDS,
     )?;
     for block in &page.blocks {
         match block {

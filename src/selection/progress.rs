@@ -1,6 +1,6 @@
-//! How far a run is: passes done and foreseen, time used, and when to say so.
+//! How far a pass is: time used, and when to say so.
 
-use crate::types::{BackboneKind, Options, Progress, ResolvedMethod, TrainingPasses, TuningGrid};
+use crate::types::Progress;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -12,43 +12,22 @@ const EVERY: Duration = Duration::from_millis(500);
 pub struct Spent {
     pub passes: u64,
     pub seconds: f64,
-    /// Passes of finished retrains, and how many retrains.
-    pub retrain_passes: u64,
-    pub retrains: u64,
-}
-
-impl Spent {
-    /// Passes that trainings to early stopping are expected to take: as many as those before took on average, or as is usual.
-    pub fn expected_training(
-        &self,
-        backbone: BackboneKind,
-        options: &Options,
-        grid: Option<&TuningGrid>,
-    ) -> TrainingPasses {
-        let mean = self.retrain_passes.checked_div(self.retrains);
-        TrainingPasses::expect(backbone, options, grid, mean.map(|mean| mean.max(1)))
-    }
-
-    /// Passes (and other steps) in which a method chooses its rows.
-    pub fn expected_selection(&self, method: &ResolvedMethod) -> u64 {
-        method.cost(self.expected_training(method.backbone, &method.options, None)).passes
-    }
 }
 
 /// Reports from time to time how far a pass is.
 pub struct Meter {
     at_start: Progress,
-    seconds: f64,
+    /// Seconds of a pass so far.
+    pace: f64,
     started: Instant,
     last: Instant,
 }
 
 impl Meter {
-    /// For one pass of a run that has spent this much.
-    pub fn new(spent: &Spent, total: u64) -> Self {
+    /// For one pass of a run that has spent this much, and was so far at its beginning.
+    pub fn new(spent: &Spent, at_start: Progress) -> Self {
         let now = Instant::now();
-        let at_start = Progress { done: spent.passes, total, eta_seconds: None };
-        Self { at_start, seconds: spent.seconds, started: now, last: now }
+        Self { at_start, pace: spent.seconds / spent.passes.max(1) as f64, started: now, last: now }
     }
 
     /// The progress to report now, if it is time to.
@@ -57,13 +36,9 @@ impl Meter {
             return None;
         }
         self.last = Instant::now();
-        let in_pass = self.started.elapsed().as_secs_f64();
-        let eta_seconds = (self.at_start.done > 0).then(|| {
-            let pace = self.seconds / self.at_start.done as f64;
-            // A pass that takes longer than usual counts as one pass all the same.
-            let left = (self.at_start.total - self.at_start.done) as f64;
-            (left * pace - in_pass.min(pace)).max(0.0)
-        });
+        // A pass that takes longer than usual counts as one pass all the same.
+        let passed = self.started.elapsed().as_secs_f64().min(self.pace);
+        let eta_seconds = self.at_start.eta_seconds.map(|left| (left - passed).max(0.0));
         Some(Progress { eta_seconds, ..self.at_start })
     }
 }

@@ -3,7 +3,7 @@
 use super::progress::{Meter, Spent};
 use super::{Context, Reading, SealedTest, SelectError};
 use crate::backbone::{Fit, Model, PassOptions, PassSummary, Rows};
-use crate::types::{Arm, EpochRow, Phase, TrainerEvent, Warning};
+use crate::types::{Arm, EpochRow, Phase, Progress, TrainerEvent, Warning};
 use std::time::Instant;
 
 /// One step's dealings with the outside.
@@ -12,8 +12,8 @@ pub struct Session<'s, 'a> {
     pub spent: &'s mut Spent,
     pub warnings: &'s mut Vec<Warning>,
     pub test: &'s mut SealedTest<'a>,
-    /// Passes of the whole job, as far as foreseen.
-    pub total: u64,
+    /// How far the job was before the step.
+    pub progress: Progress,
 }
 
 /// What a pass belongs to.
@@ -35,7 +35,7 @@ impl Place {
 impl Session<'_, '_> {
     /// Calls `work` with a tick that reports progress now and then.
     pub fn with_ticks<T>(&mut self, work: impl FnOnce(&mut (dyn FnMut() + Send)) -> T) -> T {
-        let mut meter = Meter::new(self.spent, self.total);
+        let mut meter = Meter::new(self.spent, self.progress);
         let emit = &mut self.emit;
         work(&mut || {
             if let Some(progress) = meter.due() {
@@ -79,10 +79,6 @@ impl Session<'_, '_> {
             kept: Some(share),
             ..empty_row(context, place, fit.passes())
         });
-        if fit.is_done() {
-            self.spent.retrains += 1;
-            self.spent.retrain_passes += u64::from(fit.passes());
-        }
     }
 
     pub fn report_row(&mut self, row: EpochRow) {

@@ -117,6 +117,11 @@ impl ResolvedSpec {
     /// Most bytes of the memory of a trainer with so many threads, roughly: the program, the dataset, the loss history, and the
     /// models that are there at once with what their training keeps.
     pub fn memory_bytes(&self, rows: SplitCounts, ids: u64, fields: u64, threads: usize) -> u64 {
+        self.bytes(rows, ids, fields, Some(threads))
+    }
+
+    /// `threads` is absent on a device, where as many trainings go together as have room.
+    fn bytes(&self, rows: SplitCounts, ids: u64, fields: u64, threads: Option<usize>) -> u64 {
         let dataset = rows.total() * (NUMBER * fields + 5);
         let methods = self.contenders();
         let history =
@@ -138,7 +143,7 @@ impl ResolvedSpec {
         let streams = |rows: &u64| streams(*rows, fields, for_rows);
         let elsewhere: u64 = [rows.train, rows.valid, rows.test].iter().filter(|rows| streams(rows)).sum();
         let sorted = [rows.train, rows.valid].into_iter().filter(|rows| !streams(rows)).max().unwrap_or(0);
-        self.memory_bytes(rows, ids, fields, usize::MAX) - elsewhere * NUMBER * fields + sorted * SORTED
+        self.bytes(rows, ids, fields, None) - elsewhere * NUMBER * fields + sorted * SORTED
     }
 
     /// Models of one kind that are there at once.
@@ -148,7 +153,7 @@ impl ResolvedSpec {
         options: &Options,
         method: &ResolvedMethod,
         [ids, fields]: [u64; 2],
-        threads: usize,
+        threads: Option<usize>,
     ) -> u64 {
         let weights = options.weight_bytes(backbone, ids, fields);
         // The best weights so far stand beside those being trained.
@@ -157,7 +162,8 @@ impl ResolvedSpec {
         // Rows of the warm-up, models that choose rows, and trainings of a proof.
         let of_choice = if searches { 0 } else { method.cost(TrainingPasses::all(0)).trainings };
         let of_proof = self.certify.as_ref().map_or(0, |certify| 3 * u64::from(certify.seeds));
-        let at_once = u64::from(options.warmup_epochs).max(of_choice).max(of_proof).min(threads as u64);
+        let warmup = u64::from(options.warmup_epochs);
+        let at_once = threads.map_or(warmup, |threads| warmup.max(of_choice).max(of_proof).min(threads as u64));
         let beside = at_once.saturating_sub(1) * (TRAINED_COPIES + 1) * weights;
         let raced = if self.races() > 0 {
             let runners = self.tuning.grid().cloned().unwrap_or_default().weight_decay.len() as u64;
@@ -207,7 +213,7 @@ mod tests {
     fn a_gpu_sorts_the_predictions_of_every_row_that_lies_there() {
         let spec = serde_json::from_value::<JobSpec>(json!({"dataset_id": DatasetId::new()})).unwrap();
         let spec = spec.resolve(&DatasetFacts::default()).unwrap();
-        let in_all = spec.memory_bytes(ROWS, 1000, 4, usize::MAX);
+        let in_all = spec.bytes(ROWS, 1000, 4, None);
         assert_eq!(spec.device_bytes(ROWS, 1000, 4, u64::MAX), in_all + 800 * SORTED);
         // The ids of the training rows take 12,800 bytes.
         assert_eq!(spec.device_bytes(ROWS, 1000, 4, 12_800), in_all + 800 * SORTED);
