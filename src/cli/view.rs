@@ -168,6 +168,7 @@ impl JobView {
         };
         let what = match row.phase {
             Phase::Validate => format!("validate {}, pass {}", row.epoch, row.pass),
+            Phase::Tune => format!("tune, {}, pass {}", arm_words(row.arm), row.pass),
             Phase::Evaluate => format!("{}, pass {}", evaluated(), row.pass),
             Phase::Certify => format!("certify {}, {}, pass {}", row.seed, arm_words(row.arm), row.pass),
             phase => format!("{} {}", phase.as_str(), row.epoch),

@@ -3,7 +3,7 @@
 use super::book::Book;
 use super::checkpoint::{SelectedMeta, load_selected};
 use super::job::{Ground, Work, WorkKind};
-use super::part::{PartFile, PartOrder, PartResult, PartRows};
+use super::part::{PartFile, PartOrder, PartRows};
 use super::passes::Passes;
 use super::tune::told_of;
 use crate::backbone::{Engines, TensorFile, TrainingData, WeightsError};
@@ -51,7 +51,7 @@ pub fn run_part(input: &PartInput, out: &Path) -> Result<(), SelectError> {
         let (book, stage) = (&mut book, &mut stage);
         let mut passes = Passes { book, stage, test: &mut test, emit: &mut keep_row, progress };
         if let Some(done) = passes.do_part((task, &setting), who, &context, &training, rows.treatment())? {
-            break PartResult::from(done);
+            break done.result;
         }
     };
     PartFile { result, rows: told }.write(out)?;

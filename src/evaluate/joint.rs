@@ -13,7 +13,7 @@ use super::training::Training;
 use super::tune::told_of;
 use super::turn::Turn;
 use crate::backbone::{Fit, FitError, PassSummary, Runner, Track, run_passes};
-use crate::selection::{Context, Place, Race, Role, SelectError, Selected, Treatment};
+use crate::selection::{Context, Keep, PassMetrics, Place, Race, Role, SelectError, Selected, Treatment};
 use crate::types::Phase;
 use std::time::Instant;
 
@@ -139,7 +139,7 @@ impl Turn<'_, '_> {
         let effort = match &setting {
             Setting::Raced(grid) => {
                 let track = Track::new(context.engine, &context.config, context.data, context.threads);
-                Effort::Race(Box::new(Race::new(&track, &list_entrants(grid, options, &context))))
+                Effort::Race(Box::new(Race::new(&track, &list_entrants(grid, options, &context), Keep::Leader)))
             }
             setting => {
                 let (key, options) = (context.key(Role::Evaluate, 0), setting.fit_options(options));
@@ -220,33 +220,34 @@ impl Turn<'_, '_> {
     ) -> Result<Option<PartResult>, SelectError> {
         let task = self.job.task(member.id.task);
         let ((phase, epoch), context) = (task.position(), self.job.prepare(task)?.context);
-        let phase = if member.id.races { Phase::Tune } else { phase };
-        let mut summaries = Vec::with_capacity(ended.len());
-        for ended in ended {
-            summaries.push(ended.map_err(|source| SelectError::Fit { phase, epoch, source })?);
-        }
-        let fit = match &mut member.effort {
-            Effort::Race(race) => {
-                let is_over = race.end_pass(&context.data.valid);
-                let (standings, leader) = (race.standings(), race.leader());
-                let seconds = member.seconds;
-                return Ok(is_over.then_some(PartResult::Raced(Raced { standings, leader, seconds })));
-            }
-            Effort::Train(fit) => fit,
-        };
         let (_, arm) = told_of(task, &member.setting, self.job.input.spec, &context);
+        let place = Place { arm, phase, epoch };
+        let now = Place { phase: if member.id.races { Phase::Tune } else { phase }, ..place };
+        let summaries = ended.into_iter().collect::<Result<Vec<_>, _>>();
+        let summaries = summaries.map_err(|source| SelectError::Fit { phase: now.phase, epoch, source })?;
         let treatment = find_treatment(self.job, self.outcome, member.id, member.drawn.as_deref())?;
         let share = treatment.pass().share_of(context.data.train.len());
-        let place = Place { arm, phase, epoch };
-        self.passes.session().report_pass(&context, place, fit, share, &summaries[0], seconds);
-        if !fit.is_done() {
-            return Ok(None);
+        match &mut member.effort {
+            Effort::Race(race) => {
+                let is_over = race.end_pass(&context.data.valid, &summaries, seconds);
+                self.passes.report_race(&context, now, share, race);
+                if !is_over {
+                    return Ok(None);
+                }
+                let (_, trained) = self.passes.end_race(task, &context, place, share, race);
+                let (standings, leader, seconds) = (race.standings(), race.leader(), member.seconds);
+                Ok(Some(PartResult::Raced(Raced { standings, leader, trained, seconds })))
+            }
+            Effort::Train(fit) => {
+                let metrics = PassMetrics::new(&summaries[0], seconds);
+                self.passes.session().report_pass(&context, now, fit.passes(), share, &metrics);
+                if !fit.is_done() {
+                    return Ok(None);
+                }
+                let trained = self.passes.end_training(task, &context, fit);
+                Ok(Some(PartResult::Trained(Trained { seconds: member.seconds, ..trained })))
+            }
         }
-        let chosen = fit.finish()[0];
-        let test = self.passes.test.predict(&mut *fit.model);
-        let valid = Some(fit.model.predict(&context.data.valid));
-        let trained = Trained { passes: fit.passes(), chosen, test, valid, seconds: member.seconds };
-        Ok(Some(PartResult::Trained(trained)))
     }
 }
 

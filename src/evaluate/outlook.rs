@@ -46,9 +46,11 @@ impl Outlook {
                 return Share::default();
             }
             let work = task.expected_passes(spec);
-            // The first training of a tunee waits for its setting.
-            let race = Tunee::of(*task, spec).filter(|(tunee, _)| tunees.insert(*tunee));
-            Share { race: race.map_or(0, |(_, grid)| grid.passes(work)), work }
+            // The first training of a tunee is that of the race's winner.
+            match Tunee::of(*task, spec).filter(|(tunee, _)| tunees.insert(*tunee)) {
+                Some((_, grid)) => Share { race: grid.passes(work), work: 0 },
+                None => Share { race: 0, work },
+            }
         };
         Self { shares: tasks.iter().map(share).collect() }
     }

@@ -110,12 +110,15 @@ impl<'c> PartRows<'c> {
 }
 
 /// A race that is over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Raced {
     /// In the order of the grid.
     pub standings: Vec<Standing>,
     /// Number of the setting that won.
     pub leader: usize,
+    /// What its training came to: the task's own, which need not be made again.
+    pub trained: Trained,
+    /// Of all.
     pub seconds: f64,
 }
 
@@ -132,10 +135,10 @@ pub(super) struct Trained {
 }
 
 /// What a part came to in this process.
-pub(super) enum Done {
-    Raced(Raced),
-    /// The fit still has the model.
-    Trained(Box<Fit>, Trained),
+pub(super) struct Done {
+    pub result: PartResult,
+    /// It has the model that was trained.
+    pub fit: Box<Fit>,
 }
 
 /// What a part came to, wherever it was done.
@@ -147,50 +150,60 @@ pub(super) enum PartResult {
     PutOff,
 }
 
-impl From<Done> for PartResult {
-    fn from(done: Done) -> Self {
-        match done {
-            Done::Raced(raced) => Self::Raced(raced),
-            Done::Trained(_, trained) => Self::Trained(trained),
-        }
-    }
-}
-
 /// A result without its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum SavedResult {
-    Raced(Raced),
-    Trained { passes: u32, chosen: Chosen, has_valid: bool, seconds: f64 },
+    Raced { standings: Vec<Standing>, leader: usize, trained: SavedTrained, seconds: f64 },
+    Trained(SavedTrained),
     PutOff,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedTrained {
+    passes: u32,
+    chosen: Chosen,
+    has_valid: bool,
+    seconds: f64,
+}
+
+impl Trained {
+    fn save(&self, prefix: &str, file: &mut TensorFile) -> SavedTrained {
+        let Self { passes, chosen, test, valid, seconds } = self;
+        file.put_values(format!("{prefix}test"), &[test.len()], test);
+        if let Some(valid) = valid {
+            file.put_values(format!("{prefix}valid"), &[valid.len()], valid);
+        }
+        SavedTrained { passes: *passes, chosen: *chosen, has_valid: valid.is_some(), seconds: *seconds }
+    }
+
+    fn load(saved: SavedTrained, prefix: &str, file: &TensorFile) -> Result<Self, WeightsError> {
+        let SavedTrained { passes, chosen, has_valid, seconds } = saved;
+        let values = |name: &str| file.floats(&format!("{prefix}{name}")).map(<[f32]>::to_vec);
+        let valid = has_valid.then(|| values("valid")).transpose()?;
+        Ok(Self { passes, chosen, test: values("test")?, valid, seconds })
+    }
 }
 
 impl PartResult {
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> SavedResult {
         match self {
-            Self::Raced(raced) => SavedResult::Raced(raced.clone()),
-            Self::Trained(Trained { passes, chosen, test, valid, seconds }) => {
-                file.put_values(format!("{prefix}test"), &[test.len()], test);
-                if let Some(valid) = valid {
-                    file.put_values(format!("{prefix}valid"), &[valid.len()], valid);
-                }
-                let has_valid = valid.is_some();
-                SavedResult::Trained { passes: *passes, chosen: *chosen, has_valid, seconds: *seconds }
-            }
+            Self::Raced(Raced { standings, leader, trained, seconds }) => SavedResult::Raced {
+                standings: standings.clone(),
+                leader: *leader,
+                trained: trained.save(prefix, file),
+                seconds: *seconds,
+            },
+            Self::Trained(trained) => SavedResult::Trained(trained.save(prefix, file)),
             Self::PutOff => SavedResult::PutOff,
         }
     }
 
     pub fn load(saved: SavedResult, prefix: &str, file: &TensorFile) -> Result<Self, WeightsError> {
-        let values = |name: &str| file.floats(&format!("{prefix}{name}")).map(<[f32]>::to_vec);
         Ok(match saved {
-            SavedResult::Raced(raced) => Self::Raced(raced),
-            SavedResult::Trained { passes, chosen, has_valid, seconds } => Self::Trained(Trained {
-                passes,
-                chosen,
-                test: values("test")?,
-                valid: has_valid.then(|| values("valid")).transpose()?,
-                seconds,
-            }),
+            SavedResult::Raced { standings, leader, trained, seconds } => {
+                Self::Raced(Raced { standings, leader, trained: Trained::load(trained, prefix, file)?, seconds })
+            }
+            SavedResult::Trained(trained) => Self::Trained(Trained::load(trained, prefix, file)?),
             SavedResult::PutOff => Self::PutOff,
         })
     }
@@ -244,8 +257,8 @@ mod tests {
         let chosen = Chosen { pass: 3, valid };
         let trained =
             Trained { passes: 5, chosen, test: vec![0.1, -2.5], valid: Some(vec![f32::MIN_POSITIVE]), seconds: 1.5 };
-        let raced =
-            Raced { standings: vec![Standing { passes: 4, score: 0.1 + 0.2, is_out: true }], leader: 0, seconds: 0.1 };
+        let standings = vec![Standing { passes: 4, score: 0.1 + 0.2, is_out: true }];
+        let raced = Raced { standings, leader: 0, trained: trained.clone(), seconds: 0.1 };
         for result in [PartResult::Trained(trained), PartResult::Raced(raced), PartResult::PutOff] {
             let path = folder.path().join("part");
             PartFile { result: result.clone(), rows: Vec::new() }.write(&path).unwrap();

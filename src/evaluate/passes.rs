@@ -1,7 +1,7 @@
 //! The passes of one step: a method's step towards its choice, or a pass of a training.
 
 use super::book::Book;
-use super::part::{Done, Setting, Trained};
+use super::part::{Done, PartResult, Setting, Trained};
 use super::state::Stage;
 use super::tasks::{Task, make_selector};
 use super::training::Training;
@@ -68,15 +68,18 @@ impl<'a> Passes<'_, 'a> {
         treatment: Treatment,
     ) -> Result<Option<Done>, SelectError> {
         let (phase, epoch) = task.position();
-        if let Setting::Raced(grid) = setting {
-            self.announce(contender, (Phase::Tune, epoch));
-            return Ok(self.race(context, training, treatment, grid, (Phase::Tune, epoch))?.map(Done::Raced));
-        }
-        self.announce(contender, (phase, epoch));
-        let (place, options) = (Place { arm, phase, epoch }, setting.fit_options(training.fit_options(context)));
-        let train = |passes: &mut Passes| passes.train(task, context, place, training, options, treatment);
+        let now = if let Setting::Raced(_) = setting { Phase::Tune } else { phase };
+        self.announce(contender, (now, epoch));
+        let place = Place { arm, phase, epoch };
+        let work = |passes: &mut Passes| match setting {
+            Setting::Raced(grid) => passes.race((task, grid), contender, context, place, training, treatment),
+            setting => {
+                let options = setting.fit_options(training.fit_options(context));
+                passes.train(task, context, place, training, options, treatment)
+            }
+        };
         // What a perfect choice would be worth is no result of the job.
-        if let Task::Oracle(_) = task { self.quietly(train) } else { train(self) }
+        if let Task::Oracle(_) = task { self.quietly(work) } else { work(self) }
     }
 
     /// Trains the next pass on the rows as they are treated; a model whose training has ended says what it thinks of the test
@@ -92,16 +95,22 @@ impl<'a> Passes<'_, 'a> {
     ) -> Result<Option<Done>, SelectError> {
         let started = Instant::now();
         let ended = self.run_pass(context, place, training, options, treatment)?.map(|mut fit| {
-            let chosen = fit.finish()[0];
-            let test = self.test.predict(&mut *fit.model);
-            let valid = (!matches!(task, Task::Oracle(_))).then(|| fit.model.predict(&context.data.valid));
-            (fit, chosen, test, valid)
+            let trained = self.end_training(task, context, &mut fit);
+            (fit, trained)
         });
         self.book.count_pass(started, self.test.reads());
-        Ok(ended.map(|(fit, chosen, test, valid)| {
-            let trained = Trained { passes: fit.passes(), chosen, test, valid, seconds: self.book.task_seconds };
-            Done::Trained(fit, trained)
+        Ok(ended.map(|(fit, trained)| {
+            let trained = Trained { seconds: self.book.task_seconds, ..trained };
+            Done { result: PartResult::Trained(trained), fit }
         }))
+    }
+
+    /// What a training that is over came to; its model gets its best weights. Its seconds are the caller's to say.
+    pub fn end_training(&mut self, task: Task, context: &Context, fit: &mut Fit) -> Trained {
+        let chosen = fit.finish()[0];
+        let test = self.test.predict(&mut *fit.model);
+        let valid = (!matches!(task, Task::Oracle(_))).then(|| fit.model.predict(&context.data.valid));
+        Trained { passes: fit.passes(), chosen, test, valid, seconds: 0.0 }
     }
 
     /// Trains the next pass of a loss that chooses rows on the way; its choice, once the training has ended. The model is

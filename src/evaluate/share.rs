@@ -4,7 +4,7 @@
 use super::board::NextPart;
 use super::checkpoint::save_selected;
 use super::job::{Work, WorkKind};
-use super::part::{Done, PartFile, PartId, PartOrder, PartResult, Setting};
+use super::part::{PartFile, PartId, PartOrder, PartResult, Setting};
 use super::state::Outcome;
 use super::tasks::{Task, find_trainee};
 use super::training::Training;
@@ -202,11 +202,11 @@ impl Turn<'_, '_> {
         let who = told_of(task, setting, self.job.input.spec, &context);
         let done = self.passes.do_part((task, setting), who, &context, &training, rows.treatment())?;
         let Some(mut done) = done else { return Ok(()) };
-        if let (Task::Train(contender, 0), Done::Trained(fit, _)) = (task, &mut done) {
-            self.keep_model(contender, &context, &training, &mut *fit.model);
+        if let Task::Train(contender, 0) = task {
+            self.keep_model(contender, &context, &training, &mut *done.fit.model);
         }
         self.end_part();
-        self.finish_part(id, done.into())
+        self.finish_part(id, done.result)
     }
 
     /// Takes in a part that this process has done, and tells those who hand parts round.
@@ -252,10 +252,14 @@ impl Turn<'_, '_> {
     }
 
     pub fn take_in(&mut self, id: PartId, result: PartResult) -> Result<(), SelectError> {
-        if let PartResult::Raced(raced) = result {
-            return self.settle(id.task, raced);
-        }
-        self.outcome.parts.insert(id.number(), result);
+        let (number, result) = match result {
+            PartResult::Raced(raced) => {
+                self.settle(id.task, &raced)?;
+                (PartId::training(id.task).number(), PartResult::Trained(raced.trained))
+            }
+            other => (id.number(), other),
+        };
+        self.outcome.parts.insert(number, result);
         self.take_waiting().map(drop)
     }
 

@@ -2,15 +2,15 @@
 //! the validation rows. It is chosen once, with the first seed that comes to it, by a race over the grid.
 
 use super::job::{Work, WorkKind};
-use super::part::{Raced, Setting};
+use super::part::{Done, PartResult, Raced, Setting, Trained};
 use super::passes::Passes;
 use super::proof::Trial;
 use super::state::Stage;
 use super::tasks::{Contender, Task};
 use super::training::Training;
 use super::turn::Turn;
-use crate::backbone::{FitOptions, Track};
-use crate::selection::{Context, Entrant, Race, Role, SelectError, Treatment};
+use crate::backbone::{Fit, FitOptions, Track};
+use crate::selection::{Context, Entrant, Keep, Place, Race, Role, SelectError, Treatment, Winner};
 use crate::types::{Arm, Phase, ResolvedSpec, TunedCandidate, TunedStudent, TuningGrid};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -128,22 +128,24 @@ pub(super) fn find_fit_options(
 }
 
 impl Passes<'_, '_> {
-    /// A pass of the race for a setting: where everyone stands, once it is over.
+    /// A pass of the race for the setting of a task's training: where everyone stands and what the winner's training came to,
+    /// once it is over. `place` is the training's.
     pub fn race(
         &mut self,
+        (task, grid): (Task, &TuningGrid),
+        contender: usize,
         context: &Context,
+        place: Place,
         training: &Training,
         treatment: Treatment,
-        grid: &TuningGrid,
-        (phase, epoch): (Phase, u32),
-    ) -> Result<Option<Raced>, SelectError> {
-        let started = Instant::now();
+    ) -> Result<Option<Done>, SelectError> {
+        let (started, now) = (Instant::now(), Place { phase: Phase::Tune, ..place });
         let options = training.fit_options(context);
         let entrants = Entrant::of_grid(grid, options, context.key(Role::Evaluate, 0), treatment);
         let track = Track::new(context.engine, &context.config, context.data, context.threads);
         let mut race = match self.stage.take() {
             Some(Stage::Racing(race)) => race,
-            _ => Box::new(Race::new(&track, &entrants)),
+            _ => Box::new(Race::new(&track, &entrants, Keep::Leader)),
         };
         let runners = race.runners() as u64;
         let is_over = treatment.with_valid(&context.data.valid, |valid| {
@@ -152,15 +154,47 @@ impl Passes<'_, '_> {
                 self.session().with_ticks(|tick| race.step(&track, &entrants, tick))
             })
         });
+        let Place { phase, epoch, .. } = now;
         let is_over = is_over.map_err(|source| SelectError::Fit { phase, epoch, source })?;
+        let share = treatment.pass().share_of(context.data.train.len());
+        self.report_race(context, now, share, &race);
+        let ended = is_over.then(|| {
+            self.announce(contender, (place.phase, place.epoch));
+            self.end_race(task, context, place, share, &mut race)
+        });
         self.book.count_pass(started, self.test.reads());
         self.book.spent.passes += runners - 1;
-        if is_over {
-            let (standings, leader) = (race.standings(), race.leader());
-            return Ok(Some(Raced { standings, leader, seconds: self.book.task_seconds }));
+        let Some((fit, trained)) = ended else {
+            *self.stage = Some(Stage::Racing(race));
+            return Ok(None);
+        };
+        let (standings, leader, seconds) = (race.standings(), race.leader(), self.book.task_seconds);
+        Ok(Some(Done { result: PartResult::Raced(Raced { standings, leader, trained, seconds }), fit }))
+    }
+
+    /// Tells how the best did in the pass that a race has just made.
+    pub fn report_race(&mut self, context: &Context, place: Place, share: f64, race: &Race) {
+        if let Some(metrics) = race.best_pass() {
+            self.session().report_pass(context, place, race.passes(), share, metrics);
         }
-        *self.stage = Some(Stage::Racing(race));
-        Ok(None)
+    }
+
+    /// The training that won a race which is over, and what it came to: its passes are told as those of any training.
+    pub fn end_race(
+        &mut self,
+        task: Task,
+        context: &Context,
+        place: Place,
+        share: f64,
+        race: &mut Race,
+    ) -> (Box<Fit>, Trained) {
+        let Winner { mut fit, passes } = race.take_winner().expect("a race that is over has a winner");
+        for (pass, metrics) in (1..).zip(&passes) {
+            self.session().report_pass(context, place, pass, share, metrics);
+        }
+        let seconds = passes.iter().map(|pass| pass.seconds).sum();
+        let trained = Trained { seconds, ..self.end_training(task, context, &mut fit) };
+        (Box::new(fit), trained)
     }
 }
 
@@ -188,8 +222,8 @@ impl Turn<'_, '_> {
         Ok(setting)
     }
 
-    /// Takes in the race for the setting of a task.
-    pub fn settle(&mut self, number: usize, raced: Raced) -> Result<(), SelectError> {
+    /// Takes in the race for the setting of a task: the setting. What the winner's training came to is the task's.
+    pub fn settle(&mut self, number: usize, raced: &Raced) -> Result<(), SelectError> {
         let (task, spec) = (self.job.task(number), self.job.input.spec);
         let (tunee, grid) = Tunee::of(task, spec).expect("a task without a tunee has no race");
         let (context, all_rows) = self.look_at(number)?;
@@ -204,8 +238,8 @@ impl Turn<'_, '_> {
             weight_decay: grid.weight_decay[raced.leader],
             patience: grid.patience,
             candidates: candidates.collect(),
-            // Told with the setting, and no part of the training.
-            seconds: raced.seconds,
+            // Of all others: the winner's are those of the task's training.
+            seconds: (raced.seconds - raced.trained.seconds).max(0.0),
         };
         self.passes.book.add_tuned(Tuned { task: number, tunee, all_rows, student });
         Ok(())

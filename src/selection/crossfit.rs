@@ -1,7 +1,7 @@
 //! Cross-fitting: what a model that has not seen a row says of it. The rows are divided into parts; each part is judged by
 //! a model trained on the others.
 
-use super::{Context, Place, SelectError, Session};
+use super::{Context, PassMetrics, Place, SelectError, Session};
 use crate::backbone::{
     BackboneConfig, Engine, Fit, FitError, FitOptions, ModelKey, PassOptions, Runner, TensorFile, Track, WeightsError,
     run_passes,
@@ -106,7 +106,8 @@ impl CrossFit {
             let place = name(*part).1;
             let failed = |source| SelectError::Fit { phase: place.phase, epoch: place.epoch, source };
             let summary = ended.map_err(failed)?;
-            session.report_pass(context, place, fit, what.share_of(rows.len()), &summary, seconds);
+            let metrics = PassMetrics::new(&summary, seconds);
+            session.report_pass(context, place, fit.passes(), what.share_of(rows.len()), &metrics);
         }
         Ok(())
     }

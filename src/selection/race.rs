@@ -4,15 +4,16 @@
 //! [`LAST_RUNNERS`] are trained to early stopping.
 //!
 //! A step is a pass of everyone who still runs. On an engine that gains by it they run side by side; what comes of it does
-//! not depend on that.
+//! not depend on that. Whoever wins has been trained as it would have been alone.
 
-use super::{SelectError, Treatment};
+use super::{PassMetrics, SelectError, Treatment};
 use crate::backbone::{
-    Fit, FitError, FitOptions, ModelKey, Rows, Runner, TensorFile, Tick, Track, WeightsError, run_passes,
+    Fit, FitError, FitOptions, ModelKey, PassSummary, Rows, Runner, TensorFile, Tick, Track, WeightsError, run_passes,
 };
 use crate::types::{FIRST_CUT, LAST_RUNNERS, TuningGrid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Instant;
 
 /// A way to train: with which options, and on what. It has the same place in every call.
 #[derive(Clone)]
@@ -24,15 +25,25 @@ pub struct Entrant<'e> {
 }
 
 impl<'e> Entrant<'e> {
-    /// One for each setting of a grid, with a model each. Best weights are not kept: whoever wins is trained again.
+    /// One for each setting of a grid, with a model each.
     pub fn of_grid(grid: &TuningGrid, options: FitOptions, key: ModelKey, treatment: Treatment<'e>) -> Vec<Self> {
         let entrant = |weight_decay: &f64| Self {
-            options: FitOptions { restore_best: false, ..options.tuned(*weight_decay, grid.patience) },
+            options: options.tuned(*weight_decay, grid.patience),
             keys: vec![key],
             treatment,
         };
         grid.weight_decay.iter().map(entrant).collect()
     }
+}
+
+/// What stays of models that have stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    Nothing,
+    /// Their logits of the validation rows, at each model's best pass.
+    Logits,
+    /// The training of the leader, of entrants with a model each.
+    Leader,
 }
 
 /// Where an entrant stands.
@@ -48,18 +59,29 @@ pub struct Standing {
 
 /// A race between two passes.
 pub struct Race {
+    keep: Keep,
     lanes: Vec<Lane>,
     /// Passes done by those who run.
     passes: u32,
     /// Passes after which the next are given up.
     next_cut: u32,
+    /// Of those who have stopped the one that leads, by its number.
+    best_stopped: Option<(usize, Fit)>,
+}
+
+/// The training that won a race: it has ended, and the best weights are still to be restored.
+pub struct Winner {
+    pub fit: Fit,
+    /// What each of its passes came to.
+    pub passes: Vec<PassMetrics>,
 }
 
 struct Lane {
     standing: Standing,
-    /// `[keys][V]`: the logits of the validation rows at each model's best pass, of models that have stopped; kept where they
-    /// were asked for.
-    logits: Option<Vec<Vec<f32>>>,
+    /// `[keys][V]`: the logits that are kept, of models that have stopped.
+    logits: Vec<Vec<f32>>,
+    /// What each pass came to, where the leader's training is kept.
+    history: Vec<PassMetrics>,
     /// Models that are still trained, each with its number among the entrant's keys.
     fits: Vec<(usize, Fit)>,
     /// `[keys]`: the best AUC of each.
@@ -68,45 +90,52 @@ struct Lane {
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
+    keep: Keep,
     lanes: Vec<SavedLane>,
     passes: u32,
     next_cut: u32,
+    best_stopped: Option<(usize, Value)>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedLane {
     standing: Standing,
-    /// Rows of each model's logits, where they are kept.
-    #[serde(default)]
-    judged: Option<Vec<usize>>,
+    /// Rows of each model's logits.
+    judged: Vec<usize>,
+    history: Vec<PassMetrics>,
     fits: Vec<(usize, Value)>,
     best: Vec<f64>,
 }
 
 impl Race {
-    pub fn new(track: &Track, entrants: &[Entrant]) -> Self {
+    pub fn new(track: &Track, entrants: &[Entrant], keep: Keep) -> Self {
         let fresh = |entrant: &Entrant, key: &ModelKey| Fit::new(track.engine, track.config, &[*key], entrant.options);
         let lane = |entrant: &Entrant| Lane {
             standing: Standing { passes: 0, score: 0.0, is_out: false },
-            logits: None,
+            logits: vec![Vec::new(); entrant.keys.len()],
+            history: Vec::new(),
             fits: entrant.keys.iter().map(|key| fresh(entrant, key)).enumerate().collect(),
             best: vec![0.0; entrant.keys.len()],
         };
-        Self { lanes: entrants.iter().map(lane).collect(), passes: 0, next_cut: FIRST_CUT }
+        let lanes = entrants.iter().map(lane).collect();
+        Self { keep, lanes, passes: 0, next_cut: FIRST_CUT, best_stopped: None }
     }
 
-    /// The same, to be asked for logits when it is over; entrants must restore their best weights.
-    pub fn keeping_logits(track: &Track, entrants: &[Entrant]) -> Self {
-        let mut race = Self::new(track, entrants);
-        for lane in &mut race.lanes {
-            lane.logits = Some(vec![Vec::new(); lane.best.len()]);
-        }
-        race
-    }
-
-    /// `[keys][V]`: an entrant's logits of the validation rows, where they were kept; empty for models that were given up.
+    /// `[keys][V]`: an entrant's logits of the validation rows, where they are kept; empty for models that were given up.
     pub fn logits(&self, entrant: usize) -> &[Vec<f32>] {
-        self.lanes[entrant].logits.as_deref().unwrap_or_default()
+        &self.lanes[entrant].logits
+    }
+
+    /// Of the pass just made, that of the entrant which did best in it, where trainings are kept.
+    pub fn best_pass(&self) -> Option<&PassMetrics> {
+        let ran = self.lanes.iter().filter_map(|lane| lane.history.get(self.passes.checked_sub(1)? as usize));
+        ran.max_by(|a, b| a.auc().total_cmp(&b.auc()))
+    }
+
+    /// The leader's training, once the race is over, where it is kept.
+    pub fn take_winner(&mut self) -> Option<Winner> {
+        let (number, fit) = self.best_stopped.take()?;
+        Some(Winner { fit, passes: std::mem::take(&mut self.lanes[number].history) })
     }
 
     /// Models that the next step trains for a pass.
@@ -134,13 +163,14 @@ impl Race {
     /// Trains everyone who runs for a pass, and gives up those who have fallen behind. Whether the race is over: then
     /// nobody runs, and the leader has won.
     pub fn step(&mut self, track: &Track, entrants: &[Entrant], tick: Tick) -> Result<bool, FitError> {
+        let (started, count) = (Instant::now(), self.runners());
         let lanes = self.lanes.iter_mut().zip(entrants);
         let runners = lanes.flat_map(|(lane, entrant)| {
             let what = entrant.treatment.pass();
             lane.fits.iter_mut().map(move |(_, fit)| Runner { fit, what, judged: None })
         });
-        run_passes(track, runners.collect(), tick).into_iter().try_for_each(|ended| ended.map(drop))?;
-        Ok(self.end_pass(track.valid))
+        let ended = run_passes(track, runners.collect(), tick).into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(self.end_pass(track.valid, &ended, started.elapsed().as_secs_f64() / count as f64))
     }
 
     /// The trainings of everyone who runs, in the order of the entrants, for whoever has them trained for a pass.
@@ -148,18 +178,36 @@ impl Race {
         self.lanes.iter_mut().flat_map(|lane| lane.fits.iter_mut().map(|(_, fit)| fit))
     }
 
-    /// Takes in the pass that everyone who runs was trained for, and gives up those who have fallen behind. Whether the race is
-    /// over. Logits that are kept are of the rows `valid`.
-    pub fn end_pass(&mut self, valid: &Rows) -> bool {
+    /// Takes in what the pass of everyone who runs came to, which took so many seconds of each, and gives up those who have fallen
+    /// behind. Whether the race is over. Logits that are kept are of the rows `valid`.
+    pub fn end_pass(&mut self, valid: &Rows, ended: &[PassSummary], seconds: f64) -> bool {
         self.passes += 1;
-        for lane in &mut self.lanes {
-            lane.judge(valid);
+        let mut ended = ended.iter();
+        for number in 0..self.lanes.len() {
+            let lane = &mut self.lanes[number];
+            let summaries = ended.by_ref().take(lane.fits.len()).map(|summary| PassMetrics::new(summary, seconds));
+            let summaries: Vec<_> = summaries.collect();
+            if self.keep == Keep::Leader {
+                lane.history.extend(summaries);
+            }
+            let stopped = lane.judge(valid, self.keep);
+            if let Some(fit) = stopped.filter(|_| self.keep == Keep::Leader && self.leads_the_stopped(number)) {
+                self.best_stopped = Some((number, fit));
+            }
         }
         if self.passes == self.next_cut {
             self.cut();
             self.next_cut *= 2;
         }
         self.runners() == 0
+    }
+
+    /// Whether an entrant is before all that have stopped, of equals the first.
+    fn leads_the_stopped(&self, number: usize) -> bool {
+        let score = |number: usize| self.lanes[number].standing.score;
+        self.best_stopped.as_ref().is_none_or(|(other, _)| {
+            score(number).total_cmp(&score(*other)).then(other.cmp(&number)) == std::cmp::Ordering::Greater
+        })
     }
 
     /// Gives up the worse half, of equals the later.
@@ -175,17 +223,22 @@ impl Race {
 
     pub fn save(&self, prefix: &str, file: &mut TensorFile) -> Result<Value, WeightsError> {
         let mut lanes = Vec::with_capacity(self.lanes.len());
-        for (at, Lane { standing, logits, fits, best }) in self.lanes.iter().enumerate() {
-            for (number, logits) in logits.iter().flatten().enumerate() {
+        for (at, Lane { standing, logits, history, fits, best }) in self.lanes.iter().enumerate() {
+            for (number, logits) in logits.iter().enumerate() {
                 file.put_values(format!("{prefix}{at}/{number}/logits"), &[logits.len()], logits);
             }
-            let judged = logits.as_ref().map(|logits| logits.iter().map(Vec::len).collect());
             let save =
                 |(number, fit): &(usize, Fit)| Ok((*number, fit.save(&format!("{prefix}{at}/{number}/"), file)?));
             let fits = fits.iter().map(save).collect::<Result<_, WeightsError>>()?;
-            lanes.push(SavedLane { standing: *standing, judged, fits, best: best.clone() });
+            let judged = logits.iter().map(Vec::len).collect();
+            lanes.push(SavedLane { standing: *standing, judged, history: history.clone(), fits, best: best.clone() });
         }
-        Ok(serde_json::to_value(Saved { lanes, passes: self.passes, next_cut: self.next_cut })?)
+        let best_stopped = match &self.best_stopped {
+            Some((number, fit)) => Some((*number, fit.save(&format!("{prefix}stopped/"), file)?)),
+            None => None,
+        };
+        let Self { keep, passes, next_cut, .. } = *self;
+        Ok(serde_json::to_value(Saved { keep, lanes, passes, next_cut, best_stopped })?)
     }
 
     /// Takes up a saved race of the same entrants.
@@ -196,41 +249,45 @@ impl Race {
         file: &TensorFile,
         state: Value,
     ) -> Result<Self, SelectError> {
-        let saved: Saved = serde_json::from_value(state).map_err(WeightsError::from)?;
-        let mut lanes = Vec::with_capacity(saved.lanes.len());
-        for (at, (saved, entrant)) in saved.lanes.into_iter().zip(entrants).enumerate() {
-            let SavedLane { standing, judged, fits, best } = saved;
-            let load = |(number, state)| {
-                let prefix = format!("{prefix}{at}/{number}/");
-                Ok((number, Fit::load(track.engine, track.config, entrant.options, &prefix, file, state)?))
-            };
+        let Saved { keep, lanes: saved, passes, next_cut, best_stopped } =
+            serde_json::from_value(state).map_err(WeightsError::from)?;
+        let load_fit = |entrant: &Entrant, prefix: &str, state| {
+            Fit::load(track.engine, track.config, entrant.options, prefix, file, state)
+        };
+        let mut lanes = Vec::with_capacity(saved.len());
+        for (at, (saved, entrant)) in saved.into_iter().zip(entrants).enumerate() {
+            let SavedLane { standing, judged, history, fits, best } = saved;
+            let load = |(number, state)| Ok((number, load_fit(entrant, &format!("{prefix}{at}/{number}/"), state)?));
             let logits =
                 |(number, rows): (usize, usize)| file.values(&format!("{prefix}{at}/{number}/logits"), &[rows]);
-            let logits = judged.map(|rows| rows.into_iter().enumerate().map(logits).collect::<Result<_, _>>());
-            let logits = logits.transpose()?;
             lanes.push(Lane {
                 standing,
-                logits,
+                logits: judged.into_iter().enumerate().map(logits).collect::<Result<_, _>>()?,
+                history,
                 fits: fits.into_iter().map(load).collect::<Result<_, WeightsError>>()?,
                 best,
             });
         }
-        Ok(Self { lanes, passes: saved.passes, next_cut: saved.next_cut })
+        let stopped = |(number, state): (usize, Value)| {
+            let entrant = entrants.get(number).ok_or_else(|| WeightsError::Missing("entrant of a race".to_owned()))?;
+            Ok::<_, WeightsError>((number, load_fit(entrant, &format!("{prefix}stopped/"), state)?))
+        };
+        Ok(Self { keep, lanes, passes, next_cut, best_stopped: best_stopped.map(stopped).transpose()? })
     }
 }
 
 impl Lane {
-    /// Takes in the pass that its models were just trained for; those that have stopped leave.
-    fn judge(&mut self, valid: &Rows) {
+    /// Takes in the pass that its models were just trained for; those that have stopped leave, the last of them to the caller.
+    fn judge(&mut self, valid: &Rows, keep: Keep) -> Option<Fit> {
         for (number, fit) in &mut self.fits {
             self.best[*number] = fit.best_auc(0);
             self.standing.passes = self.standing.passes.max(fit.passes());
-            if let Some(logits) = self.logits.as_mut().filter(|_| fit.is_done()) {
+            if keep == Keep::Logits && fit.is_done() {
                 fit.finish();
-                logits[*number] = fit.model.predict(valid);
+                self.logits[*number] = fit.model.predict(valid);
             }
         }
         self.standing.score = self.best.iter().sum::<f64>() / self.best.len() as f64;
-        self.fits.retain(|(_, fit)| !fit.is_done());
+        self.fits.extract_if(.., |(_, fit)| fit.is_done()).last().map(|(_, fit)| fit)
     }
 }

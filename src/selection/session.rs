@@ -3,7 +3,8 @@
 use super::progress::{Meter, Spent};
 use super::{Context, Reading, SealedTest, SelectError};
 use crate::backbone::{Fit, Model, PassOptions, PassSummary, Rows};
-use crate::types::{Arm, EpochRow, Phase, Progress, TrainerEvent, Warning};
+use crate::types::{Arm, EpochRow, Metrics, Phase, Progress, TrainerEvent, Warning};
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// One step's dealings with the outside.
@@ -29,6 +30,26 @@ impl Place {
     /// A pass that serves the choice of rows.
     pub fn denoised(phase: Phase, epoch: u32) -> Self {
         Self { arm: Arm::Denoised, phase, epoch }
+    }
+}
+
+/// What a pass of a training of one replica came to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PassMetrics {
+    /// Of the predictions made on the way.
+    pub train: Option<Metrics>,
+    pub valid: Option<Metrics>,
+    pub seconds: f64,
+}
+
+impl PassMetrics {
+    pub fn new(summary: &PassSummary, seconds: f64) -> Self {
+        Self { train: summary.train[0], valid: summary.valid[0], seconds }
+    }
+
+    /// The AUC on the validation rows; 0 where there is none.
+    pub fn auc(&self) -> f64 {
+        self.valid.and_then(|valid| valid.auc).unwrap_or(0.0)
     }
 }
 
@@ -58,27 +79,20 @@ impl Session<'_, '_> {
             .with_ticks(|tick| fit.run_pass(rows, valid, what, tick))
             .map_err(|source| SelectError::Fit { phase, epoch, source })?;
         let share = what.share_of(rows.len());
-        self.report_pass(context, place, fit, share, &summary, started.elapsed().as_secs_f64());
+        self.report_pass(
+            context,
+            place,
+            fit.passes(),
+            share,
+            &PassMetrics::new(&summary, started.elapsed().as_secs_f64()),
+        );
         Ok(summary)
     }
 
-    /// The row of metrics of a pass that a training of one replica has just made over a share of the rows, in so many seconds.
-    pub fn report_pass(
-        &mut self,
-        context: &Context,
-        place: Place,
-        fit: &Fit,
-        share: f64,
-        summary: &PassSummary,
-        seconds: f64,
-    ) {
-        self.report_row(EpochRow {
-            seconds,
-            train: summary.train[0],
-            valid: summary.valid[0],
-            kept: Some(share),
-            ..empty_row(context, place, fit.passes())
-        });
+    /// The row of metrics of a training's pass (from 1) over a share of the rows.
+    pub fn report_pass(&mut self, context: &Context, place: Place, pass: u32, share: f64, metrics: &PassMetrics) {
+        let PassMetrics { train, valid, seconds } = *metrics;
+        self.report_row(EpochRow { seconds, train, valid, kept: Some(share), ..empty_row(context, place, pass) });
     }
 
     pub fn report_row(&mut self, row: EpochRow) {

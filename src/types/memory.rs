@@ -167,7 +167,7 @@ impl ResolvedSpec {
         let beside = at_once.saturating_sub(1) * (TRAINED_COPIES + 1) * weights;
         let raced = if self.races() > 0 {
             let runners = self.tuning.grid().cloned().unwrap_or_default().weight_decay.len() as u64;
-            runners.saturating_sub(1) * TRAINED_COPIES * weights
+            runners.saturating_sub(1) * (TRAINED_COPIES + 1) * weights
         } else {
             0
         };

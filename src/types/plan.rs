@@ -62,7 +62,9 @@ impl ResolvedSpec {
             None => (0, first_seed * of_reference),
         };
         let trained = table + proof;
-        let tuning = self.races() * self.tuning.grid().cloned().unwrap_or_default().passes(training.tuned);
+        // The training that wins a race is that of the table or of the proof.
+        let of_race = self.tuning.grid().cloned().unwrap_or_default().passes(training.tuned) - training.tuned;
+        let tuning = self.races() * of_race;
         let of_table = if self.tuning.grid().is_some() { training.tuned } else { training.fixed };
         let students = table * of_table
             + (proof - untuned - tuned_once) * training.tuned

@@ -114,7 +114,7 @@ pub fn enumerated<W: std::fmt::Display>(words: &[W], conjunction: &str) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{BackboneKind, Engine, Optimizer};
+    use crate::types::{BackboneKind, Engine, MethodName, Optimizer};
     use serde_json::json;
 
     #[test]
@@ -134,6 +134,14 @@ mod tests {
         assert_eq!(nearest("depfm", known), Some("deepfm"));
         assert_eq!(nearest("transformer", known), None);
         assert!("deepFM".parse::<BackboneKind>().unwrap_err().ends_with("did you mean `deepfm`?"));
+    }
+
+    #[test]
+    fn hyphens_stand_for_underscores_in_words_that_have_some() {
+        assert_eq!("loss-drop".parse(), Ok(MethodName::LossDrop));
+        assert_eq!(serde_json::from_str::<MethodName>("\"loss-drop\"").unwrap(), MethodName::LossDrop);
+        assert!("loss drop".parse::<MethodName>().unwrap_err().ends_with("did you mean `loss_drop`?"));
+        assert!("deep-fm".parse::<BackboneKind>().is_err(), "`deepfm` has none");
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn figure(
 }
 
 /// What passes have in common that one model makes.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Training {
     contender: u32,
     arm: Arm,
@@ -71,17 +71,21 @@ fn run(rows: &[EpochRow]) -> Option<Figure> {
             phases.entry(row.phase).or_default().push((Training::of(row), at as f64 + 1.0, auc));
         }
     }
-    let series = phases.into_iter().enumerate().map(|(style, (phase, points))| Series {
-        name: phase.words().to_owned(),
-        style: style % 6,
-        starts: (1..points.len()).filter(|at| points[at - 1].0 != points[*at].0).collect(),
-        points: points.into_iter().map(|(_, at, auc)| (at, Value::exact(auc))).collect(),
-        level: None,
+    let series = phases.into_iter().enumerate().map(|(style, (phase, mut points))| {
+        // Trainings that go on side by side are lines of their own.
+        points.sort_by_key(|(training, ..)| *training);
+        Series {
+            name: phase.words().to_owned(),
+            style: style % 6,
+            starts: (1..points.len()).filter(|at| points[at - 1].0 != points[*at].0).collect(),
+            points: points.into_iter().map(|(_, at, auc)| (at, Value::exact(auc))).collect(),
+            level: None,
+        }
     });
     figure(
         "chart-run",
         "The run, pass by pass",
-        "AUC on the validation rows after each pass over the training rows; where a pass has none, on the rows trained on. Tuning tries several settings at once, and its passes are not drawn: the curve rests meanwhile.",
+        "AUC on the validation rows after each pass over the training rows; where a pass has none, on the rows trained on. Tuning tries several settings at once: the best of them after each pass is drawn, and the passes of the setting that was chosen follow as those of its model. Trials of what was found are not drawn.",
         ["pass of the job", "AUC"],
         series.collect(),
     )
@@ -233,5 +237,10 @@ mod tests {
         let two: Vec<_> =
             (1..=6_u32).map(|n| EpochRow { phase: Phase::Validate, epoch: n.div_ceil(3), ..pass(n) }).collect();
         assert_eq!(run(&two).unwrap().svg.matches("<polyline").count(), 4);
+        // So they are where they take turns.
+        let arms = [Arm::Full, Arm::Random];
+        let turn = |n: u32| EpochRow { phase: Phase::Certify, arm: arms[n as usize % 2], epoch: 1, ..pass(n) };
+        let beside: Vec<_> = (1..=6_u32).map(turn).collect();
+        assert_eq!(run(&beside).unwrap().svg.matches("<polyline").count(), 4);
     }
 }

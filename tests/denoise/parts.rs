@@ -167,7 +167,7 @@ fn a_job_done_by_many_comes_to_what_one_process_comes_to() {
             let trained = |phase| crowd.elsewhere.iter().filter(|work| work.phase == phase).count();
             assert!(on_its_own || trained(Phase::Certify) >= 3, "{place}: {:?}", crowd.elsewhere);
             if !on_its_own && !spec.transfer.is_empty() {
-                assert!(trained(Phase::Evaluate) > 0, "{place}: {:?}", crowd.elsewhere);
+                assert!(trained(Phase::Tune) > 0, "{place}: {:?}", crowd.elsewhere);
             }
         }
     }

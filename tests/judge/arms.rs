@@ -138,6 +138,11 @@ fn what_is_not_what_was_handed_out_is_refused() {
     fs::remove_file(world.path("arms/predictions/full-42.valid.csv")).unwrap();
     refused("clicks.csv", 3, "there is no file");
     put_back("arms/predictions/full-42.valid.csv", right);
+    // A model that does not use the seed.
+    let other = fs::read_to_string(world.path("arms/predictions/full-42.csv")).unwrap();
+    let right = change("arms/predictions/full-43.csv", &|_| other.clone());
+    refused("clicks.csv", 3, "the models of seeds 42 and 43 (all rows) are the same");
+    put_back("arms/predictions/full-43.csv", right);
     fs::remove_file(world.path("arms/predictions/denoised-46.csv")).unwrap();
     refused("clicks.csv", 3, "there is no file");
 

@@ -362,6 +362,18 @@ fn what_cannot_be_judged_is_refused_or_fails_with_its_reason() {
     assert_eq!(view["certify"]["trusted"], "device = tablet");
     world.train_all(&judgement, &view);
 
+    // A model that does not use the seed.
+    let (seedless, view) = world.open(&job, &json!({"model": "m"}));
+    let trained = world.train_all(&seedless, &view);
+    let (_, test, _) = trained.iter().find(|(name, ..)| name == "full-42").unwrap();
+    world.put(&seedless, "full-43", "test", lines(test), 200);
+    service.expect(service.post(&format!("{seedless}/verdict")), 202);
+    let failed = world.wait(&seedless, "failed");
+    assert!(
+        failed["error"].as_str().unwrap().contains("the models of seeds 42 and 43 (all rows) are the same"),
+        "{failed:#}"
+    );
+
     // Without the dataset nobody has the labels any more; the verdict is not counted.
     service.expect(service.delete(&format!("/v1/datasets/{}", world.dataset)), 204);
     let gone = service.expect(service.post(&format!("{judgement}/verdict")), 409);

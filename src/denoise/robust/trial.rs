@@ -7,7 +7,7 @@ use super::cure::Cure;
 use crate::audit::{Finding, Remedy};
 use crate::backbone::{FitOptions, RowsApart, TensorFile, Track, WeightsError};
 use crate::metrics::{MetricsError, RowDifferences, auc, mean, placements, sample_sd};
-use crate::selection::{Context, CorruptPlace, Entrant, Race, Role, SelectError, Selected, Session, Treatment};
+use crate::selection::{Context, CorruptPlace, Entrant, Keep, Race, Role, SelectError, Selected, Session, Treatment};
 use crate::types::method::RobustOptions;
 use crate::types::{Corruption, CorruptionFound, ExampleValue, Findings, Phase, RemedyKind, TuningGrid};
 use serde::{Deserialize, Serialize};
@@ -89,8 +89,8 @@ impl Trial {
         let track =
             Track { valid: &valid, ..Track::new(context.engine, &context.config, context.data, context.threads) };
         let mut race = self.race.take().unwrap_or_else(|| match self.progress.weight_decay {
-            None => Race::new(&track, &entrants),
-            Some(_) => Race::keeping_logits(&track, &entrants),
+            None => Race::new(&track, &entrants, Keep::Nothing),
+            Some(_) => Race::new(&track, &entrants, Keep::Logits),
         });
         let runners = race.runners() as u64;
         let is_over = session
