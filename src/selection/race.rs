@@ -80,7 +80,7 @@ struct Lane {
     standing: Standing,
     /// `[keys][V]`: the logits that are kept, of models that have stopped.
     logits: Vec<Vec<f32>>,
-    /// What each pass came to, where the leader's training is kept.
+    /// What each pass came to, of the model that did best in it.
     history: Vec<PassMetrics>,
     /// Models that are still trained, each with its number among the entrant's keys.
     fits: Vec<(usize, Fit)>,
@@ -126,7 +126,7 @@ impl Race {
         &self.lanes[entrant].logits
     }
 
-    /// Of the pass just made, that of the entrant which did best in it, where trainings are kept.
+    /// What the best model of the pass just made came to.
     pub fn best_pass(&self) -> Option<&PassMetrics> {
         let ran = self.lanes.iter().filter_map(|lane| lane.history.get(self.passes.checked_sub(1)? as usize));
         ran.max_by(|a, b| a.auc().total_cmp(&b.auc()))
@@ -186,10 +186,7 @@ impl Race {
         for number in 0..self.lanes.len() {
             let lane = &mut self.lanes[number];
             let summaries = ended.by_ref().take(lane.fits.len()).map(|summary| PassMetrics::new(summary, seconds));
-            let summaries: Vec<_> = summaries.collect();
-            if self.keep == Keep::Leader {
-                lane.history.extend(summaries);
-            }
+            lane.history.extend(summaries.max_by(|a, b| a.auc().total_cmp(&b.auc())));
             let stopped = lane.judge(valid, self.keep);
             if let Some(fit) = stopped.filter(|_| self.keep == Keep::Leader && self.leads_the_stopped(number)) {
                 self.best_stopped = Some((number, fit));

@@ -23,7 +23,8 @@ pub struct Figure {
 
 /// Everything that can be drawn of the passes so far.
 pub fn draw(rows: &[EpochRow], spec: &ResolvedSpec) -> Vec<Figure> {
-    [run(rows), verdict(rows), compared(rows, spec), kept(rows), reward(rows), epochs(rows)]
+    let of_search = if spec.method.name().searches() { rows } else { &[] };
+    [run(rows), verdict(rows), compared(rows, spec), kept(of_search), reward(of_search), epochs(of_search)]
         .into_iter()
         .flatten()
         .collect()
@@ -85,7 +86,7 @@ fn run(rows: &[EpochRow]) -> Option<Figure> {
     figure(
         "chart-run",
         "The run, pass by pass",
-        "AUC on the validation rows after each pass over the training rows; where a pass has none, on the rows trained on. Tuning tries several settings at once: the best of them after each pass is drawn, and the passes of the setting that was chosen follow as those of its model. Trials of what was found are not drawn.",
+        "AUC on the validation rows after each pass over the training rows; where a pass has none, on the rows trained on. Tuning tries several settings at once: the best of them after each pass is drawn, and the passes of the setting that was chosen follow as those of its model. Where findings are tried, the best model of each pass is drawn, on validation rows outside of them.",
         ["pass of the job", "AUC"],
         series.collect(),
     )

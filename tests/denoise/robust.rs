@@ -3,10 +3,10 @@
 use crate::world::{World, interrupted, interrupted_at_every_step, job, run_with_noise, untimed};
 use autodenoise::synth::{self, SynthSpec};
 use autodenoise::types::{
-    Arm, Corruption, DatasetSpec, GainReading, Noise, RemedyKind, Report, ResolvedSpec, TestRows, Verdict,
+    Arm, Corruption, DatasetSpec, GainReading, Noise, Phase, RemedyKind, Report, ResolvedSpec, TestRows, Verdict,
 };
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// Users with rows enough to be judged by.
 fn table(rows: u64) -> World {
@@ -30,13 +30,19 @@ fn found(report: &Report) -> Vec<(Corruption, &[String], RemedyKind, bool)> {
 #[test]
 fn inverted_items_are_found_and_relabelled() {
     let noise = Noise::InvertedValues { field: "item".to_owned(), share: 0.15 };
-    let report = run_with_noise(&table(16_000), &job(robust(json!({}))), Some(&noise)).unwrap().report();
+    let outcome = run_with_noise(&table(16_000), &job(robust(json!({}))), Some(&noise)).unwrap();
+    let report = outcome.report();
     let item = ["item".to_owned()];
     assert_eq!(found(&report)[0], (Corruption::InvertedValues, &item[..], RemedyKind::Relabel, true), "{report:#?}");
     assert_eq!(report.kept.rows, report.kept.of, "relabelled, not dropped");
     let found = report.table[0].runs[0].found.unwrap();
     assert!(found.auroc.unwrap() > 0.8, "{found:?}");
-    let corruption = &report.findings.unwrap().corruptions[0];
+    // Passes are told of the models of all rows, and of each finding's.
+    let corruptions = report.findings.unwrap().corruptions;
+    let told: BTreeSet<u32> =
+        outcome.epochs().filter(|row| row.phase == Phase::Validate).map(|row| row.epoch).collect();
+    assert!(told.into_iter().eq(1..=corruptions.len() as u32 + 1));
+    let corruption = &corruptions[0];
     assert!((12..=20).contains(&corruption.values) && corruption.strength < -0.5, "{corruption:?}");
     assert!(corruption.examples.iter().all(|example| !example.names[0].is_empty()), "{corruption:?}");
 }

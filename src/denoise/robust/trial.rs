@@ -7,7 +7,9 @@ use super::cure::Cure;
 use crate::audit::{Finding, Remedy};
 use crate::backbone::{FitOptions, RowsApart, TensorFile, Track, WeightsError};
 use crate::metrics::{MetricsError, RowDifferences, auc, mean, placements, sample_sd};
-use crate::selection::{Context, CorruptPlace, Entrant, Keep, Race, Role, SelectError, Selected, Session, Treatment};
+use crate::selection::{
+    Context, CorruptPlace, Entrant, Keep, Place, Race, Role, SelectError, Selected, Session, Treatment,
+};
 use crate::types::method::RobustOptions;
 use crate::types::{Corruption, CorruptionFound, ExampleValue, Findings, Phase, RemedyKind, TuningGrid};
 use serde::{Deserialize, Serialize};
@@ -97,6 +99,11 @@ impl Trial {
             .with_ticks(|tick| race.step(&track, &entrants, tick))
             .map_err(|source| SelectError::Fit { phase: position.0, epoch: position.1, source })?;
         session.spent.passes += runners - 1;
+        if let (Phase::Validate, Some(metrics)) = (position.0, race.best_pass()) {
+            let (place, share) =
+                (Place::denoised(position.0, position.1), cure.treatment().pass().share_of(labels.len()));
+            session.report_pass(context, place, race.passes(), share, metrics);
+        }
         if !is_over {
             self.race = Some(race);
             return Ok(None);
