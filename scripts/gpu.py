@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,14 @@ def has_gpu():
 def card():
     run = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], stdout=subprocess.PIPE, text=True)
     return run.stdout.splitlines()[0].strip() if run.returncode == 0 and run.stdout else "a GPU"
+
+
+def libtorch_of(python):
+    """The folder of that Python's libtorch, which has beside it all the CUDA libraries that it needs; the one we build against has not."""
+    where = "import importlib.util; print(importlib.util.find_spec('torch').submodule_search_locations[0])"
+    # Not from the checkout, which has a folder of this name.
+    run = subprocess.run([pathlib.Path(shutil.which(python)).absolute(), "-c", where], check=True, stdout=subprocess.PIPE, text=True, cwd="/")
+    return str(pathlib.Path(run.stdout.strip()) / "lib")
 
 
 def passes(program, of, environment, graphs):
@@ -80,6 +89,9 @@ def main():
         return
     of = ["--device", a.device, "--rows", str(a.rows)]
     environment = dict(os.environ, OMP_WAIT_POLICY="passive")
+    if on_gpu:
+        places = [libtorch_of(a.python), os.environ.get("LD_LIBRARY_PATH")]
+        environment["LD_LIBRARY_PATH"] = ":".join(place for place in places if place)
     where = card() if on_gpu else processor()
     note = f"{where}; {a.rows:,} rows; medians of {a.pairs} alternating pairs.\n\n"
 

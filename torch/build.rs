@@ -51,7 +51,11 @@ fn cpp() -> cc::Build {
 
 /// The library with the CUDA graph, for the libtorch of this folder. Its symbols of libtorch are resolved when it is opened.
 fn compile_graph(libtorch: &Path) -> Option<PathBuf> {
-    let headers = cuda_headers(libtorch);
+    let nvidia = libtorch.join("../../nvidia");
+    if nvidia.exists() {
+        println!("cargo:rerun-if-changed={}", nvidia.display());
+    }
+    let headers = cuda_headers(&nvidia);
     let is_there = |header: &str| headers.iter().any(|folder| folder.join(header).exists());
     let needed = ["cuda_runtime_api.h", "crt/host_defines.h"];
     if !libtorch.join("libtorch_cuda.so").exists() || !needed.into_iter().all(is_there) {
@@ -66,9 +70,8 @@ fn compile_graph(libtorch: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Folders where CUDA's headers may be.
-fn cuda_headers(libtorch: &Path) -> Vec<PathBuf> {
-    let nvidia = libtorch.join("../../nvidia");
+/// Folders where CUDA's headers may be, given that of pip's packages.
+fn cuda_headers(nvidia: &Path) -> Vec<PathBuf> {
     let packages = std::fs::read_dir(nvidia).into_iter().flatten().flatten().map(|package| package.path());
     let home = env::var_os("CUDA_HOME").map(PathBuf::from);
     packages.chain(home).map(|folder| folder.join("include")).filter(|folder| folder.exists()).collect()

@@ -115,7 +115,7 @@ impl CudaGraph {
         let ended = self.call(self.library.end);
         let kept = kept.map_err(|panic| match panic.downcast::<String>() {
             Ok(message) => *message,
-            Err(_) => "the work panicked".to_owned(),
+            Err(panic) => (*panic.downcast::<&str>().unwrap_or(Box::new("the work panicked"))).to_owned(),
         })?;
         ended.map(|()| kept)
     }
@@ -139,13 +139,87 @@ impl Drop for CudaGraph {
 }
 
 #[cfg(test)]
+pub mod fake {
+    //! A library that does no more than to write down what it was asked for. Whatever is captured with it is done, once.
+
+    use super::{CudaGraph, Library, There};
+    use std::{cell::RefCell, ffi::c_char};
+
+    thread_local! {
+        static ASKED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// What this thread asked for since the last call.
+    pub fn asked() -> Vec<&'static str> {
+        ASKED.take()
+    }
+
+    fn write_down(what: &'static str) -> *mut c_char {
+        ASKED.with_borrow_mut(|asked| asked.push(what));
+        std::ptr::null_mut()
+    }
+
+    unsafe extern "C" fn new(_: i8, _: *mut *mut There) -> *mut c_char {
+        std::ptr::null_mut()
+    }
+    unsafe extern "C" fn enter(_: *mut There) -> *mut c_char {
+        write_down("enter")
+    }
+    unsafe extern "C" fn leave(_: *mut There) -> *mut c_char {
+        write_down("leave")
+    }
+    unsafe extern "C" fn begin(_: *mut There) -> *mut c_char {
+        write_down("begin")
+    }
+    unsafe extern "C" fn end(_: *mut There) -> *mut c_char {
+        write_down("end")
+    }
+    unsafe extern "C" fn replay(_: *mut There) -> *mut c_char {
+        write_down("replay")
+    }
+    unsafe extern "C" fn refuse(_: *mut There) -> *mut c_char {
+        write_down("replay, which fails");
+        // SAFETY: a C string; whoever reads it frees it.
+        unsafe { libc::strdup(c"no replay".as_ptr()) }
+    }
+    unsafe extern "C" fn destroy(_: *mut There) {}
+
+    static WILLING: Library = Library { new, enter, leave, begin, end, replay, destroy };
+    static UNWILLING: Library = Library { new, enter, leave, begin, end, replay: refuse, destroy };
+
+    pub fn graph() -> CudaGraph {
+        CudaGraph { library: &WILLING, there: std::ptr::null_mut() }
+    }
+
+    /// One that cannot be replayed.
+    pub fn unwilling_graph() -> CudaGraph {
+        CudaGraph { library: &UNWILLING, there: std::ptr::null_mut() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn without_libtorch_s_cuda_part_there_are_no_graphs_and_the_reason_is_told() {
+        if crate::open_device(autodenoise::types::Device::Cuda(0)).is_ok() {
+            return;
+        }
         let reason = check().unwrap_err();
         assert!(reason.contains(LIBRARY), "{reason}");
         assert_eq!(CudaGraph::new(0).map(drop), Err(reason));
+    }
+
+    #[test]
+    fn a_capture_that_fails_is_ended_and_the_stream_is_left() {
+        let mut graph = fake::graph();
+        assert_eq!(graph.capture(|| 7), Ok(7));
+        assert_eq!(fake::asked(), ["enter", "begin", "end", "leave"]);
+        let failed: Result<(), _> = graph.capture(|| panic!("{} is not allowed", "reading back"));
+        assert_eq!(failed, Err("reading back is not allowed".to_owned()));
+        assert_eq!(fake::asked(), ["enter", "begin", "end", "leave"]);
+        assert_eq!(graph.warm_up(|| 8), Ok(8));
+        assert_eq!(fake::asked(), ["enter", "leave"]);
     }
 }

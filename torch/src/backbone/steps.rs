@@ -153,3 +153,37 @@ impl Kept {
         Ok(Step { logits: writes.logits.shallow_clone(), losses: writes.losses.shallow_clone() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda_graph::fake;
+
+    fn step(of: &Cell<u32>) -> Step {
+        of.set(of.get() + 1);
+        Step { logits: Tensor::from(of.get() as i64), losses: Tensor::from(0.0) }
+    }
+
+    #[test]
+    fn a_gpu_is_warmed_up_keeps_the_step_once_and_replays_it_from_then_on() {
+        let mut kept = Kept { graph: fake::graph(), warm_ups: WARM_UPS, writes: None };
+        let run = Cell::new(0);
+        for _ in 0..WARM_UPS {
+            kept.take(|| step(&run)).unwrap();
+        }
+        assert_eq!(fake::asked(), ["enter", "leave"].repeat(WARM_UPS as usize));
+        for taken in 1..4 {
+            let seen = kept.take(|| step(&run)).unwrap();
+            assert_eq!(seen.logits.int64_value(&[]), i64::from(WARM_UPS) + 1, "what the kept step writes");
+            let first = if taken == 1 { &["enter", "begin", "end", "leave"][..] } else { &[] };
+            assert_eq!(fake::asked(), [first, &["replay"]].concat());
+        }
+    }
+
+    #[test]
+    fn a_step_that_cannot_be_replayed_is_told() {
+        let mut kept = Kept { graph: fake::unwilling_graph(), warm_ups: 0, writes: None };
+        assert_eq!(kept.take(|| step(&Cell::new(0))).map(drop), Err("no replay".to_owned()));
+        fake::asked();
+    }
+}
