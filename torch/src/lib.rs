@@ -154,11 +154,13 @@ fn takes_graphs(device: Device) -> bool {
         return false;
     }
     match cuda_graph::check() {
-        Ok(()) => tracing::info!("training steps are kept as CUDA graphs"),
+        Ok(()) => {
+            tracing::info!("training steps are kept as CUDA graphs");
+            true
+        }
         Err(reason) => {
             tracing::warn!(reason, "no CUDA graphs: training steps are taken without");
-            return false;
+            false
         }
     }
-    true
 }

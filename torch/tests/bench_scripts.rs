@@ -63,7 +63,7 @@ fn the_tables_of_a_gpu_are_written_between_their_markers() {
 #[test]
 fn cuda_graphs_stand_beside_the_plain_steps_with_what_their_losses_differ_by_and_what_went_wrong() {
     let (said, page) = run("gpu.py", &["--device", "cpu", "--rows", "4096"]);
-    let row = page.lines().filter(|line| line.starts_with("| pass/deepfm")).last().unwrap();
+    let row = page.lines().rfind(|line| line.starts_with("| pass/deepfm")).unwrap();
     let cells: Vec<&str> = row.split('|').map(str::trim).collect();
     assert_eq!(cells[2..8], ["0.5000", "0.5000", "1.00", "1.00 .. 1.00", "0.600000000", "1.0e-02"], "{page}");
     assert_eq!(page.matches("The trainer warned: `no graph of one`").count(), 1, "{page}");
