@@ -147,7 +147,7 @@ bench-backbones: build ## Each further backbone beside the same network in plain
 	scripts/bench-backbones.py --python "$(PYTHON)" --write docs/performance.md
 
 # Where there is no GPU nothing is built for it.
-gpu: ## The trainer on a GPU beside compiled PyTorch, into docs/performance.md (10 minutes once built)
+gpu: ## The trainer on a GPU beside compiled PyTorch and with CUDA graphs, into docs/performance.md (minutes once built)
 	@if [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]; then \
 		$(MAKE) --no-print-directory build; \
 		command -v "$(PYTHON)" >/dev/null || { python3 -m venv .bench && .bench/bin/pip install --quiet torch==2.11.0 numpy; }; \

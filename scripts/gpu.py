@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""Sets `autodenoise-torch` on a GPU beside the same work in PyTorch, in about ten minutes.
+"""Sets `autodenoise-torch` on a GPU beside the same work in PyTorch, and beside itself with CUDA graphs, in minutes.
 
     scripts/gpu.py [--pairs 3] [--python PYTHON] [--device cuda] [--rows 800167] [--write docs/performance.md]
 
-Two tables: the method's works beside benches/pytorch_expert.py, whose models are compiled, and a pass of each further
-backbone beside benches/pytorch_backbones.py. Both programs run alternately on the same card; medians and ratios are
-scripts/bench.py's. With --write the tables replace what stands between the markers `<!-- bench:DEVICE -->`,
-`<!-- bench:backbones-DEVICE -->` and `<!-- end -->` of the file. Without a GPU it says so and measures nothing. --device cpu runs the same on a
-CPU, for trying the script itself.
+Three tables: the method's works beside benches/pytorch_expert.py, whose models are compiled; a pass of each further
+backbone beside benches/pytorch_backbones.py; and a pass of every backbone with CUDA graphs beside the same without, and by how much
+their losses differ. Both programs run alternately on the same card; medians and ratios are scripts/bench.py's. With --write the tables
+replace what stands between the markers `<!-- bench:DEVICE -->`, `<!-- bench:backbones-DEVICE -->`, `<!-- bench:graphs-DEVICE -->` and
+`<!-- end -->` of the file. Without a GPU it says so and measures nothing. --device cpu runs the same on a CPU, for trying the script
+itself: there are no graphs there.
 """
 import argparse
+import json
 import os
 import pathlib
+import re
+import shutil
+import statistics
 import subprocess
 import sys
 
@@ -32,6 +37,43 @@ def card():
     return run.stdout.splitlines()[0].strip() if run.returncode == 0 and run.stdout else "a GPU"
 
 
+def libtorch_of(python):
+    """The folder of that Python's libtorch, which has beside it all the CUDA libraries that it needs; the one we build against has not."""
+    where = "import importlib.util; print(importlib.util.find_spec('torch').submodule_search_locations[0])"
+    # Not from the checkout, which has a folder of this name.
+    run = subprocess.run([pathlib.Path(shutil.which(python)).absolute(), "-c", where], check=True, stdout=subprocess.PIPE, text=True, cwd="/")
+    return str(pathlib.Path(run.stdout.strip()) / "lib")
+
+
+def passes(program, of, environment, graphs):
+    """Seconds and mean loss of a pass of each backbone, with CUDA graphs or without, and what the log warned of."""
+    command = [program, "bench", "--engine", "tch", *of, "--only", "pass/"]
+    print("+", f"AUTODENOISE_CUDA_GRAPHS={graphs}", *command, file=sys.stderr, flush=True)
+    environment = dict(environment, AUTODENOISE_CUDA_GRAPHS=graphs, AUTODENOISE_LOG_FORMAT="text")
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    print(run.stderr, end="", file=sys.stderr, flush=True)
+    run.check_returncode()
+    found = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    return {work["work"]: (work["seconds"], work["loss"]) for work in found}, re.findall(r" WARN (.*)", run.stderr)
+
+
+def graphs_beside_none(program, of, environment, pairs):
+    """The table of CUDA graphs. Where the log warned, of a step that could not be kept for example, that stands below it."""
+    runs = [[passes(program, of, environment, graphs) for graphs in "01"] for _ in range(pairs)]
+    rows = []
+    for work in runs[0][0][0]:
+        plain, kept = ([found[which][0][work] for found in runs] for which in (0, 1))
+        ratios = [p / k for (p, _), (k, _) in zip(plain, kept)]
+        rows.append([work, *(f"{statistics.median(seconds for seconds, _ in own):.4f}" for own in (plain, kept)),
+                     f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} .. {max(ratios):.2f}", f"{plain[0][1]:.9f}",
+                     f"{max(abs(k - p) for (_, p), (_, k) in zip(plain, kept)):.1e}"])
+    said = sorted({line for _, (_, lines) in runs for line in lines})
+    return table_of(GRAPHS_HEAD, rows) + "".join(f"\n\nThe trainer warned: `{line}`" for line in said)
+
+
+GRAPHS_HEAD = ["work", "without, s", "with graphs, s", "times as fast", "lowest .. highest", "loss without", "largest difference"]
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--pairs", type=int, default=3)
@@ -47,15 +89,23 @@ def main():
         return
     of = ["--device", a.device, "--rows", str(a.rows)]
     environment = dict(os.environ, OMP_WAIT_POLICY="passive")
+    if on_gpu:
+        places = [libtorch_of(a.python), os.environ.get("LD_LIBRARY_PATH")]
+        environment["LD_LIBRARY_PATH"] = ":".join(place for place in places if place)
+    where = card() if on_gpu else processor()
+    note = f"{where}; {a.rows:,} rows; medians of {a.pairs} alternating pairs.\n\n"
+
+    def tell(marker, table):
+        print(note + table, flush=True)
+        if a.write:
+            write(a.write, marker.format(a.device), note + table)
+
     for marker, script, on_gpu_alone, own in TABLES:
         theirs = [a.python, str(HERE / "benches" / script), *of, *(on_gpu_alone if on_gpu else [])]
         ours = [a.program, "bench", "--engine", "tch", *of, *own]
         pairs = [(works(theirs, environment), works(ours, environment)) for _ in range(a.pairs)]
-        where = card() if on_gpu else processor()
-        text = f"{where}; {a.rows:,} rows; medians of {a.pairs} alternating pairs.\n\n{table_of(HEAD, compared(pairs))}"
-        print(text, flush=True)
-        if a.write:
-            write(a.write, marker.format(a.device), text)
+        tell(marker, table_of(HEAD, compared(pairs)))
+    tell("bench:graphs-{}", graphs_beside_none(a.program, of, environment, a.pairs))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 #   Chromium        with --torch: Debian's, with its driver, from apt where no chromedriver is found; the tests of the pages
 #                   look at them in a real browser
 #   .torch/         with --torch, or by itself with --libtorch: the CPU part of libtorch (PyTorch 2.11.0, from PyPI) and the
-#                   two small CUDA libraries it links against, which autodenoise-torch needs and autodenoise does not
+#                   two small CUDA libraries it links against, which autodenoise-torch needs and autodenoise does not; and CUDA's
+#                   headers, with which the library of CUDA graphs is compiled (a folder of before has not all of them: remove it)
 #
 # AUTODENOISE_TORCH_DIR moves the libtorch folder (to share one between checkouts).
 set -euo pipefail
@@ -39,7 +40,7 @@ if [[ "${1:-}" =~ ^--(lib)?torch$ ]] && [ "$(cat "$torch_dir/version" 2>/dev/nul
     rm -rf "$torch_dir"
     mkdir -p "$torch_dir"
     python3 -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --target "$site" \
-        "torch==$torch_version" 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*'
+        "torch==$torch_version" 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*' 'nvidia-cuda-crt==13.0.*'
     # tch links what it finds in LIBTORCH/lib. libtorch.so as a link to libtorch_cpu.so keeps every CUDA library out of
     # the binary; the CUDA part is opened at run time by the jobs that ask for a GPU.
     mkdir -p "$torch_dir/libtorch/lib"

@@ -3,8 +3,8 @@
 
 use super::error::CliError;
 use crate::backbone::{
-    BackboneConfig, Engine, Engines, ModelKey, OpenEngines, OptimizerConfig, PolicyConfig, Recorded, Rows, TrainPass,
-    TrainingLoss, evaluate,
+    BackboneConfig, Engine, Engines, ModelKey, OpenEngines, OptimizerConfig, PolicyConfig, Recorded, Rows, Seen,
+    TrainPass, TrainingLoss, evaluate,
 };
 use crate::denoise::{History, SearchEpoch, SearchError, search_epoch, select};
 use crate::ingest::SplitData;
@@ -22,7 +22,7 @@ const KEY: ModelKey = ModelKey { seed: 1, init: [1, 1], run: [1, 1] };
 const EVALUATED: usize = 100_000;
 
 /// Times the method's inner loops on random rows with MovieLens-1M's field sizes; prints one JSON object a line:
-/// {"work": "pass/deepfm", "rows": ..., "seconds": ..., "rows_per_s": ...}
+/// {"work": "pass/deepfm", "rows": ..., "seconds": ..., "rows_per_s": ...}, and of a pass the mean "loss" that its updates saw
 ///
 /// pass/MODEL is one training pass (of the paper's five models; of the others where --only begins with pass/), warmup4 the four rows of the warm-up (with the losses that the updates themselves see;
 /// lmat_loss = eval costs one more forward pass), search one search epoch, select the scores of all rows and the choice,
@@ -65,25 +65,31 @@ pub(super) fn bench(args: BenchArgs, open: OpenEngines) -> Result<(), CliError> 
     let engines = open(args.engine, args.device, threads).map_err(CliError::failed)?;
     let (ids, labels) = table(args.rows as usize);
     let bench = Bench { engines, threads, only: &args.only, map: feature_map(), rows: rows(&ids, &labels) };
-    let report = |name: &str, rows: usize, work: &mut dyn FnMut() -> Result<(), CliError>| {
+    let report = |name: &str, rows: usize, work: &mut Work| {
         if !name.starts_with(&args.only) {
             return Ok(());
         }
-        let mut seconds = 0.0;
+        let (mut seconds, mut seen) = (0.0, None);
         for _ in 0..args.repeat {
             let started = Instant::now();
-            work()?;
+            seen = work()?;
             seconds = started.elapsed().as_secs_f64();
         }
         let rate = (rows as f64 / seconds).round() as u64;
         let seconds = (seconds * 1e4).round() / 1e4;
-        println!("{}", serde_json::json!({"work": name, "rows": rows, "seconds": seconds, "rows_per_s": rate}));
+        let mut line = serde_json::json!({"work": name, "rows": rows, "seconds": seconds, "rows_per_s": rate});
+        if let Some(seen) = seen {
+            line["loss"] = mean_loss(&seen.logits, &labels).into();
+        }
+        println!("{line}");
         Ok(())
     };
     bench.run(&report)
 }
 
-type Report<'a> = dyn Fn(&str, usize, &mut dyn FnMut() -> Result<(), CliError>) -> Result<(), CliError> + 'a;
+/// What is timed; a pass hands over what it saw.
+type Work<'a> = dyn FnMut() -> Result<Option<Seen>, CliError> + 'a;
+type Report<'a> = dyn Fn(&str, usize, &mut Work) -> Result<(), CliError> + 'a;
 
 struct Bench<'a> {
     engines: Engines,
@@ -99,16 +105,13 @@ impl Bench<'_> {
         for kind in BackboneKind::ALL.iter().filter(|kind| self.is_asked_for(**kind)) {
             let (config, optimizer) = self.config(*kind);
             let mut model = self.engine(*kind)?.model(&config, &[KEY], optimizer);
-            report(&format!("pass/{kind}"), n, &mut || {
-                model.train(&self.pass(&[KEY], None), &mut || ());
-                Ok(())
-            })?;
+            report(&format!("pass/{kind}"), n, &mut || Ok(Some(model.train(&self.pass(&[KEY], None), &mut || ()))))?;
         }
         let options = Options::preset(Preset::Paper, BackboneKind::DeepFm);
         let (config, optimizer) = self.config(BackboneKind::DeepFm);
         let engine = self.engine(BackboneKind::DeepFm)?;
         let mut history = History::new(4, n, options.lmat_deselected);
-        report("warmup4/deepfm", 4 * n, &mut || self.warmup(&config, optimizer, &mut history))?;
+        report("warmup4/deepfm", 4 * n, &mut || self.warmup(&config, optimizer, &mut history).map(|()| None))?;
 
         let mut policy = engine.policy(&PolicyConfig::new(&self.map, &options), KEY);
         report("search/deepfm", n, &mut || {
@@ -116,11 +119,11 @@ impl Bench<'_> {
                 SearchEpoch { options: &options, config: &config, rows: &self.rows, seed: 1, epoch: 1, key: KEY };
             let searched: Result<_, SearchError> =
                 search_epoch(engine, &mut *policy, &search, &mut history, &mut || ());
-            searched.map_err(CliError::failed).map(drop)
+            searched.map_err(CliError::failed).map(|_| None)
         })?;
         report("select/deepfm", n, &mut || {
             select(&options, &policy.keep_prob(&self.rows), 1, 1);
-            Ok(())
+            Ok(None)
         })?;
 
         let mut model = engine.model(&config, &[KEY], optimizer);
@@ -128,7 +131,7 @@ impl Bench<'_> {
         let held_out = rows(&ids, &labels);
         report("eval/deepfm", held_out.len(), &mut || {
             let metrics = evaluate(&mut *model, &held_out, options.auc_on, options.logloss_eps);
-            metrics.map_err(CliError::failed).map(drop)
+            metrics.map_err(CliError::failed).map(|_| None)
         })
     }
 
@@ -184,6 +187,15 @@ impl Bench<'_> {
         }
         Ok(())
     }
+}
+
+/// The mean cross-entropy of logits.
+fn mean_loss(logits: &[f32], labels: &[u8]) -> f64 {
+    let loss = |(z, y): (&f32, &u8)| {
+        let (z, y) = (f64::from(*z), f64::from(*y));
+        z.max(0.0) - z * y + (-z.abs()).exp().ln_1p()
+    };
+    logits.iter().zip(labels).map(loss).sum::<f64>() / labels.len() as f64
 }
 
 fn rows<'a>(ids: &'a [i32], labels: &'a [u8]) -> Rows<'a> {

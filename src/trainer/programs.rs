@@ -98,7 +98,7 @@ impl Trainers {
 /// the bucket or the database's password, and a trainer works on what strangers upload.
 const PASSED_ON: [&str; 8] =
     ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-const PASSED_ON_PREFIXES: [&str; 13] = [
+const PASSED_ON_PREFIXES: [&str; 14] = [
     "LC_",
     "LD_",
     "OMP_",
@@ -112,6 +112,7 @@ const PASSED_ON_PREFIXES: [&str; 13] = [
     "NVIDIA_",
     "OTEL_",
     "AUTODENOISE_LOG",
+    "AUTODENOISE_CUDA_GRAPHS",
 ];
 
 pub(crate) fn environment() -> impl Iterator<Item = (OsString, OsString)> {

@@ -54,8 +54,8 @@ fn load_cuda() -> Result<(), String> {
     places.push(PathBuf::from("libtorch_cuda.so"));
     let mut reasons = Vec::new();
     for place in places {
-        match dlopen(place.as_os_str()) {
-            Ok(()) => return Ok(()),
+        match open_library(place.as_os_str()) {
+            Ok(_) => return Ok(()),
             Err(reason) => reasons.push(reason),
         }
     }
@@ -95,20 +95,23 @@ fn symbol(name: &CStr) -> Option<*mut libc::c_void> {
     (!address.is_null()).then_some(address)
 }
 
-fn dlopen(path: &OsStr) -> Result<(), String> {
+/// Opens a library for the life of the process.
+pub fn open_library(path: &OsStr) -> Result<*mut libc::c_void, String> {
     let path = CString::new(path.as_bytes()).map_err(|_| "a library path holds a zero byte".to_owned())?;
-    // SAFETY: a valid C string; the library stays loaded for the life of the process.
+    // SAFETY: a valid C string.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-    if !handle.is_null() {
-        return Ok(());
-    }
+    if handle.is_null() { Err(error_of_dlopen()) } else { Ok(handle) }
+}
+
+/// What went wrong in this thread's last call of the dynamic loader.
+pub fn error_of_dlopen() -> String {
     // SAFETY: dlerror returns null or a C string that is valid until the next call of this thread.
     let error = unsafe { libc::dlerror() };
     if error.is_null() {
-        return Err("unknown error of dlopen".to_owned());
+        return "unknown error of dlopen".to_owned();
     }
     // SAFETY: as above.
-    Err(unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned())
+    unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned()
 }
 
 /// The real folder of the libtorch_cpu.so this process runs on.

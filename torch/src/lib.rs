@@ -5,6 +5,7 @@
 //! processes alone, of the program `autodenoise-torch`.
 
 pub mod backbone;
+mod cuda_graph;
 mod device;
 mod host;
 mod memory;
@@ -14,6 +15,7 @@ mod place;
 mod policy;
 mod random;
 
+pub use backbone::staged_steps;
 pub use device::{DeviceError, open as open_device};
 pub use host::{load_tensor, put_tensor, read_backs, to_host};
 pub use place::Place;
@@ -60,6 +62,11 @@ impl TorchEngine {
         Self { place: Place { for_rows: free / 4, ..self.place }, free }
     }
 
+    /// The same with the steps of passes staged, as they are where a GPU keeps them as CUDA graphs.
+    pub const fn with_staged_steps(self) -> Self {
+        Self { place: Place { staged: true, ..self.place }, free: self.free }
+    }
+
     /// The same where the ids of a split may take so many bytes on the device.
     pub const fn with_room_for_rows(self, bytes: u64) -> Self {
         Self { place: Place { for_rows: bytes, ..self.place }, free: self.free }
@@ -68,8 +75,10 @@ impl TorchEngine {
 
 impl Engine for TorchEngine {
     fn describe(&self) -> String {
-        let rounds = self.place.device.is_cuda() && !native::has_full_precision();
-        if rounds { "tch with TF32" } else { "tch" }.to_owned()
+        let on_gpu = self.place.device.is_cuda();
+        let with = [("TF32", on_gpu && !native::has_full_precision()), ("CUDA graphs", on_gpu && self.place.staged)];
+        let with: Vec<&str> = with.into_iter().filter(|(_, is_so)| *is_so).map(|(what, _)| what).collect();
+        if with.is_empty() { "tch".to_owned() } else { format!("tch with {}", with.join(" and ")) }
     }
 
     fn device_name(&self) -> String {
@@ -135,5 +144,23 @@ pub fn engines(wanted: types::Engine, device: types::Device) -> Result<Engines, 
     }
     let device = open_device(device).map_err(|error| EngineError::Device(error.into()))?;
     native::use_full_precision();
-    Ok(Engines::with_torch(wanted, Box::new(TorchEngine::new(device))))
+    let place = Place { staged: takes_graphs(device), ..device.into() };
+    Ok(Engines::with_torch(wanted, Box::new(TorchEngine::new(place))))
+}
+
+/// Whether a GPU is to keep training steps as CUDA graphs: where AUTODENOISE_CUDA_GRAPHS is 1, and their library can be opened.
+fn takes_graphs(device: Device) -> bool {
+    if !device.is_cuda() || std::env::var_os("AUTODENOISE_CUDA_GRAPHS").is_none_or(|value| value != "1") {
+        return false;
+    }
+    match cuda_graph::check() {
+        Ok(()) => {
+            tracing::info!("training steps are kept as CUDA graphs");
+            true
+        }
+        Err(reason) => {
+            tracing::warn!(reason, "no CUDA graphs: training steps are taken without");
+            false
+        }
+    }
 }

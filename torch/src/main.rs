@@ -1,6 +1,6 @@
 //! `autodenoise-torch`: the trainer on libtorch. The worker and `autodenoise denoise` start it for the jobs that need it.
 
-use autodenoise::telemetry::LogConfig;
+use autodenoise::telemetry::{self, LogConfig};
 use autodenoise::trainer::{self, Probe};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,7 +30,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Trainer => trainer::main(&cli.log, autodenoise_torch::open_engines),
-        Command::Bench(args) => autodenoise::cli::run_bench(args, autodenoise_torch::open_engines),
+        Command::Bench(args) => match telemetry::init(&cli.log) {
+            Ok(_telemetry) => autodenoise::cli::run_bench(args, autodenoise_torch::open_engines),
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::from(2)
+            }
+        },
         Command::Probe => {
             let probe = Probe {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -159,14 +159,21 @@ fn pointers(tensors: &[Tensor]) -> Vec<*const Opaque> {
 
 /// Panics with libtorch's message, as tch does.
 fn check(message: *mut c_char) {
+    if let Err(text) = message_of(message) {
+        panic!("libtorch: {text}");
+    }
+}
+
+/// What a function of ours has to say: null for nothing, or a message that the caller frees.
+pub fn message_of(message: *mut c_char) -> Result<(), String> {
     if message.is_null() {
-        return;
+        return Ok(());
     }
     // SAFETY: a C string that malloc made and nobody else frees.
     let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
     // SAFETY: as above, and it is not read again.
     unsafe { libc::free(message.cast()) };
-    panic!("libtorch: {text}");
+    Err(text)
 }
 
 #[cfg(test)]

@@ -3,18 +3,28 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PAGE: &str = "before\n\n<!-- bench:cpu -->\n\nold\n\n<!-- end -->\n\n<!-- bench:backbones-cpu -->\n\nold\n\n<!-- end -->\n\nafter\n";
+const PAGE: &str = "before\n\n<!-- bench:cpu -->\n\nold\n\n<!-- end -->\n\n<!-- bench:backbones-cpu -->\n\nold\n\n<!-- end -->\n\n<!-- bench:graphs-cpu -->\n\nold\n\n<!-- end -->\n\nafter\n";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in the workspace")
 }
 
-/// A program that takes `seconds` for each work it is asked for; it is also the Python that runs the PyTorch programs.
+/// A program that takes `seconds` for each work it is asked for, with CUDA graphs as long, and comes to another loss then; it is also the
+/// Python that runs the PyTorch programs.
 fn stub(folder: &Path, name: &str, seconds: f64) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let line = |work: &str| format!("echo '{{\"work\": \"pass/{work}\", \"seconds\": {seconds}}}'\n");
+    let line = |work: &str| {
+        format!(
+            "echo '{{\"work\": \"pass/{work}\", \"seconds\": {seconds}, \"loss\": 0.6'\"$AUTODENOISE_CUDA_GRAPHS\"'}}'\n"
+        )
+    };
     let path = folder.join(name);
-    let script = format!("#!/bin/sh\n{}{}echo a line that is no work\n", line("deepfm"), line("afn"));
+    let script = format!(
+        "#!/bin/sh\n{}{}echo a line that is no work\n\
+         [ \"$AUTODENOISE_CUDA_GRAPHS\" != 1 ] || echo 'now WARN no graph of one' >&2\n",
+        line("deepfm"),
+        line("afn")
+    );
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
@@ -46,8 +56,18 @@ fn the_tables_of_a_gpu_are_written_between_their_markers() {
     let (_, page) = run("gpu.py", &["--device", "cpu", "--rows", "4096"]);
     assert!(page.starts_with("before\n\n<!-- bench:cpu -->") && page.ends_with("<!-- end -->\n\nafter\n"), "{page}");
     assert!(!page.contains("old") && page.contains("4,096 rows; medians of 2 alternating pairs."), "{page}");
-    assert_eq!(page.matches("| pass/afn").count(), 2, "{page}");
+    assert_eq!(page.matches("| pass/afn").count(), 3, "{page}");
     assert!(page.contains("4.0 .. 4.0"), "{page}");
+}
+
+#[test]
+fn cuda_graphs_stand_beside_the_plain_steps_with_what_their_losses_differ_by_and_what_went_wrong() {
+    let (said, page) = run("gpu.py", &["--device", "cpu", "--rows", "4096"]);
+    let row = page.lines().rfind(|line| line.starts_with("| pass/deepfm")).unwrap();
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    assert_eq!(cells[2..8], ["0.5000", "0.5000", "1.00", "1.00 .. 1.00", "0.600000000", "1.0e-02"], "{page}");
+    assert_eq!(page.matches("The trainer warned: `no graph of one`").count(), 1, "{page}");
+    assert!(said.contains("with graphs, s"), "{said}");
 }
 
 #[test]

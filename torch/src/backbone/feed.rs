@@ -138,6 +138,36 @@ impl Batch {
     pub fn targets(&self) -> &Tensor {
         self.targets.as_ref().unwrap_or(&self.labels)
     }
+
+    fn parts(&self) -> [Option<&Tensor>; 4] {
+        [Some(&self.ids), Some(&self.labels), self.targets.as_ref(), self.weights.as_ref()]
+    }
+
+    /// In tensors of its own.
+    pub fn copy(&self) -> Self {
+        let own = |all: &Tensor| all.contiguous().copy();
+        Self {
+            ids: own(&self.ids),
+            labels: own(&self.labels),
+            targets: self.targets.as_ref().map(own),
+            weights: self.weights.as_ref().map(own),
+        }
+    }
+
+    /// Whether this could be copied from that one.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let size = |part: Option<&Tensor>| part.map(Tensor::size);
+        self.parts().map(size) == other.parts().map(size)
+    }
+
+    /// Takes the numbers of one that it is like; its own tensors stay where they are.
+    pub fn copy_from(&mut self, other: &Self) {
+        for (own, other) in self.parts().into_iter().zip(other.parts()) {
+            if let (Some(own), Some(other)) = (own, other) {
+                own.shallow_clone().copy_(other);
+            }
+        }
+    }
 }
 
 /// The rows of one pass, batch by batch.

@@ -5,10 +5,11 @@
 use super::feed::on_device;
 use super::joint_feed::JointFeed;
 use super::model::stacked;
-use super::step::train_batch;
+use super::steps::{Now, Steps};
 use super::{Adam, Backbone, Masks, Params, Pass, TorchModel, predict_rows};
 use crate::host::{fetch, to_host_at_once, upload};
 use crate::metrics::{SUMS, metrics_of, sums};
+use crate::place::Place;
 use autodenoise::backbone::{FitError, Joined, Measure, Member, Rows, RowsApart, Seen, Tick, TrainPass};
 use std::{any::Any, cell::RefCell, rc::Rc};
 use tch::Tensor;
@@ -24,7 +25,7 @@ pub fn train_together(members: &mut [Member], valid: &Rows, tick: Tick) -> Vec<J
     }
     let place = models[0].place;
     let passes: Vec<&TrainPass> = rest.iter().map(|(pass, ..)| *pass).collect();
-    let mut replicas = Replicas::join(&mut models);
+    let mut replicas = Replicas::join(&mut models, place);
     let mut feed = JointFeed::new(&passes, place);
     let seen = replicas.run_pass(&mut feed, tick);
     let table = on_device(valid, place);
@@ -94,14 +95,15 @@ fn measure_here(members: &[Told], valid: &Rows, [seen, predicted]: [&Tensor; 2])
 struct Replicas {
     backbone: Backbone,
     optimizer: Adam,
+    steps: Steps,
 }
 
 impl Replicas {
-    fn join(models: &mut [&mut TorchModel]) -> Self {
+    fn join(models: &mut [&mut TorchModel], place: Place) -> Self {
         let params: Vec<&Params> = models.iter().map(|model| &model.backbone.params).collect();
         let backbone = Backbone::joining(&models[0].config, params);
         let optimizers: Vec<&mut Adam> = models.iter_mut().map(|model| &mut model.optimizer).collect();
-        Self { backbone, optimizer: Adam::joining(optimizers) }
+        Self { backbone, optimizer: Adam::joining(optimizers), steps: Steps::new(place) }
     }
 
     fn part(self, models: &mut [&mut TorchModel]) {
@@ -119,9 +121,9 @@ impl Replicas {
             let (batch, counted) = feed.batch(number);
             let active: Vec<bool> = counted.iter().map(|rows| *rows >= 2).collect();
             let mut seen = active.contains(&true).then(|| {
-                let mode = Pass::train_with(&masks, number as u32);
-                let loss = feed.loss_of(number);
-                train_batch(&self.backbone, &mut self.optimizer, &batch, loss, mode, &active).logits
+                let (loss, number) = (feed.loss_of(number), number as u32);
+                let now = Now { batch: &batch, loss, masks: &masks, number, active: &active };
+                self.steps.take(&self.backbone, &mut self.optimizer, &now).logits
             });
             // BatchNorm cannot learn from a single row: such a batch is only predicted.
             if seen.is_none() || counted.contains(&1) {

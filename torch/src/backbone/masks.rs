@@ -23,6 +23,8 @@ struct Drawn {
     /// Number of the first batch.
     first: u32,
     p: f64,
+    /// Of the activations that it was drawn for.
+    size: Vec<i64>,
     /// `[batches, R, numbers]`.
     masks: Tensor,
 }
@@ -32,6 +34,10 @@ impl Drawn {
         let size = self.masks.size();
         let end = self.first + size[0] as u32;
         (self.first..end).contains(&batch) && self.p == p && size[1] * size[2] == count
+    }
+
+    fn of(&self, batch: u32, size: &[i64]) -> Tensor {
+        self.masks.get(i64::from(batch - self.first)).view(size)
     }
 }
 
@@ -46,13 +52,18 @@ impl Masks {
         let (at, count) = (layer as usize, size.iter().product::<i64>());
         self.drawn.resize_with(self.drawn.len().max(at + 1), || None);
         if !self.drawn[at].as_ref().is_some_and(|drawn| drawn.covers(batch, p, count)) {
-            self.drawn[at] = Some(self.draw(batch, layer, p, count, device));
+            self.drawn[at] = Some(self.draw(batch, layer, p, size, device));
         }
-        let drawn = self.drawn[at].as_ref().expect("just drawn");
-        drawn.masks.get(i64::from(batch - drawn.first)).view(size)
+        self.drawn[at].as_ref().expect("just drawn").of(batch, size)
     }
 
-    fn draw(&self, first: u32, layer: u32, p: f64, count: i64, device: Device) -> Drawn {
+    /// p and a copy of the mask of each layer that has had one in this batch, which is the last that masks were drawn for.
+    pub fn of_layers(&self, batch: u32) -> Vec<(f64, Tensor)> {
+        self.drawn.iter().flatten().map(|drawn| (drawn.p, drawn.of(batch, &drawn.size).copy())).collect()
+    }
+
+    fn draw(&self, first: u32, layer: u32, p: f64, size: &[i64], device: Device) -> Drawn {
+        let count = size.iter().product::<i64>();
         let fitting = (NUMBERS / count.max(1)).clamp(1, i64::from(BATCHES)) as u32;
         let batches = fitting.min(self.batches.saturating_sub(first)).max(1);
         let streams: Vec<Vec<Stream>> = (first..first + batches).map(&self.streams).collect();
@@ -60,6 +71,6 @@ impl Masks {
         let streams: Vec<Stream> = streams.concat().iter().map(|stream| stream.child(&[layer])).collect();
         let each = count / replicas;
         let masks = dropout_masks(&streams, p, each, device).view([i64::from(batches), replicas, each]);
-        Drawn { first, p, masks }
+        Drawn { first, p, size: size.to_vec(), masks }
     }
 }

@@ -35,6 +35,7 @@ mod opnn;
 mod params;
 mod pass;
 mod step;
+mod steps;
 mod wide_deep;
 mod xdeepfm;
 
@@ -47,6 +48,7 @@ pub use model::TorchModel;
 pub use params::{ParamKind, Params, ParamsBuilder};
 pub use pass::Pass;
 pub use step::{batch_loss, bce, predict, predict_rows, train_step};
+pub use steps::staged_steps;
 
 use autodenoise::backbone::{BackboneConfig, ModelKey};
 use autodenoise::types::BackboneKind;

@@ -2,6 +2,7 @@
 
 use super::feed::{Feed, on_device};
 use super::step::train_batch;
+use super::steps::{Now, Steps};
 use super::{Adam, Backbone, Gradients, Masks, Pass, bce, predict_rows, train_step};
 use crate::host::{fetch, to_host, to_host_at_once};
 use crate::metrics::{SUMS, metrics_of, sums_of_replicas};
@@ -20,6 +21,7 @@ pub struct TorchModel {
     pub optimizer: Adam,
     pub(super) config: BackboneConfig,
     pub(super) place: Place,
+    steps: Steps,
 }
 
 impl TorchModel {
@@ -32,7 +34,7 @@ impl TorchModel {
         let place = place.into();
         let backbone = Backbone::new(config, keys, place.device);
         let optimizer = Adam::new(optimizer, &backbone.params, place);
-        Self { backbone, optimizer, config: config.clone(), place }
+        Self { backbone, optimizer, config: config.clone(), place, steps: Steps::new(place) }
     }
 }
 
@@ -52,6 +54,7 @@ impl TorchModel {
             let streams = move |batch| keys.iter().map(|key| key.dropout(number, batch)).collect();
             Rc::new(RefCell::new(Masks::new(pass.len().div_ceil(pass.batch_size), streams)))
         });
+        self.steps.begin_pass(&self.backbone, &self.optimizer);
         for (number, (first, len)) in pass.batches().enumerate() {
             let batch = feed.batch(number);
             let keep = |into: &Tensor, values: &Tensor| into.narrow(-1, first as i64, len as i64).copy_(values);
@@ -62,12 +65,18 @@ impl TorchModel {
             }
             let active = trainable(pass.active, feed.counted(number), len);
             let (seen, own_losses) = if active.contains(&true) {
-                let mode = match &masks {
-                    Some(masks) => Pass::train_with(masks, number as u32),
-                    None => Pass::train(pass.keys.iter().map(|key| key.dropout(pass.number, number as u32)).collect()),
+                let (loss, number) = (pass.loss_of(number), number as u32);
+                let Self { backbone, optimizer, steps, .. } = self;
+                let step = match &masks {
+                    Some(masks) => {
+                        let now = Now { batch: &batch, loss, masks, number, active: &active };
+                        steps.take(backbone, optimizer, &now)
+                    }
+                    None => {
+                        let streams = pass.keys.iter().map(|key| key.dropout(pass.number, number)).collect();
+                        train_batch(backbone, optimizer, &batch, loss, Pass::train(streams), &active)
+                    }
                 };
-                let loss = pass.loss_of(number);
-                let step = train_batch(&self.backbone, &mut self.optimizer, &batch, loss, mode, &active);
                 (step.logits, step.losses)
             } else {
                 let seen = tch::no_grad(|| self.backbone.forward(&batch.ids, &mut Pass::eval()));

@@ -39,6 +39,8 @@ enum Dropout {
         masks: Rc<RefCell<Masks>>,
         batch: u32,
     },
+    /// Masks of all layers that drop out, in their order.
+    Own(Vec<Tensor>),
 }
 
 /// Rows of a table, read in a training forward pass.
@@ -78,6 +80,11 @@ impl Pass {
     /// The same with the masks of a batch, drawn on the device.
     pub fn train_with(masks: &Rc<RefCell<Masks>>, batch: u32) -> Self {
         Self { dropout: Dropout::Drawn { masks: masks.clone(), batch }, ..Self::train(Vec::new()) }
+    }
+
+    /// The same with masks that are there.
+    pub(super) fn train_with_own(masks: Vec<Tensor>) -> Self {
+        Self { dropout: Dropout::Own(masks), ..Self::train(Vec::new()) }
     }
 
     /// Normalises by the running BatchNorm statistics, though gradients are wanted.
@@ -145,6 +152,7 @@ impl Pass {
             Dropout::None => return None,
             Dropout::Streams(streams) => drawn_by_processor(streams, layer, p, size).to_device(device),
             Dropout::Drawn { masks, batch } => masks.borrow_mut().mask(*batch, layer, p, size, device),
+            Dropout::Own(masks) => masks[layer as usize].shallow_clone(),
         };
         self.dropout_layers += 1;
         Some(match &self.mask_rows {

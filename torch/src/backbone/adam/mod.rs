@@ -35,7 +35,7 @@ enum Steps {
 struct StepsOnDevice {
     /// `[R]`, f32 as libtorch wants it: whole up to 2^24, where the corrections that steps are counted for have long been 1.
     taken: Tensor,
-    /// The replicas that were active last, and the same as `[R]` numbers.
+    /// The replicas that were active last, and the same as `[R]` numbers, which stay where they are.
     active: (Vec<bool>, Tensor),
 }
 
@@ -52,12 +52,18 @@ impl StepsOnDevice {
         Self { active: (vec![true; models.len()], taken.ones_like()), taken }
     }
 
-    /// Counts a step of the active replicas; with `taken`, a scalar, only where that is 1.
-    fn count(&mut self, active: &[bool], taken: Option<&Tensor>) {
+    /// The next step is of these replicas.
+    fn is_for(&mut self, active: &[bool]) {
         if self.active.0 != active {
             let flags: Vec<f32> = active.iter().map(|active| f32::from(u8::from(*active))).collect();
-            self.active = (active.to_vec(), upload(&flags, self.taken.device()));
+            self.active.0 = active.to_vec();
+            self.active.1.copy_(&upload(&flags, self.taken.device()));
         }
+    }
+
+    /// Counts a step of the active replicas; with `taken`, a scalar, only where that is 1.
+    fn count(&mut self, active: &[bool], taken: Option<&Tensor>) {
+        self.is_for(active);
         let _ = match taken {
             None => self.taken.g_add_(&self.active.1),
             Some(taken) => self.taken.g_add_(&(&self.active.1 * taken)),
@@ -143,6 +149,23 @@ impl Adam {
             }
             Steps::OnDevice(steps) => device::step(configs, steps, active, params, slots, gradients, taken),
         });
+    }
+
+    /// On a device that is not waited for: tells it the replicas of the next step, as a step that a GPU keeps cannot.
+    pub(super) fn is_for(&mut self, active: &[bool]) {
+        if let Steps::OnDevice(steps) = &mut self.steps {
+            steps.is_for(active);
+        }
+    }
+
+    /// All tensors that a step reads and changes beside the parameters.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let slots = self.slots.iter().flatten().flat_map(|slot| [&slot.m, &slot.v]);
+        let steps = match &self.steps {
+            Steps::OnHost(_) => None,
+            Steps::OnDevice(steps) => Some([&steps.taken, &steps.active.1]),
+        };
+        slots.chain(steps.into_iter().flatten())
     }
 
     /// Copies of all that it remembers.
@@ -233,6 +256,26 @@ mod tests {
                 by_kernel.save(&there).counts("steps", keys.len()).unwrap()
             );
             by_kernel.load(&there, &saved).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_step_on_a_device_changes_stays_where_it_is() {
+        let keys: Vec<_> = (0..3).map(|r| ModelKey { seed: 5, init: [0, r], run: [0, r] }).collect();
+        for kind in [Optimizer::Adam, Optimizer::LazyAdam, Optimizer::Sgd] {
+            let params = params(&keys);
+            let config = OptimizerConfig { kind, lr: 0.01, weight_decay: 0.1 };
+            let mut adam = Adam::new(config, &params, Place::like_a_gpu());
+            let addresses = |adam: &Adam| adam.tensors().map(|tensor| tensor.data_ptr() as usize).collect::<Vec<_>>();
+            let before = addresses(&adam);
+            for active in [[true; 3], [true, false, true], [true; 3]] {
+                adam.step(&params, gradients(&params), &active);
+                assert_eq!(addresses(&adam), before, "{kind:?} {active:?}");
+            }
+            // As a kept step counts, which tells nobody anew who is active.
+            adam.is_for(&[false, true, false]);
+            let active = adam.tensors().last().expect("who is active");
+            assert_eq!(Vec::<f32>::try_from(active).unwrap(), [0.0, 1.0, 0.0]);
         }
     }
 
