@@ -151,8 +151,8 @@ fn a_race_tells_the_best_of_each_pass_and_then_the_passes_of_its_winner() {
     let rows: Vec<_> = found.epochs().collect();
     for (contender, arm) in [(0, Arm::Denoised), (1, Arm::Full)] {
         let of = |phase| {
-            let is_one = move |row: &&&EpochRow| (row.contender, row.arm, row.phase) == (contender, arm, phase);
-            rows.iter().enumerate().filter(move |(_, row)| is_one(&row))
+            let is_one = move |row: &EpochRow| (row.contender, row.arm, row.phase) == (contender, arm, phase);
+            rows.iter().enumerate().filter(move |(_, row)| is_one(row))
         };
         let best = |phase| of(phase).map(|(_, row)| row.valid.unwrap().auc.unwrap()).max_by(f64::total_cmp);
         for phase in [Phase::Tune, Phase::Evaluate] {
