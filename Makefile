@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: .python-environment help setup setup-torch build demo check test numerics schemathesis clients deny chaos fuzz load hostile scale check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test action-test python python-example python-large python-integrations check-stream clean
+.PHONY: .python-environment help setup setup-torch build demo check test numerics aarch64 schemathesis clients deny chaos fuzz load hostile scale check-large test-bucket measure measure-ingest measure-csv bench bench-large openapi image image-test compose-test kubernetes-test observability-test bench-backbones gpu wheel wheel-test action-test python python-example python-large python-integrations check-stream clean
 comma := ,
 
 help: ## List the targets
@@ -40,6 +40,9 @@ numerics: setup-torch ## The tests of the arithmetic with libtorch's kernels for
 	for setting in MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2; do \
 		env $$setting cargo test --locked --quiet -p autodenoise-torch --test numerics --test vectors; \
 	done
+
+aarch64: ## Compile for 64-bit ARM and run the library's tests under emulation (half an hour; a cross compiler and qemu)
+	@scripts/aarch64.sh
 
 schemathesis: setup ## The running service against its OpenAPI document alone; EXAMPLES=n for more than 20 an operation
 	cargo build --locked
