@@ -14,6 +14,7 @@ const GRAPH: &str = "native/cuda_graph.cpp";
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-changed=native/libtorch.cpp");
+    println!("cargo:rerun-if-changed=native/guarded.h");
     println!("cargo:rerun-if-changed={GRAPH}");
     println!("cargo:rerun-if-env-changed=CUDA_HOME");
     println!("cargo:rerun-if-env-changed=AUTODENOISE_TORCH_RUNPATH");

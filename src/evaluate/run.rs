@@ -175,7 +175,9 @@ impl<'a> Run<'a> {
 /// compared with.
 pub fn is_drawn(row: &EpochRow, spec: &ResolvedSpec) -> bool {
     let contender = row.contender as usize;
-    let is_choice = matches!(row.phase, Phase::Warmup | Phase::Search | Phase::Validate) && contender == 0;
+    let searches = spec.method.name().searches();
+    let is_choice = contender == 0
+        && (row.phase == Phase::Warmup || searches && matches!(row.phase, Phase::Search | Phase::Validate));
     let is_training = row.phase == Phase::Evaluate && row.epoch == 1;
     let is_compared = contender == 0 || spec.reference() == Some(contender);
     row.seed == spec.seed && (is_choice || is_training && is_compared)

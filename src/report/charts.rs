@@ -74,11 +74,9 @@ pub(super) fn kept(report: &Report) -> Option<Figure> {
     Some(Figure { title: "What became of the training rows".to_owned(), caption, svg: chart.svg_pair() })
 }
 
-/// How the method searched, where it did, and how models of all rows and of the rows kept were trained.
+/// How the method searched, and how models of all rows and of the rows kept were trained.
 pub(super) fn epochs(rows: &[EpochRow]) -> Vec<Figure> {
-    let searches = rows.iter().any(|row| row.phase == Phase::Search);
-    let of_search = if searches { rows } else { &[] };
-    let searched = |of: &dyn Fn(&EpochRow) -> Option<f64>, phase: Phase| last_of_epochs(of_search, phase, of);
+    let searched = |of: &dyn Fn(&EpochRow) -> Option<f64>, phase: Phase| last_of_epochs(rows, phase, of);
     let mut figures = Vec::new();
     let valid = |row: &EpochRow| row.valid.as_ref().and_then(|metrics: &Metrics| metrics.auc);
     let lines = vec![

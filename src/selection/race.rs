@@ -13,7 +13,7 @@ use crate::backbone::{
 use crate::types::{FIRST_CUT, LAST_RUNNERS, TuningGrid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Instant;
+use std::{cmp::Ordering, time::Instant};
 
 /// A way to train: with which options, and on what. It has the same place in every call.
 #[derive(Clone)]
@@ -155,9 +155,13 @@ impl Race {
 
     /// Number of the entrant that leads: of the highest score, the first of equals.
     pub fn leader(&self) -> usize {
-        let score = |at: &usize| self.lanes[*at].standing.score;
-        let better = |best: usize, at: usize| if score(&at) > score(&best) { at } else { best };
-        (1..self.lanes.len()).fold(0, better)
+        (0..self.lanes.len()).min_by(|a, b| self.rank(*a, *b)).unwrap_or(0)
+    }
+
+    /// Who of two entrants comes first: the one of the higher score, of equals the one with the lower number.
+    fn rank(&self, a: usize, b: usize) -> Ordering {
+        let score = |at: usize| self.lanes[at].standing.score;
+        score(b).total_cmp(&score(a)).then(a.cmp(&b))
     }
 
     /// Trains everyone who runs for a pass, and gives up those who have fallen behind. Whether the race is over: then
@@ -188,7 +192,8 @@ impl Race {
             let summaries = ended.by_ref().take(lane.fits.len()).map(|summary| PassMetrics::new(summary, seconds));
             lane.history.extend(summaries.max_by(|a, b| a.auc().total_cmp(&b.auc())));
             let stopped = lane.judge(valid, self.keep);
-            if let Some(fit) = stopped.filter(|_| self.keep == Keep::Leader && self.leads_the_stopped(number)) {
+            let leads = self.best_stopped.as_ref().is_none_or(|(best, _)| self.rank(number, *best).is_lt());
+            if let Some(fit) = stopped.filter(|_| self.keep == Keep::Leader && leads) {
                 self.best_stopped = Some((number, fit));
             }
         }
@@ -199,19 +204,11 @@ impl Race {
         self.runners() == 0
     }
 
-    /// Whether an entrant is before all that have stopped, of equals the first.
-    fn leads_the_stopped(&self, number: usize) -> bool {
-        let score = |number: usize| self.lanes[number].standing.score;
-        self.best_stopped.as_ref().is_none_or(|(other, _)| {
-            score(number).total_cmp(&score(*other)).then(other.cmp(&number)) == std::cmp::Ordering::Greater
-        })
-    }
-
     /// Gives up the worse half, of equals the later.
     fn cut(&mut self) {
         let mut order: Vec<usize> = (0..self.lanes.len()).filter(|at| !self.lanes[*at].standing.is_out).collect();
         let stay = order.len().div_ceil(2).max(LAST_RUNNERS);
-        order.sort_by(|a, b| self.lanes[*b].standing.score.total_cmp(&self.lanes[*a].standing.score).then(a.cmp(b)));
+        order.sort_by(|a, b| self.rank(*a, *b));
         for at in order.into_iter().skip(stay) {
             self.lanes[at].standing.is_out = true;
             self.lanes[at].fits.clear();

@@ -3,7 +3,7 @@
 use crate::engines::ENGINE;
 use crate::replicas::{config, key, options};
 use crate::world::{World, job, run};
-use autodenoise::backbone::{Fit, FitOptions, Rows, TensorFile, Track, TrainingData};
+use autodenoise::backbone::{BackboneConfig, Fit, FitOptions, Rows, TensorFile, Track, TrainingData};
 use autodenoise::selection::{Entrant, Keep, PassMetrics, Race, Standing, Treatment, Winner};
 use autodenoise::types::{Arm, BackboneKind, EpochRow, Phase};
 use serde_json::json;
@@ -38,6 +38,16 @@ fn race_keeping(track: &Track, entrants: &[Entrant], keep: Keep, interrupted: &[
     }
 }
 
+/// A training to its end, and what its passes came to.
+fn train_alone(config: &BackboneConfig, data: &TrainingData, options: FitOptions) -> (Fit, Vec<PassMetrics>) {
+    let (mut fit, mut passes) = (Fit::new(ENGINE, config, &[key(0)], options), Vec::new());
+    while !fit.is_done() {
+        let summary = fit.run_pass(&data.train, &data.valid, &Treatment::default().pass(), &mut || ()).unwrap();
+        passes.push(PassMetrics::new(&summary, 0.0));
+    }
+    (fit, passes)
+}
+
 #[test]
 fn those_who_fall_behind_are_given_up() {
     let dataset = World::new().dataset();
@@ -53,10 +63,7 @@ fn those_who_fall_behind_are_given_up() {
         assert!(!standing.is_out || rivals.clone().all(|rival| rival.score >= standing.score), "{at}: {ended:?}");
         // Whoever was not given up was trained as it would have been alone.
         let alone = || {
-            let mut fit = Fit::new(ENGINE, &config, &[key(0)], entrants[at].options);
-            while !fit.is_done() {
-                fit.run_pass(&data.train, &data.valid, &Treatment::default().pass(), &mut || ()).unwrap();
-            }
+            let (fit, _) = train_alone(&config, &data, entrants[at].options);
             (fit.best_auc(0), fit.passes())
         };
         assert!(standing.is_out || (standing.score, standing.passes) == alone(), "{at}");
@@ -97,11 +104,7 @@ fn the_winner_has_been_trained_as_it_would_have_been_alone() {
         (race.leader(), outcome(fit, passes, &data.valid))
     };
     let whole = race_for(&[]);
-    let (mut fit, mut passes) = (Fit::new(ENGINE, &config, &[key(0)], entrants[whole.0].options), Vec::new());
-    while !fit.is_done() {
-        let summary = fit.run_pass(&data.train, &data.valid, &Treatment::default().pass(), &mut || ()).unwrap();
-        passes.push(PassMetrics::new(&summary, 0.0));
-    }
+    let (fit, passes) = train_alone(&config, &data, entrants[whole.0].options);
     let steps: Vec<u32> = (1..100).collect();
     let alone = (whole.0, outcome(fit, passes, &data.valid));
     for (found, how) in [(whole, "at once"), (race_for(&steps), "taken up again after every pass")] {

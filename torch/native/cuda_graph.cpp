@@ -1,6 +1,8 @@
 // A CUDA graph for cuda_graph.rs: a library of its own, which is loaded beside libtorch_cuda and only then. Functions return null, or
 // a message that the caller frees. No GPU was at hand: this was compiled, and never run.
 
+#include "guarded.h"
+
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/Event.h>
@@ -8,22 +10,9 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
-#include <exception>
 #include <memory>
 
 namespace {
-
-template <typename Work> char *guarded(Work work) {
-    try {
-        work();
-        return nullptr;
-    } catch (const std::exception &error) {
-        return strdup(error.what());
-    } catch (...) {
-        return strdup("libtorch threw what is no exception");
-    }
-}
 
 c10::impl::VirtualGuardImpl streams() { return c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA); }
 

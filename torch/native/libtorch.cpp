@@ -1,5 +1,7 @@
 // What libtorch has and tch does not expose, for native.rs. Functions return null, or a message that the caller frees.
 
+#include "guarded.h"
+
 #include <ATen/Context.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adam.h>
@@ -11,7 +13,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,17 +28,6 @@ std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t count) {
 
 std::optional<at::Tensor> optional(const at::Tensor *tensor) {
     return tensor == nullptr ? std::nullopt : std::optional<at::Tensor>(*tensor);
-}
-
-template <typename Work> char *guarded(Work work) {
-    try {
-        work();
-        return nullptr;
-    } catch (const std::exception &error) {
-        return strdup(error.what());
-    } catch (...) {
-        return strdup("libtorch threw what is no exception");
-    }
 }
 
 // A copy under way: the tensor, the stream it is made on, and the moment from which on it is there.
