@@ -181,21 +181,28 @@ impl Stream {
 
 kernel! {
     /// Words from block `block` on.
-    #[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
     fn fill_words<S>(key: [u32; 2], block: u64, out: &mut [u32]) {
-        for (number, chunk) in (block..).step_by(LANES).zip(out.chunks_exact_mut(CHUNK)) {
-            let mut counter = [[0_u32; LANES]; 4];
-            for lane in 0..LANES {
-                let number = number + lane as u64;
-                counter[0][lane] = number as u32;
-                counter[1][lane] = (number >> 32) as u32;
-            }
-            philox_lanes(&mut counter, key);
-            for lane in 0..LANES {
-                for word in 0..4 {
-                    chunk[4 * lane + word] = counter[word][lane];
-                }
-            }
+        if S::WIDE {
+            fill_blocks::<{ LANES / 2 }>(key, block, out);
+        } else {
+            fill_blocks::<LANES>(key, block, out);
+        }
+    }
+}
+
+/// N blocks side by side.
+#[inline(always)]
+fn fill_blocks<const N: usize>(key: [u32; 2], block: u64, out: &mut [u32]) {
+    for (number, quads) in (block..).step_by(N).zip(out.as_chunks_mut::<4>().0.chunks_exact_mut(N)) {
+        let mut counter = [[0; N]; 4];
+        for lane in 0..N {
+            let number = number + lane as u64;
+            counter[0][lane] = number;
+            counter[1][lane] = number >> 32;
+        }
+        philox_lanes(&mut counter, key);
+        for lane in 0..N {
+            quads[lane] = std::array::from_fn(|word| counter[word][lane] as u32);
         }
     }
 }
@@ -219,26 +226,28 @@ pub const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// What each round adds to the key.
 pub const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
+/// The lower halves of the counter's words count, here and in what it becomes: that way a product needs no shuffling of lanes.
 #[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
 #[inline(always)]
-fn philox_lanes<const N: usize>(counter: &mut [[u32; N]; 4], mut key: [u32; 2]) {
+fn philox_lanes<const N: usize>(counter: &mut [[u64; N]; 4], mut key: [u32; 2]) {
+    let low = |word: u64| word & u64::from(u32::MAX);
     for _ in 0..10 {
         for lane in 0..N {
-            let p0 = u64::from(MULTIPLIER[0]) * u64::from(counter[0][lane]);
-            let p1 = u64::from(MULTIPLIER[1]) * u64::from(counter[2][lane]);
-            counter[0][lane] = (p1 >> 32) as u32 ^ counter[1][lane] ^ key[0];
-            counter[1][lane] = p1 as u32;
-            counter[2][lane] = (p0 >> 32) as u32 ^ counter[3][lane] ^ key[1];
-            counter[3][lane] = p0 as u32;
+            let p0 = u64::from(MULTIPLIER[0]) * low(counter[0][lane]);
+            let p1 = u64::from(MULTIPLIER[1]) * low(counter[2][lane]);
+            counter[0][lane] = (p1 >> 32) ^ counter[1][lane] ^ u64::from(key[0]);
+            counter[1][lane] = p1;
+            counter[2][lane] = (p0 >> 32) ^ counter[3][lane] ^ u64::from(key[1]);
+            counter[3][lane] = p0;
         }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
 }
 
 fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let mut lanes = counter.map(|word| [word]);
+    let mut lanes = counter.map(|word| [u64::from(word)]);
     philox_lanes(&mut lanes, key);
-    lanes.map(|[word]| word)
+    lanes.map(|[word]| word as u32)
 }
 
 /// A number in [0, 1) of the word's upper 24 bits.

@@ -56,7 +56,8 @@ pub fn run_passes(track: &Track, mut runners: Vec<Runner>, tick: Tick) -> Vec<Re
     summaries
 }
 
-/// A thread each, as many as the engine likes at once. Threads that have done theirs help the others.
+/// A thread each, as many as the engine likes at once. Where they are fewer than the threads, those that are left over help;
+/// else none has time for another's, and each keeps to its own.
 fn run_side_by_side(track: &Track, runners: &mut [Runner], tick: Tick) -> Vec<Result<PassSummary, FitError>> {
     let Track { engine, config, train, valid, threads } = *track;
     // Rows are not shared between threads, because an engine may put a copy into them; what they are made of is.
@@ -67,7 +68,21 @@ fn run_side_by_side(track: &Track, runners: &mut [Runner], tick: Tick) -> Vec<Re
         run_alone(runner, [&Rows::new(train, fields), &Rows::new(valid, fields)], &mut tick)
     };
     let side_by_side = runners.chunks_mut(engine.side_by_side(config, threads));
-    side_by_side.flat_map(|runners| runners.par_iter_mut().map(pass).collect::<Vec<_>>()).collect()
+    let ended = side_by_side.flat_map(|runners| {
+        let keep_apart = runners.len() >= threads;
+        let runners = runners.par_iter_mut();
+        runners.map(|runner| if keep_apart { on_one_thread(|| pass(runner)) } else { pass(runner) }).collect::<Vec<_>>()
+    });
+    ended.collect()
+}
+
+/// Runs something that shares out its work on a thread of its own, which no other takes a part of: its rows stay in one core's
+/// cache. Where no thread can be had, it runs here.
+fn on_one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    }
 }
 
 /// Whether two trainings can go through a pass together.

@@ -1,6 +1,6 @@
 //! Jobs of several methods, backbones and seeds.
 
-use crate::world::{ROWS, World, interrupted, job, run, run_with_noise, untimed};
+use crate::world::{ROWS, World, interrupted_at_every_step, job, run, run_with_noise, untimed};
 use autodenoise::synth::SynthSpec;
 use autodenoise::types::{BackboneKind, MethodName, Noise, Phase, Report, Split, TableLine};
 use serde_json::json;
@@ -116,7 +116,7 @@ fn rankings_tell_flipped_rows_from_others() {
 }
 
 #[test]
-fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
+fn a_job_of_many_methods_interrupted_after_every_step_is_the_uninterrupted_one() {
     let world = World::new();
     let spec = job(json!({
         "method": {"name": "autodenoise", "options": {"epochs": 1, "retrain_max_epoch": 2}},
@@ -139,18 +139,13 @@ fn a_job_of_many_methods_resumed_after_any_step_is_the_uninterrupted_one() {
         }
         (lines, report.test_reads, report.kept, tuned)
     };
-    for steps in 1.. {
-        let (events, out, ended) = interrupted(&world, &spec, steps);
-        if ended {
-            assert!(steps > 20, "every kind of step was interrupted");
-            break;
-        }
-        assert_eq!(untimed(&events), untimed(&whole.events), "after {steps} steps");
-        let report = std::fs::read(out.path().join("report.json")).unwrap();
-        assert_eq!(table(serde_json::from_slice(&report).unwrap()), table(whole.report()), "after {steps} steps");
-        for name in ["indices.parquet", "scores.parquet", "model.safetensors", "reference_model.safetensors"] {
-            assert!(std::fs::read(out.path().join(name)).unwrap() == whole.file(name), "{steps} steps: {name} differs");
-        }
+    let (events, out, interruptions) = interrupted_at_every_step(&world, &spec);
+    assert!(interruptions > 20, "every kind of step was interrupted");
+    assert_eq!(untimed(&events), untimed(&whole.events));
+    let report = std::fs::read(out.path().join("report.json")).unwrap();
+    assert_eq!(table(serde_json::from_slice(&report).unwrap()), table(whole.report()));
+    for name in ["indices.parquet", "scores.parquet", "model.safetensors", "reference_model.safetensors"] {
+        assert!(std::fs::read(out.path().join(name)).unwrap() == whole.file(name), "{name} differs");
     }
     assert_eq!(whole.report().table[0].method, MethodName::Autodenoise);
 }

@@ -33,7 +33,7 @@ pub struct Chunk {
     pub labels: Vec<f32>,
     /// `[rows]`: weights of the losses; empty where every row weighs 1. A row of weight 0 counts in nothing.
     pub weights: Vec<f32>,
-    /// `[rows, width]`.
+    /// `[rows, width]`; without room until [`Chunk::make_room`], as is `dx`.
     pub x: Matrix,
     /// Gradient of the loss by `x`.
     pub dx: Matrix,
@@ -91,13 +91,58 @@ impl Chunk {
             ids: vec![0; CHUNK_ROWS * shape.fields],
             labels: vec![0.0; CHUNK_ROWS],
             weights: Vec::new(),
-            x: matrix(shape.width),
-            dx: matrix(shape.width),
+            x: Matrix::default(),
+            dx: Matrix::default(),
             z: Buffer::zeroed(CHUNK_ROWS * shape.outputs),
             dz: Buffer::zeroed(CHUNK_ROWS * shape.outputs),
             losses: Buffer::zeroed(CHUNK_ROWS),
             terms: shape.terms.iter().map(|width| matrix(*width)).collect(),
             hidden: hidden.collect(),
         }
+    }
+
+    /// Room for what no tile will lend it.
+    pub fn make_room(&mut self, shape: &ChunkShape, tile: Option<&Tile>) {
+        let lent = tile.map_or([false; 2], |tile| [tile.has_x(), true]);
+        for (matrix, lent) in [&mut self.x, &mut self.dx].into_iter().zip(lent) {
+            if matrix.stride == 0 && !lent {
+                *matrix = Matrix::zeroed(CHUNK_ROWS, shape.width);
+            }
+        }
+    }
+}
+
+/// Room for x and dx of one chunk, lent to each in turn where one thread works on all of a batch: those of a whole batch would
+/// not stay in its core's cache from one stage to the next, so x is read from the tables once more on the way back.
+#[derive(Default)]
+pub struct Tile {
+    /// Empty where x takes longer to compute than to keep.
+    x: Matrix,
+    dx: Matrix,
+}
+
+impl Tile {
+    pub fn new(shape: &ChunkShape, has_x: bool) -> Self {
+        let matrix = || Matrix::zeroed(CHUNK_ROWS, shape.width);
+        Self { x: if has_x { matrix() } else { Matrix::default() }, dx: matrix() }
+    }
+
+    /// Whether it lends x, too.
+    pub fn has_x(&self) -> bool {
+        self.x.stride > 0
+    }
+
+    /// Lends a chunk its room for a piece of work.
+    pub fn lend(&mut self, chunk: &mut Chunk, work: impl FnOnce(&mut Chunk)) {
+        let has_x = self.has_x();
+        let mut swap = |chunk: &mut Chunk| {
+            if has_x {
+                std::mem::swap(&mut self.x, &mut chunk.x);
+            }
+            std::mem::swap(&mut self.dx, &mut chunk.dx);
+        };
+        swap(chunk);
+        work(chunk);
+        swap(chunk);
     }
 }

@@ -43,32 +43,41 @@ kernel! {
 }
 
 kernel! {
-    /// Adds the gradients dx `[n, >= F E]` of one field's columns into its rows of a table's gradient, which begin with
-    /// the id `start`.
+    /// Adds the gradients dx `[n, >= F E]` of the columns of the fields `own`, row by row, into their rows of a table's gradient,
+    /// which begin with the id `start`.
     pub fn scatter<S>(
         g: &mut [f32],
         start: u32,
         width: usize,
         ids: &[u32],
         fields: usize,
-        field: usize,
+        own: &[usize],
         dx: &[Line],
         stride: usize,
     ) {
         let far = is_far(g);
-        for (row, (dx, own)) in dx.chunks_exact(stride).zip(ids.chunks_exact(fields)).enumerate() {
-            if far && let Some(id) = ids.get((row + 2 * AHEAD) * fields + field) {
-                prefetch(g, (id - start) as usize * width);
-            }
-            let row = &mut g[(own[field] - start) as usize * width..][..width];
-            if width.is_multiple_of(LANES) {
-                let dx = &dx[field * (width / LANES)..];
-                for (g, dx) in row.as_chunks_mut::<LANES>().0.iter_mut().zip(dx) {
-                    S::store(g, S::add(S::load(g), S::load(dx)));
+        for (row, (dx, ids_of_row)) in dx.chunks_exact(stride).zip(ids.chunks_exact(fields)).enumerate() {
+            for field in own {
+                if far && let Some(id) = ids.get((row + 2 * AHEAD) * fields + field) {
+                    prefetch(g, (id - start) as usize * width);
                 }
-            } else {
-                for (g, dx) in row.iter_mut().zip(&dx.as_flattened()[field * width..]) {
-                    *g += dx;
+                let id = (ids_of_row[*field] - start) as usize;
+                if width == LANES {
+                    // The usual width: a row is one vector.
+                    let g = &mut g.as_chunks_mut::<LANES>().0[id];
+                    S::store(g, S::add(S::load(g), S::load(&dx[*field])));
+                    continue;
+                }
+                let row = &mut g[id * width..][..width];
+                if width.is_multiple_of(LANES) {
+                    let dx = &dx[field * (width / LANES)..];
+                    for (g, dx) in row.as_chunks_mut::<LANES>().0.iter_mut().zip(dx) {
+                        S::store(g, S::add(S::load(g), S::load(dx)));
+                    }
+                } else {
+                    for (g, dx) in row.iter_mut().zip(&dx.as_flattened()[field * width..]) {
+                        *g += dx;
+                    }
                 }
             }
         }
@@ -83,10 +92,12 @@ pub fn add_first_order(table: &[f32], bias: f32, ids: &[u32], fields: usize, z: 
     }
 }
 
-/// The gradient of `add_first_order`, whose logits are one a row, by one field's rows of the table.
-pub fn scatter_first_order(g: &mut [f32], start: u32, ids: &[u32], fields: usize, field: usize, dz: &[f32]) {
+/// The gradient of `add_first_order`, whose logits are one a row, by the table's rows of the fields `own`.
+pub fn scatter_first_order(g: &mut [f32], start: u32, ids: &[u32], fields: usize, own: &[usize], dz: &[f32]) {
     for (dz, ids) in dz.iter().zip(ids.chunks_exact(fields)) {
-        g[(ids[field] - start) as usize] += dz;
+        for field in own {
+            g[(ids[*field] - start) as usize] += dz;
+        }
     }
 }
 
@@ -116,8 +127,8 @@ mod tests {
             }
             let mut g = vec![0.0; 5 * width];
             let (first, second) = g.split_at_mut(3 * width);
-            scatter(isa, first, 0, width, &IDS, 2, 0, dx.lines(3), dx.stride);
-            scatter(isa, second, 3, width, &IDS, 2, 1, dx.lines(3), dx.stride);
+            scatter(isa, first, 0, width, &IDS, 2, &[0], dx.lines(3), dx.stride);
+            scatter(isa, second, 3, width, &IDS, 2, &[1], dx.lines(3), dx.stride);
             check("lookup", &table, &g, |table| {
                 let x = looked_up(table);
                 let sum = |(row, weights): (usize, &[f32])| -> f64 {
@@ -133,8 +144,8 @@ mod tests {
         let (table, dz) = (numbers(5, 1), numbers(3, 2));
         let mut g = vec![0.0; 5];
         let (first, second) = g.split_at_mut(3);
-        scatter_first_order(first, 0, &IDS, 2, 0, &dz);
-        scatter_first_order(second, 3, &IDS, 2, 1, &dz);
+        scatter_first_order(first, 0, &IDS, 2, &[0], &dz);
+        scatter_first_order(second, 3, &IDS, 2, &[1], &dz);
         check("first order", &table, &g, |table| {
             let mut z = [0.0; 3];
             add_first_order(table, 0.5, &IDS, 2, &mut z, 1);

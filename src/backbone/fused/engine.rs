@@ -123,6 +123,10 @@ impl Model for FusedModel {
                 losses: losses.as_mut().and_then(Iterator::next),
             });
         }
+        // Where there are threads for all, none is left over to help another.
+        let have_threads =
+            parts.len() > 1 && parts.iter().filter(|part| part.active).count() >= rayon::current_num_threads();
+        parts.iter_mut().for_each(|part| part.model.give_thread(have_threads));
         let source = Source { targets: pass.targets, ..Source::new(pass.rows) };
         for (number, (first, len)) in pass.batches().enumerate() {
             let picked = match pass.order {

@@ -4,7 +4,7 @@
 //! asked for, their inner products. All five backbones of the paper and the policy network are such sums.
 
 use super::adam::{update, update_rows};
-use super::chunk::{CHUNK_ROWS, Chunk, ChunkShape};
+use super::chunk::{CHUNK_ROWS, Chunk, ChunkShape, Tile};
 use super::cross::Cross;
 use super::embedding::{add_first_order, gather, scatter, scatter_first_order};
 use super::memory::Buffer;
@@ -15,7 +15,7 @@ use crate::backbone::Picked;
 use crate::backbone::key::{Init, ModelKey};
 use crate::backbone::optimizer::{OptimizerConfig, Update};
 use crate::random::Stream;
-use crate::simd::Isa;
+use crate::simd::{Isa, is_far};
 use crate::types;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -115,6 +115,11 @@ pub struct Network {
     tower: Option<Tower>,
     shape: ChunkShape,
     chunks: Vec<Chunk>,
+    /// Whether it is trained beside as many others as there are threads, each of which is best left to one of them.
+    has_thread: bool,
+    /// Whether one thread works on all chunks of the present batch, and what it lends them then.
+    is_serial: bool,
+    tile: Tile,
     /// Parts of the dense parameters' gradients, each of some chunks that follow one another.
     partial: Vec<Buffer>,
     /// Chunks of the present batch.
@@ -122,6 +127,9 @@ pub struct Network {
     /// Whether its forward pass had dropout.
     dropout: bool,
     groups: Vec<Group>,
+    /// Fields whose gradients one thread adds to the tables row by row: first all that share their ids with no other, then each
+    /// of the others, so that what several fields add to a number comes in the order of [`Group::fields`].
+    sweeps: Vec<Vec<usize>>,
 }
 
 /// Fields that share their ids: the rows of a table that one task adds gradients to.
@@ -147,6 +155,49 @@ impl Group {
         }
         groups.sort_unstable_by_key(|group| group.ids.start);
         groups
+    }
+
+    /// See [`Network::sweeps`].
+    fn sweeps(groups: &[Self]) -> Vec<Vec<usize>> {
+        let (alone, shared): (Vec<&Self>, Vec<&Self>) = groups.iter().partition(|group| group.fields.len() == 1);
+        let first = alone.iter().flat_map(|group| &group.fields).copied().collect();
+        let others = shared.iter().flat_map(|group| &group.fields).map(|field| vec![*field]);
+        std::iter::once(first).chain(others).collect()
+    }
+
+    /// Takes down which of its rows the chunks of step number `step` read.
+    fn note(&mut self, chunks: &[Chunk], fields: usize, step: u32) {
+        self.touched.clear();
+        for (chunk, field) in chunks.iter().flat_map(|chunk| self.fields.iter().map(move |field| (chunk, field))) {
+            for (row, id) in chunk.ids[..chunk.rows * fields].iter().skip(*field).step_by(fields).enumerate() {
+                // A row of weight 0 counts in nothing.
+                if chunk.weights.get(row).is_some_and(|weight| *weight <= 0.0) {
+                    continue;
+                }
+                if std::mem::replace(&mut self.seen[(id - self.ids.start) as usize], step) != step {
+                    self.touched.push(*id);
+                }
+            }
+        }
+    }
+}
+
+/// Gradients of rows of the tables, those from id `start` on.
+struct Gradients<'g> {
+    embedding: &'g mut [f32],
+    first_order: Option<&'g mut [f32]>,
+    start: u32,
+}
+
+impl Gradients<'_> {
+    /// Adds those of a chunk's fields `own`.
+    fn add(&mut self, isa: Isa, chunk: &Chunk, design: &Design, own: &[usize]) {
+        let (fields, dim, dx) = (design.fields(), design.embed_dim, &chunk.dx);
+        let ids = &chunk.ids[..chunk.rows * fields];
+        scatter(isa, self.embedding, self.start, dim, ids, fields, own, dx.lines(chunk.rows), dx.stride);
+        if let Some(first) = &mut self.first_order {
+            scatter_first_order(first, self.start, ids, fields, own, &chunk.dz);
+        }
     }
 }
 
@@ -188,6 +239,9 @@ impl Network {
             terms,
             hidden: design.tower.as_ref().map_or_else(Vec::new, |tower| tower.hidden.clone()),
         };
+        let groups = Group::all(&design.ranges);
+        // Products take longer to compute than to keep, and so do rows that come from far away.
+        let tile = Tile::new(&shape, !design.products && !is_far(&params.tables[EMBEDDING].values.p));
         Self {
             params,
             steps: 0,
@@ -198,12 +252,21 @@ impl Network {
             tower,
             shape,
             chunks: Vec::new(),
+            has_thread: false,
+            is_serial: false,
+            tile,
             partial: Vec::new(),
             used: 0,
             dropout: false,
-            groups: Group::all(&design.ranges),
+            sweeps: Group::sweeps(&groups),
+            groups,
             design,
         }
+    }
+
+    /// Says whether it is trained beside as many others as there are threads. What it learns does not depend on it.
+    pub fn give_thread(&mut self, has_thread: bool) {
+        self.has_thread = has_thread;
     }
 
     /// The instruction set it computes with.
@@ -229,14 +292,15 @@ impl Network {
         }
         self.dropout = dropout.is_some();
         self.take(&batch);
-        let Self { params, isa, first_order, pairwise, cross, tower, design, chunks, used, .. } = self;
+        let Self { params, isa, first_order, pairwise, cross, tower, design, chunks, used, is_serial, tile, .. } = self;
         let chunks = &mut chunks[..*used];
+        let mut tile = is_serial.then_some(tile);
         if let Some(cross) = &mut *cross {
             cross.prepare(&params.dense.p);
         }
         let fixed =
             Fixed { isa: *isa, design, params, first_order: *first_order, pairwise: *pairwise, cross: cross.as_ref() };
-        each(chunks, |chunk| {
+        each(tile.as_deref_mut(), chunks, |chunk| {
             load(chunk, &batch, design);
             fixed.terms(chunk);
             if let Some(tower) = &*tower {
@@ -250,7 +314,7 @@ impl Network {
         for l in 0..tower.layers() {
             tower.join(l, chunks, params, move_running);
             let (tower, dense) = (&*tower, &params.dense.p);
-            each(chunks, |chunk| {
+            each(tile.as_deref_mut(), chunks, |chunk| {
                 tower.activate(*isa, l, chunk, dropout);
                 if l + 1 < tower.layers() {
                     tower.enter(*isa, l + 1, dense, chunk, true);
@@ -266,13 +330,46 @@ impl Network {
     pub fn backward(&mut self, head: impl Fn(&mut Chunk) + Sync + Send) {
         let Self { params, isa, first_order, pairwise, cross, tower, design, chunks, partial, used, dropout, .. } =
             self;
+        let Self { is_serial, tile, sweeps, .. } = self;
+        let mut tile = is_serial.then_some(tile);
         let dropout = *dropout;
         let (isa, chunks) = (*isa, &mut chunks[..*used]);
         // However large the batch, the parts are so many at most: a wide tower's gradients are large.
         let together = chunks.len().div_ceil(PARTS).max(1);
         partial
             .resize_with(chunks.len().div_ceil(together).max(partial.len()), || Buffer::zeroed(params.dense.p.len()));
-        let terms = |chunk: &mut Chunk, gradients: &mut Buffer, params: &Params| {
+        let layers = tower.as_ref().map_or(0, Tower::layers);
+        if let Some(tower) = tower.as_mut().filter(|_| layers > 0) {
+            let p = &params.dense.p;
+            each_adding(tile.as_deref_mut(), chunks, partial, together, |chunk, gradients| {
+                head(chunk);
+                tower.output_back(isa, p, chunk, gradients);
+                tower.deactivate(isa, layers - 1, chunk, dropout);
+            });
+            for l in (1..layers).rev() {
+                tower.join_back(l, chunks, params);
+                let tower = &*tower;
+                each_adding(tile.as_deref_mut(), chunks, partial, together, |chunk, gradients| {
+                    tower.leave(isa, l, chunk, gradients);
+                    tower.deactivate(isa, l - 1, chunk, dropout);
+                });
+            }
+            tower.join_back(0, chunks, params);
+        }
+        let Params { dense, tables, .. } = params;
+        // The last stage: the gradient by x, and by what the terms beside the tower are made of.
+        let last = |chunk: &mut Chunk, gradients: &mut Buffer| {
+            match &*tower {
+                Some(tower) if layers > 0 => tower.leave(isa, 0, chunk, gradients),
+                Some(tower) => {
+                    head(chunk);
+                    tower.output_back(isa, &dense.p, chunk, gradients);
+                }
+                None => {
+                    head(chunk);
+                    chunk.dx.lines_mut(chunk.rows).as_flattened_mut().fill(0.0);
+                }
+            }
             let n = chunk.rows;
             if let Some(term) = *pairwise {
                 let Chunk { x, dx, dz, terms, .. } = chunk;
@@ -291,7 +388,7 @@ impl Network {
                 );
             }
             if let Some(cross) = &*cross {
-                cross.backward(isa, &params.dense.p, chunk, gradients);
+                cross.backward(isa, &dense.p, chunk, gradients);
             }
             if let Some((_, bias)) = *first_order {
                 gradients[bias] += chunk.dz[..n].iter().sum::<f32>();
@@ -301,44 +398,35 @@ impl Network {
                 products::backward(isa, x.lines(n), dx.lines_mut(n), x.stride, design.fields(), design.embed_dim);
             }
         };
-        let layers = tower.as_ref().map_or(0, Tower::layers);
-        let shared = &*params;
-        each_adding(chunks, partial, together, |chunk, gradients| {
-            head(chunk);
-            match &*tower {
-                None => chunk.dx.lines_mut(chunk.rows).as_flattened_mut().fill(0.0),
-                Some(tower) => {
-                    tower.output_back(isa, &shared.dense.p, chunk, gradients);
-                    if layers > 0 {
-                        tower.deactivate(isa, layers - 1, chunk, dropout);
-                    }
+        match tile {
+            None => each_adding(None, chunks, partial, together, last),
+            Some(tile) => {
+                let (fields, has_x) = (design.fields(), tile.has_x());
+                let [embedding, first @ ..] = &mut tables[..] else { unreachable!("every model has embeddings") };
+                let Trained { p, g, .. } = &mut embedding.values;
+                let first_order = first.first_mut().map(|table| &mut table.values.g[..]);
+                let mut to = Gradients { embedding: g, first_order, start: 0 };
+                for (chunks, gradients) in chunks.chunks_mut(together).zip(&mut *partial) {
+                    let mut work = |chunk: &mut Chunk| {
+                        if has_x {
+                            let (n, stride) = (chunk.rows, chunk.x.stride);
+                            let (ids, x) = (&chunk.ids[..n * fields], chunk.x.lines_mut(n));
+                            gather(isa, p, design.embed_dim, ids, fields, x, stride);
+                        }
+                        last(chunk, gradients);
+                        sweeps.iter().for_each(|own| to.add(isa, chunk, design, own));
+                    };
+                    chunks.iter_mut().for_each(|chunk| tile.lend(chunk, &mut work));
                 }
-            }
-            if layers == 0 {
-                terms(chunk, gradients, shared);
-            }
-        });
-        if let Some(tower) = tower {
-            for l in (0..layers).rev() {
-                tower.join_back(l, chunks, params);
-                let (tower, shared) = (&*tower, &*params);
-                each_adding(chunks, partial, together, |chunk, gradients| {
-                    tower.leave(isa, l, chunk, gradients);
-                    if l > 0 {
-                        tower.deactivate(isa, l - 1, chunk, dropout);
-                    } else {
-                        terms(chunk, gradients, shared);
-                    }
-                });
             }
         }
         self.join_gradients();
     }
 
-    /// Sums the parts of the dense gradients in their order, and adds those of the tables.
+    /// Sums the parts of the dense gradients in their order, and adds those of the tables where that is still to be done.
     fn join_gradients(&mut self) {
-        let Self { params, chunks, partial, used, design, groups, steps, isa, .. } = self;
-        let chunks = &mut chunks[..*used];
+        let Self { params, chunks, partial, used, is_serial, design, groups, steps, isa, .. } = self;
+        let (chunks, fields) = (&chunks[..*used], design.fields());
         for own in partial {
             let both = params.dense.g.par_chunks_mut(UPDATE_BLOCK).zip(own.par_chunks_mut(UPDATE_BLOCK));
             both.for_each(|(total, own)| {
@@ -347,40 +435,26 @@ impl Network {
                 }
             });
         }
-        let (chunks, dim, fields) = (&*chunks, design.embed_dim, design.fields());
-        let mut parts = params.tables.iter_mut().map(|table| cut(&mut table.values.g, groups, table.width));
-        let embedding = parts.next().expect("every model has embeddings");
-        let mut first = parts.next().map(Vec::into_iter);
-        let step = *steps + 1;
-        let tasks: Vec<_> = groups
-            .iter_mut()
-            .zip(embedding)
-            .map(|(group, own)| (group, own, first.as_mut().and_then(Iterator::next)))
-            .collect();
-        tasks.into_par_iter().with_max_len(1).for_each(|(group, own, mut own_first)| {
-            let start = group.ids.start;
-            group.touched.clear();
-            for chunk in chunks {
-                let (n, ids) = (chunk.rows, &chunk.ids[..chunk.rows * fields]);
-                for field in &group.fields {
-                    scatter(*isa, own, start, dim, ids, fields, *field, chunk.dx.lines(n), chunk.dx.stride);
-                    if let Some(first) = &mut own_first {
-                        scatter_first_order(first, start, ids, fields, *field, &chunk.dz);
-                    }
-                    if !group.seen.is_empty() {
-                        for (row, id) in ids.iter().skip(*field).step_by(fields).enumerate() {
-                            // A row of weight 0 counts in nothing.
-                            if chunk.weights.get(row).is_some_and(|weight| *weight <= 0.0) {
-                                continue;
-                            }
-                            if std::mem::replace(&mut group.seen[(id - start) as usize], step) != step {
-                                group.touched.push(*id);
-                            }
-                        }
-                    }
+        if !*is_serial {
+            let mut parts = params.tables.iter_mut().map(|table| cut(&mut table.values.g, groups, table.width));
+            let embedding = parts.next().expect("every model has embeddings");
+            let mut first = parts.next().map(Vec::into_iter);
+            let tasks: Vec<_> = groups
+                .iter()
+                .zip(embedding)
+                .map(|(group, embedding)| {
+                    let first_order = first.as_mut().and_then(Iterator::next);
+                    (group, Gradients { embedding, first_order, start: group.ids.start })
+                })
+                .collect();
+            tasks.into_par_iter().with_max_len(1).for_each(|(group, mut to)| {
+                for (chunk, field) in chunks.iter().flat_map(|chunk| group.fields.iter().map(move |f| (chunk, f))) {
+                    to.add(*isa, chunk, design, std::slice::from_ref(field));
                 }
-            }
-        });
+            });
+        }
+        let step = *steps + 1;
+        groups.par_iter_mut().filter(|group| !group.seen.is_empty()).for_each(|group| group.note(chunks, fields, step));
     }
 
     /// Moves the parameters along the gradients, which are zero afterwards.
@@ -435,7 +509,9 @@ impl Network {
         if picked.len() <= PREDICT_ROWS {
             self.take(&batch);
             let mut chunks = std::mem::take(&mut self.chunks);
-            each(&mut chunks[..self.used], |chunk| self.infer(chunk, &batch));
+            let mut tile = std::mem::take(&mut self.tile);
+            each(self.is_serial.then_some(&mut tile), &mut chunks[..self.used], |chunk| self.infer(chunk, &batch));
+            self.tile = tile;
             for (chunk, out) in chunks.iter().zip(out.chunks_mut(CHUNK_ROWS * outputs)) {
                 out.copy_from_slice(&chunk.z[..out.len()]);
             }
@@ -443,7 +519,11 @@ impl Network {
             return;
         }
         out.par_chunks_mut(PREDICT_ROWS * outputs).enumerate().for_each_init(
-            || Chunk::new(&self.shape),
+            || {
+                let mut chunk = Chunk::new(&self.shape);
+                chunk.make_room(&self.shape, None);
+                chunk
+            },
             |chunk, (task, out)| {
                 for (number, out) in out.chunks_mut(CHUNK_ROWS * outputs).enumerate() {
                     chunk.first = task * PREDICT_ROWS + number * CHUNK_ROWS;
@@ -483,10 +563,12 @@ impl Network {
     fn take(&mut self, batch: &Batch) {
         let rows = batch.picked.len();
         self.used = rows.div_ceil(CHUNK_ROWS);
+        self.is_serial = self.has_thread || rayon::current_num_threads() == 1;
         while self.chunks.len() < self.used {
             self.chunks.push(Chunk::new(&self.shape));
         }
         for (number, chunk) in self.chunks[..self.used].iter_mut().enumerate() {
+            chunk.make_room(&self.shape, self.is_serial.then_some(&self.tile));
             chunk.first = number * CHUNK_ROWS;
             chunk.rows = CHUNK_ROWS.min(rows - chunk.first);
         }
@@ -585,23 +667,32 @@ fn cut<'a>(mut rest: &'a mut [f32], groups: &[Group], width: usize) -> Vec<&'a m
     parts
 }
 
+/// Works on all chunks: one after the other, where a tile is lent to them, else on as many threads as there are.
+fn each(tile: Option<&mut Tile>, chunks: &mut [Chunk], work: impl Fn(&mut Chunk) + Sync + Send) {
+    match tile {
+        None => chunks.par_iter_mut().for_each(work),
+        Some(tile) => chunks.iter_mut().for_each(|chunk| tile.lend(chunk, &work)),
+    }
+}
+
 /// The same, with a buffer for each `together` chunks that what they work out is added to.
 fn each_adding(
+    tile: Option<&mut Tile>,
     chunks: &mut [Chunk],
     partial: &mut [Buffer],
     together: usize,
     work: impl Fn(&mut Chunk, &mut Buffer) + Sync + Send,
 ) {
-    let parts = chunks.par_chunks_mut(together).zip(partial);
-    parts.for_each(|(chunks, gradients)| chunks.iter_mut().for_each(|chunk| work(chunk, gradients)));
-}
-
-/// Works on all chunks, on as many threads as there are.
-fn each(chunks: &mut [Chunk], work: impl Fn(&mut Chunk) + Sync + Send) {
-    if rayon::current_num_threads() == 1 {
-        chunks.iter_mut().for_each(work);
-    } else {
-        chunks.par_iter_mut().for_each(work);
+    match tile {
+        None => {
+            let parts = chunks.par_chunks_mut(together).zip(partial);
+            parts.for_each(|(chunks, gradients)| chunks.iter_mut().for_each(|chunk| work(chunk, gradients)));
+        }
+        Some(tile) => {
+            for (chunks, gradients) in chunks.chunks_mut(together).zip(partial) {
+                chunks.iter_mut().for_each(|chunk| tile.lend(chunk, |chunk| work(chunk, gradients)));
+            }
+        }
     }
 }
 
@@ -670,6 +761,50 @@ mod tests {
                     z.iter().zip(&dz).map(|(z, dz)| f64::from(*z) * f64::from(*dz)).sum()
                 });
                 model.params.write(name, Kind::Value, &at);
+            }
+        }
+    }
+
+    /// On one thread chunks are lent their room, x is read a second time and gradients reach the tables chunk by chunk: nothing
+    /// of it may change a bit.
+    #[test]
+    fn one_thread_learns_what_several_do() {
+        let wide = Design { embed_dim: 16, tower: tower(&[16, 7], true), ..design() };
+        let designs = [
+            Design { first_order: true, pairwise: true, ..design() },
+            Design { first_order: true, pairwise: true, ..wide.clone() },
+            Design { first_order: true, tower: tower(&[], false), ..design() },
+            Design { cross: Some(2), ..wide.clone() },
+            Design { products: true, pairwise: true, embed_dim: 32, ..wide },
+        ];
+        let source = Source { ids: &IDS, labels: &LABELS, targets: None, fields: 3, label_field: None };
+        let positions: Vec<u32> = (0..300).map(|i| i * 7 % 6).collect();
+        let weights: Vec<f32> = (0..300).map(|i| [1.0, 0.0, 0.5][i % 3]).collect();
+        let batch = Batch { source, picked: Picked::Positions(&positions), weights: Some(&weights) };
+        let trained = |design: &Design, kind, has_thread: bool| -> Vec<u32> {
+            let mut model = Network::new(design.clone(), &KEY);
+            if kind == types::Optimizer::LazyAdam {
+                model.track_touched();
+            }
+            let optimizer = OptimizerConfig { kind, lr: 0.01, weight_decay: 1e-3 };
+            for step in 0..5 {
+                // A model may be trained either way from one pass to the next, and asked for predictions in between.
+                model.give_thread(has_thread && step != 2);
+                model.forward(batch, Some(Stream::new(5, Purpose::Dropout, &[step])), true);
+                model.backward(|chunk| super::super::cross_entropy(Isa::detect(), 150.0, chunk));
+                model.step(&optimizer);
+                model.predict(source, batch.picked, &mut vec![0.0; 300]);
+            }
+            let mut logits = vec![0.0; 300];
+            model.predict(source, batch.picked, &mut logits);
+            let values = model.params.names().flat_map(|(name, _, _)| model.params.read(name, Kind::Value));
+            values.chain(logits).map(f32::to_bits).collect()
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        for design in &designs {
+            for kind in [types::Optimizer::Adam, types::Optimizer::LazyAdam, types::Optimizer::Sgd] {
+                let [several, one] = [false, true].map(|has_thread| pool.install(|| trained(design, kind, has_thread)));
+                assert_eq!(several, one, "{kind:?}, {design:?}");
             }
         }
     }
