@@ -25,6 +25,7 @@ mod params;
 mod policy;
 mod products;
 mod state;
+mod team;
 mod tower;
 
 pub use adam::{update, update_rows};

@@ -9,6 +9,7 @@ use super::cross::Cross;
 use super::embedding::{add_first_order, gather, scatter, scatter_first_order};
 use super::memory::Buffer;
 use super::params::{Builder, Params, Table, Trained};
+use super::team::for_each;
 use super::tower::{Tower, TowerDesign};
 use super::{pairwise, products};
 use crate::backbone::Picked;
@@ -428,9 +429,10 @@ impl Network {
         let Self { params, chunks, partial, used, is_serial, design, groups, steps, isa, .. } = self;
         let (chunks, fields) = (&chunks[..*used], design.fields());
         for own in partial {
-            let both = params.dense.g.par_chunks_mut(UPDATE_BLOCK).zip(own.par_chunks_mut(UPDATE_BLOCK));
-            both.for_each(|(total, own)| {
-                for (total, own) in total.iter_mut().zip(own) {
+            let mut blocks: Vec<_> =
+                params.dense.g.chunks_mut(UPDATE_BLOCK).zip(own.chunks_mut(UPDATE_BLOCK)).collect();
+            for_each(*is_serial, &mut blocks, |(total, own)| {
+                for (total, own) in total.iter_mut().zip(&mut **own) {
                     *total += std::mem::take(own);
                 }
             });
@@ -439,7 +441,7 @@ impl Network {
             let mut parts = params.tables.iter_mut().map(|table| cut(&mut table.values.g, groups, table.width));
             let embedding = parts.next().expect("every model has embeddings");
             let mut first = parts.next().map(Vec::into_iter);
-            let tasks: Vec<_> = groups
+            let mut tasks: Vec<_> = groups
                 .iter()
                 .zip(embedding)
                 .map(|(group, embedding)| {
@@ -447,36 +449,37 @@ impl Network {
                     (group, Gradients { embedding, first_order, start: group.ids.start })
                 })
                 .collect();
-            tasks.into_par_iter().with_max_len(1).for_each(|(group, mut to)| {
+            for_each(false, &mut tasks, |(group, to)| {
                 for (chunk, field) in chunks.iter().flat_map(|chunk| group.fields.iter().map(move |f| (chunk, f))) {
                     to.add(*isa, chunk, design, std::slice::from_ref(field));
                 }
             });
         }
         let step = *steps + 1;
-        groups.par_iter_mut().filter(|group| !group.seen.is_empty()).for_each(|group| group.note(chunks, fields, step));
+        let mut noting: Vec<_> = groups.iter_mut().filter(|group| !group.seen.is_empty()).collect();
+        for_each(*is_serial, &mut noting, |group| group.note(chunks, fields, step));
     }
 
     /// Moves the parameters along the gradients, which are zero afterwards.
     pub fn step(&mut self, optimizer: &OptimizerConfig) {
         self.steps += 1;
         let (isa, with) = (self.isa, Update::new(optimizer, self.steps));
+        let is_serial = self.is_serial;
         let Trained { p, m, v, g } = &mut self.params.dense;
         update(isa, with, p, m, v, g);
         for Table { width, values: Trained { p, m, v, g } } in &mut self.params.tables {
             if optimizer.kind == types::Optimizer::LazyAdam {
                 let of = |values| cut(values, &self.groups, *width);
                 let parts = of(p).into_iter().zip(of(m)).zip(of(v).into_iter().zip(of(g)));
-                let tasks: Vec<_> = self.groups.iter().zip(parts).collect();
-                tasks.into_par_iter().with_max_len(1).for_each(|(group, ((p, m), (v, g)))| {
+                let mut tasks: Vec<_> = self.groups.iter().zip(parts).collect();
+                for_each(is_serial, &mut tasks, |(group, ((p, m), (v, g)))| {
                     update_rows(isa, with, &group.touched, group.ids.start, *width, p, m, v, g);
                 });
                 continue;
             }
-            p.par_chunks_mut(UPDATE_BLOCK)
-                .zip(m.par_chunks_mut(UPDATE_BLOCK))
-                .zip(v.par_chunks_mut(UPDATE_BLOCK).zip(g.par_chunks_mut(UPDATE_BLOCK)))
-                .for_each(|((p, m), (v, g))| update(isa, with, p, m, v, g));
+            let blocks = |values| <[f32]>::chunks_mut(values, UPDATE_BLOCK);
+            let parts = blocks(p).zip(blocks(m)).zip(blocks(v).zip(blocks(g)));
+            for_each(is_serial, &mut parts.collect::<Vec<_>>(), |((p, m), (v, g))| update(isa, with, p, m, v, g));
         }
     }
 
@@ -670,7 +673,7 @@ fn cut<'a>(mut rest: &'a mut [f32], groups: &[Group], width: usize) -> Vec<&'a m
 /// Works on all chunks: one after the other, where a tile is lent to them, else on as many threads as there are.
 fn each(tile: Option<&mut Tile>, chunks: &mut [Chunk], work: impl Fn(&mut Chunk) + Sync + Send) {
     match tile {
-        None => chunks.par_iter_mut().for_each(work),
+        None => for_each(false, chunks, work),
         Some(tile) => chunks.iter_mut().for_each(|chunk| tile.lend(chunk, &work)),
     }
 }
@@ -685,8 +688,10 @@ fn each_adding(
 ) {
     match tile {
         None => {
-            let parts = chunks.par_chunks_mut(together).zip(partial);
-            parts.for_each(|(chunks, gradients)| chunks.iter_mut().for_each(|chunk| work(chunk, gradients)));
+            let mut parts: Vec<_> = chunks.chunks_mut(together).zip(partial).collect();
+            for_each(false, &mut parts, |(chunks, gradients)| {
+                chunks.iter_mut().for_each(|chunk| work(chunk, gradients))
+            });
         }
         Some(tile) => {
             for (chunks, gradients) in chunks.chunks_mut(together).zip(partial) {
