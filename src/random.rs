@@ -191,6 +191,7 @@ kernel! {
 }
 
 /// N blocks side by side.
+#[allow(clippy::needless_range_loop, reason = "lanes side by side, as vector instructions want them")]
 #[inline(always)]
 fn fill_blocks<const N: usize>(key: [u32; 2], block: u64, out: &mut [u32]) {
     for (number, quads) in (block..).step_by(N).zip(out.as_chunks_mut::<4>().0.chunks_exact_mut(N)) {
