@@ -182,6 +182,7 @@ impl Stream {
 kernel! {
     /// Words from block `block` on.
     fn fill_words<S>(key: [u32; 2], block: u64, out: &mut [u32]) {
+        // As many as the compiler keeps in registers.
         if S::WIDE {
             fill_blocks::<{ LANES / 2 }>(key, block, out);
         } else {

@@ -20,6 +20,7 @@ mod pass;
 mod policy;
 mod searching;
 mod stopper;
+mod team;
 mod together;
 mod weights;
 

@@ -3,13 +3,13 @@
 //! own order, as it would be alone.
 
 use super::data::order;
+use super::team::alone;
 use super::{
     BackboneConfig, Engine, Fit, FitError, Member, PassOptions, PassSummary, Rows, RowsApart, Tick, TrainingData,
     TrainingLoss,
 };
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// What the models of several trainings are, and what they are trained and judged on.
 pub struct Track<'r> {
@@ -70,26 +70,10 @@ fn run_side_by_side(track: &Track, runners: &mut [Runner], tick: Tick) -> Vec<Re
     };
     let side_by_side = runners.chunks_mut(engine.side_by_side(config, threads));
     let ended = side_by_side.flat_map(|runners| {
-        let own: Vec<Arc<ThreadPool>> = own_threads(if runners.len() < threads { 0 } else { runners.len() });
-        let runners = runners.par_iter_mut().enumerate();
-        let pass = |(number, runner): (usize, &mut Runner)| match own.get(number) {
-            Some(thread) => thread.install(|| pass(runner)),
-            None => pass(runner),
-        };
-        runners.map(pass).collect::<Vec<_>>()
+        let keeps = runners.len() >= threads;
+        runners.par_iter_mut().map(|runner| alone(keeps, || pass(runner))).collect::<Vec<_>>()
     });
     ended.collect()
-}
-
-/// Threads by themselves, which no other takes work from: what shares out its work there does all of it, and its rows stay in
-/// one core's cache. They are started once, and fewer where the machine has no more.
-fn own_threads(count: usize) -> Vec<Arc<ThreadPool>> {
-    static OWN: Mutex<Vec<Arc<ThreadPool>>> = Mutex::new(Vec::new());
-    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let missing = count.saturating_sub(own.len());
-    let start = |_| ThreadPoolBuilder::new().num_threads(1).build().map(Arc::new).ok();
-    own.extend((0..missing).map_while(start));
-    own.iter().take(count).cloned().collect()
 }
 
 /// Whether two trainings can go through a pass together.

@@ -1,9 +1,10 @@
 //! Jobs of several methods, backbones and seeds.
 
-use crate::world::{ROWS, World, interrupted_at_every_step, job, run, run_with_noise, untimed};
+use crate::world::{ROWS, World, interrupted, interrupted_at_every_step, job, run, run_with_noise, untimed};
 use autodenoise::synth::SynthSpec;
-use autodenoise::types::{BackboneKind, MethodName, Noise, Phase, Report, Split, TableLine};
+use autodenoise::types::{BackboneKind, MethodName, Noise, Phase, Report, Split, TableLine, TrainerEvent};
 use serde_json::json;
+use std::path::Path;
 
 fn line<'r>(report: &'r Report, label: &str, backbone: BackboneKind) -> &'r TableLine {
     let found = report.table.iter().find(|line| line.label == label && line.backbone == backbone);
@@ -139,13 +140,21 @@ fn a_job_of_many_methods_interrupted_after_every_step_is_the_uninterrupted_one()
         }
         (lines, report.test_reads, report.kept, tuned)
     };
+    let is_whole = |events: &[TrainerEvent], out: &Path, place: &str| {
+        assert_eq!(untimed(events), untimed(&whole.events), "{place}");
+        let report = std::fs::read(out.join("report.json")).unwrap();
+        assert_eq!(table(serde_json::from_slice(&report).unwrap()), table(whole.report()), "{place}");
+        for name in ["indices.parquet", "scores.parquet", "model.safetensors", "reference_model.safetensors"] {
+            assert!(std::fs::read(out.join(name)).unwrap() == whole.file(name), "{place}: {name} differs");
+        }
+    };
     let (events, out, interruptions) = interrupted_at_every_step(&world, &spec);
     assert!(interruptions > 20, "every kind of step was interrupted");
-    assert_eq!(untimed(&events), untimed(&whole.events));
-    let report = std::fs::read(out.path().join("report.json")).unwrap();
-    assert_eq!(table(serde_json::from_slice(&report).unwrap()), table(whole.report()));
-    for name in ["indices.parquet", "scores.parquet", "model.safetensors", "reference_model.safetensors"] {
-        assert!(std::fs::read(out.path().join(name)).unwrap() == whole.file(name), "{name} differs");
+    is_whole(&events, out.path(), "after every step");
+    // From every checkpoint one step was made; from some the whole rest.
+    for steps in (1..interruptions).step_by(10) {
+        let (events, out, _) = interrupted(&world, &spec, steps);
+        is_whole(&events, out.path(), &format!("after {steps} steps"));
     }
     assert_eq!(whole.report().table[0].method, MethodName::Autodenoise);
 }

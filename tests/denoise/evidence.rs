@@ -1,12 +1,13 @@
 //! What a job proves of its result.
 
-use crate::world::{ROWS, World, interrupted_at_every_step, job, run, run_with_noise, untimed};
+use crate::world::{ROWS, World, interrupted, interrupted_at_every_step, job, run, run_with_noise, untimed};
 use autodenoise::evaluate::Planted;
 use autodenoise::selection::Selected;
 use autodenoise::synth::SynthSpec;
 use autodenoise::types::method::SearchOptions;
 use autodenoise::types::{Arm, Certify, Method, Noise, Phase, ResolvedSpec, Split, TestRows, TrainerEvent, Verdict};
 use serde_json::json;
+use std::path::Path;
 
 fn certified() -> ResolvedSpec {
     job(json!({
@@ -68,16 +69,27 @@ fn a_proof_interrupted_after_every_step_is_the_uninterrupted_one() {
         let whole = run(&world, &spec).unwrap();
         let mut timeless = whole.report();
         forget_time(&mut timeless);
-        let (events, out, interruptions) = interrupted_at_every_step(&world, &spec);
+        let mut files = vec!["indices.csv", "scores.parquet", "model.safetensors"];
+        if spec.certify.as_ref().is_some_and(|certify| certify.reselect) {
+            files.push("stability.parquet");
+        }
+        let is_whole = |events: &[TrainerEvent], out: &Path, place: &str| {
+            assert_eq!(untimed(events), untimed(&whole.events), "{place}");
+            let mut report = serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+            forget_time(&mut report);
+            assert_eq!(report, timeless, "{place}");
+            for name in &files {
+                assert!(std::fs::read(out.join(name)).unwrap() == whole.file(name), "{place}: {name} differs");
+            }
+        };
         let method = &spec.method.label;
+        let (events, out, interruptions) = interrupted_at_every_step(&world, &spec);
         assert!(interruptions > 20, "{method}: {interruptions} steps");
-        assert_eq!(untimed(&events), untimed(&whole.events), "{method}");
-        let mut report = serde_json::from_slice(&std::fs::read(out.path().join("report.json")).unwrap()).unwrap();
-        forget_time(&mut report);
-        assert_eq!(report, timeless, "{method}");
-        for name in ["indices.csv", "scores.parquet", "stability.parquet", "model.safetensors"] {
-            let found = std::fs::read(out.path().join(name)).ok();
-            assert!(found == std::fs::read(whole.out.path().join(name)).ok(), "{method}: {name} differs");
+        is_whole(&events, out.path(), &format!("{method} after every step"));
+        // From every checkpoint one step was made; from some the whole rest.
+        for steps in (0..interruptions).step_by(20) {
+            let (events, out, _) = interrupted(&world, &spec, steps);
+            is_whole(&events, out.path(), &format!("{method} after {steps} steps"));
         }
     }
 }

@@ -66,15 +66,14 @@ kernel! {
                     // The usual width: a row is one vector.
                     let g = &mut g.as_chunks_mut::<LANES>().0[id];
                     S::store(g, S::add(S::load(g), S::load(&dx[*field])));
-                    continue;
-                }
-                let row = &mut g[id * width..][..width];
-                if width.is_multiple_of(LANES) {
+                } else if width.is_multiple_of(LANES) {
+                    let row = &mut g[id * width..][..width];
                     let dx = &dx[field * (width / LANES)..];
                     for (g, dx) in row.as_chunks_mut::<LANES>().0.iter_mut().zip(dx) {
                         S::store(g, S::add(S::load(g), S::load(dx)));
                     }
                 } else {
+                    let row = &mut g[id * width..][..width];
                     for (g, dx) in row.iter_mut().zip(&dx.as_flattened()[field * width..]) {
                         *g += dx;
                     }

@@ -6,6 +6,7 @@ use super::params::Kind;
 use super::policy::FusedPolicy;
 use super::state::{load, load_optimizer_state, optimizer_state, save};
 use super::tower::TowerDesign;
+use crate::backbone::team::alone;
 use crate::backbone::{
     BackboneConfig, BatchLoss, Engine, Model, ModelKey, OptimizerConfig, Picked, Policy, PolicyConfig, Recorded, Rows,
     Seen, SeenBatch, TensorFile, Tick, TrainPass, WeightsError,
@@ -126,7 +127,6 @@ impl Model for FusedModel {
         // Where there are threads for all, none is left over to help another.
         let have_threads =
             parts.len() > 1 && parts.iter().filter(|part| part.active).count() >= rayon::current_num_threads();
-        parts.iter_mut().for_each(|part| part.model.give_thread(have_threads));
         let source = Source { targets: pass.targets, ..Source::new(pass.rows) };
         for (number, (first, len)) in pass.batches().enumerate() {
             let picked = match pass.order {
@@ -137,7 +137,9 @@ impl Model for FusedModel {
             let at = At { source, picked, first, pass: pass.number, batch: number as u32, loss, record: pass.record };
             match &mut parts[..] {
                 [one] => one.train(&at, &self.optimizer),
-                several => several.par_iter_mut().for_each(|part| part.train(&at, &self.optimizer)),
+                several => {
+                    several.par_iter_mut().for_each(|part| alone(have_threads, || part.train(&at, &self.optimizer)))
+                }
             }
             tick();
         }

@@ -25,7 +25,6 @@ mod params;
 mod policy;
 mod products;
 mod state;
-mod team;
 mod tower;
 
 pub use adam::{update, update_rows};

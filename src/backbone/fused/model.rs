@@ -9,12 +9,12 @@ use super::cross::Cross;
 use super::embedding::{add_first_order, gather, scatter, scatter_first_order};
 use super::memory::Buffer;
 use super::params::{Builder, Params, Table, Trained};
-use super::team::for_each;
 use super::tower::{Tower, TowerDesign};
 use super::{pairwise, products};
 use crate::backbone::Picked;
 use crate::backbone::key::{Init, ModelKey};
 use crate::backbone::optimizer::{OptimizerConfig, Update};
+use crate::backbone::team::{for_each, is_alone};
 use crate::random::Stream;
 use crate::simd::{Isa, is_far};
 use crate::types;
@@ -116,8 +116,6 @@ pub struct Network {
     tower: Option<Tower>,
     shape: ChunkShape,
     chunks: Vec<Chunk>,
-    /// Whether it is trained beside as many others as there are threads, each of which is best left to one of them.
-    has_thread: bool,
     /// Whether one thread works on all chunks of the present batch, and what it lends them then.
     is_serial: bool,
     tile: Tile,
@@ -253,7 +251,6 @@ impl Network {
             tower,
             shape,
             chunks: Vec::new(),
-            has_thread: false,
             is_serial: false,
             tile,
             partial: Vec::new(),
@@ -263,11 +260,6 @@ impl Network {
             groups,
             design,
         }
-    }
-
-    /// Says whether it is trained beside as many others as there are threads. What it learns does not depend on it.
-    pub fn give_thread(&mut self, has_thread: bool) {
-        self.has_thread = has_thread;
     }
 
     /// The instruction set it computes with.
@@ -403,7 +395,7 @@ impl Network {
             None => each_adding(None, chunks, partial, together, last),
             Some(tile) => {
                 let (fields, has_x) = (design.fields(), tile.has_x());
-                let [embedding, first @ ..] = &mut tables[..] else { unreachable!("every model has embeddings") };
+                let (embedding, first) = tables.split_first_mut().expect("every model has embeddings");
                 let Trained { p, g, .. } = &mut embedding.values;
                 let first_order = first.first_mut().map(|table| &mut table.values.g[..]);
                 let mut to = Gradients { embedding: g, first_order, start: 0 };
@@ -431,7 +423,7 @@ impl Network {
         for own in partial {
             let mut blocks: Vec<_> =
                 params.dense.g.chunks_mut(UPDATE_BLOCK).zip(own.chunks_mut(UPDATE_BLOCK)).collect();
-            for_each(*is_serial, &mut blocks, |(total, own)| {
+            for_each(&mut blocks, |(total, own)| {
                 for (total, own) in total.iter_mut().zip(&mut **own) {
                     *total += std::mem::take(own);
                 }
@@ -449,7 +441,7 @@ impl Network {
                     (group, Gradients { embedding, first_order, start: group.ids.start })
                 })
                 .collect();
-            for_each(false, &mut tasks, |(group, to)| {
+            for_each(&mut tasks, |(group, to)| {
                 for (chunk, field) in chunks.iter().flat_map(|chunk| group.fields.iter().map(move |f| (chunk, f))) {
                     to.add(*isa, chunk, design, std::slice::from_ref(field));
                 }
@@ -457,14 +449,13 @@ impl Network {
         }
         let step = *steps + 1;
         let mut noting: Vec<_> = groups.iter_mut().filter(|group| !group.seen.is_empty()).collect();
-        for_each(*is_serial, &mut noting, |group| group.note(chunks, fields, step));
+        for_each(&mut noting, |group| group.note(chunks, fields, step));
     }
 
     /// Moves the parameters along the gradients, which are zero afterwards.
     pub fn step(&mut self, optimizer: &OptimizerConfig) {
         self.steps += 1;
         let (isa, with) = (self.isa, Update::new(optimizer, self.steps));
-        let is_serial = self.is_serial;
         let Trained { p, m, v, g } = &mut self.params.dense;
         update(isa, with, p, m, v, g);
         for Table { width, values: Trained { p, m, v, g } } in &mut self.params.tables {
@@ -472,14 +463,14 @@ impl Network {
                 let of = |values| cut(values, &self.groups, *width);
                 let parts = of(p).into_iter().zip(of(m)).zip(of(v).into_iter().zip(of(g)));
                 let mut tasks: Vec<_> = self.groups.iter().zip(parts).collect();
-                for_each(is_serial, &mut tasks, |(group, ((p, m), (v, g)))| {
+                for_each(&mut tasks, |(group, ((p, m), (v, g)))| {
                     update_rows(isa, with, &group.touched, group.ids.start, *width, p, m, v, g);
                 });
                 continue;
             }
             let blocks = |values| <[f32]>::chunks_mut(values, UPDATE_BLOCK);
             let parts = blocks(p).zip(blocks(m)).zip(blocks(v).zip(blocks(g)));
-            for_each(is_serial, &mut parts.collect::<Vec<_>>(), |((p, m), (v, g))| update(isa, with, p, m, v, g));
+            for_each(&mut parts.collect::<Vec<_>>(), |((p, m), (v, g))| update(isa, with, p, m, v, g));
         }
     }
 
@@ -566,7 +557,7 @@ impl Network {
     fn take(&mut self, batch: &Batch) {
         let rows = batch.picked.len();
         self.used = rows.div_ceil(CHUNK_ROWS);
-        self.is_serial = self.has_thread || rayon::current_num_threads() == 1;
+        self.is_serial = is_alone();
         while self.chunks.len() < self.used {
             self.chunks.push(Chunk::new(&self.shape));
         }
@@ -673,7 +664,7 @@ fn cut<'a>(mut rest: &'a mut [f32], groups: &[Group], width: usize) -> Vec<&'a m
 /// Works on all chunks: one after the other, where a tile is lent to them, else on as many threads as there are.
 fn each(tile: Option<&mut Tile>, chunks: &mut [Chunk], work: impl Fn(&mut Chunk) + Sync + Send) {
     match tile {
-        None => for_each(false, chunks, work),
+        None => for_each(chunks, work),
         Some(tile) => chunks.iter_mut().for_each(|chunk| tile.lend(chunk, &work)),
     }
 }
@@ -689,9 +680,7 @@ fn each_adding(
     match tile {
         None => {
             let mut parts: Vec<_> = chunks.chunks_mut(together).zip(partial).collect();
-            for_each(false, &mut parts, |(chunks, gradients)| {
-                chunks.iter_mut().for_each(|chunk| work(chunk, gradients))
-            });
+            for_each(&mut parts, |(chunks, gradients)| chunks.iter_mut().for_each(|chunk| work(chunk, gradients)));
         }
         Some(tile) => {
             for (chunks, gradients) in chunks.chunks_mut(together).zip(partial) {
@@ -706,6 +695,7 @@ mod tests {
     use super::*;
     use crate::backbone::fused::gradients::{check, numbers};
     use crate::backbone::fused::params::Kind;
+    use crate::backbone::team::alone;
     use crate::random::Purpose;
 
     const KEY: ModelKey = ModelKey { seed: 5, init: [1, 1], run: [1, 1] };
@@ -786,7 +776,7 @@ mod tests {
         let positions: Vec<u32> = (0..300).map(|i| i * 7 % 6).collect();
         let weights: Vec<f32> = (0..300).map(|i| [1.0, 0.0, 0.5][i % 3]).collect();
         let batch = Batch { source, picked: Picked::Positions(&positions), weights: Some(&weights) };
-        let trained = |design: &Design, kind, has_thread: bool| -> Vec<u32> {
+        let trained = |design: &Design, kind, keeps: bool| -> Vec<u32> {
             let mut model = Network::new(design.clone(), &KEY);
             if kind == types::Optimizer::LazyAdam {
                 model.track_touched();
@@ -794,11 +784,12 @@ mod tests {
             let optimizer = OptimizerConfig { kind, lr: 0.01, weight_decay: 1e-3 };
             for step in 0..5 {
                 // A model may be trained either way from one pass to the next, and asked for predictions in between.
-                model.give_thread(has_thread && step != 2);
-                model.forward(batch, Some(Stream::new(5, Purpose::Dropout, &[step])), true);
-                model.backward(|chunk| super::super::cross_entropy(Isa::detect(), 150.0, chunk));
-                model.step(&optimizer);
-                model.predict(source, batch.picked, &mut vec![0.0; 300]);
+                alone(keeps && step != 2, || {
+                    model.forward(batch, Some(Stream::new(5, Purpose::Dropout, &[step])), true);
+                    model.backward(|chunk| super::super::cross_entropy(Isa::detect(), 150.0, chunk));
+                    model.step(&optimizer);
+                    model.predict(source, batch.picked, &mut vec![0.0; 300]);
+                });
             }
             let mut logits = vec![0.0; 300];
             model.predict(source, batch.picked, &mut logits);
@@ -808,7 +799,7 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         for design in &designs {
             for kind in [types::Optimizer::Adam, types::Optimizer::LazyAdam, types::Optimizer::Sgd] {
-                let [several, one] = [false, true].map(|has_thread| pool.install(|| trained(design, kind, has_thread)));
+                let [several, one] = [false, true].map(|keeps| pool.install(|| trained(design, kind, keeps)));
                 assert_eq!(several, one, "{kind:?}, {design:?}");
             }
         }

@@ -6,6 +6,7 @@
 //! a thread that has not begun with it: where other programs have the cores, it does all tasks itself.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -17,13 +18,38 @@ const SPINS: u32 = 1000;
 /// Times that it lets others have its core before it sleeps.
 const YIELDS: u32 = 200;
 
-/// Works on each of the items once, on as many threads as rayon has here. On this thread alone, where the caller wants that, or
-/// there are no others, or they are busy with another piece of work.
-pub fn for_each<T: Send>(is_serial: bool, items: &mut [T], work: impl Fn(&mut T) + Sync) {
-    let threads = rayon::current_num_threads();
-    if !is_serial && threads > 1 && items.len() > 1 {
+thread_local! {
+    static KEEPS_TO_ITSELF: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread does all of its work itself: it was told to, or there are no others.
+pub fn is_alone() -> bool {
+    KEEPS_TO_ITSELF.get() || rayon::current_num_threads() == 1
+}
+
+/// Does a piece of work; `keeps` tells this thread to share out no stage of it. Where the other threads have work of their own
+/// none could help, and what it works on stays in its core's cache. Results do not depend on it.
+pub fn alone<T>(keeps: bool, work: impl FnOnce() -> T) -> T {
+    /// Sets back what was there, also if the work panics.
+    struct Before(bool);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            KEEPS_TO_ITSELF.set(self.0);
+        }
+    }
+
+    let before = Before(KEEPS_TO_ITSELF.get());
+    KEEPS_TO_ITSELF.set(keeps || before.0);
+    work()
+}
+
+/// Works on each of the items once, on as many threads as rayon has here; on this thread alone, where it [is](is_alone), or the
+/// others are busy with another piece of work.
+pub fn for_each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Sync) {
+    if !is_alone() && items.len() > 1 {
         static TEAM: OnceLock<Mutex<Team>> = OnceLock::new();
-        match TEAM.get_or_init(|| Mutex::new(Team::new(threads))).try_lock() {
+        match TEAM.get_or_init(|| Mutex::new(Team::new(rayon::current_num_threads()))).try_lock() {
             Ok(mut team) => return team.for_each(items, work),
             // A task that panicked leaves a team that is whole.
             Err(TryLockError::Poisoned(team)) => return team.into_inner().for_each(items, work),
@@ -96,7 +122,7 @@ impl Team {
         });
         let start = |own: usize| {
             let shared = shared.clone();
-            thread::Builder::new().name("fused".to_owned()).spawn(move || shared.help(own))
+            thread::Builder::new().name("team".to_owned()).spawn(move || shared.help(own))
         };
         // Where no more threads can be had, the others do all the work.
         let helpers = (1..threads).map_while(|own| start(own).ok()).map(|helper| helper.thread().clone()).collect();
@@ -280,7 +306,21 @@ mod tests {
     fn pieces_may_lie_in_each_other() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         let mut outer = vec![[0; 8]; 8];
-        pool.install(|| for_each(false, &mut outer, |inner| for_each(false, inner, |number| *number += 1)));
+        pool.install(|| for_each(&mut outer, |inner| for_each(inner, |number| *number += 1)));
         assert_eq!(outer, vec![[1; 8]; 8]);
+    }
+
+    #[test]
+    fn a_thread_that_keeps_to_itself_does_all_until_the_work_ends() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        pool.install(|| {
+            let own = thread::current().id();
+            let mut by = vec![None; 64];
+            alone(true, || for_each(&mut by, |by| *by = Some(thread::current().id())));
+            assert!(by.iter().all(|by| *by == Some(own)));
+            assert!(alone(true, || alone(false, is_alone)), "what lies in it keeps to itself, too");
+            assert!(catch_unwind(|| alone(true, || panic!("as a task does"))).is_err());
+            assert!(!is_alone());
+        });
     }
 }
