@@ -32,13 +32,14 @@ test: setup-torch ## Every check: lints, all tests on a real PostgreSQL, the Ope
 	@$(MAKE) --no-print-directory numerics
 	@scripts/schemathesis.sh target/debug/autodenoise
 	@scripts/clients.sh target/debug/autodenoise
-	@$(MAKE) --no-print-directory python
+	@$(MAKE) --no-print-directory python AUTODENOISE_PROGRAM="$(CURDIR)/target/debug/autodenoise"
 	@scripts/deny.sh
 
-# Each setting has libtorch round as it does on another processor.
+# Each setting has libtorch round as it does on another processor. The whole workspace is named, as `test` does: one package by
+# itself is built with fewer features of its dependencies, so that most of them would be compiled anew.
 numerics: setup-torch ## The tests of the arithmetic with libtorch's kernels for other processors (`make test` runs them without)
 	for setting in MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2; do \
-		env $$setting cargo test --locked --quiet -p autodenoise-torch --test numerics --test vectors; \
+		env $$setting cargo test --workspace --locked --quiet --test numerics --test vectors; \
 	done
 
 aarch64: ## Compile for 64-bit ARM and run the library's tests under emulation (half an hour; a cross compiler and qemu)
