@@ -4,8 +4,8 @@
     scripts/gpu.py [--pairs 3] [--python PYTHON] [--device cuda] [--rows 800167] [--write docs/performance.md]
 
 Three tables: the method's works beside benches/pytorch_expert.py, whose models are compiled; a pass of each further
-backbone beside benches/pytorch_backbones.py; and a pass of every backbone with CUDA graphs beside the same without, and by how much
-their losses differ. Both programs run alternately on the same card; medians and ratios are scripts/bench.py's. With --write the tables
+backbone beside benches/pytorch_backbones.py; and a pass of every backbone, a warm-up and a search epoch with CUDA graphs beside the
+same without, and by how much their losses differ. Both programs run alternately on the same card; medians and ratios are scripts/bench.py's. With --write the tables
 replace what stands between the markers `<!-- bench:DEVICE -->`, `<!-- bench:backbones-DEVICE -->`, `<!-- bench:graphs-DEVICE -->` and
 `<!-- end -->` of the file. Without a GPU it says so and measures nothing. --device cpu runs the same on a CPU, for trying the script
 itself: there are no graphs there.
@@ -45,21 +45,25 @@ def libtorch_of(python):
     return str(pathlib.Path(run.stdout.strip()) / "lib")
 
 
-def passes(program, of, environment, graphs):
-    """Seconds and mean loss of a pass of each backbone, with CUDA graphs or without, and what the log warned of."""
-    command = [program, "bench", "--engine", "tch", *of, "--only", "pass/"]
-    print("+", f"AUTODENOISE_CUDA_GRAPHS={graphs}", *command, file=sys.stderr, flush=True)
+def trainings(program, of, environment, graphs):
+    """Seconds and mean loss of each work that trains models, with CUDA graphs or without, and what the log warned of."""
     environment = dict(environment, AUTODENOISE_CUDA_GRAPHS=graphs, AUTODENOISE_LOG_FORMAT="text")
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    print(run.stderr, end="", file=sys.stderr, flush=True)
-    run.check_returncode()
-    found = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    return {work["work"]: (work["seconds"], work["loss"]) for work in found}, re.findall(r" WARN (.*)", run.stderr)
+    seen, warned = {}, []
+    for only in ("pass/", "warmup4/", "search/"):
+        command = [program, "bench", "--engine", "tch", *of, "--only", only]
+        print("+", f"AUTODENOISE_CUDA_GRAPHS={graphs}", *command, file=sys.stderr, flush=True)
+        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        print(run.stderr, end="", file=sys.stderr, flush=True)
+        run.check_returncode()
+        found = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+        seen |= {work["work"]: (work["seconds"], work["loss"]) for work in found}
+        warned += re.findall(r" WARN (.*)", run.stderr)
+    return seen, warned
 
 
 def graphs_beside_none(program, of, environment, pairs):
-    """The table of CUDA graphs. Where the log warned, of a step that could not be kept for example, that stands below it."""
-    runs = [[passes(program, of, environment, graphs) for graphs in "01"] for _ in range(pairs)]
+    """The table of CUDA graphs. Where the log warned, of work that could not be kept for example, that stands below it."""
+    runs = [[trainings(program, of, environment, graphs) for graphs in "01"] for _ in range(pairs)]
     rows = []
     for work in runs[0][0][0]:
         plain, kept = ([found[which][0][work] for found in runs] for which in (0, 1))

@@ -3,8 +3,8 @@
 
 use super::error::CliError;
 use crate::backbone::{
-    BackboneConfig, Engine, Engines, ModelKey, OpenEngines, OptimizerConfig, PolicyConfig, Recorded, Rows, Seen,
-    TrainPass, TrainingLoss, evaluate,
+    BackboneConfig, Engine, Engines, ModelKey, OpenEngines, OptimizerConfig, PolicyConfig, Recorded, Rows, TrainPass,
+    TrainingLoss, evaluate,
 };
 use crate::denoise::{History, SearchEpoch, SearchError, search_epoch, select};
 use crate::ingest::SplitData;
@@ -22,7 +22,8 @@ const KEY: ModelKey = ModelKey { seed: 1, init: [1, 1], run: [1, 1] };
 const EVALUATED: usize = 100_000;
 
 /// Times the method's inner loops on random rows with MovieLens-1M's field sizes; prints one JSON object a line:
-/// {"work": "pass/deepfm", "rows": ..., "seconds": ..., "rows_per_s": ...}, and of a pass the mean "loss" that its updates saw
+/// {"work": "pass/deepfm", "rows": ..., "seconds": ..., "rows_per_s": ...}, and where models are trained the mean "loss" that
+/// their updates saw
 ///
 /// pass/MODEL is one training pass (of the paper's five models; of the others where --only begins with pass/), warmup4 the four rows of the warm-up (with the losses that the updates themselves see;
 /// lmat_loss = eval costs one more forward pass), search one search epoch, select the scores of all rows and the choice,
@@ -69,17 +70,17 @@ pub(super) fn bench(args: BenchArgs, open: OpenEngines) -> Result<(), CliError> 
         if !name.starts_with(&args.only) {
             return Ok(());
         }
-        let (mut seconds, mut seen) = (0.0, None);
+        let (mut seconds, mut loss) = (0.0, None);
         for _ in 0..args.repeat {
             let started = Instant::now();
-            seen = work()?;
+            loss = work()?;
             seconds = started.elapsed().as_secs_f64();
         }
         let rate = (rows as f64 / seconds).round() as u64;
         let seconds = (seconds * 1e4).round() / 1e4;
         let mut line = serde_json::json!({"work": name, "rows": rows, "seconds": seconds, "rows_per_s": rate});
-        if let Some(seen) = seen {
-            line["loss"] = mean_loss(&seen.logits, &labels).into();
+        if let Some(loss) = loss {
+            line["loss"] = loss.into();
         }
         println!("{line}");
         Ok(())
@@ -87,8 +88,8 @@ pub(super) fn bench(args: BenchArgs, open: OpenEngines) -> Result<(), CliError> 
     bench.run(&report)
 }
 
-/// What is timed; a pass hands over what it saw.
-type Work<'a> = dyn FnMut() -> Result<Option<Seen>, CliError> + 'a;
+/// What is timed; where models are trained it returns the mean loss that their updates saw.
+type Work<'a> = dyn FnMut() -> Result<Option<f64>, CliError> + 'a;
 type Report<'a> = dyn Fn(&str, usize, &mut Work) -> Result<(), CliError> + 'a;
 
 struct Bench<'a> {
@@ -105,13 +106,16 @@ impl Bench<'_> {
         for kind in BackboneKind::ALL.iter().filter(|kind| self.is_asked_for(**kind)) {
             let (config, optimizer) = self.config(*kind);
             let mut model = self.engine(*kind)?.model(&config, &[KEY], optimizer);
-            report(&format!("pass/{kind}"), n, &mut || Ok(Some(model.train(&self.pass(&[KEY], None), &mut || ()))))?;
+            report(&format!("pass/{kind}"), n, &mut || {
+                let seen = model.train(&self.pass(&[KEY], None), &mut || ());
+                Ok(Some(mean_loss(&seen.logits, self.rows.labels)))
+            })?;
         }
         let options = Options::preset(Preset::Paper, BackboneKind::DeepFm);
         let (config, optimizer) = self.config(BackboneKind::DeepFm);
         let engine = self.engine(BackboneKind::DeepFm)?;
         let mut history = History::new(4, n, options.lmat_deselected);
-        report("warmup4/deepfm", 4 * n, &mut || self.warmup(&config, optimizer, &mut history).map(|()| None))?;
+        report("warmup4/deepfm", 4 * n, &mut || self.warmup(&config, optimizer, &mut history).map(Some))?;
 
         let mut policy = engine.policy(&PolicyConfig::new(&self.map, &options), KEY);
         report("search/deepfm", n, &mut || {
@@ -119,7 +123,8 @@ impl Bench<'_> {
                 SearchEpoch { options: &options, config: &config, rows: &self.rows, seed: 1, epoch: 1, key: KEY };
             let searched: Result<_, SearchError> =
                 search_epoch(engine, &mut *policy, &search, &mut history, &mut || ());
-            searched.map_err(CliError::failed).map(|_| None)
+            let (summary, _) = searched.map_err(CliError::failed)?;
+            Ok(summary.train.map(|train| train.logloss))
         })?;
         report("select/deepfm", n, &mut || {
             select(&options, &policy.keep_prob(&self.rows), 1, 1);
@@ -166,26 +171,27 @@ impl Bench<'_> {
         }
     }
 
-    /// The four rows of the warm-up, each from a fresh model, as many side by side as a run would.
+    /// The four rows of the warm-up, each from a fresh model, as many side by side as a run would: the mean of their losses.
     fn warmup(
         &self,
         config: &BackboneConfig,
         optimizer: OptimizerConfig,
         history: &mut History,
-    ) -> Result<(), CliError> {
+    ) -> Result<f64, CliError> {
         let keys: Vec<ModelKey> = (0..4).map(|row| ModelKey { init: [2, row], run: [2, row], ..KEY }).collect();
-        let mut row = 0;
+        let (mut row, mut total) = (0, 0.0);
         let engine = self.engine(config.kind)?;
         for keys in keys.chunks(engine.side_by_side(config, self.threads).min(4)) {
             let mut model = engine.model(config, keys, optimizer);
             let seen = model.train(&self.pass(keys, Some(Recorded::Train)), &mut || ());
             let losses = seen.losses.expect("losses were asked for");
             for losses in losses.chunks(self.rows.len()) {
+                total += losses.iter().copied().map(f64::from).sum::<f64>();
                 history.set(row, losses.to_vec());
                 row += 1;
             }
         }
-        Ok(())
+        Ok(total / (f64::from(row) * self.rows.len() as f64))
     }
 }
 

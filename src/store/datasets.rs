@@ -1,6 +1,6 @@
 //! Datasets as clients see them: create, find, list, delete. Reading the tables is `ingest_queue`.
 
-use super::{Cursor, Page, StoreError, dataset_parts, dataset_parts::parts_of, error::bigint};
+use super::{Cursor, Page, StoreError, dataset_parts, dataset_parts::parts_of, error::bigint, leave};
 use crate::types::{
     DatasetId, DatasetSpec, DatasetStatus, FeatureMap, ProblemItem, Profile, Split, TenantId, UploadedPart,
     UploadedTable, json_sha256,
@@ -201,9 +201,9 @@ pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: DatasetId) -
         .map_err(StoreError::from);
     let object = match object {
         Ok(Some(object)) => object,
-        Ok(None) => return Ok(Deletion::Missing),
+        Ok(None) => return leave(tx, Deletion::Missing).await,
         // The foreign key empties jobs.dataset_id, which this check allows for finished jobs only.
-        Err(error) if error.constraint() == Some("jobs_active_has_dataset") => return Ok(Deletion::InUse),
+        Err(error) if error.constraint() == Some("jobs_active_has_dataset") => return leave(tx, Deletion::InUse).await,
         Err(error) => return Err(error),
     };
     objects.push(object);

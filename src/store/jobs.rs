@@ -1,6 +1,6 @@
 //! Jobs as clients see them: create, find, list, pause, resume, cancel. Running them is `queue`.
 
-use super::{Cursor, Page, StoreError, events, webhooks};
+use super::{Cursor, Page, StoreError, events, leave, webhooks};
 use crate::types::{
     DatasetId, EventType, JobFailure, JobId, JobState, Phase, Progress, Report, ResolvedSpec, TenantId, json_sha256,
 };
@@ -282,14 +282,14 @@ pub async fn request_cancel(
 ) -> Result<CancelOutcome, StoreError> {
     let mut tx = conn.begin().await?;
     let (next, event, outcome) = match lock_state(&mut tx, tenant, id).await? {
-        None => return Ok(CancelOutcome::Missing),
+        None => return leave(tx, CancelOutcome::Missing).await,
         Some(JobState::Queued | JobState::Paused) => {
             (JobState::Cancelled, EventType::JobCancelled, CancelOutcome::Cancelled)
         }
         Some(JobState::Running | JobState::Pausing) => {
             (JobState::Cancelling, EventType::JobCancelling, CancelOutcome::Cancelling)
         }
-        Some(other) => return Ok(CancelOutcome::Unchanged(other)),
+        Some(other) => return leave(tx, CancelOutcome::Unchanged(other)).await,
     };
     sqlx::query(
         "update jobs
@@ -309,11 +309,11 @@ pub async fn request_cancel(
 pub async fn request_pause(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<PauseOutcome, StoreError> {
     let mut tx = conn.begin().await?;
     let (next, event) = match lock_state(&mut tx, tenant, id).await? {
-        None => return Ok(PauseOutcome::Missing),
+        None => return leave(tx, PauseOutcome::Missing).await,
         Some(JobState::Queued) => (JobState::Paused, EventType::JobPaused),
         Some(JobState::Running) => (JobState::Pausing, EventType::JobPausing),
-        Some(JobState::Pausing | JobState::Paused) => return Ok(PauseOutcome::Unchanged),
-        Some(other) => return Ok(PauseOutcome::Refused(other)),
+        Some(JobState::Pausing | JobState::Paused) => return leave(tx, PauseOutcome::Unchanged).await,
+        Some(other) => return leave(tx, PauseOutcome::Refused(other)).await,
     };
     sqlx::query("update jobs set state = $2 where id = $1").bind(id).bind(next).execute(&mut *tx).await?;
     events::append(&mut tx, id, event, &json!({})).await?;
@@ -326,11 +326,11 @@ pub async fn request_pause(conn: &mut PgConnection, tenant: &TenantId, id: JobId
 pub async fn request_resume(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<PauseOutcome, StoreError> {
     let mut tx = conn.begin().await?;
     let next = match lock_state(&mut tx, tenant, id).await? {
-        None => return Ok(PauseOutcome::Missing),
+        None => return leave(tx, PauseOutcome::Missing).await,
         Some(JobState::Paused) => JobState::Queued,
         Some(JobState::Pausing) => JobState::Running,
-        Some(JobState::Queued | JobState::Running) => return Ok(PauseOutcome::Unchanged),
-        Some(other) => return Ok(PauseOutcome::Refused(other)),
+        Some(JobState::Queued | JobState::Running) => return leave(tx, PauseOutcome::Unchanged).await,
+        Some(other) => return leave(tx, PauseOutcome::Refused(other)).await,
     };
     sqlx::query("update jobs set state = $2, not_before = null where id = $1")
         .bind(id)
@@ -388,8 +388,8 @@ pub async fn count_waiting(conn: &mut PgConnection) -> Result<Vec<Waiting>, Stor
 pub async fn delete(conn: &mut PgConnection, tenant: &TenantId, id: JobId) -> Result<Deletion, StoreError> {
     let mut tx = conn.begin().await?;
     match lock_state(&mut tx, tenant, id).await? {
-        None => return Ok(Deletion::Missing),
-        Some(state) if !state.is_terminal() => return Ok(Deletion::Active(state)),
+        None => return leave(tx, Deletion::Missing).await,
+        Some(state) if !state.is_terminal() => return leave(tx, Deletion::Active(state)).await,
         Some(_) => {}
     }
     let objects = sqlx::query_scalar(

@@ -1,7 +1,7 @@
 //! Judgements as clients see them: create, find, list, take predictions in, ask for the verdict, delete. What workers do
 //! for them is `judgement_queue`.
 
-use super::{Cursor, Page, StoreError, jobs::Idempotency, test_reads};
+use super::{Cursor, Page, StoreError, jobs::Idempotency, leave, test_reads};
 use crate::types::{Certification, Certify, JobId, JudgementId, JudgementManifest, JudgementState, TenantId};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, FromRow, PgConnection, types::Json};
@@ -289,10 +289,10 @@ pub async fn take_predictions(
 pub async fn ask_for_verdict(conn: &mut PgConnection, tenant: &TenantId, id: JudgementId) -> Result<Asked, StoreError> {
     let mut tx = conn.begin().await?;
     match lock_state(&mut tx, tenant, id).await? {
-        None => return Ok(Asked::Missing),
+        None => return leave(tx, Asked::Missing).await,
         Some(JudgementState::Open) => {}
-        Some(JudgementState::Judging | JudgementState::Judged) => return Ok(Asked::Unchanged),
-        Some(state) => return Ok(Asked::Refused(state)),
+        Some(JudgementState::Judging | JudgementState::Judged) => return leave(tx, Asked::Unchanged).await,
+        Some(state) => return leave(tx, Asked::Refused(state)).await,
     }
     let manifest: Json<JudgementManifest> =
         sqlx::query_scalar("select manifest from judgements where id = $1").bind(id).fetch_one(&mut *tx).await?;
@@ -307,7 +307,7 @@ pub async fn ask_for_verdict(conn: &mut PgConnection, tenant: &TenantId, id: Jud
         let trainings: Vec<String> = manifest.trainings.iter().map(|training| training.name.clone()).collect();
         let trainings: Vec<_> = trainings.into_iter().filter(|name| !there.contains(&name[..])).collect();
         if !trainings.is_empty() {
-            return Ok(Asked::Incomplete { of_valid, trainings });
+            return leave(tx, Asked::Incomplete { of_valid, trainings }).await;
         }
     }
     // Where the method changed nothing there is no model, and no test label is read.
@@ -334,7 +334,7 @@ pub async fn delete(
 ) -> Result<Option<Vec<String>>, StoreError> {
     let mut tx = conn.begin().await?;
     if find(&mut tx, tenant, job, id).await?.is_none() {
-        return Ok(None);
+        return leave(tx, None).await;
     }
     let objects = delete_all(&mut tx, &[id]).await?;
     tx.commit().await?;

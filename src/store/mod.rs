@@ -44,7 +44,7 @@ pub use lease::Lease;
 pub use page::{Cursor, Page, ParseCursorError};
 
 use sqlx::{
-    PgConnection, PgPool, Postgres, Row,
+    PgConnection, PgPool, Postgres, Row, Transaction,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -105,6 +105,13 @@ pub async fn answered<T>(within: Duration, call: impl Future<Output = Result<T, 
     timeout(within, call).await.unwrap_or(Err(StoreError::Silent(within)))
 }
 
+/// Ends a transaction that wrote nothing, so that its locks go at once. One that is dropped keeps them until its connection is used
+/// again, and whoever claims work passes over rows that are locked.
+async fn leave<T>(tx: Transaction<'_, Postgres>, outcome: T) -> Result<T, StoreError> {
+    tx.rollback().await?;
+    Ok(outcome)
+}
+
 /// A handle to the database. Clones share the pool.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -135,7 +142,7 @@ impl Store {
         Ok(self.pool.acquire().await?)
     }
 
-    pub async fn begin(&self) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.pool.begin().await?)
     }
 

@@ -4,7 +4,7 @@
 //! in one short statement, with (message, attempt) as the lease. Every message is sent at least once, or tried for as long
 //! as the schedule says.
 
-use super::{StoreError, webhooks::uuids};
+use super::{StoreError, leave, webhooks::uuids};
 use crate::types::{JobId, JobState, MessageId, TenantId, WebhookId, WebhookSecret};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, FromRow, PgConnection};
@@ -103,7 +103,7 @@ pub async fn queue_test(conn: &mut PgConnection, tenant: &TenantId, id: WebhookI
     let mut tx = conn.begin().await?;
     // Locked, so that two requests at the same time make one message.
     if let Some(refused) = hold_webhook(&mut tx, tenant, id).await? {
-        return Ok(refused);
+        return leave(tx, refused).await;
     }
     let waiting: Option<MessageId> = sqlx::query_scalar(
         "select id from webhook_messages where webhook_id = $1 and state = 'pending' and job_id is null",
@@ -149,7 +149,7 @@ pub async fn resend(
 ) -> Result<Queued, StoreError> {
     let mut tx = conn.begin().await?;
     if let Some(refused) = hold_webhook(&mut tx, tenant, id).await? {
-        return Ok(refused);
+        return leave(tx, refused).await;
     }
     // One that is being sent now is left to its sender: of its attempt nothing is written down yet.
     let found = sqlx::query(

@@ -194,6 +194,18 @@ async fn a_judgement_whose_workers_die_fails() {
 }
 
 #[tokio::test]
+async fn a_verdict_that_cannot_be_asked_for_holds_nobody_up() {
+    let db = TestDb::new().await;
+    let store = &db.store;
+    let id = made(store, succeeded_job(store).await).await;
+    let conn = &mut *store.acquire().await.unwrap();
+    let asked = judgements::ask_for_verdict(conn, &tenant(), id).await.unwrap();
+    assert_eq!(asked, Asked::Refused(JudgementState::Preparing));
+    // A claim passes over a judgement that somebody else has locked.
+    assert_eq!(next(store).await.unwrap().lease.judgement, id);
+}
+
+#[tokio::test]
 async fn predictions_come_while_it_is_open_and_the_verdict_is_asked_for_once() {
     let db = TestDb::new().await;
     let store = &db.store;

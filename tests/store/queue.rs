@@ -6,7 +6,9 @@ use crate::common::{
 };
 use autodenoise::{
     store::{
-        Lease, Store, StoreError, artifacts, checkpoints, endings, events, jobs, metrics, queue, test_reads,
+        Lease, Store, StoreError, artifacts, checkpoints, endings, events,
+        jobs::{self, Deletion, PauseOutcome},
+        metrics, queue, test_reads,
         testing::TestDb,
     },
     types::{ErrorKind, EventType, Failure, JobFailure, JobState, Phase, Progress},
@@ -55,6 +57,22 @@ async fn a_claim_brings_all_that_is_needed_to_run_the_job() {
     let row = find_job(&db.store, job).await;
     assert_eq!((row.state, row.worker.as_deref()), (JobState::Running, Some("w1")));
     assert!(row.lease_until.is_some() && row.started_at.is_some());
+}
+
+#[tokio::test]
+async fn a_request_that_changes_nothing_holds_nobody_up() {
+    let db = TestDb::new().await;
+    let job = queued_job(&db.store).await;
+    let conn = &mut *db.store.acquire().await.unwrap();
+    assert_eq!(jobs::request_resume(conn, &tenant(), job).await.unwrap(), PauseOutcome::Unchanged);
+    // A claim passes over a job that somebody else has locked.
+    assert_eq!(claim(&db.store, "w1").await.unwrap().lease.job, job);
+    assert_eq!(jobs::delete(conn, &tenant(), job).await.unwrap(), Deletion::Active(JobState::Running));
+    assert_eq!(jobs::request_pause(conn, &tenant(), job).await.unwrap(), PauseOutcome::Changed(JobState::Pausing));
+    assert_eq!(jobs::request_pause(conn, &tenant(), job).await.unwrap(), PauseOutcome::Unchanged);
+    let other = &mut *db.store.acquire().await.unwrap();
+    let locked = "select count(*) from jobs where id = $1 and id not in (select id from jobs for update skip locked)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(locked).bind(job).fetch_one(other).await.unwrap(), 0);
 }
 
 /// Every write of a worker, called by one whose lease went to another.

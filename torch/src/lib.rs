@@ -14,12 +14,13 @@ mod native;
 mod place;
 mod policy;
 mod random;
+mod staged;
 
-pub use backbone::staged_steps;
 pub use device::{DeviceError, open as open_device};
 pub use host::{load_tensor, put_tensor, read_backs, to_host};
 pub use place::Place;
 pub use policy::{TorchPolicy, keep_prob};
+pub use staged::staged_steps;
 
 use autodenoise::backbone::{
     BackboneConfig, DeviceMemory, Engine, EngineError, Engines, Joined, Member, Model, ModelKey, OptimizerConfig,

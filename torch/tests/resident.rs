@@ -5,12 +5,12 @@
 #[allow(dead_code, reason = "the tests of the arithmetic use more of it")]
 mod table;
 
-use autodenoise::backbone::{Engine, OptimizerConfig, PolicyConfig};
+use autodenoise::backbone::{Engine, OptimizerConfig, PolicyConfig, TensorFile};
 use autodenoise::denoise::{History, SearchEpoch, SearchError, SearchSummary, search_epoch};
 use autodenoise::types::{
     BackboneKind, DeselectedReward, LmatDeselected, LmatLoss, OnFewSelected, Optimizer, Options, Preset, RewardForward,
 };
-use autodenoise_torch::TorchEngine;
+use autodenoise_torch::{TorchEngine, staged_steps};
 use table::{Table, config, keys};
 
 /// 41 batches of 8, the last of a single row.
@@ -29,8 +29,8 @@ fn options(optimizer: Optimizer) -> Options {
     }
 }
 
-/// What an epoch comes to: its summary and the history's row.
-fn run(engine: TorchEngine, options: &Options) -> Result<(SearchSummary, Vec<f32>), SearchError> {
+/// What an epoch comes to: its summary, the history's row, and all that the policy and the model learned.
+fn run(engine: TorchEngine, options: &Options) -> Result<(SearchSummary, Vec<f32>, [TensorFile; 4]), SearchError> {
     let table = Table::new(ROWS);
     let (rows, key, config) = (table.rows(), keys(1)[0], config(BackboneKind::DeepFm, 0.2));
     let policy = PolicyConfig {
@@ -48,9 +48,10 @@ fn run(engine: TorchEngine, options: &Options) -> Result<(SearchSummary, Vec<f32
     history.set(0, vec![0.9; rows.len()]);
     let search = SearchEpoch { options, config: &config, rows: &rows, seed: 1, epoch: 1, key };
     let mut batches = 0;
-    let (summary, _) = search_epoch(&engine, &mut *policy, &search, &mut history, &mut || batches += 1)?;
+    let (summary, model) = search_epoch(&engine, &mut *policy, &search, &mut history, &mut || batches += 1)?;
     assert_eq!(batches, rows.len().div_ceil(options.batch_size as usize));
-    Ok((summary, history.rows()[0].clone()))
+    let learned = [policy.weights(), policy.optimizer_state(), model.weights(), model.optimizer_state()];
+    Ok((summary, history.rows()[0].clone(), learned))
 }
 
 fn close(what: &str, found: Option<f64>, expected: Option<f64>) {
@@ -59,10 +60,10 @@ fn close(what: &str, found: Option<f64>, expected: Option<f64>) {
     assert!((found - expected).abs() <= 5e-4 * expected.abs().max(1.0), "{what}: {found} for {expected}");
 }
 
-#[test]
-fn an_epoch_comes_to_the_same_wherever_it_runs() {
+/// Every way of an epoch to learn.
+fn ways() -> [Options; 10] {
     let few = |on_few_selected| Options { on_few_selected, min_selected: 4, ..options(Optimizer::Adam) };
-    for options in [
+    [
         options(Optimizer::Adam),
         options(Optimizer::LazyAdam),
         options(Optimizer::Sgd),
@@ -78,7 +79,12 @@ fn an_epoch_comes_to_the_same_wherever_it_runs() {
             ..options(Optimizer::Adam)
         },
         Options { reward_forward: RewardForward::TrainNograd, ..options(Optimizer::Adam) },
-    ] {
+    ]
+}
+
+#[test]
+fn an_epoch_comes_to_the_same_wherever_it_runs() {
+    for options in ways() {
         let (here, there) = (run(TorchEngine::CPU, &options).unwrap(), run(TorchEngine::LIKE_A_GPU, &options).unwrap());
         assert_eq!(there.0.kept, here.0.kept);
         assert_eq!(there.0.skipped_updates, here.0.skipped_updates);
@@ -95,6 +101,26 @@ fn an_epoch_comes_to_the_same_wherever_it_runs() {
 }
 
 #[test]
+fn an_epoch_of_staged_batches_comes_to_the_same_bits() {
+    for options in ways() {
+        let before = staged_steps();
+        let plain = run(TorchEngine::LIKE_A_GPU, &options).unwrap();
+        assert_eq!(staged_steps(), before);
+        let staged = run(TorchEngine::LIKE_A_GPU.with_staged_steps(), &options).unwrap();
+        // The first batch is plain, and the last, which is smaller.
+        assert_eq!(staged_steps() - before, 39);
+        assert_eq!(format!("{:?}", staged.0), format!("{:?}", plain.0), "{options:?}");
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert!(bits(&staged.1) == bits(&plain.1), "another row of the history: {options:?}");
+        for (what, (found, expected)) in
+            ["policy", "its optimiser", "model", "its optimiser"].into_iter().zip(staged.2.iter().zip(&plain.2))
+        {
+            assert!(found.to_bytes().unwrap() == expected.to_bytes().unwrap(), "{what}: {options:?}");
+        }
+    }
+}
+
+#[test]
 fn an_epoch_fails_by_the_same_batch_wherever_it_runs() {
     let plain = options(Optimizer::Sgd);
     for options in [
@@ -102,7 +128,7 @@ fn an_epoch_fails_by_the_same_batch_wherever_it_runs() {
         Options { lr: 1e20, ..plain.clone() },
         Options { lr: 1e20, weight_decay: 1e-30, lmat_loss: LmatLoss::Eval, ..plain },
     ] {
-        let [here, there] = [TorchEngine::CPU, TorchEngine::LIKE_A_GPU].map(|engine| run(engine, &options));
+        let [here, there] = [TorchEngine::CPU, TorchEngine::LIKE_A_GPU].map(|engine| run(engine, &options).map(drop));
         assert_eq!(there.unwrap_err().to_string(), here.unwrap_err().to_string());
     }
 }

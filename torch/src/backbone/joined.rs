@@ -6,12 +6,12 @@ use super::feed::on_device;
 use super::joint_feed::JointFeed;
 use super::model::stacked;
 use super::steps::{Now, Steps};
-use super::{Adam, Backbone, Masks, Params, Pass, TorchModel, predict_rows};
+use super::{Adam, Backbone, BatchMasks, Masks, Params, Pass, TorchModel, predict_rows};
 use crate::host::{fetch, to_host_at_once, upload};
 use crate::metrics::{SUMS, metrics_of, sums};
 use crate::place::Place;
 use autodenoise::backbone::{FitError, Joined, Measure, Member, Rows, RowsApart, Seen, Tick, TrainPass};
-use std::{any::Any, cell::RefCell, rc::Rc};
+use std::any::Any;
 use tch::Tensor;
 
 /// Trains the members' models for a pass each and judges them; one read-back tells what all came to.
@@ -116,13 +116,13 @@ impl Replicas {
         let device = feed.device();
         let logits = stacked(feed.replicas(), feed.len(), device);
         let streams = feed.dropout_streams();
-        let masks = Rc::new(RefCell::new(Masks::new(feed.batches(), streams)));
+        let masks = Masks::new(feed.batches(), streams);
         for number in 0..feed.batches() {
             let (batch, counted) = feed.batch(number);
             let active: Vec<bool> = counted.iter().map(|rows| *rows >= 2).collect();
             let mut seen = active.contains(&true).then(|| {
-                let (loss, number) = (feed.loss_of(number), number as u32);
-                let now = Now { batch: &batch, loss, masks: &masks, number, active: &active };
+                let (loss, masks) = (feed.loss_of(number), BatchMasks::drawn(&masks, number));
+                let now = Now { batch: &batch, loss, masks, is_first: number == 0, active: &active };
                 self.steps.take(&self.backbone, &mut self.optimizer, &now).logits
             });
             // BatchNorm cannot learn from a single row: such a batch is only predicted.

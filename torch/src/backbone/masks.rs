@@ -2,6 +2,7 @@
 
 use crate::random::dropout_masks;
 use autodenoise::random::Stream;
+use std::{cell::RefCell, rc::Rc};
 use tch::{Device, Tensor};
 
 /// Batches drawn at once.
@@ -43,12 +44,13 @@ impl Drawn {
 
 impl Masks {
     /// Of so many batches, each with these streams.
-    pub fn new(batches: usize, streams: impl Fn(u32) -> Vec<Stream> + 'static) -> Self {
-        Self { streams: Box::new(streams), batches: batches as u32, drawn: Vec::new() }
+    pub fn new(batches: usize, streams: impl Fn(u32) -> Vec<Stream> + 'static) -> Rc<RefCell<Self>> {
+        let (streams, batches) = (Box::new(streams), batches as u32);
+        Rc::new(RefCell::new(Self { streams, batches, drawn: Vec::new() }))
     }
 
     /// The mask of a layer in a batch, for activations of this size.
-    pub fn mask(&mut self, batch: u32, layer: u32, p: f64, size: &[i64], device: Device) -> Tensor {
+    fn mask(&mut self, batch: u32, layer: u32, p: f64, size: &[i64], device: Device) -> Tensor {
         let (at, count) = (layer as usize, size.iter().product::<i64>());
         self.drawn.resize_with(self.drawn.len().max(at + 1), || None);
         if !self.drawn[at].as_ref().is_some_and(|drawn| drawn.covers(batch, p, count)) {
@@ -58,7 +60,7 @@ impl Masks {
     }
 
     /// p and a copy of the mask of each layer that has had one in this batch, which is the last that masks were drawn for.
-    pub fn of_layers(&self, batch: u32) -> Vec<(f64, Tensor)> {
+    fn of_layers(&self, batch: u32) -> Vec<(f64, Tensor)> {
         self.drawn.iter().flatten().map(|drawn| (drawn.p, drawn.of(batch, &drawn.size).copy())).collect()
     }
 
@@ -72,5 +74,63 @@ impl Masks {
         let each = count / replicas;
         let masks = dropout_masks(&streams, p, each, device).view([i64::from(batches), replicas, each]);
         Drawn { first, p, size: size.to_vec(), masks }
+    }
+}
+
+/// The masks of one batch.
+pub enum BatchMasks {
+    /// Drawn when asked for.
+    Drawn {
+        masks: Rc<RefCell<Masks>>,
+        batch: u32,
+    },
+    Own(OwnMasks),
+}
+
+impl BatchMasks {
+    /// As they are drawn for the batch of this number.
+    pub fn drawn(masks: &Rc<RefCell<Masks>>, batch: usize) -> Self {
+        Self::Drawn { masks: masks.clone(), batch: batch as u32 }
+    }
+
+    /// The mask of a layer for activations of this size.
+    pub fn mask(&self, layer: u32, p: f64, size: &[i64], device: Device) -> Tensor {
+        match self {
+            Self::Drawn { masks, batch } => masks.borrow_mut().mask(*batch, layer, p, size, device),
+            Self::Own(OwnMasks(layers)) => layers[layer as usize].1.shallow_clone(),
+        }
+    }
+
+    /// Copies of those of each layer that has had one, where this batch is the last that any were drawn for.
+    pub fn copy(&self) -> OwnMasks {
+        match self {
+            Self::Drawn { masks, batch } => OwnMasks(masks.borrow().of_layers(*batch)),
+            Self::Own(OwnMasks(layers)) => OwnMasks(layers.iter().map(|(p, mask)| (*p, mask.copy())).collect()),
+        }
+    }
+
+    /// The same ones.
+    pub fn shallow_clone(&self) -> Self {
+        match self {
+            Self::Drawn { masks, batch } => Self::Drawn { masks: masks.clone(), batch: *batch },
+            Self::Own(own) => own.of_batch(),
+        }
+    }
+}
+
+/// Masks in tensors that stay where they are: p and mask of each layer that drops out.
+pub struct OwnMasks(Vec<(f64, Tensor)>);
+
+impl OwnMasks {
+    /// As those of a batch.
+    pub fn of_batch(&self) -> BatchMasks {
+        BatchMasks::Own(Self(self.0.iter().map(|(p, mask)| (*p, mask.shallow_clone())).collect()))
+    }
+
+    /// Takes the numbers of others.
+    pub fn copy_from(&self, other: &BatchMasks) {
+        for (layer, (p, mask)) in (0..).zip(&self.0) {
+            mask.shallow_clone().copy_(&other.mask(layer, *p, &mask.size(), mask.device()));
+        }
     }
 }

@@ -43,12 +43,11 @@ pub use adam::Adam;
 pub use feed::{Table, on_device};
 pub use gradients::Gradients;
 pub(crate) use joined::train_together;
-pub use masks::Masks;
+pub use masks::{BatchMasks, Masks, OwnMasks};
 pub use model::TorchModel;
 pub use params::{ParamKind, Params, ParamsBuilder};
 pub use pass::Pass;
 pub use step::{batch_loss, bce, predict, predict_rows, train_step};
-pub use steps::staged_steps;
 
 use autodenoise::backbone::{BackboneConfig, ModelKey};
 use autodenoise::types::BackboneKind;

@@ -3,7 +3,7 @@
 use super::feed::{Feed, on_device};
 use super::step::train_batch;
 use super::steps::{Now, Steps};
-use super::{Adam, Backbone, Gradients, Masks, Pass, bce, predict_rows, train_step};
+use super::{Adam, Backbone, BatchMasks, Gradients, Masks, Pass, bce, predict_rows, train_step};
 use crate::host::{fetch, to_host, to_host_at_once};
 use crate::metrics::{SUMS, metrics_of, sums_of_replicas};
 use crate::place::Place;
@@ -13,7 +13,6 @@ use autodenoise::backbone::{
 };
 use autodenoise::random::Stream;
 use autodenoise::types::Metrics;
-use std::{cell::RefCell, rc::Rc};
 use tch::{Device, Kind, Tensor};
 
 pub struct TorchModel {
@@ -52,7 +51,7 @@ impl TorchModel {
         let masks = self.place.resident.then(|| {
             let (keys, number) = (pass.keys.to_vec(), pass.number);
             let streams = move |batch| keys.iter().map(|key| key.dropout(number, batch)).collect();
-            Rc::new(RefCell::new(Masks::new(pass.len().div_ceil(pass.batch_size), streams)))
+            Masks::new(pass.len().div_ceil(pass.batch_size), streams)
         });
         self.steps.begin_pass(&self.backbone, &self.optimizer);
         for (number, (first, len)) in pass.batches().enumerate() {
@@ -65,15 +64,16 @@ impl TorchModel {
             }
             let active = trainable(pass.active, feed.counted(number), len);
             let (seen, own_losses) = if active.contains(&true) {
-                let (loss, number) = (pass.loss_of(number), number as u32);
+                let loss = pass.loss_of(number);
                 let Self { backbone, optimizer, steps, .. } = self;
                 let step = match &masks {
                     Some(masks) => {
-                        let now = Now { batch: &batch, loss, masks, number, active: &active };
+                        let (masks, is_first) = (BatchMasks::drawn(masks, number), number == 0);
+                        let now = Now { batch: &batch, loss, masks, is_first, active: &active };
                         steps.take(backbone, optimizer, &now)
                     }
                     None => {
-                        let streams = pass.keys.iter().map(|key| key.dropout(pass.number, number)).collect();
+                        let streams = pass.keys.iter().map(|key| key.dropout(pass.number, number as u32)).collect();
                         train_batch(backbone, optimizer, &batch, loss, Pass::train(streams), &active)
                     }
                 };

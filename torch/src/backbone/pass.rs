@@ -1,9 +1,8 @@
 //! What one forward pass needs beside ids and parameters: the mode, the rows and replicas that count, the dropout
 //! streams; and what it leaves behind for the backward pass: the table rows it read.
 
-use super::Masks;
+use super::BatchMasks;
 use autodenoise::random::Stream;
-use std::{cell::RefCell, rc::Rc};
 use tch::{Device, Kind, Tensor};
 
 /// A forward pass. Shapes: R replicas, B rows; `[.., B]` is `[R, B]`, or `[B]` for R = 1.
@@ -34,13 +33,8 @@ enum Dropout {
     None,
     /// Drawn by the processor; a stream a replica.
     Streams(Vec<Stream>),
-    /// Drawn where the activations are.
-    Drawn {
-        masks: Rc<RefCell<Masks>>,
-        batch: u32,
-    },
-    /// Masks of all layers that drop out, in their order.
-    Own(Vec<Tensor>),
+    /// Where the activations are.
+    There(BatchMasks),
 }
 
 /// Rows of a table, read in a training forward pass.
@@ -77,14 +71,9 @@ impl Pass {
         Self { train: true, update_stats: true, dropout, ..Self::eval() }
     }
 
-    /// The same with the masks of a batch, drawn on the device.
-    pub fn train_with(masks: &Rc<RefCell<Masks>>, batch: u32) -> Self {
-        Self { dropout: Dropout::Drawn { masks: masks.clone(), batch }, ..Self::train(Vec::new()) }
-    }
-
-    /// The same with masks that are there.
-    pub(super) fn train_with_own(masks: Vec<Tensor>) -> Self {
-        Self { dropout: Dropout::Own(masks), ..Self::train(Vec::new()) }
+    /// The same with the masks of a batch, which lie on the device.
+    pub fn train_with(masks: &BatchMasks) -> Self {
+        Self { dropout: Dropout::There(masks.shallow_clone()), ..Self::train(Vec::new()) }
     }
 
     /// Normalises by the running BatchNorm statistics, though gradients are wanted.
@@ -151,8 +140,7 @@ impl Pass {
         let mask = match &self.dropout {
             Dropout::None => return None,
             Dropout::Streams(streams) => drawn_by_processor(streams, layer, p, size).to_device(device),
-            Dropout::Drawn { masks, batch } => masks.borrow_mut().mask(*batch, layer, p, size, device),
-            Dropout::Own(masks) => masks[layer as usize].shallow_clone(),
+            Dropout::There(masks) => masks.mask(layer, p, size, device),
         };
         self.dropout_layers += 1;
         Some(match &self.mask_rows {

@@ -1,38 +1,22 @@
 //! How a model takes the steps of its passes: plainly, or *staged*, which is how a GPU can keep a step as a CUDA graph. Whatever differs
-//! from batch to batch is then copied into tensors that stay where they are, and the step is a function of these alone. On the
-//! processor it is run anew every time, so that tests see what a GPU is given to keep.
+//! from batch to batch is then copied into tensors that stay where they are, and the step is a function of these alone.
 
 use super::feed::Batch;
+use super::masks::{BatchMasks, OwnMasks};
 use super::step::{Step, train_batch};
-use super::{Adam, Backbone, Masks, Pass};
-use crate::cuda_graph::CudaGraph;
+use super::{Adam, Backbone, Pass};
 use crate::place::Place;
+use crate::staged::{self, Written};
 use autodenoise::backbone::BatchLoss;
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
-use tch::{Device, Tensor};
-
-/// Staged steps that a GPU does one by one before it keeps the step: as many as PyTorch's own wrapper.
-const WARM_UPS: u32 = 3;
-
-thread_local! {
-    static STAGED: Cell<u64> = const { Cell::new(0) };
-}
-
-/// How many staged steps this thread has taken.
-pub fn staged_steps() -> u64 {
-    STAGED.get()
-}
+use tch::Device;
 
 /// A step of a pass.
 pub(super) struct Now<'a> {
     pub batch: &'a Batch,
     pub loss: BatchLoss,
-    pub masks: &'a Rc<RefCell<Masks>>,
-    /// Number of the batch in its pass.
-    pub number: u32,
+    pub masks: BatchMasks,
+    /// Whether the batch is the first of its pass.
+    pub is_first: bool,
     pub active: &'a [bool],
 }
 
@@ -60,9 +44,8 @@ impl Steps {
                 Err(reason) => self.give_up(&reason),
             }
         }
-        let pass = Pass::train_with(now.masks, now.number);
-        let step = train_batch(model, optimizer, now.batch, now.loss, pass, now.active);
-        if self.is_staged && now.number == 0 && !matches!(now.loss, BatchLoss::Truncated { .. }) {
+        let step = train_batch(model, optimizer, now.batch, now.loss, Pass::train_with(&now.masks), now.active);
+        if self.is_staged && now.is_first && !matches!(now.loss, BatchLoss::Truncated { .. }) {
             match Staged::like(now, self.device, addresses(model, optimizer)) {
                 Ok(staged) => self.staged = Some(staged),
                 Err(reason) => self.give_up(&reason),
@@ -83,26 +66,26 @@ fn addresses(model: &Backbone, optimizer: &Adam) -> Vec<usize> {
     own.chain(optimizer.tensors()).map(|tensor| tensor.data_ptr() as usize).collect()
 }
 
+impl Written for Step {
+    fn again(&self) -> Self {
+        Self { logits: self.logits.shallow_clone(), losses: self.losses.shallow_clone() }
+    }
+}
+
 struct Staged {
     batch: Batch,
-    /// p and the mask of each dropout layer.
-    masks: Vec<(f64, Tensor)>,
+    masks: OwnMasks,
     loss: BatchLoss,
     active: Vec<bool>,
     addresses: Vec<usize>,
-    /// Absent on the processor.
-    kept: Option<Kept>,
+    work: staged::Staged<Step>,
 }
 
 impl Staged {
     /// For steps like this one, which was taken plainly.
     fn like(now: &Now, device: Device, addresses: Vec<usize>) -> Result<Self, String> {
-        let kept = match device {
-            Device::Cuda(number) => Some(Kept { graph: CudaGraph::new(number)?, warm_ups: WARM_UPS, writes: None }),
-            _ => None,
-        };
-        let (batch, masks) = (now.batch.copy(), now.masks.borrow().of_layers(now.number));
-        Ok(Self { batch, masks, loss: now.loss, active: now.active.to_vec(), addresses, kept })
+        let (batch, masks, active) = (now.batch.copy(), now.masks.copy(), now.active.to_vec());
+        Ok(Self { batch, masks, loss: now.loss, active, addresses, work: staged::Staged::on(device)? })
     }
 
     fn fits(&self, now: &Now) -> bool {
@@ -112,78 +95,9 @@ impl Staged {
     /// What it returns is overwritten by the next one.
     fn take(&mut self, model: &Backbone, optimizer: &mut Adam, now: &Now) -> Result<Step, String> {
         self.batch.copy_from(now.batch);
-        for (layer, (p, mask)) in (0..).zip(&mut self.masks) {
-            mask.copy_(&now.masks.borrow_mut().mask(now.number, layer, *p, &mask.size(), mask.device()));
-        }
+        self.masks.copy_from(&now.masks);
         optimizer.is_for(&self.active);
-        let Self { batch, masks, loss, active, kept, .. } = self;
-        let mut run = || {
-            let masks = masks.iter().map(|(_, mask)| mask.shallow_clone()).collect();
-            train_batch(model, optimizer, batch, *loss, Pass::train_with_own(masks), active)
-        };
-        let step = match kept {
-            Some(kept) => kept.take(run)?,
-            None => run(),
-        };
-        STAGED.set(STAGED.get() + 1);
-        Ok(step)
-    }
-}
-
-/// A step that a GPU keeps.
-struct Kept {
-    graph: CudaGraph,
-    /// Those that are still to be taken.
-    warm_ups: u32,
-    /// What the graph writes, once there is one.
-    writes: Option<Step>,
-}
-
-impl Kept {
-    fn take(&mut self, run: impl FnOnce() -> Step) -> Result<Step, String> {
-        let writes = match &self.writes {
-            Some(writes) => writes,
-            None if self.warm_ups > 0 => {
-                self.warm_ups -= 1;
-                return self.graph.warm_up(run);
-            }
-            None => self.writes.insert(self.graph.capture(run)?),
-        };
-        self.graph.replay()?;
-        Ok(Step { logits: writes.logits.shallow_clone(), losses: writes.losses.shallow_clone() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cuda_graph::fake;
-
-    fn step(of: &Cell<u32>) -> Step {
-        of.set(of.get() + 1);
-        Step { logits: Tensor::from(of.get() as i64), losses: Tensor::from(0.0) }
-    }
-
-    #[test]
-    fn a_gpu_is_warmed_up_keeps_the_step_once_and_replays_it_from_then_on() {
-        let mut kept = Kept { graph: fake::graph(), warm_ups: WARM_UPS, writes: None };
-        let run = Cell::new(0);
-        for _ in 0..WARM_UPS {
-            kept.take(|| step(&run)).unwrap();
-        }
-        assert_eq!(fake::asked(), ["enter", "leave"].repeat(WARM_UPS as usize));
-        for taken in 1..4 {
-            let seen = kept.take(|| step(&run)).unwrap();
-            assert_eq!(seen.logits.int64_value(&[]), i64::from(WARM_UPS) + 1, "what the kept step writes");
-            let first = if taken == 1 { &["enter", "begin", "end", "leave"][..] } else { &[] };
-            assert_eq!(fake::asked(), [first, &["replay"]].concat());
-        }
-    }
-
-    #[test]
-    fn a_step_that_cannot_be_replayed_is_told() {
-        let mut kept = Kept { graph: fake::unwilling_graph(), warm_ups: 0, writes: None };
-        assert_eq!(kept.take(|| step(&Cell::new(0))).map(drop), Err("no replay".to_owned()));
-        fake::asked();
+        let Self { batch, masks, loss, active, work, .. } = self;
+        work.run(|| train_batch(model, optimizer, batch, *loss, Pass::train_with(&masks.of_batch()), active))
     }
 }

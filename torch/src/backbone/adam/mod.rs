@@ -269,8 +269,10 @@ mod tests {
             let addresses = |adam: &Adam| adam.tensors().map(|tensor| tensor.data_ptr() as usize).collect::<Vec<_>>();
             let before = addresses(&adam);
             for active in [[true; 3], [true, false, true], [true; 3]] {
-                adam.step(&params, gradients(&params), &active);
-                assert_eq!(addresses(&adam), before, "{kind:?} {active:?}");
+                for taken in [None, Some(Tensor::from(0.0f32)), Some(Tensor::from(1.0f32))] {
+                    adam.step_where(&params, gradients(&params), &active, taken.as_ref());
+                    assert_eq!(addresses(&adam), before, "{kind:?} {active:?}");
+                }
             }
             // As a kept step counts, which tells nobody anew who is active.
             adam.is_for(&[false, true, false]);
