@@ -45,7 +45,7 @@ fn run(engine: TorchEngine, options: &Options) -> Result<(SearchSummary, Vec<f32
     };
     let mut policy = engine.policy(&policy, key);
     let mut history = History::new(1, rows.len(), options.lmat_deselected);
-    history.set(0, vec![0.9; rows.len()]);
+    history.set(0, (0..rows.len()).map(|row| 0.6 + (row % 7) as f32 / 10.0).collect());
     let search = SearchEpoch { options, config: &config, rows: &rows, seed: 1, epoch: 1, key };
     let mut batches = 0;
     let (summary, model) = search_epoch(&engine, &mut *policy, &search, &mut history, &mut || batches += 1)?;
@@ -61,7 +61,7 @@ fn close(what: &str, found: Option<f64>, expected: Option<f64>) {
 }
 
 /// Every way of an epoch to learn.
-fn ways() -> [Options; 10] {
+fn ways() -> [Options; 11] {
     let few = |on_few_selected| Options { on_few_selected, min_selected: 4, ..options(Optimizer::Adam) };
     [
         options(Optimizer::Adam),
@@ -71,7 +71,9 @@ fn ways() -> [Options; 10] {
         few(OnFewSelected::AdamZeroGrad),
         few(OnFewSelected::SelectAll),
         Options { optimizer: Optimizer::LazyAdam, ..few(OnFewSelected::AdamZeroGrad) },
-        Options { lmat_loss: LmatLoss::Eval, lmat_deselected: LmatDeselected::EvaluateAll, ..options(Optimizer::Adam) },
+        // The paper's preset evaluates all rows.
+        Options { lmat_loss: LmatLoss::Train, lmat_deselected: LmatDeselected::Carry, ..options(Optimizer::Adam) },
+        Options { lmat_loss: LmatLoss::Train, lmat_deselected: LmatDeselected::FillMean, ..options(Optimizer::Adam) },
         Options {
             policy_repeats: 2,
             reward_forward: RewardForward::TrainNograd,
