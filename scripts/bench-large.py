@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time and memory of one epoch on wide tables of growing size: `autodenoise synth` makes them, `autodenoise denoise` runs.
+"""Time and memory of one epoch of the paper's method on wide tables of growing size: `autodenoise synth` makes them.
 
     scripts/bench-large.py [--rows 1000000,3000000,10000000] [--fields 39] [--optimizer lazy_adam] [--warmup-epochs 4] [--work-dir DIR]
 
@@ -45,6 +45,7 @@ def measure(a, rows, folder):
     run = subprocess.Popen(
         [a.program, "denoise", table, "--out", folder / "kept.csv", "--results", folder / "results", "--label", "click",
          "--exclude", "timestamp", "--split-column", "split", "--vocabulary", "all", "--work-dir", folder,
+         "--preset", "paper", "--no-certify", "--tune", "off", "--verbose",
          "--epochs", "1", "--warmup-epochs", str(a.warmup_epochs), "-O", "retrain_max_epoch=1",
          "-O", f"optimizer={a.optimizer}", "--seed", "1"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
