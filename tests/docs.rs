@@ -1,5 +1,5 @@
 //! The commands that the documentation shows: the command line knows each of their options, and those that need no more than a
-//! table or a server are run. A block that is not run has a comment above it that says why: `<!-- not run: it takes hours -->`.
+//! table or a server are run, and so is a script that makes a table. A block that is not run has a comment above it that says why: `<!-- not run: it takes hours -->`.
 
 mod harness;
 
@@ -271,4 +271,21 @@ fn commands_are_read_as_a_shell_reads_them() {
     assert_eq!(strip_comment("curl 'a#b' c#d"), "curl 'a#b' c#d");
     assert_eq!(find_command("job=$(autodenoise submit x)"), Some("autodenoise submit x)"));
     assert_eq!(find_command("the program autodenoise is"), None);
+}
+
+/// The table of docs/performance.md about large tables, of a small one.
+#[test]
+fn seconds_and_memory_of_an_epoch_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/bench-large.py"))
+        .args(["--rows", "3000", "--fields", "6", "--program", env!("CARGO_BIN_EXE_autodenoise"), "--work-dir"])
+        .arg(folder.path())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let row = said.lines().find(|line| line.starts_with("| 3,000 |")).expect("the row of the table");
+    assert_eq!(row.split('|').filter(|cell| cell.trim().parse::<f64>().is_ok()).count(), 8, "{row}");
 }

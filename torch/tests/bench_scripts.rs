@@ -87,19 +87,3 @@ fn a_backbone_s_seconds_are_of_a_whole_pass() {
     assert!(page.contains("| afn ") && page.contains("260.47") && page.contains("65.12"), "{page}");
     assert!(page.contains("4.00"), "{page}");
 }
-
-#[test]
-fn seconds_and_memory_of_an_epoch_are_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = Command::new("python3")
-        .arg(root().join("scripts/bench-large.py"))
-        .args(["--rows", "3000", "--fields", "6", "--program", env!("CARGO_BIN_EXE_autodenoise-torch"), "--work-dir"])
-        .arg(folder.path())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let said = String::from_utf8(out.stdout).unwrap();
-    let row = said.lines().find(|line| line.starts_with("| 3,000 |")).expect("the row of the table");
-    assert_eq!(row.split('|').filter(|cell| cell.trim().parse::<f64>().is_ok()).count(), 8, "{row}");
-}
