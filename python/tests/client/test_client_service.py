@@ -335,7 +335,7 @@ def test_a_service_that_is_killed_and_started_again_while_somebody_waits(clicks:
         try:
             with ad.Client(service.url, retry=QUICK_RETRY) as client:
                 dataset = client.datasets.upload(clicks, **READING)
-                long: dict[str, OptionValue] = {"retrain_max_epoch": 300, "patience": 300, "mlp_dims": [64]}
+                long: dict[str, OptionValue] = {"retrain_max_epoch": 100, "patience": 100, "mlp_dims": [64]}
                 method: MethodSpec = {"name": "random_drop", "backbone": "deepfm", "options": long}
                 job = client.jobs.submit(dataset["id"], method=method, tuning="off")
                 events: list[int] = []
