@@ -69,7 +69,7 @@ impl<'a> Explanations<'a> {
             let kept = one.0.cmp(&other.0);
             kept.then(score(*a).total_cmp(&score(*b))).then(one.1.cmp(&other.1)).then(a.cmp(b))
         };
-        // Sorting all of 80 million rows takes minutes; finding those that are explained, seconds.
+        // Of 80 million rows it would take minutes to sort all.
         if order.len() > MOST {
             order.select_nth_unstable_by(MOST, by_worth);
             order.truncate(MOST);

@@ -119,7 +119,10 @@ impl<'a> Epoch<'a> {
 
     fn run_batch(&mut self, policy: &mut TorchPolicy, batch: Batch) {
         let given = self.given(batch);
-        let outcome = self.run_staged(policy, &given).unwrap_or_else(|| self.learners(policy).run(&given));
+        let outcome = match self.run_staged(policy, &given) {
+            Some(outcome) => outcome,
+            None => Learners { options: self.search.options, policy, model: &mut self.model }.run(&given),
+        };
         if self.is_staged && batch.number == 0 {
             match Staged::on(self.rows.device) {
                 Ok(work) => self.staged = Some((OwnGiven::like(&given), work)),
@@ -146,10 +149,6 @@ impl<'a> Epoch<'a> {
     fn give_up(&mut self, reason: &str) {
         tracing::warn!(reason, "no CUDA graph of a batch: this epoch searches without");
         (self.is_staged, self.staged) = (false, None);
-    }
-
-    fn learners<'l>(&'l mut self, policy: &'l mut TorchPolicy) -> Learners<'l> {
-        Learners { options: self.search.options, policy, model: &mut self.model }
     }
 
     fn given(&mut self, batch: Batch) -> Given {
